@@ -1,0 +1,1 @@
+"""The emulated machine: the device's RTL, the links that reach it, and time."""

@@ -1,0 +1,84 @@
+"""Link: everything a host can do to a device, whatever runs the device behind it.
+
+Rules: docs/device.md. Every implementation lives in `hw/links/`. A link moves bytes and reports bus responses; what they
+mean is the driver's business.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Protocol
+
+from hw.clock import Clock
+
+PAGE_BYTES = 4096
+LINE_BYTES = 64
+LINES_PER_PAGE = PAGE_BYTES // LINE_BYTES
+
+
+class Response(IntEnum):
+    """AXI response codes (AMBA AXI, A3.4.4)."""
+
+    OKAY = 0
+    EXOKAY = 1
+    SLVERR = 2
+    DECERR = 3
+
+
+class LinkError(Exception):
+    """The link itself failed: the device or its simulator is gone."""
+
+
+class BusError(Exception):
+    """A bus access was answered with an error response.
+
+    Attributes:
+        response: the worst response of the transfer.
+        address: first byte address of the transfer (DPA, or register offset).
+    """
+
+    def __init__(self, response: Response, address: int) -> None:
+        super().__init__(f"{response.name} at 0x{address:x}")
+        self.response = response
+        self.address = address
+
+
+class Link(Protocol):
+    """A host's access to one device.
+
+    Reads, writes and register accesses may be issued by several tasks at once; each channel serves them in the order of
+    the calls. All addresses and lengths are in bytes.
+    """
+
+    @property
+    def clock(self) -> Clock:
+        """The clock on which this link's device lives."""
+
+    @property
+    def cycles(self) -> int:
+        """Device clock cycles run so far."""
+
+    async def read(self, address: int, length: int) -> bytes:
+        """Read `length` bytes (a multiple of 64, inside one page, 64-byte aligned). Raises BusError, LinkError."""
+
+    async def write(self, address: int, data: bytes) -> None:
+        """Write whole lines (a multiple of 64 bytes, inside one page, aligned). Returns after the write response.
+        Raises BusError, LinkError."""
+
+    async def read_registers(self, offset: int, count: int = 1) -> list[int]:
+        """Read `count` consecutive 32-bit registers. Raises BusError, LinkError."""
+
+    async def write_registers(self, offset: int, values: list[int]) -> None:
+        """Write consecutive 32-bit registers. Raises BusError, LinkError."""
+
+    def interrupts(self) -> int:
+        """The interrupt lines now, as a mask of 16 bits."""
+
+    async def wait_interrupt(self, mask: int) -> int:
+        """Wait until a line in `mask` is high; returns the lines of `mask` that are high. Raises LinkError."""
+
+    async def reset(self) -> None:
+        """Pulse the reset; returns once the device has taken it (STATUS.ready is the driver's to poll)."""
+
+    async def close(self) -> None:
+        """Release the device. Idempotent."""

@@ -1,0 +1,78 @@
+"""Access: registers and interrupt lines of a link, with the driver's errors and time limits."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from driver.errors import DeviceLost, DeviceTimeout, UnexpectedResponse
+from hw.clock import Clock
+from hw.link import BusError, Link, LinkError
+
+T = TypeVar("T")
+
+
+class Access:
+    """The registers and interrupts of one device. A call is one bulk transfer, as simulator calls are expensive."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def read(self, offset: int, count: int = 1) -> list[int]:
+        """`count` registers from byte `offset` on. Raises DeviceLost, UnexpectedResponse."""
+        try:
+            return await self._link.read_registers(offset, count)
+        except LinkError as error:
+            raise DeviceLost(str(error)) from error
+        except BusError as error:
+            raise UnexpectedResponse(f"register read: {error}") from error
+
+    async def write(self, offset: int, values: list[int]) -> None:
+        """Write registers from byte `offset` on. Raises DeviceLost, UnexpectedResponse."""
+        try:
+            await self._link.write_registers(offset, values)
+        except LinkError as error:
+            raise DeviceLost(str(error)) from error
+        except BusError as error:
+            raise UnexpectedResponse(f"register write: {error}") from error
+
+    async def wait(self, mask: int, timeout_ns: int | None = None) -> int:
+        """Wait for an interrupt line of `mask`; the lines that are high. Raises DeviceLost, DeviceTimeout."""
+        high = self._link.interrupts() & mask
+        if high:
+            return high
+        try:
+            waiting = self._link.wait_interrupt(mask)
+            if timeout_ns is None:
+                return await waiting
+            return await within(self._link.clock, timeout_ns, waiting)
+        except LinkError as error:
+            raise DeviceLost(str(error)) from error
+
+
+async def within(clock: Clock, timeout_ns: int, work: Coroutine[Any, Any, T]) -> T:
+    """Await `work` for at most `timeout_ns`; then it is cancelled and DeviceTimeout raised."""
+    finished = clock.event()
+
+    async def notify() -> T:
+        try:
+            return await work
+        finally:
+            finished.set()
+
+    async def alarm() -> None:
+        await clock.sleep(timeout_ns)
+        finished.set()
+
+    task, timer = clock.spawn(notify(), "work with a time limit"), clock.spawn(alarm(), "time limit")
+    try:
+        await finished.wait()
+    except BaseException:
+        task.cancel()
+        raise
+    finally:
+        timer.cancel()
+    if not task.done() and timer.done():
+        task.cancel()
+        raise DeviceTimeout(f"no answer within {timeout_ns} ns")
+    return await task

@@ -1,0 +1,291 @@
+"""CramDevice: the host's driver of one compressed-RAM device (docs/driver.md)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+
+from driver import layout
+from driver.access import Access
+from driver.errors import (
+    AddressOutOfRange,
+    CramError,
+    DeviceFull,
+    DeviceLost,
+    DeviceNotFound,
+    DeviceTimeout,
+    MailboxError,
+    PagePoisoned,
+    UnexpectedResponse,
+)
+from driver.mailbox import PAYLOAD_BYTES, Mailbox
+from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, PageInfo
+from hw.clock import Clock, Lock
+from hw.codes import EventCode, Interrupt, Opcode, PageState, ReturnCode
+from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, BusError, Link, LinkError, Response
+
+MAILBOX_TIMEOUT_NS = 1_000_000_000
+_READY_NS_PER_PAGE = 20  # one clock cycle a page, at the slowest clock foreseen
+_TRIM_RANGES = (PAYLOAD_BYTES - 8) // 16  # ranges that fit into one Media Operations command
+_ZERO_CLASS, _ZERO_SUBCLASS = 1, 1
+
+
+class CramDevice:
+    """One device, ready for use; made by `probe`.
+
+    Any number of tasks may call at once. Every call may raise DeviceLost; calls that use the mailbox may raise
+    DeviceTimeout and MailboxError as well.
+
+    Attributes:
+        link: the way to the device.
+        clock: the clock it lives on.
+        geometry: what it was built with.
+    """
+
+    def __init__(self, link: Link, geometry: Geometry, access: Access) -> None:
+        self.link = link
+        self.clock: Clock = link.clock
+        self.geometry = geometry
+        self._access = access
+        self._mailbox = Mailbox(access, link.clock, MAILBOX_TIMEOUT_NS)
+        self._event_lock = Lock(link.clock)
+        self._events: list[DeviceEvent] = []  # taken from the device, not yet asked for
+        self._causes: dict[int, EventCode] = {}  # of pages that are poison
+
+    @classmethod
+    async def probe(cls, link: Link) -> CramDevice:
+        """Find the device, wait until it is ready, enable its interrupts.
+
+        Raises:
+            DeviceNotFound: the ID or the major version is not ours.
+            DeviceTimeout: it does not become ready.
+        """
+        access = Access(link)
+        try:
+            identity, version = await access.read(layout.ID, 2)
+        except UnexpectedResponse as error:
+            raise DeviceNotFound(f"no device answers: {error}") from error
+        if identity != layout.DEVICE_ID:
+            raise DeviceNotFound(f"ID is 0x{identity:08x}, expected 0x{layout.DEVICE_ID:08x}")
+        if version >> 16 != layout.DEVICE_VERSION >> 16:
+            raise DeviceNotFound(f"version is 0x{version:08x}, this driver knows 0x{layout.DEVICE_VERSION:08x}")
+        geometry = Geometry(*await access.read(layout.PERCEIVED_PAGES, 5))
+        await cls._wait_ready(access, link.clock, geometry)
+        await access.write(layout.INTERRUPT_ENABLE, [sum(line.mask for line in Interrupt)])
+        return cls(link, geometry, access)
+
+    @staticmethod
+    async def _wait_ready(access: Access, clock: Clock, geometry: Geometry) -> None:
+        limit = clock.now + 100_000 + _READY_NS_PER_PAGE * geometry.perceived_pages
+        while not (await access.read(layout.STATUS))[0] & 1:
+            if clock.now > limit:
+                raise DeviceTimeout("the device does not become ready after reset")
+            await clock.sleep(max(100, geometry.perceived_pages // 4))
+
+    # Pages and lines
+
+    async def store(self, page: int, data: bytes) -> None:
+        """Write a whole page of 4096 bytes. Returns once the device has taken it.
+
+        Raises:
+            DeviceFull: no sectors; the page is poison now. Trim it, then keep the data elsewhere.
+            PagePoisoned: the page was poison already, or was found damaged.
+            AddressOutOfRange: no such page.
+        """
+        if len(data) != PAGE_BYTES:
+            raise ValueError(f"a page is {PAGE_BYTES} bytes, got {len(data)}")
+        await self._write(page, 0, data)
+
+    async def load(self, page: int) -> bytes:
+        """Read a whole page of 4096 bytes; zeros if it is free. Raises PagePoisoned, AddressOutOfRange."""
+        return await self._read(page, 0, PAGE_BYTES)
+
+    async def store_line(self, page: int, line: int, data: bytes) -> None:
+        """Write one line of 64 bytes. Raises as `store` does."""
+        if len(data) != LINE_BYTES:
+            raise ValueError(f"a line is {LINE_BYTES} bytes, got {len(data)}")
+        await self._write(page, self._line_offset(line), data)
+
+    async def load_line(self, page: int, line: int) -> bytes:
+        """Read one line of 64 bytes. Raises PagePoisoned, AddressOutOfRange."""
+        return await self._read(page, self._line_offset(line), LINE_BYTES)
+
+    async def trim(self, pages: Iterable[int]) -> None:
+        """Drop pages: they become free and read as zeros. Ranges are coalesced; poison is cleared.
+
+        With more ranges than a command takes it is several commands. Raises AddressOutOfRange before any page is
+        dropped.
+        """
+        wanted = sorted(set(pages))
+        for page in (wanted[0], wanted[-1]) if wanted else ():
+            self._check_page(page)
+        ranges = list(_coalesce(wanted))
+        for i in range(0, len(ranges), _TRIM_RANGES):
+            part = ranges[i : i + _TRIM_RANGES]
+            payload = bytearray(struct.pack("<BBHI", _ZERO_CLASS, _ZERO_SUBCLASS, 0, len(part)))
+            for start, count in part:
+                payload += struct.pack("<QQ", start * PAGE_BYTES, count * PAGE_BYTES)
+            await self._mailbox.execute(Opcode.MEDIA_OPERATIONS, bytes(payload))
+        if self._causes:
+            for page in wanted:
+                self._causes.pop(page, None)
+
+    # Mailbox commands
+
+    async def identify(self) -> Identity:
+        """Identify Memory Device."""
+        reply = await self._mailbox.execute(Opcode.IDENTIFY, expected_bytes=24)
+        firmware, units = struct.unpack("<16sQ", reply)
+        return Identity(firmware.rstrip(b"\0").decode("ascii"), units)
+
+    async def page_state(self, page: int) -> PageInfo:
+        """How a page is stored, and whether it is in the page cache. Raises AddressOutOfRange."""
+        self._check_page(page)
+        payload = struct.pack("<Q", page * PAGE_BYTES)
+        reply = await self._mailbox.execute(Opcode.GET_PAGE_STATE, payload, expected_bytes=20)
+        state, flags, length, crc, word, first_sector = struct.unpack("<BBHIQI", reply)
+        return PageInfo(PageState(state), bool(flags & 1), bool(flags & 2), length, crc, word, first_sector)
+
+    async def export(self, page: int) -> bytes | None:
+        """The LZ4 block of a page, None for a page that is not stored as one. A dirty page is closed first.
+
+        Raises PagePoisoned, AddressOutOfRange.
+        """
+        self._check_page(page)
+        try:
+            block = await self._mailbox.execute(Opcode.EXPORT_BLOCK, struct.pack("<Q", page * PAGE_BYTES))
+        except MailboxError as error:
+            if error.return_code != ReturnCode.INTERNAL_ERROR:
+                raise
+            await self._collect_events()
+            raise PagePoisoned(page, self._causes.get(page)) from error
+        return block or None
+
+    async def flush(self) -> None:
+        """Close every dirty page: what was stored so far has its final form."""
+        await self._mailbox.execute(Opcode.FLUSH)
+
+    async def command(self, opcode: int, payload: bytes = b"") -> bytes:
+        """Run any mailbox command and return its reply. Raises MailboxError when it is refused."""
+        return await self._mailbox.execute(opcode, payload)
+
+    # Capacity and counters
+
+    async def free_sectors(self) -> int:
+        """Sectors not in use, including those reserved for dirty pages."""
+        return (await self._access.read(layout.FREE_SECTORS))[0]
+
+    async def capacity(self) -> Capacity:
+        """Use of the media now; one register transfer."""
+        total, sector_bytes, _, _, free, reserved, resident = await self._access.read(layout.MEDIA_SECTORS, 7)
+        return Capacity(total, free, reserved, resident, sector_bytes)
+
+    async def counters(self) -> Counters:
+        """All counters; one register transfer, except in the rare moment when a low word is about to wrap."""
+        values = await self._access.read(layout.CYCLES_LOW, 15)
+        while values[13] > 0xFFFF0000:  # unlike CYCLES, BLOCK_BYTES is not latched: read across the wrap again
+            again = await self._access.read(layout.CYCLES_LOW, 15)
+            if again[14] == values[14] and again[13] >= values[13]:
+                break
+            values = again
+        return Counters(values[0] | values[1] << 32, *values[2:13], block_bytes=values[13] | values[14] << 32)
+
+    async def set_watermarks(self, low: int, recovered: int) -> None:
+        """Set the marks of the LOW and RECOVERED interrupts, in free sectors: 0 <= low <= recovered <= media."""
+        if not 0 <= low <= recovered <= self.geometry.media_sectors:
+            raise ValueError(
+                f"watermarks {low} and {recovered}, expected 0 <= low <= recovered <= {self.geometry.media_sectors}"
+            )
+        await self._access.write(layout.LOW_WATERMARK, [low, recovered])
+
+    # Events and interrupts
+
+    async def events(self) -> list[DeviceEvent]:
+        """Take every event logged since the last call, oldest first, and acknowledge the EVENT interrupt."""
+        await self.acknowledge(Interrupt.EVENT)  # before reading: an event logged meanwhile raises it again
+        await self._collect_events()
+        events, self._events = self._events, []
+        return events
+
+    async def lost_events(self) -> int:
+        """Events that the device dropped because its log was full."""
+        return (await self._access.read(layout.EVENT_OVERFLOW))[0]
+
+    async def wait_interrupt(self, *interrupts: Interrupt) -> set[Interrupt]:
+        """Wait until one of the lines is high; those of them that are. Leave MAILBOX to the mailbox."""
+        high = await self._access.wait(_mask(interrupts))
+        return {line for line in Interrupt if high & line.mask}
+
+    async def acknowledge(self, *interrupts: Interrupt) -> None:
+        """Lower the lines until their next cause."""
+        await self._access.write(layout.INTERRUPT_STATUS, [_mask(interrupts)])
+
+    # Inside
+
+    async def _read(self, page: int, offset: int, length: int) -> bytes:
+        self._check_page(page)
+        try:
+            return await self.link.read(page * PAGE_BYTES + offset, length)
+        except BusError as error:
+            raise await self._explain(error, page, False) from error
+        except LinkError as error:
+            raise DeviceLost(str(error)) from error
+
+    async def _write(self, page: int, offset: int, data: bytes) -> None:
+        self._check_page(page)
+        try:
+            await self.link.write(page * PAGE_BYTES + offset, data)
+        except BusError as error:
+            raise await self._explain(error, page, True) from error
+        except LinkError as error:
+            raise DeviceLost(str(error)) from error
+
+    async def _explain(self, error: BusError, page: int, storing: bool) -> CramError:
+        """What a bus error of a page access means. The event log tells exhaustion from other poison."""
+        if error.response == Response.DECERR:
+            return AddressOutOfRange(f"page {page}: {error}")
+        await self._collect_events()
+        cause = self._causes.get(page)
+        if cause == EventCode.EXHAUSTED and storing:
+            return DeviceFull(page)
+        if cause is None and (await self.page_state(page)).state != PageState.POISON:
+            return UnexpectedResponse(f"page {page} is not poison: {error}")
+        return PagePoisoned(page, cause)
+
+    async def _collect_events(self) -> None:
+        """Move the device's event log into ours, which has no limit."""
+        async with self._event_lock:
+            while True:
+                count, code, page = await self._access.read(layout.EVENT_COUNT, 3)
+                if count == 0:
+                    return
+                await self._access.write(layout.EVENT_POP, [1])
+                event = DeviceEvent(EventCode(code), page)
+                self._events.append(event)
+                self._causes[page] = event.code
+
+    def _check_page(self, page: int) -> None:
+        if not 0 <= page < self.geometry.perceived_pages:
+            raise AddressOutOfRange(f"page {page}, the device has {self.geometry.perceived_pages}")
+
+    @staticmethod
+    def _line_offset(line: int) -> int:
+        if not 0 <= line < LINES_PER_PAGE:
+            raise AddressOutOfRange(f"line {line}, a page has {LINES_PER_PAGE}")
+        return line * LINE_BYTES
+
+
+def _mask(interrupts: Iterable[Interrupt]) -> int:
+    mask = 0
+    for line in interrupts:
+        mask |= line.mask
+    return mask
+
+
+def _coalesce(pages: list[int]) -> Iterator[tuple[int, int]]:
+    """(start, count) of each run of consecutive pages; `pages` ascending without repeats."""
+    start = 0
+    for i in range(1, len(pages) + 1):
+        if i == len(pages) or pages[i] != pages[i - 1] + 1:
+            yield pages[start], i - start
+            start = i

@@ -1,0 +1,76 @@
+"""What can go wrong between a host and the device."""
+
+from __future__ import annotations
+
+from hw.codes import EventCode, Opcode, ReturnCode
+
+
+class CramError(Exception):
+    """Base of every error that the driver raises."""
+
+
+class DeviceNotFound(CramError):
+    """What answers on the link is not a device that this driver knows."""
+
+
+class DeviceLost(CramError):
+    """The link failed under us: the device or its simulator is gone. Nothing on it can be reached any more."""
+
+
+class DeviceTimeout(CramError):
+    """The device did not finish in time."""
+
+
+class AddressOutOfRange(CramError):
+    """A page, or a line of a page, that the device does not have."""
+
+
+class UnexpectedResponse(CramError):
+    """A bus error that docs/device.md gives no reason for."""
+
+
+class PagePoisoned(CramError):
+    """The page's content is lost; it stays poison until it is trimmed.
+
+    Attributes:
+        page: the page.
+        cause: the event that made it poison, None when its event was not seen (the log overflowed).
+    """
+
+    def __init__(self, page: int, cause: EventCode | None = None) -> None:
+        super().__init__(f"page {page} is poison ({cause.name if cause else 'cause unknown'})")
+        self.page = page
+        self.cause = cause
+
+
+class DeviceFull(CramError):
+    """The device had no sectors for a store. The page is poison now: trim it, then store the data elsewhere.
+
+    Attributes:
+        page: the page.
+    """
+
+    def __init__(self, page: int) -> None:
+        super().__init__(f"no sectors left to store page {page}")
+        self.page = page
+
+
+class MailboxError(CramError):
+    """A mailbox command was refused.
+
+    Attributes:
+        return_code: the device's answer; a plain int when it is none of docs/device.md.
+        opcode: the command.
+    """
+
+    def __init__(self, return_code: int, opcode: int) -> None:
+        super().__init__(f"mailbox command {_name(Opcode, opcode)} answered {_name(ReturnCode, return_code)}")
+        self.return_code = return_code
+        self.opcode = opcode
+
+
+def _name(kind: type[Opcode] | type[ReturnCode], value: int) -> str:
+    try:
+        return kind(value).name
+    except ValueError:
+        return f"0x{value:x}"

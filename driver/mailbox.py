@@ -1,0 +1,99 @@
+"""Mailbox: the command channel of the device (docs/device.md; layout of CXL 3.1, 8.2.8.4)."""
+
+from __future__ import annotations
+
+import struct
+
+from driver import layout
+from driver.access import Access
+from driver.errors import DeviceTimeout, MailboxError
+from hw.clock import Clock, Lock
+from hw.codes import Interrupt, Opcode
+
+PAYLOAD_BYTES = 4096
+_HEAD = (layout.MAILBOX_PAYLOAD - layout.MAILBOX_CONTROL) // 4  # registers from the doorbell to the payload
+
+
+class Mailbox:
+    """Runs one command at a time; tasks queue for it, first come, first served.
+
+    Completion is the MAILBOX interrupt, which this class alone waits for and acknowledges; it must be enabled.
+    """
+
+    def __init__(self, access: Access, clock: Clock, timeout_ns: int) -> None:
+        self._access = access
+        self._timeout_ns = timeout_ns
+        self._lock = Lock(clock)
+        self._settled = False  # False: a command, of us or of a driver before us, may still be running
+
+    async def execute(self, opcode: int, payload: bytes = b"", expected_bytes: int = 0) -> bytes:
+        """Run one command and return its reply.
+
+        Args:
+            opcode: the command.
+            payload: its input, at most 4096 bytes.
+            expected_bytes: length of the reply if known; saves a register transfer.
+
+        Raises:
+            MailboxError: the device answered with a return code that is not success.
+            DeviceTimeout: no answer in time; later calls fail so too until the device has finished.
+            DeviceLost: the link failed.
+            ValueError: the payload is longer than the mailbox.
+        """
+        if len(payload) > PAYLOAD_BYTES:
+            raise ValueError(f"payload of {len(payload)} bytes, the mailbox takes {PAYLOAD_BYTES}")
+        async with self._lock:
+            if not self._settled:
+                await self._check_idle()
+            self._settled = False
+            if payload:
+                await self._access.write(layout.MAILBOX_PAYLOAD, _words(payload))
+            await self._access.write(
+                layout.MAILBOX_COMMAND_LOW, [opcode | (len(payload) & 0xFFFF) << 16, len(payload) >> 16]
+            )
+            await self._access.write(layout.MAILBOX_CONTROL, [1])
+            head, reply = await self._answer(opcode, expected_bytes)
+            self._settled = True
+            _, low, high, _, return_code, _, _ = head
+            if return_code & 0xFFFF:
+                raise MailboxError(return_code & 0xFFFF, opcode)
+            length = low >> 16 | (high & 0x1F) << 16
+            have = len(reply) * 4
+            if have < length:
+                reply += await self._access.read(layout.MAILBOX_PAYLOAD + have, (length - have + 3) // 4)
+            return _bytes(reply)[:length]
+
+    async def _check_idle(self) -> None:
+        (control,) = await self._access.read(layout.MAILBOX_CONTROL)
+        if control & 1:
+            raise DeviceTimeout("the mailbox is still busy with an earlier command")
+
+    async def _answer(self, opcode: int, expected_bytes: int) -> tuple[list[int], list[int]]:
+        """Wait for completion; the head registers (doorbell to payload) and the words of the reply read with them."""
+        while True:
+            try:
+                await self._access.wait(Interrupt.MAILBOX.mask, self._timeout_ns)
+            except DeviceTimeout:
+                raise DeviceTimeout(f"mailbox command {_name(opcode)} took over {self._timeout_ns} ns") from None
+            # Acknowledge before looking: a completion after the look raises the line again. A line that was left over
+            # from a command that timed out shows as a doorbell that is still set.
+            await self._access.write(layout.INTERRUPT_STATUS, [Interrupt.MAILBOX.mask])
+            registers = await self._access.read(layout.MAILBOX_CONTROL, _HEAD + (expected_bytes + 3) // 4)
+            if not registers[0] & 1:
+                return registers[:_HEAD], registers[_HEAD:]
+
+
+def _words(data: bytes) -> list[int]:
+    padded = data + bytes(-len(data) % 4)
+    return list(struct.unpack(f"<{len(padded) // 4}I", padded))
+
+
+def _bytes(words: list[int]) -> bytes:
+    return struct.pack(f"<{len(words)}I", *words)
+
+
+def _name(opcode: int) -> str:
+    try:
+        return Opcode(opcode).name
+    except ValueError:
+        return f"0x{opcode:x}"

@@ -1,0 +1,111 @@
+"""What the driver reports: values read from the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hw.codes import EventCode, PageState
+from hw.link import PAGE_BYTES
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What the device was built with: sizes in pages, sectors, bytes, and bytes per clock cycle of an LZ4 engine."""
+
+    perceived_pages: int
+    media_sectors: int
+    sector_bytes: int
+    cache_pages: int
+    bytes_per_cycle: int
+
+    @property
+    def raw_sectors(self) -> int:
+        """Sectors that a page stored raw takes, and that a store must find free."""
+        return PAGE_BYTES // self.sector_bytes
+
+
+@dataclass(frozen=True)
+class PageInfo:
+    """Stored form of a page (docs/device.md, Mailbox commands, Get Page State).
+
+    Attributes:
+        state: how it is stored; an open page that was never closed is still free.
+        cached: lines of it are in the page cache.
+        dirty: it holds lines that are not yet in the stored form.
+        length: bytes of the LZ4 block, 4096 for raw, else 0.
+        crc: CRC-32 of the 4096 uncompressed bytes (lz4, raw), else 0.
+        word: the repeated 64-bit word (same), else 0.
+        first_sector: head of the chain of sectors (lz4, raw), else 0.
+    """
+
+    state: PageState
+    cached: bool
+    dirty: bool
+    length: int
+    crc: int
+    word: int
+    first_sector: int
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """Use of the media at one moment, in sectors of `sector_bytes`; pages that are stored in it."""
+
+    total_sectors: int
+    free_sectors: int
+    reserved_sectors: int
+    resident_pages: int
+    sector_bytes: int
+
+    @property
+    def available_sectors(self) -> int:
+        """Free sectors that are not promised to dirty pages."""
+        return self.free_sectors - self.reserved_sectors
+
+    @property
+    def used_bytes(self) -> int:
+        """Media bytes that hold stored pages, whole sectors."""
+        return (self.total_sectors - self.free_sectors) * self.sector_bytes
+
+    @property
+    def ratio(self) -> float:
+        """Bytes of the resident pages per used media byte: 1.0 when nothing is stored, infinite when nothing is used."""
+        if self.resident_pages == 0:
+            return 1.0
+        used = self.used_bytes
+        return self.resident_pages * PAGE_BYTES / used if used else float("inf")
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Counters since reset (docs/device.md, Registers). Page and line counters wrap at 32 bit."""
+
+    cycles: int
+    pages_closed: int
+    closed_zero: int
+    closed_same: int
+    closed_lz4: int
+    closed_raw: int
+    pages_filled: int
+    pages_opened: int
+    pages_trimmed: int
+    pages_poisoned: int
+    lines_read: int
+    lines_written: int
+    block_bytes: int
+
+
+@dataclass(frozen=True)
+class DeviceEvent:
+    """One entry of the event log: why `page` became poison."""
+
+    code: EventCode
+    page: int
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Identify Memory Device: firmware revision, and perceived capacity in whole units of 256 MiB."""
+
+    firmware: str
+    capacity_units: int

@@ -1,0 +1,57 @@
+"""DeviceParameters: the parameters a device is built with (docs/device.md, Parameters)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hw.link import PAGE_BYTES
+
+SECTOR_SIZES = (64, 128, 256, 512, 1024)
+ENGINE_WIDTHS = (1, 4, 8, 16)
+MINIMUM_MEDIA_BYTES = 32 << 10
+
+
+@dataclass(frozen=True)
+class DeviceParameters:
+    """What a device is built with. Illegal values raise ValueError with one line naming the parameter.
+
+    Attributes:
+        perceived_pages: 4 KiB pages that the host sees; a power of two, 16 .. 2^24.
+        media_bytes: bytes that the media holds; a multiple of `sector_bytes`, at least 32 KiB.
+        sector_bytes: unit of allocation: 64, 128, 256, 512 or 1024.
+        cache_pages: decompressed pages held on chip, 2 .. 64.
+        bytes_per_cycle: width of both LZ4 engines: 1, 4, 8 or 16.
+    """
+
+    perceived_pages: int = 4096
+    media_bytes: int = 4 << 20
+    sector_bytes: int = 256
+    cache_pages: int = 8
+    bytes_per_cycle: int = 8
+
+    def __post_init__(self) -> None:
+        pages = self.perceived_pages
+        _check(16 <= pages <= 1 << 24 and pages & (pages - 1) == 0,
+               "perceived_pages", pages, "a power of two from 16 to 16777216")  # fmt: skip
+        _check(self.sector_bytes in SECTOR_SIZES, "sector_bytes", self.sector_bytes, f"one of {SECTOR_SIZES}")
+        _check(self.media_bytes >= MINIMUM_MEDIA_BYTES and self.media_bytes % self.sector_bytes == 0,
+               "media_bytes", self.media_bytes,
+               f"a multiple of sector_bytes ({self.sector_bytes}), at least {MINIMUM_MEDIA_BYTES}")  # fmt: skip
+        _check(2 <= self.cache_pages <= 64, "cache_pages", self.cache_pages, "from 2 to 64")
+        _check(self.bytes_per_cycle in ENGINE_WIDTHS, "bytes_per_cycle", self.bytes_per_cycle,
+               f"one of {ENGINE_WIDTHS}")  # fmt: skip
+
+    @property
+    def media_sectors(self) -> int:
+        """Sectors on the media."""
+        return self.media_bytes // self.sector_bytes
+
+    @property
+    def raw_sectors(self) -> int:
+        """Sectors of a page stored raw; what a dirty page reserves."""
+        return PAGE_BYTES // self.sector_bytes
+
+
+def _check(legal: bool, name: str, value: int, expected: str) -> None:
+    if not legal:
+        raise ValueError(f"{name} is {value}, expected {expected}")

@@ -1,0 +1,42 @@
+"""The dials of one machine's swap system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vswap.costs import Costs
+
+
+@dataclass(frozen=True)
+class VswapConfig:
+    """How a swap system is built.
+
+    Attributes:
+        memory_pages: DRAM frames. Tasks' pages, swap-cache folios and the zswap pool all come out of them.
+        order: tiers tried at swap-out, first to last, out of "cram", "zswap", "swapfile". Zero pages are always tested first.
+        writable_budget: CRAM pages that may be writable at once; 0 is the safe default.
+        slot_limit: virtual slots; None for no limit.
+        swapfile_pages: size of the swapfile, pages (its header page comes on top).
+        swapfile_fsync: flush the swapfile to stable storage when it is closed.
+        zswap_max_pool_percent: share of the memory that the compressed pool may take.
+        zswap_accept_threshold_percent: after the pool was full, share of that limit below which stores are accepted again.
+        cram_low_percent, cram_recovered_percent: the device's watermarks, in percent of its media sectors.
+        cram_writeback_batch: CRAM pages written back before the device is looked at again.
+        trim_batch: freed device pages collected before one trim command.
+        reap_interval: ns between two scans for zombies (and flushes of a partial trim batch).
+    """
+
+    memory_pages: int
+    order: tuple[str, ...] = ("cram", "zswap", "swapfile")
+    writable_budget: int = 0
+    slot_limit: int | None = None
+    swapfile_pages: int = 16_384
+    swapfile_fsync: bool = False
+    zswap_max_pool_percent: int = 20
+    zswap_accept_threshold_percent: int = 90
+    cram_low_percent: int = 10
+    cram_recovered_percent: int = 20
+    cram_writeback_batch: int = 16
+    trim_batch: int = 64
+    reap_interval: int = 1_000_000
+    costs: Costs = field(default_factory=Costs)

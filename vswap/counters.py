@@ -1,0 +1,72 @@
+"""Counters under the kernel's own names (vmstat, zswap's debugfs), and the CRAM ones beside them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class Writebacks:
+    """Pages moved from one tier to a later one while their softleaf PTEs stayed as they were."""
+
+    cram_to_zswap: int = 0
+    cram_to_swapfile: int = 0
+    zswap_to_swapfile: int = 0
+
+
+@dataclass
+class Counters:
+    """Everything is a count of pages or events since start."""
+
+    # CRAM
+    stores: int = 0  # pages stored into the device
+    loads: int = 0  # pages loaded from the device
+    line_loads: int = 0  # single lines loaded from the device
+    inplace_stores: int = 0  # of the stores: those of tasks, through writable PTEs
+    soft_faults: int = 0  # softleaf -> present read-only into the device, no copy
+    promotions: int = 0  # copied to DRAM because of a write
+    made_writable: int = 0  # made writable in place, within the budget
+    zombies_reaped: int = 0  # device pages found without a mapper and given up
+    trimmed: int = 0
+    trim_fallbacks: int = 0  # pages zeroed by a store because their trim failed
+    cram_rejects: int = 0  # stores refused because the node was closed or full
+    cram_full: int = 0  # stores that the device itself could not take
+    cram_poisoned: int = 0  # accesses answered with poison
+    node_closed: int = 0
+    node_reopened: int = 0
+    writebacks: Writebacks = field(default_factory=Writebacks)
+    writeback_unmaps: int = 0  # read-only mappers of CRAM pages found and unmapped by a writeback
+    writeback_failed: int = 0
+    # vmstat
+    pgfault: int = 0
+    pgmajfault: int = 0
+    pgsteal_kswapd: int = 0
+    pgsteal_direct: int = 0
+    pgscan: int = 0
+    pgactivate: int = 0
+    cow: int = 0
+    swap_cache_hits: int = 0
+    pswpin: int = 0
+    pswpout: int = 0
+    zswpin: int = 0
+    zswpout: int = 0
+    zswpwb: int = 0
+    swpin_zero: int = 0
+    swpout_zero: int = 0
+    swap_clean: int = 0  # reclaimed without writing: the copy on the tier was still good
+    swapout_failed: int = 0  # no tier took the page: redirtied and kept
+    sigbus: int = 0
+    # zswap's debugfs names
+    pool_limit_hit: int = 0
+    reject_compress_poor: int = 0
+    reject_alloc_fail: int = 0
+    reject_reclaim_fail: int = 0
+    written_back_pages: int = 0
+    # swapfile
+    discarded: int = 0
+    io_errors: int = 0
+
+    def snapshot(self) -> dict[str, Any]:
+        """A plain copy, ready for JSON: name -> count, `writebacks` -> {pair: count}."""
+        return asdict(self)

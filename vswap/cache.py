@@ -1,0 +1,82 @@
+"""The swap cache: at most one folio a slot, and the pin that goes with it (docs/vswap.md, "Swap cache")."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView
+
+from vswap.errors import ContractViolation
+from vswap.folio import AnyFolio, Folio
+from vswap.slots import Backing, SlotTable
+
+
+class SwapCache:
+    """Slot -> folio. Being here is the pin: exactly the pinned slots have an entry.
+
+    Every change is made by the holder of the folio lock. A lookup is only a hint: lock the folio, then ask `holds`.
+    """
+
+    def __init__(self, slots: SlotTable) -> None:
+        self._slots = slots
+        self._folios: dict[int, AnyFolio] = {}
+
+    def lookup(self, slot: int) -> AnyFolio | None:
+        """The folio that holds the slot now, if any."""
+        return self._folios.get(slot)
+
+    def holds(self, slot: int, folio: AnyFolio) -> bool:
+        """The check after the lock: the folio is still the one of this slot."""
+        return self._folios.get(slot) is folio
+
+    def add(self, slot: int, folio: AnyFolio) -> None:
+        """Put a folio under a slot that was just allocated (and so is pinned already)."""
+        self._check_locked(folio)
+        if slot in self._folios or not self._slots.pinned(slot):
+            raise ContractViolation(f"slot {slot} is not freshly allocated")
+        self._insert(slot, folio)
+
+    def pin(self, slot: int, folio: AnyFolio) -> None:
+        """Put a folio under an existing slot, for a swap-in or a writeback: succeeds once.
+
+        Raises:
+            AlreadyCached: somebody else's folio is there; retry, or use it.
+            SlotGone: nothing refers to the slot any more.
+        """
+        self._check_locked(folio)
+        self._slots.pin(slot)
+        self._insert(slot, folio)
+
+    def replace(self, old: Folio, new: AnyFolio) -> None:
+        """Another folio takes the place of `old`, which is locked; the pin passes on."""
+        self._check_locked(old)
+        if not self.holds(old.slot, old):
+            raise ContractViolation(f"slot {old.slot} is held by another folio")
+        self._insert(old.slot, new)
+        old.slot = 0
+
+    def delete(self, folio: AnyFolio) -> Backing | None:
+        """Take the folio out and drop the pin. The backing to free when nobody else refers to the slot, else None."""
+        self._check_locked(folio)
+        slot = folio.slot
+        if not self.holds(slot, folio):
+            raise ContractViolation(f"slot {slot} is held by another folio")
+        del self._folios[slot]
+        folio.slot = 0
+        return self._slots.unpin(slot)
+
+    def items(self) -> ItemsView[int, AnyFolio]:
+        """Every (slot, folio)."""
+        return self._folios.items()
+
+    def __len__(self) -> int:
+        return len(self._folios)
+
+    def _insert(self, slot: int, folio: AnyFolio) -> None:
+        self._folios[slot] = folio
+        folio.slot = slot
+        if isinstance(folio, Folio):
+            folio.private = False
+
+    @staticmethod
+    def _check_locked(folio: AnyFolio) -> None:
+        if not folio.lock.locked():
+            raise ContractViolation("the swap cache was changed without the folio lock")

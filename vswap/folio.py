@@ -1,0 +1,96 @@
+"""Folios: one page of memory, in a DRAM frame or on the CRAM device, and who maps it (docs/vswap.md, "Folios")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hw.clock import Clock, Event, Lock
+from hw.link import PAGE_BYTES
+
+if TYPE_CHECKING:
+    from vswap.spaces import AddressSpace
+
+ZERO_PAGE = bytes(PAGE_BYTES)
+
+
+class Folio:
+    """A page in a DRAM frame.
+
+    Attributes:
+        lock: the folio lock. It guards `slot`, the mapping of a swap-cache folio and the backing of its slot.
+        slot: the virtual slot under which the swap cache holds it, 0 when it does not.
+        mappers: the reverse map: every PTE that is present and points here, as (space, vpn).
+        data: the 4096 bytes.
+        dirty: no tier holds these bytes.
+        private: just allocated, held by one task and reachable from nowhere else.
+        dead: given back; whoever waited for the lock looks again.
+    """
+
+    __slots__ = ("active", "data", "dead", "dirty", "lock", "mappers", "private", "slot")
+
+    def __init__(self, clock: Clock) -> None:
+        self.lock = Lock(clock)
+        self.slot = 0
+        self.mappers: set[tuple[AddressSpace, int]] = set()
+        self.data = ZERO_PAGE
+        self.dirty = True
+        self.private = True
+        self.active = False
+        self.dead = False
+
+
+class CramFolio:
+    """A page on the device, addressed by its device page number.
+
+    With a slot it is that slot's swap-cache folio, and its mappers are read-only. Without one (its slot was reaped when it
+    became writable) it is an anonymous page that happens to lie on the device.
+
+    Attributes:
+        lock, slot, mappers, dead: as in Folio.
+        page: device page number (DPA / 4096), the CRAM tier's handle.
+        writable: its one mapper may store into it.
+        poisoned: the device answered with poison; it cannot be moved any more.
+    """
+
+    __slots__ = ("_accesses", "_clock", "_quiet", "dead", "lock", "mappers", "page", "poisoned", "slot", "writable")
+
+    def __init__(self, clock: Clock, page: int, slot: int) -> None:
+        self._clock = clock
+        self.lock = Lock(clock)
+        self.page = page
+        self.slot = slot
+        self.mappers: set[tuple[AddressSpace, int]] = set()
+        self.writable = False
+        self.poisoned = False
+        self.dead = False
+        self._accesses = 0
+        self._quiet: Event | None = None
+
+    @property
+    def busy(self) -> bool:
+        """A load or store of a task is under way."""
+        return self._accesses > 0
+
+    def begin_access(self) -> None:
+        """A task's load or store starts. Between finding the PTE and this there must be no await."""
+        self._accesses += 1
+
+    def end_access(self) -> None:
+        """It has ended."""
+        self._accesses -= 1
+        if not self._accesses and self._quiet:
+            self._quiet.set()
+            self._quiet = None
+
+    async def drain(self) -> None:
+        """Wait until no access is under way: what a TLB shootdown does, since an instruction finishes first.
+
+        Call it after the PTE has changed, so that no new access can start.
+        """
+        while self._accesses:
+            if self._quiet is None:
+                self._quiet = self._clock.event()
+            await self._quiet.wait()
+
+
+AnyFolio = Folio | CramFolio

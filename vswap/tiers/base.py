@@ -1,0 +1,74 @@
+"""What every swap tier offers, whatever it is made of (docs/vswap.md, "Tiers")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from vswap.errors import VswapError
+from vswap.slots import BackingType
+
+
+class TierError(VswapError):
+    """Base of what a tier answers instead of doing its work."""
+
+
+class Full(TierError):
+    """The tier has no room now."""
+
+
+class Rejected(TierError):
+    """The tier does not want this page (it does not shrink, it is not zero); another tier may."""
+
+
+class IoError(TierError):
+    """The medium failed. A failed store kept nothing; a failed load may be tried again."""
+
+
+class Poisoned(TierError):
+    """The content of this one page is lost."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Room in a tier, pages: `pages` stored, of at most `capacity` (None: not bounded by itself)."""
+
+    pages: int
+    capacity: int | None
+
+
+class Tier(Protocol):
+    """A place for pages of 4096 bytes. Handles are ints, unique inside the tier.
+
+    Each handle carries the slot that owns it: the reverse map. `store` makes the handle after its last await, so that the
+    caller records it without another task running in between. `free` and `reown` never wait; work on the medium that follows
+    from a free (trim, discard) is batched and done later, and the room comes back then.
+    """
+
+    @property
+    def type(self) -> BackingType:
+        """The backing type of slots that live here."""
+
+    async def store(self, data: bytes, slot: int) -> int:
+        """Keep a page for `slot`; its handle. Raises Full, Rejected, IoError; then nothing is kept."""
+
+    async def load(self, handle: int) -> bytes:
+        """The page. Raises IoError, Poisoned."""
+
+    def free(self, handle: int) -> None:
+        """Drop the page. Raises KeyError for a handle that is not in use."""
+
+    def reown(self, handle: int, slot: int) -> None:
+        """The page belongs to another slot now (0: to a folio without one)."""
+
+    def handles(self) -> dict[int, int]:
+        """A copy of the reverse map: handle in use -> owning slot."""
+
+    def usage(self) -> Usage:
+        """Room now."""
+
+    async def flush(self) -> None:
+        """Do the batched work that frees have left behind."""
+
+    def close(self) -> None:
+        """Give up what the tier holds outside of this program. Idempotent."""

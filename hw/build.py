@@ -37,6 +37,7 @@ import cocotb_tools.config
 import find_libpython
 
 Simulator = Literal["verilator", "icarus"]
+SIMULATORS: tuple[Simulator, ...] = ("verilator", "icarus")
 
 ROOT = Path(__file__).resolve().parent.parent
 RTL = ROOT / "hw" / "rtl"
@@ -435,3 +436,25 @@ def lint(simulator: Simulator, top: str, sources: Sequence[Path] | None = None) 
     if answer.returncode != 0 and not lines:
         lines = [f"{argv[0]} ended with {answer.returncode}"]
     return lines
+
+
+def tops() -> list[str]:
+    """The modules of `hw/rtl` that no other module of `hw/rtl` names: what `lint` has to be called for."""
+    modules = sorted(path.stem for path in RTL.glob("*.v"))
+    below = {path.stem for module in modules for path in closure(module) if path.stem != module}
+    return [module for module in modules if module not in below]
+
+
+def main() -> int:
+    """`python -m hw.build`: lint all RTL under both simulators; returns the number of complaints."""
+    complaints = [line for top in tops() for simulator in SIMULATORS for line in lint(simulator, top)]
+    for line in complaints:
+        print(line, file=sys.stderr)
+    return min(len(complaints), 100)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except ToolError as error:
+        sys.exit(str(error))

@@ -1,0 +1,53 @@
+# Every target sets up what it needs first; `make help` explains.
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+SETUP_INPUTS := requirements/install.sh requirements/build.txt requirements/python.txt pyproject.toml
+# The stamp is named after the content of what the set-up reads: unchanged content, no work.
+STAMP := .venv/setup-$(shell cat $(SETUP_INPUTS) | sha256sum | cut -c1-16)
+BIN := .venv/bin
+JOBS ?= 2
+
+.PHONY: help setup run test lint regs lock clean
+
+help:  ## show this
+	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@echo
+	@echo "First time? 'make run' does the main job: real pages swapped through the RTL, each one verified."
+
+setup: $(STAMP)  ## set up .venv and the simulators (the other targets do it when needed)
+
+$(STAMP):
+	@PYTHON=$(PYTHON) requirements/install.sh
+	@rm -f .venv/setup-*
+	@touch $@
+
+run: $(STAMP)  ## run the main job; more: .venv/bin/vcram run --help
+	@$(BIN)/vcram run
+
+test: lint  ## all checks and all tests, hardware under both simulators
+	$(BIN)/pytest -n $(JOBS) --dist worksteal
+
+lint: $(STAMP)  ## style, types, and the RTL under both linters
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m hw.build
+
+regs: $(STAMP)  ## generate the register files from hw/regs/cram.rdl
+	$(BIN)/python -m hw.regs.generate
+
+LOCK = env -u PIP_FIND_LINKS PIP_CONFIG_FILE=/dev/null $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe \
+	--no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras pyproject.toml
+
+lock: $(STAMP)  ## pin the requirements of pyproject.toml again, with hashes
+	$(LOCK) --only-build-deps --build-deps-for editable --output-file requirements/build.txt
+	$(LOCK) --extra dev --output-file requirements/python.txt
+
+clean:  ## remove what was built and recorded (not .venv)
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 from driver import layout
@@ -25,6 +26,7 @@ from hw.codes import EventCode, Interrupt, Opcode, PageState, ReturnCode
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, BusError, Link, LinkError, Response
 
 MAILBOX_TIMEOUT_NS = 1_000_000_000
+EVENT_BACKLOG = 1024
 _READY_NS_PER_PAGE = 20  # one clock cycle a page, at the slowest clock foreseen
 _TRIM_RANGES = (PAYLOAD_BYTES - 8) // 16  # ranges that fit into one Media Operations command
 _ZERO_CLASS, _ZERO_SUBCLASS = 1, 1
@@ -49,7 +51,7 @@ class CramDevice:
         self._access = access
         self._mailbox = Mailbox(access, link.clock, MAILBOX_TIMEOUT_NS)
         self._event_lock = Lock(link.clock)
-        self._events: list[DeviceEvent] = []  # taken from the device, not yet asked for
+        self._events: deque[DeviceEvent] = deque(maxlen=EVENT_BACKLOG)  # taken from the device, not yet asked for
         self._causes: dict[int, EventCode] = {}  # of pages that are poison
 
     @classmethod
@@ -188,7 +190,9 @@ class CramDevice:
             if again[14] == values[14] and again[13] >= values[13]:
                 break
             values = again
-        return Counters(values[0] | values[1] << 32, *values[2:13], block_bytes=values[13] | values[14] << 32)
+        low, high, *between = values
+        block_high, block_low = between.pop(), between.pop()
+        return Counters(*[low | high << 32, *between, block_low | block_high << 32])
 
     async def set_watermarks(self, low: int, recovered: int) -> None:
         """Set the marks of the LOW and RECOVERED interrupts, in free sectors: 0 <= low <= recovered <= media."""
@@ -204,7 +208,8 @@ class CramDevice:
         """Take every event logged since the last call, oldest first, and acknowledge the EVENT interrupt."""
         await self.acknowledge(Interrupt.EVENT)  # before reading: an event logged meanwhile raises it again
         await self._collect_events()
-        events, self._events = self._events, []
+        events = list(self._events)
+        self._events.clear()
         return events
 
     async def lost_events(self) -> int:
@@ -253,7 +258,7 @@ class CramDevice:
         return PagePoisoned(page, cause)
 
     async def _collect_events(self) -> None:
-        """Move the device's event log into ours, which has no limit."""
+        """Move the device's event log into ours; beyond EVENT_BACKLOG the oldest that nobody asked for are dropped."""
         async with self._event_lock:
             while True:
                 count, code, page = await self._access.read(layout.EVENT_COUNT, 3)

@@ -1,4 +1,5 @@
 """What can go wrong between a host and the device."""
+# ruff: noqa: N818 - an error is named after the condition
 
 from __future__ import annotations
 
@@ -69,7 +70,7 @@ class MailboxError(CramError):
         self.opcode = opcode
 
 
-def _name(kind: type[Opcode] | type[ReturnCode], value: int) -> str:
+def _name(kind: type[Opcode | ReturnCode], value: int) -> str:
     try:
         return kind(value).name
     except ValueError:

@@ -69,7 +69,7 @@ class Capacity:
 
     @property
     def ratio(self) -> float:
-        """Bytes of the resident pages per used media byte: 1.0 when nothing is stored, infinite when nothing is used."""
+        """Bytes of the resident pages per used media byte: 1.0 with no page resident, infinite with no sector used."""
         if self.resident_pages == 0:
             return 1.0
         used = self.used_bytes

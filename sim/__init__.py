@@ -1,0 +1,1 @@
+"""The simulation: machines, workloads, traces, reports and the command line."""

@@ -1,0 +1,131 @@
+"""Capture: records a real program's anonymous pages and its accesses to them as a trace (docs/trace.md)."""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import os
+import platform
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim.capture import userfault
+from sim.capture.recorder import CaptureError, Progress, Recorder
+from sim.trace import Trace, TraceHeader, TraceWriter, save
+
+__all__ = ["CaptureError", "CaptureResult", "Progress", "capture"]
+
+DEFAULT_WINDOW = 64
+DEFAULT_MAX_EVENTS = 1_000_000
+DEFAULT_MAX_CONTENTS = 65_536
+
+_LOSS = (
+    "Private anonymous memory only; written pages of file mappings, shared and huge-page memory are not in it. Of each "
+    "address space {window} pages are open at a time: of a page's accesses while it is open only the first one and the "
+    "first write show, in the order in which they happened, and that write shows what the page held when it was closed. "
+    "Pages are closed in the order they were opened. What the kernel wrote before a page could be watched (the first "
+    "stack) shows as one write each, in order of address."
+)
+
+
+@dataclass(frozen=True)
+class CaptureResult:
+    """What a recording came to.
+
+    Attributes:
+        trace: the trace, as written.
+        file_bytes: size of the file.
+        exit_status: the program's, as a shell gives it.
+        interrupted: it was ended by Ctrl-C; the trace shows what happened until then.
+    """
+
+    trace: Trace
+    file_bytes: int
+    exit_status: int
+    interrupted: bool
+
+
+def capture(
+    argv: Sequence[str],
+    output: Path,
+    *,
+    window: int = DEFAULT_WINDOW,
+    max_events: int = DEFAULT_MAX_EVENTS,
+    max_contents: int = DEFAULT_MAX_CONTENTS,
+    env: Mapping[str, str] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> CaptureResult:
+    """Run `argv` and record it, its threads and its children into the file `output`.
+
+    The program keeps this process' standard streams and, unless `env` is given, its environment. Must be called in the
+    main thread. `output` is replaced only by a whole trace.
+
+    Args:
+        argv: program (looked up in PATH) and arguments.
+        output: trace file to write.
+        window: pages open at a time in each address space, at least 16; fewer show more of the accesses.
+        max_events: the recording ends, and the program goes on, when there are so many events.
+        max_contents: the same for distinct page contents (4096 bytes each in memory).
+        env: the program's environment.
+        progress: called about five times a second, and at the end.
+
+    Raises:
+        CaptureError: the command cannot be run, the file cannot be written, or this machine does not let us record.
+    """
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        raise CaptureError(f"capture works on Linux x86_64 only, not on {platform.system()} {platform.machine()}")
+    if window < 16:
+        raise CaptureError(f"window of {window} pages is too small: one instruction may need several; at least 16")
+    if (refusal := userfault.available()) is not None:
+        raise CaptureError(f"cannot watch page faults (userfaultfd: {refusal}); run as root")
+    program = _find(argv)
+    _check_writable(output)
+    writer = TraceWriter()
+    recorder = Recorder(writer, window, max_events, max_contents, progress)
+    interrupted = False
+    try:
+        exit_status = recorder.run([program, *argv[1:]], env)
+    except KeyboardInterrupt:
+        interrupted, exit_status = True, 130
+    if not len(writer):
+        raise CaptureError(f"{argv[0]}: nothing was recorded (exit status {exit_status}); no trace written")
+    header = TraceHeader(
+        program=Path(program).name,
+        argv=list(argv),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        recorder=f"userfaultfd, Linux {os.uname().release.split('-')[0]} {platform.machine()}",
+        python=platform.python_version(),
+        window=window,
+        loss=_LOSS.format(window=window),
+        complete=recorder.complete and not interrupted,
+    )
+    trace = writer.finish(header)
+    try:
+        size = save(trace, output)
+    except OSError as error:
+        raise CaptureError(f"{output}: {error.strerror}") from error
+    return CaptureResult(trace, size, exit_status, interrupted)
+
+
+def _find(argv: Sequence[str]) -> str:
+    if not argv:
+        raise CaptureError("no command given: vcram capture -o FILE -- CMD...")
+    program = shutil.which(argv[0])
+    if program:
+        return program
+    exists = os.sep in argv[0] and Path(argv[0]).exists()
+    reason = os.strerror(errno.EACCES) if exists else "no such command"
+    raise CaptureError(f"{argv[0]}: {reason}")
+
+
+def _check_writable(output: Path) -> None:
+    """Find out before the program runs, not after."""
+    folder = output.parent
+    if output.is_dir():
+        raise CaptureError(f"{output}: is a directory")
+    if not folder.is_dir():
+        raise CaptureError(f"{output}: no such directory: {folder}")
+    if not os.access(folder, os.W_OK):
+        raise CaptureError(f"{output}: {os.strerror(errno.EACCES)}")

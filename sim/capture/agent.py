@@ -1,0 +1,160 @@
+"""Agent: a helper process inside a recorded program's address space.
+
+It is made by having the program clone(CLONE_VM) itself once, right after exec or fork, and never runs an instruction of
+its own except the system calls that it is told to do. So the program's own threads are never interrupted for that, its
+descriptors are not shared, and the address space can still be read after the program's last thread is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim.capture import ptrace
+from sim.capture.ptrace import Stop
+from sim.capture.userfault import PAGE_BYTES, SYS_USERFAULTFD, Userfault, take_fd
+
+CLONE_VM = 0x100
+_SYS_MADVISE, _SYS_CLONE, _SYS_CLOSE_RANGE = 28, 56, 436
+_MADV_DONTNEED_LOCKED = 24
+_SYSCALL_INSTRUCTION = b"\x0f\x05"
+_PRESENT, _SWAPPED = 1 << 63, 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A line of /proc/PID/maps: first page, pages, and whether it is private anonymous memory."""
+
+    page: int
+    count: int
+    anonymous: bool
+    name: str
+
+
+class Agent:
+    """An agent in the address space of `tid`, which must be stopped where its own code has no system call under way
+    (the exit of execve, or the first stop of a forked child). Raises OSError."""
+
+    def __init__(self, tid: int) -> None:
+        vdso = next(mapping for mapping in _maps(tid) if mapping.name == "[vdso]")
+        with Path(f"/proc/{tid}/mem").open("rb", buffering=0) as memory:
+            memory.seek(vdso.page * PAGE_BYTES)
+            code = memory.read(vdso.count * PAGE_BYTES)
+        self._syscall_address = vdso.page * PAGE_BYTES + code.index(_SYSCALL_INSTRUCTION)
+        self.pid = self._clone(tid)
+        self._memory = os.open(f"/proc/{self.pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+        self._pagemap = os.open(f"/proc/{self.pid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+        self.call(_SYS_CLOSE_RANGE, 0, 0xFFFFFFFF, 0)  # a copy of the program's pipes would keep them open
+
+    def _clone(self, tid: int) -> int:
+        saved = ptrace.registers(tid)
+        self._prepare(tid, saved, _SYS_CLONE, CLONE_VM)
+        agent = 0
+        early: list[int] = []  # signals that came too early, to be sent again
+        syscall_stops = 0
+        while syscall_stops < 2:
+            ptrace.resume(tid)
+            status = ptrace.wait(tid, block=True)
+            assert status is not None
+            if status.stop is Stop.BIRTH:
+                agent = ptrace.event_message(tid)
+            elif status.stop is Stop.SYSCALL:
+                syscall_stops += 1
+            elif status.stop is Stop.SIGNAL:
+                early.append(status.value)
+            elif status.stop is Stop.GONE:
+                raise ProcessLookupError(tid)
+        ptrace.set_registers(tid, saved)
+        for number in early:
+            os.kill(tid, number)
+        if not agent:
+            raise PermissionError("the program may not clone itself")
+        ptrace.wait(agent, block=True)
+        return agent
+
+    def _prepare(self, tid: int, base: ptrace.Registers, number: int, *args: int) -> None:
+        value = ptrace.Registers.from_buffer_copy(base)
+        value.rip, value.rax, value.orig_rax = self._syscall_address, number, 0xFFFFFFFFFFFFFFFF
+        padded = (*args, 0, 0, 0, 0, 0, 0)
+        value.rdi, value.rsi, value.rdx, value.r10, value.r8, value.r9 = padded[:6]
+        ptrace.set_registers(tid, value)
+
+    def call(self, number: int, *args: int) -> int:
+        """Do a system call in the agent; returns its result. Raises OSError."""
+        self._prepare(self.pid, ptrace.registers(self.pid), number, *args)
+        syscall_stops = 0
+        while syscall_stops < 2:
+            ptrace.resume(self.pid)  # signals are not for the agent
+            status = ptrace.wait(self.pid, block=True)
+            assert status is not None
+            if status.stop is Stop.GONE:
+                raise ProcessLookupError(self.pid)
+            syscall_stops += status.stop is Stop.SYSCALL
+        result = ctypes.c_int64(ptrace.registers(self.pid).rax).value
+        if result < 0:
+            raise OSError(-result, os.strerror(-result))
+        return result
+
+    def userfault(self) -> Userfault:
+        """A userfaultfd for the address space. Raises OSError."""
+        return Userfault(take_fd(self.pid, self.call(SYS_USERFAULTFD, os.O_CLOEXEC | os.O_NONBLOCK)))
+
+    def drop(self, page: int, count: int) -> None:
+        """Take pages out of the address space; the next access finds them missing."""
+        try:
+            self.call(_SYS_MADVISE, page * PAGE_BYTES, count * PAGE_BYTES, _MADV_DONTNEED_LOCKED)
+        except OSError:
+            pass  # unmapped by the program in the meantime
+
+    def read(self, page: int, count: int) -> list[bytes | None]:
+        """The contents of present pages; None for those that are not there."""
+        try:
+            data = os.pread(self._memory, count * PAGE_BYTES, page * PAGE_BYTES)
+        except OSError:
+            data = b""
+        if len(data) < count * PAGE_BYTES:
+            if count == 1:
+                return [None]
+            return [self.read(page + i, 1)[0] for i in range(count)]
+        return [data[i : i + PAGE_BYTES] for i in range(0, len(data), PAGE_BYTES)]
+
+    def read_words(self, address: int, count: int) -> list[int]:
+        """64-bit words of present memory. Raises OSError."""
+        data = os.pread(self._memory, 8 * count, address)
+        return [int.from_bytes(data[i : i + 8], "little") for i in range(0, len(data), 8)]
+
+    def present(self, page: int, count: int) -> list[int]:
+        """Which pages of a range have a page behind them."""
+        entries = memoryview(os.pread(self._pagemap, 8 * count, 8 * page)).cast("Q")
+        return [page + i for i, entry in enumerate(entries) if entry & (_PRESENT | _SWAPPED)]
+
+    def anonymous(self) -> list[Mapping]:
+        """The address space's private anonymous mappings."""
+        return [mapping for mapping in _maps(self.pid) if mapping.anonymous]
+
+    def close(self) -> None:
+        """End the agent. Idempotent."""
+        if self._memory < 0:
+            return
+        os.close(self._memory)
+        os.close(self._pagemap)
+        self._memory = self._pagemap = -1
+        os.kill(self.pid, signal.SIGKILL)
+        while (status := ptrace.wait(self.pid, block=True)) and status.stop is not Stop.GONE:
+            with contextlib.suppress(ProcessLookupError):
+                ptrace.resume(self.pid)
+
+
+def _maps(pid: int) -> list[Mapping]:
+    mappings = []
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        limits, mode, _, _, inode, *name = line.split(maxsplit=5)
+        start, end = (int(limit, 16) // PAGE_BYTES for limit in limits.split("-"))
+        label = name[0] if name else ""
+        anonymous = mode[3] == "p" and inode == "0" and not label.startswith(("[v", "[uprobes", "/"))
+        mappings.append(Mapping(start, end - start, anonymous, label))
+    return mappings

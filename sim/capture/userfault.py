@@ -1,0 +1,121 @@
+"""userfaultfd(2), as far as the recorder needs it: see ioctl_userfaultfd(2) for the structures."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import struct
+from dataclasses import dataclass
+
+PAGE_BYTES = 4096
+SYS_USERFAULTFD = 323
+SYS_PIDFD_GETFD = 438
+
+_API, _REGISTER, _WAKE, _COPY, _WRITEPROTECT = 0xC018AA3F, 0xC020AA00, 0x8010AA02, 0xC028AA03, 0xC018AA06
+_FEATURE_WP = 1 << 0
+_MODE_MISSING_WP = 1 | 2
+_EVENT_PAGEFAULT = 0x12
+_MESSAGE = struct.Struct("<BxxxxxxxQQQ")  # event, flags, address, thread
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A thread waits at `page` (virtual page number): it writes or only reads, and the page is there but write-protected
+    or it is missing."""
+
+    page: int
+    write: bool
+    protected: bool
+
+
+class Userfault:
+    """A userfaultfd of some process, held by us. Calls about ranges that are no longer mapped do nothing."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._source = ctypes.create_string_buffer(PAGE_BYTES)
+        fcntl.ioctl(fd, _API, bytearray(struct.pack("<QQQ", 0xAA, _FEATURE_WP, 0)))
+
+    def fileno(self) -> int:
+        """The descriptor, for poll."""
+        return self._fd
+
+    def close(self) -> None:
+        """Give every range back to the kernel and wake all who wait."""
+        os.close(self._fd)
+
+    def faults(self) -> list[Fault]:
+        """The faults that came since the last call; does not wait."""
+        try:
+            data = os.read(self._fd, 64 * _MESSAGE.size)
+        except BlockingIOError:
+            return []
+        return [
+            Fault(address // PAGE_BYTES, bool(flags & 1), bool(flags & 2))
+            for event, flags, address, _ in _MESSAGE.iter_unpack(data)
+            if event == _EVENT_PAGEFAULT
+        ]
+
+    def register(self, page: int, count: int) -> bool:
+        """Have faults of these pages reported; False where the kernel does not do that (they stay as they were)."""
+        return self._ioctl(_REGISTER, struct.pack("<QQQQ", *_range(page, count), _MODE_MISSING_WP, 0))
+
+    def place(self, page: int, data: bytes, *, protected: bool) -> None:
+        """Put a page where one was missing, and wake who waits."""
+        ctypes.memmove(self._source, data, PAGE_BYTES)
+        start, length = _range(page, 1)
+        request = struct.pack("<QQQQq", start, ctypes.addressof(self._source), length, 2 if protected else 0, 0)
+        if not self._ioctl(_COPY, request):
+            self.wake(page)
+
+    def protect(self, page: int, count: int, on: bool) -> None:
+        """Write-protect present pages, or lift that and wake who waits."""
+        if not self._ioctl(_WRITEPROTECT, struct.pack("<QQQ", *_range(page, count), int(on))) and not on:
+            self.wake(page)
+
+    def wake(self, page: int) -> None:
+        """Let who waits at a page try again."""
+        self._ioctl(_WAKE, struct.pack("<QQ", *_range(page, 1)))
+
+    def _ioctl(self, request: int, argument: bytes) -> bool:
+        while True:
+            try:
+                fcntl.ioctl(self._fd, request, bytearray(argument))
+            except OSError as error:
+                if error.errno == errno.EAGAIN:
+                    continue
+                if error.errno in (errno.EEXIST, errno.ENOENT, errno.EINVAL, errno.ESRCH, errno.EBUSY):
+                    return False
+                raise
+            return True
+
+
+def available() -> str | None:
+    """None if this process may watch other processes' page faults, the kernel's included; else the reason why not."""
+    fd = _libc.syscall(SYS_USERFAULTFD, os.O_CLOEXEC | os.O_NONBLOCK)
+    if fd < 0:
+        return os.strerror(ctypes.get_errno())
+    os.close(fd)
+    return None
+
+
+def take_fd(pid: int, fd: int) -> int:
+    """Our own copy of another process' descriptor. Raises OSError."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        copy = int(_libc.syscall(SYS_PIDFD_GETFD, pidfd, fd, 0))
+        if copy < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+        return copy
+    finally:
+        os.close(pidfd)
+
+
+def _range(page: int, count: int) -> tuple[int, int]:
+    return page * PAGE_BYTES, count * PAGE_BYTES

@@ -1,0 +1,300 @@
+"""Trace: what a program did with its pages, as a file.
+
+A trace is a list of events (who touched which page, how) and the page contents they speak of, each content once. It is
+what `sim/capture/` writes and a replay reads. Layout, meaning and losses: docs/trace.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+
+PAGE_BYTES = 4096
+MAGIC = b"VCRAMTRC"
+VERSION = 1
+NO_CONTENT = 0xFFFFFFFF
+
+# magic, version, header bytes, body bytes
+_PREFIX = struct.Struct("<8sIIQ")
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+EVENT_DTYPE = np.dtype([("space", "<u2"), ("kind", "u1"), ("page", "<u4"), ("content", "<u4")])
+"""One event, 11 bytes: address space, Kind, page (see Event), content id or NO_CONTENT."""
+
+
+class TraceError(Exception):
+    """A trace file cannot be used; the message is one line that names the file and what is wrong with it."""
+
+
+class Kind(IntEnum):
+    """What an event says."""
+
+    READ = 0
+    WRITE = 1
+    FORK = 2
+    EXIT = 3
+    UNMAP = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step of a trace.
+
+    Attributes:
+        space: the address space, counted from 0.
+        page: READ, WRITE, UNMAP: the virtual page, a small number that means one page within its space (a forked space
+            starts with its parent's pages under their numbers). FORK: the number of the new space. EXIT: 0.
+        kind: what happened. A page's first event in a space that did not inherit it is a WRITE.
+        content: WRITE: id of the 4096 bytes the page holds from here on. READ: id of what it must hold now.
+            Otherwise NO_CONTENT.
+    """
+
+    space: int
+    page: int
+    kind: Kind
+    content: int = NO_CONTENT
+
+
+class TraceHeader(BaseModel):
+    """What a trace file says of itself, kept in it as JSON.
+
+    Attributes:
+        program: name of the recorded program.
+        argv: its full command line.
+        date: day of the recording, ISO 8601.
+        recorder: what recorded it, with its own version and the kernel's.
+        python: version of the Python that recorded it.
+        window: pages that were open at a time (docs/trace.md, Loss); 0 where no recorder was at work.
+        loss: what the trace does not show, in words.
+        complete: False when the recording stopped at a limit before the program ended.
+        events, contents, pages, spaces: counts; pages are distinct (space, page) pairs that were touched.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    program: str
+    argv: list[str]
+    date: str
+    recorder: str
+    python: str
+    window: NonNegativeInt
+    loss: str
+    complete: bool
+    events: NonNegativeInt = 0
+    contents: NonNegativeInt = 0
+    pages: NonNegativeInt = 0
+    spaces: NonNegativeInt = 0
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A trace in memory.
+
+    Attributes:
+        header: what it says of itself.
+        events: shape (events,), EVENT_DTYPE, in the order they happened. Read only.
+        contents: shape (contents, 4096), uint8; a content id is its row. Read only.
+    """
+
+    header: TraceHeader
+    events: npt.NDArray[np.void]
+    contents: npt.NDArray[np.uint8]
+
+    def __iter__(self) -> Iterator[Event]:
+        """The events as values."""
+        for space, kind, page, content in self.events.tolist():
+            yield Event(space, page, Kind(kind), content)
+
+    def page(self, content: int) -> bytes:
+        """The 4096 bytes of a content id. Raises IndexError for an id that the trace does not have."""
+        if not 0 <= content < len(self.contents):
+            raise IndexError(f"content {content} of {len(self.contents)}")
+        return bytes(self.contents[content])
+
+    @classmethod
+    def load(cls, path: Path) -> Trace:
+        """Read and check a trace file. Raises TraceError when it is missing, damaged, or contradicts itself."""
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise TraceError(f"{path}: {error.strerror}") from error
+        try:
+            return _decode(data)
+        except TraceError as error:
+            raise TraceError(f"{path}: {error}") from error
+
+
+class TraceWriter:
+    """Collects events and contents, then writes the file in one go, so that a file is whole or not there."""
+
+    def __init__(self) -> None:
+        self._events: list[tuple[int, int, int, int]] = []
+        self._ids: dict[bytes, int] = {}
+        self._contents: list[bytes] = []
+
+    def __len__(self) -> int:
+        """Events so far."""
+        return len(self._events)
+
+    @property
+    def contents(self) -> int:
+        """Distinct page contents so far."""
+        return len(self._contents)
+
+    def content(self, data: bytes) -> int:
+        """The id of a page's content, a new one if it was never seen. Raises ValueError unless it is 4096 bytes."""
+        if len(data) != PAGE_BYTES:
+            raise ValueError(f"a page has {PAGE_BYTES} bytes, not {len(data)}")
+        identity = self._ids.setdefault(data, len(self._contents))
+        if identity == len(self._contents):
+            self._contents.append(data)
+        return identity
+
+    def data(self, content: int) -> bytes:
+        """The 4096 bytes of a content id."""
+        return self._contents[content]
+
+    def append(self, event: Event) -> int:
+        """Add an event; returns its position, for `settle`."""
+        self._events.append((event.space, event.kind, event.page, event.content))
+        return len(self._events) - 1
+
+    def settle(self, position: int, content: int) -> None:
+        """Set the content of an earlier WRITE, known only when the page could be read."""
+        space, kind, page, _ = self._events[position]
+        self._events[position] = (space, kind, page, content)
+
+    def finish(self, header: TraceHeader) -> Trace:
+        """The trace so far, its counts filled in. Raises TraceError if the events make no sense (see `check`)."""
+        events = np.array(self._events, dtype=EVENT_DTYPE)
+        contents = np.frombuffer(b"".join(self._contents), dtype=np.uint8).reshape(-1, PAGE_BYTES)
+        trace = Trace(header.model_copy(update=_counts(events, contents)), events, contents)
+        check(trace)
+        return trace
+
+
+def save(trace: Trace, path: Path) -> int:
+    """Write `trace` to `path`, replacing what was there only once the new file is whole.
+
+    Returns: bytes written. Raises OSError.
+    """
+    columns = b"".join(trace.events[name].tobytes() for name in EVENT_DTYPE.names or ())
+    body = lzma.compress(columns + trace.contents.tobytes(), filters=_filters(trace.contents.nbytes))
+    header = json.dumps(trace.header.model_dump()).encode()
+    data = _PREFIX.pack(MAGIC, VERSION, len(header), len(body)) + header + body
+    data += hashlib.sha256(data).digest()
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return len(data)
+
+
+def check(trace: Trace) -> None:
+    """Follow every page through the events. Raises TraceError at the first that contradicts the ones before:
+    a READ of a page that was never written, or of other content than the last WRITE left; an event of a space that has
+    exited; a FORK into a space that exists."""
+    spaces: dict[int, dict[int, int]] = {}
+    gone: set[int] = set()
+    for number, event in enumerate(trace):
+        if event.space in gone:
+            raise TraceError(f"event {number} is of space {event.space}, which has exited")
+        pages = spaces.setdefault(event.space, {})
+        match event.kind:
+            case Kind.WRITE:
+                pages[event.page] = event.content
+            case Kind.READ if pages.get(event.page) != event.content:
+                raise TraceError(f"event {number} reads content {event.content} from page {event.page} of space "
+                                 f"{event.space}, which holds {pages.get(event.page, 'nothing')}")
+            case Kind.FORK if event.page in spaces or event.page in gone:
+                raise TraceError(f"event {number} forks into space {event.page}, which exists")
+            case Kind.FORK:
+                spaces[event.page] = dict(pages)
+            case Kind.UNMAP if pages.pop(event.page, None) is None:
+                raise TraceError(f"event {number} unmaps page {event.page} of space {event.space}, which holds nothing")
+            case Kind.EXIT:
+                del spaces[event.space]
+                gone.add(event.space)
+
+
+def _counts(events: npt.NDArray[np.void], contents: npt.NDArray[np.uint8]) -> dict[str, int]:
+    touched = events[np.isin(events["kind"], (Kind.READ, Kind.WRITE))]
+    forked = events["page"][events["kind"] == Kind.FORK]
+    return {
+        "events": len(events),
+        "contents": len(contents),
+        "pages": len(np.unique(touched[["space", "page"]])),
+        "spaces": len(np.union1d(events["space"], forked)),
+    }
+
+
+def _filters(size: int) -> list[dict[str, int]]:
+    # Versions of one page lie far apart; a dictionary as large as the body finds them all.
+    dictionary = 1 << max(16, min(30, size.bit_length()))
+    return [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": dictionary}]
+
+
+def _decode(data: bytes) -> Trace:
+    if len(data) < _PREFIX.size or not data.startswith(MAGIC):
+        raise TraceError("not a vcram trace" if not MAGIC.startswith(data[:8]) else "truncated trace: no full header")
+    _, version, header_bytes, body_bytes = _PREFIX.unpack_from(data)
+    if version != VERSION:
+        raise TraceError(f"trace format version {version}; this program reads version {VERSION}")
+    size = _PREFIX.size + header_bytes + body_bytes + _DIGEST_BYTES
+    if len(data) < size:
+        raise TraceError(f"truncated trace: {len(data)} of {size} bytes")
+    if len(data) > size:
+        raise TraceError(f"damaged trace: {len(data) - size} bytes after its end")
+    if hashlib.sha256(data[:-_DIGEST_BYTES]).digest() != data[-_DIGEST_BYTES:]:
+        raise TraceError("damaged trace: checksum does not match")
+    # From here on the file is as its writer left it, so what is wrong is the writer's doing.
+    body_start = _PREFIX.size + header_bytes
+    try:
+        header = TraceHeader.model_validate_json(data[_PREFIX.size : body_start])
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise TraceError(f"bad trace header: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    event_bytes = header.events * EVENT_DTYPE.itemsize
+    content_bytes = header.contents * PAGE_BYTES
+    try:
+        # One byte more than announced is asked for, so that a body that is too long shows without being unpacked.
+        body = lzma.LZMADecompressor().decompress(
+            data[body_start:-_DIGEST_BYTES], max_length=event_bytes + content_bytes + 1
+        )
+    except lzma.LZMAError as error:
+        raise TraceError(f"damaged trace body: {error}") from error
+    if len(body) != event_bytes + content_bytes:
+        raise TraceError(f"trace body is not the {header.events} events and {header.contents} contents announced")
+    events = np.empty(header.events, dtype=EVENT_DTYPE)
+    offset = 0
+    for name in EVENT_DTYPE.names or ():
+        column = EVENT_DTYPE[name]
+        events[name] = np.frombuffer(body, dtype=column, count=header.events, offset=offset)
+        offset += header.events * column.itemsize
+    contents = np.frombuffer(body, dtype=np.uint8, offset=offset).reshape(-1, PAGE_BYTES)
+    _validate(events, header.contents)
+    events.flags.writeable = False
+    trace = Trace(header, events, contents)
+    check(trace)
+    return trace
+
+
+def _validate(events: npt.NDArray[np.void], contents: int) -> None:
+    if len(events) and int(events["kind"].max()) > max(Kind):
+        raise TraceError(f"unknown event kind {int(events['kind'].max())}")
+    touches = np.isin(events["kind"], (Kind.READ, Kind.WRITE))
+    if np.any(events["content"][touches] >= contents):
+        raise TraceError("an event names a content that the trace does not have")

@@ -375,7 +375,8 @@ def simulate(
         try:
             process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            raise TimeoutError(f"{test_module} ran longer than {timeout_s} s under {built.simulator}; log: {log_file}")
+            limit = f"{test_module} ran longer than {timeout_s} s under {built.simulator}; log: {log_file}"
+            raise TimeoutError(limit) from None
         finally:
             _kill_group(process)
     _check(report, process.returncode, f"{test_module} under {built.simulator}", log_file)

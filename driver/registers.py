@@ -1,0 +1,109 @@
+"""Registers of the device. Generated from hw/regs/cram.rdl by `make regs`; do not edit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Register(IntEnum):
+    """Byte offsets of the registers and of the mailbox payload."""
+
+    ID = 0x0000
+    VERSION = 0x0004
+    STATUS = 0x0008
+    PERCEIVED_PAGES = 0x0010
+    MEDIA_SECTORS = 0x0014
+    SECTOR_BYTES = 0x0018
+    CACHE_PAGES = 0x001C
+    BYTES_PER_CYCLE = 0x0020
+    FREE_SECTORS = 0x0024
+    RESERVED_SECTORS = 0x0028
+    RESIDENT_PAGES = 0x002C
+    INTERRUPT_STATUS = 0x0030
+    INTERRUPT_ENABLE = 0x0034
+    LOW_WATERMARK = 0x0038
+    RECOVERED_WATERMARK = 0x003C
+    EVENT_COUNT = 0x0040
+    EVENT_CODE = 0x0044
+    EVENT_PAGE = 0x0048
+    EVENT_POP = 0x004C
+    EVENT_OVERFLOW = 0x0050
+    CYCLES_LOW = 0x0080
+    CYCLES_HIGH = 0x0084
+    PAGES_CLOSED = 0x0088
+    CLOSED_ZERO = 0x008C
+    CLOSED_SAME = 0x0090
+    CLOSED_LZ4 = 0x0094
+    CLOSED_RAW = 0x0098
+    PAGES_FILLED = 0x009C
+    PAGES_OPENED = 0x00A0
+    PAGES_TRIMMED = 0x00A4
+    PAGES_POISONED = 0x00A8
+    LINES_READ = 0x00AC
+    LINES_WRITTEN = 0x00B0
+    BLOCK_BYTES_LOW = 0x00B4
+    BLOCK_BYTES_HIGH = 0x00B8
+    MAILBOX_CAPABILITIES = 0x1FE0
+    MAILBOX_CONTROL = 0x1FE4
+    MAILBOX_COMMAND_LOW = 0x1FE8
+    MAILBOX_COMMAND_HIGH = 0x1FEC
+    MAILBOX_STATUS_LOW = 0x1FF0
+    MAILBOX_STATUS_HIGH = 0x1FF4
+    MAILBOX_BACKGROUND_LOW = 0x1FF8
+    MAILBOX_BACKGROUND_HIGH = 0x1FFC
+    MAILBOX_PAYLOAD = 0x2000
+
+
+@dataclass(frozen=True)
+class Field:
+    """Bits of a 32-bit register."""
+
+    register: Register
+    lsb: int
+    width: int
+
+    @property
+    def mask(self) -> int:
+        """The field's bits."""
+        return ((1 << self.width) - 1) << self.lsb
+
+    def get(self, word: int) -> int:
+        """The field's value in a register's value."""
+        return (word & self.mask) >> self.lsb
+
+    def put(self, value: int) -> int:
+        """A register's value with only this field. Raises ValueError when it does not fit."""
+        if value < 0 or value >> self.width:
+            raise ValueError(f"{value:#x} does not fit {self.width} bits")
+        return value << self.lsb
+
+
+# Values that never change
+ID_VALUE = 0x4352414D
+VERSION_VALUE = 0x00010000
+MAILBOX_CAPABILITIES_VALUE = 0x0000004C
+
+# Fields that are not the whole register
+STATUS_READY = Field(Register.STATUS, lsb=0, width=1)
+STATUS_IDLE = Field(Register.STATUS, lsb=1, width=1)
+STATUS_LOW = Field(Register.STATUS, lsb=2, width=1)
+INTERRUPT_STATUS_MAILBOX = Field(Register.INTERRUPT_STATUS, lsb=0, width=1)
+INTERRUPT_STATUS_EVENT_LOG = Field(Register.INTERRUPT_STATUS, lsb=1, width=1)
+INTERRUPT_STATUS_LOW = Field(Register.INTERRUPT_STATUS, lsb=12, width=1)
+INTERRUPT_STATUS_RECOVERED = Field(Register.INTERRUPT_STATUS, lsb=13, width=1)
+INTERRUPT_ENABLE_MAILBOX = Field(Register.INTERRUPT_ENABLE, lsb=0, width=1)
+INTERRUPT_ENABLE_EVENT_LOG = Field(Register.INTERRUPT_ENABLE, lsb=1, width=1)
+INTERRUPT_ENABLE_LOW = Field(Register.INTERRUPT_ENABLE, lsb=12, width=1)
+INTERRUPT_ENABLE_RECOVERED = Field(Register.INTERRUPT_ENABLE, lsb=13, width=1)
+EVENT_POP_POP = Field(Register.EVENT_POP, lsb=0, width=1)
+MAILBOX_CAPABILITIES_PAYLOAD_SIZE = Field(Register.MAILBOX_CAPABILITIES, lsb=0, width=5)
+MAILBOX_CAPABILITIES_INTERRUPT = Field(Register.MAILBOX_CAPABILITIES, lsb=6, width=1)
+MAILBOX_CONTROL_DOORBELL = Field(Register.MAILBOX_CONTROL, lsb=0, width=1)
+MAILBOX_COMMAND_LOW_OPCODE = Field(Register.MAILBOX_COMMAND_LOW, lsb=0, width=16)
+MAILBOX_COMMAND_LOW_LENGTH = Field(Register.MAILBOX_COMMAND_LOW, lsb=16, width=16)
+MAILBOX_COMMAND_HIGH_LENGTH = Field(Register.MAILBOX_COMMAND_HIGH, lsb=0, width=5)
+MAILBOX_STATUS_LOW_BACKGROUND = Field(Register.MAILBOX_STATUS_LOW, lsb=0, width=1)
+MAILBOX_STATUS_HIGH_RETURN_CODE = Field(Register.MAILBOX_STATUS_HIGH, lsb=0, width=16)
+
+MAILBOX_PAYLOAD_BYTES = 4096

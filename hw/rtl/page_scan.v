@@ -1,0 +1,55 @@
+// page_scan: watches a page pass by and tells what it is: all zero, one word repeated, and its CRC-32.
+//
+// Handshake: a beat is taken in every cycle with `valid_i`. `clear_i` starts a page; a beat in the same cycle is its first.
+// Latency:   the outputs speak of all beats taken, from the cycle after the last one. Before the first beat: zero, same,
+//            word 0, CRC 0.
+
+module page_scan (
+    input          clk_i,
+    input          rst_ni,
+    input          clear_i,
+
+    input          valid_i,
+    input  [511:0] data_i,
+
+    output         zero_o,
+    output         same_o,  // one 64-bit word repeated; true for zero as well
+    output [63:0]  word_o,  // the first word
+    output [31:0]  crc_o    // as zlib.crc32
+);
+    reg        begun_q, same_q;
+    reg [63:0] word_q;
+    reg [31:0] crc_q;
+
+    wire        restart = clear_i || !rst_ni;
+    wire        first   = restart || !begun_q;
+    wire [31:0] crc_d;
+
+    crc32 u_crc32 (
+        .crc_i (first ? 32'hFFFFFFFF : crc_q),
+        .data_i(data_i),
+        .crc_o (crc_d)
+    );
+
+    wire beat_same = data_i == {8{first ? data_i[63:0] : word_q}};
+
+    always @(posedge clk_i) begin
+        if (restart) begin
+            begun_q <= 1'b0;
+            same_q  <= 1'b1;
+            word_q  <= 64'd0;
+            crc_q   <= 32'hFFFFFFFF;
+        end
+        if (valid_i && rst_ni) begin
+            begun_q <= 1'b1;
+            same_q  <= (first || same_q) && beat_same;
+            if (first) word_q <= data_i[63:0];
+            crc_q   <= crc_d;
+        end
+    end
+
+    assign zero_o = same_q && word_q == 64'd0;
+    assign same_o = same_q;
+    assign word_o = word_q;
+    assign crc_o  = ~crc_q;
+endmodule

@@ -1,0 +1,1 @@
+"""Tests of the device: `test_*` run under pytest, `bench_*` inside the simulator (cocotb)."""

@@ -1,0 +1,1 @@
+"""The ways to reach a device, one file each; all implement hw.link.Link."""

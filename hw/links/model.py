@@ -1,0 +1,218 @@
+"""ModelLink: a functional device in Python behind the Link interface. No simulator and no compiler are needed.
+
+It follows docs/device.md in every state, error, event, interrupt and counter; its LZ4 blocks are those of the `lz4`
+package, so their lengths differ from the RTL's, and its times are rough (hw/links/model_timing.py).
+
+    ModelLink --- RegisterFile --- Mailbox
+        |                            |
+        +--------- PageCache --------+        Signals: events, interrupts, watermarks
+                       |                      Counts: counters
+                   PageStore
+
+An access takes effect at once, in the order of the calls, and its task then sleeps as long as the device would need:
+the device is one server whose queue is the instant until which it is busy.
+"""
+
+from __future__ import annotations
+
+from hw.clock import Clock
+from hw.codes import Interrupt
+from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response
+from hw.links.model_cache import PageCache, PageRefused
+from hw.links.model_mailbox import Mailbox
+from hw.links.model_registers import RegisterFile
+from hw.links.model_signals import Counts, Signals
+from hw.links.model_store import PageStore
+from hw.links.model_timing import ModelTiming
+from hw.parameters import DeviceParameters
+
+_READY, _IDLE, _LOW = 1, 2, 4  # STATUS
+
+
+class ModelLink:
+    """A link to a device of its own, just out of reset; implements hw.link.Link.
+
+    Args:
+        clock: the clock that the device lives on.
+        parameters: what it is built with.
+        timing: its latencies.
+    """
+
+    def __init__(
+        self, clock: Clock, parameters: DeviceParameters | None = None, timing: ModelTiming | None = None
+    ) -> None:
+        self.clock = clock
+        self.parameters = parameters or DeviceParameters()
+        self.timing = timing or ModelTiming()
+        self._clock_ns = self.timing.clock_ns
+        self._started = clock.now
+        self._perceived_bytes = self.parameters.perceived_pages * PAGE_BYTES
+        self._risen = clock.event()
+        self._closed = False
+        self._build()
+
+    def _build(self) -> None:
+        """The device as it comes out of reset."""
+        parameters, timing = self.parameters, self.timing
+        self._reset_at = self.clock.now
+        self._ready_at = self._reset_at + parameters.perceived_pages * self._clock_ns
+        self._busy_until = self._ready_at
+        self._registers_busy_until = self._reset_at
+        self._signals = Signals(self._wake)
+        counts = Counts()
+        self._store = PageStore(parameters, self._signals.watch)
+        self._cache = PageCache(parameters, timing, self._store, counts, self._signals)
+        self._mailbox = Mailbox(parameters, timing, self._store, self._cache)
+        self._registers = RegisterFile(
+            parameters, self._store, self._cache, counts, self._signals, self._mailbox,
+            self._status, self._cycles_since_reset, self._ring,
+        )  # fmt: skip
+
+    # hw.link.Link
+
+    @property
+    def cycles(self) -> int:
+        """Device clock cycles run so far."""
+        return (self.clock.now - self._started) // self._clock_ns
+
+    async def read(self, address: int, length: int) -> bytes:
+        """Read whole lines inside one page. Raises BusError, LinkError, ValueError."""
+        page, first = self._locate(address, length)
+        now = self.clock.now
+        start = self._busy_until if self._busy_until > now else now
+        if address >= self._perceived_bytes:
+            await self._refuse(Response.DECERR, address, start + self.timing.line_hit * self._clock_ns)
+        cache = self._cache
+        try:
+            data = cache.read(page, first, length // LINE_BYTES)
+        except PageRefused:
+            self._busy_until = start + cache.elapsed * self._clock_ns
+            await self._refuse(Response.SLVERR, address, start + cache.answered * self._clock_ns)
+        self._busy_until = start + cache.elapsed * self._clock_ns
+        await self.clock.sleep(start + cache.answered * self._clock_ns - now)
+        return data
+
+    async def write(self, address: int, data: bytes) -> None:
+        """Write whole lines inside one page. Raises BusError, LinkError, ValueError."""
+        page, first = self._locate(address, len(data))
+        now = self.clock.now
+        start = self._busy_until if self._busy_until > now else now
+        if address >= self._perceived_bytes:
+            await self._refuse(Response.DECERR, address, start + self.timing.line_hit * self._clock_ns)
+        cache = self._cache
+        try:
+            cache.write(page, first, data)
+        except PageRefused:
+            self._busy_until = start + cache.elapsed * self._clock_ns
+            await self._refuse(Response.SLVERR, address, start + cache.answered * self._clock_ns)
+        self._busy_until = start + cache.elapsed * self._clock_ns
+        await self.clock.sleep(start + cache.answered * self._clock_ns - now)
+
+    async def read_registers(self, offset: int, count: int = 1) -> list[int]:
+        """Read consecutive 32-bit registers. Raises BusError if one is unmapped, LinkError, ValueError."""
+        self._check_registers(offset, count)
+        values = self._registers.read(offset, count)
+        await self._register_time(count)
+        known = [value for value in values if value is not None]
+        if len(known) < count:
+            raise BusError(Response.SLVERR, offset)
+        return known
+
+    async def write_registers(self, offset: int, values: list[int]) -> None:
+        """Write consecutive 32-bit registers. Raises BusError if one is unmapped, LinkError, ValueError."""
+        self._check_registers(offset, len(values))
+        mapped = [self._registers.write(offset + 4 * i, value & 0xFFFFFFFF) for i, value in enumerate(values)]
+        await self._register_time(len(values))
+        if not all(mapped):
+            raise BusError(Response.SLVERR, offset)
+
+    def interrupts(self) -> int:
+        """The interrupt lines now, as a mask of 16 bits."""
+        return self._signals.lines
+
+    async def wait_interrupt(self, mask: int) -> int:
+        """Wait until a line in `mask` is high; returns the lines of `mask` that are high. Raises LinkError."""
+        while True:
+            self._check_open()
+            high = self._signals.lines & mask
+            if high:
+                return high
+            await self._risen.wait()
+
+    async def reset(self) -> None:
+        """Forget everything, as `rst_ni` does; commands under way are never answered."""
+        self._check_open()
+        self._build()
+        await self.clock.sleep(self._clock_ns)
+
+    async def close(self) -> None:
+        """Release the device; every later access raises LinkError."""
+        self._closed = True
+        self._wake()
+
+    # Faults, for tests
+
+    def damage(self, page: int, offset: int, mask: int = 0xFF) -> None:
+        """Flip bits of one byte of what the media holds for a stored lz4 or raw page; else KeyError."""
+        self._store.damage(page, offset, mask)
+
+    def fail_sectors(self, sectors: set[int]) -> None:
+        """From now on the media answers accesses to these sectors, and only these, with an error."""
+        self._store.fail_sectors(sectors)
+
+    # Inside
+
+    def _locate(self, address: int, length: int) -> tuple[int, int]:
+        """(page, first line) of an access."""
+        if self._closed:
+            raise LinkError("the link is closed")
+        offset = address % PAGE_BYTES
+        if address < 0 or address % LINE_BYTES or length <= 0 or length % LINE_BYTES or offset + length > PAGE_BYTES:
+            raise ValueError(f"{length} bytes at 0x{address:x} are not whole lines inside one page")
+        return address // PAGE_BYTES, offset // LINE_BYTES
+
+    async def _refuse(self, response: Response, address: int, until: int) -> None:
+        await self.clock.sleep(until - self.clock.now)
+        raise BusError(response, address)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LinkError("the link is closed")
+
+    def _check_registers(self, offset: int, count: int) -> None:
+        self._check_open()
+        if offset < 0 or offset % 4 or count < 1:
+            raise ValueError(f"{count} registers at 0x{offset:x}: expected a multiple of 4 and at least one")
+
+    async def _register_time(self, count: int) -> None:
+        now = self.clock.now
+        start = max(now, self._registers_busy_until)
+        self._registers_busy_until = start + count * self.timing.register_access * self._clock_ns
+        await self.clock.sleep(self._registers_busy_until - now)
+
+    def _wake(self) -> None:
+        """Wake who waits for an interrupt."""
+        risen, self._risen = self._risen, self.clock.event()
+        risen.set()
+
+    def _status(self) -> int:
+        now = self.clock.now
+        status = _READY if now >= self._ready_at else 0
+        if now >= self._busy_until and not self._mailbox.busy:
+            status |= _IDLE
+        return status | (_LOW if self._signals.low else 0)
+
+    def _cycles_since_reset(self) -> int:
+        return (self.clock.now - self._reset_at) // self._clock_ns
+
+    def _ring(self) -> None:
+        """The doorbell: the command takes its turn after the accesses before it, and is answered later."""
+        start = max(self.clock.now, self._busy_until)
+        self._busy_until = start + self._mailbox.start() * self._clock_ns
+        self.clock.spawn(self._answer(self._mailbox, self._busy_until), "model mailbox")
+
+    async def _answer(self, mailbox: Mailbox, until: int) -> None:
+        await self.clock.sleep(until - self.clock.now)
+        if mailbox is self._mailbox:  # else a reset came in between
+            mailbox.finish()
+            self._signals.raise_line(Interrupt.MAILBOX)

@@ -1,0 +1,232 @@
+"""Page cache of the model device (docs/device.md, Page cache and Exhaustion).
+
+All operations are atomic: they happen at once, and say in `elapsed` how many cycles the device would be busy, in
+`answered` after how many of them the host has its answer.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from hw.codes import EventCode, PageState
+from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES
+from hw.links.model_signals import Counts, Signals
+from hw.links.model_store import FREE, PageLost, PageStore, StoredPage
+from hw.links.model_timing import ModelTiming
+from hw.parameters import DeviceParameters
+
+ALL_LINES = (1 << LINES_PER_PAGE) - 1
+
+
+class PageRefused(Exception):  # noqa: N818 - the name of the condition
+    """The page is poison, or has just become so: SLVERR."""
+
+
+class Entry:
+    """A cached page: its bytes, a valid and a dirty bit per line (bit n is line n)."""
+
+    __slots__ = ("content", "dirty", "page", "valid")
+
+    def __init__(self, page: int, content: bytearray, valid: int) -> None:
+        self.page = page
+        self.content = content
+        self.valid = valid
+        self.dirty = 0
+
+
+class PageCache:
+    """Decompressed pages over a PageStore."""
+
+    def __init__(
+        self, parameters: DeviceParameters, timing: ModelTiming, store: PageStore, counts: Counts, signals: Signals
+    ) -> None:
+        self.reserved = 0  # sectors promised to dirty entries
+        self.elapsed = 0  # cycles that the operation under way has taken so far
+        self.answered = 0  # cycles until the host had its answer
+        self._timing = timing
+        self._store = store
+        self._counts = counts
+        self._signals = signals
+        self._capacity = parameters.cache_pages
+        self._raw_sectors = parameters.raw_sectors
+        self._bytes_per_cycle = parameters.bytes_per_cycle
+        self._entries: OrderedDict[int, Entry] = OrderedDict()  # least recently used first
+
+    # Host accesses
+
+    def read(self, page: int, first: int, count: int) -> bytes:
+        """Lines `first` .. `first + count - 1` of a page. Raises PageRefused."""
+        timing = self._timing
+        self.elapsed = self.answered = timing.line_hit + count
+        entry = self._entries.get(page)
+        if entry is None:
+            entry = self._open(page, filled=True)
+        elif entry.valid != ALL_LINES and ~entry.valid & (((1 << count) - 1) << first):
+            self._fill(entry)
+        self._entries.move_to_end(page)
+        self._counts.lines_read += count
+        self.answered = self.elapsed
+        if count == LINES_PER_PAGE:
+            return bytes(entry.content)
+        return bytes(entry.content[first * LINE_BYTES : (first + count) * LINE_BYTES])
+
+    def write(self, page: int, first: int, data: bytes) -> None:
+        """Write whole lines from line `first` on. Raises PageRefused."""
+        count = len(data) // LINE_BYTES
+        self.elapsed = self.answered = self._timing.line_hit + count
+        entry = self._entries.get(page) or self._open(page, filled=False)
+        end = first + count
+        while first < end:
+            if not entry.dirty:
+                self._reserve(entry)
+            # The entry is complete, and closed, as soon as its highest line that is not dirty yet is written.
+            stop = end
+            missing = (ALL_LINES & ~entry.dirty).bit_length()
+            complete = first < missing <= end and entry.dirty | _lines(first, missing) == ALL_LINES
+            if complete:
+                stop = missing
+            size = (stop - first) * LINE_BYTES
+            entry.content[first * LINE_BYTES : stop * LINE_BYTES] = data if size == len(data) else data[:size]
+            data = data[size:]
+            lines = _lines(first, stop)
+            entry.valid |= lines
+            entry.dirty |= lines
+            self._counts.lines_written += stop - first
+            self._entries.move_to_end(page)
+            self.answered = self.elapsed
+            first = stop
+            if complete and not self._close(entry) and first < end:
+                raise PageRefused
+
+    # Commands
+
+    def flags(self, page: int) -> tuple[bool, bool]:
+        """(cached, dirty) of a page."""
+        entry = self._entries.get(page)
+        return entry is not None, entry is not None and entry.dirty != 0
+
+    def close(self, page: int) -> None:
+        """Close a page if it is dirty."""
+        entry = self._entries.get(page)
+        if entry is not None and entry.dirty:
+            self._close(entry)
+
+    def flush(self) -> None:
+        """Close every dirty entry, least recently used first."""
+        for entry in list(self._entries.values()):
+            if entry.dirty:
+                self._close(entry)
+
+    def trim(self, page: int) -> None:
+        """Forget a page in whatever state it is."""
+        self._drop(page)
+        self._store.free(page)
+        self._counts.pages_trimmed += 1
+        self.elapsed += 2
+
+    def poison(self, page: int, code: EventCode) -> None:
+        """The content of a page is lost."""
+        self._drop(page)
+        self._store.poison(page)
+        self._counts.pages_poisoned += 1
+        self._signals.log(code, page)
+
+    # Inside
+
+    def _open(self, page: int, filled: bool) -> Entry:
+        """Take an entry for a page that is not cached. Raises PageRefused if it is poison or, filled, turns out so."""
+        stored = self._store.entry(page)
+        if stored.state == PageState.POISON:
+            raise PageRefused
+        if len(self._entries) == self._capacity:
+            self._evict()
+        self._counts.pages_opened += 1
+        self.elapsed += self._timing.open_page
+        if stored is FREE:
+            entry = Entry(page, bytearray(PAGE_BYTES), ALL_LINES)
+            self._entries[page] = entry
+        elif filled:
+            self._entries[page] = entry = Entry(page, bytearray(self._content(page, stored)), ALL_LINES)
+        else:
+            self._entries[page] = entry = Entry(page, bytearray(PAGE_BYTES), 0)
+        return entry
+
+    def _evict(self) -> None:
+        for page, entry in self._entries.items():
+            if not entry.dirty:
+                del self._entries[page]
+                return
+        page, entry = next(iter(self._entries.items()))
+        if self._close(entry):
+            del self._entries[page]
+
+    def _reserve(self, entry: Entry) -> None:
+        """Reserve sectors for an entry that is about to become dirty. Raises PageRefused: exhausted."""
+        sectors, need = self._store.sectors, self._raw_sectors
+        while sectors.free - self.reserved < need:
+            other = next((other for other in self._entries.values() if other.dirty), None)
+            if other is None:
+                self.poison(entry.page, EventCode.EXHAUSTED)
+                self.answered = self.elapsed
+                raise PageRefused
+            self._close(other)
+        self.reserved += need
+
+    def _content(self, page: int, stored: StoredPage) -> bytes:
+        """The stored form of a page, decompressed. Raises PageRefused after poisoning it if it is damaged."""
+        try:
+            content = self._store.get(page)
+        except PageLost as lost:
+            self.poison(page, lost.code)
+            self.answered = self.elapsed
+            raise PageRefused from None
+        self.elapsed += self._timing.fill(stored.length, self._bytes_per_cycle)
+        self._counts.pages_filled += 1
+        return content
+
+    def _fill(self, entry: Entry) -> None:
+        """Bring in the lines that the host has not written. Raises PageRefused."""
+        content = bytearray(self._content(entry.page, self._store.entry(entry.page)))
+        for line in range(LINES_PER_PAGE):
+            if entry.valid >> line & 1:
+                start = line * LINE_BYTES
+                content[start : start + LINE_BYTES] = entry.content[start : start + LINE_BYTES]
+        entry.content = content
+        entry.valid = ALL_LINES
+
+    def _close(self, entry: Entry) -> bool:
+        """Store a dirty entry; it stays cached and clean. False if the page became poison instead."""
+        counts = self._counts
+        try:
+            if entry.valid != ALL_LINES:
+                self._fill(entry)
+            stored = self._store.put(entry.page, bytes(entry.content))
+        except PageRefused:
+            return False
+        except PageLost as lost:
+            self.poison(entry.page, lost.code)
+            return False
+        entry.dirty = 0
+        self.reserved -= self._raw_sectors
+        self.elapsed += self._timing.close(stored.length, self._bytes_per_cycle)
+        counts.pages_closed += 1
+        if stored.state == PageState.LZ4:
+            counts.closed_lz4 += 1
+            counts.block_bytes += stored.length
+        elif stored.state == PageState.RAW:
+            counts.closed_raw += 1
+        elif stored.state == PageState.ZERO:
+            counts.closed_zero += 1
+        else:
+            counts.closed_same += 1
+        return True
+
+    def _drop(self, page: int) -> None:
+        entry = self._entries.pop(page, None)
+        if entry is not None and entry.dirty:
+            self.reserved -= self._raw_sectors
+
+
+def _lines(first: int, end: int) -> int:
+    """Mask of the lines `first` .. `end - 1`."""
+    return (1 << end) - (1 << first)

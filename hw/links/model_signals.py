@@ -1,0 +1,97 @@
+"""Signals of the model device: event log, interrupts with the watermarks' hysteresis, counters (docs/device.md)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hw.codes import EventCode, Interrupt
+
+EVENT_LOG_LENGTH = 16
+
+
+@dataclass(slots=True)
+class Counts:
+    """The counters, in the order of their registers from PAGES_CLOSED on. Python's integers: wrapped when read."""
+
+    pages_closed: int = 0
+    closed_zero: int = 0
+    closed_same: int = 0
+    closed_lz4: int = 0
+    closed_raw: int = 0
+    pages_filled: int = 0
+    pages_opened: int = 0
+    pages_trimmed: int = 0
+    pages_poisoned: int = 0
+    lines_read: int = 0
+    lines_written: int = 0
+    block_bytes: int = 0
+
+    def registers(self) -> list[int]:
+        """As 32-bit registers, PAGES_CLOSED .. LINES_WRITTEN."""
+        return [
+            value & 0xFFFFFFFF
+            for value in (
+                self.pages_closed, self.closed_zero, self.closed_same, self.closed_lz4, self.closed_raw,
+                self.pages_filled, self.pages_opened, self.pages_trimmed, self.pages_poisoned,
+                self.lines_read, self.lines_written,
+            )
+        ]  # fmt: skip
+
+
+class Signals:
+    """Interrupt lines and event log.
+
+    Args:
+        on_rise: called when an enabled line may have gone high.
+    """
+
+    def __init__(self, on_rise: Callable[[], None]) -> None:
+        self.status = 0
+        self.enable = 0
+        self.low_watermark = 0
+        self.recovered_watermark = 0
+        self.low = False
+        self.events: deque[tuple[EventCode, int]] = deque()
+        self.overflow = 0
+        self._on_rise = on_rise
+
+    @property
+    def lines(self) -> int:
+        """The interrupt lines, a mask of 16 bits."""
+        return self.status & self.enable
+
+    def raise_line(self, interrupt: Interrupt) -> None:
+        """Set a status bit."""
+        self.status |= interrupt.mask
+        if self.enable & interrupt.mask:
+            self._on_rise()
+
+    def acknowledge(self, mask: int) -> None:
+        """Clear status bits."""
+        self.status &= ~mask
+
+    def set_enable(self, mask: int) -> None:
+        """Choose the status bits that drive their line."""
+        self.enable = mask
+        if self.lines:
+            self._on_rise()
+
+    def log(self, code: EventCode, page: int) -> None:
+        """Log an event, or count it as dropped when the log is full."""
+        if len(self.events) == EVENT_LOG_LENGTH:
+            self.overflow += 1
+            return
+        self.events.append((code, page))
+        self.raise_line(Interrupt.EVENT)
+
+    def watch(self, free_sectors: int) -> None:
+        """Compare free sectors with the watermarks; to be called whenever either changes."""
+        if self.low:
+            if free_sectors >= self.recovered_watermark:
+                self.low = False
+                self.raise_line(Interrupt.RECOVERED)
+        elif free_sectors < self.low_watermark:
+            self.low = True
+            self.raise_line(Interrupt.LOW)

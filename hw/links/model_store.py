@@ -1,0 +1,180 @@
+"""Stored pages of the model device: sectors, page table, and the content of the media (docs/device.md, Page states).
+
+The media is kept page by page instead of sector by sector: what a page occupies is a list of sector numbers, what it
+holds is one bytes object. Faults of the media are made by `damage` and `fail_sectors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from zlib import crc32
+
+import lz4.block
+
+from hw.codes import EventCode, PageState
+from hw.link import PAGE_BYTES
+from hw.parameters import DeviceParameters
+
+ZERO_PAGE = bytes(PAGE_BYTES)
+
+
+class PageLost(Exception):  # noqa: N818 - the name of the condition
+    """The content of a page cannot be had; `code` is the event to log."""
+
+    def __init__(self, code: EventCode) -> None:
+        super().__init__(code.name)
+        self.code = code
+
+
+class SectorAllocator:
+    """Sectors of the media: those given back, last freed first, then those never used, ascending.
+
+    `on_change` is told the number of free sectors after every change.
+    """
+
+    def __init__(self, sectors: int, on_change: Callable[[int], None]) -> None:
+        self.free = sectors  # sectors not in use
+        self._on_change = on_change
+        self._sectors = sectors
+        self._fresh = 0  # sectors from here on were never used
+        self._freed: list[int] = []
+
+    def allocate(self, count: int) -> list[int]:
+        """Take `count` sectors; the caller has made sure that so many are free."""
+        freed = self._freed
+        chain = freed[: -count - 1 : -1]
+        del freed[-count:]
+        missing = count - len(chain)
+        if missing:
+            chain.extend(range(self._fresh, self._fresh + missing))
+            self._fresh += missing
+        assert self._fresh <= self._sectors, "a reservation was not kept"
+        self.free -= count
+        self._on_change(self.free)
+        return chain
+
+    def release(self, chain: list[int]) -> None:
+        """Give sectors back, in the order of the chain."""
+        self._freed.extend(chain)
+        self.free += len(chain)
+        self._on_change(self.free)
+
+
+@dataclass(slots=True)
+class StoredPage:
+    """One entry of the page table, and what its sectors hold."""
+
+    state: PageState
+    length: int = 0
+    crc: int = 0
+    word: bytes = b""
+    chain: list[int] | tuple[()] = ()
+    content: bytes = b""
+
+
+FREE = StoredPage(PageState.FREE)
+ZERO = StoredPage(PageState.ZERO)
+POISON = StoredPage(PageState.POISON)
+
+
+class PageStore:
+    """Page table, sectors and media of one device. `on_change` is told the free sectors after every change.
+
+    Attributes:
+        sectors: the allocator.
+        resident: pages in zero, same, lz4, raw.
+    """
+
+    def __init__(self, parameters: DeviceParameters, on_change: Callable[[int], None]) -> None:
+        self.sectors = SectorAllocator(parameters.media_sectors, on_change)
+        self.resident = 0
+        self._sector_bytes = parameters.sector_bytes
+        self._block_limit = PAGE_BYTES - parameters.sector_bytes  # a longer block would take as many sectors as raw
+        self._table: dict[int, StoredPage] = {}  # without free pages
+        self._failing: set[int] = set()
+
+    def entry(self, page: int) -> StoredPage:
+        """The page table entry of a page."""
+        return self._table.get(page, FREE)
+
+    def put(self, page: int, content: bytes) -> StoredPage:
+        """Store 4096 bytes as zero, same, lz4 or raw, and only then give the old sectors back.
+
+        Raises PageLost if the media takes no write; the new sectors are back then, the old entry stands.
+        """
+        stored = self._written(content)
+        old = self._table.get(page)
+        self._table[page] = stored
+        if old is None:
+            self.resident += 1
+        elif old.chain:
+            self.sectors.release(old.chain)
+        return stored
+
+    def _written(self, content: bytes) -> StoredPage:
+        if content[:8] == content[8:16] and content[8:] == content[:-8]:
+            word = content[:8]
+            return StoredPage(PageState.SAME, word=word) if any(word) else ZERO
+        block = lz4.block.compress(content, store_size=False)
+        state = PageState.LZ4
+        if len(block) > self._block_limit:
+            state, block = PageState.RAW, content
+        length = len(block)
+        chain = self.sectors.allocate(-(-length // self._sector_bytes))
+        if self._failing and not self._failing.isdisjoint(chain):
+            self.sectors.release(chain)
+            raise PageLost(EventCode.MEDIA_ERROR)
+        return StoredPage(state, length, crc32(content), chain=chain, content=block)
+
+    def get(self, page: int) -> bytes:
+        """The 4096 bytes of a page, zeros if it is free. Raises PageLost if media or content are damaged."""
+        stored = self._table.get(page, FREE)
+        if stored.state == PageState.SAME:
+            return stored.word * (PAGE_BYTES // 8)
+        if not stored.chain:
+            return ZERO_PAGE
+        if self._failing and not self._failing.isdisjoint(stored.chain):
+            raise PageLost(EventCode.MEDIA_ERROR)
+        content = stored.content
+        if stored.state == PageState.LZ4:
+            try:
+                content = lz4.block.decompress(content, uncompressed_size=PAGE_BYTES)
+            except lz4.block.LZ4BlockError:
+                raise PageLost(EventCode.MALFORMED_BLOCK) from None
+            if len(content) != PAGE_BYTES:
+                raise PageLost(EventCode.MALFORMED_BLOCK)
+        if crc32(content) != stored.crc:
+            raise PageLost(EventCode.CRC_MISMATCH)
+        return content
+
+    def free(self, page: int) -> None:
+        """Trim: drop a page from whatever state."""
+        self._drop(page)
+
+    def poison(self, page: int) -> None:
+        """Drop a page's content and remember that it is lost."""
+        self._drop(page)
+        self._table[page] = POISON
+
+    def _drop(self, page: int) -> None:
+        old = self._table.pop(page, None)
+        if old is not None and old is not POISON:
+            self.resident -= 1
+            if old.chain:
+                self.sectors.release(old.chain)
+
+    # Faults
+
+    def damage(self, page: int, offset: int, mask: int) -> None:
+        """Flip the bits `mask` of byte `offset` of what the media holds for an lz4 or raw page; else KeyError."""
+        stored = self._table[page]
+        if not stored.chain:
+            raise KeyError(page)
+        content = bytearray(stored.content)
+        content[offset] ^= mask
+        stored.content = bytes(content)
+
+    def fail_sectors(self, sectors: set[int]) -> None:
+        """From now on the media answers accesses to these sectors with an error."""
+        self._failing = set(sectors)

@@ -1,0 +1,45 @@
+"""Latencies of the model device: a rough stand-in for the cycle counts of the RTL.
+
+Only the order of magnitude is meant: one line a cycle on the host port, LZ4 engines at BYTES_PER_CYCLE, media latency
+once an access. Results that must hold in cycles come from the RTL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hw.link import LINE_BYTES, PAGE_BYTES
+
+
+@dataclass(frozen=True)
+class ModelTiming:
+    """Latencies in device clock cycles.
+
+    Attributes:
+        clock_ns: length of a clock cycle, ns.
+        register_access: one AXI4-Lite access.
+        line_hit: from an address to the first line, page cached.
+        open_page: table lookup, choice of a victim.
+        media_access: until the media's first beat; then a 64-byte beat a cycle.
+        mailbox_command: overhead of a mailbox command.
+    """
+
+    clock_ns: int = 1
+    register_access: int = 4
+    line_hit: int = 6
+    open_page: int = 5
+    media_access: int = 60
+    mailbox_command: int = 20
+
+    def fill(self, stored_bytes: int, bytes_per_cycle: int) -> int:
+        """Cycles to bring a page back; `stored_bytes` is what lies on the media, 0 for zero and same pages."""
+        if not stored_bytes:
+            return PAGE_BYTES // LINE_BYTES
+        return self.media_access + max(PAGE_BYTES // bytes_per_cycle, -(-stored_bytes // LINE_BYTES))
+
+    def close(self, stored_bytes: int, bytes_per_cycle: int) -> int:
+        """Cycles to scan, compress and write a page; `stored_bytes` is what goes to the media."""
+        scan = PAGE_BYTES // LINE_BYTES
+        if not stored_bytes:
+            return scan
+        return scan + PAGE_BYTES // bytes_per_cycle + self.media_access + -(-stored_bytes // LINE_BYTES)

@@ -1,0 +1,104 @@
+// cram_tb: cram_bench with a clock, for simulators; the top that the cocotb link drives.
+//
+// The nets of this module are the bench's ports under the same names without suffix. The clock has a period of 1 ns, its edges
+// lie half a nanosecond off the full ones, and it stands still while there is nothing to do: idle time costs nothing.
+
+module cram_tb #(
+    parameter PERCEIVED_PAGES = 4096,
+    parameter MEDIA_BYTES     = 4194304,
+    parameter SECTOR_BYTES    = 256,
+    parameter CACHE_PAGES     = 8,
+    parameter BYTES_PER_CYCLE = 8,
+    parameter MEDIA_LATENCY   = 40
+);
+    reg            clk, rst_n;
+    wire           busy;
+    wire   [15:0]  interrupt;
+    wire   [63:0]  cycles;
+
+    reg            write_request;
+    wire           write_done;
+    reg    [39:0]  write_address;
+    reg    [6:0]   write_beats;
+    reg  [32767:0] write_data;
+    wire   [1:0]   write_response;
+
+    reg            read_request;
+    wire           read_done;
+    reg    [39:0]  read_address;
+    reg    [6:0]   read_beats;
+    wire [32767:0] read_data;
+    wire   [1:0]   read_response;
+
+    reg            register_request;
+    wire           register_done;
+    reg            register_write;
+    reg    [15:0]  register_address;
+    reg    [10:0]  register_words;
+    reg  [32767:0] register_in;
+    wire [32767:0] register_out;
+    wire   [1:0]   register_response;
+
+    initial begin
+        clk              = 1'b0;
+        rst_n            = 1'b0;
+        write_request    = 1'b0;
+        read_request     = 1'b0;
+        register_request = 1'b0;
+        write_address    = 40'd0;
+        write_beats      = 7'd64;
+        write_data       = 32768'd0;
+        read_address     = 40'd0;
+        read_beats       = 7'd64;
+        register_write   = 1'b0;
+        register_address = 16'd0;
+        register_words   = 11'd1;
+        register_in      = 32768'd0;
+        #10 rst_n = 1'b1;
+    end
+
+    always begin
+        wait (busy || !rst_n);
+        #0.5 clk = 1'b1;
+        #0.5 clk = 1'b0;
+    end
+
+    // Read by the simulator's user only.
+    wire unused = &{1'b0, interrupt, cycles, write_done, write_response, read_done, read_data, read_response,
+                    register_done, register_out, register_response};
+
+    cram_bench #(
+        .PERCEIVED_PAGES(PERCEIVED_PAGES),
+        .MEDIA_BYTES(MEDIA_BYTES),
+        .SECTOR_BYTES(SECTOR_BYTES),
+        .CACHE_PAGES(CACHE_PAGES),
+        .BYTES_PER_CYCLE(BYTES_PER_CYCLE),
+        .MEDIA_LATENCY(MEDIA_LATENCY)
+    ) u_bench (
+        .clk_i(clk),
+        .rst_ni(rst_n),
+        .busy_o(busy),
+        .interrupt_o(interrupt),
+        .cycles_o(cycles),
+        .write_request_i(write_request),
+        .write_done_o(write_done),
+        .write_address_i(write_address),
+        .write_beats_i(write_beats),
+        .write_data_i(write_data),
+        .write_response_o(write_response),
+        .read_request_i(read_request),
+        .read_done_o(read_done),
+        .read_address_i(read_address),
+        .read_beats_i(read_beats),
+        .read_data_o(read_data),
+        .read_response_o(read_response),
+        .register_request_i(register_request),
+        .register_done_o(register_done),
+        .register_write_i(register_write),
+        .register_address_i(register_address),
+        .register_words_i(register_words),
+        .register_data_i(register_in),
+        .register_data_o(register_out),
+        .register_response_o(register_response)
+    );
+endmodule

@@ -1,0 +1,227 @@
+// host_port: the host's side of the buses: moves whole pages and register blocks as AXI4 and AXI4-Lite transfers.
+//
+// Software is slow and the bus is not: software names a transfer of up to a page, this module does the handshakes. Three
+// independent channels: write, read, registers.
+//
+// Handshake: per channel a toggle. A transfer starts when `*_request_i` differs from `*_done_o`; when it is over,
+//            `*_done_o` takes the value of `*_request_i`. Everything a channel is told must hold still meanwhile; what it
+//            answers holds until its next transfer.
+// Latency:   one cycle before the address, one after the last response.
+
+module host_port (
+    input              clk_i,
+    input              rst_ni,
+    output             busy_o,
+
+    // ---- write: beats of 64 bytes from byte 0 of the data ----
+    input              write_request_i,
+    output reg         write_done_o,
+    input      [39:0]  write_address_i,
+    input      [6:0]   write_beats_i,
+    input    [32767:0] write_data_i,
+    output reg [1:0]   write_response_o,
+
+    // ---- read ----
+    input              read_request_i,
+    output reg         read_done_o,
+    input      [39:0]  read_address_i,
+    input      [6:0]   read_beats_i,
+    output   [32767:0] read_data_o,
+    output reg [1:0]   read_response_o,   // the worst of the beats
+
+    // ---- registers: consecutive 32-bit words from word 0 of the data ----
+    input              register_request_i,
+    output reg         register_done_o,
+    input              register_write_i,
+    input      [15:0]  register_address_i,
+    input      [10:0]  register_words_i,
+    input    [32767:0] register_data_i,
+    output   [32767:0] register_data_o,
+    output reg [1:0]   register_response_o,
+
+    output     [7:0]   m_axi_awid,
+    output     [39:0]  m_axi_awaddr,
+    output     [7:0]   m_axi_awlen,
+    output     [2:0]   m_axi_awsize,
+    output     [1:0]   m_axi_awburst,
+    output             m_axi_awvalid,
+    input              m_axi_awready,
+    output     [511:0] m_axi_wdata,
+    output     [63:0]  m_axi_wstrb,
+    output             m_axi_wlast,
+    output             m_axi_wvalid,
+    input              m_axi_wready,
+    input      [1:0]   m_axi_bresp,
+    input              m_axi_bvalid,
+    output             m_axi_bready,
+    output     [7:0]   m_axi_arid,
+    output     [39:0]  m_axi_araddr,
+    output     [7:0]   m_axi_arlen,
+    output     [2:0]   m_axi_arsize,
+    output     [1:0]   m_axi_arburst,
+    output             m_axi_arvalid,
+    input              m_axi_arready,
+    input      [511:0] m_axi_rdata,
+    input      [1:0]   m_axi_rresp,
+    input              m_axi_rlast,
+    input              m_axi_rvalid,
+    output             m_axi_rready,
+
+    output             m_axil_awvalid,
+    input              m_axil_awready,
+    output     [15:0]  m_axil_awaddr,
+    output             m_axil_wvalid,
+    input              m_axil_wready,
+    output     [31:0]  m_axil_wdata,
+    input              m_axil_bvalid,
+    output             m_axil_bready,
+    input      [1:0]   m_axil_bresp,
+    output             m_axil_arvalid,
+    input              m_axil_arready,
+    output     [15:0]  m_axil_araddr,
+    input              m_axil_rvalid,
+    output             m_axil_rready,
+    input      [31:0]  m_axil_rdata,
+    input      [1:0]   m_axil_rresp
+);
+    localparam [2:0] SIZE_64 = 3'd6;
+    localparam [1:0] INCR = 2'b01;
+
+    assign busy_o = write_request_i != write_done_o || read_request_i != read_done_o
+                    || register_request_i != register_done_o;
+
+    // ---- write --------------------------------------------------------------------------------------------------
+    reg       write_active_q, write_address_q;  // the address is still to be taken
+    reg [6:0] write_beat_q;
+
+    wire write_last = write_beat_q + 7'd1 == write_beats_i;
+
+    assign m_axi_awid    = 8'd0;
+    assign m_axi_awaddr  = write_address_i;
+    assign m_axi_awlen   = {1'b0, write_beats_i} - 8'd1;
+    assign m_axi_awsize  = SIZE_64;
+    assign m_axi_awburst = INCR;
+    assign m_axi_awvalid = write_address_q;
+    assign m_axi_wdata   = write_data_i[{write_beat_q[5:0], 9'd0} +: 512];
+    assign m_axi_wstrb   = {64{1'b1}};
+    assign m_axi_wlast   = write_last;
+    assign m_axi_wvalid  = write_active_q && write_beat_q != write_beats_i;
+    assign m_axi_bready  = write_active_q;
+
+    always @(posedge clk_i) begin
+        if (!write_active_q && write_request_i != write_done_o) begin
+            write_active_q  <= 1'b1;
+            write_address_q <= 1'b1;
+            write_beat_q    <= 7'd0;
+        end
+        if (m_axi_awvalid && m_axi_awready) write_address_q <= 1'b0;
+        if (m_axi_wvalid && m_axi_wready) write_beat_q <= write_beat_q + 1'b1;
+        if (m_axi_bvalid && m_axi_bready) begin
+            write_active_q   <= 1'b0;
+            write_done_o     <= write_request_i;
+            write_response_o <= m_axi_bresp;
+        end
+        if (!rst_ni) begin
+            write_active_q  <= 1'b0;
+            write_address_q <= 1'b0;
+            write_done_o    <= write_request_i;
+        end
+    end
+
+    // ---- read ---------------------------------------------------------------------------------------------------
+    reg         read_active_q, read_address_q;
+    reg [5:0]   read_beat_q;
+    reg [511:0] read_page_q [0:63];
+
+    assign m_axi_arid    = 8'd0;
+    assign m_axi_araddr  = read_address_i;
+    assign m_axi_arlen   = {1'b0, read_beats_i} - 8'd1;
+    assign m_axi_arsize  = SIZE_64;
+    assign m_axi_arburst = INCR;
+    assign m_axi_arvalid = read_address_q;
+    assign m_axi_rready  = read_active_q;
+
+    genvar g;
+    generate
+        for (g = 0; g < 64; g = g + 1) begin : gen_read_data
+            assign read_data_o[g*512 +: 512] = read_page_q[g];
+        end
+    endgenerate
+
+    always @(posedge clk_i) begin
+        if (!read_active_q && read_request_i != read_done_o) begin
+            read_active_q   <= 1'b1;
+            read_address_q  <= 1'b1;
+            read_beat_q     <= 6'd0;
+            read_response_o <= 2'b00;
+        end
+        if (m_axi_arvalid && m_axi_arready) read_address_q <= 1'b0;
+        if (m_axi_rvalid && m_axi_rready) begin
+            read_page_q[read_beat_q] <= m_axi_rdata;
+            read_beat_q              <= read_beat_q + 1'b1;
+            if (m_axi_rresp > read_response_o) read_response_o <= m_axi_rresp;
+            if (m_axi_rlast) begin
+                read_active_q <= 1'b0;
+                read_done_o   <= read_request_i;
+            end
+        end
+        if (!rst_ni) begin
+            read_active_q  <= 1'b0;
+            read_address_q <= 1'b0;
+            read_done_o    <= read_request_i;
+        end
+    end
+
+    // ---- registers, one word at a time --------------------------------------------------------------------------
+    reg        register_active_q, register_address_q, register_data_q;  // active; address, data still to be taken
+    reg [10:0] register_word_q;
+    reg [31:0] register_words_q [0:1023];
+
+    wire       word_done      = (m_axil_bvalid && m_axil_bready) || (m_axil_rvalid && m_axil_rready);
+    wire [1:0] word_response  = register_write_i ? m_axil_bresp : m_axil_rresp;
+    wire       last_word      = register_word_q + 11'd1 == register_words_i;
+
+    assign m_axil_awaddr  = register_address_i + {3'd0, register_word_q, 2'd0};
+    assign m_axil_araddr  = m_axil_awaddr;
+    assign m_axil_awvalid = register_address_q && register_write_i;
+    assign m_axil_arvalid = register_address_q && !register_write_i;
+    assign m_axil_wvalid  = register_data_q;
+    assign m_axil_wdata   = register_data_i[{register_word_q[9:0], 5'd0} +: 32];
+    assign m_axil_bready  = register_active_q;
+    assign m_axil_rready  = register_active_q;
+
+    generate
+        for (g = 0; g < 1024; g = g + 1) begin : gen_register_data
+            assign register_data_o[g*32 +: 32] = register_words_q[g];
+        end
+    endgenerate
+
+    always @(posedge clk_i) begin
+        if (!register_active_q && register_request_i != register_done_o) begin
+            register_active_q   <= 1'b1;
+            register_address_q  <= 1'b1;
+            register_data_q     <= register_write_i;
+            register_word_q     <= 11'd0;
+            register_response_o <= 2'b00;
+        end
+        if ((m_axil_awvalid && m_axil_awready) || (m_axil_arvalid && m_axil_arready)) register_address_q <= 1'b0;
+        if (m_axil_wvalid && m_axil_wready) register_data_q <= 1'b0;
+        if (word_done) begin
+            if (!register_write_i) register_words_q[register_word_q[9:0]] <= m_axil_rdata;
+            if (word_response > register_response_o) register_response_o <= word_response;
+            register_word_q    <= register_word_q + 1'b1;
+            register_address_q <= !last_word;
+            register_data_q    <= !last_word && register_write_i;
+            if (last_word) begin
+                register_active_q <= 1'b0;
+                register_done_o   <= register_request_i;
+            end
+        end
+        if (!rst_ni) begin
+            register_active_q  <= 1'b0;
+            register_address_q <= 1'b0;
+            register_data_q    <= 1'b0;
+            register_done_o    <= register_request_i;
+        end
+    end
+endmodule

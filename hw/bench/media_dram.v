@@ -1,0 +1,155 @@
+// media_dram: the memory behind the device: an AXI4 slave with a fixed latency and one beat a cycle each way.
+//
+// A functional model, not for synthesis. INCR bursts of 64-byte beats, answered in order; up to eight bursts wait each
+// way. Addresses beyond MEDIA_BYTES are answered DECERR.
+//
+// Handshake: AXI4.
+// Latency:   LATENCY cycles from AR to the first R beat, and from the last W beat to B.
+
+module media_dram #(
+    parameter MEDIA_BYTES = 4194304,
+    parameter LATENCY     = 40
+) (
+    input          clk_i,
+    input          rst_ni,
+    output         idle_o,
+
+    input  [7:0]   s_axi_awid,
+    input  [39:0]  s_axi_awaddr,
+    input  [7:0]   s_axi_awlen,
+    input          s_axi_awvalid,
+    output         s_axi_awready,
+    input  [511:0] s_axi_wdata,
+    input          s_axi_wlast,
+    input          s_axi_wvalid,
+    output         s_axi_wready,
+    output [7:0]   s_axi_bid,
+    output [1:0]   s_axi_bresp,
+    output         s_axi_bvalid,
+    input          s_axi_bready,
+    input  [7:0]   s_axi_arid,
+    input  [39:0]  s_axi_araddr,
+    input  [7:0]   s_axi_arlen,
+    input          s_axi_arvalid,
+    output         s_axi_arready,
+    output [7:0]   s_axi_rid,
+    output [511:0] s_axi_rdata,
+    output [1:0]   s_axi_rresp,
+    output         s_axi_rlast,
+    output         s_axi_rvalid,
+    input          s_axi_rready
+);
+    localparam        LINES     = MEDIA_BYTES / 64;
+    localparam        LINE_BITS = $clog2(LINES);
+    localparam [40:0] LIMIT     = MEDIA_BYTES;
+    localparam [31:0] WAIT      = LATENCY;
+    localparam [1:0]  OKAY = 2'b00, DECERR = 2'b11;
+
+    reg [511:0] memory_q [0:LINES-1];
+    reg [31:0]  now_q;  // wraps: only differences are used
+
+    always @(posedge clk_i) now_q <= rst_ni ? now_q + 1'b1 : 32'd0;
+
+    // ---- reads: bursts wait in line with the time they are due --------------------------------------------------
+    wire        burst_valid, burst_take;
+    wire [31:0] burst_due;
+    wire [7:0]  burst_id, burst_length;
+    wire [39:0] burst_address;
+
+    fifo #(
+        .WIDTH(32 + 8 + 8 + 40),
+        .DEPTH(8)
+    ) u_reads (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .clear_i(1'b0),
+        .in_valid_i(s_axi_arvalid),
+        .in_ready_o(s_axi_arready),
+        .in_data_i({now_q + WAIT, s_axi_arid, s_axi_arlen, s_axi_araddr}),
+        .out_valid_o(burst_valid),
+        .out_ready_i(burst_take),
+        .out_data_o({burst_due, burst_id, burst_length, burst_address})
+    );
+
+    reg  [7:0]  read_beat_q;
+    wire [31:0] overdue     = now_q - burst_due;
+    wire [39:0] read_at     = burst_address + {26'd0, read_beat_q, 6'd0};
+
+    assign s_axi_rvalid = burst_valid && !overdue[31];
+    assign s_axi_rid    = burst_id;
+    assign s_axi_rlast  = read_beat_q == burst_length;
+    assign s_axi_rresp  = {1'b0, read_at} < LIMIT ? OKAY : DECERR;
+    assign s_axi_rdata  = memory_q[read_at[LINE_BITS+5:6]];
+    assign burst_take   = s_axi_rvalid && s_axi_rready && s_axi_rlast;
+
+    always @(posedge clk_i) begin
+        if (s_axi_rvalid && s_axi_rready) read_beat_q <= s_axi_rlast ? 8'd0 : read_beat_q + 1'b1;
+        if (!rst_ni) read_beat_q <= 8'd0;
+    end
+
+    // ---- writes -------------------------------------------------------------------------------------------------
+    wire        write_valid, write_last;
+    wire [7:0]  write_id, write_length;
+    wire [39:0] write_address;
+    wire        answer_ready, answer_valid;
+    wire [31:0] answer_due;
+    reg  [7:0]  write_beat_q;
+    reg         write_outside_q;
+
+    wire        write_beat    = s_axi_wvalid && s_axi_wready;
+    wire [39:0] write_at      = write_address + {26'd0, write_beat_q, 6'd0};
+    wire        write_outside = {1'b0, write_at} >= LIMIT;
+
+    assign write_last   = write_beat_q == write_length;
+    assign s_axi_wready = write_valid && answer_ready;
+
+    fifo #(
+        .WIDTH(8 + 8 + 40),
+        .DEPTH(8)
+    ) u_writes (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .clear_i(1'b0),
+        .in_valid_i(s_axi_awvalid),
+        .in_ready_o(s_axi_awready),
+        .in_data_i({s_axi_awid, s_axi_awlen, s_axi_awaddr}),
+        .out_valid_o(write_valid),
+        .out_ready_i(write_beat && write_last),
+        .out_data_o({write_id, write_length, write_address})
+    );
+
+    fifo #(
+        .WIDTH(32 + 8 + 2),
+        .DEPTH(8)
+    ) u_answers (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .clear_i(1'b0),
+        .in_valid_i(write_beat && write_last),
+        .in_ready_o(answer_ready),
+        .in_data_i({now_q + WAIT, write_id, write_outside_q || write_outside ? DECERR : OKAY}),
+        .out_valid_o(answer_valid),
+        .out_ready_i(s_axi_bvalid && s_axi_bready),
+        .out_data_o({answer_due, s_axi_bid, s_axi_bresp})
+    );
+
+    wire [31:0] answer_overdue = now_q - answer_due;
+
+    assign s_axi_bvalid = answer_valid && !answer_overdue[31];
+    assign idle_o       = !burst_valid && !write_valid && !answer_valid;
+
+    always @(posedge clk_i) begin
+        if (write_beat) begin
+            if (!write_outside) memory_q[write_at[LINE_BITS+5:6]] <= s_axi_wdata;
+            write_beat_q    <= write_last ? 8'd0 : write_beat_q + 1'b1;
+            write_outside_q <= !write_last && (write_outside_q || write_outside);
+        end
+        if (!rst_ni) begin
+            write_beat_q    <= 8'd0;
+            write_outside_q <= 1'b0;
+        end
+    end
+
+    // Only the signs of the time differences matter; the length of a burst tells its last beat.
+    wire unused = &{1'b0, s_axi_wlast, overdue[30:0], answer_overdue[30:0]};
+endmodule

@@ -1,0 +1,21 @@
+// axi_burst_address: the address of the next beat of an AXI4 burst (AMBA AXI, A3.4.1).
+//
+// Combinational. `length_i` is AxLEN (beats - 1), `size_i` AxSIZE, `burst_i` AxBURST: FIXED, INCR or WRAP.
+
+module axi_burst_address (
+    input  [39:0] address_i,
+    input  [7:0]  length_i,
+    input  [2:0]  size_i,
+    input  [1:0]  burst_i,
+    output [39:0] next_o
+);
+    localparam [1:0] FIXED = 2'b00, WRAP = 2'b10;
+
+    wire [39:0] bytes     = 40'd1 << size_i;
+    wire [39:0] increment = (address_i & ~(bytes - 40'd1)) + bytes;
+    // In a wrapping burst beats * bytes is a power of two: the address runs round inside a window of that size.
+    wire [39:0] window    = (({32'd0, length_i} + 40'd1) << size_i) - 40'd1;
+    wire [39:0] wrapped   = (address_i & ~window) | (increment & window);
+
+    assign next_o = burst_i == FIXED ? address_i : burst_i == WRAP ? wrapped : increment;
+endmodule

@@ -1,0 +1,121 @@
+// axi_host_read: AXI4 read channels of the host port, turned into line reads.
+//
+// Every beat is one line read and answers the whole line, of which the host takes its byte lanes. Beats outside the
+// perceived pages are answered DECERR with zeros, refused lines SLVERR.
+//
+// Handshake: AXI4 slave (AR, R); lines are valid/ready, their data and error come in the cycle after the handshake.
+//            The next burst is taken as soon as all lines of the last one are asked for; answers are in order.
+// Latency:   three cycles from AR to R for a line that is in the cache, then a line a cycle.
+
+module axi_host_read #(
+    parameter PAGE_BITS = 12
+) (
+    input                  clk_i,
+    input                  rst_ni,
+    output                 idle_o,
+
+    input  [7:0]           s_axi_arid,
+    input  [39:0]          s_axi_araddr,
+    input  [7:0]           s_axi_arlen,
+    input  [2:0]           s_axi_arsize,
+    input  [1:0]           s_axi_arburst,
+    input                  s_axi_arvalid,
+    output                 s_axi_arready,
+    output [7:0]           s_axi_rid,
+    output [511:0]         s_axi_rdata,
+    output [1:0]           s_axi_rresp,
+    output                 s_axi_rlast,
+    output                 s_axi_rvalid,
+    input                  s_axi_rready,
+
+    output                 line_valid_o,
+    input                  line_ready_i,
+    output [PAGE_BITS-1:0] line_page_o,
+    output [5:0]           line_index_o,
+    input  [511:0]         line_data_i,
+    input                  line_error_i
+);
+    localparam [1:0] OKAY = 2'b00, SLVERR = 2'b10, DECERR = 2'b11;
+
+    reg         active_q;
+    reg  [7:0]  id_q, length_q, left_q;
+    reg  [39:0] address_q;
+    reg  [2:0]  size_q;
+    reg  [1:0]  burst_q;
+
+    reg         flight_q, flight_outside_q, flight_last_q;  // the beat whose data comes in this cycle
+    reg  [7:0]  flight_id_q;
+    reg  [2:0]  ahead_q;                                     // beats asked for but not taken by the host
+
+    wire [39:0] next_address;
+    wire        outside = |address_q[39:PAGE_BITS+12];
+    wire        room    = !ahead_q[2];
+    wire        ask     = active_q && room && (outside || line_ready_i);
+    wire        last    = left_q == 0;
+    wire        taken   = s_axi_rvalid && s_axi_rready;
+    wire        queue_ready;
+
+    axi_burst_address u_address (
+        .address_i(address_q),
+        .length_i(length_q),
+        .size_i(size_q),
+        .burst_i(burst_q),
+        .next_o(next_address)
+    );
+
+    assign idle_o        = !active_q && ahead_q == 0 && !s_axi_arvalid;
+    assign s_axi_arready = !active_q;
+    assign line_valid_o  = active_q && room && !outside;
+    assign line_page_o   = address_q[PAGE_BITS+11:12];
+    assign line_index_o  = address_q[11:6];
+
+    always @(posedge clk_i) begin
+        if (s_axi_arvalid && s_axi_arready) begin
+            active_q  <= 1'b1;
+            id_q      <= s_axi_arid;
+            address_q <= s_axi_araddr;
+            length_q  <= s_axi_arlen;
+            left_q    <= s_axi_arlen;
+            size_q    <= s_axi_arsize;
+            burst_q   <= s_axi_arburst;
+        end else if (ask) begin
+            active_q  <= !last;
+            left_q    <= left_q - 1'b1;
+            address_q <= next_address;
+        end
+        flight_q         <= ask;
+        flight_outside_q <= outside;
+        flight_last_q    <= last;
+        flight_id_q      <= id_q;
+        if (ask != taken) ahead_q <= ask ? ahead_q + 1'b1 : ahead_q - 1'b1;
+        if (!rst_ni) begin
+            active_q <= 1'b0;
+            flight_q <= 1'b0;
+            ahead_q  <= 3'd0;
+        end
+    end
+
+    wire [1:0] answer = flight_outside_q ? DECERR : line_error_i ? SLVERR : OKAY;
+
+    fifo #(
+        .WIDTH(8 + 1 + 2 + 512),
+        .DEPTH(4)
+    ) u_answers (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .clear_i(1'b0),
+        .in_valid_i(flight_q),
+        .in_ready_o(queue_ready),
+        .in_data_i({flight_id_q, flight_last_q, answer, flight_outside_q ? 512'd0 : line_data_i}),
+        .out_valid_o(s_axi_rvalid),
+        .out_ready_i(s_axi_rready),
+        .out_data_o({s_axi_rid, s_axi_rlast, s_axi_rresp, s_axi_rdata})
+    );
+
+    // `ahead_q` keeps the queue from overflowing.
+`ifdef FORMAL
+    always @(posedge clk_i) if (rst_ni && flight_q) assert (queue_ready);
+`else
+    wire unused = queue_ready;
+`endif
+endmodule

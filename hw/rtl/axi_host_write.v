@@ -1,0 +1,99 @@
+// axi_host_write: AXI4 write channels of the host port, turned into line writes.
+//
+// Every beat becomes one line write with its strobes; a beat without strobes changes nothing and is not passed on. Beats
+// outside the perceived pages are dropped and answered DECERR, refused lines SLVERR; a burst gets the worst of its beats.
+//
+// Handshake: AXI4 slave (AW, W, B) with one burst under way; lines are valid/ready with the error in the same cycle.
+// Latency:   a line a cycle while the cache takes them.
+
+module axi_host_write #(
+    parameter PAGE_BITS = 12
+) (
+    input                  clk_i,
+    input                  rst_ni,
+    output                 idle_o,
+
+    input  [7:0]           s_axi_awid,
+    input  [39:0]          s_axi_awaddr,
+    input  [7:0]           s_axi_awlen,
+    input  [2:0]           s_axi_awsize,
+    input  [1:0]           s_axi_awburst,
+    input                  s_axi_awvalid,
+    output                 s_axi_awready,
+    input  [511:0]         s_axi_wdata,
+    input  [63:0]          s_axi_wstrb,
+    input                  s_axi_wlast,
+    input                  s_axi_wvalid,
+    output                 s_axi_wready,
+    output [7:0]           s_axi_bid,
+    output [1:0]           s_axi_bresp,
+    output                 s_axi_bvalid,
+    input                  s_axi_bready,
+
+    output                 line_valid_o,
+    input                  line_ready_i,
+    input                  line_error_i,
+    output [PAGE_BITS-1:0] line_page_o,
+    output [5:0]           line_index_o,
+    output [511:0]         line_data_o,
+    output [63:0]          line_strobe_o
+);
+    localparam [1:0] OKAY = 2'b00, SLVERR = 2'b10, DECERR = 2'b11;
+    localparam [1:0] IDLE = 2'd0, DATA = 2'd1, RESPOND = 2'd2;
+
+    reg [1:0]  state_q;
+    reg [7:0]  id_q, length_q;
+    reg [39:0] address_q;
+    reg [2:0]  size_q;
+    reg [1:0]  burst_q;
+    reg [1:0]  response_q;
+
+    wire [39:0] next_address;
+    wire        outside = |address_q[39:PAGE_BITS+12];
+    wire        empty   = s_axi_wstrb == 64'd0;
+    wire        pass    = !outside && !empty;
+    wire        beat    = s_axi_wvalid && s_axi_wready;
+    wire [1:0]  answer  = outside ? DECERR : pass && line_error_i ? SLVERR : OKAY;
+
+    axi_burst_address u_address (
+        .address_i(address_q),
+        .length_i(length_q),
+        .size_i(size_q),
+        .burst_i(burst_q),
+        .next_o(next_address)
+    );
+
+    assign idle_o        = state_q == IDLE && !s_axi_awvalid;
+    assign s_axi_awready = state_q == IDLE;
+    assign s_axi_wready  = state_q == DATA && (!pass || line_ready_i);
+    assign s_axi_bid     = id_q;
+    assign s_axi_bresp   = response_q;
+    assign s_axi_bvalid  = state_q == RESPOND;
+
+    assign line_valid_o  = state_q == DATA && s_axi_wvalid && pass;
+    assign line_page_o   = address_q[PAGE_BITS+11:12];
+    assign line_index_o  = address_q[11:6];
+    assign line_data_o   = s_axi_wdata;
+    assign line_strobe_o = s_axi_wstrb;
+
+    always @(posedge clk_i) begin
+        case (state_q)
+            IDLE: if (s_axi_awvalid) begin
+                state_q    <= DATA;
+                id_q       <= s_axi_awid;
+                address_q  <= s_axi_awaddr;
+                length_q   <= s_axi_awlen;
+                size_q     <= s_axi_awsize;
+                burst_q    <= s_axi_awburst;
+                response_q <= OKAY;
+            end
+            DATA: if (beat) begin
+                address_q <= next_address;
+                if (answer > response_q) response_q <= answer;
+                if (s_axi_wlast) state_q <= RESPOND;
+            end
+            default: if (s_axi_bready) state_q <= IDLE;
+        endcase
+        if (!rst_ni) state_q <= IDLE;
+    end
+endmodule

@@ -1,0 +1,118 @@
+// chain_reader: reads a stored page from the media, following its chain of sectors; AXI4 master side.
+//
+// Handshake: `start_i` pulse with the first sector and the number of bytes; the bytes come on `data_*` as 64-byte beats,
+//            the last one with `data_last_o` and its number of bytes. `busy_o` is high from the start until the last
+//            beat of the media has come. After `drop_i` the remaining beats are taken and thrown away.
+//            `error_o` stays up from the first bad response to the next start.
+// Latency:   the first address two cycles after the start; the next sector is asked for while one is being read.
+
+module chain_reader #(
+    parameter SECTOR_BYTES = 256,
+    parameter SECTOR_BITS = 14
+) (
+    input                    clk_i,
+    input                    rst_ni,
+
+    input                    start_i,
+    input  [SECTOR_BITS-1:0] first_i,
+    input  [12:0]            bytes_i,   // 1 to 4096
+    input                    drop_i,
+    output                   busy_o,
+    output                   error_o,
+
+    output                   data_valid_o,
+    input                    data_ready_i,
+    output [511:0]           data_o,
+    output [6:0]             data_bytes_o,
+    output                   data_last_o,
+
+    // sector_allocator: FOLLOW only
+    output                   op_valid_o,
+    input                    op_ready_i,
+    output [SECTOR_BITS-1:0] sector_o,
+    input                    result_valid_i,
+    input  [SECTOR_BITS-1:0] result_i,
+
+    output [39:0]            m_axi_araddr,
+    output [7:0]             m_axi_arlen,
+    output                   m_axi_arvalid,
+    input                    m_axi_arready,
+    input  [511:0]           m_axi_rdata,
+    input  [1:0]             m_axi_rresp,
+    input                    m_axi_rvalid,
+    output                   m_axi_rready
+);
+    localparam OFFSET_BITS = $clog2(SECTOR_BYTES);
+    localparam       BEATS        = SECTOR_BYTES / 64;
+    localparam [6:0] SECTOR_BEATS = BEATS[6:0];
+
+    reg                   address_valid_q;  // the address of sector_q waits for the media
+    reg                   follow_q;         // the successor of sector_q must be looked up
+    reg                   waiting_q;        // the allocator is at it
+    reg [SECTOR_BITS-1:0] sector_q;
+    reg [6:0]             ask_q;            // beats not asked for yet
+    reg [6:0]             left_q;           // beats not received yet
+    reg [6:0]             last_bytes_q;
+    reg                   drop_q, error_q;
+
+    wire [6:0] beats  = bytes_i[12:6] + {6'd0, |bytes_i[5:0]};
+    wire [6:0] burst  = ask_q < SECTOR_BEATS ? ask_q : SECTOR_BEATS;
+    wire       take   = m_axi_arvalid && m_axi_arready;
+    wire       beat   = m_axi_rvalid && m_axi_rready;
+
+    assign busy_o        = left_q != 0;
+    assign error_o       = error_q;
+
+    assign m_axi_araddr  = {{(40 - OFFSET_BITS - SECTOR_BITS){1'b0}}, sector_q, {OFFSET_BITS{1'b0}}};
+    assign m_axi_arlen   = {1'b0, burst} - 8'd1;
+    assign m_axi_arvalid = address_valid_q;
+
+    assign op_valid_o    = follow_q && !waiting_q;
+    assign sector_o      = sector_q;
+
+    assign m_axi_rready  = left_q != 0 && (drop_q || data_ready_i);
+    assign data_valid_o  = m_axi_rvalid && left_q != 0 && !drop_q;
+    assign data_o        = m_axi_rdata;
+    assign data_last_o   = left_q == 1;
+    assign data_bytes_o  = data_last_o ? last_bytes_q : 7'd64;
+
+    always @(posedge clk_i) begin
+        if (start_i) begin
+            sector_q        <= first_i;
+            address_valid_q <= 1'b1;
+            follow_q        <= 1'b0;
+            waiting_q       <= 1'b0;
+            ask_q           <= beats;
+            left_q          <= beats;
+            last_bytes_q    <= bytes_i[5:0] == 0 ? 7'd64 : {1'b0, bytes_i[5:0]};
+            drop_q          <= 1'b0;
+            error_q         <= 1'b0;
+        end else begin
+            if (take) begin
+                address_valid_q <= 1'b0;
+                ask_q           <= ask_q - burst;
+                follow_q        <= ask_q != burst;
+            end
+            if (op_valid_o && op_ready_i) waiting_q <= 1'b1;
+            if (waiting_q && result_valid_i) begin
+                waiting_q       <= 1'b0;
+                follow_q        <= 1'b0;
+                sector_q        <= result_i;
+                address_valid_q <= 1'b1;
+            end
+            if (beat) begin
+                left_q <= left_q - 1'b1;
+                if (m_axi_rresp[1]) error_q <= 1'b1;
+            end
+            if (drop_i) drop_q <= 1'b1;
+        end
+        if (!rst_ni) begin
+            address_valid_q <= 1'b0;
+            follow_q        <= 1'b0;
+            waiting_q       <= 1'b0;
+            left_q          <= 0;
+            drop_q          <= 1'b0;
+            error_q         <= 1'b0;
+        end
+    end
+endmodule

@@ -1,0 +1,520 @@
+// cram_device: the compressed-RAM memory expander (docs/device.md).
+//
+//     s_axi  --> axi_host_write, axi_host_read --> page_cache --> page_store --> m_axi
+//                                                     |    \        /
+//     s_axil --> cram_registers (mailbox) ------> page_sequencer --+
+//
+// Handshake: AXI4 host port, AXI4-Lite register port, AXI4 media port; interrupts are levels. While `idle_o` is high and
+//            no new request comes, stopping the clock changes nothing but the cycle counter.
+// Latency:   see docs/device.md and the blocks.
+
+module cram_device #(
+    parameter PERCEIVED_PAGES = 4096,
+    parameter MEDIA_BYTES     = 4194304,
+    parameter SECTOR_BYTES    = 256,
+    parameter CACHE_PAGES     = 8,
+    parameter BYTES_PER_CYCLE = 8
+) (
+    input          clk_i,
+    input          rst_ni,
+    output         idle_o,
+    output [15:0]  interrupt_o,
+
+    // ---- host memory ----
+    input  [7:0]   s_axi_awid,
+    input  [39:0]  s_axi_awaddr,
+    input  [7:0]   s_axi_awlen,
+    input  [2:0]   s_axi_awsize,
+    input  [1:0]   s_axi_awburst,
+    input          s_axi_awvalid,
+    output         s_axi_awready,
+    input  [511:0] s_axi_wdata,
+    input  [63:0]  s_axi_wstrb,
+    input          s_axi_wlast,
+    input          s_axi_wvalid,
+    output         s_axi_wready,
+    output [7:0]   s_axi_bid,
+    output [1:0]   s_axi_bresp,
+    output         s_axi_bvalid,
+    input          s_axi_bready,
+    input  [7:0]   s_axi_arid,
+    input  [39:0]  s_axi_araddr,
+    input  [7:0]   s_axi_arlen,
+    input  [2:0]   s_axi_arsize,
+    input  [1:0]   s_axi_arburst,
+    input          s_axi_arvalid,
+    output         s_axi_arready,
+    output [7:0]   s_axi_rid,
+    output [511:0] s_axi_rdata,
+    output [1:0]   s_axi_rresp,
+    output         s_axi_rlast,
+    output         s_axi_rvalid,
+    input          s_axi_rready,
+
+    // ---- registers ----
+    input          s_axil_awvalid,
+    output         s_axil_awready,
+    input  [15:0]  s_axil_awaddr,
+    input  [2:0]   s_axil_awprot,
+    input          s_axil_wvalid,
+    output         s_axil_wready,
+    input  [31:0]  s_axil_wdata,
+    input  [3:0]   s_axil_wstrb,
+    output         s_axil_bvalid,
+    input          s_axil_bready,
+    output [1:0]   s_axil_bresp,
+    input          s_axil_arvalid,
+    output         s_axil_arready,
+    input  [15:0]  s_axil_araddr,
+    input  [2:0]   s_axil_arprot,
+    output         s_axil_rvalid,
+    input          s_axil_rready,
+    output [31:0]  s_axil_rdata,
+    output [1:0]   s_axil_rresp,
+
+    // ---- media ----
+    output [7:0]   m_axi_awid,
+    output [39:0]  m_axi_awaddr,
+    output [7:0]   m_axi_awlen,
+    output [2:0]   m_axi_awsize,
+    output [1:0]   m_axi_awburst,
+    output         m_axi_awvalid,
+    input          m_axi_awready,
+    output [511:0] m_axi_wdata,
+    output [63:0]  m_axi_wstrb,
+    output         m_axi_wlast,
+    output         m_axi_wvalid,
+    input          m_axi_wready,
+    input  [7:0]   m_axi_bid,
+    input  [1:0]   m_axi_bresp,
+    input          m_axi_bvalid,
+    output         m_axi_bready,
+    output [7:0]   m_axi_arid,
+    output [39:0]  m_axi_araddr,
+    output [7:0]   m_axi_arlen,
+    output [2:0]   m_axi_arsize,
+    output [1:0]   m_axi_arburst,
+    output         m_axi_arvalid,
+    input          m_axi_arready,
+    input  [7:0]   m_axi_rid,
+    input  [511:0] m_axi_rdata,
+    input  [1:0]   m_axi_rresp,
+    input          m_axi_rlast,
+    input          m_axi_rvalid,
+    output         m_axi_rready
+);
+    localparam SECTORS     = MEDIA_BYTES / SECTOR_BYTES;
+    localparam PAGE_BITS   = $clog2(PERCEIVED_PAGES);
+    localparam SECTOR_BITS = $clog2(SECTORS);
+    localparam ENTRY_BITS  = $clog2(CACHE_PAGES);
+
+    localparam [2:0] ZERO = 3'd1, SAME = 3'd2, LZ4 = 3'd3, RAW = 3'd4;
+
+    // ---- host ports ---------------------------------------------------------------------------------------------
+    wire                 write_valid, write_ready, write_error, write_idle;
+    wire [PAGE_BITS-1:0] write_page;
+    wire [5:0]           write_line;
+    wire [511:0]         write_data;
+    wire [63:0]          write_strobe;
+
+    axi_host_write #(
+        .PAGE_BITS(PAGE_BITS)
+    ) u_write (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .idle_o(write_idle),
+        .s_axi_awid(s_axi_awid),
+        .s_axi_awaddr(s_axi_awaddr),
+        .s_axi_awlen(s_axi_awlen),
+        .s_axi_awsize(s_axi_awsize),
+        .s_axi_awburst(s_axi_awburst),
+        .s_axi_awvalid(s_axi_awvalid),
+        .s_axi_awready(s_axi_awready),
+        .s_axi_wdata(s_axi_wdata),
+        .s_axi_wstrb(s_axi_wstrb),
+        .s_axi_wlast(s_axi_wlast),
+        .s_axi_wvalid(s_axi_wvalid),
+        .s_axi_wready(s_axi_wready),
+        .s_axi_bid(s_axi_bid),
+        .s_axi_bresp(s_axi_bresp),
+        .s_axi_bvalid(s_axi_bvalid),
+        .s_axi_bready(s_axi_bready),
+        .line_valid_o(write_valid),
+        .line_ready_i(write_ready),
+        .line_error_i(write_error),
+        .line_page_o(write_page),
+        .line_index_o(write_line),
+        .line_data_o(write_data),
+        .line_strobe_o(write_strobe)
+    );
+
+    wire                 read_valid, read_ready, read_error, read_idle;
+    wire [PAGE_BITS-1:0] read_page;
+    wire [5:0]           read_line;
+    wire [511:0]         read_data;
+
+    axi_host_read #(
+        .PAGE_BITS(PAGE_BITS)
+    ) u_read (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .idle_o(read_idle),
+        .s_axi_arid(s_axi_arid),
+        .s_axi_araddr(s_axi_araddr),
+        .s_axi_arlen(s_axi_arlen),
+        .s_axi_arsize(s_axi_arsize),
+        .s_axi_arburst(s_axi_arburst),
+        .s_axi_arvalid(s_axi_arvalid),
+        .s_axi_arready(s_axi_arready),
+        .s_axi_rid(s_axi_rid),
+        .s_axi_rdata(s_axi_rdata),
+        .s_axi_rresp(s_axi_rresp),
+        .s_axi_rlast(s_axi_rlast),
+        .s_axi_rvalid(s_axi_rvalid),
+        .s_axi_rready(s_axi_rready),
+        .line_valid_o(read_valid),
+        .line_ready_i(read_ready),
+        .line_page_o(read_page),
+        .line_index_o(read_line),
+        .line_data_i(read_data),
+        .line_error_i(read_error)
+    );
+
+    // ---- page cache ---------------------------------------------------------------------------------------------
+    wire                  request_valid, request_write, request_fill, refuse_write, refuse_read;
+    wire [PAGE_BITS-1:0]  request_page, lookup_page, entry_page;
+    wire [5:0]            request_line, entry_line;
+    wire                  lookup_hit, victim_dirty, dirty_valid, complete_valid;
+    wire [ENTRY_BITS-1:0] lookup_entry, victim_entry, dirty_entry, complete_entry, entry;
+    wire                  entry_dirty, entry_missing, entry_line_missing;
+    wire                  take, take_zero, drop, make_dirty, make_clean, closing;
+    wire                  fill_valid;
+    wire [5:0]            fill_line;
+    wire [511:0]          fill_data;
+    wire                  stream_start, stream_clear, stream_valid, stream_ready;
+    wire [511:0]          stream_data;
+
+    page_cache #(
+        .PAGE_BITS(PAGE_BITS),
+        .CACHE_PAGES(CACHE_PAGES),
+        .ENTRY_BITS(ENTRY_BITS)
+    ) u_cache (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .write_valid_i(write_valid),
+        .write_ready_o(write_ready),
+        .write_error_o(write_error),
+        .write_page_i(write_page),
+        .write_line_i(write_line),
+        .write_data_i(write_data),
+        .write_strobe_i(write_strobe),
+        .read_valid_i(read_valid),
+        .read_ready_o(read_ready),
+        .read_page_i(read_page),
+        .read_line_i(read_line),
+        .read_data_o(read_data),
+        .read_error_o(read_error),
+        .request_valid_o(request_valid),
+        .request_write_o(request_write),
+        .request_fill_o(request_fill),
+        .request_page_o(request_page),
+        .request_line_o(request_line),
+        .refuse_write_i(refuse_write),
+        .refuse_read_i(refuse_read),
+        .lookup_page_i(lookup_page),
+        .lookup_hit_o(lookup_hit),
+        .lookup_entry_o(lookup_entry),
+        .victim_entry_o(victim_entry),
+        .victim_dirty_o(victim_dirty),
+        .dirty_valid_o(dirty_valid),
+        .dirty_entry_o(dirty_entry),
+        .complete_valid_o(complete_valid),
+        .complete_entry_o(complete_entry),
+        .entry_i(entry),
+        .entry_page_o(entry_page),
+        .entry_dirty_o(entry_dirty),
+        .entry_missing_o(entry_missing),
+        .entry_line_i(entry_line),
+        .entry_line_missing_o(entry_line_missing),
+        .take_i(take),
+        .take_page_i(lookup_page),
+        .take_zero_i(take_zero),
+        .drop_i(drop),
+        .make_dirty_i(make_dirty),
+        .make_clean_i(make_clean),
+        .closing_i(closing),
+        .fill_valid_i(fill_valid),
+        .fill_line_i(fill_line),
+        .fill_data_i(fill_data),
+        .stream_start_i(stream_start),
+        .stream_clear_i(stream_clear),
+        .stream_valid_o(stream_valid),
+        .stream_ready_i(stream_ready),
+        .stream_data_o(stream_data)
+    );
+
+    // ---- page store ---------------------------------------------------------------------------------------------
+    wire [SECTOR_BITS:0]   free_sectors;
+    wire                   close_start, close_done, close_error;
+    wire [2:0]             close_state;
+    wire [12:0]            close_length;
+    wire [63:0]            close_word;
+    wire [31:0]            close_crc;
+    wire [SECTOR_BITS-1:0] close_first;
+    wire [6:0]             close_count;
+    wire                   fill_start, fill_export, fill_done;
+    wire [2:0]             fill_state;
+    wire [12:0]            fill_length;
+    wire [63:0]            fill_word;
+    wire [31:0]            fill_crc;
+    wire [SECTOR_BITS-1:0] fill_first;
+    wire [7:0]             fill_error;
+    wire                   release_start, release_done;
+    wire [SECTOR_BITS-1:0] release_first;
+    wire [6:0]             release_count;
+    wire                   block_valid;
+    wire [511:0]           block_data;
+
+    page_store #(
+        .SECTORS(SECTORS),
+        .SECTOR_BITS(SECTOR_BITS),
+        .SECTOR_BYTES(SECTOR_BYTES),
+        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
+    ) u_store (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .free_o(free_sectors),
+        .close_start_i(close_start),
+        .close_done_o(close_done),
+        .close_error_o(close_error),
+        .close_state_o(close_state),
+        .close_length_o(close_length),
+        .close_word_o(close_word),
+        .close_crc_o(close_crc),
+        .close_first_o(close_first),
+        .close_count_o(close_count),
+        .stream_start_o(stream_start),
+        .stream_clear_o(stream_clear),
+        .stream_valid_i(stream_valid),
+        .stream_ready_o(stream_ready),
+        .stream_data_i(stream_data),
+        .fill_start_i(fill_start),
+        .fill_export_i(fill_export),
+        .fill_state_i(fill_state),
+        .fill_length_i(fill_length),
+        .fill_word_i(fill_word),
+        .fill_crc_i(fill_crc),
+        .fill_first_i(fill_first),
+        .fill_done_o(fill_done),
+        .fill_error_o(fill_error),
+        .line_valid_o(fill_valid),
+        .line_o(fill_line),
+        .line_data_o(fill_data),
+        .block_valid_o(block_valid),
+        .block_data_o(block_data),
+        .release_start_i(release_start),
+        .release_first_i(release_first),
+        .release_count_i(release_count),
+        .release_done_o(release_done),
+        .m_axi_awid(m_axi_awid),
+        .m_axi_awaddr(m_axi_awaddr),
+        .m_axi_awlen(m_axi_awlen),
+        .m_axi_awsize(m_axi_awsize),
+        .m_axi_awburst(m_axi_awburst),
+        .m_axi_awvalid(m_axi_awvalid),
+        .m_axi_awready(m_axi_awready),
+        .m_axi_wdata(m_axi_wdata),
+        .m_axi_wstrb(m_axi_wstrb),
+        .m_axi_wlast(m_axi_wlast),
+        .m_axi_wvalid(m_axi_wvalid),
+        .m_axi_wready(m_axi_wready),
+        .m_axi_bresp(m_axi_bresp),
+        .m_axi_bvalid(m_axi_bvalid),
+        .m_axi_bready(m_axi_bready),
+        .m_axi_arid(m_axi_arid),
+        .m_axi_araddr(m_axi_araddr),
+        .m_axi_arlen(m_axi_arlen),
+        .m_axi_arsize(m_axi_arsize),
+        .m_axi_arburst(m_axi_arburst),
+        .m_axi_arvalid(m_axi_arvalid),
+        .m_axi_arready(m_axi_arready),
+        .m_axi_rdata(m_axi_rdata),
+        .m_axi_rresp(m_axi_rresp),
+        .m_axi_rvalid(m_axi_rvalid),
+        .m_axi_rready(m_axi_rready)
+    );
+
+    // ---- sequencer ----------------------------------------------------------------------------------------------
+    wire                 sequencer_ready, sequencer_idle;
+    wire [31:0]          reserved, resident;
+    wire                 command_valid, command_ready;
+    wire [1:0]           command_op;
+    wire [31:0]          command_page;
+    wire                 reply_valid, reply_cached, reply_dirty, reply_error;
+    wire [2:0]           reply_state;
+    wire [12:0]          reply_length;
+    wire [31:0]          reply_crc, reply_sector;
+    wire [63:0]          reply_word;
+    wire                 event_valid, closed, filled, trimmed;
+    wire [7:0]           event_code;
+    wire [PAGE_BITS-1:0] event_page;
+
+    page_sequencer #(
+        .PAGES(PERCEIVED_PAGES),
+        .PAGE_BITS(PAGE_BITS),
+        .ENTRY_BITS(ENTRY_BITS),
+        .SECTOR_BITS(SECTOR_BITS),
+        .SECTOR_BYTES(SECTOR_BYTES)
+    ) u_sequencer (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .ready_o(sequencer_ready),
+        .idle_o(sequencer_idle),
+        .reserved_o(reserved),
+        .resident_o(resident),
+        .request_valid_i(request_valid),
+        .request_write_i(request_write),
+        .request_fill_i(request_fill),
+        .request_page_i(request_page),
+        .request_line_i(request_line),
+        .refuse_write_o(refuse_write),
+        .refuse_read_o(refuse_read),
+        .lookup_page_o(lookup_page),
+        .lookup_hit_i(lookup_hit),
+        .lookup_entry_i(lookup_entry),
+        .victim_entry_i(victim_entry),
+        .victim_dirty_i(victim_dirty),
+        .dirty_valid_i(dirty_valid),
+        .dirty_entry_i(dirty_entry),
+        .complete_valid_i(complete_valid),
+        .complete_entry_i(complete_entry),
+        .entry_o(entry),
+        .entry_page_i(entry_page),
+        .entry_dirty_i(entry_dirty),
+        .entry_missing_i(entry_missing),
+        .entry_line_o(entry_line),
+        .entry_line_missing_i(entry_line_missing),
+        .take_o(take),
+        .take_zero_o(take_zero),
+        .drop_o(drop),
+        .make_dirty_o(make_dirty),
+        .make_clean_o(make_clean),
+        .closing_o(closing),
+        .free_i(free_sectors),
+        .close_start_o(close_start),
+        .close_done_i(close_done),
+        .close_error_i(close_error),
+        .close_state_i(close_state),
+        .close_length_i(close_length),
+        .close_word_i(close_word),
+        .close_crc_i(close_crc),
+        .close_first_i(close_first),
+        .close_count_i(close_count),
+        .fill_start_o(fill_start),
+        .fill_export_o(fill_export),
+        .fill_state_o(fill_state),
+        .fill_length_o(fill_length),
+        .fill_word_o(fill_word),
+        .fill_crc_o(fill_crc),
+        .fill_first_o(fill_first),
+        .fill_done_i(fill_done),
+        .fill_error_i(fill_error),
+        .release_start_o(release_start),
+        .release_first_o(release_first),
+        .release_count_o(release_count),
+        .release_done_i(release_done),
+        .command_valid_i(command_valid),
+        .command_ready_o(command_ready),
+        .command_op_i(command_op),
+        .command_page_i(command_page[PAGE_BITS-1:0]),
+        .reply_valid_o(reply_valid),
+        .reply_state_o(reply_state),
+        .reply_cached_o(reply_cached),
+        .reply_dirty_o(reply_dirty),
+        .reply_error_o(reply_error),
+        .reply_length_o(reply_length),
+        .reply_crc_o(reply_crc),
+        .reply_word_o(reply_word),
+        .reply_sector_o(reply_sector),
+        .event_valid_o(event_valid),
+        .event_code_o(event_code),
+        .event_page_o(event_page),
+        .closed_o(closed),
+        .filled_o(filled),
+        .trimmed_o(trimmed)
+    );
+
+    // ---- registers ----------------------------------------------------------------------------------------------
+    // The media answers in order and the page operations count their beats; pages are checked by the mailbox.
+    wire unused = &{1'b0, m_axi_bid, m_axi_rid, m_axi_rlast, command_page[31:PAGE_BITS]};
+    wire registers_idle;
+    wire core_idle = sequencer_idle && write_idle && read_idle;
+
+    assign idle_o = core_idle && registers_idle;
+
+    cram_registers #(
+        .PERCEIVED_PAGES(PERCEIVED_PAGES),
+        .MEDIA_SECTORS(SECTORS),
+        .SECTOR_BYTES(SECTOR_BYTES),
+        .CACHE_PAGES(CACHE_PAGES),
+        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
+    ) u_registers (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .s_axil_awvalid(s_axil_awvalid),
+        .s_axil_awready(s_axil_awready),
+        .s_axil_awaddr(s_axil_awaddr),
+        .s_axil_awprot(s_axil_awprot),
+        .s_axil_wvalid(s_axil_wvalid),
+        .s_axil_wready(s_axil_wready),
+        .s_axil_wdata(s_axil_wdata),
+        .s_axil_wstrb(s_axil_wstrb),
+        .s_axil_bvalid(s_axil_bvalid),
+        .s_axil_bready(s_axil_bready),
+        .s_axil_bresp(s_axil_bresp),
+        .s_axil_arvalid(s_axil_arvalid),
+        .s_axil_arready(s_axil_arready),
+        .s_axil_araddr(s_axil_araddr),
+        .s_axil_arprot(s_axil_arprot),
+        .s_axil_rvalid(s_axil_rvalid),
+        .s_axil_rready(s_axil_rready),
+        .s_axil_rdata(s_axil_rdata),
+        .s_axil_rresp(s_axil_rresp),
+        .interrupt_o(interrupt_o),
+        .idle_o(registers_idle),
+        .ready_i(sequencer_ready),
+        .idle_i(core_idle),
+        .free_sectors_i({{(31 - SECTOR_BITS){1'b0}}, free_sectors}),
+        .reserved_sectors_i(reserved),
+        .resident_pages_i(resident),
+        .event_valid_i(event_valid),
+        .event_code_i(event_code),
+        .event_page_i({{(32 - PAGE_BITS){1'b0}}, event_page}),
+        .closed_zero_i(closed && close_state == ZERO),
+        .closed_same_i(closed && close_state == SAME),
+        .closed_lz4_i(closed && close_state == LZ4),
+        .closed_raw_i(closed && close_state == RAW),
+        .block_bytes_i(close_length),
+        .page_filled_i(filled),
+        .page_opened_i(take),
+        .page_trimmed_i(trimmed),
+        .page_poisoned_i(event_valid),
+        .line_read_i(read_valid && read_ready && !refuse_read),
+        .line_written_i(write_valid && write_ready && !write_error),
+        .command_valid_o(command_valid),
+        .command_ready_i(command_ready),
+        .command_op_o(command_op),
+        .command_page_o(command_page),
+        .reply_valid_i(reply_valid),
+        .reply_state_i(reply_state),
+        .reply_cached_i(reply_cached),
+        .reply_dirty_i(reply_dirty),
+        .reply_error_i(reply_error),
+        .reply_length_i(reply_length),
+        .reply_crc_i(reply_crc),
+        .reply_word_i(reply_word),
+        .reply_sector_i(reply_sector),
+        .block_valid_i(block_valid),
+        .block_data_i(block_data)
+    );
+endmodule

@@ -1,0 +1,87 @@
+// media_writer: writes sectors to the media, AXI4 master side.
+//
+// Handshake: a sector is asked for with `sector_valid_i`/`sector_ready_o` (its number, and how many 64-byte beats of it
+//            are used, 1 or more); its beats then follow on `data_*`. `idle_o` is high when nothing is under way and all
+//            write responses have come. `error_o` stays up from the first bad response to the next `clear_i`.
+// Latency:   AW and the first W beat one cycle after the sector was taken; sectors follow each other without waiting
+//            for responses.
+
+module media_writer #(
+    parameter SECTOR_BYTES = 256,
+    parameter SECTOR_BITS = 14
+) (
+    input                    clk_i,
+    input                    rst_ni,
+    input                    clear_i,
+    output                   idle_o,
+    output                   error_o,
+
+    input                    sector_valid_i,
+    output                   sector_ready_o,
+    input  [SECTOR_BITS-1:0] sector_i,
+    input  [4:0]             beats_i,
+
+    input                    data_valid_i,
+    output                   data_ready_o,
+    input  [511:0]           data_i,
+
+    output [39:0]            m_axi_awaddr,
+    output [7:0]             m_axi_awlen,
+    output                   m_axi_awvalid,
+    input                    m_axi_awready,
+    output [511:0]           m_axi_wdata,
+    output                   m_axi_wlast,
+    output                   m_axi_wvalid,
+    input                    m_axi_wready,
+    input  [1:0]             m_axi_bresp,
+    input                    m_axi_bvalid,
+    output                   m_axi_bready
+);
+    localparam OFFSET_BITS = $clog2(SECTOR_BYTES);
+
+    reg                   address_pending_q;
+    reg [SECTOR_BITS-1:0] sector_q;
+    reg [4:0]             beats_q;         // beats of this sector
+    reg [4:0]             left_q;          // beats still to send
+    reg [7:0]             outstanding_q;   // bursts without a response
+    reg                   error_q;
+
+    wire take     = sector_valid_i && sector_ready_o;
+    wire response = m_axi_bvalid && m_axi_bready;
+
+    assign sector_ready_o = !address_pending_q && left_q == 0 && !outstanding_q[7];
+    assign idle_o         = !address_pending_q && left_q == 0 && outstanding_q == 0;
+    assign error_o        = error_q;
+
+    assign m_axi_awaddr  = {{(40 - OFFSET_BITS - SECTOR_BITS){1'b0}}, sector_q, {OFFSET_BITS{1'b0}}};
+    assign m_axi_awlen   = {3'd0, beats_q} - 8'd1;
+    assign m_axi_awvalid = address_pending_q;
+
+    assign m_axi_wdata   = data_i;
+    assign m_axi_wlast   = left_q == 1;
+    assign m_axi_wvalid  = left_q != 0 && data_valid_i;
+    assign data_ready_o  = left_q != 0 && m_axi_wready;
+
+    assign m_axi_bready  = 1'b1;
+
+    always @(posedge clk_i) begin
+        if (take) begin
+            address_pending_q <= 1'b1;
+            sector_q          <= sector_i;
+            beats_q           <= beats_i;
+            left_q            <= beats_i;
+        end else begin
+            if (m_axi_awready) address_pending_q <= 1'b0;
+            if (m_axi_wvalid && m_axi_wready) left_q <= left_q - 1'b1;
+        end
+        if (take != response) outstanding_q <= take ? outstanding_q + 1'b1 : outstanding_q - 1'b1;
+        if (clear_i) error_q <= 1'b0;
+        else if (response && m_axi_bresp[1]) error_q <= 1'b1;
+        if (!rst_ni) begin
+            address_pending_q <= 1'b0;
+            left_q            <= 0;
+            outstanding_q     <= 0;
+            error_q           <= 1'b0;
+        end
+    end
+endmodule

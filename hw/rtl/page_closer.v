@@ -1,0 +1,256 @@
+// page_closer: puts a page into its stored form: zero, same, lz4 or raw.
+//
+// The page is streamed from the cache once into the compressor and past the scanner; the LZ4 block is collected in a
+// buffer, because only its final length tells how many sectors it needs. A block that would need as many sectors as the
+// raw page is given up and the page is streamed a second time, raw.
+//
+//     cache --> scan
+//          \--> compressor --> block buffer --\
+//           \------------------- raw ----------> media_writer --> AXI
+//
+// Handshake: `start_i` pulse (the cache's stream must be at rest); `done_o` pulses at the end with the new table entry, or
+//            with `error_o` when the media answered an error: then `first_o`/`count_o` name the sectors to give back.
+//            Sectors are never asked for beyond 4096 / SECTOR_BYTES; the caller has reserved that many.
+// Latency:   64 cycles of streaming, then what the compressor needs, then a beat a cycle to the media and its response.
+
+module page_closer #(
+    parameter SECTOR_BYTES = 256,
+    parameter SECTOR_BITS = 14,
+    parameter BYTES_PER_CYCLE = 8
+) (
+    input                    clk_i,
+    input                    rst_ni,
+
+    input                    start_i,
+    output                   done_o,
+    output                   error_o,
+    output [2:0]             state_o,
+    output [12:0]            length_o,
+    output [63:0]            word_o,
+    output [31:0]            crc_o,
+    output [SECTOR_BITS-1:0] first_o,
+    output [6:0]             count_o,
+
+    // page_cache
+    output                   stream_start_o,
+    output                   stream_clear_o,
+    input                    stream_valid_i,
+    output                   stream_ready_o,
+    input  [511:0]           stream_data_i,
+
+    // sector_allocator: POP and LINK
+    output                   op_valid_o,
+    input                    op_ready_i,
+    output [1:0]             op_o,
+    output [SECTOR_BITS-1:0] sector_o,
+    output [SECTOR_BITS-1:0] next_o,
+    input                    result_valid_i,
+    input  [SECTOR_BITS-1:0] result_i,
+
+    output [39:0]            m_axi_awaddr,
+    output [7:0]             m_axi_awlen,
+    output                   m_axi_awvalid,
+    input                    m_axi_awready,
+    output [511:0]           m_axi_wdata,
+    output                   m_axi_wlast,
+    output                   m_axi_wvalid,
+    input                    m_axi_wready,
+    input  [1:0]             m_axi_bresp,
+    input                    m_axi_bvalid,
+    output                   m_axi_bready
+);
+    localparam [2:0]  ZERO = 3'd1, SAME = 3'd2, LZ4 = 3'd3, RAW = 3'd4;
+    localparam [1:0]  POP = 2'd0, LINK = 2'd2;
+    localparam        LIMIT        = 4096 - SECTOR_BYTES;
+    localparam [12:0] BLOCK_LIMIT  = LIMIT[12:0];
+    localparam        BEATS        = SECTOR_BYTES / 64;
+    localparam [6:0]  SECTOR_BEATS = BEATS[6:0];
+
+    localparam [3:0] IDLE = 4'd0, SCAN = 4'd1, DECIDE = 4'd2, COMPRESS = 4'd3, TAKE = 4'd4, TAKE_WAIT = 4'd5,
+                     CHAIN = 4'd6, CHAIN_WAIT = 4'd7, WRITE = 4'd8, FLUSH = 4'd9, DONE = 4'd10;
+
+    reg [3:0]             phase_q;
+    reg [2:0]             state_q;
+    reg [5:0]             line_q;      // lines streamed in this pass
+    reg [12:0]            length_q;    // of the LZ4 block so far, then of the stored page
+    reg [6:0]             beats_q;     // beats in the buffer
+    reg [6:0]             left_q;      // beats of the stored page not yet given to the writer
+    reg [6:0]             count_q;     // sectors taken
+    reg [SECTOR_BITS-1:0] first_q, sector_q, previous_q;
+    reg                   block_done_q;
+
+    // ---- first pass: scan and compress ----
+    wire scanning = phase_q == SCAN;
+    wire compressor_ready, block_valid, block_last;
+    wire [511:0] block_data;
+    wire [6:0]   block_bytes;
+    wire zero, same;
+    wire line_take = scanning && stream_valid_i && compressor_ready;
+    wire give_up   = length_q > BLOCK_LIMIT;
+
+    page_scan u_scan (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .clear_i(start_i),
+        .valid_i(line_take),
+        .data_i(stream_data_i),
+        .zero_o(zero),
+        .same_o(same),
+        .word_o(word_o),
+        .crc_o(crc_o)
+    );
+
+    wire block_take = block_valid && !give_up && !block_done_q;
+
+    lz4_compressor #(
+        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
+    ) u_compressor (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .clear_i(start_i || phase_q == TAKE || phase_q == DONE),
+        .page_valid_i(scanning && stream_valid_i),
+        .page_ready_o(compressor_ready),
+        .page_data_i(stream_data_i),
+        .block_valid_o(block_valid),
+        .block_ready_i(block_take),
+        .block_data_o(block_data),
+        .block_bytes_o(block_bytes),
+        .block_last_o(block_last)
+    );
+
+    // ---- block buffer: written by the compressor, read by the writer ----
+    reg  [6:0]   fetch_q;   // next beat to fetch
+    reg          fetched_q; // the RAM's output is a beat the writer has not taken
+    wire         writer_ready;
+    wire         storing_block = state_q == LZ4 && (phase_q == TAKE || phase_q == TAKE_WAIT || phase_q == CHAIN
+                                 || phase_q == CHAIN_WAIT || phase_q == WRITE || phase_q == FLUSH);
+    wire         fetch = storing_block && fetch_q != beats_q && (!fetched_q || writer_ready);
+    wire [511:0] fetched_data;
+
+    ram #(
+        .WIDTH(512),
+        .DEPTH(64),
+        .ADDRESS_BITS(6)
+    ) u_block (
+        .clk_i(clk_i),
+        .write_i(block_take && !beats_q[6]),
+        .write_address_i(beats_q[5:0]),
+        .write_data_i(block_data),
+        .write_strobe_i({64{1'b1}}),
+        .read_i(fetch),
+        .read_address_i(fetch_q[5:0]),
+        .read_data_o(fetched_data)
+    );
+
+    // ---- media ----
+    wire       writer_idle, sector_ready;
+    wire [6:0] burst = left_q < SECTOR_BEATS ? left_q : SECTOR_BEATS;
+    wire       raw   = state_q == RAW;
+
+    media_writer #(
+        .SECTOR_BYTES(SECTOR_BYTES),
+        .SECTOR_BITS(SECTOR_BITS)
+    ) u_writer (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .clear_i(start_i),
+        .idle_o(writer_idle),
+        .error_o(error_o),
+        .sector_valid_i(phase_q == WRITE),
+        .sector_ready_o(sector_ready),
+        .sector_i(sector_q),
+        .beats_i(burst[4:0]),
+        .data_valid_i(raw ? stream_valid_i : fetched_q),
+        .data_ready_o(writer_ready),
+        .data_i(raw ? stream_data_i : fetched_data),
+        .m_axi_awaddr(m_axi_awaddr),
+        .m_axi_awlen(m_axi_awlen),
+        .m_axi_awvalid(m_axi_awvalid),
+        .m_axi_awready(m_axi_awready),
+        .m_axi_wdata(m_axi_wdata),
+        .m_axi_wlast(m_axi_wlast),
+        .m_axi_wvalid(m_axi_wvalid),
+        .m_axi_wready(m_axi_wready),
+        .m_axi_bresp(m_axi_bresp),
+        .m_axi_bvalid(m_axi_bvalid),
+        .m_axi_bready(m_axi_bready)
+    );
+
+    // ---- allocator ----
+    assign op_valid_o = phase_q == TAKE || phase_q == CHAIN;
+    assign op_o       = phase_q == TAKE ? POP : LINK;
+    assign sector_o   = previous_q;
+    assign next_o     = sector_q;
+
+    // ---- cache stream: pass one from the start, pass two when the block was given up ----
+    wire second_pass = phase_q == COMPRESS && give_up;
+
+    assign stream_start_o = start_i || second_pass;
+    assign stream_clear_o = phase_q == DONE;
+    assign stream_ready_o = scanning ? compressor_ready : raw && writer_ready;
+
+    assign done_o   = phase_q == DONE;
+    assign state_o  = state_q;
+    assign length_o = state_q == ZERO || state_q == SAME ? 13'd0 : length_q;
+    assign first_o  = first_q;
+    assign count_o  = count_q;
+
+    always @(posedge clk_i) begin
+        if (block_take) begin
+            length_q     <= length_q + {6'd0, block_bytes};
+            beats_q      <= beats_q + 1'b1;
+            block_done_q <= block_last;
+        end
+        if (fetch) fetch_q <= fetch_q + 1'b1;
+        if (fetch) fetched_q <= 1'b1;
+        else if (writer_ready) fetched_q <= 1'b0;
+
+        case (phase_q)
+            IDLE: if (start_i) begin
+                phase_q      <= SCAN;
+                state_q      <= ZERO;
+                line_q       <= 6'd0;
+                length_q     <= 13'd0;
+                beats_q      <= 7'd0;
+                count_q      <= 7'd0;
+                fetch_q      <= 7'd0;
+                fetched_q    <= 1'b0;
+                block_done_q <= 1'b0;
+            end
+            SCAN: if (line_take) begin
+                line_q <= line_q + 1'b1;
+                if (line_q == 6'd63) phase_q <= DECIDE;
+            end
+            DECIDE: begin
+                state_q <= zero ? ZERO : same ? SAME : LZ4;
+                phase_q <= zero || same ? DONE : COMPRESS;
+            end
+            COMPRESS: if (give_up) begin
+                state_q  <= RAW;
+                length_q <= 13'd4096;
+                left_q   <= 7'd64;
+                phase_q  <= TAKE;
+            end else if (block_done_q) begin
+                left_q  <= beats_q;
+                phase_q <= TAKE;
+            end
+            TAKE: if (op_ready_i) phase_q <= TAKE_WAIT;
+            TAKE_WAIT: if (result_valid_i) begin
+                sector_q   <= result_i;
+                previous_q <= sector_q;
+                count_q    <= count_q + 1'b1;
+                if (count_q == 0) first_q <= result_i;
+                phase_q    <= count_q == 0 ? WRITE : CHAIN;
+            end
+            CHAIN: if (op_ready_i) phase_q <= CHAIN_WAIT;
+            CHAIN_WAIT: if (result_valid_i) phase_q <= WRITE;
+            WRITE: if (sector_ready) begin
+                left_q  <= left_q - burst;
+                phase_q <= left_q == burst ? FLUSH : TAKE;
+            end
+            FLUSH: if (writer_idle) phase_q <= DONE;
+            default: phase_q <= IDLE;
+        endcase
+        if (!rst_ni) phase_q <= IDLE;
+    end
+endmodule

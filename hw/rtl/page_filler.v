@@ -1,0 +1,181 @@
+// page_filler: brings a stored page back, line by line: into the page cache, or only to check it while its LZ4 block is
+// exported.
+//
+// Handshake: `start_i` pulse with the page's table entry (zero, same, lz4 or raw); lines come on `line_*` in ascending
+//            order, always taken; with `export_i` (lz4 only) the beats of the block are shown on `block_*` too.
+//            `done_o` pulses at the end with `error_o`: 0, or the event code of what was found wrong.
+// Latency:   zero and same: a line a cycle. lz4 and raw: as fast as media and decompressor; a line appears as soon as
+//            its 64 bytes are decoded. The CRC can only be checked after the last line.
+
+module page_filler #(
+    parameter SECTOR_BYTES = 256,
+    parameter SECTOR_BITS = 14,
+    parameter BYTES_PER_CYCLE = 8
+) (
+    input                    clk_i,
+    input                    rst_ni,
+
+    input                    start_i,
+    input                    export_i,
+    input  [2:0]             state_i,
+    input  [12:0]            length_i,
+    input  [63:0]            word_i,
+    input  [31:0]            crc_i,
+    input  [SECTOR_BITS-1:0] first_i,
+    output                   done_o,
+    output [7:0]             error_o,
+
+    output                   line_valid_o,
+    output [5:0]             line_o,
+    output [511:0]           line_data_o,
+
+    output                   block_valid_o,
+    output [511:0]           block_data_o,
+
+    // sector_allocator: FOLLOW only
+    output                   op_valid_o,
+    input                    op_ready_i,
+    output [SECTOR_BITS-1:0] sector_o,
+    input                    result_valid_i,
+    input  [SECTOR_BITS-1:0] result_i,
+
+    output [39:0]            m_axi_araddr,
+    output [7:0]             m_axi_arlen,
+    output                   m_axi_arvalid,
+    input                    m_axi_arready,
+    input  [511:0]           m_axi_rdata,
+    input  [1:0]             m_axi_rresp,
+    input                    m_axi_rvalid,
+    output                   m_axi_rready
+);
+    localparam [2:0] LZ4 = 3'd3, RAW = 3'd4;
+    localparam [7:0] CRC_MISMATCH = 8'd2, MEDIA_ERROR = 8'd3, MALFORMED_BLOCK = 8'd4;
+    localparam [1:0] IDLE = 2'd0, LINES = 2'd1, DRAIN = 2'd2, CHECK = 2'd3;
+
+    reg [1:0]  phase_q;
+    reg        lz4_q, raw_q, export_q;
+    reg [5:0]  line_q;
+    reg [63:0] word_q;
+    reg [31:0] crc_q;
+    reg        malformed_q;
+
+    wire stored_start = start_i && (state_i == LZ4 || state_i == RAW);
+
+    // ---- media ----
+    wire         chain_busy, chain_error, chain_valid, chain_ready, chain_last, chain_drop;
+    wire [511:0] chain_data;
+    wire [6:0]   chain_bytes;
+
+    chain_reader #(
+        .SECTOR_BYTES(SECTOR_BYTES),
+        .SECTOR_BITS(SECTOR_BITS)
+    ) u_chain (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .start_i(stored_start),
+        .first_i(first_i),
+        .bytes_i(length_i),
+        .drop_i(chain_drop),
+        .busy_o(chain_busy),
+        .error_o(chain_error),
+        .data_valid_o(chain_valid),
+        .data_ready_i(chain_ready),
+        .data_o(chain_data),
+        .data_bytes_o(chain_bytes),
+        .data_last_o(chain_last),
+        .op_valid_o(op_valid_o),
+        .op_ready_i(op_ready_i),
+        .sector_o(sector_o),
+        .result_valid_i(result_valid_i),
+        .result_i(result_i),
+        .m_axi_araddr(m_axi_araddr),
+        .m_axi_arlen(m_axi_arlen),
+        .m_axi_arvalid(m_axi_arvalid),
+        .m_axi_arready(m_axi_arready),
+        .m_axi_rdata(m_axi_rdata),
+        .m_axi_rresp(m_axi_rresp),
+        .m_axi_rvalid(m_axi_rvalid),
+        .m_axi_rready(m_axi_rready)
+    );
+
+    // ---- decompressor ----
+    wire         decoder_ready, decoder_valid, decoder_last, decoder_error;
+    wire [511:0] decoder_data;
+
+    lz4_decompressor #(
+        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
+    ) u_decompressor (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .clear_i(start_i || phase_q == CHECK),
+        .block_valid_i(chain_valid && lz4_q),
+        .block_ready_o(decoder_ready),
+        .block_data_i(chain_data),
+        .block_bytes_i(chain_bytes),
+        .block_last_i(chain_last),
+        .page_valid_o(decoder_valid),
+        .page_ready_i(phase_q == LINES),
+        .page_data_o(decoder_data),
+        .page_last_o(decoder_last),
+        .error_o(decoder_error)
+    );
+
+    assign chain_ready = lz4_q ? decoder_ready : raw_q;
+    assign chain_drop  = phase_q == DRAIN;
+
+    // ---- lines ----
+    wire line_valid = phase_q == LINES && (lz4_q ? decoder_valid : raw_q ? chain_valid : 1'b1);
+    wire last_line  = line_valid && (lz4_q ? decoder_last : line_q == 6'd63);
+
+    assign line_valid_o  = line_valid && !export_q;
+    assign line_o        = line_q;
+    assign line_data_o   = lz4_q ? decoder_data : raw_q ? chain_data : {8{word_q}};
+    assign block_valid_o = export_q && chain_valid && chain_ready;
+    assign block_data_o  = chain_data;
+
+    wire [31:0] crc;
+    wire        unused_zero, unused_same;
+    wire [63:0] unused_word;
+
+    page_scan u_scan (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .clear_i(start_i),
+        .valid_i(line_valid),
+        .data_i(line_data_o),
+        .zero_o(unused_zero),
+        .same_o(unused_same),
+        .word_o(unused_word),
+        .crc_o(crc)
+    );
+
+    // ---- verdict: an AXI error explains everything that follows from it ----
+    wire stored = lz4_q || raw_q;
+
+    assign done_o  = phase_q == CHECK;
+    assign error_o = !stored ? 8'd0 : chain_error ? MEDIA_ERROR : malformed_q ? MALFORMED_BLOCK
+                     : crc != crc_q ? CRC_MISMATCH : 8'd0;
+
+    always @(posedge clk_i) begin
+        case (phase_q)
+            IDLE: if (start_i) begin
+                phase_q     <= LINES;
+                lz4_q       <= state_i == LZ4;
+                raw_q       <= state_i == RAW;
+                export_q    <= export_i;
+                word_q      <= word_i;
+                crc_q       <= crc_i;
+                line_q      <= 6'd0;
+                malformed_q <= 1'b0;
+            end
+            LINES: begin
+                if (line_valid) line_q <= line_q + 1'b1;
+                if (lz4_q && decoder_error) malformed_q <= 1'b1;
+                if (last_line || (lz4_q && decoder_error)) phase_q <= DRAIN;
+            end
+            DRAIN: if (!chain_busy) phase_q <= CHECK;
+            default: phase_q <= IDLE;
+        endcase
+        if (!rst_ni) phase_q <= IDLE;
+    end
+endmodule

@@ -1,0 +1,435 @@
+// page_sequencer: decides, one page operation at a time, what happens to pages.
+//
+// It is the only user of the page table, the reservations and the entries' fate, so that every operation sees a settled
+// device. Order of service: complete entries are closed first, then the host's requests, then mailbox commands.
+//
+//     PREPARE   a host access needs a page: open it (taking a victim), reserve and make it dirty, fill it
+//     TRIM, STATE, EXPORT, FLUSH   from the mailbox
+//     CLOSE, FILL, POISON, RELEASE   steps shared by these; `after_*_q` say where to go on
+//
+// Handshake: see page_cache (requests), mailbox (commands: valid/ready, then one `reply_valid_o` pulse) and page_store.
+// Latency:   a refusal takes 4 cycles; an open of a clean page 5 cycles plus its fill.
+
+module page_sequencer #(
+    parameter PAGES = 4096,
+    parameter PAGE_BITS = 12,
+    parameter ENTRY_BITS = 3,
+    parameter SECTOR_BITS = 14,
+    parameter SECTOR_BYTES = 256
+) (
+    input                    clk_i,
+    input                    rst_ni,
+    output                   ready_o,
+    output                   idle_o,
+    output [31:0]            reserved_o,
+    output [31:0]            resident_o,
+
+    // ---- page_cache ----
+    input                    request_valid_i,
+    input                    request_write_i,
+    input                    request_fill_i,
+    input  [PAGE_BITS-1:0]   request_page_i,
+    input  [5:0]             request_line_i,
+    output                   refuse_write_o,
+    output                   refuse_read_o,
+    output [PAGE_BITS-1:0]   lookup_page_o,
+    input                    lookup_hit_i,
+    input  [ENTRY_BITS-1:0]  lookup_entry_i,
+    input  [ENTRY_BITS-1:0]  victim_entry_i,
+    input                    victim_dirty_i,
+    input                    dirty_valid_i,
+    input  [ENTRY_BITS-1:0]  dirty_entry_i,
+    input                    complete_valid_i,
+    input  [ENTRY_BITS-1:0]  complete_entry_i,
+    output [ENTRY_BITS-1:0]  entry_o,
+    input  [PAGE_BITS-1:0]   entry_page_i,
+    input                    entry_dirty_i,
+    input                    entry_missing_i,
+    output [5:0]             entry_line_o,
+    input                    entry_line_missing_i,
+    output                   take_o,
+    output                   take_zero_o,
+    output                   drop_o,
+    output                   make_dirty_o,
+    output                   make_clean_o,
+    output                   closing_o,
+
+    // ---- page_store ----
+    input  [SECTOR_BITS:0]   free_i,
+    output                   close_start_o,
+    input                    close_done_i,
+    input                    close_error_i,
+    input  [2:0]             close_state_i,
+    input  [12:0]            close_length_i,
+    input  [63:0]            close_word_i,
+    input  [31:0]            close_crc_i,
+    input  [SECTOR_BITS-1:0] close_first_i,
+    input  [6:0]             close_count_i,
+    output                   fill_start_o,
+    output                   fill_export_o,
+    output [2:0]             fill_state_o,
+    output [12:0]            fill_length_o,
+    output [63:0]            fill_word_o,
+    output [31:0]            fill_crc_o,
+    output [SECTOR_BITS-1:0] fill_first_o,
+    input                    fill_done_i,
+    input  [7:0]             fill_error_i,
+    output                   release_start_o,
+    output [SECTOR_BITS-1:0] release_first_o,
+    output [6:0]             release_count_o,
+    input                    release_done_i,
+
+    // ---- mailbox ----
+    input                    command_valid_i,
+    output                   command_ready_o,
+    input  [1:0]             command_op_i,
+    input  [PAGE_BITS-1:0]   command_page_i,
+    output                   reply_valid_o,
+    output [2:0]             reply_state_o,
+    output                   reply_cached_o,
+    output                   reply_dirty_o,
+    output                   reply_error_o,
+    output [12:0]            reply_length_o,
+    output [31:0]            reply_crc_o,
+    output [63:0]            reply_word_o,
+    output [31:0]            reply_sector_o,
+
+    // ---- events and counters ----
+    output                   event_valid_o,
+    output [7:0]             event_code_o,
+    output [PAGE_BITS-1:0]   event_page_o,
+    output                   closed_o,
+    output                   filled_o,
+    output                   trimmed_o
+);
+    localparam [2:0] FREE = 3'd0, SAME = 3'd2, LZ4 = 3'd3, RAW = 3'd4, POISONED = 3'd5;
+    localparam [1:0] TRIM = 2'd0, STATE = 2'd1, EXPORT = 2'd2;
+    localparam [7:0] EXHAUSTED = 8'd1, MEDIA_ERROR = 8'd3;
+    localparam       SECTOR_SHIFT = $clog2(SECTOR_BYTES);
+    localparam [SECTOR_BITS:0] RAW_SECTORS = 4096 / SECTOR_BYTES;
+
+    localparam [4:0] IDLE          = 5'd0,
+                     PREPARE       = 5'd1,   // read the table entry of page_q
+                     OPEN          = 5'd2,   // cached, poison, or take a victim
+                     DIRTY         = 5'd3,   // reserve
+                     NEED          = 5'd4,   // fill, if the line is missing
+                     CLOSE         = 5'd5,   // read the table entry of the page in entry_q
+                     CLOSE_LOOK    = 5'd6,
+                     CLOSE_START   = 5'd7,
+                     CLOSE_WAIT    = 5'd8,
+                     CLOSE_STORE   = 5'd9,   // old sectors are back: write the new entry
+                     FILL          = 5'd10,
+                     FILL_WAIT     = 5'd11,
+                     POISON        = 5'd12,  // read the table entry of page_q
+                     POISON_LOOK   = 5'd13,
+                     POISON_DROP   = 5'd14,
+                     POISON_STORE  = 5'd15,
+                     RELEASE       = 5'd16,
+                     RELEASE_WAIT  = 5'd17,
+                     COMMAND       = 5'd18,  // read the table entry of page_q
+                     COMMAND_LOOK  = 5'd19,
+                     COMMAND_DO    = 5'd20,
+                     TRIM_STORE    = 5'd21,
+                     REPLY         = 5'd22;
+
+    reg [4:0]             state_q;
+    reg [4:0]             after_close_q, after_fill_q, after_release_q;
+
+    // ---- the operation under way ----
+    reg                   write_q, fill_q;      // PREPARE: what the access needs
+    reg [PAGE_BITS-1:0]   target_q;             // the page the request or command names
+    reg [5:0]             line_q;
+    reg [1:0]             op_q;
+    reg                   export_q;             // FILL only checks and exports
+    reg [PAGE_BITS-1:0]   page_q;               // the page whose table entry is looked at
+    reg [ENTRY_BITS-1:0]  entry_q;
+    reg [7:0]             code_q;               // why POISON
+    reg                   error_q;              // reply
+    reg                   cached_q, dirty_q;    // reply
+    reg [SECTOR_BITS-1:0] release_first_q;
+    reg [6:0]             release_count_q;
+
+    reg [SECTOR_BITS:0]   reserved_q;
+    reg [PAGE_BITS:0]     resident_q;
+
+    // ---- page table ---------------------------------------------------------------------------------------------
+    reg                  table_read, table_write;
+    reg  [PAGE_BITS-1:0] table_page;
+    reg  [79:0]          table_new;
+    wire [79:0]          table_entry;
+
+    page_table #(
+        .PAGES(PAGES),
+        .PAGE_BITS(PAGE_BITS)
+    ) u_table (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .ready_o(ready_o),
+        .page_i(table_page),
+        .read_i(table_read),
+        .write_i(table_write),
+        .entry_i(table_new),
+        .entry_o(table_entry)
+    );
+
+    wire [2:0]             old_state   = table_entry[79:77];
+    wire [12:0]            old_length  = table_entry[76:64];
+    wire [63:0]            old_payload = table_entry[63:0];
+    wire                   old_stored  = old_state == LZ4 || old_state == RAW;
+    wire [12:0]            old_round   = old_length + (13'd1 << SECTOR_SHIFT) - 13'd1;
+    wire [6:0]             old_sectors = old_round[12:6] >> (SECTOR_SHIFT - 6);
+    wire [6:0]             old_count   = old_stored ? old_sectors : 7'd0;
+    wire [SECTOR_BITS-1:0] old_first   = old_payload[SECTOR_BITS-1:0];
+    wire                   old_resident = old_state != FREE && old_state != POISONED;
+
+    wire        close_stored = close_state_i == LZ4 || close_state_i == RAW;
+    wire [63:0] close_payload = close_stored ? {close_crc_i, {(32 - SECTOR_BITS){1'b0}}, close_first_i}
+                                : close_state_i == SAME ? close_word_i : 64'd0;
+
+    always @* begin
+        table_read  = state_q == PREPARE || state_q == CLOSE || state_q == POISON || state_q == COMMAND;
+        table_write = state_q == CLOSE_STORE || state_q == POISON_STORE || state_q == TRIM_STORE;
+        table_page  = state_q == CLOSE ? entry_page_i : page_q;
+        case (state_q)
+            CLOSE_STORE:  table_new = {close_state_i, close_length_i, close_payload};
+            POISON_STORE: table_new = {POISONED, 77'd0};
+            default:      table_new = {FREE, 77'd0};
+        endcase
+    end
+
+    wire unused = &{1'b0, old_round[5:0]};
+
+    // ---- outputs ------------------------------------------------------------------------------------------------
+    wire room = free_i - reserved_q >= RAW_SECTORS;
+
+    assign idle_o          = state_q == IDLE && ready_o && !complete_valid_i && !request_valid_i && !command_valid_i;
+    assign reserved_o      = {{(31 - SECTOR_BITS){1'b0}}, reserved_q};
+    assign resident_o      = {{(31 - PAGE_BITS){1'b0}}, resident_q};
+
+    assign refuse_write_o  = state_q == OPEN && !lookup_hit_i && old_state == POISONED && write_q;
+    assign refuse_read_o   = state_q == OPEN && !lookup_hit_i && old_state == POISONED && !write_q;
+    assign lookup_page_o   = page_q;
+    assign entry_o         = entry_q;
+    assign entry_line_o    = line_q;
+
+    // An entry is taken in the cycle after it was chosen, when entry_q names it.
+    reg take_q;
+    assign take_o          = take_q;
+    assign take_zero_o     = old_state == FREE;
+    assign make_dirty_o    = state_q == DIRTY && !take_q && write_q && !entry_dirty_i && room;
+    assign make_clean_o    = state_q == CLOSE_STORE;
+    assign closing_o       = state_q == CLOSE || state_q == CLOSE_LOOK || state_q == CLOSE_START
+                             || state_q == CLOSE_WAIT || state_q == CLOSE_STORE
+                             || state_q == POISON || state_q == POISON_LOOK || state_q == POISON_DROP
+                             || ((state_q == RELEASE || state_q == RELEASE_WAIT) && after_release_q != TRIM_STORE)
+                             || ((state_q == FILL || state_q == FILL_WAIT) && after_fill_q == CLOSE_START);
+    wire   trim            = state_q == COMMAND_DO && op_q == TRIM;
+    assign drop_o          = cached_q && (state_q == POISON_DROP || trim);
+
+    assign close_start_o   = state_q == CLOSE_START;
+    assign fill_start_o    = state_q == FILL;
+    assign fill_export_o   = export_q;
+    assign fill_state_o    = old_state;
+    assign fill_length_o   = old_length;
+    assign fill_word_o     = old_state == SAME ? old_payload : 64'd0;
+    assign fill_crc_o      = old_payload[63:32];
+    assign fill_first_o    = old_first;
+    assign release_start_o = state_q == RELEASE;
+    assign release_first_o = release_first_q;
+    assign release_count_o = release_count_q;
+
+    assign command_ready_o = state_q == IDLE && ready_o && !complete_valid_i && !request_valid_i;
+    assign reply_valid_o   = state_q == REPLY;
+    assign reply_state_o   = old_state;
+    assign reply_cached_o  = cached_q;
+    assign reply_dirty_o   = dirty_q;
+    assign reply_error_o   = error_q;
+    assign reply_length_o  = op_q == EXPORT && old_state != LZ4 ? 13'd0 : old_length;
+    assign reply_crc_o     = old_stored ? old_payload[63:32] : 32'd0;
+    assign reply_word_o    = old_state == SAME ? old_payload : 64'd0;
+    assign reply_sector_o  = old_stored ? old_payload[31:0] : 32'd0;
+
+    assign event_valid_o   = state_q == POISON_STORE;
+    assign event_code_o    = code_q;
+    assign event_page_o    = page_q;
+    assign closed_o        = state_q == CLOSE_STORE;
+    assign filled_o        = state_q == FILL_WAIT && fill_done_i && fill_error_i == 0 && !export_q;
+    assign trimmed_o       = state_q == TRIM_STORE;
+
+    // ---- counts -------------------------------------------------------------------------------------------------
+    wire give_back = make_clean_o || (drop_o && entry_dirty_i);
+
+    always @(posedge clk_i) begin
+        if (make_dirty_o) reserved_q <= reserved_q + RAW_SECTORS;
+        else if (give_back) reserved_q <= reserved_q - RAW_SECTORS;
+        if (table_write) begin
+            if (state_q == CLOSE_STORE && !old_resident) resident_q <= resident_q + 1'b1;
+            if (state_q != CLOSE_STORE && old_resident) resident_q <= resident_q - 1'b1;
+        end
+        if (!rst_ni) begin
+            reserved_q <= 0;
+            resident_q <= 0;
+        end
+    end
+
+    // ---- sequence -----------------------------------------------------------------------------------------------
+    always @(posedge clk_i) begin
+        take_q <= 1'b0;
+        case (state_q)
+            IDLE: if (ready_o) begin
+                export_q <= 1'b0;
+                error_q  <= 1'b0;
+                if (complete_valid_i) begin
+                    entry_q       <= complete_entry_i;
+                    after_close_q <= IDLE;
+                    state_q       <= CLOSE;
+                end else if (request_valid_i) begin
+                    target_q <= request_page_i;
+                    page_q   <= request_page_i;
+                    line_q   <= request_line_i;
+                    write_q  <= request_write_i;
+                    fill_q   <= request_fill_i;
+                    state_q  <= PREPARE;
+                end else if (command_valid_i) begin
+                    target_q <= command_page_i;
+                    page_q   <= command_page_i;
+                    op_q     <= command_op_i;
+                    state_q  <= COMMAND;
+                end
+            end
+
+            // ---- a host access ----
+            PREPARE: state_q <= OPEN;
+            OPEN: if (lookup_hit_i) begin
+                entry_q <= lookup_entry_i;
+                state_q <= DIRTY;
+            end else if (old_state == POISONED) begin
+                state_q <= IDLE;
+            end else begin
+                entry_q <= victim_entry_i;
+                if (victim_dirty_i) begin
+                    after_close_q <= PREPARE;
+                    state_q       <= CLOSE;
+                end else begin
+                    take_q  <= 1'b1;
+                    state_q <= DIRTY;
+                end
+            end
+            DIRTY: if (!take_q) begin  // one cycle later when the entry was just taken
+                if (!write_q || entry_dirty_i || room) begin
+                    state_q <= NEED;
+                end else if (dirty_valid_i) begin
+                    entry_q       <= dirty_entry_i;
+                    after_close_q <= PREPARE;
+                    state_q       <= CLOSE;
+                end else begin
+                    code_q        <= EXHAUSTED;
+                    after_close_q <= IDLE;
+                    state_q       <= POISON;
+                end
+            end
+            NEED: if (fill_q && entry_line_missing_i) begin
+                after_fill_q  <= IDLE;
+                after_close_q <= IDLE;
+                state_q       <= FILL;
+            end else begin
+                state_q <= IDLE;
+            end
+
+            // ---- close entry_q ----
+            CLOSE: begin
+                page_q  <= entry_page_i;
+                state_q <= CLOSE_LOOK;
+            end
+            CLOSE_LOOK: begin
+                after_fill_q <= CLOSE_START;
+                state_q      <= entry_missing_i ? FILL : CLOSE_START;
+            end
+            CLOSE_START: state_q <= CLOSE_WAIT;
+            CLOSE_WAIT: if (close_done_i) begin
+                code_q          <= MEDIA_ERROR;
+                release_first_q <= close_error_i ? close_first_i : old_first;
+                release_count_q <= close_error_i ? close_count_i : old_count;
+                after_release_q <= close_error_i ? POISON : CLOSE_STORE;
+                state_q         <= RELEASE;
+            end
+            CLOSE_STORE: begin
+                page_q  <= target_q;
+                state_q <= after_close_q;
+            end
+
+            // ---- fill entry_q from the table entry of page_q ----
+            FILL: state_q <= FILL_WAIT;
+            FILL_WAIT: if (fill_done_i) begin
+                code_q  <= fill_error_i;
+                error_q <= export_q && fill_error_i != 0;
+                state_q <= fill_error_i != 0 ? POISON : after_fill_q;
+            end
+
+            // ---- page_q is lost ----
+            POISON: state_q <= POISON_LOOK;
+            POISON_LOOK: begin
+                cached_q <= lookup_hit_i;
+                entry_q  <= lookup_entry_i;
+                state_q  <= POISON_DROP;
+            end
+            POISON_DROP: begin
+                release_first_q <= old_first;
+                release_count_q <= old_count;
+                after_release_q <= POISON_STORE;
+                state_q         <= RELEASE;
+            end
+            POISON_STORE: begin
+                page_q  <= target_q;
+                state_q <= after_close_q;
+            end
+
+            RELEASE: state_q <= RELEASE_WAIT;
+            RELEASE_WAIT: if (release_done_i) state_q <= after_release_q;
+
+            // ---- a mailbox command ----
+            COMMAND: state_q <= COMMAND_LOOK;
+            COMMAND_LOOK: begin
+                cached_q <= lookup_hit_i;
+                entry_q  <= lookup_entry_i;
+                state_q  <= COMMAND_DO;
+            end
+            COMMAND_DO: begin
+                dirty_q       <= cached_q && entry_dirty_i;
+                after_close_q <= COMMAND;
+                case (op_q)
+                    TRIM: begin
+                        release_first_q <= old_first;
+                        release_count_q <= old_count;
+                        after_release_q <= TRIM_STORE;
+                        state_q         <= RELEASE;
+                    end
+                    STATE: state_q <= REPLY;
+                    EXPORT: if (cached_q && entry_dirty_i) begin
+                        state_q <= CLOSE;
+                    end else if (old_state == LZ4) begin
+                        export_q      <= 1'b1;
+                        after_fill_q  <= REPLY;
+                        after_close_q <= REPLY;
+                        state_q       <= FILL;
+                    end else begin
+                        error_q <= old_state == POISONED;
+                        state_q <= REPLY;
+                    end
+                    default: if (dirty_valid_i) begin  // FLUSH
+                        entry_q <= dirty_entry_i;
+                        state_q <= CLOSE;
+                    end else begin
+                        state_q <= REPLY;
+                    end
+                endcase
+            end
+            TRIM_STORE: state_q <= REPLY;
+            default: state_q <= IDLE;
+        endcase
+        if (!rst_ni) begin
+            state_q <= IDLE;
+            take_q  <= 1'b0;
+        end
+    end
+endmodule

@@ -1,0 +1,210 @@
+// page_store: the media side of the device: closing, filling and releasing stored pages.
+//
+// Wires the three workers to the sector allocator and the media bus. The sequencer starts one at a time, so the
+// allocator's port is shared by a plain OR.
+//
+// Handshake and latency: those of page_closer, page_filler and chain_release.
+
+module page_store #(
+    parameter SECTORS = 16384,
+    parameter SECTOR_BITS = 14,
+    parameter SECTOR_BYTES = 256,
+    parameter BYTES_PER_CYCLE = 8
+) (
+    input                    clk_i,
+    input                    rst_ni,
+    output [SECTOR_BITS:0]   free_o,
+
+    // ---- close ----
+    input                    close_start_i,
+    output                   close_done_o,
+    output                   close_error_o,
+    output [2:0]             close_state_o,
+    output [12:0]            close_length_o,
+    output [63:0]            close_word_o,
+    output [31:0]            close_crc_o,
+    output [SECTOR_BITS-1:0] close_first_o,
+    output [6:0]             close_count_o,
+    output                   stream_start_o,
+    output                   stream_clear_o,
+    input                    stream_valid_i,
+    output                   stream_ready_o,
+    input  [511:0]           stream_data_i,
+
+    // ---- fill ----
+    input                    fill_start_i,
+    input                    fill_export_i,
+    input  [2:0]             fill_state_i,
+    input  [12:0]            fill_length_i,
+    input  [63:0]            fill_word_i,
+    input  [31:0]            fill_crc_i,
+    input  [SECTOR_BITS-1:0] fill_first_i,
+    output                   fill_done_o,
+    output [7:0]             fill_error_o,
+    output                   line_valid_o,
+    output [5:0]             line_o,
+    output [511:0]           line_data_o,
+    output                   block_valid_o,
+    output [511:0]           block_data_o,
+
+    // ---- release ----
+    input                    release_start_i,
+    input  [SECTOR_BITS-1:0] release_first_i,
+    input  [6:0]             release_count_i,
+    output                   release_done_o,
+
+    // ---- media ----
+    output [7:0]             m_axi_awid,
+    output [39:0]            m_axi_awaddr,
+    output [7:0]             m_axi_awlen,
+    output [2:0]             m_axi_awsize,
+    output [1:0]             m_axi_awburst,
+    output                   m_axi_awvalid,
+    input                    m_axi_awready,
+    output [511:0]           m_axi_wdata,
+    output [63:0]            m_axi_wstrb,
+    output                   m_axi_wlast,
+    output                   m_axi_wvalid,
+    input                    m_axi_wready,
+    input  [1:0]             m_axi_bresp,
+    input                    m_axi_bvalid,
+    output                   m_axi_bready,
+    output [7:0]             m_axi_arid,
+    output [39:0]            m_axi_araddr,
+    output [7:0]             m_axi_arlen,
+    output [2:0]             m_axi_arsize,
+    output [1:0]             m_axi_arburst,
+    output                   m_axi_arvalid,
+    input                    m_axi_arready,
+    input  [511:0]           m_axi_rdata,
+    input  [1:0]             m_axi_rresp,
+    input                    m_axi_rvalid,
+    output                   m_axi_rready
+);
+    localparam [1:0] FOLLOW = 2'd3, INCR = 2'b01;
+    localparam [2:0] SIZE_64 = 3'd6;
+
+    wire                   close_op_valid, fill_op_valid, release_op_valid;
+    wire [1:0]             close_op, release_op;
+    wire [SECTOR_BITS-1:0] close_op_sector, close_op_next, fill_op_sector, release_op_sector;
+    wire                   op_ready, result_valid;
+    wire [SECTOR_BITS-1:0] result;
+
+    sector_allocator #(
+        .SECTORS(SECTORS),
+        .SECTOR_BITS(SECTOR_BITS)
+    ) u_allocator (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .op_valid_i(close_op_valid || fill_op_valid || release_op_valid),
+        .op_ready_o(op_ready),
+        .op_i(close_op_valid ? close_op : fill_op_valid ? FOLLOW : release_op),
+        .sector_i(close_op_valid ? close_op_sector : fill_op_valid ? fill_op_sector : release_op_sector),
+        .next_i(close_op_next),
+        .result_valid_o(result_valid),
+        .result_o(result),
+        .free_o(free_o)
+    );
+
+    page_closer #(
+        .SECTOR_BYTES(SECTOR_BYTES),
+        .SECTOR_BITS(SECTOR_BITS),
+        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
+    ) u_closer (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .start_i(close_start_i),
+        .done_o(close_done_o),
+        .error_o(close_error_o),
+        .state_o(close_state_o),
+        .length_o(close_length_o),
+        .word_o(close_word_o),
+        .crc_o(close_crc_o),
+        .first_o(close_first_o),
+        .count_o(close_count_o),
+        .stream_start_o(stream_start_o),
+        .stream_clear_o(stream_clear_o),
+        .stream_valid_i(stream_valid_i),
+        .stream_ready_o(stream_ready_o),
+        .stream_data_i(stream_data_i),
+        .op_valid_o(close_op_valid),
+        .op_ready_i(op_ready),
+        .op_o(close_op),
+        .sector_o(close_op_sector),
+        .next_o(close_op_next),
+        .result_valid_i(result_valid),
+        .result_i(result),
+        .m_axi_awaddr(m_axi_awaddr),
+        .m_axi_awlen(m_axi_awlen),
+        .m_axi_awvalid(m_axi_awvalid),
+        .m_axi_awready(m_axi_awready),
+        .m_axi_wdata(m_axi_wdata),
+        .m_axi_wlast(m_axi_wlast),
+        .m_axi_wvalid(m_axi_wvalid),
+        .m_axi_wready(m_axi_wready),
+        .m_axi_bresp(m_axi_bresp),
+        .m_axi_bvalid(m_axi_bvalid),
+        .m_axi_bready(m_axi_bready)
+    );
+
+    page_filler #(
+        .SECTOR_BYTES(SECTOR_BYTES),
+        .SECTOR_BITS(SECTOR_BITS),
+        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
+    ) u_filler (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .start_i(fill_start_i),
+        .export_i(fill_export_i),
+        .state_i(fill_state_i),
+        .length_i(fill_length_i),
+        .word_i(fill_word_i),
+        .crc_i(fill_crc_i),
+        .first_i(fill_first_i),
+        .done_o(fill_done_o),
+        .error_o(fill_error_o),
+        .line_valid_o(line_valid_o),
+        .line_o(line_o),
+        .line_data_o(line_data_o),
+        .block_valid_o(block_valid_o),
+        .block_data_o(block_data_o),
+        .op_valid_o(fill_op_valid),
+        .op_ready_i(op_ready),
+        .sector_o(fill_op_sector),
+        .result_valid_i(result_valid),
+        .result_i(result),
+        .m_axi_araddr(m_axi_araddr),
+        .m_axi_arlen(m_axi_arlen),
+        .m_axi_arvalid(m_axi_arvalid),
+        .m_axi_arready(m_axi_arready),
+        .m_axi_rdata(m_axi_rdata),
+        .m_axi_rresp(m_axi_rresp),
+        .m_axi_rvalid(m_axi_rvalid),
+        .m_axi_rready(m_axi_rready)
+    );
+
+    chain_release #(
+        .SECTOR_BITS(SECTOR_BITS)
+    ) u_release (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .start_i(release_start_i),
+        .first_i(release_first_i),
+        .count_i(release_count_i),
+        .done_o(release_done_o),
+        .op_valid_o(release_op_valid),
+        .op_ready_i(op_ready),
+        .op_o(release_op),
+        .sector_o(release_op_sector),
+        .result_valid_i(result_valid),
+        .result_i(result)
+    );
+
+    assign m_axi_awid    = 8'd0;
+    assign m_axi_awsize  = SIZE_64;
+    assign m_axi_awburst = INCR;
+    assign m_axi_wstrb   = {64{1'b1}};
+    assign m_axi_arid    = 8'd0;
+    assign m_axi_arsize  = SIZE_64;
+    assign m_axi_arburst = INCR;
+endmodule

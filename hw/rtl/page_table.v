@@ -1,0 +1,47 @@
+// page_table: one entry for each perceived page.
+//
+//      79  77 76      64 63                32 31                 0
+//     +------+----------+--------------------+--------------------+
+//     | state|  length  |        CRC-32      |    first sector    |   lz4, raw
+//     |      |     0    |         word (64 bits)                  |   same
+//     |      |     0    |                    0                    |   free, zero, poison
+//     +------+----------+-----------------------------------------+
+//
+// Handshake: `read_i` loads `entry_o`, `write_i` stores `entry_i`; one of them a cycle, not before `ready_o`.
+// Latency:   one cycle. After reset a sweep of PAGES cycles makes every page free.
+
+module page_table #(
+    parameter PAGES = 4096,
+    parameter PAGE_BITS = 12
+) (
+    input                  clk_i,
+    input                  rst_ni,
+    output                 ready_o,
+
+    input  [PAGE_BITS-1:0] page_i,
+    input                  read_i,
+    input                  write_i,
+    input  [79:0]          entry_i,
+    output [79:0]          entry_o
+);
+    reg [79:0]        table_q [0:PAGES-1];
+    reg [79:0]        entry_q;
+    reg [PAGE_BITS:0] sweep_q;
+
+    wire                 sweeping = !sweep_q[PAGE_BITS];
+    wire                 write    = sweeping || write_i;
+    wire [PAGE_BITS-1:0] address  = sweeping ? sweep_q[PAGE_BITS-1:0] : page_i;
+
+    assign ready_o = !sweeping;
+    assign entry_o = entry_q;
+
+    always @(posedge clk_i) begin
+        if (write) table_q[address] <= sweeping ? 80'd0 : entry_i;
+        else if (read_i) entry_q <= table_q[address];
+    end
+
+    always @(posedge clk_i) begin
+        if (sweeping) sweep_q <= sweep_q + 1'b1;
+        if (!rst_ni) sweep_q <= 0;
+    end
+endmodule

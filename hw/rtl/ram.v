@@ -1,0 +1,34 @@
+// ram: a synchronous memory with one write and one read port and byte enables.
+//
+// Handshake: none; `write_i` writes the enabled bytes, `read_i` loads `read_data_o`.
+// Latency:   one cycle from `read_i` to `read_data_o`, which holds until the next read. A read of an address written in
+//            the same cycle gives the old content.
+// Legal:     WIDTH is a multiple of 8. There is no reset: content is unknown until written.
+
+module ram #(
+    parameter WIDTH = 512,
+    parameter DEPTH = 64,
+    parameter ADDRESS_BITS = 6
+) (
+    input                     clk_i,
+
+    input                     write_i,
+    input  [ADDRESS_BITS-1:0] write_address_i,
+    input  [WIDTH-1:0]        write_data_i,
+    input  [WIDTH/8-1:0]      write_strobe_i,
+
+    input                     read_i,
+    input  [ADDRESS_BITS-1:0] read_address_i,
+    output reg [WIDTH-1:0]    read_data_o
+);
+    reg [WIDTH-1:0] memory_q [0:DEPTH-1];
+
+    integer i;
+
+    always @(posedge clk_i) begin
+        if (read_i) read_data_o <= memory_q[read_address_i];
+        if (write_i)
+            for (i = 0; i < WIDTH / 8; i = i + 1)
+                if (write_strobe_i[i]) memory_q[write_address_i][i*8 +: 8] <= write_data_i[i*8 +: 8];
+    end
+endmodule

@@ -1,0 +1,54 @@
+// event_log: the last events, oldest first (docs/device.md, Events).
+//
+// Handshake: an event is taken in the cycle of `event_valid_i`; a full log drops the new one and counts it. `pop_i` drops
+//            the oldest and makes room in the same cycle; on an empty log it does nothing.
+// Latency:   one cycle from `event_valid_i` to the outputs. `logged_o` is high in the cycle in which an event is taken.
+module event_log #(
+    parameter DEPTH = 16  // power of two, 2 .. 16
+) (
+    input  wire        clk_i,
+    input  wire        rst_ni,
+
+    input  wire        event_valid_i,
+    input  wire [7:0]  event_code_i,
+    input  wire [31:0] event_page_i,
+    output wire        logged_o,
+
+    input  wire        pop_i,
+    output wire [4:0]  count_o,
+    output wire [7:0]  code_o,      // 0 when empty
+    output wire [31:0] page_o,      // 0 when empty
+    output wire [31:0] overflow_o
+);
+    localparam [4:0]  FULL = DEPTH;
+    localparam [31:0] WRAP = DEPTH - 1;
+    localparam [3:0]  LAST = WRAP[3:0];
+
+    reg [39:0] events_q [0:DEPTH-1];
+    reg [3:0]  first_q;
+    reg [4:0]  count_q;
+    reg [31:0] overflow_q;
+
+    wire       empty = count_q == 5'd0;
+    wire       pop   = pop_i && !empty;
+    wire       push  = event_valid_i && (count_q != FULL || pop);
+    wire [3:0] next  = (first_q + count_q[3:0]) & LAST;
+
+    assign logged_o   = push;
+    assign count_o    = count_q;
+    assign overflow_o = overflow_q;
+    assign {code_o, page_o} = empty ? 40'd0 : events_q[first_q];
+
+    always @(posedge clk_i) begin
+        if (!rst_ni) begin
+            first_q    <= 4'd0;
+            count_q    <= 5'd0;
+            overflow_q <= 32'd0;
+        end else begin
+            if (push) events_q[next] <= {event_code_i, event_page_i};
+            if (pop) first_q <= (first_q + 4'd1) & LAST;
+            count_q <= count_q + {4'd0, push} - {4'd0, pop};
+            if (event_valid_i && !push) overflow_q <= overflow_q + 32'd1;
+        end
+    end
+endmodule

@@ -52,7 +52,10 @@ VERILATOR_FLAGS = [
     "--timescale", TIMESCALE, "--prefix", "Vtop", "-o", "simulation",
     "-CFLAGS", "-std=c++20",  # coroutines, for --timing
 ]  # fmt: skip
-CXX_FLAGS = ["OPT_FAST=-O2", "OPT_GLOBAL=-O2", "OPT_SLOW=-O1"]
+CXX_FLAGS = [
+    *("OPT_FAST=-O2", "OPT_GLOBAL=-O2", "OPT_SLOW=-O1"),
+    "CFG_CXXFLAGS_PCH_I=-include",  # the wheel was configured without it, and larger designs have precompiled headers
+]
 ICARUS_FLAGS = ["-g2005"]
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,6 @@ import struct
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from driver import layout
 from driver.access import Access
 from driver.errors import (
     AddressOutOfRange,
@@ -19,7 +18,8 @@ from driver.errors import (
     PagePoisoned,
     UnexpectedResponse,
 )
-from driver.mailbox import PAYLOAD_BYTES, Mailbox
+from driver.mailbox import Mailbox
+from driver.registers import ID_VALUE, MAILBOX_PAYLOAD_BYTES, STATUS_READY, VERSION_VALUE, Register
 from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, PageInfo
 from hw.clock import Clock, Lock
 from hw.codes import EventCode, Interrupt, Opcode, PageState, ReturnCode
@@ -28,7 +28,7 @@ from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, BusError, Link, Link
 MAILBOX_TIMEOUT_NS = 1_000_000_000
 EVENT_BACKLOG = 1024
 _READY_NS_PER_PAGE = 20  # one clock cycle a page, at the slowest clock foreseen
-_TRIM_RANGES = (PAYLOAD_BYTES - 8) // 16  # ranges that fit into one Media Operations command
+_TRIM_RANGES = (MAILBOX_PAYLOAD_BYTES - 8) // 16  # ranges that fit into one Media Operations command
 _ZERO_CLASS, _ZERO_SUBCLASS = 1, 1
 
 
@@ -64,22 +64,22 @@ class CramDevice:
         """
         access = Access(link)
         try:
-            identity, version = await access.read(layout.ID, 2)
+            identity, version = await access.read(Register.ID, 2)
         except UnexpectedResponse as error:
             raise DeviceNotFound(f"no device answers: {error}") from error
-        if identity != layout.DEVICE_ID:
-            raise DeviceNotFound(f"ID is 0x{identity:08x}, expected 0x{layout.DEVICE_ID:08x}")
-        if version >> 16 != layout.DEVICE_VERSION >> 16:
-            raise DeviceNotFound(f"version is 0x{version:08x}, this driver knows 0x{layout.DEVICE_VERSION:08x}")
-        geometry = Geometry(*await access.read(layout.PERCEIVED_PAGES, 5))
+        if identity != ID_VALUE:
+            raise DeviceNotFound(f"ID is 0x{identity:08x}, expected 0x{ID_VALUE:08x}")
+        if version >> 16 != VERSION_VALUE >> 16:
+            raise DeviceNotFound(f"version is 0x{version:08x}, this driver knows 0x{VERSION_VALUE:08x}")
+        geometry = Geometry(*await access.read(Register.PERCEIVED_PAGES, 5))
         await cls._wait_ready(access, link.clock, geometry)
-        await access.write(layout.INTERRUPT_ENABLE, [sum(line.mask for line in Interrupt)])
+        await access.write(Register.INTERRUPT_ENABLE, [sum(line.mask for line in Interrupt)])
         return cls(link, geometry, access)
 
     @staticmethod
     async def _wait_ready(access: Access, clock: Clock, geometry: Geometry) -> None:
         limit = clock.now + 100_000 + _READY_NS_PER_PAGE * geometry.perceived_pages
-        while not (await access.read(layout.STATUS))[0] & 1:
+        while not STATUS_READY.get((await access.read(Register.STATUS))[0]):
             if clock.now > limit:
                 raise DeviceTimeout("the device does not become ready after reset")
             await clock.sleep(max(100, geometry.perceived_pages // 4))
@@ -175,18 +175,18 @@ class CramDevice:
 
     async def free_sectors(self) -> int:
         """Sectors not in use, including those reserved for dirty pages."""
-        return (await self._access.read(layout.FREE_SECTORS))[0]
+        return (await self._access.read(Register.FREE_SECTORS))[0]
 
     async def capacity(self) -> Capacity:
         """Use of the media now; one register transfer."""
-        total, sector_bytes, _, _, free, reserved, resident = await self._access.read(layout.MEDIA_SECTORS, 7)
+        total, sector_bytes, _, _, free, reserved, resident = await self._access.read(Register.MEDIA_SECTORS, 7)
         return Capacity(total, free, reserved, resident, sector_bytes)
 
     async def counters(self) -> Counters:
         """All counters; one register transfer, except in the rare moment when a low word is about to wrap."""
-        values = await self._access.read(layout.CYCLES_LOW, 15)
+        values = await self._access.read(Register.CYCLES_LOW, 15)
         while values[13] > 0xFFFF0000:  # unlike CYCLES, BLOCK_BYTES is not latched: read across the wrap again
-            again = await self._access.read(layout.CYCLES_LOW, 15)
+            again = await self._access.read(Register.CYCLES_LOW, 15)
             if again[14] == values[14] and again[13] >= values[13]:
                 break
             values = again
@@ -200,7 +200,7 @@ class CramDevice:
             raise ValueError(
                 f"watermarks {low} and {recovered}, expected 0 <= low <= recovered <= {self.geometry.media_sectors}"
             )
-        await self._access.write(layout.LOW_WATERMARK, [low, recovered])
+        await self._access.write(Register.LOW_WATERMARK, [low, recovered])
 
     # Events and interrupts
 
@@ -214,7 +214,7 @@ class CramDevice:
 
     async def lost_events(self) -> int:
         """Events that the device dropped because its log was full."""
-        return (await self._access.read(layout.EVENT_OVERFLOW))[0]
+        return (await self._access.read(Register.EVENT_OVERFLOW))[0]
 
     async def wait_interrupt(self, *interrupts: Interrupt) -> set[Interrupt]:
         """Wait until one of the lines is high; those of them that are. Leave MAILBOX to the mailbox."""
@@ -223,7 +223,7 @@ class CramDevice:
 
     async def acknowledge(self, *interrupts: Interrupt) -> None:
         """Lower the lines until their next cause."""
-        await self._access.write(layout.INTERRUPT_STATUS, [_mask(interrupts)])
+        await self._access.write(Register.INTERRUPT_STATUS, [_mask(interrupts)])
 
     # Inside
 
@@ -261,10 +261,10 @@ class CramDevice:
         """Move the device's event log into ours; beyond EVENT_BACKLOG the oldest that nobody asked for are dropped."""
         async with self._event_lock:
             while True:
-                count, code, page = await self._access.read(layout.EVENT_COUNT, 3)
+                count, code, page = await self._access.read(Register.EVENT_COUNT, 3)
                 if count == 0:
                     return
-                await self._access.write(layout.EVENT_POP, [1])
+                await self._access.write(Register.EVENT_POP, [1])
                 event = DeviceEvent(EventCode(code), page)
                 self._events.append(event)
                 self._causes[page] = event.code

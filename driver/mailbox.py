@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import struct
 
-from driver import layout
 from driver.access import Access
 from driver.errors import DeviceTimeout, MailboxError
+from driver.registers import MAILBOX_PAYLOAD_BYTES, Register
 from hw.clock import Clock, Lock
 from hw.codes import Interrupt, Opcode
 
-PAYLOAD_BYTES = 4096
-_HEAD = (layout.MAILBOX_PAYLOAD - layout.MAILBOX_CONTROL) // 4  # registers from the doorbell to the payload
+_HEAD = (Register.MAILBOX_PAYLOAD - Register.MAILBOX_CONTROL) // 4  # registers from the doorbell to the payload
 
 
 class Mailbox:
@@ -40,18 +39,18 @@ class Mailbox:
             DeviceLost: the link failed.
             ValueError: the payload is longer than the mailbox.
         """
-        if len(payload) > PAYLOAD_BYTES:
-            raise ValueError(f"payload of {len(payload)} bytes, the mailbox takes {PAYLOAD_BYTES}")
+        if len(payload) > MAILBOX_PAYLOAD_BYTES:
+            raise ValueError(f"payload of {len(payload)} bytes, the mailbox takes {MAILBOX_PAYLOAD_BYTES}")
         async with self._lock:
             if not self._settled:
                 await self._check_idle()
             self._settled = False
             if payload:
-                await self._access.write(layout.MAILBOX_PAYLOAD, _words(payload))
+                await self._access.write(Register.MAILBOX_PAYLOAD, _words(payload))
             await self._access.write(
-                layout.MAILBOX_COMMAND_LOW, [opcode | (len(payload) & 0xFFFF) << 16, len(payload) >> 16]
+                Register.MAILBOX_COMMAND_LOW, [opcode | (len(payload) & 0xFFFF) << 16, len(payload) >> 16]
             )
-            await self._access.write(layout.MAILBOX_CONTROL, [1])
+            await self._access.write(Register.MAILBOX_CONTROL, [1])
             head, reply = await self._answer(opcode, expected_bytes)
             self._settled = True
             _, low, high, _, return_code, _, _ = head
@@ -60,11 +59,11 @@ class Mailbox:
             length = low >> 16 | (high & 0x1F) << 16
             have = len(reply) * 4
             if have < length:
-                reply += await self._access.read(layout.MAILBOX_PAYLOAD + have, (length - have + 3) // 4)
+                reply += await self._access.read(Register.MAILBOX_PAYLOAD + have, (length - have + 3) // 4)
             return _bytes(reply)[:length]
 
     async def _check_idle(self) -> None:
-        (control,) = await self._access.read(layout.MAILBOX_CONTROL)
+        (control,) = await self._access.read(Register.MAILBOX_CONTROL)
         if control & 1:
             raise DeviceTimeout("the mailbox is still busy with an earlier command")
 
@@ -77,8 +76,8 @@ class Mailbox:
                 raise DeviceTimeout(f"mailbox command {_name(opcode)} took over {self._timeout_ns} ns") from None
             # Acknowledge before looking: a completion after the look raises the line again. A line that was left over
             # from a command that timed out shows as a doorbell that is still set.
-            await self._access.write(layout.INTERRUPT_STATUS, [Interrupt.MAILBOX.mask])
-            registers = await self._access.read(layout.MAILBOX_CONTROL, _HEAD + (expected_bytes + 3) // 4)
+            await self._access.write(Register.INTERRUPT_STATUS, [Interrupt.MAILBOX.mask])
+            registers = await self._access.read(Register.MAILBOX_CONTROL, _HEAD + (expected_bytes + 3) // 4)
             if not registers[0] & 1:
                 return registers[:_HEAD], registers[_HEAD:]
 

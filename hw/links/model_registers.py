@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from hw.codes import Interrupt
 from hw.links.model_cache import PageCache
 from hw.links.model_mailbox import CAPABILITIES, PAYLOAD_BYTES, Mailbox
 from hw.links.model_signals import Counts, Signals
@@ -18,8 +19,8 @@ from hw.parameters import DeviceParameters
 DEVICE_ID = 0x4352414D
 VERSION = 0x00010000
 PAYLOAD = 0x2000
-LINES_MASK = 0xFFFF
 _COUNTS = 0x088  # PAGES_CLOSED, then the counters in the order of Counts
+_LINES = sum(line.mask for line in Interrupt)
 _WORD = 0xFFFFFFFF
 
 
@@ -88,7 +89,7 @@ class RegisterFile:
             self._readers[offset] = lambda index=index: counts.registers()[index]  # type: ignore[misc]
         self._writers: dict[int, Callable[[int], None]] = {
             0x030: signals.acknowledge,
-            0x034: lambda value: signals.set_enable(value & LINES_MASK),
+            0x034: lambda value: signals.set_enable(value & _LINES),
             0x038: lambda value: self._set_watermark("low_watermark", value, store),
             0x03C: lambda value: self._set_watermark("recovered_watermark", value, store),
             0x04C: self._pop_event,

@@ -13,13 +13,13 @@ class VswapConfig:
 
     Attributes:
         memory_pages: DRAM frames. Tasks' pages, swap-cache folios and the zswap pool all come out of them.
-        order: tiers tried at swap-out, first to last, out of "cram", "zswap", "swapfile". Zero pages are always tested first.
+        order: tiers tried at swap-out, first to last, out of "cram", "zswap", "swapfile"; the zero test comes first.
         writable_budget: CRAM pages that may be writable at once; 0 is the safe default.
         slot_limit: virtual slots; None for no limit.
         swapfile_pages: size of the swapfile, pages (its header page comes on top).
         swapfile_fsync: flush the swapfile to stable storage when it is closed.
         zswap_max_pool_percent: share of the memory that the compressed pool may take.
-        zswap_accept_threshold_percent: after the pool was full, share of that limit below which stores are accepted again.
+        zswap_accept_threshold_percent: once full, the pool accepts again at or below this share of its limit.
         cram_low_percent, cram_recovered_percent: the device's watermarks, in percent of its media sectors.
         cram_writeback_batch: CRAM pages written back before the device is looked at again.
         trim_batch: freed device pages collected before one trim command.

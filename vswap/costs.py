@@ -1,6 +1,7 @@
 """What the host's software steps cost in simulated time.
 
-Device work is not here: it takes the cycles that the device takes. A scenario states its own table where it measured one.
+Device work is not here: it takes the cycles that the device takes. A scenario states its own table where it measured
+one.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 class Costs:
     """Cost of each software step, ns.
 
-    Sources. The swap-in figures (`fault`, `swap_machinery`, `zswap_decompress`) are the breakdown published with the virtual
-    swap series: 1.92 us fault, 1.04 us swap machinery, 0.32 us decompression of an LZO page. The others are assumptions of
-    the usual order of magnitude on a server of this decade, to be replaced by measurements: LZ4 compresses a page about
-    five times slower than it decompresses one; a 4 KiB copy at about 30 GB/s; a shootdown is one inter-processor interrupt
-    and its acknowledgement; swapfile times are those of an NVMe flash disk at queue depth one.
+    Sources. The swap-in figures (`fault`, `swap_machinery`, `zswap_decompress`) are the breakdown published with the
+    virtual swap series: 1.92 us fault, 1.04 us swap machinery, 0.32 us decompression of an LZO page. The others are
+    assumptions of the usual order of magnitude on a server of this decade, to be replaced by measurements: LZ4
+    compresses a page about five times slower than it decompresses one; a 4 KiB copy at about 30 GB/s; a shootdown is
+    one inter-processor interrupt and its acknowledgement; swapfile times are those of an NVMe flash disk at queue depth
+    one.
     """
 
     fault: int = 1_920

@@ -1,5 +1,7 @@
 """What can go wrong in the virtual swap layer, typed. Rules: docs/vswap.md, "Errors"."""
 
+# ruff: noqa: N818 - the errors are named after the conditions, as the kernel does
+
 from __future__ import annotations
 
 

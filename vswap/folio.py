@@ -8,7 +8,7 @@ from hw.clock import Clock, Event, Lock
 from hw.link import PAGE_BYTES
 
 if TYPE_CHECKING:
-    from vswap.spaces import AddressSpace
+    from vswap.pagetable import PageTable
 
 ZERO_PAGE = bytes(PAGE_BYTES)
 
@@ -19,7 +19,7 @@ class Folio:
     Attributes:
         lock: the folio lock. It guards `slot`, the mapping of a swap-cache folio and the backing of its slot.
         slot: the virtual slot under which the swap cache holds it, 0 when it does not.
-        mappers: the reverse map: every PTE that is present and points here, as (space, vpn).
+        mappers: the reverse map: every PTE that is present and points here, as (table, vpn).
         data: the 4096 bytes.
         dirty: no tier holds these bytes.
         private: just allocated, held by one task and reachable from nowhere else.
@@ -31,7 +31,7 @@ class Folio:
     def __init__(self, clock: Clock) -> None:
         self.lock = Lock(clock)
         self.slot = 0
-        self.mappers: set[tuple[AddressSpace, int]] = set()
+        self.mappers: set[tuple[PageTable, int]] = set()
         self.data = ZERO_PAGE
         self.dirty = True
         self.private = True
@@ -42,8 +42,8 @@ class Folio:
 class CramFolio:
     """A page on the device, addressed by its device page number.
 
-    With a slot it is that slot's swap-cache folio, and its mappers are read-only. Without one (its slot was reaped when it
-    became writable) it is an anonymous page that happens to lie on the device.
+    With a slot it is that slot's swap-cache folio, and its mappers are read-only. Without one (its slot was reaped when
+    it became writable) it is an anonymous page that happens to lie on the device.
 
     Attributes:
         lock, slot, mappers, dead: as in Folio.
@@ -59,7 +59,7 @@ class CramFolio:
         self.lock = Lock(clock)
         self.page = page
         self.slot = slot
-        self.mappers: set[tuple[AddressSpace, int]] = set()
+        self.mappers: set[tuple[PageTable, int]] = set()
         self.writable = False
         self.poisoned = False
         self.dead = False

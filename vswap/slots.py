@@ -58,8 +58,8 @@ _ALL_FREE = (1 << CLUSTER_SLOTS) - 1
 class SlotTable:
     """All virtual slots. Clusters of 512 are made on demand and dropped when empty; slot 0 is never used.
 
-    A slot lives while its swap_count is above 0 or it is pinned in the swap cache; the two are never added up in a stored
-    number. It starts pinned with count 0. Whoever drops the last reference is handed the backing to free.
+    A slot lives while its swap_count is above 0 or it is pinned in the swap cache; the two are never added up in a
+    stored number. It starts pinned with count 0. Whoever drops the last reference is handed the backing to free.
 
     Calls never wait. A cluster found through a dict, a free slot through a bit mask: constant time.
     """

@@ -1,29 +1,156 @@
-"""Address spaces (mm): page tables and the accesses of tasks."""
+"""Address spaces (mm): a page table and the accesses of tasks to it (docs/vswap.md, "Address spaces")."""
 
 from __future__ import annotations
 
+from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES
+from vswap.core import Core
+from vswap.errors import SegmentationFault, SigBus
+from vswap.fault import handle_fault
+from vswap.folio import CramFolio
+from vswap.pagetable import PageTable, Pte, PteState
+from vswap.reclaim import Reclaim
+from vswap.tiers.base import Poisoned, TierError
+
 
 class AddressSpace:
-    """One task group's memory. Whole-page accesses of 4096 bytes, or reads of one 64-byte line."""
+    """One task group's anonymous memory. Any number of tasks may access it at once.
 
-    name: str
+    A read of a page on the device is a load from the device; everything else a task does ends in DRAM.
+    """
+
+    def __init__(self, core: Core, reclaim: Reclaim, name: str) -> None:
+        self._core = core
+        self._reclaim = reclaim
+        self.name = name
+        self.table = PageTable(name)
 
     async def read(self, vpn: int, line: int | None = None) -> bytes:
         """The page's 4096 bytes, or the 64 bytes of `line` (0..63). Raises SigBus, OutOfMemory, SegmentationFault."""
-        raise NotImplementedError
+        if line is not None and not 0 <= line < LINES_PER_PAGE:
+            raise ValueError(f"line {line}, expected 0 to {LINES_PER_PAGE - 1}")
+        while True:
+            pte = self._usable(vpn, write=False)
+            if pte is None:
+                await handle_fault(self._core, self.table, vpn, write=False)
+            elif pte.state is PteState.DRAM:
+                data = pte.dram.data
+                await self._core.pause(self._core.costs.dram_access)
+                return data if line is None else data[line * LINE_BYTES : (line + 1) * LINE_BYTES]
+            else:
+                return await self._load(vpn, pte.cram, line)
 
     async def write(self, vpn: int, data: bytes) -> None:
         """Store a whole page of 4096 bytes. Raises SigBus, OutOfMemory, SegmentationFault."""
-        raise NotImplementedError
+        if len(data) != PAGE_BYTES:
+            raise ValueError(f"a page is {PAGE_BYTES} bytes, got {len(data)}")
+        while True:
+            pte = self._usable(vpn, write=True)
+            if pte is None:
+                await handle_fault(self._core, self.table, vpn, write=True)
+                continue
+            pte.dirty = True
+            if pte.state is PteState.DRAM:
+                pte.dram.data = bytes(data)
+                await self._core.pause(self._core.costs.dram_access)
+            else:
+                await self._store(vpn, pte.cram, data)
+            return
 
     async def unmap(self, vpn: int, count: int = 1) -> None:
         """Drop the pages `vpn` .. `vpn + count - 1`; they read as zeros afterwards."""
-        raise NotImplementedError
+        dropped = [page for page in range(vpn, vpn + count) if self._zap(page)]
+        await self._core.pause(self._core.costs.fork_pte * len(dropped) + self._core.costs.tlb_shootdown)
 
     async def pageout(self, vpn: int) -> bool:
         """Reclaim one page now (madvise PAGEOUT). True when it left DRAM."""
-        raise NotImplementedError
+        pte = self.table.get(vpn)
+        if pte is None or pte.state is not PteState.DRAM:
+            return False
+        self._core.memory.remove(pte.dram)
+        return await self._reclaim.reclaim_folio(pte.dram, force=True)
+
+    async def fork_into(self, child: AddressSpace) -> None:
+        """Share every page with the empty space `child`, copy-on-write. Raises SegmentationFault when this space is
+        gone.
+
+        All entries are copied in one step, so the child is a snapshot; stores under way through writable PTEs into the
+        device belong to it, and are waited for.
+        """
+        if self.table.dead:
+            raise SegmentationFault(f"{self.name} has exited")
+        stored_into: list[CramFolio] = []
+        for vpn, pte in list(self.table.items()):
+            if pte.state is PteState.SOFTLEAF:
+                self._core.slots.duplicate(pte.slot)
+                for table in (self.table, child.table):
+                    table.set(vpn, Pte.softleaf(pte.slot, exclusive=False))
+                continue
+            assert pte.folio is not None
+            if isinstance(pte.folio, CramFolio):
+                if pte.folio.slot:
+                    self._core.slots.duplicate(pte.folio.slot)
+                if pte.folio.writable:
+                    self._core.make_read_only(pte.folio)
+                    stored_into.append(pte.folio)
+            for table in (self.table, child.table):
+                self._core.map(table, vpn, pte.folio, writable=False, exclusive=False)
+            copy = self.table.get(vpn)
+            assert copy is not None
+            copy.accessed, copy.dirty = pte.accessed, pte.dirty
+        await self._core.pause(self._core.costs.fork_pte * len(self.table) + self._core.costs.tlb_shootdown)
+        for folio in stored_into:
+            await folio.drain()
 
     async def exit(self) -> None:
         """Drop every page. Accesses raise SegmentationFault afterwards. Idempotent."""
-        raise NotImplementedError
+        self.table.dead = True
+        vpns = [vpn for vpn, _ in self.table.items()]
+        for vpn in vpns:
+            self._zap(vpn)
+        await self._core.pause(self._core.costs.fork_pte * len(vpns))
+
+    # Inside
+
+    def _usable(self, vpn: int, *, write: bool) -> Pte | None:
+        """The PTE if it allows the access, with its accessed bit set."""
+        self._core.check()
+        if self.table.dead:
+            raise SegmentationFault(f"{self.name} has exited")
+        pte = self.table.get(vpn)
+        if pte is None or not pte.allows(write):
+            return None
+        pte.accessed = True
+        return pte
+
+    def _zap(self, vpn: int) -> bool:
+        pte = self.table.clear(vpn)
+        if pte is None:
+            return False
+        self._core.forget_mapper(self.table, vpn, pte)
+        return True
+
+    async def _load(self, vpn: int, folio: CramFolio, line: int | None) -> bytes:
+        cram = self._core.cram
+        assert cram is not None
+        folio.begin_access()
+        try:
+            return await (cram.load(folio.page) if line is None else cram.load_line(folio.page, line))
+        except TierError as error:
+            raise self._sigbus(vpn, folio, error) from error
+        finally:
+            folio.end_access()
+
+    async def _store(self, vpn: int, folio: CramFolio, data: bytes) -> None:
+        assert self._core.cram is not None
+        folio.begin_access()
+        try:
+            await self._core.cram.overwrite(folio.page, data)
+        except TierError as error:
+            raise self._sigbus(vpn, folio, error) from error
+        finally:
+            folio.end_access()
+
+    def _sigbus(self, vpn: int, folio: CramFolio, error: TierError) -> SigBus:
+        folio.poisoned |= isinstance(error, Poisoned)
+        self._core.counters.sigbus += 1
+        return SigBus(self.name, vpn, error)

@@ -2,50 +2,153 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from driver import CramDevice
+from driver import CramDevice, DeviceLost
 from hw.clock import Clock
 from vswap.config import VswapConfig
+from vswap.core import Core
 from vswap.counters import Counters
+from vswap.daemon import Daemon
+from vswap.errors import InvariantViolation
+from vswap.invariants import contradictions
+from vswap.memory import Memory
+from vswap.reclaim import Reclaim
 from vswap.spaces import AddressSpace
+from vswap.tiers.base import Tier
+from vswap.tiers.cram import CramTier
+from vswap.tiers.swapfile import SwapfileTier
+from vswap.tiers.zero import ZeroTier
+from vswap.tiers.zswap import ZswapTier
+from vswap.writeback import Writeback
 
 
 class VswapSystem:
     """A swap system on a clock.
 
     Life: construct, `await start()`, `create_space()` and use the spaces, `await shutdown()`.
-    """
 
-    counters: Counters
+    Attributes:
+        core: the state below; for tests and reports.
+        reclaim, writeback: the paths, for tests that force one.
+        counters: what happened so far.
+    """
 
     def __init__(
         self, clock: Clock, config: VswapConfig, *, device: CramDevice | None = None, swapfile: Path | None = None
     ) -> None:
-        """`device` is needed where `config.order` names "cram", `swapfile` (a path) where it names "swapfile"."""
-        raise NotImplementedError
+        """`device` is needed where `config.order` names "cram", `swapfile` (a path) where it names "swapfile".
+
+        Raises:
+            ValueError: the configuration names an unknown tier, or one whose device or path is missing.
+            SwapfileError: the path cannot serve as a swapfile.
+        """
+        self.counters = Counters()
+        self._clock = clock
+        self._config = config
+        memory = Memory(clock, config.memory_pages, config.costs.retry)
+        self.core = Core(clock, config, self.counters, memory, self._build_tiers(memory, device, swapfile))
+        self.reclaim = Reclaim(self.core)
+        self.writeback = Writeback(self.core)
+        self.spaces: list[AddressSpace] = []
+        self._daemons: list[Daemon] = []
+        self._down = False
+
+    def _build_tiers(self, memory: Memory, device: CramDevice | None, swapfile: Path | None) -> list[Tier]:
+        clock, config, counters = self._clock, self._config, self.counters
+        if len(set(config.order)) != len(config.order):
+            raise ValueError(f"order {config.order}: a tier is named twice")
+        tiers: list[Tier] = [ZeroTier(clock, config.costs, counters)]
+        for name in config.order:
+            if name == "cram":
+                if device is None:
+                    raise ValueError('order names "cram", but there is no device')
+                tiers.append(CramTier(clock, counters, device, trim_batch=config.trim_batch))
+            elif name == "zswap":
+                tiers.append(
+                    ZswapTier(
+                        clock,
+                        config.costs,
+                        counters,
+                        memory,
+                        memory_pages=config.memory_pages,
+                        max_pool_percent=config.zswap_max_pool_percent,
+                        accept_threshold_percent=config.zswap_accept_threshold_percent,
+                    )
+                )
+            elif name == "swapfile":
+                if swapfile is None:
+                    raise ValueError('order names "swapfile", but there is no path')
+                pages, fsync = config.swapfile_pages, config.swapfile_fsync
+                tiers.append(SwapfileTier(clock, config.costs, counters, swapfile, pages=pages, fsync=fsync))
+            else:
+                raise ValueError(f'order names "{name}", expected "cram", "zswap" or "swapfile"')
+        return tiers
 
     async def start(self) -> None:
         """Set the device's watermarks and start kswapd, the zswap shrinker, the reaper and the interrupt watcher."""
-        raise NotImplementedError
+        core, config = self.core, self._config
+        self._spawn("kswapd", core.memory.wake_kswapd.wait, self.reclaim.background)
+        if core.zswap is not None and core.swapfile is not None:
+            self._spawn("zswap shrinker", core.zswap.wait_full, self.writeback.shrink_zswap)
+        if core.cram is not None:
+            await core.cram.set_watermarks(config.cram_low_percent, config.cram_recovered_percent)
+            self._spawn("CRAM watermarks", core.cram.wait_watermark, core.cram.follow_watermark)
+            self._spawn("CRAM writeback", core.cram.wait_pressure, self.writeback.relieve)
+            self._spawn("reaper", self._reaper_wait, self.writeback.reap_and_trim)
 
     def create_space(self, name: str) -> AddressSpace:
         """A new, empty address space."""
-        raise NotImplementedError
+        space = AddressSpace(self.core, self.reclaim, name)
+        self.spaces.append(space)
+        return space
 
     async def fork(self, space: AddressSpace, name: str) -> AddressSpace:
-        """A child that shares every page of `space` copy-on-write."""
-        raise NotImplementedError
+        """A child that shares every page of `space` copy-on-write. Raises SegmentationFault when `space` has exited."""
+        child = self.create_space(name)
+        await space.fork_into(child)
+        return child
 
     def invariants(self, *, quiescent: bool = False) -> None:
         """Raise InvariantViolation where the state contradicts itself. May be called between any two steps;
         `quiescent` adds what holds only while no access, reclaim or writeback is under way."""
-        raise NotImplementedError
+        findings = contradictions(self.core, [space.table for space in self.spaces], quiescent=quiescent)
+        if findings:
+            raise InvariantViolation(findings)
 
     async def audit(self) -> None:
-        """At quiescence: flush trims, compare with the device's own view (pages, sectors). Raises InvariantViolation."""
-        raise NotImplementedError
+        """At quiescence: flush trims, compare with the device's own view (pages, sectors). Raises
+        InvariantViolation."""
+        findings = await self.core.cram.audit() if self.core.cram is not None else []
+        if findings:
+            raise InvariantViolation(findings)
 
     async def shutdown(self) -> None:
-        """Exit every space, stop the tasks, give every device page and slot back, close the swapfile. Idempotent."""
-        raise NotImplementedError
+        """Exit every space, stop the tasks, give every device page and slot back, close the swapfile. Idempotent.
+
+        With the device lost, what needs it is left out. No access may be under way.
+        """
+        if self._down:
+            return
+        self._down = True
+        try:
+            for space in self.spaces:
+                await space.exit()
+            self.core.stopping = True
+            for daemon in self._daemons:
+                await daemon.stop()
+            if not isinstance(self.core.failure, DeviceLost):
+                await self.writeback.reap()
+                for tier in self.core.order:
+                    await tier.flush()
+        finally:
+            for tier in self.core.order:
+                tier.close()
+
+    def _spawn(self, name: str, wait: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[None]]) -> None:
+        self._daemons.append(Daemon(self.core, name, wait, work))
+
+    async def _reaper_wait(self) -> None:
+        await self.core.reap_wanted.wait()
+        await self._clock.sleep(self._config.reap_interval)

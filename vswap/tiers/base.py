@@ -1,5 +1,7 @@
 """What every swap tier offers, whatever it is made of (docs/vswap.md, "Tiers")."""
 
+# ruff: noqa: N818 - the errors are named after the conditions, as the kernel does
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -40,9 +42,9 @@ class Usage:
 class Tier(Protocol):
     """A place for pages of 4096 bytes. Handles are ints, unique inside the tier.
 
-    Each handle carries the slot that owns it: the reverse map. `store` makes the handle after its last await, so that the
-    caller records it without another task running in between. `free` and `reown` never wait; work on the medium that follows
-    from a free (trim, discard) is batched and done later, and the room comes back then.
+    Each handle carries the slot that owns it: the reverse map. `store` makes the handle after its last await, so that
+    the caller records it without another task running in between. `free` and `reown` never wait; work on the medium
+    that follows from a free (trim, discard) is batched and done later, and the room comes back then.
     """
 
     @property

@@ -1,0 +1,238 @@
+"""What the fault, reclaim and writeback paths share: the state, and the few steps that keep it consistent.
+
+A method that is not `async` runs as one step: no other task can run inside it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+
+from hw.clock import Clock
+from vswap.cache import SwapCache
+from vswap.config import VswapConfig
+from vswap.counters import Counters
+from vswap.folio import AnyFolio, CramFolio, Folio
+from vswap.memory import Memory
+from vswap.pagetable import PageTable, Pte, PteState
+from vswap.slots import Backing, BackingType, SlotTable
+from vswap.tiers.base import Tier, TierError
+from vswap.tiers.cram import CramTier
+from vswap.tiers.swapfile import SwapfileTier
+from vswap.tiers.zswap import ZswapTier
+
+
+class Core:
+    """The state of one swap system.
+
+    Attributes:
+        tiers: every configured tier, and zero.
+        order: tiers tried at swap-out, zero first.
+        cram, zswap, swapfile: the same tiers by name, None where not configured.
+        cram_folios: every live CRAM folio, coldest first.
+        writable_pages: CRAM pages that are writable now.
+        reap_wanted: raised when there may be something to reap or trim.
+        stopping: background work ends at its next look.
+        failure: what ended a background task; every access raises it from then on.
+    """
+
+    def __init__(
+        self, clock: Clock, config: VswapConfig, counters: Counters, memory: Memory, tiers: Iterable[Tier]
+    ) -> None:
+        self.clock = clock
+        self.config = config
+        self.costs = config.costs
+        self.counters = counters
+        self.memory = memory
+        self.slots = SlotTable(config.slot_limit)
+        self.cache = SwapCache(self.slots)
+        self.order: tuple[Tier, ...] = tuple(tiers)
+        self.tiers: Mapping[BackingType, Tier] = {tier.type: tier for tier in self.order}
+        self.cram = next((tier for tier in self.order if isinstance(tier, CramTier)), None)
+        self.zswap = next((tier for tier in self.order if isinstance(tier, ZswapTier)), None)
+        self.swapfile = next((tier for tier in self.order if isinstance(tier, SwapfileTier)), None)
+        self.cram_folios: OrderedDict[CramFolio, None] = OrderedDict()
+        self.writable_pages = 0
+        self.reap_wanted = clock.event()
+        self.stopping = False
+        self.failure: Exception | None = None
+
+    async def pause(self, ns: int) -> None:
+        """Software work of `ns` nanoseconds; others may run meanwhile."""
+        await self.clock.sleep(ns)
+
+    def check(self) -> None:
+        """Raise what ended a background task, if one ended."""
+        if self.failure is not None:
+            raise self.failure
+
+    # Tiers
+
+    async def load(self, backing: Backing) -> bytes:
+        """The page behind a backing on a tier. The caller holds the pin. Raises TierError."""
+        return await self.tiers[backing.type].load(backing.handle)
+
+    async def write_out(self, data: bytes, slot: int, order: Iterable[Tier]) -> Backing | None:
+        """Store a page on the first tier that takes it; None when none does."""
+        for tier in order:
+            try:
+                return Backing(tier.type, await tier.store(data, slot))
+            except TierError:
+                continue
+        return None
+
+    def release(self, backing: Backing | None) -> None:
+        """Free what backed a slot that is gone, or that has another backing now."""
+        if backing is None or backing.type in (BackingType.NONE, BackingType.FOLIO):
+            return
+        self.tiers[backing.type].free(backing.handle)
+        if backing.type is BackingType.CRAM:
+            self.reap_wanted.set()  # for its trim
+
+    def change_backing(self, slot: int, backing: Backing) -> None:
+        """Give a pinned slot another backing and free the old one."""
+        self.release(self.slots.set_backing(slot, backing))
+
+    def swap_full(self) -> bool:
+        """More than half of the swapfile is in use: do not keep slots of pages that are back in memory
+        (vm_swap_full)."""
+        if self.swapfile is None:
+            return True
+        usage = self.swapfile.usage()
+        return 2 * usage.pages > (usage.capacity or 0)
+
+    # References
+
+    def put_slot(self, slot: int) -> None:
+        """A PTE that named the slot is gone. A CRAM page that nobody names any more is a zombie, left to the reaper."""
+        self.release(self.slots.put(slot))
+        folio = self.cache.lookup(slot)
+        if isinstance(folio, Folio):
+            self.try_free(folio)
+        elif folio is not None and self.unreferenced(folio):
+            self.reap_wanted.set()
+
+    def unreferenced(self, folio: AnyFolio) -> bool:
+        """No PTE maps the folio or names its slot."""
+        return not folio.mappers and (not folio.slot or self.slots.swap_count(folio.slot) == 0)
+
+    def references(self, folio: CramFolio) -> int:
+        """PTEs that map a CRAM folio or name its slot."""
+        return self.slots.swap_count(folio.slot) if folio.slot else len(folio.mappers)
+
+    def unlock(self, folio: AnyFolio) -> None:
+        """Release the folio lock, and the folio with it when nobody refers to it any more."""
+        folio.lock.release()
+        if isinstance(folio, Folio):
+            self.try_free(folio)
+
+    def try_free(self, folio: Folio) -> None:
+        """Free an unreferenced folio. If its lock is taken, the holder does it at unlock."""
+        if folio.dead or folio.private or not self.unreferenced(folio) or not folio.lock.try_acquire():
+            return
+        self.drop(folio)
+        folio.lock.release()
+
+    def drop(self, folio: Folio) -> None:
+        """Take a locked folio out of the swap cache, if it is there, and give its frame back."""
+        if folio.slot:
+            self.uncache(folio)
+        self.memory.release(folio)
+
+    def uncache(self, folio: Folio) -> None:
+        """Take a locked folio out of the swap cache; the slot goes too when no PTE names it."""
+        self.release(self.cache.delete(folio))
+
+    # Mapping
+
+    def map(self, table: PageTable, vpn: int, folio: AnyFolio, *, writable: bool, exclusive: bool) -> None:
+        """Make a PTE point to the folio."""
+        table.set(vpn, Pte.present(folio, writable=writable, exclusive=exclusive))
+        folio.mappers.add((table, vpn))
+        if isinstance(folio, Folio):
+            folio.private = False
+        elif writable:
+            folio.writable = True
+            self.writable_pages += 1
+
+    def unmap(self, folio: AnyFolio) -> int:
+        """Make a softleaf of every PTE that points to a locked folio in the swap cache; how many there were.
+
+        The caller then waits for the TLB shootdown, and for a CRAM folio's accesses to drain.
+        """
+        count = len(folio.mappers)
+        for table, vpn in folio.mappers:
+            pte = table.get(vpn)
+            assert pte is not None and pte.folio is folio
+            if isinstance(folio, Folio):
+                self.slots.duplicate(folio.slot)  # a PTE into CRAM names its slot already
+                folio.dirty |= pte.dirty
+            table.set(vpn, Pte.softleaf(folio.slot, exclusive=pte.exclusive))
+        folio.mappers.clear()
+        if isinstance(folio, CramFolio):
+            self.make_read_only(folio)
+        return count
+
+    def make_read_only(self, folio: CramFolio) -> None:
+        """Count a CRAM folio out of the writable ones; its PTE is the caller's to change."""
+        if folio.writable:
+            folio.writable = False
+            self.writable_pages -= 1
+
+    def forget_mapper(self, table: PageTable, vpn: int, pte: Pte) -> None:
+        """A PTE has been replaced or cleared: drop the reference it held."""
+        if pte.state is PteState.SOFTLEAF:
+            self.put_slot(pte.slot)
+        elif pte.state is PteState.DRAM:
+            pte.dram.mappers.discard((table, vpn))
+            self.try_free(pte.dram)
+        else:
+            folio = pte.cram
+            folio.mappers.discard((table, vpn))
+            self.make_read_only(folio)
+            if folio.slot:
+                self.put_slot(folio.slot)
+            else:
+                self.reap_wanted.set()
+
+    # CRAM folios
+
+    def add_cram_folio(self, page: int, slot: int) -> CramFolio:
+        """The folio of a device page that was just stored for `slot`."""
+        folio = CramFolio(self.clock, page, slot)
+        self.cram_folios[folio] = None
+        return folio
+
+    def adopt_slot(self, folio: CramFolio) -> None:
+        """Give a locked CRAM folio without a slot one, named by its mappers. Raises SlotsExhausted."""
+        assert self.cram is not None and not folio.slot
+        slot = self.slots.allocate()
+        self.cache.add(slot, folio)
+        self.slots.set_backing(slot, Backing(BackingType.CRAM, folio.page))
+        self.cram.reown(folio.page, slot)
+        for _ in folio.mappers:
+            self.slots.duplicate(slot)
+
+    def reap_slot(self, folio: CramFolio) -> None:
+        """Drop the slot of a locked CRAM folio that one PTE names; the device page is the folio's own from now on."""
+        assert self.cram is not None
+        self.slots.set_backing(folio.slot, Backing(BackingType.NONE))
+        self.slots.put(folio.slot)
+        self.cache.delete(folio)
+        self.cram.reown(folio.page, 0)
+
+    async def release_cram(self, folio: CramFolio) -> None:
+        """Give up the device page of a locked, unreferenced CRAM folio, once the accesses under way have ended."""
+        assert self.cram is not None
+        await folio.drain()
+        if folio.slot:
+            self.release(self.cache.delete(folio))
+        else:
+            self.cram.free(folio.page)
+            self.reap_wanted.set()
+        self.bury(folio)
+
+    def bury(self, folio: CramFolio) -> None:
+        """The device page is no longer this folio's."""
+        folio.dead = True
+        del self.cram_folios[folio]

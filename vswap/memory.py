@@ -1,0 +1,131 @@
+"""DRAM: frames with a limit and watermarks, and the LRU lists of their folios (docs/vswap.md, "Memory and reclaim")."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from hw.clock import Clock
+from vswap.errors import ContractViolation, OutOfMemory
+from vswap.folio import Folio
+
+_ALLOCATION_ROUNDS = 64
+
+
+class Memory:
+    """`limit` frames. Below `low` free ones kswapd is woken and works up to `high`; the last `minimum` are a reserve
+    that only reclaim and writeback may use, since they free more than they take.
+
+    Attributes:
+        used: frames in use: folios and the zswap pool.
+        folios: every live DRAM folio.
+        pool_frames: frames of the zswap pool.
+        wake_kswapd: raised when free frames fall below `low`.
+    """
+
+    def __init__(self, clock: Clock, limit: int, retry_ns: int) -> None:
+        if limit < 16:
+            raise ValueError(f"memory of {limit} pages, expected at least 16")
+        self._clock = clock
+        self._retry_ns = retry_ns
+        self.limit = limit
+        self.minimum = max(4, limit // 64)
+        self.low = self.minimum + max(2, limit // 64)
+        self.high = self.low + max(2, limit // 32)
+        self.used = 0
+        self.pool_frames = 0
+        self.folios: set[Folio] = set()
+        self.wake_kswapd = clock.event()
+        self._active: OrderedDict[Folio, None] = OrderedDict()
+        self._inactive: OrderedDict[Folio, None] = OrderedDict()
+        self._direct_reclaim: Callable[[], Awaitable[int]] | None = None
+
+    @property
+    def free(self) -> int:
+        """Free frames."""
+        return self.limit - self.used
+
+    def on_pressure(self, direct_reclaim: Callable[[], Awaitable[int]]) -> None:
+        """What an allocation calls when only the reserve is left; it gives the number of frames it freed."""
+        self._direct_reclaim = direct_reclaim
+
+    # Frames
+
+    async def allocate(self) -> Folio:
+        """A private folio of zeros. Reclaims directly when only the reserve is left. Call it without holding a folio
+        lock.
+
+        Raises:
+            OutOfMemory: reclaim freed nothing, many times over.
+        """
+        for attempt in range(_ALLOCATION_ROUNDS):
+            if self.free > self.minimum:
+                return self._new_folio()
+            if self._direct_reclaim is None:
+                break
+            self.wake_kswapd.set()
+            if not await self._direct_reclaim():
+                await self._clock.sleep(self._retry_ns * (attempt + 1))
+        raise OutOfMemory(f"no frame can be freed: {self.used} of {self.limit} in use")
+
+    def allocate_reserve(self) -> Folio | None:
+        """A private folio for reclaim or writeback, out of the reserve if need be; None when that is empty as well."""
+        return self._new_folio() if self.free else None
+
+    def _new_folio(self) -> Folio:
+        folio = Folio(self._clock)
+        self.used += 1
+        self.folios.add(folio)
+        self._check_low()
+        return folio
+
+    def release(self, folio: Folio) -> None:
+        """Give a folio's frame back."""
+        if folio.dead:
+            raise ContractViolation("a frame was given back twice")
+        folio.dead = True
+        self.remove(folio)
+        self.folios.remove(folio)
+        self.used -= 1
+
+    def take(self, count: int) -> bool:
+        """Frames for the zswap pool, all or none. Half of the reserve stays out of its reach."""
+        if self.free - count < self.minimum // 2:
+            return False
+        self.used += count
+        self.pool_frames += count
+        self._check_low()
+        return True
+
+    def give(self, count: int) -> None:
+        """Frames back from the zswap pool."""
+        self.used -= count
+        self.pool_frames -= count
+
+    def _check_low(self) -> None:
+        if self.free < self.low:
+            self.wake_kswapd.set()
+
+    # LRU lists
+
+    def add(self, folio: Folio) -> None:
+        """Put a folio on the young end of its list."""
+        if not folio.dead:
+            (self._active if folio.active else self._inactive)[folio] = None
+
+    def remove(self, folio: Folio) -> None:
+        """Take a folio off its list, if it is on one."""
+        self._active.pop(folio, None)
+        self._inactive.pop(folio, None)
+
+    def isolate(self) -> Folio | None:
+        """Take the oldest inactive folio off the list, after the lists were balanced; None when both are empty."""
+        while len(self._active) > 2 * len(self._inactive):
+            folio, _ = self._active.popitem(last=False)
+            folio.active = False
+            self._inactive[folio] = None
+        return self._inactive.popitem(last=False)[0] if self._inactive else None
+
+    def __len__(self) -> int:
+        """Folios on the lists."""
+        return len(self._active) + len(self._inactive)

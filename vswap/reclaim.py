@@ -1,0 +1,116 @@
+"""Reclaim of DRAM: which folios go, and where to (docs/vswap.md, "Memory and reclaim")."""
+
+from __future__ import annotations
+
+from vswap.core import Core
+from vswap.errors import SlotsExhausted
+from vswap.folio import Folio
+from vswap.slots import Backing, BackingType
+
+DIRECT_BATCH = 8
+KSWAPD_BATCH = 32
+_KSWAPD_PATIENCE = 16
+
+
+class Reclaim:
+    """Second-chance reclaim over the LRU lists. Never waits for a folio lock, so it may run anywhere."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        core.memory.on_pressure(self.direct)
+
+    async def direct(self) -> int:
+        """Reclaim on behalf of an allocation that found only the reserve; frames freed."""
+        freed = await self.shrink(DIRECT_BATCH)
+        self._core.counters.pgsteal_direct += freed
+        return freed
+
+    async def background(self) -> None:
+        """kswapd's work after a wake-up: reclaim until the high watermark, or until nothing moves."""
+        core, memory = self._core, self._core.memory
+        memory.wake_kswapd.clear()
+        for idle_rounds in range(_KSWAPD_PATIENCE):
+            while memory.free < memory.high:
+                freed = await self.shrink(min(KSWAPD_BATCH, memory.high - memory.free))
+                core.counters.pgsteal_kswapd += freed
+                if not freed:
+                    break
+            if memory.free >= memory.high:
+                return
+            await core.pause(core.costs.retry * (idle_rounds + 1))
+
+    async def shrink(self, target: int) -> int:
+        """Look at each folio at most once and stop at `target` frames freed; how many it was."""
+        memory = self._core.memory
+        freed = 0
+        for _ in range(len(memory)):
+            folio = memory.isolate()
+            if folio is None or freed >= target:
+                if folio is not None:
+                    memory.add(folio)
+                break
+            freed += await self.reclaim_folio(folio)
+        return freed
+
+    async def reclaim_folio(self, folio: Folio, *, force: bool = False) -> bool:
+        """Reclaim one folio that is off the lists; True when its frame is free. `force` ignores recent use."""
+        core = self._core
+        core.counters.pgscan += 1
+        if not folio.lock.try_acquire():
+            core.memory.add(folio)
+            return False
+        try:
+            if not folio.dead and not core.unreferenced(folio):
+                if self._used_lately(folio) and not force:
+                    folio.active = True
+                    core.counters.pgactivate += 1
+                else:
+                    await self._swap_out(folio)
+        finally:
+            core.memory.add(folio)
+            core.unlock(folio)
+        return folio.dead
+
+    @staticmethod
+    def _used_lately(folio: Folio) -> bool:
+        """Collect the accessed bits of all mappers."""
+        used = False
+        for table, vpn in folio.mappers:
+            pte = table.get(vpn)
+            assert pte is not None
+            used |= pte.accessed
+            pte.accessed = False
+        return used
+
+    async def _swap_out(self, folio: Folio) -> None:
+        """Unmap a locked folio and write it to a tier. Ends with the folio gone, or dirty in the swap cache and
+        active."""
+        core = self._core
+        if not folio.slot:
+            try:
+                slot = core.slots.allocate()
+            except SlotsExhausted:
+                return
+            core.cache.add(slot, folio)
+            core.slots.set_backing(slot, Backing(BackingType.FOLIO))
+            folio.dirty = True
+        slot = folio.slot
+        if core.unmap(folio):
+            await core.pause(core.costs.tlb_shootdown)
+        await core.pause(core.costs.swap_machinery)
+        if not folio.dirty:
+            core.counters.swap_clean += 1
+            core.drop(folio)
+            return
+        backing = await core.write_out(folio.data, slot, core.order)
+        if backing is None:
+            core.counters.swapout_failed += 1
+            folio.active = True
+            return
+        core.change_backing(slot, backing)
+        if backing.type is BackingType.CRAM:
+            resident = core.add_cram_folio(backing.handle, slot)
+            core.cache.replace(folio, resident)
+            if core.unreferenced(resident):
+                core.reap_wanted.set()
+        core.drop(folio)

@@ -1,0 +1,193 @@
+"""The swapfile: a real file of 4 KiB slots (docs/vswap.md, "Swapfile").
+
+page 0: header, "SWAPSPACE2" at byte 4086 as mkswap writes it     page 1 ..: slots 1 ..
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+
+from hw.clock import Clock
+from hw.link import PAGE_BYTES
+from vswap.costs import Costs
+from vswap.counters import Counters
+from vswap.errors import VswapError
+from vswap.slots import BackingType
+from vswap.tiers.base import Full, IoError, Usage
+
+SIGNATURE = b"SWAPSPACE2"
+_SIGNATURE_AT = PAGE_BYTES - len(SIGNATURE)
+_DISCARD_BATCH = 64
+_KEEP_SIZE, _PUNCH_HOLE = 0x01, 0x02  # FALLOC_FL_*, linux/falloc.h
+
+
+class SwapfileError(VswapError):
+    """The file cannot serve as a swapfile."""
+
+
+class SwapfileTier:
+    """Slots 1 .. `pages` of a file. Freed slots are discarded in batches by punching holes, and only then used
+    again."""
+
+    type = BackingType.SWAPFILE
+
+    def __init__(
+        self, clock: Clock, costs: Costs, counters: Counters, path: Path, *, pages: int, fsync: bool = False
+    ) -> None:
+        """Open `path`, or create it. An existing file is taken only when it carries a swap signature.
+
+        Raises:
+            SwapfileError: it is something else, or cannot be opened.
+        """
+        self._clock = clock
+        self._costs = costs
+        self._counters = counters
+        self._fsync = fsync
+        self._pages = pages
+        self._used = bytearray(pages + 1)  # the map: 1 in use or waiting for its discard
+        self._used[0] = 1  # the header
+        self._next = 1
+        self._owners: dict[int, int] = {}
+        self._discarding: list[int] = []
+        self._can_discard = True
+        self._fd = self._open(path)
+
+    async def store(self, data: bytes, slot: int) -> int:
+        """See Tier. Raises Full, IoError."""
+        place = self._take()
+        try:
+            await self._clock.sleep(self._costs.swapfile_write)
+            self._write(place, data)
+        except BaseException as error:
+            self._used[place] = 0
+            if isinstance(error, OSError):
+                self._counters.io_errors += 1
+                raise IoError(f"swapfile write, slot {place}: {error}") from error
+            raise
+        self._owners[place] = slot
+        self._counters.pswpout += 1
+        return place
+
+    async def load(self, handle: int) -> bytes:
+        """See Tier. Raises IoError."""
+        await self._clock.sleep(self._costs.swapfile_read)
+        try:
+            data = self._read(handle)
+        except OSError as error:
+            self._counters.io_errors += 1
+            raise IoError(f"swapfile read, slot {handle}: {error}") from error
+        if len(data) != PAGE_BYTES:
+            self._counters.io_errors += 1
+            raise IoError(f"swapfile read, slot {handle}: the file ends after {len(data)} bytes of it")
+        return data
+
+    def free(self, handle: int) -> None:
+        """See Tier."""
+        del self._owners[handle]
+        self._discarding.append(handle)
+        if len(self._discarding) >= _DISCARD_BATCH:
+            self._discard()
+
+    def reown(self, handle: int, slot: int) -> None:
+        """See Tier."""
+        if handle not in self._owners:
+            raise KeyError(handle)
+        self._owners[handle] = slot
+
+    def handles(self) -> dict[int, int]:
+        """See Tier."""
+        return dict(self._owners)
+
+    def usage(self) -> Usage:
+        """See Tier."""
+        return Usage(len(self._owners), self._pages)
+
+    async def flush(self) -> None:
+        """See Tier: discard what was freed."""
+        self._discard()
+
+    def close(self) -> None:
+        """See Tier: discard, flush to stable storage when asked for, close the file."""
+        if self._fd < 0:
+            return
+        self._discard()
+        if self._fsync:
+            os.fsync(self._fd)
+        os.close(self._fd)
+        self._fd = -1
+
+    # The file
+
+    def _open(self, path: Path) -> int:
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise SwapfileError(f"{path}: {error.strerror}; name a file that can be created") from error
+        try:
+            if os.fstat(fd).st_size and os.pread(fd, len(SIGNATURE), _SIGNATURE_AT) != SIGNATURE:
+                raise SwapfileError(f"{path}: exists and is not a swapfile; name another file")
+            os.ftruncate(fd, PAGE_BYTES * (self._pages + 1))
+            os.pwrite(fd, SIGNATURE, _SIGNATURE_AT)
+        except OSError as error:
+            os.close(fd)
+            raise SwapfileError(f"{path}: {error.strerror}; name a file on a disk with room") from error
+        except SwapfileError:
+            os.close(fd)
+            raise
+        return fd
+
+    def _write(self, place: int, data: bytes) -> None:
+        """Write one slot; OSError where the file fails."""
+        if os.pwrite(self._fd, data, place * PAGE_BYTES) != PAGE_BYTES:
+            raise OSError("short write")
+
+    def _read(self, place: int) -> bytes:
+        """Read one slot; OSError where the file fails."""
+        return os.pread(self._fd, PAGE_BYTES, place * PAGE_BYTES)
+
+    def _take(self) -> int:
+        place = self._find_free()
+        if place < 0:
+            self._discard()
+            place = self._find_free()
+        if place < 0:
+            raise Full("the swapfile has no free slot")
+        self._used[place] = 1
+        self._next = place + 1
+        return place
+
+    def _find_free(self) -> int:
+        place = self._used.find(0, self._next)
+        return place if place >= 0 else self._used.find(0)
+
+    def _discard(self) -> None:
+        """Punch out freed slots, runs at a time, and make them usable. A file system without holes only loses the
+        punch."""
+        places = sorted(self._discarding)
+        self._discarding.clear()
+        start = 0
+        for i in range(1, len(places) + 1):
+            if i == len(places) or places[i] != places[i - 1] + 1:
+                self._punch(places[start], i - start)
+                start = i
+        for place in places:
+            self._used[place] = 0
+
+    def _punch(self, place: int, count: int) -> None:
+        if not self._can_discard:
+            return
+        answer = _fallocate(self._fd, _KEEP_SIZE | _PUNCH_HOLE, place * PAGE_BYTES, count * PAGE_BYTES)
+        if answer == 0:
+            self._counters.discarded += count
+        else:
+            self._can_discard = False
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+
+def _fallocate(fd: int, mode: int, offset: int, length: int) -> int:
+    return int(_libc.fallocate(fd, mode, offset, length))

@@ -1,0 +1,178 @@
+"""zswap: pages compressed with LZ4 into a pool that is taken out of DRAM (docs/vswap.md, "zswap")."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import lz4.block
+
+from hw.clock import Clock
+from hw.link import PAGE_BYTES
+from vswap.costs import Costs
+from vswap.counters import Counters
+from vswap.slots import BackingType
+from vswap.tiers.base import Full, IoError, Rejected, Usage
+from vswap.tiers.zsmalloc import Allocation, Frames, ZsPool
+
+
+@dataclass
+class _Entry:
+    slot: int
+    block: bytes  # LZ4 block, or the 8-byte word of a same-filled page
+    room: Allocation | None  # None for a same-filled page: it takes nothing from the pool
+    referenced: bool = True
+
+
+class ZswapTier:
+    """A compressed pool with a limit, an accept threshold and an LRU of its entries.
+
+    Attributes:
+        limit_pages: most pages that the pool takes; at the limit it is full and refuses stores.
+        accept_pages: once full, stores are accepted again when the pool is at or below this.
+    """
+
+    type = BackingType.ZSWAP
+
+    def __init__(
+        self,
+        clock: Clock,
+        costs: Costs,
+        counters: Counters,
+        frames: Frames,
+        *,
+        memory_pages: int,
+        max_pool_percent: int,
+        accept_threshold_percent: int,
+    ) -> None:
+        self._clock = clock
+        self._costs = costs
+        self._counters = counters
+        self._pool = ZsPool(frames)
+        self._entries: dict[int, _Entry] = {}
+        self._lru: OrderedDict[int, None] = OrderedDict()  # pool entries, oldest first
+        self._next_handle = 1
+        self._was_full = False
+        self._full_event = clock.event()
+        self.limit_pages = memory_pages * max_pool_percent // 100
+        self.accept_pages = self.limit_pages * accept_threshold_percent // 100
+
+    async def store(self, data: bytes, slot: int) -> int:
+        """See Tier. Full at the pool limit or without frames; Rejected when the page does not shrink."""
+        if data[8:] == data[:-8]:
+            return self._insert(_Entry(slot, data[:8], None))
+        if not self._accepting():
+            raise Full("the zswap pool is at its limit")
+        await self._clock.sleep(self._costs.zswap_compress)
+        block = lz4.block.compress(data, store_size=False)
+        if len(block) >= PAGE_BYTES:
+            self._counters.reject_compress_poor += 1
+            raise Rejected("the page does not shrink")
+        if self._pool.pages + self._pool.pages_needed(len(block)) > self.limit_pages:
+            self._hit_limit()
+            raise Full("the zswap pool is at its limit")
+        room = self._pool.allocate(len(block))
+        if room is None:
+            self._counters.reject_alloc_fail += 1
+            raise Full("no frame for the zswap pool")
+        return self._insert(_Entry(slot, block, room))
+
+    async def load(self, handle: int) -> bytes:
+        """See Tier. Raises IoError when the block does not decompress to a page."""
+        entry = self._entries[handle]
+        if entry.room is None:
+            await self._clock.sleep(self._costs.page_zero)
+            return entry.block * (PAGE_BYTES // len(entry.block))
+        await self._clock.sleep(self._costs.zswap_decompress)
+        try:
+            data: bytes = lz4.block.decompress(entry.block, uncompressed_size=PAGE_BYTES)
+        except lz4.block.LZ4BlockError as error:
+            raise IoError(f"zswap entry {handle}: {error}") from error
+        if len(data) != PAGE_BYTES:
+            raise IoError(f"zswap entry {handle} decompresses to {len(data)} bytes")
+        return data
+
+    def free(self, handle: int) -> None:
+        """See Tier."""
+        entry = self._entries.pop(handle)
+        if entry.room is not None:
+            del self._lru[handle]
+            self._pool.free(entry.room)
+
+    def reown(self, handle: int, slot: int) -> None:
+        """See Tier."""
+        self._entries[handle].slot = slot
+
+    def handles(self) -> dict[int, int]:
+        """See Tier."""
+        return {handle: entry.slot for handle, entry in self._entries.items()}
+
+    def usage(self) -> Usage:
+        """See Tier."""
+        return Usage(len(self._entries), None)
+
+    async def flush(self) -> None:
+        """See Tier; nothing is batched."""
+
+    def close(self) -> None:
+        """See Tier; nothing is held."""
+
+    # The shrinker's view
+
+    @property
+    def pool_pages(self) -> int:
+        """DRAM pages the pool takes now (zswap's pool_total_size / 4096)."""
+        return self._pool.pages
+
+    @property
+    def same_filled_pages(self) -> int:
+        """Entries outside the pool."""
+        return len(self._entries) - len(self._lru)
+
+    def oldest(self) -> tuple[int, int] | None:
+        """(handle, slot) of the entry to write back next: the oldest one that was not referenced since it was last
+        passed. A referenced one gets its second chance at the young end."""
+        for _ in range(2 * len(self._lru)):
+            handle = next(iter(self._lru))
+            entry = self._entries[handle]
+            if not entry.referenced:
+                return handle, entry.slot
+            entry.referenced = False
+            self._lru.move_to_end(handle)
+        return None
+
+    def rotate(self, handle: int) -> None:
+        """The entry could not be written back now: let others go first."""
+        if handle in self._lru:
+            self._lru.move_to_end(handle)
+
+    def over_threshold(self) -> bool:
+        """The pool was full and has not come down to the accept threshold yet: the shrinker has work."""
+        return self._was_full and self._pool.pages > self.accept_pages
+
+    async def wait_full(self) -> None:
+        """Wait until a store was refused at the limit."""
+        await self._full_event.wait()
+        self._full_event.clear()
+
+    def _accepting(self) -> bool:
+        if self._was_full and self._pool.pages <= self.accept_pages:
+            self._was_full = False
+        if self._was_full:
+            self._hit_limit()
+        return not self._was_full
+
+    def _hit_limit(self) -> None:
+        self._was_full = True
+        self._counters.pool_limit_hit += 1
+        self._full_event.set()
+
+    def _insert(self, entry: _Entry) -> int:
+        """Join the LRU last and complete, so that the shrinker never sees a half-built entry."""
+        handle = self._next_handle
+        self._next_handle += 1
+        self._entries[handle] = entry
+        if entry.room is not None:
+            self._lru[handle] = None
+        self._counters.zswpout += 1
+        return handle

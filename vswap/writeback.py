@@ -1,0 +1,189 @@
+"""Moving pages to a later tier behind the back of their softleaf PTEs, and reaping zombies (docs/vswap.md,
+"Writeback")."""
+
+from __future__ import annotations
+
+from vswap.core import Core
+from vswap.errors import AlreadyCached, SlotGone, SlotsExhausted
+from vswap.folio import CramFolio
+from vswap.slots import Backing, BackingType
+from vswap.tiers.base import Poisoned, Tier, TierError
+
+_PATIENCE = 16  # pages that would not move before a round gives up
+
+
+class Writeback:
+    """CRAM -> zswap, CRAM -> swapfile, zswap -> swapfile."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._after_cram: tuple[Tier, ...] = ()
+        if core.cram is not None:
+            self._after_cram = core.order[core.order.index(core.cram) + 1 :]
+
+    # CRAM
+
+    async def relieve(self) -> None:
+        """The node is under pressure: reap, trim, and write the coldest pages back until it is open again (or, if it
+        was open all the time, one batch)."""
+        core = self._core
+        assert core.cram is not None
+        failures = 0
+        while True:
+            await self.reap()
+            moved = await self.write_back_cram(core.config.cram_writeback_batch)
+            await core.cram.flush()
+            if not core.cram.closed or core.stopping:
+                return
+            failures = 0 if moved else failures + 1
+            await core.pause(min(core.costs.retry << min(failures, 20), core.config.reap_interval))
+
+    async def write_back_cram(self, count: int) -> int:
+        """Write back up to `count` of the coldest CRAM pages; how many left the device. A page read since the last scan
+        gets a second chance."""
+        core = self._core
+        moved = failed = 0
+        for _ in range(2 * len(core.cram_folios)):
+            if moved >= count or failed >= _PATIENCE or not core.cram_folios:
+                break
+            folio = next(iter(core.cram_folios))
+            core.cram_folios.move_to_end(folio)
+            if self._used_lately(folio):
+                continue
+            if await self.write_back_folio(folio):
+                moved += 1
+            else:
+                failed += 1
+        return moved
+
+    async def write_back_folio(self, folio: CramFolio) -> bool:
+        """Move one CRAM page to a later tier; False when it stays. Read-only mappers are found through the reverse map
+        and unmapped first; softleaf mappers are not touched."""
+        core = self._core
+        if folio.dead or folio.poisoned or not folio.lock.try_acquire():
+            return False
+        bounce = core.memory.allocate_reserve()
+        try:
+            return bounce is not None and await self._move(folio)
+        finally:
+            if bounce is not None:
+                core.memory.release(bounce)
+            core.unlock(folio)
+
+    async def _move(self, folio: CramFolio) -> bool:
+        core = self._core
+        assert core.cram is not None
+        if core.unreferenced(folio):
+            await core.release_cram(folio)
+            core.counters.zombies_reaped += 1
+            return True
+        if not folio.slot:
+            try:
+                core.adopt_slot(folio)
+            except SlotsExhausted:
+                return False
+        slot = folio.slot
+        unmapped = core.unmap(folio)
+        core.counters.writeback_unmaps += unmapped
+        if unmapped:
+            await core.pause(core.costs.tlb_shootdown)
+        await folio.drain()
+        try:
+            data = await core.cram.load(folio.page)
+        except TierError as error:
+            folio.poisoned |= isinstance(error, Poisoned)
+            core.counters.writeback_failed += 1
+            return False
+        backing = await core.write_out(data, slot, self._after_cram)
+        if backing is None:
+            core.counters.writeback_failed += 1
+            return False
+        core.change_backing(slot, backing)  # the device page is given up only now, after the write succeeded
+        core.release(core.cache.delete(folio))
+        core.bury(folio)
+        if backing.type is BackingType.ZSWAP:
+            core.counters.writebacks.cram_to_zswap += 1
+        else:
+            core.counters.writebacks.cram_to_swapfile += 1
+        return True
+
+    @staticmethod
+    def _used_lately(folio: CramFolio) -> bool:
+        used = False
+        for table, vpn in folio.mappers:
+            pte = table.get(vpn)
+            assert pte is not None
+            used |= pte.accessed
+            pte.accessed = False
+        return used
+
+    async def reap(self) -> int:
+        """Give up the device pages that nobody maps or names; how many there were."""
+        core = self._core
+        reaped = 0
+        for folio in list(core.cram_folios):
+            if folio.dead or not core.unreferenced(folio) or not folio.lock.try_acquire():
+                continue
+            try:
+                await core.release_cram(folio)
+                reaped += 1
+            finally:
+                core.unlock(folio)
+        core.counters.zombies_reaped += reaped
+        return reaped
+
+    async def reap_and_trim(self) -> None:
+        """The reaper's round."""
+        core = self._core
+        core.reap_wanted.clear()
+        await self.reap()
+        if core.cram is not None:
+            await core.cram.flush()
+
+    # zswap
+
+    async def shrink_zswap(self) -> None:
+        """The pool was full: write its oldest entries to the swapfile until it is at the accept threshold."""
+        core = self._core
+        assert core.zswap is not None
+        failures = 0
+        while core.zswap.over_threshold() and failures < _PATIENCE and not core.stopping:
+            if not await self.write_back_zswap():
+                failures += 1
+                core.counters.reject_reclaim_fail += 1
+                await core.pause(core.costs.retry)
+
+    async def write_back_zswap(self) -> bool:
+        """Move the oldest zswap entry to the swapfile; False when it stays."""
+        core = self._core
+        assert core.zswap is not None and core.swapfile is not None
+        victim = core.zswap.oldest()
+        folio = core.memory.allocate_reserve() if victim else None
+        if victim is None or folio is None:
+            return False
+        handle, slot = victim
+        folio.lock.try_acquire()  # private, so free
+        try:
+            core.cache.pin(slot, folio)
+        except (AlreadyCached, SlotGone):  # a fault is bringing it in, or it is going away: leave it
+            core.zswap.rotate(handle)
+            core.memory.release(folio)
+            folio.lock.release()
+            return False
+        try:
+            if core.slots.backing(slot) != Backing(BackingType.ZSWAP, handle):
+                return False
+            folio.data = await core.zswap.load(handle)
+            place = await core.swapfile.store(folio.data, slot)
+            core.change_backing(slot, Backing(BackingType.SWAPFILE, place))  # frees the compressed copy, only now
+            core.counters.writebacks.zswap_to_swapfile += 1
+            core.counters.zswpwb += 1
+            core.counters.written_back_pages += 1
+            return True
+        except TierError:
+            core.zswap.rotate(handle)
+            core.counters.writeback_failed += 1
+            return False
+        finally:
+            core.drop(folio)
+            folio.lock.release()

@@ -6,7 +6,7 @@ import struct
 
 from driver.access import Access
 from driver.errors import DeviceTimeout, MailboxError
-from driver.registers import MAILBOX_PAYLOAD_BYTES, Register
+from driver.registers import MAILBOX_CONTROL_DOORBELL, MAILBOX_PAYLOAD_BYTES, Register
 from hw.clock import Clock, Lock
 from hw.codes import Interrupt, Opcode
 
@@ -35,7 +35,7 @@ class Mailbox:
 
         Raises:
             MailboxError: the device answered with a return code that is not success.
-            DeviceTimeout: no answer in time; later calls fail so too until the device has finished.
+            DeviceTimeout: no answer in time; later calls wait for that command's end first.
             DeviceLost: the link failed.
             ValueError: the payload is longer than the mailbox.
         """
@@ -43,7 +43,7 @@ class Mailbox:
             raise ValueError(f"payload of {len(payload)} bytes, the mailbox takes {MAILBOX_PAYLOAD_BYTES}")
         async with self._lock:
             if not self._settled:
-                await self._check_idle()
+                await self._settle()
             self._settled = False
             if payload:
                 await self._access.write(Register.MAILBOX_PAYLOAD, _words(payload))
@@ -51,7 +51,7 @@ class Mailbox:
                 Register.MAILBOX_COMMAND_LOW, [opcode | (len(payload) & 0xFFFF) << 16, len(payload) >> 16]
             )
             await self._access.write(Register.MAILBOX_CONTROL, [1])
-            head, reply = await self._answer(opcode, expected_bytes)
+            head, reply = await self._answer(_name(opcode), expected_bytes)
             self._settled = True
             _, low, high, _, return_code, _, _ = head
             if return_code & 0xFFFF:
@@ -62,23 +62,24 @@ class Mailbox:
                 reply += await self._access.read(Register.MAILBOX_PAYLOAD + have, (length - have + 3) // 4)
             return _bytes(reply)[:length]
 
-    async def _check_idle(self) -> None:
+    async def _settle(self) -> None:
+        """Wait for the end of a command that nobody waited for: timed out, cancelled, or of a driver before us."""
         (control,) = await self._access.read(Register.MAILBOX_CONTROL)
-        if control & 1:
-            raise DeviceTimeout("the mailbox is still busy with an earlier command")
+        if MAILBOX_CONTROL_DOORBELL.get(control):
+            await self._answer("an earlier command", 0)
 
-    async def _answer(self, opcode: int, expected_bytes: int) -> tuple[list[int], list[int]]:
+    async def _answer(self, command: str, expected_bytes: int) -> tuple[list[int], list[int]]:
         """Wait for completion; the head registers (doorbell to payload) and the words of the reply read with them."""
         while True:
             try:
                 await self._access.wait(Interrupt.MAILBOX.mask, self._timeout_ns)
             except DeviceTimeout:
-                raise DeviceTimeout(f"mailbox command {_name(opcode)} took over {self._timeout_ns} ns") from None
+                raise DeviceTimeout(f"{command} of the mailbox took over {self._timeout_ns} ns") from None
             # Acknowledge before looking: a completion after the look raises the line again. A line that was left over
             # from a command that timed out shows as a doorbell that is still set.
             await self._access.write(Register.INTERRUPT_STATUS, [Interrupt.MAILBOX.mask])
             registers = await self._access.read(Register.MAILBOX_CONTROL, _HEAD + (expected_bytes + 3) // 4)
-            if not registers[0] & 1:
+            if not MAILBOX_CONTROL_DOORBELL.get(registers[0]):
                 return registers[:_HEAD], registers[_HEAD:]
 
 

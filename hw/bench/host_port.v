@@ -5,7 +5,7 @@
 //
 // Handshake: per channel a toggle. A transfer starts when `*_request_i` differs from `*_done_o`; when it is over,
 //            `*_done_o` takes the value of `*_request_i`. Everything a channel is told must hold still meanwhile; what it
-//            answers holds until its next transfer.
+//            answers holds until its next transfer. A reset ends a transfer with SLVERR.
 // Latency:   one cycle before the address, one after the last response.
 
 module host_port (
@@ -85,7 +85,7 @@ module host_port (
     input      [1:0]   m_axil_rresp
 );
     localparam [2:0] SIZE_64 = 3'd6;
-    localparam [1:0] INCR = 2'b01;
+    localparam [1:0] INCR = 2'b01, SLVERR = 2'b10;
 
     assign busy_o = write_request_i != write_done_o || read_request_i != read_done_o
                     || register_request_i != register_done_o;
@@ -124,7 +124,8 @@ module host_port (
         if (!rst_ni) begin
             write_active_q  <= 1'b0;
             write_address_q <= 1'b0;
-            write_done_o    <= write_request_i;
+            write_done_o     <= write_request_i;
+            write_response_o <= SLVERR;
         end
     end
 
@@ -168,7 +169,8 @@ module host_port (
         if (!rst_ni) begin
             read_active_q  <= 1'b0;
             read_address_q <= 1'b0;
-            read_done_o    <= read_request_i;
+            read_done_o     <= read_request_i;
+            read_response_o <= SLVERR;
         end
     end
 
@@ -221,7 +223,8 @@ module host_port (
             register_active_q  <= 1'b0;
             register_address_q <= 1'b0;
             register_data_q    <= 1'b0;
-            register_done_o    <= register_request_i;
+            register_done_o     <= register_request_i;
+            register_response_o <= SLVERR;
         end
     end
 endmodule

@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
 import cocotb
-from cocotb.handle import HierarchyObject, LogicArrayObject, LogicObject
+from cocotb.handle import HierarchyObject, ValueObjectBase
 from cocotb.task import Task as CocotbTask
 from cocotb.triggers import Event, First, NullTrigger, RisingEdge, Timer, ValueChange
 from cocotb.utils import get_sim_time
@@ -94,23 +94,23 @@ class CocotbLink:
     def __init__(self, dut: HierarchyObject, clock: CocotbClock) -> None:
         self.clock = clock
         # every look-up of a handle costs a call into the simulator: once is enough
-        self._reset_n = _bit(dut, "rst_n")
-        self._interrupt = _vector(dut, "interrupt")
-        self._cycles = _vector(dut, "cycles")
+        self._reset_n = _net(dut, "rst_n")
+        self._interrupt = _net(dut, "interrupt")
+        self._cycles = _net(dut, "cycles")
         self._write = _Channel(dut, "write", clock)
-        self._write_address = _vector(dut, "write_address")
-        self._write_beats = _vector(dut, "write_beats")
-        self._write_data = _vector(dut, "write_data")
+        self._write_address = _net(dut, "write_address")
+        self._write_beats = _net(dut, "write_beats")
+        self._write_data = _net(dut, "write_data")
         self._read = _Channel(dut, "read", clock)
-        self._read_address = _vector(dut, "read_address")
-        self._read_beats = _vector(dut, "read_beats")
-        self._read_data = _vector(dut, "read_data")
+        self._read_address = _net(dut, "read_address")
+        self._read_beats = _net(dut, "read_beats")
+        self._read_data = _net(dut, "read_data")
         self._register = _Channel(dut, "register", clock)
-        self._register_write = _bit(dut, "register_write")
-        self._register_address = _vector(dut, "register_address")
-        self._register_words = _vector(dut, "register_words")
-        self._register_in = _vector(dut, "register_in")
-        self._register_out = _vector(dut, "register_out")
+        self._register_write = _net(dut, "register_write")
+        self._register_address = _net(dut, "register_address")
+        self._register_words = _net(dut, "register_words")
+        self._register_in = _net(dut, "register_in")
+        self._register_out = _net(dut, "register_out")
         self._closed = False
 
     @classmethod
@@ -219,9 +219,9 @@ class _Channel:
     def __init__(self, dut: HierarchyObject, name: str, clock: CocotbClock) -> None:
         self.lock = Lock(clock)
         self._name = name
-        self._request = _bit(dut, f"{name}_request")
-        self._done = _bit(dut, f"{name}_done")
-        self._response = _vector(dut, f"{name}_response")
+        self._request = _net(dut, f"{name}_request")
+        self._done = _net(dut, f"{name}_done")
+        self._response = _net(dut, f"{name}_response")
         self._toggle = 0
         self._pending = False  # a transfer whose task was cancelled may still be on the bus
 
@@ -241,17 +241,12 @@ class _Channel:
             raise BusError(response, address)
 
 
-def _bit(dut: HierarchyObject, name: str) -> LogicObject:
+def _net(dut: HierarchyObject, name: str) -> ValueObjectBase[Any, Any]:
     handle = dut[name]
-    assert isinstance(handle, LogicObject), name
+    assert isinstance(handle, ValueObjectBase), name
     return handle
 
 
-def _vector(dut: HierarchyObject, name: str) -> LogicArrayObject:
-    handle = dut[name]
-    assert isinstance(handle, LogicArrayObject), name
-    return handle
-
-
-def _bytes(handle: LogicArrayObject) -> bytes:
-    return handle.value.to_bytes(byteorder="little")
+def _bytes(handle: ValueObjectBase[Any, Any]) -> bytes:
+    data: bytes = handle.value.to_bytes(byteorder="little")
+    return data

@@ -1,0 +1,127 @@
+// lz4_hash_table: where in this page four bytes with a given hash were seen last, for LANES positions a cycle.
+//
+// Handshake: while `lookup_i` is high, LANES consecutive positions from `base_i` on are looked up and then entered.
+//            `new_page_i` forgets all entries (not together with `lookup_i`). After reset nothing may be done before
+//            `ready_o` is high.
+// Latency:   one cycle from `lookup_i` to `found_o`, `candidate_o` and `bytes_o`, which hold until the next lookup.
+//            `ready_o` rises 2^ROW_BITS cycles after reset.
+//
+// The table is BANKS memories with one read and one write port each; the low bits of a hash name the bank. An entry is
+//
+//     | valid | page (ROW_BITS) | position (12) | the COMPARE_BYTES bytes from there on |
+//
+// Bank conflicts. Lanes that want different rows of one bank compete: the lowest lane reads, the highest writes. Nobody
+// tells the loser. It gets the entry of another hash, thus of four other bytes, and rejects it when it compares them.
+//
+// Pages. An entry counts only if it carries the number of the current page. Numbers repeat after 2^ROW_BITS pages, so
+// each new page also clears one row of every bank, the one that its number names: each row is cleared once before any
+// number returns, and there is no sweep but the one after reset.
+
+module lz4_hash_table #(
+    parameter LANES = 8,
+    parameter HASH_BITS = 12,
+    parameter BANK_BITS = 5,
+    parameter COMPARE_BYTES = 16
+) (
+    input                                  clk_i,
+    input                                  rst_ni,
+    output                                 ready_o,
+    input                                  new_page_i,
+
+    input                                  lookup_i,
+    input  [LANES*HASH_BITS-1:0]           hash_i,
+    input  [11:0]                          base_i,
+    input  [8*(LANES+COMPARE_BYTES-1)-1:0] bytes_i,       // the page from base_i on
+
+    output [LANES-1:0]                     found_o,
+    output [LANES*12-1:0]                  candidate_o,   // position
+    output [LANES*COMPARE_BYTES*8-1:0]     bytes_o        // the page from that position on
+);
+    localparam BANKS     = 1 << BANK_BITS;
+    localparam ROW_BITS  = HASH_BITS - BANK_BITS;
+    localparam LANE_BITS = LANES > 1 ? $clog2(LANES) : 1;
+    localparam DATA_BITS = 8 * COMPARE_BYTES;
+    localparam ENTRY     = 1 + ROW_BITS + 12 + DATA_BITS;
+
+    // ---- clearing: all rows after reset, one row for each new page
+
+    reg [ROW_BITS:0]   sweep_q;
+    reg [ROW_BITS-1:0] page_q;
+
+    wire [ROW_BITS-1:0] page_next = page_q + 1'b1;
+    wire                clear     = !ready_o || new_page_i;
+    wire [ROW_BITS-1:0] clear_row = ready_o ? page_next : sweep_q[ROW_BITS-1:0];
+
+    assign ready_o = sweep_q[ROW_BITS];
+
+    always @(posedge clk_i) begin
+        if (!ready_o) sweep_q <= sweep_q + 1'b1;
+        if (new_page_i) page_q <= page_next;
+        if (!rst_ni) begin
+            sweep_q <= 0;
+            page_q <= 0;
+        end
+    end
+
+    // ---- lanes to banks
+
+    reg [BANKS-1:0]           wanted;
+    reg [BANKS*ROW_BITS-1:0]  read_row, write_row;
+    reg [BANKS*LANE_BITS-1:0] write_lane;
+
+    reg [BANK_BITS-1:0] bank;
+    integer             lane;
+
+    always @* begin
+        wanted = {BANKS{1'b0}};
+        read_row = {BANKS*ROW_BITS{1'b0}};
+        write_row = {BANKS*ROW_BITS{1'b0}};
+        write_lane = {BANKS*LANE_BITS{1'b0}};
+        bank = {BANK_BITS{1'b0}};
+        for (lane = 0; lane < LANES; lane = lane + 1) begin
+            bank = hash_i[lane*HASH_BITS +: BANK_BITS];
+            if (!wanted[bank]) read_row[bank*ROW_BITS +: ROW_BITS] = hash_i[lane*HASH_BITS+BANK_BITS +: ROW_BITS];
+            write_row[bank*ROW_BITS +: ROW_BITS] = hash_i[lane*HASH_BITS+BANK_BITS +: ROW_BITS];
+            write_lane[bank*LANE_BITS +: LANE_BITS] = lane[LANE_BITS-1:0];
+            wanted[bank] = 1'b1;
+        end
+    end
+
+    // ---- banks
+
+    wire [ENTRY-1:0] entry [0:BANKS-1];
+
+    genvar b;
+    generate
+        for (b = 0; b < BANKS; b = b + 1) begin : banks
+            wire [LANE_BITS-1:0] writer   = write_lane[b*LANE_BITS +: LANE_BITS];
+            wire [11:0]          position = base_i + {{12-LANE_BITS{1'b0}}, writer};
+
+            lz4_table_bank #(.WIDTH(ENTRY), .ROW_BITS(ROW_BITS)) bank (
+                .clk_i        (clk_i),
+                .write_i      (clear || (lookup_i && wanted[b])),
+                .write_row_i  (clear ? clear_row : write_row[b*ROW_BITS +: ROW_BITS]),
+                .write_data_i (clear ? {ENTRY{1'b0}} : {1'b1, page_q, position, bytes_i[writer*8 +: DATA_BITS]}),
+                .read_i       (lookup_i && wanted[b]),
+                .read_row_i   (read_row[b*ROW_BITS +: ROW_BITS]),
+                .read_data_o  (entry[b])
+            );
+        end
+    endgenerate
+
+    // ---- banks to lanes
+
+    genvar l;
+    generate
+        for (l = 0; l < LANES; l = l + 1) begin : lanes
+            reg [BANK_BITS-1:0] bank_q;
+            wire [ENTRY-1:0]    mine = entry[bank_q];
+
+            always @(posedge clk_i) if (lookup_i) bank_q <= hash_i[l*HASH_BITS +: BANK_BITS];
+
+            assign found_o[l] = mine[ENTRY-1] && mine[DATA_BITS+12 +: ROW_BITS] == page_q;
+            assign candidate_o[l*12 +: 12] = mine[DATA_BITS +: 12];
+            assign bytes_o[l*DATA_BITS +: DATA_BITS] = mine[0 +: DATA_BITS];
+        end
+    endgenerate
+endmodule

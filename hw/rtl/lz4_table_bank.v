@@ -1,0 +1,27 @@
+// lz4_table_bank: one bank of the compressor's hash table, a memory with one read and one write port.
+//
+// Handshake: none; `write_i` writes a row, `read_i` loads `read_data_o`.
+// Latency:   one cycle from `read_i` to `read_data_o`, which holds until the next read. A read of the row that is
+//            written in the same cycle gives the old content.
+
+module lz4_table_bank #(
+    parameter WIDTH = 8,
+    parameter ROW_BITS = 7
+) (
+    input                  clk_i,
+
+    input                  write_i,
+    input  [ROW_BITS-1:0]  write_row_i,
+    input  [WIDTH-1:0]     write_data_i,
+
+    input                  read_i,
+    input  [ROW_BITS-1:0]  read_row_i,
+    output reg [WIDTH-1:0] read_data_o
+);
+    reg [WIDTH-1:0] memory_q [0:(1<<ROW_BITS)-1];
+
+    always @(posedge clk_i) begin
+        if (read_i) read_data_o <= memory_q[read_row_i];
+        if (write_i) memory_q[write_row_i] <= write_data_i;
+    end
+endmodule

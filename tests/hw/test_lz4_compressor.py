@@ -1,0 +1,38 @@
+"""The compressor's blocks are blocks of liblz4, nearly as small as its own, under both simulators, at every width."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+
+from hw.build import BuildError, build, lint, simulate
+
+# Icarus is some twenty times slower and takes fewer pages.
+EFFORT = {"verilator": 1.0, "icarus": 0.1}
+WIDTHS = (1, 4, 8, 16)
+
+simulators = pytest.mark.parametrize("simulator", ["verilator", "icarus"])
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@simulators
+def test_liblz4_decodes_every_block(simulator: Literal["verilator", "icarus"], width: int) -> None:
+    """The rules are in bench_lz4_compressor.py; `pytest -s` shows the figures of the run."""
+    rtl = build("lz4_compressor", simulator, {"BYTES_PER_CYCLE": width})
+    settings = {"BYTES_PER_CYCLE": str(width), "EFFORT": str(EFFORT[simulator])}
+    run = simulate(rtl, "tests.hw.bench_lz4_compressor", environment=settings, timeout_s=600)
+    for line in (run / "simulation.log").read_text().splitlines():
+        if "figures: " in line:
+            print(simulator, line.partition("figures: ")[2])
+
+
+@simulators
+def test_lint_is_clean(simulator: Literal["verilator", "icarus"]) -> None:
+    assert lint(simulator, "lz4_compressor") == []
+
+
+@simulators
+def test_an_illegal_width_ends_the_build_with_a_sentence(simulator: Literal["verilator", "icarus"]) -> None:
+    with pytest.raises(BuildError, match="BYTES_PER_CYCLE_must_be_1_4_8_or_16"):
+        build("lz4_compressor", simulator, {"BYTES_PER_CYCLE": 2})

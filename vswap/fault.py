@@ -138,7 +138,8 @@ class _Fault:
         try:
             if self._changed(pte):
                 return
-            if len(folio.mappers) == 1 and (not folio.slot or core.slots.swap_count(folio.slot) == 0):
+            alone = len(folio.mappers) == 1 and (not folio.slot or core.slots.swap_count(folio.slot) == 0)
+            if pte.exclusive or alone:
                 if folio.slot:
                     core.uncache(folio)  # a copy on a tier would be stale in a moment
                 folio.dirty = True
@@ -174,7 +175,7 @@ class _Fault:
         assert core.cram is not None
         if (
             core.writable_pages < core.config.writable_budget
-            and core.references(folio) == 1
+            and (pte.exclusive or core.references(folio) == 1)
             and not core.cram.closed
             and not folio.poisoned
         ):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from driver import CramDevice, DeviceLost
 from hw.clock import Clock
+from hw.link import PAGE_BYTES
 from vswap.config import VswapConfig
 from vswap.core import Core
 from vswap.counters import Counters
@@ -116,6 +117,25 @@ class VswapSystem:
         findings = contradictions(self.core, [space.table for space in self.spaces], quiescent=quiescent)
         if findings:
             raise InvariantViolation(findings)
+
+    def gauges(self) -> dict[str, int]:
+        """What is in use now: zswap's figures under its debugfs names (pool_total_size in bytes), the rest in pages."""
+        core = self.core
+        values = {
+            "memory_used": core.memory.used,
+            "slots_used": core.slots.used,
+            "alloc_reject": core.slots.alloc_reject,
+        }
+        if core.zswap is not None:
+            values["stored_pages"] = core.zswap.usage().pages
+            values["pool_total_size"] = core.zswap.pool_pages * PAGE_BYTES
+            values["same_filled_pages"] = core.zswap.same_filled_pages
+        if core.cram is not None:
+            values["cram_pages"] = core.cram.usage().pages
+            values["cram_writable"] = core.writable_pages
+        if core.swapfile is not None:
+            values["swapfile_pages"] = core.swapfile.usage().pages
+        return values
 
     async def audit(self) -> None:
         """At quiescence: flush trims, compare with the device's own view (pages, sectors). Raises

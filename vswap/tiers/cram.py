@@ -56,15 +56,15 @@ class CramTier:
         self._zeroed.discard(page)
         try:
             await self._device.store(page, data)
-        except DeviceLost:
-            raise
-        except CramError as error:
+        except BaseException as error:
             self._awaiting_trim.append(page)  # it is poison, or its content is unknown
             if isinstance(error, DeviceFull):
                 self._counters.cram_full += 1
                 self._pressure.set()
                 raise Full(str(error)) from error
-            raise IoError(str(error)) from error
+            if isinstance(error, CramError) and not isinstance(error, DeviceLost):
+                raise IoError(str(error)) from error
+            raise
         self._owners[page] = slot
         self._counters.stores += 1
         return page
@@ -154,12 +154,10 @@ class CramTier:
         while self._awaiting_trim:
             batch, self._awaiting_trim = self._awaiting_trim, []
             try:
-                await self._device.trim(batch)
-                self._counters.trimmed += len(batch)
-            except DeviceLost:
+                await self._trim(batch)
+            except BaseException:
+                self._awaiting_trim += batch
                 raise
-            except CramError:
-                await self._zero(batch)
             self._free.extend(batch)
 
     def close(self) -> None:
@@ -206,13 +204,22 @@ class CramTier:
             return Poisoned(str(error))
         return IoError(str(error))
 
-    async def _zero(self, pages: list[int]) -> None:
-        for page in pages:
-            self._counters.trim_fallbacks += 1
-            try:
-                await self._device.store(page, ZERO_PAGE)
-                self._zeroed.add(page)
-            except DeviceLost:
-                raise
-            except CramError:
-                pass  # poison takes no sectors; a later store on the page fails and it comes by here again
+    async def _trim(self, pages: list[int]) -> None:
+        try:
+            await self._device.trim(pages)
+            self._counters.trimmed += len(pages)
+        except DeviceLost:
+            raise
+        except CramError:
+            for page in pages:
+                await self._zero(page)
+
+    async def _zero(self, page: int) -> None:
+        self._counters.trim_fallbacks += 1
+        try:
+            await self._device.store(page, ZERO_PAGE)
+            self._zeroed.add(page)
+        except DeviceLost:
+            raise
+        except CramError:
+            pass  # poison takes no sectors; a later store on the page fails and it comes by here again

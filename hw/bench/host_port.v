@@ -122,8 +122,8 @@ module host_port (
             write_response_o <= m_axi_bresp;
         end
         if (!rst_ni) begin
-            write_active_q  <= 1'b0;
-            write_address_q <= 1'b0;
+            write_active_q   <= 1'b0;
+            write_address_q  <= 1'b0;
             write_done_o     <= write_request_i;
             write_response_o <= SLVERR;
         end
@@ -132,7 +132,8 @@ module host_port (
     // ---- read ---------------------------------------------------------------------------------------------------
     reg         read_active_q, read_address_q;
     reg [5:0]   read_beat_q;
-    reg [511:0] read_page_q [0:63];
+    reg [511:0] read_page_q      [0:63];
+    reg [31:0]  register_words_q [0:1023];
 
     assign m_axi_arid    = 8'd0;
     assign m_axi_araddr  = read_address_i;
@@ -141,6 +142,13 @@ module host_port (
     assign m_axi_arburst = INCR;
     assign m_axi_arvalid = read_address_q;
     assign m_axi_rready  = read_active_q;
+
+    // Software reads whole pages: what no transfer has written must not be unknown.
+    integer i;
+    initial begin
+        for (i = 0; i < 64; i = i + 1) read_page_q[i] = 512'd0;
+        for (i = 0; i < 1024; i = i + 1) register_words_q[i] = 32'd0;
+    end
 
     genvar g;
     generate
@@ -167,8 +175,8 @@ module host_port (
             end
         end
         if (!rst_ni) begin
-            read_active_q  <= 1'b0;
-            read_address_q <= 1'b0;
+            read_active_q   <= 1'b0;
+            read_address_q  <= 1'b0;
             read_done_o     <= read_request_i;
             read_response_o <= SLVERR;
         end
@@ -177,7 +185,6 @@ module host_port (
     // ---- registers, one word at a time --------------------------------------------------------------------------
     reg        register_active_q, register_address_q, register_data_q;  // active; address, data still to be taken
     reg [10:0] register_word_q;
-    reg [31:0] register_words_q [0:1023];
 
     wire       word_done      = (m_axil_bvalid && m_axil_bready) || (m_axil_rvalid && m_axil_rready);
     wire [1:0] word_response  = register_write_i ? m_axil_bresp : m_axil_rresp;
@@ -220,9 +227,9 @@ module host_port (
             end
         end
         if (!rst_ni) begin
-            register_active_q  <= 1'b0;
-            register_address_q <= 1'b0;
-            register_data_q    <= 1'b0;
+            register_active_q   <= 1'b0;
+            register_address_q  <= 1'b0;
+            register_data_q     <= 1'b0;
             register_done_o     <= register_request_i;
             register_response_o <= SLVERR;
         end

@@ -6,7 +6,8 @@
 // Handshake: per channel a toggle. A transfer starts when `*_request_i` differs from `*_done_o`; when it is over,
 //            `*_done_o` takes the value of `*_request_i`. Everything a channel is told must hold still meanwhile; what it
 //            answers holds until its next transfer. A reset ends a transfer with SLVERR.
-// Latency:   one cycle before the address, one after the last response.
+// Latency:   one cycle before the address, two after the last response: `*_done_o` moves one cycle after the answer, so
+//            that who waits for it in zero time finds the answer settled.
 
 module host_port (
     input              clk_i,
@@ -92,6 +93,7 @@ module host_port (
 
     // ---- write --------------------------------------------------------------------------------------------------
     reg       write_active_q, write_address_q;  // the address is still to be taken
+    reg       write_over_q;
     reg [6:0] write_beat_q;
 
     wire write_last = write_beat_q + 7'd1 == write_beats_i;
@@ -109,7 +111,7 @@ module host_port (
     assign m_axi_bready  = write_active_q;
 
     always @(posedge clk_i) begin
-        if (!write_active_q && write_request_i != write_done_o) begin
+        if (!write_active_q && !write_over_q && write_request_i != write_done_o) begin
             write_active_q  <= 1'b1;
             write_address_q <= 1'b1;
             write_beat_q    <= 7'd0;
@@ -118,11 +120,16 @@ module host_port (
         if (m_axi_wvalid && m_axi_wready) write_beat_q <= write_beat_q + 1'b1;
         if (m_axi_bvalid && m_axi_bready) begin
             write_active_q   <= 1'b0;
-            write_done_o     <= write_request_i;
+            write_over_q     <= 1'b1;
             write_response_o <= m_axi_bresp;
+        end
+        if (write_over_q) begin
+            write_over_q <= 1'b0;
+            write_done_o <= write_request_i;
         end
         if (!rst_ni) begin
             write_active_q   <= 1'b0;
+            write_over_q     <= 1'b0;
             write_address_q  <= 1'b0;
             write_done_o     <= write_request_i;
             write_response_o <= SLVERR;
@@ -130,7 +137,7 @@ module host_port (
     end
 
     // ---- read ---------------------------------------------------------------------------------------------------
-    reg         read_active_q, read_address_q;
+    reg         read_active_q, read_address_q, read_over_q;
     reg [5:0]   read_beat_q;
     reg [511:0] read_page_q      [0:63];
     reg [31:0]  register_words_q [0:1023];
@@ -158,7 +165,7 @@ module host_port (
     endgenerate
 
     always @(posedge clk_i) begin
-        if (!read_active_q && read_request_i != read_done_o) begin
+        if (!read_active_q && !read_over_q && read_request_i != read_done_o) begin
             read_active_q   <= 1'b1;
             read_address_q  <= 1'b1;
             read_beat_q     <= 6'd0;
@@ -171,11 +178,16 @@ module host_port (
             if (m_axi_rresp > read_response_o) read_response_o <= m_axi_rresp;
             if (m_axi_rlast) begin
                 read_active_q <= 1'b0;
-                read_done_o   <= read_request_i;
+                read_over_q   <= 1'b1;
             end
+        end
+        if (read_over_q) begin
+            read_over_q <= 1'b0;
+            read_done_o <= read_request_i;
         end
         if (!rst_ni) begin
             read_active_q   <= 1'b0;
+            read_over_q     <= 1'b0;
             read_address_q  <= 1'b0;
             read_done_o     <= read_request_i;
             read_response_o <= SLVERR;
@@ -184,6 +196,7 @@ module host_port (
 
     // ---- registers, one word at a time --------------------------------------------------------------------------
     reg        register_active_q, register_address_q, register_data_q;  // active; address, data still to be taken
+    reg        register_over_q;
     reg [10:0] register_word_q;
 
     wire       word_done      = (m_axil_bvalid && m_axil_bready) || (m_axil_rvalid && m_axil_rready);
@@ -206,7 +219,7 @@ module host_port (
     endgenerate
 
     always @(posedge clk_i) begin
-        if (!register_active_q && register_request_i != register_done_o) begin
+        if (!register_active_q && !register_over_q && register_request_i != register_done_o) begin
             register_active_q   <= 1'b1;
             register_address_q  <= 1'b1;
             register_data_q     <= register_write_i;
@@ -223,11 +236,16 @@ module host_port (
             register_data_q    <= !last_word && register_write_i;
             if (last_word) begin
                 register_active_q <= 1'b0;
-                register_done_o   <= register_request_i;
+                register_over_q   <= 1'b1;
             end
+        end
+        if (register_over_q) begin
+            register_over_q <= 1'b0;
+            register_done_o <= register_request_i;
         end
         if (!rst_ni) begin
             register_active_q   <= 1'b0;
+            register_over_q     <= 1'b0;
             register_address_q  <= 1'b0;
             register_data_q     <= 1'b0;
             register_done_o     <= register_request_i;

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from driver.errors import DeviceLost, DeviceTimeout, UnexpectedResponse
 from hw.clock import Clock
@@ -42,21 +42,20 @@ class Access:
         if high:
             return high
         try:
-            waiting = self._link.wait_interrupt(mask)
             if timeout_ns is None:
-                return await waiting
-            return await within(self._link.clock, timeout_ns, waiting)
+                return await self._link.wait_interrupt(mask)
+            return await within(self._link.clock, timeout_ns, lambda: self._link.wait_interrupt(mask))
         except LinkError as error:
             raise DeviceLost(str(error)) from error
 
 
-async def within(clock: Clock, timeout_ns: int, work: Coroutine[Any, Any, T]) -> T:
-    """Await `work` for at most `timeout_ns`; then it is cancelled and DeviceTimeout raised."""
+async def within(clock: Clock, timeout_ns: int, work: Callable[[], Awaitable[T]]) -> T:
+    """Await `work()` for at most `timeout_ns`; then it is cancelled and DeviceTimeout raised."""
     finished = clock.event()
 
     async def notify() -> T:
         try:
-            return await work
+            return await work()
         finally:
             finished.set()
 

@@ -246,15 +246,21 @@ class CramDevice:
             raise DeviceLost(str(error)) from error
 
     async def _explain(self, error: BusError, page: int, storing: bool) -> CramError:
-        """What a bus error of a page access means. The event log tells exhaustion from other poison."""
+        """What a bus error of a page access means.
+
+        The event log tells exhaustion from other poison; when a burst of events has overflowed it, the free sectors do.
+        """
         if error.response == Response.DECERR:
             return AddressOutOfRange(f"page {page}: {error}")
         await self._collect_events()
         cause = self._causes.get(page)
-        if cause == EventCode.EXHAUSTED and storing:
+        if cause is None:  # the log overflowed, or the page is poison of a time before this driver
+            if (await self.page_state(page)).state != PageState.POISON:
+                return UnexpectedResponse(f"page {page} is not poison: {error}")
+            if storing and (await self.capacity()).available_sectors < self.geometry.raw_sectors:
+                cause = EventCode.EXHAUSTED
+        if storing and cause == EventCode.EXHAUSTED:
             return DeviceFull(page)
-        if cause is None and (await self.page_state(page)).state != PageState.POISON:
-            return UnexpectedResponse(f"page {page} is not poison: {error}")
         return PagePoisoned(page, cause)
 
     async def _collect_events(self) -> None:

@@ -27,7 +27,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not inspect.iscoroutinefunction(test):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters}
-    pyfuncitem.funcargs["clock"].run(test(**arguments))
+    clock = pyfuncitem.funcargs["clock"]
+    assert isinstance(clock, VirtualClock)
+    clock.run(test(**arguments))
     return True
 
 

@@ -1,0 +1,123 @@
+"""Damaged media: what cannot be read back is poison, with the reason in the event log, and the rest is untouched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from driver import CramDevice, DeviceEvent, EventCode, PagePoisoned, PageState
+from hw.links.model import ModelLink
+from tests.pages import ZERO_PAGE, compressible_page, noise_page, program_pages
+
+from .test_pages import evict_everything
+
+Damage = Callable[[int, int], None]
+
+
+async def test_one_wrong_byte_on_the_media_is_found_by_the_crc(device: CramDevice, damage: Damage) -> None:
+    await device.store(1, noise_page(1))
+    await device.store(2, noise_page(2))
+    await evict_everything(device)
+    damage(1, 1000)
+    with pytest.raises(PagePoisoned) as caught:
+        await device.load(1)
+    assert (caught.value.page, caught.value.cause) == (1, EventCode.CRC_MISMATCH)
+    assert await device.load(2) == noise_page(2)
+    assert await device.events() == [DeviceEvent(EventCode.CRC_MISMATCH, 1)]
+    capacity = await device.capacity()
+    assert (capacity.resident_pages, capacity.free_sectors) == (1, 240)
+
+
+async def test_a_block_that_is_not_lz4_is_malformed(device: CramDevice, damage: Damage) -> None:
+    """The first token of a block of one short text says 15 or more literals; all its bits flipped it says 0."""
+    await device.store(1, compressible_page(1))
+    await evict_everything(device)
+    damage(1, 0)
+    with pytest.raises(PagePoisoned) as caught:
+        await device.load(1)
+    assert caught.value.cause == EventCode.MALFORMED_BLOCK
+
+
+async def test_every_byte_of_a_block_counts(device: CramDevice, damage: Damage) -> None:
+    content = program_pages()[4]
+    await device.store(1, content)
+    length = (await device.page_state(1)).length
+    for offset in range(0, length, 101):
+        await device.trim([1])
+        await device.store(1, content)
+        await evict_everything(device)
+        damage(1, offset)
+        with pytest.raises(PagePoisoned) as caught:
+            await device.load(1)
+        assert caught.value.cause in (EventCode.CRC_MISMATCH, EventCode.MALFORMED_BLOCK)
+
+
+async def test_a_damaged_page_in_the_page_cache_is_still_whole(device: CramDevice, damage: Damage) -> None:
+    await device.store(1, noise_page(1))
+    damage(1, 5)
+    assert await device.load(1) == noise_page(1)
+    assert await device.events() == []
+
+
+async def test_lines_written_over_a_damaged_page_are_lost_with_it(device: CramDevice, damage: Damage) -> None:
+    await device.store(1, noise_page(1))
+    await evict_everything(device)
+    damage(1, 5)
+    await device.store_line(1, 0, b"n" * 64)  # acknowledged before anybody could know
+    await device.flush()
+    assert await device.events() == [DeviceEvent(EventCode.CRC_MISMATCH, 1)]
+    assert (await device.page_state(1)).state == PageState.POISON
+    capacity = await device.capacity()
+    assert (capacity.reserved_sectors, capacity.free_sectors) == (0, 256)
+
+
+async def test_a_whole_page_written_over_a_damaged_one_heals_it(device: CramDevice, damage: Damage) -> None:
+    await device.store(1, noise_page(1))
+    await evict_everything(device)
+    damage(1, 5)
+    await device.store(1, noise_page(2))
+    await evict_everything(device)
+    assert await device.load(1) == noise_page(2)
+
+
+async def test_a_store_to_damaged_poison_is_told_from_a_full_device(device: CramDevice, damage: Damage) -> None:
+    await device.store(1, noise_page(1))
+    await evict_everything(device)
+    damage(1, 5)
+    for call in (device.load(1), device.store(1, ZERO_PAGE)):
+        with pytest.raises(PagePoisoned):
+            await call
+    await device.trim([1])
+    await device.store(1, ZERO_PAGE)
+    assert await device.load(1) == ZERO_PAGE
+
+
+async def test_the_export_of_a_damaged_page_finds_the_damage(device: CramDevice, damage: Damage) -> None:
+    await device.store(1, program_pages()[4])
+    damage(1, (await device.page_state(1)).length - 1)
+    with pytest.raises(PagePoisoned) as caught:
+        await device.export(1)
+    assert caught.value.cause is not None
+    assert (await device.page_state(1)).state == PageState.POISON
+
+
+async def test_a_media_error_on_reading_loses_the_page_alone(device: CramDevice, link: ModelLink) -> None:
+    await device.store(1, noise_page(1))
+    await device.store(2, noise_page(2))
+    await evict_everything(device)
+    link.fail_sectors({(await device.page_state(1)).first_sector})
+    with pytest.raises(PagePoisoned) as caught:
+        await device.load(1)
+    assert caught.value.cause == EventCode.MEDIA_ERROR
+    assert await device.load(2) == noise_page(2)
+
+
+async def test_a_media_error_on_writing_loses_the_page_and_no_sector(device: CramDevice, link: ModelLink) -> None:
+    link.fail_sectors(set(range(256)))
+    await device.store(1, noise_page(1))  # acknowledged: it is closed afterwards
+    assert await device.events() == [DeviceEvent(EventCode.MEDIA_ERROR, 1)]
+    capacity = await device.capacity()
+    assert (capacity.free_sectors, capacity.reserved_sectors, capacity.resident_pages) == (256, 0, 0)
+    with pytest.raises(PagePoisoned):
+        await device.load(1)

@@ -1,7 +1,8 @@
 // cram_registers: the device's registers, interrupts, event log, counters and mailbox (docs/registers.md).
 //
-// Host side: an AXI4-Lite slave. Address and data of a write may arrive in any order and with any gap; one write and one
-// read are under way at a time. Unmapped offsets answer SLVERR, read zero and take no write.
+// Host side: an AXI4-Lite slave. Address and data of a write may arrive in any order and with any gap; one write and
+// one read are under way at a time. Unmapped offsets answer SLVERR, read zero and take no write. The two lowest bits
+// of an address are ignored.
 //
 // Core side:
 //   levels    ready_i, idle_i, free_sectors_i, reserved_sectors_i, resident_pages_i: sampled every cycle.
@@ -339,7 +340,7 @@ module cram_registers #(
         .block_data_i         (block_data_i)
     );
 
-    // ---- What a read gives ------------------------------------------------------------------------------------------------
+    // ---- What a read gives ---------------------------------------------------------------------------------------------
     always @(*) begin
         read_data_d = 32'd0;
         case (read_address_q)

@@ -1,7 +1,7 @@
 // event_log: the last events, oldest first (docs/device.md, Events).
 //
-// Handshake: an event is taken in the cycle of `event_valid_i`; a full log drops the new one and counts it. `pop_i` drops
-//            the oldest and makes room in the same cycle; on an empty log it does nothing.
+// Handshake: an event is taken in the cycle of `event_valid_i`; a full log drops the new one and counts it. `pop_i`
+//            drops the oldest and makes room in the same cycle; on an empty log it does nothing.
 // Latency:   one cycle from `event_valid_i` to the outputs. `logged_o` is high in the cycle in which an event is taken.
 module event_log #(
     parameter DEPTH = 16  // power of two, 2 .. 16

@@ -1,18 +1,20 @@
 // mailbox: CXL mailbox registers, the 4096-byte payload, and the commands of docs/device.md, Mailbox commands.
 //
-// Register side (cram_registers decodes): one write and one payload read a cycle. While the doorbell is set, writes of the
-//   command and of the payload are ignored; reads are not. `payload_read_data_o` follows `payload_read_i` by one cycle and
-//   is valid for that cycle. `done_o` pulses when a command has completed; doorbell, return code and length change with it.
+// Register side (cram_registers decodes): one write and one payload read a cycle. While the doorbell is set, writes of
+//   the command and of the payload are ignored; reads are not. `payload_read_data_o` follows `payload_read_i` by one
+//   cycle and is valid for that cycle. `done_o` pulses when a command has completed; doorbell, return code and length
+//   change with it.
 //
 // Core side: command valid/ready, one outstanding; the core answers with one pulse of `reply_valid_i`, one cycle after the
 //   handshake or later. EXPORT sends its block as beats before that, ascending, always taken.
 //
 // Payload memory, 64 rows of one beat, so that a beat of the block is one write:
 //
-//         byte 63 ............................ 8 7 ..... 0
-//   row 0 | Identify:    capacity (u64) | firmware (16 B)  |   Get Page State: sector | word | crc | length | flags | state
-//   row 0 | Media Operations:  start 0 (u64) | count | 0 | subclass | class
-//         | ranges follow, 16 bytes each: start DPA (u64), length (u64); FSM reads 8 bytes at a time
+//         byte 63 ........................................ 0
+//   row 0 | Identify:         capacity (u64) | firmware (16 bytes)
+//   row 0 | Get Page State:   sector | word | crc | length | flags | state
+//   row 0 | Media Operations: start of range 0 (u64) | count | 0 | subclass | class
+//         | then 16 bytes a range: start DPA (u64), length (u64); the machine reads 8 bytes at a time
 //   Bytes behind a reply are unknown.
 //
 // Latency: Identify 3 cycles from the doorbell; trim 4 cycles a range to check it, then the core's time a page.
@@ -67,13 +69,14 @@ module mailbox #(
     localparam [2:0] STATE_LZ4  = 3'd3;
     localparam [2:0] STATE_RAW  = 3'd4;
 
+    localparam [20:0] PAYLOAD_BYTES    = {5'd0, SIZE_MAILBOX_PAYLOAD};
     localparam [20:0] IDENTIFY_BYTES   = 21'd24;
     localparam [20:0] PAGE_STATE_BYTES = 21'd20;
     localparam [20:0] HEADER_BYTES     = 21'd8;
     localparam [31:0] MAXIMUM_RANGES   = 32'd255;  // (4096 - 8) / 16
     localparam [51:0] PAGES            = PERCEIVED_PAGES;
     localparam [63:0] CAPACITY         = PERCEIVED_PAGES / 65536;  // units of 256 MiB
-    localparam [127:0] FIRMWARE = {56'd0, "0.1 marcv"};  // "vcram 1.0", first letter in byte 0
+    localparam [127:0] FIRMWARE        = {40'd0, "0.0.1 marcv"};  // first letter in byte 0
 
     // ---- Command machine --------------------------------------------------------------------------------------------
     localparam [2:0] IDLE    = 3'd0;
@@ -152,7 +155,8 @@ module mailbox #(
                     ranges_left_q   <= 8'd0;
                     op_q            <= OP_FLUSH;
                     state_q         <= DONE;
-                    case (opcode_q)
+                    if (length_q > PAYLOAD_BYTES) result_q <= RETURN_CODE_INVALID_PAYLOAD_LENGTH;
+                    else case (opcode_q)
                         OPCODE_IDENTIFY:
                             if (length_q == 21'd0) result_length_q <= IDENTIFY_BYTES;
                             else result_q <= RETURN_CODE_INVALID_PAYLOAD_LENGTH;
@@ -268,7 +272,8 @@ module mailbox #(
                                   write_block ? block_data_i :
                                   write_state ? {352'd0, page_state} :
                                   {320'd0, CAPACITY, FIRMWARE};
-    wire [63:0]  write_row_strobe = write_host ? {60'd0, write_strobe_i} << {payload_write_word_i[3:0], 2'b00} : {64{1'b1}};
+    wire [63:0]  write_row_strobe = write_host ? {60'd0, write_strobe_i} << {payload_write_word_i[3:0], 2'b00}
+                                               : {64{1'b1}};
 
     wire         machine_read = state_q == READ && !payload_read_i;
     wire [511:0] read_row;

@@ -1,0 +1,381 @@
+"""cocotb tests of cram_registers; run by test_registers.py. What to expect comes from hw/regs/cram.rdl."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import cocotb
+from cocotb.simtime import get_sim_time
+from cocotb.triggers import FallingEdge
+
+from driver.registers import Register
+from hw.regs import model
+from tests.hw.registers_tb import OKAY, PERIOD_NS, SLVERR, TB, RawWrite
+
+MAP = model.read()
+BY_NAME = {register.name: register for register in MAP.registers}
+PAYLOAD = Register.MAILBOX_PAYLOAD
+WORD = 0xFFFFFFFF
+LIVE = {"CYCLES_LOW", "CYCLES_HIGH"}  # differ between two reads
+PARAMETERS = {name: int(os.environ[name]) for name in MAP.parameters if name in os.environ}
+LOW, RECOVERED = 1 << 12, 1 << 13
+
+
+async def started(dut: Any) -> TB:
+    tb = TB(dut)
+    await tb.start()
+    tb.connect()
+    return tb
+
+
+@cocotb.test()
+async def every_register_has_its_reset_value(dut: Any) -> None:
+    tb = await started(dut)
+    for register in MAP.registers:
+        if register.reset is not None and not register.parameter:
+            assert await tb.read(register.offset) == register.reset, register.name
+    dirty = [
+        register for register in MAP.registers
+        if register.mask("rw") and not register.name.startswith("MAILBOX")
+    ]  # fmt: skip
+    for register in dirty:
+        await tb.write(register.offset, WORD)
+        assert await tb.read(register.offset) == register.mask("rw"), register.name
+    dut.rst_ni.value = 0
+    await tb.cycles(1)
+    dut.rst_ni.value = 1
+    await tb.cycles(4)
+    for register in dirty:
+        assert await tb.read(register.offset) == register.reset, f"{register.name} after the second reset"
+
+
+@cocotb.test()
+async def the_parameters_can_be_read(dut: Any) -> None:
+    tb = await started(dut)
+    for name, value in PARAMETERS.items():
+        if name != "MEDIA_BYTES":
+            assert await tb.read(BY_NAME[name].offset) == value, name
+    sectors = PARAMETERS["MEDIA_BYTES"] // PARAMETERS["SECTOR_BYTES"]
+    assert await tb.read(Register.MEDIA_SECTORS) == sectors
+
+
+@cocotb.test()
+async def levels_of_the_core_are_read_live(dut: Any) -> None:
+    tb = await started(dut)
+    for _ in range(10):
+        free, reserved, resident = (tb.random.getrandbits(32) for _ in range(3))
+        ready, idle = tb.random.getrandbits(1), tb.random.getrandbits(1)
+        dut.free_sectors_i.value, dut.reserved_sectors_i.value, dut.resident_pages_i.value = free, reserved, resident
+        dut.ready_i.value, dut.idle_i.value = ready, idle
+        assert await tb.read(Register.FREE_SECTORS) == free
+        assert await tb.read(Register.RESERVED_SECTORS) == reserved
+        assert await tb.read(Register.RESIDENT_PAGES) == resident
+        assert await tb.read(Register.STATUS) == ready | idle << 1
+
+
+@cocotb.test()
+async def writes_do_what_the_access_type_says(dut: Any) -> None:
+    """Random values and byte ranges; rw takes the strobed bytes, w1c clears, everything else stays."""
+    tb = await started(dut)
+    dut.free_sectors_i.value = WORD
+    registers = [register for register in MAP.registers if register.name not in LIVE]
+    for register in registers * 2:
+        if register.mask("w1c"):
+            await tb.pulse(event_valid=1, event_code=1, event_page=1)
+        first = tb.random.randrange(4)
+        length = tb.random.randrange(1, 5 - first)
+        data = tb.random.getrandbits(32)
+        if register.mask("w1s"):
+            data &= ~register.mask("w1s")  # 1 would run a command: bench_mailbox
+        strobed = sum(0xFF << 8 * byte for byte in range(first, first + length))
+        before = await tb.read(register.offset)
+        written = data.to_bytes(4, "little")[first : first + length]
+        assert await tb.write_bytes(register.offset + first, written) == OKAY
+        kept = ~(strobed & register.mask("rw"))
+        expected = before & kept | data & strobed & register.mask("rw")
+        expected &= ~(data & strobed & register.mask("w1c"))
+        if register.name == "EVENT_COUNT":
+            expected = await tb.read(register.offset)  # counts what this test logs
+        assert await tb.read(register.offset) == expected, f"{register.name} {data:#x} strobes {strobed:#x}"
+        if register.access == "wo":
+            assert expected == 0
+
+
+@cocotb.test()
+async def unmapped_offsets_answer_slverr_and_read_zero(dut: Any) -> None:
+    tb = await started(dut)
+    mapped = {register.offset for register in MAP.registers} | set(range(PAYLOAD, PAYLOAD + 4096, 4))
+    neighbours = {offset + step for offset in mapped for step in (-4, 4)}
+    aliases = {offset ^ bit for offset in mapped if offset < PAYLOAD for bit in (0x4000, 0x8000)}
+    anywhere = {4 * tb.random.randrange(1 << 14) for _ in range(100)} | {0xFFFC, 0x3000, 0x1FDC}
+    for offset in sorted((neighbours | aliases | anywhere) & set(range(0, 1 << 16, 4)) - mapped):
+        assert await tb.try_read(offset) == (0, SLVERR), hex(offset)
+        assert await tb.write_bytes(offset, b"\xff" * 4) == SLVERR, hex(offset)
+    for register in MAP.registers:
+        if register.mask("rw"):
+            assert await tb.read(register.offset) == register.reset, f"{register.name} took a write beside it"
+
+
+@cocotb.test()
+async def the_payload_takes_every_word_and_every_strobe(dut: Any) -> None:
+    tb = await started(dut)
+    memory = bytearray(tb.random.randbytes(4096))
+    assert await tb.write_bytes(PAYLOAD, bytes(memory)) == OKAY
+    for _ in range(40):
+        start = tb.random.randrange(4096)
+        data = tb.random.randbytes(tb.random.randrange(1, min(12, 4096 - start) + 1))
+        assert await tb.write_bytes(PAYLOAD + start, data) == OKAY
+        memory[start : start + len(data)] = data
+    assert await tb.read_bytes(PAYLOAD, 4096) == memory
+
+
+@cocotb.test()
+async def address_and_data_may_come_in_any_order(dut: Any) -> None:
+    """All sixteen strobes, driven pin by pin."""
+    tb = TB(dut)
+    await tb.start()
+    raw = RawWrite(tb)
+    expected = 0
+    for strobe in range(16):
+        for address_delay, data_delay in [(0, 0), (0, 7), (7, 0), (1, 0), (0, 1)]:
+            value = tb.random.getrandbits(32)
+            mask = sum(0xFF << 8 * byte for byte in range(4) if strobe >> byte & 1)
+            assert await raw.send(Register.LOW_WATERMARK, value, strobe, address_delay, data_delay) == OKAY
+            expected = expected & ~mask | value & mask
+            assert int(dut.low_watermark_q.value) == expected, f"strobe {strobe:04b}"
+        assert await raw.send(0x0100, WORD, strobe, tb.random.randrange(3), tb.random.randrange(3)) == SLVERR
+
+
+@cocotb.test()
+async def random_stalls_on_every_channel_lose_nothing(dut: Any) -> None:
+    tb = await started(dut)
+    tb.stall(0.5)
+    memory = {PAYLOAD + 4 * index: 0 for index in range(16)} | {Register.LOW_WATERMARK: 0}
+    for offset in memory:
+        await tb.write(offset, 0)
+    dut.free_sectors_i.value = WORD
+
+    async def hammer(offsets: list[int]) -> None:
+        for _ in range(60):
+            offset = tb.random.choice(offsets)
+            if tb.random.random() < 0.5:
+                memory[offset] = tb.random.getrandbits(32)
+                await tb.write(offset, memory[offset])
+            else:
+                assert await tb.read(offset) == memory[offset], hex(offset)
+
+    offsets = list(memory)
+    tasks = [cocotb.start_soon(hammer(offsets[index::3])) for index in range(3)]
+    for task in tasks:
+        await task
+
+
+@cocotb.test()
+async def the_low_state_has_hysteresis(dut: Any) -> None:
+    """A random walk of free sectors against the rule in four lines."""
+    tb = await started(dut)
+    low_mark, recovered_mark = 20, 30
+    dut.free_sectors_i.value = 100
+    await tb.write(Register.RECOVERED_WATERMARK, recovered_mark)
+    await tb.write(Register.LOW_WATERMARK, low_mark)
+    await tb.write(Register.INTERRUPT_ENABLE, LOW | RECOVERED)
+    low = False
+    free = 35
+    seen = 0
+    for _ in range(600):
+        free = max(0, min(50, free + tb.random.randrange(-6, 7)))
+        dut.free_sectors_i.value = free
+        expected = 0
+        if not low and free < low_mark:
+            low, expected = True, LOW
+        elif low and free >= recovered_mark:
+            low, expected = False, RECOVERED
+        await tb.cycles(3)
+        assert tb.interrupts == expected, f"{free} free"
+        seen |= expected
+        if expected or tb.random.random() < 0.1:
+            assert await tb.read(Register.STATUS) == low << 2
+            await tb.write(Register.INTERRUPT_STATUS, LOW | RECOVERED)
+            assert tb.interrupts == 0
+    assert seen == LOW | RECOVERED, "the walk crossed both marks"
+
+
+@cocotb.test()
+async def a_low_watermark_of_zero_never_triggers(dut: Any) -> None:
+    tb = await started(dut)
+    dut.free_sectors_i.value = 0
+    await tb.write(Register.RECOVERED_WATERMARK, 5)
+    await tb.cycles(5)
+    assert await tb.read(Register.INTERRUPT_STATUS) == 0
+    await tb.write(Register.LOW_WATERMARK, 1)
+    assert await tb.read(Register.INTERRUPT_STATUS) == LOW
+
+
+@cocotb.test()
+async def marks_in_the_wrong_order_do_not_swing(dut: Any) -> None:
+    tb = await started(dut)
+    dut.free_sectors_i.value = 15
+    await tb.write(Register.RECOVERED_WATERMARK, 10)
+    await tb.write(Register.LOW_WATERMARK, 20)
+    await tb.write(Register.INTERRUPT_STATUS, WORD)
+    await tb.cycles(5)
+    assert await tb.read(Register.INTERRUPT_STATUS) == 0
+    assert await tb.read(Register.STATUS) == 1 << 2
+    dut.free_sectors_i.value = 20
+    await tb.cycles(2)
+    assert await tb.read(Register.INTERRUPT_STATUS) == RECOVERED
+
+
+@cocotb.test()
+async def a_line_is_status_and_enable(dut: Any) -> None:
+    tb = await started(dut)
+    await tb.pulse(event_valid=1, event_code=1, event_page=0)
+    await tb.cycles(2)
+    assert tb.interrupts == 0, "not enabled"
+    for enable in (0x3003, 0x0002, 0x3001, 0xFFFF):
+        await tb.write(Register.INTERRUPT_ENABLE, enable)
+        assert await tb.read(Register.INTERRUPT_ENABLE) == enable & 0x3003
+        assert tb.interrupts == enable & 0x0002
+    await tb.write(Register.INTERRUPT_STATUS, 0x0001)
+    assert tb.interrupts == 0x0002, "clearing another bit"
+    await tb.write(Register.INTERRUPT_STATUS, 0x0002)
+    assert tb.interrupts == 0
+
+
+@cocotb.test()
+async def an_event_wins_over_clearing_in_the_same_cycle(dut: Any) -> None:
+    tb = await started(dut)
+    await tb.pulse(event_valid=1, event_code=1, event_page=0)
+    clearing = cocotb.start_soon(tb.write(Register.INTERRUPT_STATUS, 0x0002))
+    while not dut.status_write.value:
+        await FallingEdge(dut.clk_i)
+    await tb.pulse(event_valid=1, event_code=1, event_page=0)
+    await clearing
+    assert await tb.read(Register.EVENT_COUNT) == 2
+    assert await tb.read(Register.INTERRUPT_STATUS) == 0x0002
+
+
+@cocotb.test()
+async def the_event_log_keeps_the_oldest_sixteen_in_order(dut: Any) -> None:
+    tb = await started(dut)
+    log: list[tuple[int, int]] = []
+    dropped = 0
+    overflowed = False
+    for _ in range(120):
+        if tb.random.random() < 0.6:
+            event = (tb.random.randrange(1, 5), tb.random.getrandbits(32))
+            await tb.pulse(event_valid=1, event_code=event[0], event_page=event[1])
+            await tb.cycles(1)
+            expected = 0
+            if len(log) < 16:
+                log.append(event)
+                expected = 2
+            else:
+                dropped += 1
+                overflowed = True
+            assert await tb.read(Register.INTERRUPT_STATUS) == expected, "a dropped event raises nothing"
+            await tb.write(Register.INTERRUPT_STATUS, 2)
+        else:
+            value = tb.random.choice([1, 1, 1, 0, 2, WORD])
+            await tb.write(Register.EVENT_POP, value)
+            if value & 1 and log:
+                log.pop(0)
+        assert await tb.read(Register.EVENT_COUNT) == len(log)
+        code, page = log[0] if log else (0, 0)
+        assert await tb.read(Register.EVENT_CODE) == code
+        assert await tb.read(Register.EVENT_PAGE) == page
+        assert await tb.read(Register.EVENT_OVERFLOW) == dropped
+    assert overflowed, "the log was full once"
+    while log:
+        await tb.write(Register.EVENT_POP, 1)
+        log.pop(0)
+        assert await tb.read(Register.EVENT_COUNT) == len(log)
+
+
+@cocotb.test()
+async def every_pulse_is_counted_once(dut: Any) -> None:
+    tb = await started(dut)
+    pulses = {
+        "CLOSED_ZERO": "closed_zero", "CLOSED_SAME": "closed_same", "CLOSED_LZ4": "closed_lz4",
+        "CLOSED_RAW": "closed_raw", "PAGES_FILLED": "page_filled", "PAGES_OPENED": "page_opened",
+        "PAGES_TRIMMED": "page_trimmed", "PAGES_POISONED": "page_poisoned", "LINES_READ": "line_read",
+        "LINES_WRITTEN": "line_written",
+    }  # fmt: skip
+    counts = dict.fromkeys(pulses, 0)
+    block_bytes = 0
+    for _ in range(100):
+        inputs = {pulse: tb.random.getrandbits(1) for pulse in pulses.values()}
+        length = tb.random.randrange(1, 4097)
+        for name, pulse in pulses.items():
+            counts[name] += inputs[pulse]
+        block_bytes += length if inputs["closed_lz4"] else 0
+        await tb.pulse(**inputs, block_bytes=length)
+    closed = sum(counts[name] for name in ("CLOSED_ZERO", "CLOSED_SAME", "CLOSED_LZ4", "CLOSED_RAW"))
+    for name, count in counts.items():
+        assert await tb.read(BY_NAME[name].offset) == count, name
+    assert await tb.read(Register.PAGES_CLOSED) == closed
+    assert await tb.read(Register.BLOCK_BYTES_LOW) == block_bytes
+
+
+@cocotb.test()
+async def counters_wrap_at_32_bit_and_block_bytes_carry(dut: Any) -> None:
+    tb = await started(dut)
+    dut.lines_read_q.value = WORD
+    dut.block_bytes_q.value = WORD
+    await tb.cycles(1)
+    await tb.pulse(line_read=1, closed_lz4=1, block_bytes=1)
+    await tb.cycles(1)
+    assert await tb.read(Register.LINES_READ) == 0
+    assert await tb.read(Register.BLOCK_BYTES_LOW) == 0
+    assert await tb.read(Register.BLOCK_BYTES_HIGH) == 1
+
+
+@cocotb.test()
+async def cycles_count_the_clock_and_reading_low_latches_high(dut: Any) -> None:
+    tb = await started(dut)
+
+    async def now() -> tuple[int, int]:
+        value = await tb.read(Register.CYCLES_LOW)
+        return value, round(get_sim_time("ps"))
+
+    first, first_time = await now()
+    await tb.cycles(1000)
+    second, second_time = await now()
+    assert (second - first) * PERIOD_NS * 1000 == second_time - first_time
+    dut.cycles_q.value = 0x7_FFFF_FFFF
+    await tb.cycles(1)
+    assert await tb.read(Register.CYCLES_HIGH) == 0, "not read live"
+    low = await tb.read(Register.CYCLES_LOW)
+    assert low < 1000
+    dut.cycles_q.value = 0x9_FFFF_0000
+    await tb.cycles(1)
+    assert await tb.read(Register.CYCLES_HIGH) == 8, "as it was when LOW was read"
+
+
+@cocotb.test()
+async def the_block_is_idle_only_with_nothing_under_way(dut: Any) -> None:
+    tb = TB(dut)
+    await tb.start()
+    await tb.cycles(2)
+    assert dut.idle_o.value == 1
+    dut.s_axil_awaddr.value = Register.LOW_WATERMARK
+    dut.s_axil_awvalid.value = 1
+    await tb.cycles(1)
+    dut.s_axil_awvalid.value = 0
+    await tb.cycles(5)
+    assert dut.idle_o.value == 0, "an address waits for its data"
+    dut.s_axil_wdata.value, dut.s_axil_wstrb.value, dut.s_axil_wvalid.value = 7, 0xF, 1
+    await tb.cycles(1)
+    dut.s_axil_wvalid.value = 0
+    await tb.cycles(5)
+    assert dut.idle_o.value == 0, "a response waits to be taken"
+    dut.free_sectors_i.value = 7
+    dut.s_axil_bready.value = 1
+    await tb.cycles(3)
+    assert dut.idle_o.value == 1
+    dut.event_valid_i.value = 1
+    await tb.cycles(1)
+    dut.event_valid_i.value = 0
+    await tb.cycles(2)
+    assert dut.idle_o.value == 1

@@ -1,0 +1,26 @@
+"""The mailbox follows docs/device.md, Mailbox commands, and has an answer to every misuse, under both simulators."""
+
+from __future__ import annotations
+
+import pytest
+
+from hw.build import SIMULATORS, Simulator, build, simulate
+
+PAGES = 64
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_mailbox(simulator: Simulator) -> None:
+    """The rules are in bench_mailbox.py."""
+    rtl = build("cram_registers", simulator, {"PERCEIVED_PAGES": PAGES})
+    simulate(rtl, "tests.hw.bench_mailbox", environment={"PERCEIVED_PAGES": str(PAGES)}, timeout_s=600)
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_identify_of_a_large_device(simulator: Simulator) -> None:
+    """2^24 pages are 256 units of 256 MiB; the capacity is not lost to a narrow constant."""
+    pages = 1 << 24
+    rtl = build("cram_registers", simulator, {"PERCEIVED_PAGES": pages})
+    for case in ("identify_tells_firmware_and_capacity", "a_dpa_must_be_a_perceived_page"):
+        settings = {"PERCEIVED_PAGES": str(pages)}
+        simulate(rtl, "tests.hw.bench_mailbox", testcase=case, environment=settings, timeout_s=120)

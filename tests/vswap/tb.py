@@ -1,0 +1,131 @@
+"""TB: a small machine for tests of the swap layer: a clock, a device behind the functional link, a swap system.
+
+A test that is a coroutine with an argument `tb` runs on it (tests/vswap/conftest.py). When it has ended, everything is
+given back, and the invariants and the device's own books must agree that nothing leaked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from driver import CramDevice
+from hw.links.model import ModelLink
+from hw.parameters import DeviceParameters
+from hw.virtual_time import VirtualClock
+from vswap import AddressSpace, VswapConfig, VswapSystem
+from vswap.core import Core
+from vswap.folio import CramFolio
+from vswap.pagetable import Pte, PteState
+from vswap.slots import Backing
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEVICE = DeviceParameters(perceived_pages=256, media_bytes=64 << 10, cache_pages=4)
+"""256 sectors of 256 bytes: 16 raw pages fill it."""
+
+
+def machine(*, device: DeviceParameters = DEVICE, start: bool = True, **config: Any) -> Callable[[F], F]:
+    """How the machine of a test is built: `config` overrides VswapConfig; `start=False` runs no background tasks."""
+
+    def mark(test: F) -> F:
+        test.machine = {"device": device, "start": start, "config": config}  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
+class TB:
+    """See the module.
+
+    Attributes:
+        leaks_expected: the test has broken the books on purpose; do not look at them at the end.
+    """
+
+    def __init__(
+        self, folder: Path, device: DeviceParameters, *, start: bool, config: dict[str, Any], clock: VirtualClock | None
+    ) -> None:
+        self.clock = clock or VirtualClock()
+        self.path = folder / "swapfile"
+        self.link = ModelLink(self.clock, device)
+        self.config = VswapConfig(**{"memory_pages": 64, "swapfile_pages": 256, **config})
+        self._start = start
+        self.leaks_expected = False
+
+    def run(self, body: Callable[[], Awaitable[None]]) -> None:
+        """Build the machine, run `body` on it, take it down and look for leaks."""
+        self.clock.run(self._run(body))
+
+    async def _run(self, body: Callable[[], Awaitable[None]]) -> None:
+        self.device = await CramDevice.probe(self.link)
+        self.system = VswapSystem(self.clock, self.config, device=self.device, swapfile=self.path)
+        try:
+            if self._start:
+                await self.system.start()
+            await body()
+            if not self.leaks_expected:
+                await self.settle()
+                await self.system.audit()
+        finally:
+            await self.system.shutdown()
+        if not self.leaks_expected:
+            self.system.invariants(quiescent=True)
+            await self.system.audit()
+            assert self.core.slots.used == self.core.memory.used == len(self.core.cram_folios) == 0
+            assert await self.device.free_sectors() == self.device.geometry.media_sectors
+
+    async def settle(self) -> None:
+        """Let the background tasks finish, and check that all is well at rest."""
+        await self.clock.sleep(10 * self.config.reap_interval)
+        self.system.invariants(quiescent=True)
+
+    # What a test asks for
+
+    @property
+    def core(self) -> Core:
+        """The state below the system."""
+        return self.system.core
+
+    def space(self, name: str = "task") -> AddressSpace:
+        """A new address space."""
+        return self.system.create_space(name)
+
+    @staticmethod
+    def pte(space: AddressSpace, vpn: int) -> Pte:
+        """The PTE, which must not be none."""
+        pte = space.table.get(vpn)
+        assert pte is not None
+        return pte
+
+    def state(self, space: AddressSpace, vpn: int) -> str:
+        """The PTE's state in words: none, softleaf, cram ro, cram rw, dram ro, dram rw."""
+        pte = space.table.get(vpn)
+        if pte is None:
+            return "none"
+        if pte.state is PteState.SOFTLEAF:
+            return "softleaf"
+        return f"{pte.state.value} {'rw' if pte.writable else 'ro'}"
+
+    def slot(self, space: AddressSpace, vpn: int) -> int:
+        """The slot that the PTE names."""
+        pte = self.pte(space, vpn)
+        return pte.slot or (pte.folio.slot if pte.folio else 0)
+
+    def backing(self, space: AddressSpace, vpn: int) -> Backing:
+        """What backs the slot that the PTE names."""
+        return self.core.slots.backing(self.slot(space, vpn))
+
+    def cram_folio(self, space: AddressSpace, vpn: int) -> CramFolio:
+        """The CRAM folio behind the PTE."""
+        folio = self.pte(space, vpn).folio or self.core.cache.lookup(self.slot(space, vpn))
+        assert isinstance(folio, CramFolio)
+        return folio
+
+    async def swapped_out(self, data: bytes, name: str = "task", vpn: int = 0) -> AddressSpace:
+        """A space with one page, swapped out."""
+        space = self.space(name)
+        await space.write(vpn, data)
+        assert await space.pageout(vpn)
+        assert self.state(space, vpn) == "softleaf"
+        return space

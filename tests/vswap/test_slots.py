@@ -1,0 +1,202 @@
+"""Virtual slots: clusters on demand, the reference rule, who may change a backing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
+
+from vswap.errors import AlreadyCached, ContractViolation, SlotGone, SlotsExhausted
+from vswap.slots import CLUSTER_SLOTS, Backing, BackingType, SlotTable
+
+ON_DISK = Backing(BackingType.SWAPFILE, 7)
+
+
+def test_a_new_slot_is_pinned_has_count_0_and_no_backing() -> None:
+    table = SlotTable()
+    slot = table.allocate(memcg=3)
+    assert (table.pinned(slot), table.swap_count(slot), table.memcg(slot)) == (True, 0, 3)
+    assert table.backing(slot).type is BackingType.NONE
+
+
+def test_slot_0_is_never_handed_out() -> None:
+    table = SlotTable()
+    slots = {table.allocate() for _ in range(2 * CLUSTER_SLOTS)}
+    assert 0 not in slots and len(slots) == 2 * CLUSTER_SLOTS
+    assert not table.alive(0)
+
+
+def test_clusters_are_made_on_demand_and_dropped_when_empty() -> None:
+    table = SlotTable()
+    slots = [table.allocate() for _ in range(3 * CLUSTER_SLOTS)]
+    assert table.clusters == 4  # the first one has no slot 0 to give
+    for slot in slots:
+        table.unpin(slot)
+    assert (table.clusters, table.used) == (0, 0)
+    assert table.allocate() > 0
+
+
+def test_a_partial_cluster_is_used_before_a_new_one() -> None:
+    table = SlotTable()
+    slots = [table.allocate() for _ in range(2 * CLUSTER_SLOTS - 1)]  # two clusters, full
+    table.unpin(slots[5])
+    assert table.allocate() == slots[5]
+    assert table.clusters == 2
+
+
+def test_at_the_limit_an_allocation_is_rejected_and_counted() -> None:
+    table = SlotTable(limit=2)
+    slot = table.allocate()
+    table.allocate()
+    with pytest.raises(SlotsExhausted):
+        table.allocate()
+    assert (table.used, table.alloc_reject) == (2, 1)
+    table.unpin(slot)
+    assert table.allocate() == slot
+
+
+def test_a_slot_lives_while_it_is_named_or_pinned() -> None:
+    table = SlotTable()
+    slot = table.allocate()
+    table.duplicate(slot)
+    assert table.unpin(slot) is None and table.alive(slot)
+    table.pin(slot)
+    assert table.put(slot) is None and table.alive(slot)
+    table.set_backing(slot, ON_DISK)
+    assert table.unpin(slot) == ON_DISK  # to be freed by whoever dropped the last reference
+    assert not table.alive(slot)
+
+
+def test_the_last_put_hands_out_the_backing() -> None:
+    table = SlotTable()
+    slot = table.allocate()
+    table.set_backing(slot, ON_DISK)
+    table.duplicate(slot)
+    table.duplicate(slot)
+    table.unpin(slot)
+    assert table.put(slot) is None
+    assert table.put(slot) == ON_DISK
+
+
+def test_a_pin_succeeds_once() -> None:
+    table = SlotTable()
+    slot = table.allocate()
+    with pytest.raises(AlreadyCached):
+        table.pin(slot)
+    table.unpin(slot)
+    with pytest.raises(SlotGone):
+        table.pin(slot)
+
+
+def test_a_dead_slot_cannot_be_duplicated() -> None:
+    table = SlotTable()
+    slot = table.allocate()
+    table.unpin(slot)
+    with pytest.raises(SlotGone):
+        table.duplicate(slot)
+
+
+def test_only_a_pinned_slot_changes_its_backing() -> None:
+    table = SlotTable()
+    slot = table.allocate()
+    table.duplicate(slot)
+    table.set_backing(slot, ON_DISK)
+    table.unpin(slot)
+    with pytest.raises(ContractViolation):
+        table.set_backing(slot, Backing(BackingType.ZERO))
+    assert table.backing(slot) == ON_DISK
+
+
+def test_a_reference_that_does_not_exist_cannot_be_dropped() -> None:
+    table = SlotTable()
+    slot = table.allocate()
+    with pytest.raises(ContractViolation):
+        table.put(slot)
+    table.duplicate(slot)
+    table.unpin(slot)
+    with pytest.raises(ContractViolation):
+        table.unpin(slot)
+
+
+@given(st.lists(st.integers(0, 2**62), min_size=1, max_size=20))
+def test_a_descriptor_keeps_64_bit_handles(handles: list[int]) -> None:
+    table = SlotTable()
+    slots = [table.allocate() for _ in handles]
+    for slot, handle in zip(slots, handles, strict=True):
+        table.set_backing(slot, Backing(BackingType.ZSWAP, handle))
+    assert [table.backing(slot).handle for slot in slots] == handles
+
+
+class SlotRules(RuleBasedStateMachine):
+    """The table against a dict: slot -> [count, pinned]."""
+
+    slots = Bundle("slots")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = SlotTable()
+        self.model: dict[int, list[int]] = {}
+
+    @rule(target=slots)
+    def allocate(self) -> int:
+        slot = self.table.allocate()
+        assert slot not in self.model
+        self.model[slot] = [0, 1]
+        return slot
+
+    @rule(slot=slots)
+    def duplicate(self, slot: int) -> None:
+        if slot in self.model:
+            self.table.duplicate(slot)
+            self.model[slot][0] += 1
+        else:
+            with pytest.raises(SlotGone):
+                self.table.duplicate(slot)
+
+    @rule(slot=slots)
+    def put(self, slot: int) -> None:
+        if self.model.get(slot, [0])[0]:
+            self.model[slot][0] -= 1
+            freed = self.table.put(slot) is not None
+            assert freed == self._forget_dead(slot)
+
+    @rule(slot=slots)
+    def unpin(self, slot: int) -> None:
+        if self.model.get(slot, [0, 0])[1]:
+            self.model[slot][1] = 0
+            freed = self.table.unpin(slot) is not None
+            assert freed == self._forget_dead(slot)
+
+    @rule(slot=slots)
+    def pin(self, slot: int) -> None:
+        if slot not in self.model:
+            with pytest.raises(SlotGone):
+                self.table.pin(slot)
+        elif self.model[slot][1]:
+            with pytest.raises(AlreadyCached):
+                self.table.pin(slot)
+        else:
+            self.table.pin(slot)
+            self.model[slot][1] = 1
+
+    @precondition(lambda self: self.model)
+    @rule(slot=consumes(slots))
+    def forget(self, slot: int) -> None:
+        """Slots that are dead for good leave the bundle now and then."""
+
+    @invariant()
+    def agrees(self) -> None:
+        assert set(self.table.slots()) == self.model.keys()
+        assert self.table.used == len(self.model)
+        for slot, (count, pinned) in self.model.items():
+            assert (self.table.swap_count(slot), self.table.pinned(slot)) == (count, bool(pinned))
+
+    def _forget_dead(self, slot: int) -> bool:
+        if any(self.model[slot]):
+            return False
+        del self.model[slot]
+        return True
+
+
+TestSlotRules = SlotRules.TestCase

@@ -1,0 +1,138 @@
+"""Address spaces: fork, copy-on-write, unmap, exit."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.pages import ZERO_PAGE, compressible_page
+from tests.vswap.tb import TB, machine
+from vswap import SegmentationFault
+
+OLD, NEW, NEWER = compressible_page(1), compressible_page(2), compressible_page(3)
+
+
+async def test_fork_shares_a_page_and_the_first_write_copies_it(tb: TB) -> None:
+    parent = tb.space()
+    await parent.write(0, OLD)
+    child = await tb.system.fork(parent, "child")
+    assert tb.state(parent, 0) == tb.state(child, 0) == "dram ro"
+    assert tb.core.memory.used == 1
+    await child.write(0, NEW)
+    assert (await parent.read(0), await child.read(0)) == (OLD, NEW)
+    assert (tb.core.memory.used, tb.system.counters.cow) == (2, 1)
+
+
+async def test_the_last_user_of_a_shared_page_reuses_it_without_a_copy(tb: TB) -> None:
+    parent = tb.space()
+    await parent.write(0, OLD)
+    child = await tb.system.fork(parent, "child")
+    await parent.exit()
+    await child.write(0, NEW)
+    assert (await child.read(0), tb.core.memory.used, tb.system.counters.cow) == (NEW, 1, 0)
+
+
+async def test_the_exclusive_mark_survives_swap_out_and_ends_at_fork(tb: TB) -> None:
+    parent = await tb.swapped_out(OLD)
+    assert tb.pte(parent, 0).exclusive
+    child = await tb.system.fork(parent, "child")
+    assert not tb.pte(parent, 0).exclusive and not tb.pte(child, 0).exclusive
+    await tb.clock.sleep(0)
+
+
+async def test_fork_of_a_softleaf_names_the_slot_twice(tb: TB) -> None:
+    parent = await tb.swapped_out(OLD)
+    child = await tb.system.fork(parent, "child")
+    assert tb.slot(parent, 0) == tb.slot(child, 0)
+    assert tb.core.slots.swap_count(tb.slot(parent, 0)) == 2
+
+
+async def test_mappers_of_one_cram_page_can_be_in_different_states(tb: TB) -> None:
+    """A multi-state folio: softleaf in one space, present read-only in another."""
+    parent = await tb.swapped_out(OLD)
+    child = await tb.system.fork(parent, "child")
+    assert await child.read(0) == OLD
+    assert (tb.state(parent, 0), tb.state(child, 0)) == ("softleaf", "cram ro")
+    grandchild = await tb.system.fork(child, "grandchild")
+    assert tb.state(grandchild, 0) == "cram ro"
+    assert tb.core.slots.swap_count(tb.slot(parent, 0)) == 3
+    await grandchild.write(0, NEW)
+    assert [await space.read(0) for space in (parent, child, grandchild)] == [OLD, OLD, NEW]
+    assert len(tb.core.cram_folios) == 1
+
+
+async def test_the_cram_page_goes_with_the_last_mapper_that_writes(tb: TB) -> None:
+    parent = await tb.swapped_out(OLD)
+    child = await tb.system.fork(parent, "child")
+    await child.read(0)
+    await parent.write(0, NEW)
+    assert len(tb.core.cram_folios) == 1
+    await child.write(0, NEWER)
+    assert not tb.core.cram_folios and tb.core.slots.used == 0
+    assert (await parent.read(0), await child.read(0)) == (NEW, NEWER)
+
+
+@machine(writable_budget=1)
+async def test_fork_makes_a_writable_cram_page_read_only_in_both(tb: TB) -> None:
+    parent = await tb.swapped_out(OLD)
+    await parent.write(0, NEW)
+    child = await tb.system.fork(parent, "child")
+    assert (tb.state(parent, 0), tb.state(child, 0), tb.core.writable_pages) == ("cram ro", "cram ro", 0)
+    await child.write(0, NEWER)
+    assert (await parent.read(0), await child.read(0)) == (NEW, NEWER)
+    assert tb.state(child, 0) == "dram rw"
+    await parent.write(0, OLD)
+    assert tb.state(parent, 0) == "cram rw"
+
+
+@machine(writable_budget=1)
+async def test_fork_waits_for_a_store_into_the_device_that_is_under_way(tb: TB) -> None:
+    parent = await tb.swapped_out(OLD)
+    await parent.write(0, NEW)
+    writer = tb.clock.spawn(parent.write(0, NEWER))
+    await tb.clock.sleep(0)
+    child = await tb.system.fork(parent, "child")
+    seen = await child.read(0)
+    await writer
+    assert await child.read(0) == seen
+    assert await parent.read(0) == NEWER
+
+
+async def test_unmapped_pages_read_as_zeros_and_are_given_back(tb: TB) -> None:
+    space = await tb.swapped_out(OLD)
+    await space.write(1, NEW)
+    await space.unmap(0, count=2)
+    assert await space.read(1) == ZERO_PAGE
+    await tb.settle()
+    assert tb.core.slots.used == 0 and tb.core.memory.used == 1
+
+
+async def test_exit_gives_everything_back_and_later_accesses_fail(tb: TB) -> None:
+    space = await tb.swapped_out(OLD)
+    await space.write(1, NEW)
+    await space.exit()
+    await space.exit()
+    with pytest.raises(SegmentationFault):
+        await space.read(1)
+    with pytest.raises(SegmentationFault):
+        await tb.system.fork(space, "child")
+    await tb.settle()
+    assert tb.core.slots.used == tb.core.memory.used == 0
+
+
+async def test_a_cram_page_that_nobody_names_any_more_is_a_zombie_until_it_is_reaped(tb: TB) -> None:
+    space = await tb.swapped_out(OLD)
+    used = await tb.device.free_sectors()
+    await space.exit()
+    assert len(tb.core.cram_folios) == tb.core.slots.used == 1
+    await tb.settle()
+    assert len(tb.core.cram_folios) == tb.core.slots.used == 0
+    assert (tb.system.counters.zombies_reaped, tb.system.counters.trimmed) == (1, 1)
+    assert await tb.device.free_sectors() > used
+
+
+async def test_an_access_of_the_wrong_shape_is_refused(tb: TB) -> None:
+    space = tb.space()
+    with pytest.raises(ValueError, match="4096"):
+        await space.write(0, b"short")
+    with pytest.raises(ValueError, match="line 64"):
+        await space.read(0, line=64)

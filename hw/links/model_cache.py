@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from hw.codes import EventCode, PageState
-from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES
+from hw.link import LINE_BYTES, LINES_PER_PAGE
 from hw.links.model_signals import Counts, Signals
-from hw.links.model_store import FREE, PageLost, PageStore, StoredPage
+from hw.links.model_store import FREE, ZERO_PAGE, PageLost, PageStore, StoredPage
 from hw.links.model_timing import ModelTiming
 from hw.parameters import DeviceParameters
 
@@ -23,11 +23,14 @@ class PageRefused(Exception):  # noqa: N818 - the name of the condition
 
 
 class Entry:
-    """A cached page: its bytes, a valid and a dirty bit per line (bit n is line n)."""
+    """A cached page: its bytes, a valid and a dirty bit per line (bit n is line n).
+
+    The bytes are immutable as long as whole pages come and go, which then needs no copy.
+    """
 
     __slots__ = ("content", "dirty", "page", "valid")
 
-    def __init__(self, page: int, content: bytearray, valid: int) -> None:
+    def __init__(self, page: int, content: bytes | bytearray, valid: int) -> None:
         self.page = page
         self.content = content
         self.valid = valid
@@ -43,6 +46,7 @@ class PageCache:
         self.reserved = 0  # sectors promised to dirty entries
         self.elapsed = 0  # cycles that the operation under way has taken so far
         self.answered = 0  # cycles until the host had its answer
+        self._streamed = 0  # cycles of the latest fill in which lines came in
         self._timing = timing
         self._store = store
         self._counts = counts
@@ -56,44 +60,50 @@ class PageCache:
 
     def read(self, page: int, first: int, count: int) -> bytes:
         """Lines `first` .. `first + count - 1` of a page. Raises PageRefused."""
-        timing = self._timing
-        self.elapsed = self.answered = timing.line_hit + count
+        self.elapsed = self.answered = self._timing.line_hit + count
+        self._streamed = 0
         entry = self._entries.get(page)
         if entry is None:
-            entry = self._open(page, filled=True)
+            entry = self._open(page, True)
         elif entry.valid != ALL_LINES and ~entry.valid & (((1 << count) - 1) << first):
             self._fill(entry)
         self._entries.move_to_end(page)
         self._counts.lines_read += count
-        self.answered = self.elapsed
+        # A page that is being filled is there line by line: the host need not wait for those behind its own.
+        self.answered = self.elapsed - self._streamed * (LINES_PER_PAGE - first - count) // LINES_PER_PAGE
         if count == LINES_PER_PAGE:
             return bytes(entry.content)
         return bytes(entry.content[first * LINE_BYTES : (first + count) * LINE_BYTES])
 
     def write(self, page: int, first: int, data: bytes) -> None:
-        """Write whole lines from line `first` on. Raises PageRefused."""
+        """Write whole lines from line `first` on; `data` is kept, not copied, if it is a page. Raises PageRefused."""
         count = len(data) // LINE_BYTES
         self.elapsed = self.answered = self._timing.line_hit + count
-        entry = self._entries.get(page) or self._open(page, filled=False)
+        entry = self._entries.get(page) or self._open(page, False)
         end = first + count
+        if count == LINES_PER_PAGE and not entry.dirty:
+            self._reserve(entry)
+            entry.content = bytes(data)  # no copy, unless somebody may still change it
+            entry.valid = entry.dirty = ALL_LINES
+            self._accepted(page, count)
+            self._close(entry)
+            return
         while first < end:
             if not entry.dirty:
                 self._reserve(entry)
             # The entry is complete, and closed, as soon as its highest line that is not dirty yet is written.
-            stop = end
             missing = (ALL_LINES & ~entry.dirty).bit_length()
             complete = first < missing <= end and entry.dirty | _lines(first, missing) == ALL_LINES
-            if complete:
-                stop = missing
+            stop = missing if complete else end
             size = (stop - first) * LINE_BYTES
-            entry.content[first * LINE_BYTES : stop * LINE_BYTES] = data if size == len(data) else data[:size]
+            if not isinstance(entry.content, bytearray):
+                entry.content = bytearray(entry.content)
+            entry.content[first * LINE_BYTES : stop * LINE_BYTES] = data[:size]
             data = data[size:]
-            lines = _lines(first, stop)
-            entry.valid |= lines
-            entry.dirty |= lines
-            self._counts.lines_written += stop - first
-            self._entries.move_to_end(page)
-            self.answered = self.elapsed
+            written = _lines(first, stop)
+            entry.valid |= written
+            entry.dirty |= written
+            self._accepted(page, stop - first)
             first = stop
             if complete and not self._close(entry) and first < end:
                 raise PageRefused
@@ -133,6 +143,12 @@ class PageCache:
 
     # Inside
 
+    def _accepted(self, page: int, lines: int) -> None:
+        """Lines were written: their page is the most recently used, and the host has its answer."""
+        self._counts.lines_written += lines
+        self._entries.move_to_end(page)
+        self.answered = self.elapsed
+
     def _open(self, page: int, filled: bool) -> Entry:
         """Take an entry for a page that is not cached. Raises PageRefused if it is poison or, filled, turns out so."""
         stored = self._store.entry(page)
@@ -143,12 +159,12 @@ class PageCache:
         self._counts.pages_opened += 1
         self.elapsed += self._timing.open_page
         if stored is FREE:
-            entry = Entry(page, bytearray(PAGE_BYTES), ALL_LINES)
-            self._entries[page] = entry
+            entry = Entry(page, ZERO_PAGE, ALL_LINES)
         elif filled:
-            self._entries[page] = entry = Entry(page, bytearray(self._content(page, stored)), ALL_LINES)
+            entry = Entry(page, self._content(page, stored), ALL_LINES)
         else:
-            self._entries[page] = entry = Entry(page, bytearray(PAGE_BYTES), 0)
+            entry = Entry(page, ZERO_PAGE, 0)
+        self._entries[page] = entry
         return entry
 
     def _evict(self) -> None:
@@ -180,7 +196,8 @@ class PageCache:
             self.poison(page, lost.code)
             self.answered = self.elapsed
             raise PageRefused from None
-        self.elapsed += self._timing.fill(stored.length, self._bytes_per_cycle)
+        begin, self._streamed = self._timing.fill(stored.length, self._bytes_per_cycle)
+        self.elapsed += begin + self._streamed
         self._counts.pages_filled += 1
         return content
 

@@ -17,6 +17,7 @@ from hw.link import PAGE_BYTES
 from hw.parameters import DeviceParameters
 
 ZERO_PAGE = bytes(PAGE_BYTES)
+_SAME, _LZ4, _RAW = PageState.SAME, PageState.LZ4, PageState.RAW  # looked up once, they are on every page's way
 
 
 class PageLost(Exception):  # noqa: N818 - the name of the condition
@@ -115,11 +116,11 @@ class PageStore:
     def _written(self, content: bytes) -> StoredPage:
         if content[:8] == content[8:16] and content[8:] == content[:-8]:
             word = content[:8]
-            return StoredPage(PageState.SAME, word=word) if any(word) else ZERO
+            return StoredPage(_SAME, word=word) if any(word) else ZERO
         block = lz4.block.compress(content, store_size=False)
-        state = PageState.LZ4
+        state = _LZ4
         if len(block) > self._block_limit:
-            state, block = PageState.RAW, content
+            state, block = _RAW, content
         length = len(block)
         chain = self.sectors.allocate(-(-length // self._sector_bytes))
         if self._failing and not self._failing.isdisjoint(chain):
@@ -130,14 +131,14 @@ class PageStore:
     def get(self, page: int) -> bytes:
         """The 4096 bytes of a page, zeros if it is free. Raises PageLost if media or content are damaged."""
         stored = self._table.get(page, FREE)
-        if stored.state == PageState.SAME:
+        if stored.state is _SAME:
             return stored.word * (PAGE_BYTES // 8)
         if not stored.chain:
             return ZERO_PAGE
         if self._failing and not self._failing.isdisjoint(stored.chain):
             raise PageLost(EventCode.MEDIA_ERROR)
         content = stored.content
-        if stored.state == PageState.LZ4:
+        if stored.state is _LZ4:
             try:
                 content = lz4.block.decompress(content, uncompressed_size=PAGE_BYTES)
             except lz4.block.LZ4BlockError:

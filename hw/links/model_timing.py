@@ -31,11 +31,14 @@ class ModelTiming:
     media_access: int = 60
     mailbox_command: int = 20
 
-    def fill(self, stored_bytes: int, bytes_per_cycle: int) -> int:
-        """Cycles to bring a page back; `stored_bytes` is what lies on the media, 0 for zero and same pages."""
+    def fill(self, stored_bytes: int, bytes_per_cycle: int) -> tuple[int, int]:
+        """Cycles until a page that is brought back begins to stream in, and cycles that its 64 lines take from there.
+
+        `stored_bytes` is what lies on the media, 0 for zero and same pages.
+        """
         if not stored_bytes:
-            return PAGE_BYTES // LINE_BYTES
-        return self.media_access + max(PAGE_BYTES // bytes_per_cycle, -(-stored_bytes // LINE_BYTES))
+            return 0, PAGE_BYTES // LINE_BYTES
+        return self.media_access, max(PAGE_BYTES // bytes_per_cycle, -(-stored_bytes // LINE_BYTES))
 
     def close(self, stored_bytes: int, bytes_per_cycle: int) -> int:
         """Cycles to scan, compress and write a page; `stored_bytes` is what goes to the media."""

@@ -208,6 +208,21 @@ def test_a_slower_clock_makes_everything_slower() -> None:
     assert times[1] == 4 * times[0]
 
 
+def test_a_line_of_a_page_that_is_filled_is_answered_before_the_page_is_whole() -> None:
+    async def main(device: CramDevice) -> None:
+        times = []
+        for line in (0, 31, 63):
+            await device.store(0, program_pages()[3])
+            for page in range(1, 5):
+                await device.load(page)
+            start = device.clock.now
+            await device.load_line(0, line)
+            times.append(device.clock.now - start)
+        assert times[0] < times[1] < times[2]
+
+    run_device(main)
+
+
 def test_reset_forgets_everything() -> None:
     async def test(link: Link) -> None:
         await link.write(0, noise_page(1))

@@ -25,7 +25,8 @@ from hw.clock import Clock, Lock
 from hw.codes import EventCode, Interrupt, Opcode, PageState, ReturnCode
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, BusError, Link, LinkError, Response
 
-MAILBOX_TIMEOUT_NS = 1_000_000_000
+MAILBOX_TIMEOUT_NS = 10_000_000
+TRIM_TIMEOUT_NS = 1_000  # more, for each page
 EVENT_BACKLOG = 1024
 _READY_NS_PER_PAGE = 20  # one clock cycle a page, at the slowest clock foreseen
 _TRIM_RANGES = (MAILBOX_PAYLOAD_BYTES - 8) // 16  # ranges that fit into one Media Operations command
@@ -127,7 +128,8 @@ class CramDevice:
             payload = bytearray(struct.pack("<BBHI", _ZERO_CLASS, _ZERO_SUBCLASS, 0, len(part)))
             for start, count in part:
                 payload += struct.pack("<QQ", start * PAGE_BYTES, count * PAGE_BYTES)
-            await self._mailbox.execute(Opcode.MEDIA_OPERATIONS, bytes(payload))
+            limit = MAILBOX_TIMEOUT_NS + TRIM_TIMEOUT_NS * sum(count for _, count in part)
+            await self._mailbox.execute(Opcode.MEDIA_OPERATIONS, bytes(payload), timeout_ns=limit)
         if self._causes:
             for page in wanted:
                 self._causes.pop(page, None)

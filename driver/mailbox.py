@@ -25,13 +25,16 @@ class Mailbox:
         self._lock = Lock(clock)
         self._settled = False  # False: a command, of us or of a driver before us, may still be running
 
-    async def execute(self, opcode: int, payload: bytes = b"", expected_bytes: int = 0) -> bytes:
+    async def execute(
+        self, opcode: int, payload: bytes = b"", expected_bytes: int = 0, timeout_ns: int | None = None
+    ) -> bytes:
         """Run one command and return its reply.
 
         Args:
             opcode: the command.
             payload: its input, at most 4096 bytes.
             expected_bytes: length of the reply if known; saves a register transfer.
+            timeout_ns: how long to wait for it, if not as long as for any command.
 
         Raises:
             MailboxError: the device answered with a return code that is not success.
@@ -42,8 +45,9 @@ class Mailbox:
         if len(payload) > MAILBOX_PAYLOAD_BYTES:
             raise ValueError(f"payload of {len(payload)} bytes, the mailbox takes {MAILBOX_PAYLOAD_BYTES}")
         async with self._lock:
+            timeout_ns = timeout_ns or self._timeout_ns
             if not self._settled:
-                await self._settle()
+                await self._settle(timeout_ns)
             self._settled = False
             if payload:
                 await self._access.write(Register.MAILBOX_PAYLOAD, _words(payload))
@@ -51,7 +55,7 @@ class Mailbox:
                 Register.MAILBOX_COMMAND_LOW, [opcode | (len(payload) & 0xFFFF) << 16, len(payload) >> 16]
             )
             await self._access.write(Register.MAILBOX_CONTROL, [1])
-            head, reply = await self._answer(_name(opcode), expected_bytes)
+            head, reply = await self._answer(_name(opcode), expected_bytes, timeout_ns)
             self._settled = True
             _, low, high, _, return_code, _, _ = head
             if return_code & 0xFFFF:
@@ -62,19 +66,19 @@ class Mailbox:
                 reply += await self._access.read(Register.MAILBOX_PAYLOAD + have, (length - have + 3) // 4)
             return _bytes(reply)[:length]
 
-    async def _settle(self) -> None:
+    async def _settle(self, timeout_ns: int) -> None:
         """Wait for the end of a command that nobody waited for: timed out, cancelled, or of a driver before us."""
         (control,) = await self._access.read(Register.MAILBOX_CONTROL)
         if MAILBOX_CONTROL_DOORBELL.get(control):
-            await self._answer("an earlier command", 0)
+            await self._answer("an earlier command", 0, timeout_ns)
 
-    async def _answer(self, command: str, expected_bytes: int) -> tuple[list[int], list[int]]:
+    async def _answer(self, command: str, expected_bytes: int, timeout_ns: int) -> tuple[list[int], list[int]]:
         """Wait for completion; the head registers (doorbell to payload) and the words of the reply read with them."""
         while True:
             try:
-                await self._access.wait(Interrupt.MAILBOX.mask, self._timeout_ns)
+                await self._access.wait(Interrupt.MAILBOX.mask, timeout_ns)
             except DeviceTimeout:
-                raise DeviceTimeout(f"{command} of the mailbox took over {self._timeout_ns} ns") from None
+                raise DeviceTimeout(f"{command} of the mailbox took over {timeout_ns} ns") from None
             # Acknowledge before looking: a completion after the look raises the line again. A line that was left over
             # from a command that timed out shows as a doorbell that is still set.
             await self._access.write(Register.INTERRUPT_STATUS, [Interrupt.MAILBOX.mask])

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driver import CramDevice, DeviceTimeout, MailboxError, Opcode, PageState, ReturnCode
+from driver.device import MAILBOX_TIMEOUT_NS
 from driver.registers import Register
 from hw.links.model import ModelLink
 from hw.links.model_timing import ModelTiming
@@ -178,14 +179,14 @@ async def test_a_task_cancelled_in_the_middle_of_a_command_leaves_the_mailbox_us
 
 
 async def test_a_command_that_is_not_answered_times_out_and_the_next_waits_for_its_end(clock: VirtualClock) -> None:
-    link = ModelLink(clock, PARAMETERS, ModelTiming(mailbox_command=1_500_000_000))
+    link = ModelLink(clock, PARAMETERS, ModelTiming(mailbox_command=MAILBOX_TIMEOUT_NS * 3 // 2))
     device = await CramDevice.probe(link)
     with pytest.raises(DeviceTimeout, match="FLUSH"):
         await device.flush()
-    assert clock.now >= 1_000_000_000
+    assert clock.now >= MAILBOX_TIMEOUT_NS
     with pytest.raises(DeviceTimeout):
         await device.page_state(0)  # waits for the flush, then times out itself
-    assert clock.now >= 2_500_000_000
+    assert clock.now >= MAILBOX_TIMEOUT_NS * 5 // 2
 
 
 @given(pages=st.lists(st.integers(0, PARAMETERS.perceived_pages - 1), max_size=40))

@@ -1,7 +1,8 @@
 """Fixtures of the driver's contract tests.
 
-A test is a coroutine: it runs on the clock of its link. Every test holds for every link; `link` is where further ones
-are added. What only one link can do, such as damaging its media, is a fixture of its own.
+A test is a coroutine: it runs on the clock of its link. Every test holds for every link: the model here, and the RTL
+when test_over_rtl.py runs these same tests inside a simulator. What only the model can do, such as damaging its media, is
+a fixture of its own.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from driver import CramDevice
+from hw.link import Link
 from hw.links.model import ModelLink
 from hw.parameters import DeviceParameters
 from hw.virtual_time import VirtualClock
+from tests.driver.inside import Simulation, SimulatorClock
 
 PARAMETERS = DeviceParameters(perceived_pages=256, media_bytes=64 << 10, cache_pages=4)
 """A small device: 256 sectors of 256 bytes, so that 16 raw pages fill it."""
@@ -28,9 +31,27 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters}
     clock = pyfuncitem.funcargs["clock"]
-    assert isinstance(clock, VirtualClock)
+    assert isinstance(clock, VirtualClock) or Simulation.dut is not None
     clock.run(test(**arguments))
     return True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Inside a simulator: only tests of the device that is built there, and none that need the model."""
+    if Simulation.dut is None:
+        return
+
+    def fits(item: pytest.Item) -> bool:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        on_device = "device" in fixtures or "link" in fixtures
+        return on_device and not fixtures & {"damage", "model"} and "parameters" not in _parametrised(item)
+
+    config.hook.pytest_deselected(items=[item for item in items if not fits(item)])
+    items[:] = [item for item in items if fits(item)]
+
+
+def _parametrised(item: pytest.Item) -> set[str]:
+    return set(item.callspec.params) if hasattr(item, "callspec") else set()
 
 
 @pytest.fixture
@@ -39,26 +60,42 @@ def parameters() -> DeviceParameters:
     return PARAMETERS
 
 
-@pytest.fixture(params=[None, 1], ids=["in-order", "shuffled"])
-def clock(request: pytest.FixtureRequest) -> VirtualClock:
-    """Virtual time, with tasks in order and shuffled."""
-    return VirtualClock(request.param)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Virtual time, with tasks in order and shuffled; or the simulator's time."""
+    if "clock" in metafunc.fixturenames:
+        ways = {"in-order": None, "shuffled": 1} if Simulation.dut is None else {"simulator": None}
+        metafunc.parametrize("clock", ways.values(), ids=ways.keys(), indirect=True)
 
 
 @pytest.fixture
-def link(clock: VirtualClock, parameters: DeviceParameters) -> ModelLink:
+def clock(request: pytest.FixtureRequest) -> VirtualClock | SimulatorClock:
+    """The clock that the test and its device live on."""
+    return SimulatorClock() if Simulation.dut is not None else VirtualClock(request.param)
+
+
+@pytest.fixture
+def link(clock: VirtualClock | SimulatorClock, parameters: DeviceParameters) -> Link:
     """The link under test, to a device just out of reset."""
+    if isinstance(clock, SimulatorClock):
+        return Simulation.link(clock)
     return ModelLink(clock, parameters)
 
 
 @pytest.fixture
-def device(clock: VirtualClock, link: ModelLink) -> Iterator[CramDevice]:
+def model(link: Link) -> ModelLink:
+    """The link, where it is the model with its ways to do damage."""
+    assert isinstance(link, ModelLink)
+    return link
+
+
+@pytest.fixture
+def device(clock: VirtualClock | SimulatorClock, link: Link) -> Iterator[CramDevice]:
     """A device, probed."""
     yield clock.run_until(CramDevice.probe(link))
     clock.shut_down()
 
 
 @pytest.fixture
-def damage(link: ModelLink) -> Callable[[int, int], None]:
+def damage(model: ModelLink) -> Callable[[int, int], None]:
     """Flip all bits of one byte of what lies on the media for a page: `damage(page, offset)`."""
-    return link.damage
+    return model.damage

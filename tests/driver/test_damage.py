@@ -102,19 +102,19 @@ async def test_the_export_of_a_damaged_page_finds_the_damage(device: CramDevice,
     assert (await device.page_state(1)).state == PageState.POISON
 
 
-async def test_a_media_error_on_reading_loses_the_page_alone(device: CramDevice, link: ModelLink) -> None:
+async def test_a_media_error_on_reading_loses_the_page_alone(device: CramDevice, model: ModelLink) -> None:
     await device.store(1, noise_page(1))
     await device.store(2, noise_page(2))
     await evict_everything(device)
-    link.fail_sectors({(await device.page_state(1)).first_sector})
+    model.fail_sectors({(await device.page_state(1)).first_sector})
     with pytest.raises(PagePoisoned) as caught:
         await device.load(1)
     assert caught.value.cause == EventCode.MEDIA_ERROR
     assert await device.load(2) == noise_page(2)
 
 
-async def test_a_media_error_on_writing_loses_the_page_and_no_sector(device: CramDevice, link: ModelLink) -> None:
-    link.fail_sectors(set(range(256)))
+async def test_a_media_error_on_writing_loses_the_page_and_no_sector(device: CramDevice, model: ModelLink) -> None:
+    model.fail_sectors(set(range(256)))
     await device.store(1, noise_page(1))  # acknowledged: it is closed afterwards
     assert await device.events() == [DeviceEvent(EventCode.MEDIA_ERROR, 1)]
     capacity = await device.capacity()

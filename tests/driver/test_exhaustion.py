@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from driver import CramDevice, DeviceEvent, DeviceFull, EventCode, Interrupt, PagePoisoned, PageState
+from hw.link import BusError
 from hw.parameters import DeviceParameters
 from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page
 
@@ -133,7 +134,7 @@ async def test_exhaustion_raises_the_event_interrupt(device: CramDevice) -> None
 async def test_the_event_log_keeps_the_oldest_16_and_counts_the_rest(device: CramDevice) -> None:
     await fill(device)
     for page in range(100, 120):
-        with pytest.raises(Exception, match="SLVERR"):  # past the driver, which takes events as it meets them
+        with pytest.raises(BusError):  # past the driver, which takes events as it meets them
             await device.link.write(page * 4096, ZERO_PAGE)
     assert await device.events() == [DeviceEvent(EventCode.EXHAUSTED, page) for page in range(100, 116)]
     assert await device.lost_events() == 4
@@ -142,6 +143,21 @@ async def test_the_event_log_keeps_the_oldest_16_and_counts_the_rest(device: Cra
     assert caught.value.cause is None
     with pytest.raises(DeviceFull):  # known from the free sectors
         await device.store(119, ZERO_PAGE)
+
+
+async def test_a_trim_ends_what_was_known_of_the_page(device: CramDevice) -> None:
+    await fill(device)
+    with pytest.raises(DeviceFull):
+        await device.store(100, ZERO_PAGE)
+    await device.trim([100])
+    for page in range(101, 118):  # past the driver, until the log is full; then page 100 again
+        with pytest.raises(BusError):
+            await device.link.write(page * 4096, ZERO_PAGE)
+    with pytest.raises(BusError):
+        await device.link.write(100 * 4096, ZERO_PAGE)
+    with pytest.raises(PagePoisoned) as caught:
+        await device.load(100)
+    assert caught.value.cause is None
 
 
 async def test_several_tasks_that_run_the_device_full_are_each_told(device: CramDevice) -> None:

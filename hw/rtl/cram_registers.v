@@ -165,11 +165,13 @@ module cram_registers #(
     end
 
     // ---- Which addresses exist, and what a write means --------------------------------------------------------------------
-    function in_payload(input [15:0] address);
+    function in_payload;
+        input [15:0] address;
         in_payload = address >= ADDRESS_MAILBOX_PAYLOAD && address - ADDRESS_MAILBOX_PAYLOAD < SIZE_MAILBOX_PAYLOAD;
     endfunction
 
-    function mapped(input [15:0] address);
+    function mapped;
+        input [15:0] address;
         case (address)
             ADDRESS_ID, ADDRESS_VERSION, ADDRESS_STATUS, ADDRESS_PERCEIVED_PAGES, ADDRESS_MEDIA_SECTORS,
             ADDRESS_SECTOR_BYTES, ADDRESS_CACHE_PAGES, ADDRESS_BYTES_PER_CYCLE, ADDRESS_FREE_SECTORS,

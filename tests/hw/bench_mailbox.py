@@ -333,7 +333,7 @@ async def a_dpa_must_be_a_perceived_page(dut: Any) -> None:
     for opcode in (Opcode.GET_PAGE_STATE, Opcode.EXPORT_BLOCK):
         for address in (1, 64, PAGE_BYTES - 1, PAGES * PAGE_BYTES + 1, (1 << 64) - 1):
             assert await tb.execute(opcode, struct.pack("<Q", address)) == (ReturnCode.INVALID_INPUT, b"")
-        for address in (PAGES * PAGE_BYTES, 1 << 32, 1 << 44, 1 << 63, (1 << 64) - PAGE_BYTES):
+        for address in (PAGES * PAGE_BYTES, 2 * PAGES * PAGE_BYTES, 1 << 44, 1 << 63, (1 << 64) - PAGE_BYTES):
             answer = await tb.execute(opcode, struct.pack("<Q", address))
             assert answer == (ReturnCode.INVALID_PHYSICAL_ADDRESS, b""), hex(address)
     assert tb.core.taken == []

@@ -12,6 +12,7 @@ from hw.clock import Clock
 from vswap.cache import SwapCache
 from vswap.config import VswapConfig
 from vswap.counters import Counters
+from vswap.errors import ContractViolation
 from vswap.folio import AnyFolio, CramFolio, Folio
 from vswap.memory import Memory
 from vswap.pagetable import PageTable, Pte, PteState
@@ -233,6 +234,8 @@ class Core:
         self.bury(folio)
 
     def bury(self, folio: CramFolio) -> None:
-        """The device page is no longer this folio's."""
+        """The device page is no longer this folio's. Raises ContractViolation while an access is under way."""
+        if folio.busy:
+            raise ContractViolation(f"CRAM page {folio.page} was given up under an access")
         folio.dead = True
         del self.cram_folios[folio]

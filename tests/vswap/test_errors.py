@@ -1,0 +1,126 @@
+"""Errors: a page that cannot be read fails its own access and nothing else; a device that is gone fails everything."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from driver import DeviceLost, MailboxError
+from tests.pages import ZERO_PAGE, compressible_page, noise_page
+from tests.vswap.tb import TB, machine
+from vswap import SigBus
+from vswap.slots import BackingType
+
+GOOD, BAD = noise_page(1), noise_page(2)
+
+
+async def damaged(tb: TB) -> None:
+    """Two pages on the device, the second one's media damaged, neither in the device's page cache."""
+    for vpn, name in enumerate(("good", "bad")):
+        await tb.swapped_out((GOOD, BAD)[vpn], name)
+    for page in range(200, 210):
+        await tb.device.store(page, ZERO_PAGE)
+    await tb.device.trim(range(200, 210))
+    tb.link.damage(tb.cram_folio(tb.system.spaces[1], 0).page, 100)
+
+
+@pytest.mark.parametrize("write", [False, True], ids=["read", "write"])
+async def test_poison_is_sigbus_for_that_access_alone(tb: TB, write: bool) -> None:
+    await damaged(tb)
+    good, bad = tb.system.spaces
+    for _ in range(2):
+        with pytest.raises(SigBus) as caught:
+            await (bad.write(0, GOOD) if write else bad.read(0))
+        assert (caught.value.space, caught.value.vpn) == ("bad", 0)
+    assert await good.read(0) == GOOD
+    assert (tb.system.counters.sigbus, tb.system.counters.cram_poisoned) == (2, 2)
+    tb.system.invariants(quiescent=True)
+
+
+async def test_a_poisoned_page_can_be_unmapped_and_its_device_page_is_used_again(tb: TB) -> None:
+    await damaged(tb)
+    good, bad = tb.system.spaces
+    with pytest.raises(SigBus):
+        await bad.read(0)
+    await bad.unmap(0)
+    assert await bad.read(0) == ZERO_PAGE
+    await tb.settle()
+    for vpn in range(1, 10):
+        await bad.write(vpn, compressible_page(vpn))
+        await bad.pageout(vpn)
+        assert await bad.read(vpn) == compressible_page(vpn)
+    assert await good.read(0) == GOOD
+
+
+async def test_writeback_leaves_a_poisoned_page_and_goes_on_with_the_others(tb: TB) -> None:
+    await damaged(tb)
+    good, bad = tb.system.spaces
+    assert await tb.system.writeback.write_back_cram(2) == 1
+    assert tb.backing(good, 0).type is BackingType.SWAPFILE
+    assert tb.backing(bad, 0).type is BackingType.CRAM and tb.cram_folio(bad, 0).poisoned
+    with pytest.raises(SigBus):
+        await bad.read(0)
+
+
+@machine(order=("swapfile",))
+async def test_a_failed_swapfile_read_is_sigbus_and_the_page_is_still_there_afterwards(tb: TB) -> None:
+    space, other = await tb.swapped_out(GOOD), await tb.swapped_out(BAD, "other")
+    place = tb.backing(space, 0).handle
+    assert tb.core.swapfile is not None
+    read = tb.core.swapfile._read
+
+    def fail(wanted: int) -> bytes:
+        if wanted == place:
+            raise OSError(5, "Input/output error")
+        return read(wanted)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tb.core.swapfile, "_read", fail)
+        for access in (space.read(0), space.write(0, BAD)):
+            with pytest.raises(SigBus):
+                await access
+        assert await other.read(0) == BAD
+        tb.system.invariants(quiescent=True)
+    assert await space.read(0) == GOOD
+
+
+@machine(order=("zswap",))
+async def test_a_damaged_zswap_entry_is_sigbus(tb: TB) -> None:
+    space = await tb.swapped_out(compressible_page(1))
+    assert tb.core.zswap is not None
+    tb.core.zswap._entries[tb.backing(space, 0).handle].block = b"\xff\xff"
+    with pytest.raises(SigBus):
+        await space.read(0)
+    tb.system.invariants(quiescent=True)
+
+
+async def test_a_page_whose_trim_fails_is_zeroed_and_used_again(tb: TB) -> None:
+    space = await tb.swapped_out(GOOD)
+    with pytest.MonkeyPatch.context() as patch:
+
+        async def refuse(pages: object) -> None:
+            raise MailboxError(2, 0x4402)
+
+        trim: Callable[[object], Awaitable[None]] = refuse
+        patch.setattr(tb.device, "trim", trim)
+        await space.exit()
+        await tb.settle()
+        assert tb.system.counters.trim_fallbacks == 1
+        assert await tb.device.free_sectors() == tb.device.geometry.media_sectors
+    for vpn in range(20):
+        other = await tb.swapped_out(compressible_page(vpn), f"other{vpn}")
+        assert await other.read(0) == compressible_page(vpn)
+
+
+async def test_a_lost_device_is_reported_to_every_access_and_shutdown_still_works(tb: TB) -> None:
+    tb.leaks_expected = True
+    space = await tb.swapped_out(GOOD)
+    await space.write(1, BAD)
+    await tb.link.close()
+    await tb.clock.sleep(1_000_000)
+    with pytest.raises(DeviceLost):
+        await space.read(0)
+    with pytest.raises(DeviceLost):  # the watcher of the interrupts has seen it
+        await space.read(1)
+    await tb.system.shutdown()

@@ -1,0 +1,94 @@
+"""Many tasks at once: every page holds what was last written to it, and the state never contradicts itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hw.parameters import DeviceParameters
+from tests.vswap.tb import DEVICE, TB
+from tests.vswap.workload import Shape, SteppedClock, Workload
+
+ORDERS = (
+    ("cram", "zswap", "swapfile"),
+    ("cram", "swapfile"),
+    ("zswap", "cram", "swapfile"),
+    ("zswap", "swapfile"),
+    ("swapfile",),
+    ("cram",),
+)
+SMALL_MEMORY: dict[str, Any] = {"memory_pages": 24, "swapfile_pages": 300, "reap_interval": 100_000}
+
+
+def run(seed: int, shape: Shape, *, every: int, device: DeviceParameters = DEVICE, **config: Any) -> TB:
+    """Run one workload with the invariants checked at every `every`th step; the machine, for its counters."""
+    steps = 0
+
+    def on_step() -> None:
+        nonlocal steps
+        steps += 1
+        if steps % every == 0 and hasattr(tb, "system"):
+            tb.system.invariants()
+
+    with TemporaryDirectory() as folder:
+        clock = SteppedClock(seed, on_step)
+        tb = TB(Path(folder), device, start=True, config={**SMALL_MEMORY, **config}, clock=clock)
+        workload = Workload(tb, seed, shape)
+        tb.run(workload.run)
+    assert workload.verified
+    return tb
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 2**32),
+    order=st.sampled_from(ORDERS),
+    budget=st.sampled_from([0, 0, 2, 1000]),
+    errors=st.booleans(),
+)
+def test_the_state_is_consistent_at_every_single_step(
+    seed: int, order: tuple[str, ...], budget: int, errors: bool
+) -> None:
+    shape = Shape(spaces=2, tasks=2, pages=16, operations=20, errors=errors)
+    run(seed, shape, every=1, order=order, writable_budget=budget, memory_pages=16)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 2**32),
+    order=st.sampled_from(ORDERS),
+    budget=st.sampled_from([0, 0, 2, 1000]),
+    errors=st.booleans(),
+)
+def test_every_page_holds_what_was_last_written_to_it(
+    seed: int, order: tuple[str, ...], budget: int, errors: bool
+) -> None:
+    shape = Shape(spaces=3, tasks=3, pages=40, operations=120, errors=errors)
+    run(seed, shape, every=200, order=order, writable_budget=budget)
+
+
+def test_one_workload_uses_every_tier_and_every_path() -> None:
+    """The property tests above would mean little if they never got there."""
+    shape = Shape(spaces=3, tasks=2, pages=60, operations=300)
+    counters = run(7, shape, every=500, memory_pages=32, writable_budget=2, zswap_max_pool_percent=15).system.counters
+    moved = counters.writebacks
+    assert min(moved.cram_to_zswap, moved.cram_to_swapfile, moved.zswap_to_swapfile) > 0
+    for name in (
+        "stores loads line_loads soft_faults promotions made_writable inplace_stores zombies_reaped trimmed node_closed "
+        "node_reopened writeback_unmaps cow pswpin pswpout zswpin zswpout swpin_zero swpout_zero swap_clean "
+        "swap_cache_hits pgsteal_kswapd pgsteal_direct pool_limit_hit reject_compress_poor discarded"
+    ).split():
+        assert getattr(counters, name) > 0, name
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_same_seed_gives_the_same_run(seed: int) -> None:
+    shape = Shape(operations=30, real=False)
+    first, second = (run(seed, shape, every=1000) for _ in range(2))
+    assert first.clock.now == second.clock.now
+    assert first.system.counters == second.system.counters

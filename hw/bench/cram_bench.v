@@ -38,6 +38,8 @@ module cram_bench #(
     input              register_write_i,
     input      [15:0]  register_address_i,
     input      [10:0]  register_words_i,
+    input    [511:0]   register_head_i,
+    output   [511:0]   register_head_o,
     input    [32767:0] register_data_i,
     output   [32767:0] register_data_o,
     output     [1:0]   register_response_o
@@ -92,6 +94,8 @@ module cram_bench #(
         .register_write_i(register_write_i),
         .register_address_i(register_address_i),
         .register_words_i(register_words_i),
+        .register_head_i(register_head_i),
+        .register_head_o(register_head_o),
         .register_data_i(register_data_i),
         .register_data_o(register_data_o),
         .register_response_o(register_response_o),

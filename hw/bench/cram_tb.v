@@ -11,6 +11,8 @@ module cram_tb #(
     parameter BYTES_PER_CYCLE = 8,
     parameter MEDIA_LATENCY   = 40
 );
+    // Outputs are read by the simulator's user only.
+    /* verilator lint_off UNUSEDSIGNAL */
     reg            clk, rst_n;
     wire           busy;
     wire   [15:0]  interrupt;
@@ -35,9 +37,12 @@ module cram_tb #(
     reg            register_write;
     reg    [15:0]  register_address;
     reg    [10:0]  register_words;
+    reg    [511:0] register_head_in;
+    wire   [511:0] register_head_out;
     reg  [32767:0] register_in;
     wire [32767:0] register_out;
     wire   [1:0]   register_response;
+    /* verilator lint_on UNUSEDSIGNAL */
 
     initial begin
         clk              = 1'b0;
@@ -53,6 +58,7 @@ module cram_tb #(
         register_write   = 1'b0;
         register_address = 16'd0;
         register_words   = 11'd1;
+        register_head_in = 512'd0;
         register_in      = 32768'd0;
         #10 rst_n = 1'b1;
     end
@@ -62,10 +68,6 @@ module cram_tb #(
         #0.5 clk = 1'b1;
         #0.5 clk = 1'b0;
     end
-
-    // Read by the simulator's user only.
-    wire unused = &{1'b0, interrupt, cycles, write_done, write_response, read_done, read_data, read_response,
-                    register_done, register_out, register_response};
 
     cram_bench #(
         .PERCEIVED_PAGES(PERCEIVED_PAGES),
@@ -97,6 +99,8 @@ module cram_tb #(
         .register_write_i(register_write),
         .register_address_i(register_address),
         .register_words_i(register_words),
+        .register_head_i(register_head_in),
+        .register_head_o(register_head_out),
         .register_data_i(register_in),
         .register_data_o(register_out),
         .register_response_o(register_response)

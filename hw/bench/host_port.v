@@ -27,7 +27,7 @@ module host_port (
     output reg         read_done_o,
     input      [39:0]  read_address_i,
     input      [6:0]   read_beats_i,
-    output   [32767:0] read_data_o,
+    output reg [32767:0] read_data_o,
     output reg [1:0]   read_response_o,   // the worst of the beats
 
     // ---- registers: consecutive 32-bit words from word 0 of the data ----
@@ -36,8 +36,10 @@ module host_port (
     input              register_write_i,
     input      [15:0]  register_address_i,
     input      [10:0]  register_words_i,
-    input    [32767:0] register_data_i,
-    output   [32767:0] register_data_o,
+    input    [511:0]   register_head_i,   // the data of a transfer of up to 16 words: moving 4 KiB for one costs
+    output reg [511:0] register_head_o,   // a simulator's user more than the transfer
+    input    [32767:0] register_data_i,   // the data of a longer one
+    output reg [32767:0] register_data_o,
     output reg [1:0]   register_response_o,
 
     output     [7:0]   m_axi_awid,
@@ -139,8 +141,6 @@ module host_port (
     // ---- read ---------------------------------------------------------------------------------------------------
     reg         read_active_q, read_address_q, read_over_q;
     reg [5:0]   read_beat_q;
-    reg [511:0] read_page_q      [0:63];
-    reg [31:0]  register_words_q [0:1023];
 
     assign m_axi_arid    = 8'd0;
     assign m_axi_araddr  = read_address_i;
@@ -151,18 +151,11 @@ module host_port (
     assign m_axi_rready  = read_active_q;
 
     // Software reads whole pages: what no transfer has written must not be unknown.
-    integer i;
     initial begin
-        for (i = 0; i < 64; i = i + 1) read_page_q[i] = 512'd0;
-        for (i = 0; i < 1024; i = i + 1) register_words_q[i] = 32'd0;
+        read_data_o     = 32768'd0;
+        register_data_o = 32768'd0;
+        register_head_o = 512'd0;
     end
-
-    genvar g;
-    generate
-        for (g = 0; g < 64; g = g + 1) begin : gen_read_data
-            assign read_data_o[g*512 +: 512] = read_page_q[g];
-        end
-    endgenerate
 
     always @(posedge clk_i) begin
         if (!read_active_q && !read_over_q && read_request_i != read_done_o) begin
@@ -173,8 +166,8 @@ module host_port (
         end
         if (m_axi_arvalid && m_axi_arready) read_address_q <= 1'b0;
         if (m_axi_rvalid && m_axi_rready) begin
-            read_page_q[read_beat_q] <= m_axi_rdata;
-            read_beat_q              <= read_beat_q + 1'b1;
+            read_data_o[{read_beat_q, 9'd0} +: 512] <= m_axi_rdata;
+            read_beat_q <= read_beat_q + 1'b1;
             if (m_axi_rresp > read_response_o) read_response_o <= m_axi_rresp;
             if (m_axi_rlast) begin
                 read_active_q <= 1'b0;
@@ -201,6 +194,7 @@ module host_port (
 
     wire       word_done      = (m_axil_bvalid && m_axil_bready) || (m_axil_rvalid && m_axil_rready);
     wire [1:0] word_response  = register_write_i ? m_axil_bresp : m_axil_rresp;
+    wire       short_transfer = register_words_i <= 11'd16;
     wire       last_word      = register_word_q + 11'd1 == register_words_i;
 
     assign m_axil_awaddr  = register_address_i + {3'd0, register_word_q, 2'd0};
@@ -208,15 +202,10 @@ module host_port (
     assign m_axil_awvalid = register_address_q && register_write_i;
     assign m_axil_arvalid = register_address_q && !register_write_i;
     assign m_axil_wvalid  = register_data_q;
-    assign m_axil_wdata   = register_data_i[{register_word_q[9:0], 5'd0} +: 32];
+    assign m_axil_wdata   = short_transfer ? register_head_i[{register_word_q[3:0], 5'd0} +: 32]
+                            : register_data_i[{register_word_q[9:0], 5'd0} +: 32];
     assign m_axil_bready  = register_active_q;
     assign m_axil_rready  = register_active_q;
-
-    generate
-        for (g = 0; g < 1024; g = g + 1) begin : gen_register_data
-            assign register_data_o[g*32 +: 32] = register_words_q[g];
-        end
-    endgenerate
 
     always @(posedge clk_i) begin
         if (!register_active_q && !register_over_q && register_request_i != register_done_o) begin
@@ -229,7 +218,10 @@ module host_port (
         if ((m_axil_awvalid && m_axil_awready) || (m_axil_arvalid && m_axil_arready)) register_address_q <= 1'b0;
         if (m_axil_wvalid && m_axil_wready) register_data_q <= 1'b0;
         if (word_done) begin
-            if (!register_write_i) register_words_q[register_word_q[9:0]] <= m_axil_rdata;
+            if (!register_write_i && short_transfer)
+                register_head_o[{register_word_q[3:0], 5'd0} +: 32] <= m_axil_rdata;
+            if (!register_write_i && !short_transfer)
+                register_data_o[{register_word_q[9:0], 5'd0} +: 32] <= m_axil_rdata;
             if (word_response > register_response_o) register_response_o <= word_response;
             register_word_q    <= register_word_q + 1'b1;
             register_address_q <= !last_word;

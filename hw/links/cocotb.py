@@ -7,6 +7,7 @@ costs a handful of simulator calls, not thousands. Works under Verilator and Ica
 from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import cocotb
@@ -20,8 +21,12 @@ from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response
 
 T = TypeVar("T")
 
+BENCH_SOURCES = sorted((Path(__file__).parents[1] / "bench").glob("*.v"))
+"""What `hw.build.build("cram_tb", ...)` needs besides the RTL."""
+
 TIMEOUT_NS = 10_000_000  # no transfer takes 10 ms of simulated time unless the device hangs
 WORDS = PAGE_BYTES // 4
+HEAD_WORDS = 16  # a short transfer has a data port of its own
 
 
 class CocotbClock:
@@ -109,6 +114,8 @@ class CocotbLink:
         self._register_write = _net(dut, "register_write")
         self._register_address = _net(dut, "register_address")
         self._register_words = _net(dut, "register_words")
+        self._register_head_in = _net(dut, "register_head_in")
+        self._register_head_out = _net(dut, "register_head_out")
         self._register_in = _net(dut, "register_in")
         self._register_out = _net(dut, "register_out")
         self._closed = False
@@ -120,6 +127,8 @@ class CocotbLink:
         await Timer(1, "ns")  # the bench's initial values
         if not link._reset_n.value:
             await RisingEdge(link._reset_n)
+        for channel in (link._write, link._read, link._register):
+            channel.attach()
         return link
 
     @property
@@ -153,7 +162,7 @@ class CocotbLink:
             for start in range(0, count, WORDS):
                 words = min(WORDS, count - start)
                 await self._register_transfer(offset + 4 * start, words, write=False)
-                raw = _bytes(self._register_out)
+                raw = _bytes(self._register_head_out if words <= HEAD_WORDS else self._register_out)
                 values += [int.from_bytes(raw[4 * i : 4 * i + 4], "little") for i in range(words)]
         return values
 
@@ -163,7 +172,8 @@ class CocotbLink:
         async with self._register.lock:
             for start in range(0, len(values), WORDS):
                 words = values[start : start + WORDS]
-                self._register_in.value = sum((value & 0xFFFFFFFF) << (32 * i) for i, value in enumerate(words))
+                data = self._register_head_in if len(words) <= HEAD_WORDS else self._register_in
+                data.value = sum((value & 0xFFFFFFFF) << (32 * i) for i, value in enumerate(words))
                 await self._register_transfer(offset + 4 * start, len(words), write=True)
 
     async def _register_transfer(self, offset: int, words: int, write: bool) -> None:
@@ -224,6 +234,11 @@ class _Channel:
         self._response = _net(dut, f"{name}_response")
         self._toggle = 0
         self._pending = False  # a transfer whose task was cancelled may still be on the bus
+
+    def attach(self) -> None:
+        """Take the handshake over as an earlier link to the same device left it."""
+        self._toggle = int(self._request.value)
+        self._pending = int(self._done.value) != self._toggle
 
     async def transfer(self, address: int) -> None:
         """Start, wait for the end, raise BusError on an error response, LinkError if the device does not answer."""

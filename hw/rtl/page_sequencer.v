@@ -106,7 +106,8 @@ module page_sequencer #(
     localparam [1:0] TRIM = 2'd0, STATE = 2'd1, EXPORT = 2'd2;
     localparam [7:0] EXHAUSTED = 8'd1, MEDIA_ERROR = 8'd3;
     localparam       SECTOR_SHIFT = $clog2(SECTOR_BYTES);
-    localparam [SECTOR_BITS:0] RAW_SECTORS = 4096 / SECTOR_BYTES;
+    localparam       PAGE_SECTORS = 4096 / SECTOR_BYTES;
+    localparam [SECTOR_BITS:0] RAW_SECTORS = PAGE_SECTORS[SECTOR_BITS:0];
 
     localparam [4:0] IDLE          = 5'd0,
                      PREPARE       = 5'd1,   // read the table entry of page_q

@@ -1,0 +1,26 @@
+"""The driver's contract tests, run against the RTL in both simulators."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from hw.build import SIMULATORS, Simulator, build, simulate
+from hw.links.cocotb import BENCH_SOURCES
+from tests.driver.conftest import PARAMETERS
+
+HERE = Path(__file__).parent
+FILES = ["test_probe.py", "test_pages.py", "test_exhaustion.py", "test_mailbox.py", "test_watermarks.py"]
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_the_contract_holds_on_the_rtl(simulator: Simulator, tmp_path: Path) -> None:
+    parameters = {name.upper(): value for name, value in asdict(PARAMETERS).items()}
+    built = build("cram_tb", simulator, parameters, sources=BENCH_SOURCES)
+    tests = " ".join(str(HERE / name) for name in FILES)
+    folder = simulate(built, "tests.driver.inside", environment={"VCRAM_TESTS": tests}, timeout_s=900, results=tmp_path)
+    summary = re.findall(r"(\d+) passed", (folder / "simulation.log").read_text(errors="replace"))
+    assert summary and int(summary[-1]) >= 60, "most of the contract must have run"

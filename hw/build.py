@@ -262,7 +262,9 @@ def _run_tool(result: Build, argv: Sequence[str], environment: Mapping[str, str]
         status = subprocess.run(argv, env=environment, stdout=output, stderr=subprocess.STDOUT).returncode
     if status != 0:
         lines = path.read_text(errors="replace").splitlines()
-        said = [line for line in lines[1:] if re.search(r"%Error|\berror\b", line)] or lines[-1:]
+        # an illegal parameter may upset other lines first; the sentence about it is what helps
+        said = [line for line in lines[1:] if "_must_be_" in line]
+        said = said or [line for line in lines[1:] if re.search(r"%Error|\berror\b", line)] or lines[-1:]
         raise BuildError(f"{result.top} does not compile under {result.simulator}: {said[0].strip()} (log: {path})")
 
 
@@ -417,15 +419,22 @@ def _check(report: Path, status: int, what: str, log_file: Path) -> None:
         raise AssertionError(f"{what}: the simulator ended with {status}; log: {log_file}")
 
 
-def lint(simulator: Simulator, top: str, sources: Sequence[Path] | None = None) -> list[str]:
-    """The warnings and errors of `top` and all below it, one a line; empty when clean.
+def lint(
+    simulator: Simulator,
+    top: str,
+    sources: Sequence[Path] | None = None,
+    parameters: Mapping[str, int | str] | None = None,
+) -> list[str]:
+    """The warnings and errors of `top` (with `parameters`) and all below it, one a line; empty when clean.
 
     Verilator: `--lint-only -Wall` with the waivers of `hw/rtl/waivers.vlt`. Icarus: `-g2005 -Wall`.
     """
     files = closure(top, sources or ())
+    values = {name: _literal(value) for name, value in (parameters or {}).items()}
     if simulator == "verilator":
         tool = verilator()
         argv = [str(tool.program), "--lint-only", "--timing", "-Wall", "--timescale", TIMESCALE, "--top-module", top]
+        argv += [*(f"-G{name}={value}" for name, value in values.items())]
         argv += [f"-I{RTL}", *map(str, _waivers()), *map(str, files)]
         answer = subprocess.run(argv, env=os.environ | tool.environment, capture_output=True, text=True)
     else:
@@ -434,6 +443,7 @@ def lint(simulator: Simulator, top: str, sources: Sequence[Path] | None = None) 
             commands.write(f"+timescale+{TIMESCALE}\n")
             commands.flush()
             argv = ["iverilog", *ICARUS_FLAGS, "-Wall", "-t", "null", "-s", top, "-f", commands.name, f"-I{RTL}"]
+            argv += [f"-P{top}.{name}={value}" for name, value in values.items()]
             answer = subprocess.run([*argv, *map(str, files)], capture_output=True, text=True)
     lines = [line for line in (answer.stdout + answer.stderr).splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith("- ")]  # Verilator's statistics

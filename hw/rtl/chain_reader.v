@@ -59,6 +59,7 @@ module chain_reader #(
     wire [6:0] burst  = ask_q < SECTOR_BEATS ? ask_q : SECTOR_BEATS;
     wire       take   = m_axi_arvalid && m_axi_arready;
     wire       beat   = m_axi_rvalid && m_axi_rready;
+    wire       unused = m_axi_rresp[0];  // SLVERR or DECERR is all the same
 
     assign busy_o        = left_q != 0;
     assign error_o       = error_q;

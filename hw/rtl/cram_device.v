@@ -110,6 +110,29 @@ module cram_device #(
 
     localparam [2:0] ZERO = 3'd1, SAME = 3'd2, LZ4 = 3'd3, RAW = 3'd4;
 
+    // ---- parameters outside their range end elaboration with the sentence that names them -------------------------
+    generate
+        if (PERCEIVED_PAGES < 16 || PERCEIVED_PAGES > 16777216 || (PERCEIVED_PAGES & (PERCEIVED_PAGES - 1)) != 0)
+        begin : gen_illegal_perceived_pages
+            cram_device_PERCEIVED_PAGES_must_be_a_power_of_two_from_16_to_16777216 stop ();
+        end
+        if (SECTOR_BYTES != 64 && SECTOR_BYTES != 128 && SECTOR_BYTES != 256 && SECTOR_BYTES != 512
+            && SECTOR_BYTES != 1024)
+        begin : gen_illegal_sector_bytes
+            cram_device_SECTOR_BYTES_must_be_64_128_256_512_or_1024 stop ();
+        end
+        if (MEDIA_BYTES < 32768 || MEDIA_BYTES % SECTOR_BYTES != 0) begin : gen_illegal_media_bytes
+            cram_device_MEDIA_BYTES_must_be_a_multiple_of_SECTOR_BYTES_and_at_least_32768 stop ();
+        end
+        if (CACHE_PAGES < 2 || CACHE_PAGES > 64) begin : gen_illegal_cache_pages
+            cram_device_CACHE_PAGES_must_be_from_2_to_64 stop ();
+        end
+        if (BYTES_PER_CYCLE != 1 && BYTES_PER_CYCLE != 4 && BYTES_PER_CYCLE != 8 && BYTES_PER_CYCLE != 16)
+        begin : gen_illegal_bytes_per_cycle
+            cram_device_BYTES_PER_CYCLE_must_be_1_4_8_or_16 stop ();
+        end
+    endgenerate
+
     // ---- host ports ---------------------------------------------------------------------------------------------
     wire                 write_valid, write_ready, write_error, write_idle;
     wire [PAGE_BITS-1:0] write_page;

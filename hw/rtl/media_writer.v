@@ -48,6 +48,7 @@ module media_writer #(
 
     wire take     = sector_valid_i && sector_ready_o;
     wire response = m_axi_bvalid && m_axi_bready;
+    wire unused   = m_axi_bresp[0];  // SLVERR or DECERR is all the same
 
     assign sector_ready_o = !address_pending_q && left_q == 0 && !outstanding_q[7];
     assign idle_o         = !address_pending_q && left_q == 0 && outstanding_q == 0;

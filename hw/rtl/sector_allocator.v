@@ -33,7 +33,8 @@ module sector_allocator #(
     output [SECTOR_BITS:0]   free_o
 );
     localparam [1:0] POP = 2'd0, PUSH = 2'd1, LINK = 2'd2, FOLLOW = 2'd3;
-    localparam [SECTOR_BITS:0] SECTOR_COUNT = SECTORS;
+    localparam       COUNT = SECTORS;
+    localparam [SECTOR_BITS:0] SECTOR_COUNT = COUNT[SECTOR_BITS:0];
 
     reg [SECTOR_BITS-1:0] next_q [0:SECTORS-1];
     reg [SECTOR_BITS-1:0] read_q;

@@ -74,8 +74,9 @@ module mailbox #(
     localparam [20:0] PAGE_STATE_BYTES = 21'd20;
     localparam [20:0] HEADER_BYTES     = 21'd8;
     localparam [31:0] MAXIMUM_RANGES   = 32'd255;  // (4096 - 8) / 16
-    localparam [51:0] PAGES            = PERCEIVED_PAGES;
-    localparam [63:0] CAPACITY         = PERCEIVED_PAGES / 65536;  // units of 256 MiB
+    localparam [31:0] PAGE_COUNT       = PERCEIVED_PAGES;
+    localparam [51:0] PAGES            = {20'd0, PAGE_COUNT};
+    localparam [63:0] CAPACITY         = {48'd0, PAGE_COUNT[31:16]};  // units of 256 MiB
     localparam [127:0] FIRMWARE        = {40'd0, "0.0.1 marcv"};  // first letter in byte 0
 
     // ---- Command machine --------------------------------------------------------------------------------------------

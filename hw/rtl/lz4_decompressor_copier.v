@@ -43,8 +43,8 @@ module lz4_decompressor_copier #(
     output reg         error_o
 );
     localparam WIDTH = BYTES_PER_CYCLE;
-    localparam [8:0]  WIDTH_BYTES = WIDTH;
-    localparam [15:0] WIDTH_OFFSET = WIDTH;
+    localparam [8:0]  WIDTH_BYTES = WIDTH[8:0];
+    localparam [15:0] WIDTH_OFFSET = WIDTH[15:0];
 
     // What liblz4 asks of the end of a block (docs/decompressor.md)
     localparam [12:0] PAGE_BYTES         = 4096;

@@ -47,8 +47,8 @@ module lz4_decompressor_parser #(
     localparam SLICE  = WIDTH < 8 ? 8 : 2 * WIDTH;  // bytes put into the window at once
     localparam WINDOW = 2 * SLICE;                  // bytes; one sequence (WIDTH + 5) fits beside an empty slice
 
-    localparam [6:0]  SLICE_BYTES = SLICE;
-    localparam [12:0] WIDTH_BYTES = WIDTH;
+    localparam [6:0]  SLICE_BYTES = SLICE[6:0];
+    localparam [12:0] WIDTH_BYTES = WIDTH[12:0];
     localparam [12:0] PAGE_BYTES  = 4096;
 
     localparam [1:0] STATE_TOKEN          = 0,

@@ -226,7 +226,33 @@ def _build_verilator(result: Build, parameters: Mapping[str, int | str], files: 
     make = ["make", "-s", f"-j{jobs}", "-C", str(result.folder), "-f", "Vtop.mk", f"VM_TRACE={int(result.waves)}"]
     # the set-up's own make must not lend its flags to this one
     clean = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    shared = _runtime_folder(result.folder)
+    for file in shared.glob("*.o"):
+        shutil.copy(file, result.folder)
     _run_tool(result, [*make, *CXX_FLAGS], clean | tool.environment)
+    shared.mkdir(exist_ok=True)
+    for file in result.folder.glob("verilated*.o"):
+        if not (shared / file.name).exists():
+            part = shared / f"{file.name}.{os.getpid()}"
+            shutil.copy(file, part)
+            part.replace(shared / file.name)  # never half a file, whoever else builds
+
+
+def _runtime_folder(folder: Path) -> Path:
+    """Where the objects of Verilator's own runtime lie, compiled once for all designs built with the same switches.
+
+    They take most of the time of a small build. `folder` holds what Verilator wrote for one design.
+    """
+    switches = re.findall(r"^VM_\w+ = \d$", (folder / "Vtop_classes.mk").read_text(), flags=re.MULTILINE)
+    parts = [
+        verilator().version,
+        str(verilator().program),
+        _compiler_version(),
+        *CXX_FLAGS,
+        *VERILATOR_FLAGS,
+        *switches,
+    ]
+    return BUILDS / f"runtime-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
 
 
 def _build_icarus(result: Build, parameters: Mapping[str, int | str], files: Sequence[Path]) -> None:

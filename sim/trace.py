@@ -217,8 +217,10 @@ def check(trace: Trace) -> None:
             case Kind.WRITE:
                 pages[event.page] = event.content
             case Kind.READ if pages.get(event.page) != event.content:
-                raise TraceError(f"event {number} reads content {event.content} from page {event.page} of space "
-                                 f"{event.space}, which holds {pages.get(event.page, 'nothing')}")
+                raise TraceError(
+                    f"event {number} reads content {event.content} from page {event.page} of space "
+                    f"{event.space}, which holds {pages.get(event.page, 'nothing')}"
+                )
             case Kind.FORK if event.page in spaces or event.page in gone:
                 raise TraceError(f"event {number} forks into space {event.page}, which exists")
             case Kind.FORK:

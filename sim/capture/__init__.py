@@ -17,16 +17,16 @@ from sim.trace import Trace, TraceHeader, TraceWriter, save
 
 __all__ = ["CaptureError", "CaptureResult", "Progress", "capture"]
 
-DEFAULT_WINDOW = 64
-DEFAULT_MAX_EVENTS = 1_000_000
-DEFAULT_MAX_CONTENTS = 65_536
+DEFAULT_WINDOW = 256
+DEFAULT_MAX_EVENTS = 200_000
+DEFAULT_MAX_CONTENTS = 32_768
 
 _LOSS = (
-    "Private anonymous memory only; written pages of file mappings, shared and huge-page memory are not in it. Of each "
-    "address space {window} pages are open at a time: of a page's accesses while it is open only the first one and the "
-    "first write show, in the order in which they happened, and that write shows what the page held when it was closed. "
-    "Pages are closed in the order they were opened. What the kernel wrote before a page could be watched (the first "
-    "stack) shows as one write each, in order of address."
+    "Private anonymous memory only; written pages of file mappings, shared and huge-page memory are not in it. "
+    "{window} pages of each address space are open at a time: of a page's accesses while it is open only the first and "
+    "the first write show, in the order they happened, and that write shows what the page held when it was closed. "
+    "Pages are closed in the order they were opened. What was written before a page could be watched (the first stack) "
+    "shows as one write each, in order of address."
 )
 
 

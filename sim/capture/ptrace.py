@@ -71,13 +71,17 @@ class Syscall:
     arch: int
 
 
+_REGISTER_NAMES = (
+    "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base "
+    "ds es fs gs"
+)
+_REGISTER_FIELDS = [(name, ctypes.c_uint64) for name in _REGISTER_NAMES.split()]
+
+
 class Registers(ctypes.Structure):
     """struct user_regs_struct of x86-64."""
 
-    _fields_ = [(name, ctypes.c_uint64) for name in (
-        "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base "
-        "ds es fs gs"
-    ).split()]  # fmt: skip
+    _fields_ = _REGISTER_FIELDS
 
 
 class _SyscallInfo(ctypes.Structure):

@@ -277,11 +277,7 @@ class Recorder:
             flags, child_tid = self._birth(task)
             if flags & _CLONE_CHILD_SETTID and not flags & CLONE_VM:
                 space.pin(task.tid, child_tid // PAGE_BYTES)
-        elif number == _MUNMAP and args[0] % PAGE_BYTES == 0:
-            space.unmapped(*_pages(args[0], args[1]))
-        elif number == _MMAP and args[3] & _MAP_FIXED and args[0] % PAGE_BYTES == 0:
-            space.unmapped(*_pages(args[0], args[1]))
-        elif number == _MADVISE and args[2] in (_MADV_DONTNEED, _MADV_DONTNEED_LOCKED):
+        elif _drops(number, args):
             space.unmapped(*_pages(args[0], args[1]))
         elif number == _BRK and args[0] and args[0] < space.program_break:
             space.unmapped(*_between(args[0], space.program_break))
@@ -312,9 +308,7 @@ class Recorder:
     # --- limits and the end ----------------------------------------------------------------------------------------
 
     def _enforce_limits(self) -> None:
-        if not self._recording or (
-            len(self._writer) < self._max_events and self._writer.contents < self._max_contents
-        ):
+        if not self._recording or (len(self._writer) < self._max_events and self._writer.contents < self._max_contents):
             return
         if any(task.fresh or task.syscall.number in (*_BIRTHS, _MREMAP) for task in self._tasks.values()):
             return  # pages are on their way; wait until they have arrived
@@ -381,10 +375,21 @@ def _launch(argv: Sequence[str], env: Mapping[str, str] | None) -> int:
     except OSError as error:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        raise CaptureError(f"cannot trace {argv[0]}: {error.strerror}; run as root and outside of a debugger") from error
+        raise CaptureError(f"cannot trace {argv[0]}: {error.strerror}; run as root, not under a debugger") from error
     finally:
         os.close(go_write)
     return child
+
+
+def _drops(number: int, args: tuple[int, ...]) -> bool:
+    """Whether a system call takes the memory at its first two arguments from the program."""
+    if args[0] % PAGE_BYTES:
+        return False  # it will fail
+    return (
+        number == _MUNMAP
+        or (number == _MMAP and bool(args[3] & _MAP_FIXED))
+        or (number == _MADVISE and args[2] in (_MADV_DONTNEED, _MADV_DONTNEED_LOCKED))
+    )
 
 
 def _pages(address: int, length: int) -> tuple[int, int]:

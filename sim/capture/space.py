@@ -36,15 +36,17 @@ class Space:
         agent: our helper inside it.
         writer: takes the events.
         window: pages open at a time.
-        parent: the space it was forked from just now, if any; what `parent` has open is read from the child, which holds
-            it as it was at the fork.
+        parent: the space it was forked from just now, if any; what `parent` has open is read from the child, which
+            holds it as it was at the fork.
     """
 
-    def __init__(self, number: int, agent: Agent, writer: TraceWriter, window: int, parent: Space | None = None) -> None:
+    def __init__(
+        self, number: int, agent: Agent, writer: TraceWriter, window: int, parent: Space | None = None
+    ) -> None:
         self.number = number
         self.agent = agent
         self.processes = 1  # that use it: more than one after vfork
-        self.program_break = parent.program_break if parent else 0
+        self.program_break: int = parent.program_break if parent else 0
         self._writer = writer
         self._window = window
         self._known: dict[int, int] = {}  # virtual page -> content id, as last seen

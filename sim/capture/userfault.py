@@ -25,8 +25,13 @@ _libc.syscall.restype = ctypes.c_long
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A thread waits at `page` (virtual page number): it writes or only reads, and the page is there but write-protected
-    or it is missing."""
+    """A thread waits at a page.
+
+    Attributes:
+        page: virtual page number.
+        write: it writes; else it only reads.
+        protected: the page is there, but write-protected; else it is missing.
+    """
 
     page: int
     write: bool

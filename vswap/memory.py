@@ -9,7 +9,7 @@ from hw.clock import Clock
 from vswap.errors import ContractViolation, OutOfMemory
 from vswap.folio import Folio
 
-_ALLOCATION_ROUNDS = 64
+_PATIENCE = 16  # rounds of reclaim without a freed frame before an allocation gives up, as the kernel has it
 
 
 class Memory:
@@ -58,15 +58,17 @@ class Memory:
         Raises:
             OutOfMemory: reclaim freed nothing, many times over.
         """
-        for attempt in range(_ALLOCATION_ROUNDS):
-            if self.free > self.minimum:
-                return self._new_folio()
-            if self._direct_reclaim is None:
-                break
+        failures = 0
+        while self.free <= self.minimum:
+            if failures == _PATIENCE:
+                raise OutOfMemory(f"no frame can be freed: {self.used} of {self.limit} in use")
             self.wake_kswapd.set()
-            if not await self._direct_reclaim():
-                await self._clock.sleep(self._retry_ns * (attempt + 1))
-        raise OutOfMemory(f"no frame can be freed: {self.used} of {self.limit} in use")
+            if self._direct_reclaim is not None and await self._direct_reclaim():
+                failures = 0
+            else:
+                failures += 1
+                await self._clock.sleep(self._retry_ns * failures)
+        return self._new_folio()
 
     def allocate_reserve(self) -> Folio | None:
         """A private folio for reclaim or writeback, out of the reserve if need be; None when that is empty as well."""

@@ -42,6 +42,8 @@ class Writeback:
         """Write back up to `count` of the coldest CRAM pages; how many left the device. A page read since the last scan
         gets a second chance."""
         core = self._core
+        if not self._after_cram:
+            return 0
         moved = failed = 0
         for _ in range(2 * len(core.cram_folios)):
             if moved >= count or failed >= _PATIENCE or not core.cram_folios:

@@ -1,7 +1,7 @@
 """A random workload of several tasks on several spaces, checked against a shadow copy of every page.
 
-Each task owns some pages of its space, so that what a page may hold is known exactly: one value, or during a write (and in a
-child forked during one) the old and the new.
+Each task owns some pages of its space, so that what a page may hold is known exactly: one value, or during a write (and
+in a child forked during one) the old and the new.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Workload:
     """See the module. `run()` ends when all tasks have ended and every page was verified.
 
     Attributes:
-        mismatches: none, or the run has raised already.
+        verified: reads whose data was right; a wrong one raises.
         lost: pages that a full device took from a writable mapping; only with a budget.
     """
 
@@ -135,7 +135,7 @@ class Workload:
             await self._bus_error(space, vpn)
             return
         except OutOfMemory:
-            assert self.shape.errors
+            self._out_of_memory()
             return
         part = slice(None) if line is None else slice(64 * line, 64 * line + 64)
         fitting = {page for page in allowed if page[part] == data}
@@ -152,7 +152,7 @@ class Workload:
             self._shadows[space][vpn] = before
             await self._bus_error(space, vpn)
         except OutOfMemory:
-            assert self.shape.errors
+            self._out_of_memory()
             self._shadows[space][vpn] = before
         else:
             self._shadows[space][vpn] = {data}
@@ -171,12 +171,16 @@ class Workload:
         self._children.append(self.tb.clock.spawn(self._task(child, Random(rng.random()), 0, 1), child.name))
 
     async def _bus_error(self, space: AddressSpace, vpn: int) -> None:
-        """Legal after an injected error, and for a page lost in place to a full device, which is poison from then on."""
+        """Legal after an injected error, and for a page that a full device took from a writable mapping."""
         lost = self.tb.config.writable_budget > 0 and self.tb.system.counters.cram_poisoned > 0
         assert self.shape.errors or lost, "SIGBUS without a reason"
         if lost:
             self.lost += 1
             await self._unmap(space, vpn)
+
+    def _out_of_memory(self) -> None:
+        """Legal only while stores fail, or where no swapfile takes what the other tiers refuse."""
+        assert self.shape.errors or "swapfile" not in self.tb.config.order, "out of memory with room in the swapfile"
 
     def _allowed(self, space: AddressSpace, vpn: int) -> set[bytes]:
         return self._shadows[space].setdefault(vpn, {ZERO_PAGE})

@@ -19,7 +19,7 @@ from sim.trace import Trace
 
 COMMAND = ("/usr/bin/python3", "-I", "-S", "-")
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
-WINDOW = 832
+WINDOW = 960
 LIMIT_BYTES = 2 << 20
 SECRETS = re.compile(rb"/root/|/home/|/work/|PRIVATE KEY|PASSWORD|TOKEN=|SSH_AUTH|BEGIN RSA", re.IGNORECASE)
 

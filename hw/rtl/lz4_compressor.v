@@ -31,6 +31,8 @@ module lz4_compressor #(
 );
     localparam COMPARE_BYTES = 16;  // bytes of a candidate that the hash table holds
     localparam LENGTH_BITS   = 5;   // 0 .. COMPARE_BYTES
+    localparam WINDOW_BYTES  = BYTES_PER_CYCLE + COMPARE_BYTES - 1;
+    localparam LITERALS      = 24;  // bytes of literals that the emitter takes a cycle
 
     generate
         if (BYTES_PER_CYCLE != 1 && BYTES_PER_CYCLE != 4 && BYTES_PER_CYCLE != 8 && BYTES_PER_CYCLE != 16)
@@ -57,9 +59,12 @@ module lz4_compressor #(
     // ---- one copy of the page for each reader
 
     wire [11:0]  window_address, match_address, candidate_address, literal_address;
-    wire [511:0] window_data, match_data, candidate_data, literal_data;
+    wire [511:0] match_data, candidate_data;
 
-    lz4_page_buffer window_buffer (
+    wire [8*WINDOW_BYTES-1:0] window_data;
+    wire [8*LITERALS-1:0]     literal_data;
+
+    lz4_page_buffer #(.READ_BYTES(WINDOW_BYTES)) window_buffer (
         .clk_i(clk_i), .write_i(line), .write_line_i(loaded_q[5:0]), .write_data_i(page_data_i),
         .read_address_i(window_address), .read_data_o(window_data)
     );
@@ -71,7 +76,7 @@ module lz4_compressor #(
         .clk_i(clk_i), .write_i(line), .write_line_i(loaded_q[5:0]), .write_data_i(page_data_i),
         .read_address_i(candidate_address), .read_data_o(candidate_data)
     );
-    lz4_page_buffer literal_buffer (
+    lz4_page_buffer #(.READ_BYTES(LITERALS)) literal_buffer (
         .clk_i(clk_i), .write_i(line), .write_line_i(loaded_q[5:0]), .write_data_i(page_data_i),
         .read_address_i(literal_address), .read_data_o(literal_data)
     );

@@ -22,7 +22,7 @@ module lz4_emitter (
     input  [11:0]      match_offset_i,
 
     output [11:0]      literal_address_o,
-    input  [511:0]     literal_data_i,
+    input  [191:0]     literal_data_i,
 
     output reg         fragment_valid_o,
     input              fragment_ready_i,
@@ -30,7 +30,7 @@ module lz4_emitter (
     output reg [5:0]   fragment_bytes_o,    // 1 .. 32
     output reg         fragment_last_o
 );
-    localparam LITERALS = 24;
+    localparam LITERALS = 24;  // what literal_data_i holds
 
     localparam HEAD   = 2'd0;
     localparam MORE_L = 2'd1;  // further length bytes of the literals
@@ -60,8 +60,6 @@ module lz4_emitter (
 
     wire [12:0] unsent = literal_length_i - sent_q;
     wire [4:0]  run    = unsent > LITERALS[12:0] ? LITERALS[4:0] : unsent[4:0];
-
-    wire [LITERALS*8-1:0] run_mask = ~({LITERALS*8{1'b1}} << {run, 3'b0});
 
     assign literal_address_o = literal_start_i + sent_q[11:0];
 
@@ -108,11 +106,13 @@ module lz4_emitter (
     wire [4:0] middle_bytes = with_literals ? run : 5'd0;
     wire [5:0] tail_at      = {4'd0, head_bytes} + {1'b0, middle_bytes};
 
-    wire [LITERALS*8-1:0] middle = with_literals ? literal_data_i[LITERALS*8-1:0] & run_mask : {LITERALS*8{1'b0}};
+    reg [LITERALS*8-1:0] middle;
+    reg [255:0]          fragment;
 
-    wire [255:0] fragment = {240'd0, head}
-                            | ({64'd0, middle} << {head_bytes, 3'b0})
-                            | ({232'd0, tail} << {tail_at, 3'b0});
+    always @* begin
+        middle = with_literals ? literal_data_i & ~({LITERALS*8{1'b1}} << {run, 3'b0}) : {LITERALS*8{1'b0}};
+        fragment = {240'd0, head} | ({64'd0, middle} << {head_bytes, 3'b0}) | ({232'd0, tail} << {tail_at, 3'b0});
+    end
 
     // ---- registers
 
@@ -138,6 +138,4 @@ module lz4_emitter (
             sent_q <= 13'd0;
         end
     end
-
-    wire unused = &{1'b0, literal_data_i[511:LITERALS*8]};
 endmodule

@@ -3,8 +3,11 @@
 // Handshake: while `lookup_i` is high, LANES consecutive positions from `base_i` on are looked up and then entered.
 //            `new_page_i` forgets all entries (not together with `lookup_i`). After reset nothing may be done before
 //            `ready_o` is high.
-// Latency:   one cycle from `lookup_i` to `found_o`, `candidate_o` and `bytes_o`, which hold until the next lookup.
-//            `ready_o` rises 2^ROW_BITS cycles after reset.
+// Latency:   one cycle from `lookup_i` to `length_o` and `candidate_o`, which hold until the next lookup. `ready_o` rises
+//            2^ROW_BITS cycles after reset.
+//
+// A length is the number of bytes that position and candidate have in common, 4 .. COMPARE_BYTES, or 0 for no match;
+// COMPARE_BYTES means "that many or more".
 //
 // The table is BANKS memories with one read and one write port each; the low bits of a hash name the bank. An entry is
 //
@@ -21,7 +24,8 @@ module lz4_hash_table #(
     parameter LANES = 8,
     parameter HASH_BITS = 12,
     parameter BANK_BITS = 5,
-    parameter COMPARE_BYTES = 16
+    parameter COMPARE_BYTES = 16,
+    parameter LENGTH_BITS = 5
 ) (
     input                                  clk_i,
     input                                  rst_ni,
@@ -33,9 +37,8 @@ module lz4_hash_table #(
     input  [11:0]                          base_i,
     input  [8*(LANES+COMPARE_BYTES-1)-1:0] bytes_i,       // the page from base_i on
 
-    output [LANES-1:0]                     found_o,
-    output [LANES*12-1:0]                  candidate_o,   // position
-    output [LANES*COMPARE_BYTES*8-1:0]     bytes_o        // the page from that position on
+    output [LANES*LENGTH_BITS-1:0]         length_o,
+    output [LANES*12-1:0]                  candidate_o    // position
 );
     localparam BANKS     = 1 << BANK_BITS;
     localparam ROW_BITS  = HASH_BITS - BANK_BITS;
@@ -97,11 +100,15 @@ module lz4_hash_table #(
             wire [LANE_BITS-1:0] writer   = write_lane[b*LANE_BITS +: LANE_BITS];
             wire [11:0]          position = base_i + {{12-LANE_BITS{1'b0}}, writer};
 
+            reg [DATA_BITS-1:0] bytes;
+
+            always @* bytes = wanted[b] ? bytes_i[writer*8 +: DATA_BITS] : {DATA_BITS{1'b0}};
+
             lz4_table_bank #(.WIDTH(ENTRY), .ROW_BITS(ROW_BITS)) bank (
                 .clk_i        (clk_i),
                 .write_i      (clear || (lookup_i && wanted[b])),
                 .write_row_i  (clear ? clear_row : write_row[b*ROW_BITS +: ROW_BITS]),
-                .write_data_i (clear ? {ENTRY{1'b0}} : {1'b1, page_q, position, bytes_i[writer*8 +: DATA_BITS]}),
+                .write_data_i ({!clear, page_q, position, bytes}),
                 .read_i       (lookup_i && wanted[b]),
                 .read_row_i   (read_row[b*ROW_BITS +: ROW_BITS]),
                 .read_data_o  (entry[b])
@@ -111,17 +118,34 @@ module lz4_hash_table #(
 
     // ---- banks to lanes
 
+    reg [8*(LANES+COMPARE_BYTES-1)-1:0] bytes_q;
+
+    always @(posedge clk_i) if (lookup_i) bytes_q <= bytes_i;
+
     genvar l;
     generate
         for (l = 0; l < LANES; l = l + 1) begin : lanes
             reg [BANK_BITS-1:0] bank_q;
             wire [ENTRY-1:0]    mine = entry[bank_q];
 
+            reg [DATA_BITS-1:0]   differ;
+            reg [LENGTH_BITS-1:0] length;
+            integer               i;
+
+            always @* begin
+                differ = mine[0 +: DATA_BITS] ^ bytes_q[l*8 +: DATA_BITS];
+                length = {LENGTH_BITS{1'b0}};
+                if (mine[ENTRY-1 -: 1+ROW_BITS] == {1'b1, page_q} && differ[31:0] == 32'd0) begin
+                    length = COMPARE_BYTES[LENGTH_BITS-1:0];
+                    for (i = COMPARE_BYTES - 1; i >= 4; i = i - 1)
+                        if (differ[i*8 +: 8] != 8'd0) length = i[LENGTH_BITS-1:0];
+                end
+            end
+
             always @(posedge clk_i) if (lookup_i) bank_q <= hash_i[l*HASH_BITS +: BANK_BITS];
 
-            assign found_o[l] = mine[ENTRY-1] && mine[DATA_BITS+12 +: ROW_BITS] == page_q;
+            assign length_o[l*LENGTH_BITS +: LENGTH_BITS] = length;
             assign candidate_o[l*12 +: 12] = mine[DATA_BITS +: 12];
-            assign bytes_o[l*DATA_BITS +: DATA_BITS] = mine[0 +: DATA_BITS];
         end
     endgenerate
 endmodule

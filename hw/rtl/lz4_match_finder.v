@@ -10,8 +10,6 @@
 //     fetch            hash                    compare                     window
 //     page buffer -> | hash of each lane   -> | entries against the    -> | length and candidate
 //                    | table read and write   | bytes of the window       | of each lane
-//
-// A length is the number of equal bytes, 4 .. COMPARE_BYTES, or 0; COMPARE_BYTES means "that many or more".
 
 module lz4_match_finder #(
     parameter LANES = 8,
@@ -29,20 +27,19 @@ module lz4_match_finder #(
     input  [6:0]                   loaded_i,       // lines of the page that can be read, 0 .. 64
     input  [11:0]                  resume_i,
     output [11:0]                  read_address_o,
-    input  [511:0]                 read_data_i,
+    input  [8*(LANES+COMPARE_BYTES-1)-1:0] read_data_i,  // the page from there on
     output                         done_o,
 
     output reg                     window_valid_o,
     input                          window_ready_i,
     output reg [11:0]              window_base_o,
-    output [LANES*LENGTH_BITS-1:0] window_length_o,
-    output [LANES*12-1:0]          window_candidate_o
+    output reg [LANES*LENGTH_BITS-1:0] window_length_o,
+    output reg [LANES*12-1:0]      window_candidate_o
 );
     localparam HASH_BITS  = 12;
     localparam BANK_BITS  = $clog2(4 * LANES);
     localparam LAST_START = 4096 - 12;                  // LZ4 block format, end of block: no match starts later
     localparam BYTES      = LANES + COMPARE_BYTES - 1;  // what a window needs of the page
-    localparam DATA_BITS  = 8 * COMPARE_BYTES;
 
     wire advance = run_i && (!window_valid_o || window_ready_i);
 
@@ -77,12 +74,12 @@ module lz4_match_finder #(
 
     // ---- table
 
-    wire [LANES-1:0]           found;
-    wire [LANES*12-1:0]        candidate;
-    wire [LANES*DATA_BITS-1:0] candidate_bytes;
+    wire [LANES*LENGTH_BITS-1:0] length;
+    wire [LANES*12-1:0]          candidate;
 
     lz4_hash_table #(
-        .LANES(LANES), .HASH_BITS(HASH_BITS), .BANK_BITS(BANK_BITS), .COMPARE_BYTES(COMPARE_BYTES)
+        .LANES(LANES), .HASH_BITS(HASH_BITS), .BANK_BITS(BANK_BITS), .COMPARE_BYTES(COMPARE_BYTES),
+        .LENGTH_BITS(LENGTH_BITS)
     ) table_of_hashes (
         .clk_i       (clk_i),
         .rst_ni      (rst_ni),
@@ -92,47 +89,14 @@ module lz4_match_finder #(
         .hash_i      (hash),
         .base_i      (hash_base_q),
         .bytes_i     (hash_bytes_q),
-        .found_o     (found),
-        .candidate_o (candidate),
-        .bytes_o     (candidate_bytes)
+        .length_o    (length),
+        .candidate_o (candidate)
     );
 
-    // ---- compare
-
-    reg               compare_valid_q;
-    reg [11:0]        compare_base_q;
-    reg [8*BYTES-1:0] compare_bytes_q;
-
-    genvar l;
-    generate
-        for (l = 0; l < LANES; l = l + 1) begin : lanes
-            wire [DATA_BITS-1:0] differ = candidate_bytes[l*DATA_BITS +: DATA_BITS]
-                                          ^ compare_bytes_q[l*8 +: DATA_BITS];
-            reg [LENGTH_BITS-1:0] length, length_q;
-            reg [11:0]            candidate_q;
-            integer               i;
-
-            always @* begin
-                length = {LENGTH_BITS{1'b0}};
-                if (found[l] && differ[31:0] == 32'd0) begin
-                    length = COMPARE_BYTES[LENGTH_BITS-1:0];
-                    for (i = COMPARE_BYTES - 1; i >= 4; i = i - 1)
-                        if (differ[i*8 +: 8] != 8'd0) length = i[LENGTH_BITS-1:0];
-                end
-            end
-
-            always @(posedge clk_i)
-                if (advance && compare_valid_q) begin
-                    length_q <= length;
-                    candidate_q <= candidate[l*12 +: 12];
-                end
-
-            assign window_length_o[l*LENGTH_BITS +: LENGTH_BITS] = length_q;
-            assign window_candidate_o[l*12 +: 12] = candidate_q;
-        end
-    endgenerate
-
     // ---- pipeline
+
+    reg        compare_valid_q;
+    reg [11:0] compare_base_q;
 
     assign done_o = !more && !hash_valid_q && !compare_valid_q && !window_valid_o;
 
@@ -142,15 +106,16 @@ module lz4_match_finder #(
             if (more) begin
                 fetch_q <= base + LANES[12:0];
                 hash_base_q <= base[11:0];
-                hash_bytes_q <= read_data_i[8*BYTES-1:0];
+                hash_bytes_q <= read_data_i;
             end
             compare_valid_q <= hash_valid_q;
-            if (hash_valid_q) begin
-                compare_base_q <= hash_base_q;
-                compare_bytes_q <= hash_bytes_q;
-            end
+            if (hash_valid_q) compare_base_q <= hash_base_q;
             window_valid_o <= compare_valid_q;
-            if (compare_valid_q) window_base_o <= compare_base_q;
+            if (compare_valid_q) begin
+                window_base_o <= compare_base_q;
+                window_length_o <= length;
+                window_candidate_o <= candidate;
+            end
         end
         if (!rst_ni || clear_i) begin
             fetch_q <= 13'd0;
@@ -160,5 +125,5 @@ module lz4_match_finder #(
         end
     end
 
-    wire unused = &{1'b0, end_byte[5:0], read_data_i[511:8*BYTES]};
+    wire unused = &{1'b0, end_byte[5:0]};
 endmodule

@@ -25,10 +25,13 @@ module lz4_packer (
     reg [5:0]   count_q;
     reg         flush_q;  // the last fragment is in, what is kept leaves as the last beat
 
-    wire [767:0] joined = {256'd0, kept_q} | ({512'd0, fragment_data_i} << {count_q, 3'b0});
-    wire [6:0]   total  = {1'b0, count_q} + {1'b0, fragment_bytes_i};
-    wire         full   = total >= 7'd64;
-    wire         over   = total > 7'd64;
+    reg [767:0] joined;
+
+    always @* joined = {256'd0, kept_q} | ({512'd0, fragment_data_i} << {count_q, 3'b0});
+
+    wire [6:0] total  = {1'b0, count_q} + {1'b0, fragment_bytes_i};
+    wire       full   = total >= 7'd64;
+    wire       over   = total > 7'd64;
 
     wire free = !beat_valid_o || beat_ready_i;
     wire step = fragment_valid_i && fragment_ready_o;

@@ -124,17 +124,19 @@ module lz4_parser #(
     assign match_address_o     = origin;
     assign candidate_address_o = origin - offset_q;
 
-    wire [511:0] differ         = match_data_i ^ candidate_data_i;
-    wire [11:0]  back_literals  = start_q - anchor_q;
-    wire [11:0]  back_candidate = start_q - offset_q;
+    wire [11:0] back_literals  = start_q - anchor_q;
+    wire [11:0] back_candidate = start_q - offset_q;
 
-    reg [11:0] back, forward;
-    integer    j;
+    reg [511:0] differ;
+    reg [11:0]  back, forward;
+    integer     j;
 
     always @* begin
         back = BACK_BYTES[11:0];
         forward = FORWARD_BYTES[11:0];
+        differ = 512'd0;
         if (match_q) begin
+            differ = match_data_i ^ candidate_data_i;
             for (j = BACK_BYTES - 1; j >= 0; j = j - 1)
                 if (differ[(BACK_BYTES-1-j)*8 +: 8] != 8'd0) back = j[11:0];
             for (j = FORWARD_BYTES - 1; j >= 0; j = j - 1)

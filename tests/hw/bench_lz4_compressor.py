@@ -253,7 +253,7 @@ async def compresses_pages_of_one_byte_to_almost_nothing(dut: Any) -> None:
     tb = await TB.start(dut, 2)
     for byte in (0, 0xFF, 0x41):
         answer = await tb.check(bytes([byte]) * PAGE)
-        assert len(answer.block) <= 32
+        assert len(answer.block) <= LINE
 
 
 @cocotb.test()

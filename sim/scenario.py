@@ -36,8 +36,12 @@ class Section(BaseModel):
 class WorkloadSection(Section):
     """What runs."""
 
-    trace: str = Field(min_length=1, description="trace file to replay; a relative path starts at the scenario's folder")
-    seed: int = Field(1, ge=0, le=2**31 - 1, description="orders tasks that are ready at once, fills undefined registers")
+    trace: str = Field(
+        min_length=1, description="trace file to replay; a relative path starts at the scenario's folder"
+    )
+    seed: int = Field(
+        1, ge=0, le=2**31 - 1, description="orders tasks that are ready at once, fills undefined registers"
+    )
     think_ns: NonNegativeInt = Field(0, description="ns that the program computes between two events of the trace")
     verify_exits: bool = Field(True, description="read and compare every page of a space before it exits")
 
@@ -57,8 +61,12 @@ class CramSection(Section):
     cache_pages: int = Field(8, description="decompressed pages kept on chip")
     bytes_per_cycle: int = Field(8, description="width of both LZ4 engines")
     media_latency: int = Field(40, ge=1, le=10_000, description="clock cycles from a media request to its first beat")
-    low_percent: int = Field(10, ge=0, le=100, description="the LOW interrupt: free media sectors fell below this share")
-    recovered_percent: int = Field(20, ge=0, le=100, description="the RECOVERED interrupt: free sectors reached it again")
+    low_percent: int = Field(
+        10, ge=0, le=100, description="the LOW interrupt: free media sectors fell below this share"
+    )
+    recovered_percent: int = Field(
+        20, ge=0, le=100, description="the RECOVERED interrupt: free sectors reached it again"
+    )
     writable_budget: NonNegativeInt = Field(0, description="device pages that may be writable in place at once")
     writeback_batch: int = Field(16, ge=1, description="pages written back before the device is looked at again")
     trim_batch: int = Field(64, ge=1, description="freed device pages collected for one trim command")
@@ -87,13 +95,17 @@ class ZswapSection(Section):
     """The compressed pool in DRAM."""
 
     max_pool_percent: int = Field(20, ge=0, le=100, description="share of the DRAM pages that the pool may take")
-    accept_threshold_percent: int = Field(90, ge=0, le=100, description="once full, it accepts again at this share of it")
+    accept_threshold_percent: int = Field(
+        90, ge=0, le=100, description="once full, it accepts again at this share of it"
+    )
 
 
 class SwapfileSection(Section):
     """The swapfile."""
 
-    path: str | None = Field(None, min_length=1, description="a file to use and keep; none: one of the run's own")
+    path: str | None = Field(
+        None, min_length=1, description="file to use and keep, relative as trace is; none: one of the run's own"
+    )
     pages: int = Field(16_384, ge=1, le=1 << 24, description="its slots of 4 KiB")
     fsync: bool = Field(False, description="flush it to stable storage when the run ends")
 
@@ -136,7 +148,7 @@ class Scenario(Section):
 
     @classmethod
     def load(cls, path: Path) -> Scenario:
-        """Read and check a file; the trace's path becomes absolute. Raises ScenarioError."""
+        """Read and check a file; paths in it become absolute. Raises ScenarioError."""
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
@@ -147,9 +159,11 @@ class Scenario(Section):
             scenario = cls.model_validate(values)
         except ValidationError as error:
             raise ScenarioError(f"{path}: {_explain(error.errors()[0])}") from error
-        trace = str((path.parent / scenario.workload.trace).resolve())
-        workload = scenario.workload.model_copy(update={"trace": trace})
-        return scenario.model_copy(update={"workload": workload})
+        workload, swapfile = scenario.workload, scenario.swapfile
+        workload = workload.model_copy(update={"trace": _beside(path, workload.trace)})
+        if swapfile.path is not None:
+            swapfile = swapfile.model_copy(update={"path": _beside(path, swapfile.path)})
+        return scenario.model_copy(update={"workload": workload, "swapfile": swapfile})
 
     def with_seed(self, seed: int) -> Scenario:
         """The same with another seed."""
@@ -218,6 +232,11 @@ def keys() -> list[tuple[str, str, str, str]]:
         else:
             rows.append(("", section, _plain(table.default), table.description or ""))
     return rows
+
+
+def _beside(scenario: Path, name: str) -> str:
+    """A path that a scenario names, absolute; relative ones start at the scenario's folder."""
+    return str((scenario.parent / name).resolve())
 
 
 def _explain(error: ErrorDetails) -> str:

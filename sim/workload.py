@@ -224,5 +224,3 @@ class _Timed:
 
     def _marks(self) -> list[int]:
         return [self._counters.pgfault, *(getattr(self._counters, name) for _, name in _FAULTS)]
-
-

@@ -1,0 +1,219 @@
+"""vcram: the command line."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from importlib import metadata
+from pathlib import Path
+from typing import IO, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from driver import CramError
+from hw.build import ROOT, BuildError, ToolError
+from sim.capture import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, DEFAULT_WINDOW, CaptureError, capture
+from sim.capture import Progress as Recording
+from sim.corpus import CorpusError, gather, summary
+from sim.execute import Sim, execute
+from sim.interrupts import Interrupted, interruptible
+from sim.progress import progress_bar
+from sim.report import print_table, verdict, write_html
+from sim.run import RunError
+from sim.scenario import DEFAULT, Scenario, ScenarioError, find, keys, shipped
+from sim.trace import TraceError
+from vswap import VswapError
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+REPORTS = ROOT / "build" / "report"
+
+_BAD_INPUT = (ScenarioError, TraceError)
+_FAILURES = (RunError, BuildError, ToolError, CaptureError, CorpusError, VswapError, CramError, OSError)
+
+
+class _Failure(click.ClickException):
+    """An error that was foreseen: one line, no traceback."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"vcram: {' '.join(self.message.split())}", file=file, err=True)
+
+
+class _Program(click.Group):
+    """The program: turns what its commands raise into a line and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (*_BAD_INPUT, *_FAILURES) as error:
+            if ctx.params["debug"]:
+                traceback.print_exception(error)
+            raise _Failure(str(error), BAD_INPUT if isinstance(error, _BAD_INPUT) else FAILED) from error
+        except KeyboardInterrupt as error:
+            how = f" by {error.name}" if isinstance(error, Interrupted) else ""
+            raise _Failure(f"interrupted{how}; nothing is left running", INTERRUPTED) from error
+
+
+_RUN_HELP = f"""Run a scenario and verify every page of it.
+
+    SCENARIO is a file or the name of a shipped scenario (see `vcram scenarios`); without it the main job runs:
+    "{DEFAULT}".
+
+    A recorded program's pages and accesses are replayed on a simulated machine with little memory. What does not fit
+    into DRAM goes to the compressed-RAM device, to zswap and to a swapfile. Whatever comes back is compared with the
+    recording, byte for byte; at the end so is every page.
+
+    The device is its RTL, under Verilator (default) or Icarus (slow), or a functional model in Python (`--sim model`:
+    nothing to compile). The first run compiles the RTL, which takes a minute or two.
+
+    Exit status: 0 every page came back right and the books agree; 1 not so, or no result; 2 bad input; 130
+    interrupted.
+
+    \b
+    Examples:
+      vcram run
+      vcram run --sim model --json -
+      vcram run my.toml --report my.html
+    """
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(metadata.version("vcram"), prog_name="vcram")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """A compressed-RAM device as RTL, run under the virtual swap stack that will use it."""
+
+
+@cli.command("run", help=_RUN_HELP)
+@click.argument("scenario", default=DEFAULT, metavar="[SCENARIO]")
+@click.option("--sim", type=click.Choice(["verilator", "icarus", "model"]), default="verilator", show_default=True,
+              help="What runs the device.")  # fmt: skip
+@click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - for standard output.")
+@click.option("--report", "report_file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+              help="Where the report goes (HTML).  [default: build/report/SCENARIO-SIM.html]")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Use this seed, not the scenario's.")
+def run_command(scenario: str, sim: Sim, json_file: str | None, report_file: Path | None, seed: int | None) -> None:
+    if json_file is not None and not Path(json_file).absolute().parent.is_dir():
+        raise click.BadParameter(f"{json_file}: no such folder", param_hint="--json")
+    path = find(scenario)
+    loaded = Scenario.load(path)
+    if seed is not None:
+        loaded = loaded.with_seed(seed)
+    started = time.monotonic()
+    with interruptible(), progress_bar(Console(stderr=True), sim) as report:
+        result = execute(loaded, path.stem, sim, report)
+    seconds = time.monotonic() - started
+    output = Console(stderr=json_file == "-")
+    print_table(result, output)
+    target = report_file or REPORTS / f"{path.stem}-{sim}.html"
+    notes = {
+        "scenario": f"{path}: {loaded.title}",
+        "simulator": sim,
+        "date": time.strftime("%Y-%m-%d %H:%M"),
+        "wall clock": f"{seconds:.1f} s, compiling included",
+    }
+    write_html(result, target, notes)
+    if json_file == "-":
+        click.echo(result.to_json(), nl=False)
+    elif json_file is not None:
+        Path(json_file).write_text(result.to_json(), encoding="utf-8")
+    output.print(f"\n{verdict(result)}", highlight=False)
+    output.print(f"{seconds:.1f} s; report: {target}", highlight=False, soft_wrap=True)
+    if not result.ok:
+        sys.exit(FAILED)
+
+
+@cli.command("scenarios")
+@click.option("--keys", "show_keys", is_flag=True, help="List every key a scenario may have.")
+def scenarios_command(show_keys: bool) -> None:
+    """List the scenarios that come with the program."""
+    if show_keys:
+        section = None
+        for table, key, default, meaning in keys():
+            if table != section:
+                section = table
+                click.echo(f"[{table}]" if table else "(outside the sections)")
+            click.echo(f"  {key:<28} {default:<28} {meaning}")
+        return
+    for name, path in shipped().items():
+        click.echo(f"{name:<12} {Scenario.load(path).title}  ({path})")
+
+
+@cli.command("capture", context_settings={"ignore_unknown_options": True})
+@click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Trace to write.")
+@click.option("--window", type=int, default=DEFAULT_WINDOW, show_default=True,
+              help="Pages open at a time in each address space; fewer show more of the accesses.")  # fmt: skip
+@click.option("--max-events", type=click.IntRange(1), default=DEFAULT_MAX_EVENTS, show_default=True,
+              help="Stop recording, not the program, at so many events.")  # fmt: skip
+@click.option("--max-contents", type=click.IntRange(1), default=DEFAULT_MAX_CONTENTS, show_default=True,
+              help="The same for distinct page contents.")  # fmt: skip
+@click.argument("command", nargs=-1, required=True, metavar="-- CMD...", type=click.UNPROCESSED)
+def capture_command(output: Path, window: int, max_events: int, max_contents: int, command: tuple[str, ...]) -> None:
+    """Record a program's anonymous pages and its accesses to them as a trace.
+
+    The program keeps its standard streams and its environment; the exit status is its own. Needs userfaultfd (root).
+    """
+    line = _RecordingLine()
+    try:
+        result = capture(
+            command, output, window=window, max_events=max_events, max_contents=max_contents, progress=line
+        )
+    finally:
+        line.end()
+    header = result.trace.header
+    whole = "" if header.complete else " (the recording stopped before the program did)"
+    click.echo(f"{output}: {header.events:,} events, {header.pages:,} pages, {header.contents:,} contents, "
+               f"{result.file_bytes:,} bytes{whole}", err=True)  # fmt: skip
+    sys.exit(INTERRUPTED if result.interrupted else result.exit_status)
+
+
+@cli.group("corpus")
+def corpus_group() -> None:
+    """Anonymous pages of real programs, gathered on this machine."""
+
+
+@corpus_group.command("stat")
+@click.option("--pages", type=click.IntRange(1), default=10_000, show_default=True, help="Pages to gather.")
+def corpus_stat(pages: int) -> None:
+    """Gather the corpus, where that has not been done yet, and say what its pages are like."""
+    with Console(stderr=True).status("gathering pages of running programs"), interruptible():
+        rows = summary(gather(pages))
+    table = Table(show_edge=False, pad_edge=False)
+    for column in ("kind", "pages", "zero", "same", "raw", "ratio"):
+        table.add_column(column, justify="left" if column == "kind" else "right")
+    for row in rows:
+        table.add_row(row.kind, f"{row.pages:,}", f"{row.zero:,}", f"{row.same:,}", f"{row.raw:,}", f"{row.ratio:.2f}")
+    Console().print(table)
+
+
+class _RecordingLine:
+    """How far a recording is: one line on a terminal, nothing elsewhere, as the program has the screen."""
+
+    def __init__(self) -> None:
+        self._shown = False
+
+    def __call__(self, progress: Recording) -> None:
+        if sys.stderr.isatty():
+            state = "recording" if progress.recording else "limit reached, running on"
+            click.echo(f"\r{state}: {progress.events:,} events, {progress.pages:,} pages  ", nl=False, err=True)
+            self._shown = True
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._shown:
+            click.echo(err=True)
+
+
+def main() -> None:
+    """The program `vcram`."""
+    cli.main(prog_name="vcram")
+
+
+if __name__ == "__main__":
+    main()

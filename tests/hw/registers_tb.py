@@ -43,7 +43,7 @@ class TB:
         for name in ["s_axil_arvalid", "s_axil_bready", "s_axil_rready"]:
             getattr(dut, name).value = 0
         dut.rst_ni.value = 0
-        cocotb.start_soon(Clock(dut.clk_i, PERIOD_NS, unit="ns").start())
+        Clock(dut.clk_i, PERIOD_NS, unit="ns").start()
         await self.cycles(3)
         dut.rst_ni.value = 1
         await self.cycles(1)

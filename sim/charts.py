@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from sim.metrics import Sample
 
@@ -28,7 +29,7 @@ def chart(samples: Sequence[Sample]) -> str:
 
     base = _HEIGHT - _BOTTOM
     parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" font-family="sans-serif" font-size="12">']
-    for before, after in zip(samples, samples[1:], strict=False):
+    for before, after in pairwise(samples):
         if before.node_closed:
             left, right = x(before.simulated_ns), x(after.simulated_ns)
             parts.append(f'<rect x="{left}" y="0" width="{round(right - left, 1)}" height="{base}" fill="#eee"/>')

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from sim.metrics import Progress
@@ -40,6 +40,7 @@ class _Tasks:
         self._bar = bar
         self._sim = sim
         self._phase = ""
+        self._task = TaskID(0)
 
     def __call__(self, progress: Progress) -> None:
         if progress.phase != self._phase:

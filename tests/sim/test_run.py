@@ -1,0 +1,181 @@
+"""Runs from end to end, as a user starts them: on the RTL under both simulators and on the model, and what happens when
+one is stopped or killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hw.link import PAGE_BYTES
+from tests.sim.scenes import MAIN_DEVICE, Command, write_scenario
+
+SWAPFILE_PAGES = 512
+
+
+def run(*arguments: str | Path) -> tuple[int, str, str]:
+    return Command("run", *arguments).finish()
+
+
+def figures(path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(path.read_text())
+    return values
+
+
+def check_main(values: dict[str, Any]) -> None:
+    """What the main job must show."""
+    assert values["mismatches"] == 0
+    assert values["problems"] == []
+    assert values["events_done"] == values["events"] > 10_000
+    assert values["stores"] >= 2_000
+    assert values["loads"] >= 2_000
+    assert values["cycles"] > 0
+    for name in ("soft_faults", "promotions"):
+        assert values[name] > 0, name
+    for name in ("cram_to_zswap", "cram_to_swapfile", "zswap_to_swapfile"):
+        assert values["writebacks"][name] > 0, name
+    for name in ("zswpin", "zswpout", "pswpin", "pswpout", "swpin_zero", "swpout_zero", "node_closed"):
+        assert values["kernel"][name] > 0, name
+
+
+# The main job
+
+
+@pytest.mark.parametrize("sim", ["verilator", "model"])
+def test_the_main_job_uses_every_tier_and_every_page_comes_back(tmp_path: Path, sim: str) -> None:
+    status, output, errors = run("--sim", sim, "--json", tmp_path / "main.json", "--report", tmp_path / "main.html")
+    assert status == 0, errors
+    check_main(figures(tmp_path / "main.json"))
+    assert "0 mismatches" in output
+    report = (tmp_path / "main.html").read_text()
+    assert "passed" in report
+    assert "src=" not in report and "href=" not in report, "it needs nothing beside it"
+
+
+def test_the_same_scenario_and_seed_give_the_same_bytes(tmp_path: Path) -> None:
+    for number in (1, 2):
+        assert run("--sim", "model", "--json", tmp_path / f"{number}.json", "--report", tmp_path / "r.html")[0] == 0
+    assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
+    assert run("--sim", "model", "--seed", "7", "--json", tmp_path / "7.json", "--report", tmp_path / "r.html")[0] == 0
+    assert figures(tmp_path / "7.json")["seed"] == 7
+
+
+def test_a_small_scenario_gives_the_same_bytes_again_on_the_rtl(tmp_path: Path) -> None:
+    scenario = write_scenario(tmp_path, cram=MAIN_DEVICE)
+    for number in (1, 2):
+        status, _, errors = run(scenario, "--json", tmp_path / f"{number}.json", "--report", tmp_path / "r.html")
+        assert status == 0, errors
+    assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
+
+
+def test_icarus_runs_the_same_scenario_and_agrees_with_verilator(tmp_path: Path) -> None:
+    scenario = write_scenario(tmp_path, pages=24, cram=MAIN_DEVICE)
+    seen = {}
+    for sim in ("verilator", "icarus"):
+        output = tmp_path / f"{sim}.json"
+        status, _, errors = run(scenario, "--sim", sim, "--json", output, "--report", tmp_path / "r.html")
+        assert status == 0, errors
+        seen[sim] = figures(output) | {"sim": ""}
+    assert seen["icarus"]["stores"] > 0 and seen["icarus"]["loads"] > 0
+    assert seen["icarus"] == seen["verilator"]
+
+
+# Stopped and killed
+
+
+@pytest.fixture
+def swapping(tmp_path: Path) -> Path:
+    """A scenario that runs for a while and swaps to a file of its own from the start."""
+    return write_scenario(
+        tmp_path,
+        pages=250,
+        cram=MAIN_DEVICE,
+        tiers={"order": ["swapfile", "cram"]},
+        swapfile={"path": str(tmp_path / "swapfile"), "pages": SWAPFILE_PAGES},
+        workload={"think_ns": 100},
+    )
+
+
+def check_swapfile(path: Path) -> None:
+    """It is there, whole, carries its signature, and holds pages."""
+    data = path.read_bytes()
+    assert len(data) == PAGE_BYTES * (SWAPFILE_PAGES + 1)
+    assert data[PAGE_BYTES - 10 : PAGE_BYTES] == b"SWAPSPACE2"
+    assert any(data[PAGE_BYTES:])
+
+
+def test_a_killed_simulator_is_one_line_and_leaves_the_swapfile_alone(swapping: Path, tmp_path: Path) -> None:
+    command = Command("run", swapping, "--json", tmp_path / "out.json")
+    command.read_until("replay the trace: ")
+    simulator = command.wait_for("/simulation ")
+    before = (tmp_path / "swapfile").stat().st_size
+    os.kill(simulator, signal.SIGKILL)
+    status, _, errors = command.finish()
+    assert status == 1
+    (line,) = [line for line in errors.splitlines() if line.startswith("vcram: ")]
+    assert line.startswith("vcram: the verilator simulation was killed by SIGKILL after ")
+    assert f"the swapfile is left as it was: {tmp_path / 'swapfile'}" in line
+    assert Path(line.partition("log: ")[2].partition(";")[0]).is_file()
+    assert "Traceback" not in errors
+    assert (tmp_path / "swapfile").stat().st_size == before
+    check_swapfile(tmp_path / "swapfile")
+    assert not (tmp_path / "out.json").exists(), "there is no result to write"
+    assert command.left_behind() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_one_line_and_leaves_no_simulator(
+    swapping: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    command = Command("run", swapping)
+    command.read_until("replay the trace: ")
+    command.wait_for("/simulation ")
+    command.interrupt(number)
+    status, _, errors = command.finish()
+    assert status == 130
+    assert errors.splitlines()[-1] == f"vcram: interrupted by {number.name}; nothing is left running"
+    assert "Traceback" not in errors
+    assert command.left_behind() == []
+    check_swapfile(tmp_path / "swapfile")
+
+
+def test_an_interrupt_while_the_rtl_compiles_leaves_no_compiler(tmp_path: Path) -> None:
+    other = write_scenario(tmp_path, cram={"media_latency": 1234})  # nobody has compiled this one
+    command = Command("run", other)
+    command.wait_for("cc1plus")
+    command.interrupt(signal.SIGTERM)
+    status, _, errors = command.finish()
+    assert status == 130
+    assert errors.splitlines()[-1] == "vcram: interrupted by SIGTERM; nothing is left running"
+    assert command.left_behind() == []
+
+
+def test_a_simulator_does_not_outlive_a_command_that_was_killed(swapping: Path) -> None:
+    command = Command("run", swapping)
+    command.read_until("replay the trace: ")
+    command.wait_for("/simulation ")
+    command.interrupt(signal.SIGKILL)
+    command.finish()
+    assert command.left_behind() == []
+
+
+def test_a_model_run_is_interrupted_in_one_line_too(tmp_path: Path) -> None:
+    command = Command("run", write_scenario(tmp_path, pages=400), "--sim", "model")
+    command.read_until("replay the trace: ")
+    command.interrupt(signal.SIGINT)
+    status, _, errors = command.finish()
+    assert (status, errors.splitlines()[-1]) == (130, "vcram: interrupted by SIGINT; nothing is left running")
+
+
+def test_two_runs_do_not_share_a_swapfile(swapping: Path) -> None:
+    first = Command("run", swapping)
+    first.read_until("replay the trace: ")
+    status, _, errors = run(swapping, "--sim", "model")
+    first.interrupt(signal.SIGTERM)
+    first.finish()
+    assert status == 1
+    assert "in use by another run" in errors

@@ -1,0 +1,102 @@
+"""Scenarios: what is shipped is valid, and what is wrong is one line with the file, the key and what was expected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sim.scenario import Scenario, ScenarioError, find, keys, shipped
+from sim.trace import Trace
+
+MINIMAL = '[workload]\ntrace = "x.trace"\n[memory]\nlimit_pages = 64\n'
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "bad.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_scenario_loads_and_so_does_its_trace(name: str) -> None:
+    scenario = Scenario.load(find(name))
+    assert scenario.title
+    assert Trace.load(Path(scenario.workload.trace)).header.events > 0
+
+
+def test_the_smallest_scenario_takes_the_defaults_of_the_layers_below(tmp_path: Path) -> None:
+    scenario = Scenario.load(write(tmp_path, MINIMAL))
+    assert scenario.cram.parameters().media_bytes == 4 << 20
+    assert scenario.vswap_config().order == ("cram", "zswap", "swapfile")
+    assert scenario.vswap_config().memory_pages == 64
+
+
+def test_paths_in_a_scenario_start_at_its_own_folder(tmp_path: Path) -> None:
+    scenario = Scenario.load(write(tmp_path, MINIMAL + '[swapfile]\npath = "swap/file"\n'))
+    assert scenario.workload.trace == str(tmp_path / "x.trace")
+    assert scenario.swapfile.path == str(tmp_path / "swap" / "file")
+
+
+def test_a_cost_reaches_the_swap_system(tmp_path: Path) -> None:
+    scenario = Scenario.load(write(tmp_path, MINIMAL + "[costs]\nfault = 77\n"))
+    assert scenario.vswap_config().costs.fault == 77
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (MINIMAL + "[cram]\nmedia_bytes = 0", "[cram] media_bytes is 0, expected a multiple of sector_bytes (256), at least 32768"),
+        (MINIMAL + "[cram]\nmedia_bytes = 40000", "[cram] media_bytes is 40000, expected a multiple of sector_bytes"),
+        (MINIMAL + "[cram]\nperceived_pages = 1000", "[cram] perceived_pages is 1000, expected a power of two"),
+        (MINIMAL + "[cram]\nsector_bytes = 100", "[cram] sector_bytes is 100, expected one of (64, 128, 256, 512, 1024)"),
+        (MINIMAL + "[cram]\ncache_pages = 1", "[cram] cache_pages is 1, expected from 2 to 64"),
+        (MINIMAL + "[cram]\nbytes_per_cycle = 3", "[cram] bytes_per_cycle is 3, expected one of (1, 4, 8, 16)"),
+        (MINIMAL + "[cram]\nmedia_latency = 0", "[cram] media_latency is 0, expected at least 1"),
+        (MINIMAL + "[cram]\nwritable_budget = -1", "[cram] writable_budget is -1, expected at least 0"),
+        (MINIMAL + "[cram]\nlow_percent = 30", "[cram] low_percent is 30, expected at most recovered_percent (20)"),
+        (MINIMAL + "[cram]\nlow_percent = 101", "[cram] low_percent is 101, expected at most 100"),
+        (MINIMAL + "[cram]\nmedia_byte = 1", "[cram] unknown key media_byte; did you mean media_bytes?"),
+        (MINIMAL + "[cram]\nxyzzy = 1", "[cram] unknown key xyzzy; expected one of perceived_pages, media_bytes"),
+        (MINIMAL + '[cram]\ncache_pages = "8"', '[cram] cache_pages is "8", expected an integer'),
+        (MINIMAL + "[cram]\ncache_pages = 8.5", "[cram] cache_pages is 8.5, expected an integer"),
+        (MINIMAL + "[cram]\ncache_pages = true", "[cram] cache_pages is true, expected an integer"),
+        (MINIMAL + "[zswap]\nmax_pool_percent = 101", "[zswap] max_pool_percent is 101, expected at most 100"),
+        (MINIMAL + "[swapfile]\npages = 0", "[swapfile] pages is 0, expected at least 1"),
+        (MINIMAL + "[swapfile]\nfsync = 1", "[swapfile] fsync is 1, expected true or false"),
+        (MINIMAL + '[tiers]\norder = ["cram", "disk"]', "[tiers] order is \"disk\", expected 'cram', 'zswap' or 'swapfile'"),
+        (MINIMAL + '[tiers]\norder = ["cram", "cram"]', "[tiers] order is ['cram', 'cram'], expected every tier once"),
+        (MINIMAL + "[tiers]\norder = []", "[tiers] order is [], expected not empty"),
+        (MINIMAL + "[costs]\nfualt = 1", "[costs] unknown key fualt; did you mean fault?"),
+        (MINIMAL + "[costs]\nfault = -1", "[costs] fault is -1, expected at least 0"),
+        (MINIMAL + "[crams]\n", "unknown section or key crams; did you mean cram?"),
+        ("cram = 3\n" + MINIMAL, "[cram] cram is 3, expected a section"),
+        ("[memory]\nlimit_pages = 64", "section [workload] is missing"),
+        ("[workload]\n[memory]\nlimit_pages = 64", "[workload] the key trace is missing"),
+        ('[workload]\ntrace = ""\n[memory]\nlimit_pages = 64', '[workload] trace is "", expected not empty'),
+        ('[workload]\ntrace = "x"\nseed = -1\n[memory]\nlimit_pages = 64', "[workload] seed is -1, expected at least 0"),
+        ('[workload]\ntrace = "x"\n[memory]\nlimit_pages = 4', "[memory] limit_pages is 4, expected at least 16"),
+        ("[workload", "not TOML: "),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_line_with_the_file_the_key_and_what_was_expected(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ScenarioError) as error:
+        Scenario.load(path)
+    message = str(error.value)
+    assert message.startswith(f"{path}: {said}")
+    assert "\n" not in message
+
+
+def test_a_scenario_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match=r"nosuch: no such scenario; name a \.toml file or one of .*main"):
+        find("nosuch")
+    with pytest.raises(ScenarioError, match="No such file or directory"):
+        Scenario.load(find(str(tmp_path / "nosuch.toml")))
+
+
+def test_every_key_has_a_meaning() -> None:
+    assert all(meaning for _, _, _, meaning in keys())
+    assert ("memory", "limit_pages", "required") in [row[:3] for row in keys()]

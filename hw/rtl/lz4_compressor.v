@@ -32,7 +32,7 @@ module lz4_compressor #(
     localparam COMPARE_BYTES = 16;  // bytes of a candidate that the hash table holds
     localparam LENGTH_BITS   = 5;   // 0 .. COMPARE_BYTES
     localparam WINDOW_BYTES  = BYTES_PER_CYCLE + COMPARE_BYTES - 1;
-    localparam LITERALS      = 24;  // bytes of literals that the emitter takes a cycle
+    localparam LITERALS      = 56;  // bytes of literals that the emitter takes a cycle
 
     generate
         if (BYTES_PER_CYCLE != 1 && BYTES_PER_CYCLE != 4 && BYTES_PER_CYCLE != 8 && BYTES_PER_CYCLE != 16)
@@ -169,7 +169,7 @@ module lz4_compressor #(
     // ---- bytes
 
     wire         fragment_valid, fragment_ready, fragment_last;
-    wire [255:0] fragment_data;
+    wire [511:0] fragment_data;
     wire [5:0]   fragment_bytes;
 
     lz4_emitter emitter (

@@ -1,4 +1,4 @@
-// lz4_emitter: writes LZ4 sequences as bytes, in fragments of up to 32.
+// lz4_emitter: writes LZ4 sequences as bytes, in fragments of up to 61.
 //
 // Handshake: valid/ready on both sides; a sequence is taken with its last fragment. `clear_i` drops the sequence.
 // Latency:   one cycle. Most sequences are one fragment; literals leave LITERALS a fragment, length bytes beyond the
@@ -6,7 +6,7 @@
 //
 //     sequence (LZ4 block format):   token | length bytes | literals | offset (2) | length bytes
 //     phase:                         HEAD    HEAD, MORE_L   HEAD, BODY       ...    ..., MORE_M
-//     fragment:                      | head (0..2) | literals (0..24) | tail (0..3) |, each part may be missing
+//     fragment:                      | head (0..2) | literals (0..56) | tail (0..3) |, each part may be missing
 
 module lz4_emitter (
     input              clk_i,
@@ -22,15 +22,15 @@ module lz4_emitter (
     input  [11:0]      match_offset_i,
 
     output [11:0]      literal_address_o,
-    input  [191:0]     literal_data_i,
+    input  [447:0]     literal_data_i,
 
     output reg         fragment_valid_o,
     input              fragment_ready_i,
-    output reg [255:0] fragment_data_o,     // zero beyond its bytes
-    output reg [5:0]   fragment_bytes_o,    // 1 .. 32
+    output reg [511:0] fragment_data_o,     // zero beyond its bytes
+    output reg [5:0]   fragment_bytes_o,    // 1 .. 61
     output reg         fragment_last_o
 );
-    localparam LITERALS = 24;  // what literal_data_i holds
+    localparam LITERALS = 56;  // what literal_data_i holds
 
     localparam HEAD   = 2'd0;
     localparam MORE_L = 2'd1;  // further length bytes of the literals
@@ -59,7 +59,7 @@ module lz4_emitter (
     // ---- literals
 
     wire [12:0] unsent = literal_length_i - sent_q;
-    wire [4:0]  run    = unsent > LITERALS[12:0] ? LITERALS[4:0] : unsent[4:0];
+    wire [5:0]  run    = unsent > LITERALS[12:0] ? LITERALS[5:0] : unsent[5:0];
 
     assign literal_address_o = literal_start_i + sent_q[11:0];
 
@@ -103,15 +103,15 @@ module lz4_emitter (
         end
     end
 
-    wire [4:0] middle_bytes = with_literals ? run : 5'd0;
-    wire [5:0] tail_at      = {4'd0, head_bytes} + {1'b0, middle_bytes};
+    wire [5:0] middle_bytes = with_literals ? run : 6'd0;
+    wire [5:0] tail_at      = {4'd0, head_bytes} + middle_bytes;
 
     reg [LITERALS*8-1:0] middle;
-    reg [255:0]          fragment;
+    reg [511:0]          fragment;
 
     always @* begin
         middle = with_literals ? literal_data_i & ~({LITERALS*8{1'b1}} << {run, 3'b0}) : {LITERALS*8{1'b0}};
-        fragment = {240'd0, head} | ({64'd0, middle} << {head_bytes, 3'b0}) | ({232'd0, tail} << {tail_at, 3'b0});
+        fragment = {496'd0, head} | ({64'd0, middle} << {head_bytes, 3'b0}) | ({488'd0, tail} << {tail_at, 3'b0});
     end
 
     // ---- registers
@@ -129,7 +129,7 @@ module lz4_emitter (
             fragment_bytes_o <= tail_at + {4'd0, tail_bytes};
             fragment_last_o <= sequence_last_i && complete;
             phase_q <= complete ? HEAD : phase_d;
-            sent_q <= complete ? 13'd0 : sent_q + {8'd0, middle_bytes};
+            sent_q <= complete ? 13'd0 : sent_q + {7'd0, middle_bytes};
             rest_q <= rest_d;
         end
         if (!rst_ni || clear_i) begin

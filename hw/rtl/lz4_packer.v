@@ -1,4 +1,4 @@
-// lz4_packer: joins fragments of 1 to 32 bytes into dense beats of 64.
+// lz4_packer: joins fragments of 1 to 63 bytes into dense beats of 64.
 //
 // Handshake: valid/ready on both sides. The beat with the last byte of the last fragment carries `beat_last_o` and may be
 //            partial; all others are full. `clear_i` drops everything.
@@ -11,8 +11,8 @@ module lz4_packer (
 
     input              fragment_valid_i,
     output             fragment_ready_o,
-    input  [255:0]     fragment_data_i,    // zero beyond its bytes
-    input  [5:0]       fragment_bytes_i,   // 1 .. 32
+    input  [511:0]     fragment_data_i,    // zero beyond its bytes
+    input  [5:0]       fragment_bytes_i,   // 1 .. 63
     input              fragment_last_i,
 
     output reg         beat_valid_o,
@@ -25,9 +25,9 @@ module lz4_packer (
     reg [5:0]   count_q;
     reg         flush_q;  // the last fragment is in, what is kept leaves as the last beat
 
-    reg [767:0] joined;
+    reg [1023:0] joined;
 
-    always @* joined = {256'd0, kept_q} | ({512'd0, fragment_data_i} << {count_q, 3'b0});
+    always @* joined = {512'd0, kept_q} | ({512'd0, fragment_data_i} << {count_q, 3'b0});
 
     wire [6:0] total  = {1'b0, count_q} + {1'b0, fragment_bytes_i};
     wire       full   = total >= 7'd64;
@@ -47,7 +47,7 @@ module lz4_packer (
                 beat_bytes_o <= full ? 7'd64 : total;
                 beat_last_o <= fragment_last_i && !over;
             end
-            kept_q <= full ? {256'd0, joined[767:512]} : joined[511:0];
+            kept_q <= full ? joined[1023:512] : joined[511:0];
             count_q <= total[5:0];
             flush_q <= fragment_last_i && over;
         end else if (flush_q && free) begin

@@ -54,8 +54,9 @@ def write_trace(path: Path, pages: int = 60, rounds: int = 3) -> Path:
     return path
 
 
-def write_scenario(folder: Path, name: str = "small", pages: int = 60, **sections: dict[str, Any]) -> Path:
-    """A scenario with a trace of its own beside it; `sections` override what is in it, key by key."""
+def write_scenario(folder: Path, name: str = "small", pages: int = 60, **sections: Any) -> Path:
+    """A scenario with a trace of its own beside it; `sections` (name -> {key: value}) override what is in it,
+    key by key."""
     trace = write_trace(folder / f"{name}.trace", pages)
     values: dict[str, dict[str, Any]] = {
         "workload": {"trace": trace.name},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.sim.scenes import HEADER, write_scenario
 PAGES = [page for page in dict.fromkeys(program_pages()) if any(page)]
 
 
-def replay(folder: Path, events: list[Event], contents: list[bytes], **sections: dict[str, object]) -> Result:
+def replay(folder: Path, events: list[Event], contents: list[bytes], **sections: Any) -> Result:
     """Replay events on the model; a content id is an index of `contents`."""
     writer = TraceWriter()
     for content in contents:
@@ -32,7 +33,7 @@ def replay(folder: Path, events: list[Event], contents: list[bytes], **sections:
     return run_model(scenario, writer.finish(HEADER), folder / "swapfile", "test", lambda _: None)
 
 
-def small(folder: Path, **sections: dict[str, object]) -> tuple[Scenario, Trace]:
+def small(folder: Path, **sections: Any) -> tuple[Scenario, Trace]:
     scenario = Scenario.load(write_scenario(folder, **sections))
     return scenario, Trace.load(Path(scenario.workload.trace))
 

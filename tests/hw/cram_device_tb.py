@@ -26,6 +26,7 @@ from driver.registers import Register
 from hw.codes import EventCode, Opcode, PageState, ReturnCode
 from hw.link import LINE_BYTES, PAGE_BYTES
 from hw.parameters import DeviceParameters
+from tests.hw.host_bursts import Bursts
 
 PERIOD_NS = 2
 PARAMETERS = DeviceParameters(**json.loads(os.environ.get("DEVICE", "{}")))
@@ -125,7 +126,7 @@ class TB:
 
     Args:
         dut: `cram_device`.
-        bursts: leave the host port to `Bursts` instead of an AxiMaster.
+        bursts: drive the host port by `port` (any burst) instead of `host` (AxiMaster: any bytes).
     """
 
     def __init__(self, dut: Any, bursts: bool = False) -> None:
@@ -140,9 +141,8 @@ class TB:
         common = (dut.clk_i, dut.rst_ni)
         self.axil = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), *common, reset_active_level=False)
         self.slave = AxiSlave(AxiBus.from_prefix(dut, "m_axi"), *common, target=self.media, reset_active_level=False)
-        self.host: Any = None
-        if not bursts:
-            self.host = AxiMaster(AxiBus.from_prefix(dut, "s_axi"), *common, reset_active_level=False)
+        self.host: Any = None if bursts else AxiMaster(AxiBus.from_prefix(dut, "s_axi"), *common, reset_active_level=False)
+        self.port = Bursts(dut) if bursts else None
 
     @classmethod
     async def open(cls, dut: Any, bursts: bool = False) -> TB:
@@ -299,20 +299,16 @@ class TB:
 
     # ---- back-pressure ----
 
-    def stall(self, probability: float, host: Iterable[Any] = ()) -> None:
-        """Let the channels of all ports pause at random, independently of each other.
-
-        Args:
-            probability: of a pause in a cycle.
-            host: the host port's channels, when it is not the AxiMaster's.
-        """
+    def stall(self, probability: float) -> None:
+        """Let every channel of all three ports pause in a cycle with this probability, independently of each other."""
         write, read = self.slave.write_if, self.slave.read_if
         lite_write, lite_read = self.axil.write_if, self.axil.read_if
         channels = [
             write.aw_channel, write.w_channel, write.b_channel, read.ar_channel, read.r_channel,
             lite_write.aw_channel, lite_write.w_channel, lite_write.b_channel, lite_read.ar_channel, lite_read.r_channel,
-            *host,
         ]  # fmt: skip
+        if self.port is not None:
+            channels += self.port.channels
         if self.host is not None:
             w, r = self.host.write_if, self.host.read_if
             channels += [w.aw_channel, w.w_channel, w.b_channel, r.ar_channel, r.r_channel]

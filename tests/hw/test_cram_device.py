@@ -31,6 +31,7 @@ NARROW = DeviceParameters(
 
 CASES = [
     ("states", SMALL), ("states", TINY_SECTORS), ("states", LARGE_SECTORS), ("states", NARROW),
+    ("bursts", TWO), ("bursts", TINY_SECTORS),
 ]  # fmt: skip
 
 

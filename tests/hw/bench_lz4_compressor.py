@@ -330,6 +330,17 @@ async def counts_lengths_around_every_extension_byte(dut: Any) -> None:
 
 
 @cocotb.test()
+async def ends_in_a_full_beat_or_in_one_byte(dut: Any) -> None:
+    tb = await TB.start(dut, 13)
+    noise = tb.rng.randbytes(1000)
+    size = len((await tb.check(noise[:600] + bytes(PAGE - 600))).block)
+    for rest in (0, 1):
+        literals = 600 + (rest - size) % LINE
+        answer = await tb.check(noise[:literals] + bytes(PAGE - literals))
+        assert len(answer.block) % LINE == rest
+
+
+@cocotb.test()
 async def compresses_mixtures_of_runs_copies_and_noise(dut: Any) -> None:
     """Short pieces of every kind, so that matches start and end at every phase of the windows."""
     tb = await TB.start(dut, 8)

@@ -23,7 +23,10 @@ simulators = pytest.mark.parametrize("simulator", ["verilator", "icarus"])
 def test_decodes_as_liblz4_does(simulator: Literal["verilator", "icarus"], width: int) -> None:
     rtl = build("lz4_decompressor", simulator, {"BYTES_PER_CYCLE": width})
     settings = {"BYTES_PER_CYCLE": str(width), "EFFORT": str(EFFORT[simulator][width])}
-    simulate(rtl, "tests.hw.bench_lz4_decompressor", environment=settings, timeout_s=600)
+    run = simulate(rtl, "tests.hw.bench_lz4_decompressor", environment=settings, timeout_s=900)
+    for line in (run / "simulation.log").read_text().splitlines():
+        if "bytes/cycle" in line:  # the measured throughput; `pytest -s` shows it
+            print(simulator, line.partition(" width ")[2])
 
 
 @simulators

@@ -170,9 +170,16 @@ class _Fault:
     # Steps, under the folio lock
 
     async def _write_fault_in_cram(self, pte: Pte, folio: CramFolio) -> None:
-        """Writable in place within the budget, else promote."""
+        """Writable in place within the budget, else promote.
+
+        Accesses through PTEs that are gone by now may still be under way: a load that must not see what we are going to
+        store in place, or a store from before a fork that our copy must contain.
+        """
         core = self._core
         assert core.cram is not None
+        await folio.drain()
+        if self._changed(pte):
+            return
         if (
             core.writable_pages < core.config.writable_budget
             and (pte.exclusive or core.references(folio) == 1)

@@ -52,7 +52,8 @@ class CramFolio:
         poisoned: the device answered with poison; it cannot be moved any more.
     """
 
-    __slots__ = ("_accesses", "_clock", "_quiet", "dead", "lock", "mappers", "page", "poisoned", "slot", "writable")
+    __slots__ = ("_accesses", "_clock", "_ended", "_started", "dead", "lock", "mappers", "page", "poisoned", "slot",
+                 "writable")  # fmt: skip
 
     def __init__(self, clock: Clock, page: int, slot: int) -> None:
         self._clock = clock
@@ -63,34 +64,38 @@ class CramFolio:
         self.writable = False
         self.poisoned = False
         self.dead = False
-        self._accesses = 0
-        self._quiet: Event | None = None
+        self._started = 0
+        self._accesses: dict[int, None] = {}  # under way, by number, oldest first
+        self._ended: Event | None = None
 
     @property
     def busy(self) -> bool:
         """A load or store of a task is under way."""
-        return self._accesses > 0
+        return bool(self._accesses)
 
-    def begin_access(self) -> None:
-        """A task's load or store starts. Between finding the PTE and this there must be no await."""
-        self._accesses += 1
+    def begin_access(self) -> int:
+        """A task's load or store starts; its number. Between finding the PTE and this there must be no await."""
+        self._started += 1
+        self._accesses[self._started] = None
+        return self._started
 
-    def end_access(self) -> None:
+    def end_access(self, number: int) -> None:
         """It has ended."""
-        self._accesses -= 1
-        if not self._accesses and self._quiet:
-            self._quiet.set()
-            self._quiet = None
+        del self._accesses[number]
+        if self._ended is not None:
+            self._ended.set()
+            self._ended = None
 
     async def drain(self) -> None:
-        """Wait until no access is under way: what a TLB shootdown does, since an instruction finishes first.
+        """Wait for the accesses that have started before: what a TLB shootdown does, as an instruction finishes first.
 
-        Call it after the PTE has changed, so that no new access can start.
+        Call it after a PTE has changed. Accesses through other PTEs may go on and are not waited for.
         """
-        while self._accesses:
-            if self._quiet is None:
-                self._quiet = self._clock.event()
-            await self._quiet.wait()
+        last = self._started
+        while self._accesses and next(iter(self._accesses)) <= last:
+            if self._ended is None:
+                self._ended = self._clock.event()
+            await self._ended.wait()
 
 
 AnyFolio = Folio | CramFolio

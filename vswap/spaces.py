@@ -132,23 +132,23 @@ class AddressSpace:
     async def _load(self, vpn: int, folio: CramFolio, line: int | None) -> bytes:
         cram = self._core.cram
         assert cram is not None
-        folio.begin_access()
+        access = folio.begin_access()
         try:
             return await (cram.load(folio.page) if line is None else cram.load_line(folio.page, line))
         except TierError as error:
             raise self._sigbus(vpn, folio, error) from error
         finally:
-            folio.end_access()
+            folio.end_access(access)
 
     async def _store(self, vpn: int, folio: CramFolio, data: bytes) -> None:
         assert self._core.cram is not None
-        folio.begin_access()
+        access = folio.begin_access()
         try:
             await self._core.cram.overwrite(folio.page, data)
         except TierError as error:
             raise self._sigbus(vpn, folio, error) from error
         finally:
-            folio.end_access()
+            folio.end_access(access)
 
     def _sigbus(self, vpn: int, folio: CramFolio, error: TierError) -> SigBus:
         folio.poisoned |= isinstance(error, Poisoned)

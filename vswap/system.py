@@ -148,6 +148,9 @@ class VswapSystem:
         """Exit every space, stop the tasks, give every device page and slot back, close the swapfile. Idempotent.
 
         With the device lost, what needs it is left out. No access may be under way.
+
+        Raises:
+            what ended a background task, other than DeviceLost, which every access has reported already.
         """
         if self._down:
             return
@@ -165,6 +168,8 @@ class VswapSystem:
         finally:
             for tier in self.core.order:
                 tier.close()
+        if self.core.failure is not None and not isinstance(self.core.failure, DeviceLost):
+            raise self.core.failure
 
     def _spawn(self, name: str, wait: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[None]]) -> None:
         self._daemons.append(Daemon(self.core, name, wait, work))

@@ -113,6 +113,21 @@ async def test_a_page_whose_trim_fails_is_zeroed_and_used_again(tb: TB) -> None:
         assert await other.read(0) == compressible_page(vpn)
 
 
+async def test_what_ends_a_background_task_ends_every_access_and_the_shutdown(tb: TB) -> None:
+    tb.leaks_expected = True
+    space = await tb.swapped_out(GOOD)
+
+    async def broken() -> None:
+        raise RuntimeError("broken on purpose")
+
+    tb.system._spawn("broken", broken, broken)
+    await tb.clock.sleep(1)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        await space.read(0)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        await tb.system.shutdown()
+
+
 async def test_a_lost_device_is_reported_to_every_access_and_shutdown_still_works(tb: TB) -> None:
     tb.leaks_expected = True
     space = await tb.swapped_out(GOOD)

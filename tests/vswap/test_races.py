@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hw.parameters import DeviceParameters
@@ -55,7 +55,7 @@ def run(seed: int, shape: Shape, *, every: int, device: DeviceParameters = DEVIC
 def test_the_state_is_consistent_at_every_single_step(
     seed: int, order: tuple[str, ...], budget: int, errors: bool
 ) -> None:
-    shape = Shape(spaces=2, tasks=2, pages=16, operations=20, errors=errors)
+    shape = Shape(spaces=2, tasks=3, pages=12, operations=15, errors=errors)
     run(seed, shape, every=1, order=order, writable_budget=budget, memory_pages=16)
 
 
@@ -71,6 +71,16 @@ def test_every_page_holds_what_was_last_written_to_it(
 ) -> None:
     shape = Shape(spaces=3, tasks=3, pages=40, operations=120, errors=errors)
     run(seed, shape, every=200, order=order, writable_budget=budget)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**32), budget=st.sampled_from([0, 1, 1000]), errors=st.booleans())
+@example(
+    seed=678, budget=1, errors=True
+)  # a load from before a promotion saw what the other space then stored in place
+def test_a_crowd_on_a_few_pages_sees_them_right(seed: int, budget: int, errors: bool) -> None:
+    shape = Shape(spaces=2, tasks=4, pages=4, operations=100, errors=errors)
+    run(seed, shape, every=20, writable_budget=budget)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,7 +1,8 @@
 """A random workload of several tasks on several spaces, checked against a shadow copy of every page.
 
 Each task owns some pages of its space, so that what a page may hold is known exactly: one value, or during a write (and
-in a child forked during one) the old and the new.
+in a child forked during one) the old and the new. Pages of other tasks are read too: such a read may see whatever the
+page could hold between its start and its end.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ from vswap.tiers.base import Full, IoError
 
 
 class SteppedClock(VirtualClock):
-    """A shuffled clock that calls `on_step` before every step of any task."""
+    """A shuffled clock that calls `on_step` before every step of any task; when that raises, the run ends with it."""
 
     def __init__(self, seed: int, on_step: Callable[[], None]) -> None:
         super().__init__(seed)
-        self._on_step = on_step
+        self._on_step: Callable[[], None] | None = on_step
 
     def _pop_random(self) -> VirtualTask[Any]:
-        self._on_step()
+        if self._on_step is not None:
+            on_step, self._on_step = self._on_step, None  # not again while the tasks are being ended
+            on_step()
+            self._on_step = on_step
         return super()._pop_random()
 
 
@@ -50,7 +54,31 @@ class Shape:
     real: bool = True
 
 
-Shadow = dict[int, set[bytes]]
+class Cell:
+    """What one page may hold now, and for reads by others under way, what it could hold since they began."""
+
+    def __init__(self, allowed: set[bytes]) -> None:
+        self.allowed = allowed
+        self._watchers: list[set[bytes]] = []
+
+    def may_be(self, allowed: set[bytes]) -> None:
+        """From now on the page holds one of these."""
+        self.allowed = allowed
+        for seen in self._watchers:
+            seen.update(allowed)
+
+    def watch(self) -> set[bytes]:
+        """A set that collects what the page may be, until `unwatch`."""
+        seen = set(self.allowed)
+        self._watchers.append(seen)
+        return seen
+
+    def unwatch(self, seen: set[bytes]) -> None:
+        """The read has ended."""
+        self._watchers = [watcher for watcher in self._watchers if watcher is not seen]
+
+
+Shadow = dict[int, Cell]
 
 
 @dataclass
@@ -72,6 +100,7 @@ class Workload:
 
     async def run(self) -> None:
         """Run the tasks, then read everything once more."""
+        self._vary_latency()
         if self.shape.errors:
             self._inject_errors()
         tasks: list[VirtualTask[None]] = []
@@ -105,7 +134,9 @@ class Workload:
             for _ in range(self.shape.operations):
                 vpn = rng.choice(own)
                 choice = rng.random()
-                if choice < 0.40:
+                if choice < 0.15:
+                    await self._read_others(space, rng.randrange(self.shape.pages))
+                elif choice < 0.40:
                     await self._read(space, vpn, line=rng.choice([None, None, rng.randrange(64)]))
                 elif choice < 0.80:
                     await self._write(space, vpn, self._page(rng))
@@ -128,62 +159,85 @@ class Workload:
     # Operations
 
     async def _read(self, space: AddressSpace, vpn: int, line: int | None = None) -> None:
-        allowed = self._allowed(space, vpn)
+        cell = self._cell(space, vpn)
+        allowed = cell.allowed
         try:
             data = await space.read(vpn, line=line)
-        except SigBus:
-            await self._bus_error(space, vpn)
+        except (SigBus, OutOfMemory) as error:
+            await self._failed(space, vpn, error)
             return
-        except OutOfMemory:
-            self._out_of_memory()
-            return
+        cell.may_be(self._verified(space, vpn, line, data, allowed))
+
+    async def _read_others(self, space: AddressSpace, vpn: int) -> None:
+        """Read a page that another task may be writing."""
+        cell = self._cell(space, vpn)
+        seen = cell.watch()
+        try:
+            data = await space.read(vpn)
+            self._verified(space, vpn, None, data, seen)
+        except (SigBus, OutOfMemory) as error:
+            self._check_legal(error)
+        finally:
+            cell.unwatch(seen)
+
+    def _verified(
+        self, space: AddressSpace, vpn: int, line: int | None, data: bytes, allowed: set[bytes]
+    ) -> set[bytes]:
+        """Those of the `allowed` pages that `data` fits, which must be one at least."""
         part = slice(None) if line is None else slice(64 * line, 64 * line + 64)
         fitting = {page for page in allowed if page[part] == data}
         assert fitting, f"page {vpn} of {space.name} holds what was never written there"
-        self._shadows[space][vpn] = fitting
         self.verified += 1
+        return fitting
 
     async def _write(self, space: AddressSpace, vpn: int, data: bytes) -> None:
-        before = self._allowed(space, vpn)
-        self._shadows[space][vpn] = before | {data}
+        cell = self._cell(space, vpn)
+        before = cell.allowed
+        cell.may_be(before | {data})
         try:
             await space.write(vpn, data)
-        except SigBus:
-            self._shadows[space][vpn] = before
-            await self._bus_error(space, vpn)
-        except OutOfMemory:
-            self._out_of_memory()
-            self._shadows[space][vpn] = before
+        except (SigBus, OutOfMemory) as error:
+            cell.may_be(before)
+            await self._failed(space, vpn, error)
         else:
-            self._shadows[space][vpn] = {data}
+            cell.may_be({data})
 
     async def _unmap(self, space: AddressSpace, vpn: int) -> None:
-        self._shadows[space][vpn] = self._allowed(space, vpn) | {ZERO_PAGE}
+        cell = self._cell(space, vpn)
+        cell.may_be(cell.allowed | {ZERO_PAGE})
         await space.unmap(vpn)
-        self._shadows[space][vpn] = {ZERO_PAGE}
+        cell.may_be({ZERO_PAGE})
 
     async def _fork(self, space: AddressSpace, rng: Random) -> None:
         if len(self._shadows) >= 3 * self.shape.spaces or space.table.dead:
             return
-        shadow = {vpn: set(pages) for vpn, pages in self._shadows[space].items()}
+        shadow = {vpn: Cell(cell.allowed) for vpn, cell in self._shadows[space].items()}
         child = await self.tb.system.fork(space, f"{space.name}.{len(self._shadows)}")
         self._shadows[child] = shadow
         self._children.append(self.tb.clock.spawn(self._task(child, Random(rng.random()), 0, 1), child.name))
 
-    async def _bus_error(self, space: AddressSpace, vpn: int) -> None:
-        """Legal after an injected error, and for a page that a full device took from a writable mapping."""
-        lost = self.tb.config.writable_budget > 0 and self.tb.system.counters.cram_poisoned > 0
-        assert self.shape.errors or lost, "SIGBUS without a reason"
-        if lost:
+    async def _failed(self, space: AddressSpace, vpn: int, error: SigBus | OutOfMemory) -> None:
+        """A page that was lost is dropped, so that it can be used again."""
+        self._check_legal(error)
+        if isinstance(error, SigBus) and self._can_lose():
             self.lost += 1
             await self._unmap(space, vpn)
 
-    def _out_of_memory(self) -> None:
-        """Legal only while stores fail, or where no swapfile takes what the other tiers refuse."""
-        assert self.shape.errors or "swapfile" not in self.tb.config.order, "out of memory with room in the swapfile"
+    def _check_legal(self, error: SigBus | OutOfMemory) -> None:
+        """SIGBUS comes after injected errors, or on a page that a full device took from a writable mapping; a task is
+        out of memory only while stores fail, or where no swapfile takes what the other tiers refuse."""
+        if isinstance(error, SigBus):
+            assert self.shape.errors or self._can_lose(), "SIGBUS without a reason"
+        else:
+            assert self.shape.errors or "swapfile" not in self.tb.config.order, (
+                "out of memory with room in the swapfile"
+            )
 
-    def _allowed(self, space: AddressSpace, vpn: int) -> set[bytes]:
-        return self._shadows[space].setdefault(vpn, {ZERO_PAGE})
+    def _can_lose(self) -> bool:
+        return self.tb.config.writable_budget > 0 and self.tb.system.counters.cram_poisoned > 0
+
+    def _cell(self, space: AddressSpace, vpn: int) -> Cell:
+        return self._shadows[space].setdefault(vpn, Cell({ZERO_PAGE}))
 
     def _page(self, rng: Random) -> bytes:
         kind = rng.randrange(6)
@@ -198,6 +252,25 @@ class Workload:
         return rng.choice(program_pages())
 
     # Trouble
+
+    def _vary_latency(self) -> None:
+        """A fabric on which an access is long on its way now and then, there or back."""
+        rng, device = Random(f"{self.seed}.latency"), self.tb.device
+
+        def slowing(call: Callable[..., Any]) -> Callable[..., Any]:
+            async def wrapped(*arguments: Any) -> Any:
+                if rng.random() < 0.1:
+                    await self.tb.clock.sleep(rng.randrange(10_000))
+                result = await call(*arguments)
+                if rng.random() < 0.1:
+                    await self.tb.clock.sleep(rng.randrange(10_000))
+                return result
+
+            return wrapped
+
+        patched: Any = device
+        for name in ("load", "load_line", "store"):
+            setattr(patched, name, slowing(getattr(device, name)))
 
     def _inject_errors(self) -> None:
         rng, core = Random(f"{self.seed}.errors"), self.tb.core

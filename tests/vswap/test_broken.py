@@ -1,0 +1,279 @@
+"""Breaking a rule on purpose must be noticed: by the invariants, by the shadow copy, or by the layer itself.
+
+Each breakage is a function that patches one step of the code. The random workload runs on it until something notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.vswap.test_races import run
+from tests.vswap.workload import Shape
+from vswap import VswapError
+from vswap.cache import SwapCache
+from vswap.core import Core
+from vswap.errors import InvariantViolation
+from vswap.fault import _Fault
+from vswap.folio import CramFolio, Folio
+from vswap.pagetable import PageTable, Pte
+from vswap.reclaim import Reclaim
+from vswap.slots import Backing, BackingType, SlotTable
+from vswap.spaces import AddressSpace
+from vswap.tiers.base import Tier, TierError
+from vswap.tiers.cram import CramTier
+from vswap.tiers.swapfile import SwapfileTier
+from vswap.tiers.zswap import ZswapTier
+
+Patch = pytest.MonkeyPatch
+SHAPES = (
+    Shape(spaces=2, tasks=4, pages=4, operations=100),  # a crowd: accesses of one page meet
+    Shape(spaces=2, tasks=2, pages=24, operations=80, errors=True),
+)
+
+
+def pte_left_writable_on_a_cram_page(patch: Patch) -> None:
+    """A soft fault maps the page writable, over the budget."""
+    original = Core.map
+
+    def broken(self: Core, table: PageTable, vpn: int, folio: Any, *, writable: bool, exclusive: bool) -> None:
+        original(self, table, vpn, folio, writable=writable, exclusive=exclusive)
+        if isinstance(folio, CramFolio):
+            table.set(vpn, Pte.present(folio, writable=True, exclusive=exclusive))
+
+    patch.setattr(Core, "map", broken)
+
+
+def budget_checked_against_one_more(patch: Patch) -> None:
+    """One page more than the budget becomes writable."""
+    original = _Fault._write_fault_in_cram
+
+    async def broken(self: Any, pte: Pte, folio: CramFolio) -> None:
+        self._core.writable_pages -= 1
+        try:
+            await original(self, pte, folio)
+        finally:
+            self._core.writable_pages += 1
+
+    patch.setattr(_Fault, "_write_fault_in_cram", broken)
+
+
+def zswap_handle_leaked(patch: Patch) -> None:
+    """Another backing takes over and the compressed copy stays."""
+
+    def broken(self: Core, slot: int, backing: Backing) -> None:
+        self.slots.set_backing(slot, backing)
+
+    patch.setattr(Core, "change_backing", broken)
+
+
+def swapfile_slot_leaked(patch: Patch) -> None:
+    """The map of the swapfile never hears of the free."""
+
+    def broken(self: SwapfileTier, handle: int) -> None:
+        self._discarding.append(handle)
+
+    patch.setattr(SwapfileTier, "free", broken)
+
+
+def device_page_never_trimmed(patch: Patch) -> None:
+    """Freed device pages are handed out again without their trim: their sectors stay in use."""
+
+    def broken(self: CramTier, handle: int) -> None:
+        del self._owners[handle]
+        self._free.append(handle)
+
+    patch.setattr(CramTier, "free", broken)
+
+
+def device_page_given_up_under_a_load(patch: Patch) -> None:
+    """The shootdown does not wait for accesses under way."""
+
+    async def broken(self: CramFolio) -> None:
+        return
+
+    patch.setattr(CramFolio, "drain", broken)
+
+
+def live_page_trimmed(patch: Patch) -> None:
+    """The trim hits one page more than was freed."""
+    original = CramTier._trim
+
+    async def broken(self: CramTier, pages: list[int]) -> None:
+        await original(self, [*pages, *list(self._owners)[:1]])
+
+    patch.setattr(CramTier, "_trim", broken)
+
+
+def frame_leaked(patch: Patch) -> None:
+    """Nobody frees a folio whose last user left while it was locked."""
+
+    def broken(self: Core, folio: Any) -> None:
+        folio.lock.release()
+
+    patch.setattr(Core, "unlock", broken)
+
+
+def fork_does_not_count(patch: Patch) -> None:
+    """The child names slots that were not duplicated for it."""
+    original = AddressSpace.fork_into
+
+    async def broken(self: AddressSpace, child: AddressSpace) -> None:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(SlotTable, "duplicate", lambda *_: None)
+            await original(self, child)
+
+    patch.setattr(AddressSpace, "fork_into", broken)
+
+
+def exclusive_mark_kept_at_fork(patch: Patch) -> None:
+    """Both sides believe to be alone, so a write is not copied."""
+    original = Pte.softleaf.__func__  # type: ignore[attr-defined]
+    patch.setattr(Pte, "softleaf", classmethod(lambda cls, slot, *, exclusive: original(cls, slot, exclusive=True)))
+
+
+def parent_left_writable_at_fork(patch: Patch) -> None:
+    """Fork shares the page and forgets to write-protect it."""
+    original = AddressSpace.fork_into
+
+    async def broken(self: AddressSpace, child: AddressSpace) -> None:
+        writable = [(vpn, pte) for vpn, pte in self.table.items() if pte.writable]
+        forked = original(self, child)
+        try:
+            forked.send(None)  # up to the first await: the entries are copied
+        except StopIteration:
+            return
+        finally:
+            forked.close()
+        for vpn, pte in writable:
+            self.table.set(vpn, pte)
+
+    patch.setattr(AddressSpace, "fork_into", broken)
+
+
+def dirty_bit_lost(patch: Patch) -> None:
+    """A page that came back from zswap is believed to be clean, so reclaim drops the only copy."""
+    original = _Fault._map_cached
+
+    def broken(self: _Fault, pte: Pte, folio: Folio) -> None:
+        folio.dirty = False
+        original(self, pte, folio)
+
+    patch.setattr(_Fault, "_map_cached", broken)
+
+
+def stale_copy_kept_after_a_write(patch: Patch) -> None:
+    """A page in the swap cache is made writable while its copy on the tier stays valid."""
+
+    def broken(self: Core, folio: Folio) -> None:
+        folio.dirty = False
+
+    patch.setattr(Core, "uncache", broken)
+
+
+def no_check_after_the_lock(patch: Patch) -> None:
+    """A fault that waited for the folio lock uses the folio whatever has become of it."""
+    patch.setattr(SwapCache, "holds", lambda *_: True)
+
+
+def fault_does_not_look_again(patch: Patch) -> None:
+    """A fault that slept installs its PTE over whatever is there now."""
+    patch.setattr(_Fault, "_changed", lambda *_: False)
+
+
+def backing_changed_before_the_write(patch: Patch) -> None:
+    """The old copy is freed although no tier took the page."""
+
+    async def broken(self: Core, data: bytes, slot: int, order: tuple[Tier, ...]) -> Backing | None:
+        for tier in order:
+            try:
+                return Backing(tier.type, await tier.store(data, slot))
+            except TierError:
+                if tier is order[-1]:
+                    return Backing(BackingType.ZERO, 0)
+        return None
+
+    patch.setattr(Core, "write_out", broken)
+
+
+def failed_store_drops_the_folio(patch: Patch) -> None:
+    """No tier took the page and reclaim frees it all the same."""
+    original = Reclaim._swap_out
+
+    async def broken(self: Reclaim, folio: Folio) -> None:
+        await original(self, folio)
+        if not folio.dead and folio.slot:
+            self._core.drop(folio)
+
+    patch.setattr(Reclaim, "_swap_out", broken)
+
+
+def swapfile_slot_given_out_twice(patch: Patch) -> None:
+    """A discarded slot is used again while somebody owns it."""
+    original = SwapfileTier._find_free
+
+    def broken(self: SwapfileTier) -> int:
+        return next(iter(self._owners)) if len(self._owners) % 5 == 4 else original(self)
+
+    patch.setattr(SwapfileTier, "_find_free", broken)
+
+
+def one_wrong_byte(patch: Patch) -> None:
+    """zswap decompresses one byte wrong, rarely."""
+    original = ZswapTier.load
+
+    async def broken(self: ZswapTier, handle: int) -> bytes:
+        data = await original(self, handle)
+        return data if handle % 7 else data[:99] + bytes([data[99] ^ 1]) + data[100:]
+
+    patch.setattr(ZswapTier, "load", broken)
+
+
+BREAKAGES: list[Callable[[Patch], None]] = [
+    pte_left_writable_on_a_cram_page,
+    budget_checked_against_one_more,
+    zswap_handle_leaked,
+    swapfile_slot_leaked,
+    device_page_never_trimmed,
+    device_page_given_up_under_a_load,
+    live_page_trimmed,
+    frame_leaked,
+    fork_does_not_count,
+    exclusive_mark_kept_at_fork,
+    parent_left_writable_at_fork,
+    dirty_bit_lost,
+    stale_copy_kept_after_a_write,
+    no_check_after_the_lock,
+    fault_does_not_look_again,
+    backing_changed_before_the_write,
+    failed_store_drops_the_folio,
+    swapfile_slot_given_out_twice,
+    one_wrong_byte,
+]
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda breakage: breakage.__name__)
+def test_a_broken_rule_is_noticed(breakage: Callable[[Patch], None], monkeypatch: Patch) -> None:
+    breakage(monkeypatch)
+    with pytest.raises((VswapError, AssertionError, KeyError)):
+        search()
+
+
+def test_the_unbroken_code_passes_the_same_workloads() -> None:
+    search()
+
+
+def search() -> None:
+    """Workloads until one of them raises."""
+    for seed in range(10):
+        for shape in SHAPES:
+            run(seed, shape, every=10, memory_pages=20, writable_budget=1)
+
+
+def test_a_violation_names_what_is_wrong(monkeypatch: Patch) -> None:
+    pte_left_writable_on_a_cram_page(monkeypatch)
+    with pytest.raises(InvariantViolation, match=r"writable PTEs? on (a )?CRAM page"):
+        for seed in range(20):
+            run(seed, SHAPES[0], every=1, memory_pages=20)

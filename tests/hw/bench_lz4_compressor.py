@@ -28,7 +28,8 @@ EFFORT = float(os.environ["EFFORT"])
 
 PAGE_NUMBERS = 1024 // WIDTH  # rows of a bank of the hash table
 
-MINIMUM_RATIO = 0.97  # of liblz4's, over all pages of a kind
+MINIMUM_RATIO = 0.97  # of liblz4's, over all pages
+MINIMUM_RATIO_OF_A_KIND = 0.90
 MINIMUM_BYTES_PER_CYCLE = {1: 1.0, 4: 4.0, 8: 7.5, 16: 9.5}  # of a kind; the average over programs is higher
 
 
@@ -331,12 +332,16 @@ async def counts_lengths_around_every_extension_byte(dut: Any) -> None:
 
 @cocotb.test()
 async def ends_in_a_full_beat_or_in_one_byte(dut: Any) -> None:
+    """Each byte more of noise behind a run is one more byte of the block."""
     tb = await TB.start(dut, 13)
-    noise = tb.rng.randbytes(1000)
-    size = len((await tb.check(noise[:600] + bytes(PAGE - 600))).block)
+    noise = tb.rng.randbytes(PAGE)
+
+    def page(tail: int) -> bytes:
+        return noise[:600] + bytes(PAGE - 600 - tail) + noise[PAGE - tail :]
+
+    size = len((await tb.check(page(300))).block)
     for rest in (0, 1):
-        literals = 600 + (rest - size) % LINE
-        answer = await tb.check(noise[:literals] + bytes(PAGE - literals))
+        answer = await tb.check(page(300 + (rest - size) % LINE))
         assert len(answer.block) % LINE == rest
 
 
@@ -402,8 +407,9 @@ async def never_matches_a_page_of_the_past(dut: Any) -> None:
 async def shrinks_real_pages_as_liblz4_does(dut: Any) -> None:
     """Ratio against liblz4's default mode, and bytes a cycle from the first beat in to the last beat out."""
     tb = await TB.start(dut, 12)
+    sum_ours = sum_theirs = 0
     for kind, pages in kinds_of_pages().items():
-        chosen = tb.rng.sample(pages, min(len(pages), count(150)))
+        chosen = tb.rng.sample(pages, min(len(pages), max(30, count(150))))  # fewer would measure the choice
         answers = [await tb.check(page) for page in chosen]
         ours = sum(min(PAGE, len(answer.block)) for answer in answers)
         theirs = sum(min(PAGE, len(lz4.block.compress(page, store_size=False))) for page in chosen)
@@ -412,5 +418,7 @@ async def shrinks_real_pages_as_liblz4_does(dut: Any) -> None:
             f"figures: width {WIDTH:2}, {len(chosen)} {kind} pages: {len(chosen) * PAGE / ours:.2f} to 1, "
             f"{theirs / ours:.3f} of liblz4, {rate:.2f} bytes/cycle"
         )
-        assert theirs / ours >= MINIMUM_RATIO
+        assert theirs / ours >= MINIMUM_RATIO_OF_A_KIND
         assert rate >= MINIMUM_BYTES_PER_CYCLE[WIDTH]
+        sum_ours, sum_theirs = sum_ours + ours, sum_theirs + theirs
+    assert sum_theirs / sum_ours >= MINIMUM_RATIO

@@ -276,7 +276,7 @@ module mailbox #(
     wire [63:0]  write_row_strobe = write_host ? {60'd0, write_strobe_i} << {payload_write_word_i[3:0], 2'b00}
                                                : {64{1'b1}};
 
-    wire         machine_read = state_q == READ && !payload_read_i;
+    wire         machine_read = state_q == READ;  // the host's read goes first
     wire [511:0] read_row;
     reg  [3:0]   host_word_q;
 

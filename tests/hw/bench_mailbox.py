@@ -178,6 +178,8 @@ async def unknown_opcodes_are_unsupported(dut: Any) -> None:
     near = {code ^ 1 << bit for code in known for bit in range(16)} - known
     for opcode in sorted({0, 0xFFFF, 0x4001} | set(tb.random.sample(sorted(near), 12))):
         assert await tb.execute(opcode, length=tb.random.choice([0, 8])) == (ReturnCode.UNSUPPORTED, b"")
+    for length in (4097, 0x10000, 0x1FFFFF):  # what the payload cannot hold is wrong for any opcode
+        assert await tb.execute(0xFFFF, length=length) == (ReturnCode.INVALID_PAYLOAD_LENGTH, b"")
     assert tb.core.taken == []
 
 
@@ -365,6 +367,8 @@ async def while_the_doorbell_is_set_nothing_can_be_changed(dut: Any) -> None:
             await tb.write(Register.MAILBOX_CONTROL, tb.random.randrange(2))
             assert await tb.read_bytes(PAYLOAD + at, 4) == data[at : at + 4]
             assert await tb.read(Register.MAILBOX_CONTROL) == 1
+            assert await tb.read(Register.MAILBOX_COMMAND_LOW) == Opcode.MEDIA_OPERATIONS | len(data) << 16
+            assert await tb.read(Register.MAILBOX_COMMAND_HIGH) == 0
         tb.core.may_answer.set()
         code, reply = await tb.finish()
         assert (code, reply) == (ReturnCode.SUCCESS, b"")
@@ -397,7 +401,8 @@ async def clearing_the_doorbell_is_the_devices_business(dut: Any) -> None:
     await tb.ring(Opcode.FLUSH)
     await tb.write(Register.MAILBOX_CONTROL, 0)
     assert await tb.read(Register.MAILBOX_CONTROL) == 1
-    assert dut.idle_o.value == 0
+    await tb.cycles(10)
+    assert dut.idle_o.value == 0, "no access is under way, but a command"
     tb.core.may_answer.set()
     assert (await tb.finish())[0] == ReturnCode.SUCCESS
 

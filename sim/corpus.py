@@ -66,7 +66,7 @@ input()
 """
 _PERL = """
 use strict; my %seen; my @lines; $| = 1;
-for my $i (1 .. 9000) { my $word = join("", map { chr(97 + ($i * $_ * 7919 + $i / ($_ + 2)) % 26) } 1 .. 8);
+for my $i (1 .. 24000) { my $word = join("", map { chr(97 + ($i * $_ * 7919 + $i / ($_ + 2)) % 26) } 1 .. 8);
   $seen{$word} .= " $i"; push @lines, sprintf("%06d %s %s", $i, $word, $seen{$word}); }
 my @sorted = sort { substr($a, 7) cmp substr($b, 7) } @lines;
 print "ready\\n"; <STDIN>;
@@ -195,7 +195,7 @@ def _pages_of(program: Program, cache: Path) -> list[bytes]:
     key = hashlib.sha256(json.dumps([program.kind, program.argv, program.stdin]).encode()).hexdigest()[:16]
     path = cache / f"{program.kind}-{key}.npz"
     try:
-        with np.load(path) as stored:
+        with path.open("rb") as file, np.load(file) as stored:
             return [row.tobytes() for row in stored["pages"]]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass  # not there, or cut short by an earlier end: gather anew

@@ -246,7 +246,7 @@ def _counts(events: npt.NDArray[np.void], contents: npt.NDArray[np.uint8]) -> di
 def _filters(size: int) -> list[dict[str, int]]:
     # Versions of one page lie far apart; a dictionary as large as the body finds them all.
     dictionary = 1 << max(16, min(30, size.bit_length()))
-    return [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": dictionary}]
+    return [{"id": lzma.FILTER_LZMA2, "preset": 3, "dict_size": dictionary}]
 
 
 def _decode(data: bytes) -> Trace:

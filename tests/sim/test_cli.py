@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +97,16 @@ def test_a_swapfile_that_is_something_else_is_not_touched(tmp_path: Path) -> Non
     before = (tmp_path / "small.trace").read_bytes()
     vcram("run", scenario, "--sim", "model")
     assert (tmp_path / "small.trace").read_bytes() == before
+
+
+def test_a_swapfile_that_another_run_uses_is_not_touched(tmp_path: Path) -> None:
+    scenario = write_scenario(tmp_path, swapfile={"path": "swapfile"})
+    with (tmp_path / "swapfile").open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        result = vcram("run", scenario, "--sim", "model")
+    assert result.exit_code == 1
+    assert result.stderr == f"vcram: {tmp_path / 'swapfile'}: in use by another run; name another file\n"
+    assert (tmp_path / "swapfile").stat().st_size == 0
 
 
 def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:

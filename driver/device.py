@@ -19,7 +19,7 @@ from driver.errors import (
     UnexpectedResponse,
 )
 from driver.mailbox import Mailbox
-from driver.registers import ID_VALUE, MAILBOX_PAYLOAD_BYTES, STATUS_READY, VERSION_VALUE, Register
+from driver.registers import ID_VALUE, MAILBOX_PAYLOAD_BYTES, STATUS_IDLE, STATUS_READY, VERSION_VALUE, Register
 from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, PageInfo
 from hw.clock import Clock, Lock
 from hw.codes import EventCode, Interrupt, Opcode, PageState, ReturnCode
@@ -28,6 +28,7 @@ from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, BusError, Link, Link
 MAILBOX_TIMEOUT_NS = 10_000_000
 TRIM_TIMEOUT_NS = 1_000  # more, for each page
 EVENT_BACKLOG = 1024
+_SETTLE_POLL_NS = 100
 _READY_NS_PER_PAGE = 20  # one clock cycle a page, at the slowest clock foreseen
 _TRIM_RANGES = (MAILBOX_PAYLOAD_BYTES - 8) // 16  # ranges that fit into one Media Operations command
 _ZERO_CLASS, _ZERO_SUBCLASS = 1, 1
@@ -98,6 +99,18 @@ class CramDevice:
         if len(data) != PAGE_BYTES:
             raise ValueError(f"a page is {PAGE_BYTES} bytes, got {len(data)}")
         await self._write(page, 0, data)
+
+    async def settle(self) -> None:
+        """Wait until the device has nothing under way (STATUS.idle).
+
+        A page is closed after the store that completed it was answered, so live figures (free sectors, counters) may
+        lag behind the last store; after this they do not. Raises DeviceTimeout.
+        """
+        limit = self.clock.now + MAILBOX_TIMEOUT_NS
+        while not STATUS_IDLE.get((await self._access.read(Register.STATUS))[0]):
+            if self.clock.now > limit:
+                raise DeviceTimeout(f"the device is not idle after {MAILBOX_TIMEOUT_NS} ns")
+            await self.clock.sleep(_SETTLE_POLL_NS)
 
     async def load(self, page: int) -> bytes:
         """Read a whole page of 4096 bytes; zeros if it is free. Raises PagePoisoned, AddressOutOfRange."""

@@ -40,7 +40,7 @@ class Event(Protocol):
     def is_set(self) -> bool:
         """The flag."""
 
-    def wait(self) -> Awaitable[None]:
+    def wait(self) -> Awaitable[object]:
         """Wait until the flag is up; returns at once if it is."""
 
 

@@ -1,7 +1,7 @@
 """Link: everything a host can do to a device, whatever runs the device behind it.
 
-Rules: docs/device.md. Every implementation lives in `hw/links/`. A link moves bytes and reports bus responses; what they
-mean is the driver's business.
+Rules: docs/device.md. Every implementation lives in `hw/links/`. A link moves bytes and reports bus responses; what
+they mean is the driver's business.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ class Daemon:
     """
 
     def __init__(
-        self, core: Core, name: str, wait: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[None]]
+        self, core: Core, name: str, wait: Callable[[], Awaitable[object]], work: Callable[[], Awaitable[None]]
     ) -> None:
         self._core = core
         self._wait = wait

@@ -171,7 +171,7 @@ class VswapSystem:
         if self.core.failure is not None and not isinstance(self.core.failure, DeviceLost):
             raise self.core.failure
 
-    def _spawn(self, name: str, wait: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[None]]) -> None:
+    def _spawn(self, name: str, wait: Callable[[], Awaitable[object]], work: Callable[[], Awaitable[None]]) -> None:
         self._daemons.append(Daemon(self.core, name, wait, work))
 
     async def _reaper_wait(self) -> None:

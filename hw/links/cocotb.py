@@ -1,7 +1,7 @@
 """The cocotb link: the RTL in a simulator, driven through the nets of `hw/bench/cram_tb.v`.
 
-The bus handshakes happen in HDL (`hw/bench/host_port.v`); Python names a transfer and sleeps until it is over. So a page
-costs a handful of simulator calls, not thousands. Works under Verilator and Icarus alike, inside a cocotb test only.
+The bus handshakes happen in HDL (`hw/bench/host_port.v`); Python names a transfer and sleeps until it is over. So a
+page costs a handful of simulator calls, not thousands. Works under Verilator and Icarus alike, inside a cocotb test.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class CocotbLink:
         self._register_head_out = _net(dut, "register_head_out")
         self._register_in = _net(dut, "register_in")
         self._register_out = _net(dut, "register_out")
-        self._closed = False
+        self._closing = Event()
 
     @classmethod
     async def open(cls, dut: HierarchyObject, clock: CocotbClock | None = None) -> CocotbLink:
@@ -139,7 +139,7 @@ class CocotbLink:
     async def read(self, address: int, length: int) -> bytes:
         """Read whole lines inside one page. Raises BusError, LinkError, ValueError."""
         self._check(address, length)
-        async with self._read.lock:
+        async with self._read:
             self._read_address.value = address
             self._read_beats.value = length // LINE_BYTES
             await self._read.transfer(address)
@@ -148,7 +148,7 @@ class CocotbLink:
     async def write(self, address: int, data: bytes) -> None:
         """Write whole lines inside one page. Raises BusError, LinkError, ValueError."""
         self._check(address, len(data))
-        async with self._write.lock:
+        async with self._write:
             self._write_address.value = address
             self._write_beats.value = len(data) // LINE_BYTES
             self._write_data.value = int.from_bytes(data, "little")
@@ -158,7 +158,7 @@ class CocotbLink:
         """Read consecutive 32-bit registers. Raises BusError if one is unmapped, LinkError, ValueError."""
         self._check_registers(offset, count)
         values: list[int] = []
-        async with self._register.lock:
+        async with self._register:
             for start in range(0, count, WORDS):
                 words = min(WORDS, count - start)
                 await self._register_transfer(offset + 4 * start, words, write=False)
@@ -169,7 +169,7 @@ class CocotbLink:
     async def write_registers(self, offset: int, values: list[int]) -> None:
         """Write consecutive 32-bit registers. Raises BusError if one is unmapped, LinkError, ValueError."""
         self._check_registers(offset, len(values))
-        async with self._register.lock:
+        async with self._register:
             for start in range(0, len(values), WORDS):
                 words = values[start : start + WORDS]
                 data = self._register_head_in if len(words) <= HEAD_WORDS else self._register_in
@@ -193,7 +193,7 @@ class CocotbLink:
             high = self.interrupts() & mask
             if high:
                 return high
-            await ValueChange(self._interrupt)
+            await First(ValueChange(self._interrupt), self._closing.wait())
 
     async def reset(self) -> None:
         """Pulse the reset for four cycles; transfers under way end with SLVERR."""
@@ -205,7 +205,7 @@ class CocotbLink:
 
     async def close(self) -> None:
         """Release the device; every later access raises LinkError."""
-        self._closed = True
+        self._closing.set()
 
     def _check(self, address: int, length: int) -> None:
         self._check_open()
@@ -219,7 +219,7 @@ class CocotbLink:
             raise ValueError(f"{count} registers at 0x{offset:x}: expected a multiple of 4 and at least one")
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._closing.is_set():
             raise LinkError("the link is closed")
 
 
@@ -227,7 +227,7 @@ class _Channel:
     """One toggle handshake of host_port: a transfer at a time, in the order of the calls."""
 
     def __init__(self, dut: HierarchyObject, name: str, clock: CocotbClock) -> None:
-        self.lock = Lock(clock)
+        self._lock = Lock(clock)
         self._name = name
         self._request = _net(dut, f"{name}_request")
         self._done = _net(dut, f"{name}_done")
@@ -240,10 +240,20 @@ class _Channel:
         self._toggle = int(self._request.value)
         self._pending = int(self._done.value) != self._toggle
 
+    async def __aenter__(self) -> None:
+        await self._lock.acquire()
+        try:
+            if self._pending and int(self._done.value) != self._toggle:
+                await ValueChange(self._done)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release()
+
     async def transfer(self, address: int) -> None:
         """Start, wait for the end, raise BusError on an error response, LinkError if the device does not answer."""
-        if self._pending and int(self._done.value) != self._toggle:
-            await ValueChange(self._done)
         self._toggle ^= 1
         self._pending = True
         self._request.value = self._toggle
@@ -256,12 +266,13 @@ class _Channel:
             raise BusError(response, address)
 
 
-def _net(dut: HierarchyObject, name: str) -> ValueObjectBase[Any, Any]:
+def _net(dut: HierarchyObject, name: str) -> Any:
+    """The handle of a net; which class of handle it is depends on the simulator."""
     handle = dut[name]
     assert isinstance(handle, ValueObjectBase), name
     return handle
 
 
-def _bytes(handle: ValueObjectBase[Any, Any]) -> bytes:
+def _bytes(handle: Any) -> bytes:
     data: bytes = handle.value.to_bytes(byteorder="little")
     return data

@@ -1,8 +1,8 @@
 """Fixtures of the driver's contract tests.
 
 A test is a coroutine: it runs on the clock of its link. Every test holds for every link: the model here, and the RTL
-when test_over_rtl.py runs these same tests inside a simulator. What only the model can do, such as damaging its media, is
-a fixture of its own.
+when test_over_rtl.py runs these same tests inside a simulator. What only the model can do, such as damaging its media,
+is a fixture of its own.
 """
 
 from __future__ import annotations
@@ -23,6 +23,18 @@ PARAMETERS = DeviceParameters(perceived_pages=256, media_bytes=64 << 10, cache_p
 """A small device: 256 sectors of 256 bytes, so that 16 raw pages fill it."""
 
 
+class SettledDevice(CramDevice):
+    """A device whose stores end when the page is closed, as they do on the model, so that live figures do not lag."""
+
+    async def store(self, page: int, data: bytes) -> None:
+        await super().store(page, data)
+        await self.settle()
+
+    async def store_line(self, page: int, line: int, data: bytes) -> None:
+        await super().store_line(page, line, data)
+        await self.settle()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run a test that is a coroutine on its fixture `clock`."""
@@ -31,7 +43,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters}
     clock = pyfuncitem.funcargs["clock"]
-    assert isinstance(clock, VirtualClock) or Simulation.dut is not None
+    assert isinstance(clock, VirtualClock | SimulatorClock)
     clock.run(test(**arguments))
     return True
 
@@ -91,7 +103,7 @@ def model(link: Link) -> ModelLink:
 @pytest.fixture
 def device(clock: VirtualClock | SimulatorClock, link: Link) -> Iterator[CramDevice]:
     """A device, probed."""
-    yield clock.run_until(CramDevice.probe(link))
+    yield clock.run_until((CramDevice if Simulation.dut is None else SettledDevice).probe(link))
     clock.shut_down()
 
 

@@ -1,4 +1,4 @@
-"""Page states: what a page becomes, what the table says of it, and what lies on the media (docs/device.md, Page states).
+"""Page states: what a page becomes, what the table says of it, what lies on the media (docs/device.md, Page states).
 
 Oracles: liblz4 for blocks, zlib for checksums, the written page for content.
 """
@@ -15,7 +15,7 @@ from driver.registers import Register
 from hw.codes import EventCode, PageState, ReturnCode
 from hw.link import PAGE_BYTES
 from tests.hw.cram_device_tb import OKAY, PARAMETERS, SLVERR, TB, PageInfo, effort
-from tests.pages import SAME_PAGE, SAME_WORD, ZERO_PAGE, compressible_page, noise_page, program_pages
+from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, program_pages
 
 LIMIT = PAGE_BYTES - PARAMETERS.sector_bytes
 """The longest LZ4 block that is stored as such."""
@@ -168,7 +168,9 @@ async def the_length_of_the_block_alone_decides_between_lz4_and_raw(dut: Any) ->
     """Around the limit: noise of growing length, then zeros. A block takes at least the noise, at most 0.5 % more."""
     tb = await TB.open(dut)
     seen = set()
-    for noise in sorted({*range(LIMIT - 60, LIMIT + 20, 80 // effort(16)), LIMIT - 64, LIMIT - 40, LIMIT, PAGE_BYTES - 64}):
+    for noise in sorted(
+        {*range(LIMIT - 60, LIMIT + 20, 80 // effort(16)), LIMIT - 64, LIMIT - 40, LIMIT, PAGE_BYTES - 64}
+    ):
         content = noise_page(noise)[:noise] + bytes(PAGE_BYTES - noise)
         await tb.store(0, content)
         await tb.idle()

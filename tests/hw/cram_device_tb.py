@@ -1,6 +1,7 @@
 """TB: `cram_device` between an AXI master, an AXI-Lite master and a media that can misbehave.
 
-The bus models are cocotbext-axi's. What lies on the media is judged from outside the device: `Media` notes in which order
+The bus models are cocotbext-axi's. What lies on the media is judged from outside the device: `Media` notes in which
+order
 sectors are written, so that a page's chain is known without looking at the allocator.
 """
 
@@ -141,7 +142,9 @@ class TB:
         common = (dut.clk_i, dut.rst_ni)
         self.axil = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), *common, reset_active_level=False)
         self.slave = AxiSlave(AxiBus.from_prefix(dut, "m_axi"), *common, target=self.media, reset_active_level=False)
-        self.host: Any = None if bursts else AxiMaster(AxiBus.from_prefix(dut, "s_axi"), *common, reset_active_level=False)
+        self.host: Any = (
+            None if bursts else AxiMaster(AxiBus.from_prefix(dut, "s_axi"), *common, reset_active_level=False)
+        )
         self.port = Bursts(dut) if bursts else None
 
     @classmethod
@@ -227,7 +230,9 @@ class TB:
         """Pop every logged event: code and page."""
         found = []
         while await self.register(Register.EVENT_COUNT):
-            found.append((EventCode(await self.register(Register.EVENT_CODE)), await self.register(Register.EVENT_PAGE)))
+            found.append(
+                (EventCode(await self.register(Register.EVENT_CODE)), await self.register(Register.EVENT_PAGE))
+            )
             await self.set_register(Register.EVENT_POP, 1)
         return found
 
@@ -305,7 +310,8 @@ class TB:
         lite_write, lite_read = self.axil.write_if, self.axil.read_if
         channels = [
             write.aw_channel, write.w_channel, write.b_channel, read.ar_channel, read.r_channel,
-            lite_write.aw_channel, lite_write.w_channel, lite_write.b_channel, lite_read.ar_channel, lite_read.r_channel,
+            lite_write.aw_channel, lite_write.w_channel, lite_write.b_channel,
+            lite_read.ar_channel, lite_read.r_channel,
         ]  # fmt: skip
         if self.port is not None:
             channels += self.port.channels

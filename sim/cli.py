@@ -123,8 +123,8 @@ def run_command(scenario: str, sim: Sim, json_file: str | None, report_file: Pat
         click.echo(result.to_json(), nl=False)
     elif json_file is not None:
         Path(json_file).write_text(result.to_json(), encoding="utf-8")
-    output.print(f"\n{verdict(result)}", highlight=False)
-    output.print(f"{seconds:.1f} s; report: {target}", highlight=False, soft_wrap=True)
+    output.print(f"\n{verdict(result)}", highlight=False, markup=False, soft_wrap=True)
+    output.print(f"{seconds:.1f} s; report: {target}", highlight=False, markup=False, soft_wrap=True)
     if not result.ok:
         sys.exit(FAILED)
 

@@ -83,12 +83,12 @@ def toml(values: dict[str, dict[str, Any]]) -> str:
 class Command:
     """`vcram` as a process of its own, with everything that it starts."""
 
-    def __init__(self, *arguments: str | Path) -> None:
+    def __init__(self, *arguments: str | Path, **environment: str) -> None:
         self._mark = f"VCRAM_TEST={uuid.uuid4()}"
         name, _, value = self._mark.partition("=")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sim.cli", *map(str, arguments)],
-            cwd=ROOT, env=os.environ | {name: value}, text=True, start_new_session=True,
+            cwd=ROOT, env=os.environ | {name: value} | environment, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 

@@ -160,6 +160,21 @@ def test_an_interrupt_while_the_rtl_compiles_leaves_no_compiler(tmp_path: Path) 
     assert command.left_behind() == []
 
 
+def test_rtl_that_does_not_compile_is_one_line_with_the_log(tmp_path: Path) -> None:
+    compiler = tmp_path / "g++"
+    compiler.write_text('#!/bin/sh\n[ "$1" = --version ] && echo broken 1.0 && exit\necho "error: no" >&2; exit 1\n')
+    compiler.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    status, output, errors = Command("run", write_scenario(tmp_path), PATH=path).finish()
+    assert status == 1
+    assert output == ""
+    line = errors.splitlines()[-1]
+    assert line.startswith("vcram: ")
+    assert "does not compile under verilator: error: no" in line
+    assert Path(line.partition("log: ")[2].rstrip(")")).is_file()
+    assert "Traceback" not in errors
+
+
 def test_a_simulator_does_not_outlive_a_command_that_was_killed(swapping: Path) -> None:
     command, _ = start(swapping)
     command.interrupt(signal.SIGKILL)

@@ -32,7 +32,7 @@ class Box:
         self.clock = VirtualClock()
         self.counters = Counters()
         self.costs = Costs()
-        self.frames = CountedFrames(1000)
+        self.frames = CountedFrames(10_000)
         self.folder = folder
 
     def now(self, call: Coroutine[Any, Any, T]) -> T:
@@ -77,7 +77,7 @@ def test_zero_takes_zeros_only(box: Box) -> None:
 
 
 def test_zswap_gives_real_pages_back(box: Box) -> None:
-    tier = box.zswap()
+    tier = box.zswap(memory_pages=10_000)
     kept = {}
     for slot, page in enumerate(program_pages()[::10]):  # enough to fill more than one page of every size class
         try:

@@ -1,7 +1,8 @@
 // page_sequencer: decides, one page operation at a time, what happens to pages.
 //
 // It is the only user of the page table, the reservations and the entries' fate, so that every operation sees a settled
-// device. Order of service: complete entries are closed first, then the host's requests, then mailbox commands.
+// device. Order of service: complete entries are closed first; host requests and mailbox commands go in turn, so that a
+// host that misses all the time does not keep a command waiting.
 //
 //     PREPARE   a host access needs a page: open it (taking a victim), reserve and make it dirty, fill it
 //     TRIM, STATE, EXPORT, FLUSH   from the mailbox
@@ -239,7 +240,9 @@ module page_sequencer #(
     assign release_first_o = release_first_q;
     assign release_count_o = release_count_q;
 
-    assign command_ready_o = state_q == IDLE && ready_o && !complete_valid_i && !request_valid_i;
+    reg    command_turn_q;  // the last operation was a host access
+    wire   serve_request   = request_valid_i && !(command_valid_i && command_turn_q);
+    assign command_ready_o = state_q == IDLE && ready_o && !complete_valid_i && !serve_request;
     assign reply_valid_o   = state_q == REPLY;
     assign reply_state_o   = old_state;
     assign reply_cached_o  = cached_q;
@@ -284,7 +287,8 @@ module page_sequencer #(
                     entry_q       <= complete_entry_i;
                     after_close_q <= IDLE;
                     state_q       <= CLOSE;
-                end else if (request_valid_i) begin
+                end else if (serve_request) begin
+                    command_turn_q <= 1'b1;
                     target_q <= request_page_i;
                     page_q   <= request_page_i;
                     line_q   <= request_line_i;
@@ -292,6 +296,7 @@ module page_sequencer #(
                     fill_q   <= request_fill_i;
                     state_q  <= PREPARE;
                 end else if (command_valid_i) begin
+                    command_turn_q <= 1'b0;
                     target_q <= command_page_i;
                     page_q   <= command_page_i;
                     op_q     <= command_op_i;
@@ -429,8 +434,9 @@ module page_sequencer #(
             default: state_q <= IDLE;
         endcase
         if (!rst_ni) begin
-            state_q <= IDLE;
-            take_q  <= 1'b0;
+            state_q        <= IDLE;
+            take_q         <= 1'b0;
+            command_turn_q <= 1'b0;
         end
     end
 endmodule

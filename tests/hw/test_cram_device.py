@@ -25,13 +25,12 @@ TINY_SECTORS = DeviceParameters(
 LARGE_SECTORS = DeviceParameters(
     perceived_pages=128, media_bytes=99 << 10, sector_bytes=1024, cache_pages=5, bytes_per_cycle=8
 )
-NARROW = DeviceParameters(
-    perceived_pages=32, media_bytes=64 << 10, sector_bytes=512, cache_pages=3, bytes_per_cycle=1
-)
+NARROW = DeviceParameters(perceived_pages=32, media_bytes=64 << 10, sector_bytes=512, cache_pages=3, bytes_per_cycle=1)
 
 CASES = [
     ("states", SMALL), ("states", TINY_SECTORS), ("states", LARGE_SECTORS), ("states", NARROW),
     ("bursts", TWO), ("bursts", TINY_SECTORS),
+    ("cache", SMALL), ("cache", TWO), ("cache", LARGE_SECTORS),
 ]  # fmt: skip
 
 

@@ -36,11 +36,11 @@ def chart(samples: Sequence[Sample]) -> str:
     for pages in (0, top // 2, top):
         parts.append(f'<path d="M{_LEFT} {y(pages)}H{_WIDTH}" stroke="#ccc"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{y(pages) + 4}" text-anchor="end">{pages:,}</text>')
-    for name, label, colour in _SERIES:
+    for i, (name, label, colour) in enumerate(_SERIES):
         points = " ".join(f"{x(s.simulated_ns)},{y(getattr(s, name))}" for s in samples)
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.8"/>')
-        last = y(getattr(samples[-1], name))
-        parts.append(f'<text x="{_WIDTH - 4}" y="{last - 4}" text-anchor="end" fill="{colour}">{label}</text>')
+        # the names stand below the drawing: at the lines' ends they would cover each other
+        parts.append(f'<text x="{_LEFT + 250 + 110 * i}" y="{_HEIGHT - 6}" fill="{colour}">&#9632; {label}</text>')
     parts.append(f'<text x="{_LEFT}" y="{_HEIGHT - 6}">0</text>')
     parts.append(f'<text x="{_WIDTH - 4}" y="{_HEIGHT - 6}" text-anchor="end">{end / 1e6:,.1f} ms</text></svg>')
     return "".join(parts)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Generator
 from heapq import heapify, heappop, heappush
 from itertools import count
 from random import Random
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -102,6 +102,22 @@ class VirtualEvent:
             yield self._waiters
 
 
+class TimeSource(Protocol):
+    """What makes tasks ready as time passes without being a task: a device under simulation.
+
+    The loop lets it run only while no task is ready, and never past the next wake-up of a sleeper. So neither sees the
+    other's future.
+    """
+
+    @property
+    def busy(self) -> bool:
+        """False while time may pass without the source's doing anything."""
+
+    def advance(self, until: int | None) -> int:
+        """Run on from `clock.now` and return the time reached, ns: `until`, or earlier if the source has made a task
+        ready or has nothing more to do. None: there is no limit."""
+
+
 class VirtualClock:
     """Virtual time in ns, starting at 0; implements hw.clock.Clock.
 
@@ -119,6 +135,7 @@ class VirtualClock:
         self._tasks: dict[VirtualTask[Any], None] = {}  # alive, in the order of their start
         self._failed: dict[VirtualTask[Any], None] = {}  # died of an exception that nobody has seen
         self._random = Random(seed) if seed is not None else None
+        self._sources: list[TimeSource] = []
         self._running = False
 
     @_coroutine
@@ -136,6 +153,23 @@ class VirtualClock:
     def event(self) -> VirtualEvent:
         """A new event, not set."""
         return VirtualEvent(self._ready)
+
+    def attach(self, source: TimeSource) -> None:
+        """From now on let `source` run while time passes. Several busy sources run in lockstep, 1 ns at a time."""
+        self._sources.append(source)
+
+    def detach(self, source: TimeSource) -> None:
+        """Forget `source`; nothing if it is not attached."""
+        if source in self._sources:
+            self._sources.remove(source)
+
+    def next_wakeup(self) -> int | None:
+        """When the next sleeper wakes, ns; None if nobody sleeps."""
+        sleepers = self._sleepers
+        while sleepers and sleepers[0][2].wakeup != sleepers[0][1]:
+            heappop(sleepers)
+            self._stale -= 1
+        return sleepers[0][0] if sleepers else None
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """Run `main` to its end, cancel every other task, and return main's result.
@@ -202,14 +236,18 @@ class VirtualClock:
                         task._waits_on = request
                     else:
                         self._throw(task, TypeError(f"awaited {request!r}, not an awaitable of this clock"))
+            if main is None and not self._tasks:
+                return
             if not self._wake():
-                if main is None and not self._tasks:
-                    return
                 raise self._deadlock()
 
     def _wake(self) -> bool:
-        """Skip to the next wake-up and make ready all that are due then. False if nobody sleeps."""
+        """Skip to the next wake-up and make ready all that are due then. False if nobody is ready for ever."""
         sleepers, ready = self._sleepers, self._ready
+        if self._sources:
+            until = self._run_sources()
+            if ready and until != self.now:
+                return True
         while sleepers:
             time, number, task = heappop(sleepers)
             if task.wakeup != number:
@@ -227,6 +265,21 @@ class VirtualClock:
                     self._stale -= 1
             return True
         return False
+
+    def _run_sources(self) -> int | None:
+        """Let the sources run until a task is ready, the next wake-up, or all are idle. Returns the next wake-up."""
+        until = self.next_wakeup()
+        while not self._ready and self.now != until:
+            busy = [source for source in self._sources if source.busy]
+            if len(busy) == 1:
+                self.now = busy[0].advance(until)
+            elif busy:
+                for source in busy:
+                    source.advance(self.now + 1)
+                self.now += 1
+            else:
+                break
+        return until
 
     def _pop_random(self) -> VirtualTask[Any]:
         ready = self._ready

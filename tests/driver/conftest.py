@@ -1,26 +1,44 @@
 """Fixtures of the driver's contract tests.
 
-A test is a coroutine: it runs on the clock of its link. Every test holds for every link: the model here, and the RTL
-when test_over_rtl.py runs these same tests inside a simulator. What only the model can do, such as damaging its media,
-is a fixture of its own.
+A test is a coroutine: it runs on the clock of its link. Every test holds for every link: the model and the verilated
+RTL here, and the RTL in a simulator when test_over_rtl.py runs these same tests inside it. What only the model can do,
+such as damaging its media, is a fixture of its own.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 
 import pytest
 
 from driver import CramDevice
 from hw.link import Link
 from hw.links.model import ModelLink
+from hw.links.verilated import VerilatedLink
 from hw.parameters import DeviceParameters
 from hw.virtual_time import VirtualClock
 from tests.driver.inside import Simulation, SimulatorClock
 
 PARAMETERS = DeviceParameters(perceived_pages=256, media_bytes=64 << 10, cache_pages=4)
 """A small device: 256 sectors of 256 bytes, so that 16 raw pages fill it."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to run a test: over which link, and with which seed of the clock (None: tasks in order)."""
+
+    link: str
+    seed: int | None = None
+
+
+WAYS = {
+    "in-order": Way("model"),
+    "shuffled": Way("model", 1),
+    "verilated": Way("verilated"),
+    "verilated-shuffled": Way("verilated", 1),
+}
 
 
 class SettledDevice(CramDevice):
@@ -54,12 +72,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
 
     def fits(item: pytest.Item) -> bool:
-        fixtures = set(getattr(item, "fixturenames", ()))
-        on_device = "device" in fixtures or "link" in fixtures
-        return on_device and not fixtures & {"damage", "model"} and "parameters" not in _parametrised(item)
+        fixtures = getattr(item, "fixturenames", ())
+        return _fits_rtl(fixtures) and "parameters" not in _parametrised(item)
 
     config.hook.pytest_deselected(items=[item for item in items if not fits(item)])
     items[:] = [item for item in items if fits(item)]
+
+
+def _fits_rtl(fixtures: Collection[str]) -> bool:
+    """Whether a test with these fixtures is one of a device, and not of the model alone."""
+    return ("device" in fixtures or "link" in fixtures) and not {"damage", "model"} & set(fixtures)
 
 
 def _parametrised(item: pytest.Item) -> set[str]:
@@ -73,24 +95,33 @@ def parameters() -> DeviceParameters:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Virtual time, with tasks in order and shuffled; or the simulator's time."""
-    if "clock" in metafunc.fixturenames:
-        ways = {"in-order": None, "shuffled": 1} if Simulation.dut is None else {"simulator": None}
-        metafunc.parametrize("clock", ways.values(), ids=ways.keys(), indirect=True)
+    """Virtual time, with tasks in order and shuffled; or the simulator's time.
+
+    Every set of parameters is a minute of compiling: the verilated link runs the tests of the usual device only.
+    """
+    if "clock" not in metafunc.fixturenames:
+        return
+    if Simulation.dut is not None:
+        ways = {"simulator": Way("cocotb")}
+    else:
+        parametrised = [str(mark.args[0]) for mark in metafunc.definition.iter_markers("parametrize")]
+        rtl = _fits_rtl(metafunc.fixturenames) and not any("parameters" in names for names in parametrised)
+        ways = {name: way for name, way in WAYS.items() if way.link == "model" or rtl}
+    metafunc.parametrize("way", ways.values(), ids=ways.keys())
 
 
 @pytest.fixture
-def clock(request: pytest.FixtureRequest) -> VirtualClock | SimulatorClock:
+def clock(way: Way) -> VirtualClock | SimulatorClock:
     """The clock that the test and its device live on."""
-    return SimulatorClock() if Simulation.dut is not None else VirtualClock(request.param)
+    return SimulatorClock() if way.link == "cocotb" else VirtualClock(way.seed)
 
 
 @pytest.fixture
-def link(clock: VirtualClock | SimulatorClock, parameters: DeviceParameters) -> Link:
+def link(way: Way, clock: VirtualClock | SimulatorClock, parameters: DeviceParameters) -> Link:
     """The link under test, to a device just out of reset."""
     if isinstance(clock, SimulatorClock):
         return Simulation.link(clock)
-    return ModelLink(clock, parameters)
+    return VerilatedLink(clock, parameters) if way.link == "verilated" else ModelLink(clock, parameters)
 
 
 @pytest.fixture
@@ -103,7 +134,7 @@ def model(link: Link) -> ModelLink:
 @pytest.fixture
 def device(clock: VirtualClock | SimulatorClock, link: Link) -> Iterator[CramDevice]:
     """A device, probed."""
-    yield clock.run_until((CramDevice if Simulation.dut is None else SettledDevice).probe(link))
+    yield clock.run_until((CramDevice if isinstance(link, ModelLink) else SettledDevice).probe(link))
     clock.shut_down()
 
 

@@ -1,0 +1,48 @@
+// The C interface of a device compiled by Verilator: what hw/verilated/device.cpp offers and hw/links/verilated.py calls.
+//
+// Plain declarations without preprocessor, as the Python side reads this very file. A device belongs to one thread; there
+// may be many. The device runs only inside `cram_advance` and `cram_create`.
+
+enum {  // why cram_advance stopped; several may hold at once, none if the limit was reached
+    CRAM_WRITE_DONE = 1,
+    CRAM_READ_DONE = 2,
+    CRAM_REGISTERS_DONE = 4,
+    CRAM_INTERRUPT = 8,
+    CRAM_IDLE = 16
+};
+
+typedef struct cram_device {
+    // Written by the device, read by the host.
+    uint64_t cycles;             // clock cycles since power-on
+    uint64_t advanced;           // cycles of the last cram_advance
+    uint32_t interrupts;         // the 16 lines now
+    uint32_t busy;               // 0: time may pass without a clock edge
+    uint32_t write_response;     // AXI responses of the last transfers
+    uint32_t read_response;
+    uint32_t register_response;
+    // Written by the host, read by the device.
+    uint32_t interrupt_mask;     // lines that stop cram_advance while they are high
+    // The data of the transfers: 4096 bytes, or 64 for transfers of up to 16 registers. Must hold still while theirs runs.
+    uint8_t *write_data;
+    const uint8_t *read_data;
+    uint8_t *register_head_in;
+    const uint8_t *register_head_out;
+    uint8_t *register_data_in;
+    const uint8_t *register_data_out;
+} cram_device;
+
+// A device after its power-on reset of ten cycles. Registers and memories that no reset sets start as `seed` says.
+cram_device *cram_create(uint64_t seed);
+void cram_destroy(cram_device *device);
+
+// Run until a transfer completes, a line of interrupt_mask is high, nothing is under way, or `limit` cycles have passed.
+// Returns the reasons. At least one cycle is run if the device is busy and the limit is not 0.
+uint32_t cram_advance(cram_device *device, uint64_t limit);
+
+// Start a transfer on a channel that has none under way. Lengths in beats of 64 bytes and in registers of 32 bits.
+void cram_start_write(cram_device *device, uint64_t address, uint32_t beats);
+void cram_start_read(cram_device *device, uint64_t address, uint32_t beats);
+void cram_start_registers(cram_device *device, uint32_t write, uint32_t offset, uint32_t words);
+
+// Drive the reset, active low. The device is busy while it is in reset.
+void cram_set_reset(cram_device *device, uint32_t level);

@@ -1,0 +1,141 @@
+// cram_bench, compiled by Verilator, behind the C interface of abi.h.
+//
+// One cycle is a rising and a falling edge of clk_i. Inputs change between cycles only, so a transfer that starts before a
+// cycle is seen by its rising edge. The clock stands still while busy_o is low, as in hw/bench/cram_tb.v.
+
+#include <cstdint>
+
+#include "Vtop.h"
+#include "verilated.h"
+
+extern "C" {
+#pragma GCC visibility push(default)
+#include "abi.h"
+#pragma GCC visibility pop
+}
+
+namespace {
+
+constexpr int kPowerOnCycles = 10;
+
+template <typename Port>
+uint8_t *bytes(Port &port) {
+    return reinterpret_cast<uint8_t *>(port.data());
+}
+
+struct Device : cram_device {
+    VerilatedContext context;
+    Vtop top;
+
+    explicit Device(uint64_t seed) : cram_device{}, context{}, top{seeded(context, seed), "cram_bench"} {
+        write_data = bytes(top.write_data_i);
+        read_data = bytes(top.read_data_o);
+        register_head_in = bytes(top.register_head_i);
+        register_head_out = bytes(top.register_head_o);
+        register_data_in = bytes(top.register_data_i);
+        register_data_out = bytes(top.register_data_o);
+        top.clk_i = 0;
+        top.rst_ni = 0;
+        top.write_request_i = top.read_request_i = top.register_request_i = 0;
+        top.write_address_i = top.read_address_i = 0;
+        top.write_beats_i = top.read_beats_i = 64;
+        top.register_write_i = 0;
+        top.register_address_i = 0;
+        top.register_words_i = 1;
+        for (int i = 0; i < 4096; ++i) write_data[i] = register_data_in[i] = 0;
+        for (int i = 0; i < 64; ++i) register_head_in[i] = 0;
+        top.eval();
+        for (int i = 0; i < kPowerOnCycles; ++i) cycle();
+        top.rst_ni = 1;
+        top.eval();
+        look();
+    }
+
+    static VerilatedContext *seeded(VerilatedContext &context, uint64_t seed) {
+        context.randReset(2);
+        context.randSeed(static_cast<int>(seed % 0x7FFFFFFE) + 1);  // 0 would mean: differently each time
+        return &context;
+    }
+
+    void cycle() {
+        top.clk_i = 1;
+        top.eval();
+        top.clk_i = 0;
+        top.eval();
+    }
+
+    // A line differs from its request while a transfer is under way.
+    uint32_t pending() const {
+        return (top.write_request_i != top.write_done_o ? CRAM_WRITE_DONE : 0)
+               | (top.read_request_i != top.read_done_o ? CRAM_READ_DONE : 0)
+               | (top.register_request_i != top.register_done_o ? CRAM_REGISTERS_DONE : 0);
+    }
+
+    void look() {
+        cycles = top.cycles_o;
+        interrupts = top.interrupt_o;
+        busy = top.busy_o || !top.rst_ni;
+        write_response = top.write_response_o;
+        read_response = top.read_response_o;
+        register_response = top.register_response_o;
+    }
+
+    uint32_t advance(uint64_t limit) {
+        const uint32_t before = pending();
+        uint32_t reasons = 0;
+        uint64_t run = 0;
+        while (run < limit && busy && reasons == 0) {
+            cycle();
+            ++run;
+            busy = top.busy_o || !top.rst_ni;
+            reasons = before & ~pending();
+            if (top.interrupt_o & interrupt_mask) reasons |= CRAM_INTERRUPT;
+        }
+        if (!busy) reasons |= CRAM_IDLE;
+        look();
+        advanced = run;
+        return reasons;
+    }
+};
+
+Device &self(cram_device *device) { return *static_cast<Device *>(device); }
+
+}  // namespace
+
+cram_device *cram_create(uint64_t seed) { return new Device(seed); }
+
+void cram_destroy(cram_device *device) { delete &self(device); }
+
+uint32_t cram_advance(cram_device *device, uint64_t limit) { return self(device).advance(limit); }
+
+void cram_start_write(cram_device *device, uint64_t address, uint32_t beats) {
+    Vtop &top = self(device).top;
+    top.write_address_i = address;
+    top.write_beats_i = static_cast<uint8_t>(beats);
+    top.write_request_i ^= 1;
+    device->busy = 1;
+}
+
+void cram_start_read(cram_device *device, uint64_t address, uint32_t beats) {
+    Vtop &top = self(device).top;
+    top.read_address_i = address;
+    top.read_beats_i = static_cast<uint8_t>(beats);
+    top.read_request_i ^= 1;
+    device->busy = 1;
+}
+
+void cram_start_registers(cram_device *device, uint32_t write, uint32_t offset, uint32_t words) {
+    Vtop &top = self(device).top;
+    top.register_write_i = static_cast<uint8_t>(write);
+    top.register_address_i = static_cast<uint16_t>(offset);
+    top.register_words_i = static_cast<uint16_t>(words);
+    top.register_request_i ^= 1;
+    device->busy = 1;
+}
+
+void cram_set_reset(cram_device *device, uint32_t level) {
+    Device &chip = self(device);
+    chip.top.rst_ni = level ? 1 : 0;
+    chip.top.eval();
+    chip.look();
+}

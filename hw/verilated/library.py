@@ -1,0 +1,97 @@
+"""The RTL as a shared library: `hw/bench/cram_bench.v` compiled by Verilator behind the C interface of `abi.h`.
+
+A library is compiled once per set of parameters and lives in `build/hw/cram_bench-library-<hash>/`, under the same
+rules as the simulations of `hw/build.py`: the hash covers everything that can change it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cffi import FFI
+
+from hw import build
+from hw.parameters import DeviceParameters
+
+HERE = Path(__file__).resolve().parent
+ABI = HERE / "abi.h"
+BENCH = build.ROOT / "hw" / "bench"
+BENCH_SOURCES = [BENCH / "cram_bench.v", BENCH / "host_port.v", BENCH / "media_dram.v"]
+LIBRARY = "libcram.so"
+
+VERILATOR_FLAGS = [
+    "-cc", "--exe", "--no-timing", "-O3", "-Wno-fatal",
+    "--x-assign", "fast", "--x-initial", "unique",
+    "--timescale", build.TIMESCALE, "--prefix", "Vtop", "--top-module", "cram_bench", "-o", LIBRARY,
+    # one library's symbols must never be taken for another's: the same names stand for devices of other parameters
+    "-CFLAGS", "-std=c++20 -fPIC -fvisibility=hidden -fno-gnu-unique", "-LDFLAGS", "-shared -Wl,-Bsymbolic",
+]  # fmt: skip
+CXX_FLAGS = ["OPT_FAST=-O2", "OPT_GLOBAL=-O2", "OPT_SLOW=-O1", "CFG_CXXFLAGS_PCH_I=-include"]
+
+
+@dataclass(frozen=True)
+class Library:
+    """A loaded library: `lib` holds the functions and constants of `abi.h`, `ffi` the means to reach memory."""
+
+    ffi: FFI
+    lib: Any
+
+
+def compiled(parameters: DeviceParameters) -> Path:
+    """The library of a device with `parameters`, compiled now if need be. Safe to call from several processes at once.
+
+    Raises:
+        hw.build.BuildError: it does not compile.
+        hw.build.ToolError: Verilator or the compiler is missing or too old.
+    """
+    values = {name.upper(): value for name, value in asdict(parameters).items()}
+    files = build.closure("cram_bench", BENCH_SOURCES)
+    texts = [*files, *sorted(build.RTL.glob("*.vh")), *build._waivers(), HERE / "device.cpp", ABI]
+    digest = hashlib.sha256()
+    tool = build.verilator().version + build._compiler_version()
+    for part in [tool, repr(VERILATOR_FLAGS), repr(CXX_FLAGS), repr(sorted(values.items()))]:
+        digest.update(part.encode() + b"\0")
+    for path in texts:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    folder = build.BUILDS / f"cram_bench-library-{digest.hexdigest()[:16]}"
+    complete = folder / "complete"
+    if complete.exists():
+        return folder / LIBRARY
+    with build._locked(folder.with_suffix(".lock")):
+        if not complete.exists():  # no other process was faster
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            build.log.info("compiling cram_bench as a library")
+            _compile(folder, values, files)
+            complete.touch()
+    return folder / LIBRARY
+
+
+def _compile(folder: Path, values: dict[str, int], files: list[Path]) -> None:
+    tool = build.verilator()
+    target = build.Build("cram_bench", "verilator", folder, waves=False)
+    argv = [str(tool.program), *VERILATOR_FLAGS, "-Mdir", str(folder), f"-I{build.RTL}", "-CFLAGS", f"-I{HERE}"]
+    argv += [f"-G{name}={value}" for name, value in values.items()]
+    argv += map(str, [HERE / "device.cpp", *build._waivers(), *files])
+    build._run_tool(target, argv, os.environ | tool.environment)
+    compiler = build._compiler()
+    make = ["make", "-s", f"-j{min(2, os.cpu_count() or 1)}", "-C", str(folder), "-f", "Vtop.mk", *CXX_FLAGS]
+    make += [f"CXX={compiler}", f"LINK={compiler}", "AR=ar", f"PYTHON3={sys.executable}"]
+    # a make around this one must not lend it its flags
+    clean = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    build._run_tool(target, make, clean | tool.environment)
+
+
+@cache
+def load(parameters: DeviceParameters) -> Library:
+    """The library of a device with `parameters`, in this process. Raises as `compiled` does."""
+    ffi = FFI()
+    ffi.cdef(ABI.read_text())
+    return Library(ffi, ffi.dlopen(str(compiled(parameters))))

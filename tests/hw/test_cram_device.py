@@ -31,6 +31,7 @@ CASES = [
     ("states", SMALL), ("states", TINY_SECTORS), ("states", LARGE_SECTORS), ("states", NARROW),
     ("bursts", TWO), ("bursts", TINY_SECTORS),
     ("cache", SMALL), ("cache", TWO), ("cache", LARGE_SECTORS),
+    ("traffic", SMALL), ("traffic", TWO), ("traffic", TINY_SECTORS), ("traffic", LARGE_SECTORS), ("traffic", NARROW),
 ]  # fmt: skip
 
 

@@ -32,6 +32,8 @@ CASES = [
     ("bursts", TWO), ("bursts", TINY_SECTORS),
     ("cache", SMALL), ("cache", TWO), ("cache", LARGE_SECTORS),
     ("traffic", SMALL), ("traffic", TWO), ("traffic", TINY_SECTORS), ("traffic", LARGE_SECTORS), ("traffic", NARROW),
+    ("exhaustion", SMALL), ("exhaustion", TINY_SECTORS), ("exhaustion", LARGE_SECTORS),
+    ("media", SMALL), ("media", TINY_SECTORS), ("media", LARGE_SECTORS),
 ]  # fmt: skip
 
 

@@ -1,0 +1,142 @@
+"""A full media loses the page that is being written and no other (docs/device.md, Exhaustion)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cocotb
+
+from driver.registers import Register
+from hw.codes import EventCode, Interrupt, PageState, ReturnCode
+from hw.link import PAGE_BYTES
+from tests.hw.cram_device_tb import OKAY, PARAMETERS, SLVERR, TB
+from tests.pages import SAME_PAGE, ZERO_PAGE, noise_page
+
+WHOLE_PAGES = PARAMETERS.media_sectors // PARAMETERS.raw_sectors
+"""Raw pages that the media holds."""
+
+
+async def fill(tb: TB) -> dict[int, bytes]:
+    """Store raw pages until not even one more can be reserved."""
+    contents = {page: noise_page(100 + page) for page in range(WHOLE_PAGES)}
+    for page, content in contents.items():
+        await tb.store(page, content)
+    await tb.flush()
+    assert await tb.register(Register.FREE_SECTORS) == PARAMETERS.media_sectors % PARAMETERS.raw_sectors
+    return contents
+
+
+@cocotb.test(timeout_time=300, timeout_unit="ms")
+async def the_page_that_finds_no_room_is_poison_and_all_others_are_intact(dut: Any) -> None:
+    tb = await TB.open(dut)
+    await tb.set_register(Register.INTERRUPT_ENABLE, Interrupt.EVENT.mask)
+    contents = await fill(tb)
+    assert int(dut.interrupt_o.value) == 0
+    lost = WHOLE_PAGES
+    assert await tb.write(lost * PAGE_BYTES, noise_page(1)) == SLVERR
+    assert int(dut.interrupt_o.value) == Interrupt.EVENT.mask
+    assert await tb.events() == [(EventCode.EXHAUSTED, lost)]
+    assert (await tb.page_state(lost)).state == PageState.POISON
+    assert not (await tb.page_state(lost)).cached
+    for _ in range(2):
+        assert (await tb.read(lost * PAGE_BYTES, 64))[1] == SLVERR
+        assert await tb.write(lost * PAGE_BYTES + 64, bytes(64)) == SLVERR
+    assert await tb.export(lost) == (ReturnCode.INTERNAL_ERROR, b"")
+    assert await tb.events() == []  # the loss is told once
+    for page, content in contents.items():
+        assert await tb.load(page) == content
+    await tb.check_chains(range(PARAMETERS.perceived_pages))
+    assert await tb.registers("RESIDENT_PAGES", "PAGES_POISONED", "RESERVED_SECTORS") == {
+        "RESIDENT_PAGES": WHOLE_PAGES, "PAGES_POISONED": 1, "RESERVED_SECTORS": 0,
+    }  # fmt: skip
+
+    await tb.trim((lost, 1), (0, 1))
+    await tb.store(lost, noise_page(2))
+    await tb.evict(lost)
+    assert await tb.load(lost) == noise_page(2)
+    assert await tb.load(0) == ZERO_PAGE
+    await tb.conserved()
+    again = await fill(tb)
+    for page, content in again.items():
+        assert await tb.load(page) == content
+    await tb.conserved()
+
+
+@cocotb.test(timeout_time=300, timeout_unit="ms")
+async def a_stored_page_that_is_overwritten_without_room_loses_its_content_and_frees_its_sectors(dut: Any) -> None:
+    """Making it dirty needs room for a second copy."""
+    tb = await TB.open(dut)
+    contents = await fill(tb)
+    assert await tb.write(3 * PAGE_BYTES, b"x") == SLVERR
+    assert await tb.events() == [(EventCode.EXHAUSTED, 3)]
+    assert await tb.register(Register.FREE_SECTORS) >= PARAMETERS.raw_sectors
+    await tb.store(4, SAME_PAGE)  # there is room now
+    contents |= {4: SAME_PAGE}
+    del contents[3]
+    for page, content in contents.items():
+        assert await tb.load(page) == content
+    await tb.conserved()
+
+
+@cocotb.test(timeout_time=300, timeout_unit="ms")
+async def other_dirty_pages_are_closed_before_a_page_is_lost(dut: Any) -> None:
+    """All reservations are held by open pages that compress to nothing: closing the oldest of them makes room."""
+    tb = await TB.open(dut)
+    raw = WHOLE_PAGES - (PARAMETERS.cache_pages - 1)
+    for page in range(raw):
+        await tb.store(page, noise_page(page))
+    await tb.idle()
+    opened = range(raw, WHOLE_PAGES)
+    for page in opened:
+        await tb.store_line(page, 0, b"a" * 64)
+    reserved = await tb.register(Register.RESERVED_SECTORS)
+    assert reserved == len(opened) * PARAMETERS.raw_sectors
+    assert await tb.register(Register.FREE_SECTORS) - reserved < PARAMETERS.raw_sectors
+    await tb.store_line(WHOLE_PAGES, 0, b"b" * 64)
+    flags = {page: (await tb.page_state(page)).dirty for page in (*opened, WHOLE_PAGES)}
+    # one block takes at least a sector, so the first close gives back less than a page needs, unless sectors are spare
+    spare = PARAMETERS.media_sectors % PARAMETERS.raw_sectors > 0
+    assert [page for page, dirty in flags.items() if not dirty] == list(opened)[: 1 if spare else min(2, len(opened))]
+    assert await tb.events() == []
+    for page in range(raw):
+        assert await tb.load(page) == noise_page(page)
+    for page in opened:
+        assert await tb.load(page) == b"a" * 64 + bytes(PAGE_BYTES - 64)
+    await tb.conserved()
+
+
+@cocotb.test(timeout_time=300, timeout_unit="ms")
+async def what_was_acknowledged_can_always_be_closed(dut: Any) -> None:
+    """Every page is opened with one line while there is room, then made incompressible: nothing acknowledged is lost."""
+    tb = await TB.open(dut)
+    contents: dict[int, bytearray] = {}
+    for page in range(WHOLE_PAGES + 4):
+        if await tb.write(page * PAGE_BYTES, noise_page(page)[:2048]) == OKAY:
+            contents[page] = bytearray(noise_page(page)[:2048] + bytes(2048))
+    for page in tb.random.sample(sorted(contents), len(contents)):
+        if await tb.write(page * PAGE_BYTES + 2048, noise_page(page)[2048:]) == OKAY:
+            contents[page][2048:] = noise_page(page)[2048:]
+        else:
+            del contents[page]
+    await tb.flush()
+    events = await tb.events()
+    assert all(code == EventCode.EXHAUSTED for code, _ in events)
+    assert {page for _, page in events}.isdisjoint(contents)
+    for page, content in contents.items():
+        assert await tb.load(page) == content
+    await tb.check_chains(range(PARAMETERS.perceived_pages))
+    await tb.conserved()
+
+
+@cocotb.test(timeout_time=300, timeout_unit="ms")
+async def pages_without_sectors_need_room_only_while_they_are_open(dut: Any) -> None:
+    """Zero and same pages: with room for one raw page there is room for as many of them as there are."""
+    tb = await TB.open(dut)
+    for page in range(WHOLE_PAGES - 1):
+        await tb.store(page, noise_page(page))
+    for page in range(WHOLE_PAGES, PARAMETERS.perceived_pages):
+        await tb.store(page, SAME_PAGE if page % 2 else ZERO_PAGE)
+    for page in range(WHOLE_PAGES, PARAMETERS.perceived_pages):
+        assert await tb.load(page, 63, 1) == (SAME_PAGE if page % 2 else ZERO_PAGE)[:64]
+    assert await tb.events() == []
+    await tb.conserved()

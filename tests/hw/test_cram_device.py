@@ -34,6 +34,7 @@ CASES = [
     ("traffic", SMALL), ("traffic", TWO), ("traffic", TINY_SECTORS), ("traffic", LARGE_SECTORS), ("traffic", NARROW),
     ("exhaustion", SMALL), ("exhaustion", TINY_SECTORS), ("exhaustion", LARGE_SECTORS),
     ("media", SMALL), ("media", TINY_SECTORS), ("media", LARGE_SECTORS),
+    ("signals", SMALL), ("signals", LARGE_SECTORS),
 ]  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 //
 // Handshake: `start_i` pulse with the first sector and the number of bytes; the bytes come on `data_*` as 64-byte beats,
 //            the last one with `data_last_o` and its number of bytes. `busy_o` is high from the start until the last
-//            beat of the media has come. After `drop_i` the remaining beats are taken and thrown away.
+//            beat of the media has come. After `drop_i` the remaining beats are taken and thrown away,
+//            and so are the beat that the media answered with an error and all after it.
 //            `error_o` stays up from the first bad response to the next start.
 // Latency:   the first address two cycles after the start; the next sector is asked for while one is being read.
 
@@ -71,8 +72,11 @@ module chain_reader #(
     assign op_valid_o    = follow_q && !waiting_q;
     assign sector_o      = sector_q;
 
-    assign m_axi_rready  = left_q != 0 && (drop_q || data_ready_i);
-    assign data_valid_o  = m_axi_rvalid && left_q != 0 && !drop_q;
+    // a beat that the media could not read, and what follows it, is never shown
+    wire bad = drop_q || error_q || (m_axi_rvalid && m_axi_rresp[1]);
+
+    assign m_axi_rready  = left_q != 0 && (bad || data_ready_i);
+    assign data_valid_o  = m_axi_rvalid && left_q != 0 && !bad;
     assign data_o        = m_axi_rdata;
     assign data_last_o   = left_q == 1;
     assign data_bytes_o  = data_last_o ? last_bytes_q : 7'd64;

@@ -171,7 +171,7 @@ module page_filler #(
             LINES: begin
                 if (line_valid) line_q <= line_q + 1'b1;
                 if (lz4_q && decoder_error) malformed_q <= 1'b1;
-                if (last_line || (lz4_q && decoder_error)) phase_q <= DRAIN;
+                if (last_line || (lz4_q && decoder_error) || (stored && chain_error)) phase_q <= DRAIN;
             end
             DRAIN: if (!chain_busy) phase_q <= CHECK;
             default: phase_q <= IDLE;

@@ -1,0 +1,49 @@
+"""fifo: a queue. Oracle: a deque."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import deque
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge
+
+WIDTH, DEPTH = int(os.environ["WIDTH"]), int(os.environ["DEPTH"])
+
+
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def items_leave_in_order_whatever_both_sides_do(dut: Any) -> None:
+    """Random pushes, pops and clears; every output is checked in every cycle."""
+    source = random.Random(cocotb.RANDOM_SEED)
+    for name in ("clear_i", "in_valid_i", "out_ready_i", "in_data_i", "rst_ni"):
+        getattr(dut, name).value = 0
+    Clock(dut.clk_i, 2, unit="ns").start()
+    for _ in range(2):
+        await RisingEdge(dut.clk_i)
+    dut.rst_ni.value = 1
+    queue: deque[int] = deque()
+    full = empty = 0
+    for cycle in range(4000):
+        eager = 0.9 if cycle // 200 % 2 else 0.2  # now filling, now draining
+        push, pop, clear = source.random() < eager, source.random() < 1.1 - eager, source.random() < 0.01
+        item = source.getrandbits(WIDTH)
+        dut.in_valid_i.value, dut.in_data_i.value = int(push), item
+        dut.out_ready_i.value, dut.clear_i.value = int(pop), int(clear)
+        await FallingEdge(dut.clk_i)
+        assert (dut.in_ready_o.value == 1) == (len(queue) < DEPTH)
+        assert (dut.out_valid_o.value == 1) == bool(queue)
+        if queue:
+            assert int(dut.out_data_o.value) == queue[0]
+        full, empty = full + (len(queue) == DEPTH), empty + (not queue)
+        taken = push and len(queue) < DEPTH
+        if pop and queue:
+            queue.popleft()
+        if taken:
+            queue.append(item)
+        if clear:
+            queue.clear()
+        await RisingEdge(dut.clk_i)
+    assert full > 50 and empty > 50

@@ -1,0 +1,329 @@
+"""page_cache: every handshake, every line and every victim, cycle by cycle, while the test plays the sequencer.
+
+Oracle: `Entry` with a dict of lines; the rules of docs/device.md, Page cache.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge
+
+CACHE_PAGES = int(os.environ["CACHE_PAGES"])
+PAGES = range(CACHE_PAGES + 2)
+FULL = (1 << 64) - 1
+INPUTS = (
+    "write_valid", "write_page", "write_line", "write_data", "write_strobe", "read_valid", "read_page", "read_line",
+    "refuse_write", "refuse_read", "lookup_page", "entry", "entry_line", "take", "take_page", "take_zero", "drop",
+    "make_dirty", "make_clean", "closing", "fill_valid", "fill_line", "fill_data", "stream_start", "stream_clear",
+    "stream_ready",
+)  # fmt: skip
+
+
+@dataclass
+class Entry:
+    """An entry as it must be."""
+
+    page: int | None = None
+    zero: bool = False
+    dirty: bool = False
+    lines: dict[int, int] = field(default_factory=dict)
+    dirty_lines: set[int] = field(default_factory=set)
+
+    def there(self, line: int) -> bool:
+        """The line can be read."""
+        return self.zero or line in self.lines
+
+    @property
+    def complete(self) -> bool:
+        """All lines are dirty."""
+        return self.page is not None and len(self.dirty_lines) == 64
+
+
+@dataclass
+class Write:
+    """A host write that waits or is taken."""
+
+    page: int
+    line: int
+    data: int
+    strobe: int
+
+
+class TB:
+    """The oracle, the two host ports, which are always busy, and the sequencer's operations."""
+
+    def __init__(self, dut: Any) -> None:
+        self.dut = dut
+        self.random = random.Random(cocotb.RANDOM_SEED)
+        self.entries = [Entry() for _ in range(CACHE_PAGES)]
+        self.recency = list(range(CACHE_PAGES))  # most recently used first; at reset entry 0
+        self.write: Write | None = None
+        self.burst: list[Write] = []  # writes that go before random ones
+        self.read: tuple[int, int] | None = None
+        self.expected: int | None = None  # what the read port must show in this cycle
+        self.streamed: list[int] = []
+        self.fired = {"read": 0, "write": 0, "complete": 0}
+        for name in INPUTS:
+            getattr(dut, f"{name}_i").value = 0
+        dut.rst_ni.value = 0
+        Clock(dut.clk_i, 2, unit="ns").start()
+
+    async def reset(self) -> None:
+        """Nothing is cached afterwards."""
+        for _ in range(2):
+            await RisingEdge(self.dut.clk_i)
+        self.dut.rst_ni.value = 1
+
+    async def cycle(self, **inputs: int) -> None:
+        """One cycle: the sequencer drives `inputs`, the host ports what they like; everything is checked."""
+        dut, source = self.dut, self.random
+        if self.write is None and self.burst:
+            self.write = self.burst.pop()
+        elif self.write is None and source.random() < 0.7:
+            strobe = source.choice([FULL, FULL, source.getrandbits(64) | 1])
+            line = source.choice([source.randrange(64), source.randrange(4)])
+            self.write = Write(source.choice(PAGES), line, source.getrandbits(512), strobe)
+        if self.read is None and source.random() < 0.7:
+            self.read = source.choice(PAGES), source.choice([source.randrange(64), source.randrange(4)])
+        values = dict.fromkeys(("take", "drop", "make_dirty", "make_clean", "fill_valid", "stream_start"), 0) | inputs
+        values |= {"stream_ready": source.getrandbits(1), "write_valid": int(self.write is not None)}
+        values |= {"read_valid": int(self.read is not None)}
+        if self.write is not None:
+            values |= {"write_page": self.write.page, "write_line": self.write.line, "write_data": self.write.data}
+            values |= {"write_strobe": self.write.strobe}
+        if self.read is not None:
+            values |= {"read_page": self.read[0], "read_line": self.read[1]}
+        for name, value in values.items():
+            getattr(dut, f"{name}_i").value = value
+        await FallingEdge(dut.clk_i)
+        self._check(values)
+        await RisingEdge(dut.clk_i)
+        for name in ("take", "drop", "make_dirty", "make_clean", "fill_valid", "stream_start"):
+            getattr(dut, f"{name}_i").value = 0
+
+    def _check(self, values: dict[str, int]) -> None:
+        """Compare the outputs, then let the oracle take the clock edge."""
+        dut = self.dut
+        if self.expected is not None:
+            assert (int(dut.read_data_o.value), int(dut.read_error_o.value)) == (self.expected, 0)
+        self.expected = None
+        closing = int(dut.entry_i.value) if dut.closing_i.value == 1 else None
+        read_hit = write_hit = None
+        reads = writes = read_wants = write_wants = False
+        if self.read is not None:
+            read_hit = self.find(self.read[0])
+            reads = read_hit is not None and self.entries[read_hit].there(self.read[1])
+            read_wants = not reads
+        if self.write is not None:
+            write_hit = self.find(self.write.page)
+            entry = self.entries[write_hit] if write_hit is not None else None
+            there = entry is not None and (self.write.strobe == FULL or entry.there(self.write.line))
+            held = entry is not None and (entry.complete or write_hit == closing)
+            writes = entry is not None and entry.dirty and there and not held and not values["fill_valid"]
+            write_wants = entry is None or (not held and not (entry.dirty and there))
+        assert (dut.read_ready_o.value == 1) == reads
+        assert (dut.write_ready_o.value == 1) == writes
+        assert (dut.request_valid_o.value == 1) == (read_wants or write_wants)
+        self._check_victims()
+        if dut.stream_valid_o.value == 1 and values["stream_ready"]:
+            self.streamed.append(int(dut.stream_data_o.value))
+
+        if reads and self.read is not None and read_hit is not None:
+            self.expected = self.entries[read_hit].lines.get(self.read[1], 0)
+            self._touch(read_hit)
+            self.read = None
+            self.fired["read"] += 1
+        if writes and self.write is not None and write_hit is not None:
+            self._take_write(write_hit, self.write)
+            self._touch(write_hit)
+            self.write = None
+            self.fired["write"] += 1
+        self._take_operation(values)
+
+    def _check_victims(self) -> None:
+        dut = self.dut
+        unused = [n for n, entry in enumerate(self.entries) if entry.page is None]
+        clean = [n for n in reversed(self.recency) if self.entries[n].page is not None and not self.entries[n].dirty]
+        dirty = [n for n in reversed(self.recency) if self.entries[n].page is not None and self.entries[n].dirty]
+        assert int(dut.victim_entry_o.value) == (unused + clean + dirty)[0]
+        assert (dut.victim_dirty_o.value == 1) == (not unused and not clean)
+        assert (dut.dirty_valid_o.value == 1) == bool(dirty)
+        if dirty:
+            assert int(dut.dirty_entry_o.value) == dirty[0]
+        complete = [n for n, entry in enumerate(self.entries) if entry.complete]
+        self.fired["complete"] += len(complete)
+        assert (dut.complete_valid_o.value == 1) == bool(complete)
+        if complete:
+            assert int(dut.complete_entry_o.value) == complete[0]
+
+    def _take_write(self, hit: int, write: Write) -> None:
+        entry = self.entries[hit]
+        mask = sum(0xFF << 8 * lane for lane in range(64) if write.strobe >> lane & 1)
+        old = entry.lines.get(write.line, 0)
+        entry.lines[write.line] = (old & ~mask) | (write.data & mask)
+        entry.dirty_lines.add(write.line)
+
+    def _take_operation(self, values: dict[str, int]) -> None:
+        number = int(self.dut.entry_i.value)
+        entry = self.entries[number]
+        if values["fill_valid"]:
+            entry.lines.setdefault(values["fill_line"], values["fill_data"])
+        if values["take"]:
+            self.entries[number] = Entry(values["take_page"], bool(values["take_zero"]))
+        if values["make_dirty"]:
+            entry.dirty = True
+        if values["make_clean"]:
+            entry.dirty, entry.dirty_lines = False, set()
+        if values["drop"]:
+            self.entries[number] = Entry()
+        if values["take"] or values["make_dirty"]:
+            self._touch(number)
+
+    def find(self, page: int) -> int | None:
+        """The entry that holds a page."""
+        return next((n for n, entry in enumerate(self.entries) if entry.page == page), None)
+
+    def _touch(self, entry: int) -> None:
+        self.recency.remove(entry)
+        self.recency.insert(0, entry)
+
+    # ---- what a sequencer does ----
+
+    async def take(self, page: int | None = None) -> None:
+        """Give the victim to a page that is not cached; a dirty one is closed first."""
+        victim = int(self.dut.victim_entry_o.value)
+        if self.entries[victim].dirty:
+            await self.close(victim)
+        if page is None:
+            page = self.random.choice([page for page in PAGES if self.find(page) is None])
+        await self.cycle(entry=victim, take=1, take_page=page, take_zero=self.random.getrandbits(1))
+
+    async def write_whole(self) -> None:
+        """Let the host write every line of a dirty page."""
+        dirty = [entry.page for entry in self.entries if entry.page is not None and entry.dirty]
+        if dirty and not self.burst:
+            page = self.random.choice(dirty)
+            self.burst = [Write(page, line, self.random.getrandbits(512), FULL) for line in range(64)]
+
+    async def serve(self) -> None:
+        """Do what the waiting access of one host port needs, whichever it is."""
+        write = self.write if self.random.getrandbits(1) else None
+        access = (write.page, write.line) if write is not None else self.read
+        if access is None:
+            return
+        page, line = access
+        if self.find(page) is None:
+            await self.take(page)
+        entry = self.find(page)
+        assert entry is not None
+        if write is not None and not self.entries[entry].dirty:
+            await self.cycle(entry=entry, make_dirty=1)
+        if not self.entries[entry].there(line):
+            await self.fill(entry)
+        if self.entries[entry].complete:
+            await self.close(entry)
+
+    async def make_dirty(self) -> None:
+        """Some clean entry."""
+        clean = [n for n, entry in enumerate(self.entries) if entry.page is not None and not entry.dirty]
+        if clean:
+            await self.cycle(entry=self.random.choice(clean), make_dirty=1)
+
+    async def fill(self, entry: int | None = None) -> None:
+        """All lines, ascending, with gaps; `entry_missing_o` tells when it is needed."""
+        used = [n for n, one in enumerate(self.entries) if one.page is not None and not one.zero]
+        if entry is None and not used:
+            return
+        number = self.random.choice(used) if entry is None else entry
+        for line in range(64):
+            while self.random.random() < 0.3:
+                await self.cycle(entry=number)
+            await self.cycle(entry=number, fill_valid=1, fill_line=line, fill_data=self.random.getrandbits(512))
+        await self.cycle(entry=number, entry_line=63)
+        assert self.dut.entry_missing_o.value == 0 and self.dut.entry_line_missing_o.value == 0
+
+    async def close(self, number: int | None = None) -> None:
+        """Fill a dirty entry, stream it, make it clean: the lines stream as they are, in order."""
+        dirty = [n for n, entry in enumerate(self.entries) if entry.dirty]
+        complete = [n for n in dirty if self.entries[n].complete]
+        if number is None:
+            if not dirty:
+                return
+            number = self.random.choice(complete or dirty)
+        await self.cycle(entry=number, closing=1)
+        entry = self.entries[number]
+        missing = not entry.zero and len(entry.lines) < 64
+        assert (self.dut.entry_missing_o.value == 1) == missing
+        if missing:
+            await self.fill(number)
+        for _ in range(2):  # a page is streamed again when its block was too long
+            self.streamed.clear()
+            await self.cycle(stream_start=1)
+            while len(self.streamed) < 64:
+                await self.cycle()
+            assert self.streamed == [entry.lines.get(line, 0) for line in range(64)]
+        await self.cycle(make_clean=1)
+        await self.cycle(closing=0)
+
+    async def drop(self) -> None:
+        """Trim or poison some entry."""
+        used = [n for n, entry in enumerate(self.entries) if entry.page is not None]
+        if used:
+            await self.cycle(entry=self.random.choice(used), drop=1)
+
+    async def refuse(self) -> None:
+        """Answer a host port that misses with an error."""
+        dut = self.dut
+        if self.read is not None and self.find(self.read[0]) is None:
+            page, line = self.read
+            self.read = None
+            dut.read_valid_i.value, dut.read_page_i.value, dut.read_line_i.value = 1, page, line
+            dut.write_valid_i.value, dut.refuse_read_i.value = 0, 1
+            await FallingEdge(dut.clk_i)
+            assert dut.read_ready_o.value == 1
+            await RisingEdge(dut.clk_i)
+            dut.refuse_read_i.value, dut.read_valid_i.value = 0, 0
+            await FallingEdge(dut.clk_i)
+            assert (int(dut.read_error_o.value), int(dut.read_data_o.value)) == (1, 0)
+            self.expected = None
+            await RisingEdge(dut.clk_i)
+
+
+@cocotb.test(timeout_time=50, timeout_unit="ms")
+async def every_interleaving_of_host_and_sequencer_keeps_the_lines(dut: Any) -> None:
+    tb = TB(dut)
+    await tb.reset()
+    operations: list[Callable[[], Any]] = [tb.take, tb.make_dirty, tb.fill, tb.close, tb.drop, tb.write_whole, *[tb.serve] * 12]
+    for _ in range(int(os.environ["ROUNDS"])):
+        await tb.random.choice([*operations, tb.refuse])()
+        for _ in range(tb.random.choice([0, 0, 1, 5, 40])):
+            await tb.cycle()
+    assert min(tb.fired.values()) > 50
+
+
+@cocotb.test(timeout_time=50, timeout_unit="ms")
+async def both_ports_are_asked_for_in_turn(dut: Any) -> None:
+    """Two misses: after the one that was served, the other's page is requested."""
+    tb = TB(dut)
+    await tb.reset()
+    dut.read_valid_i.value, dut.read_page_i.value = 1, 0
+    dut.write_valid_i.value, dut.write_page_i.value, dut.write_strobe_i.value = 1, 1, FULL
+    served = []
+    for _ in range(6):
+        await FallingEdge(dut.clk_i)
+        write = dut.request_write_o.value == 1
+        assert int(dut.request_page_o.value) == int(write)
+        served.append(write)
+        await RisingEdge(dut.clk_i)
+        (dut.refuse_write_i if write else dut.refuse_read_i).value = 1
+        await RisingEdge(dut.clk_i)
+        dut.refuse_write_i.value, dut.refuse_read_i.value = 0, 0
+        await RisingEdge(dut.clk_i)
+    assert served in ([True, False] * 3, [False, True] * 3)

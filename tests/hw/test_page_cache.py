@@ -1,0 +1,17 @@
+"""The page cache alone, with sizes that are and are not powers of two, under both simulators."""
+
+from __future__ import annotations
+
+import pytest
+
+from hw.build import SIMULATORS, Simulator, build, simulate
+
+
+@pytest.mark.parametrize("cache_pages", [2, 3, 5, 8])
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_page_cache(simulator: Simulator, cache_pages: int) -> None:
+    """The rules are in bench_page_cache.py."""
+    bits = (cache_pages - 1).bit_length()
+    rtl = build("page_cache", simulator, {"PAGE_BITS": 4, "CACHE_PAGES": cache_pages, "ENTRY_BITS": bits})
+    settings = {"CACHE_PAGES": str(cache_pages), "ROUNDS": "600" if simulator == "verilator" else "300"}
+    simulate(rtl, "tests.hw.bench_page_cache", environment=settings, timeout_s=120)

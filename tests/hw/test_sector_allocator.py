@@ -1,0 +1,18 @@
+"""The sector allocator, with sector counts that are and are not powers of two, under both simulators."""
+
+from __future__ import annotations
+
+import pytest
+
+from hw.build import SIMULATORS, Simulator, build, simulate
+
+
+@pytest.mark.parametrize("sectors", [32, 33, 99, 640])
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_sector_allocator(simulator: Simulator, sectors: int) -> None:
+    """The rules are in bench_sector_allocator.py."""
+    bits = (sectors - 1).bit_length()
+    rtl = build("sector_allocator", simulator, {"SECTORS": sectors, "SECTOR_BITS": bits})
+    rounds = 400 if simulator == "verilator" else 150
+    settings = {"SECTORS": str(sectors), "ROUNDS": str(rounds)}
+    simulate(rtl, "tests.hw.bench_sector_allocator", environment=settings, timeout_s=120)

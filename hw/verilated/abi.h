@@ -13,7 +13,7 @@ enum {  // why cram_advance stopped; several may hold at once, none if the limit
 
 typedef struct cram_device {
     // Written by the device, read by the host.
-    uint64_t cycles;             // clock cycles since power-on
+    uint64_t cycles;             // clock cycles since power-on, those in reset not counted
     uint64_t advanced;           // cycles of the last cram_advance
     uint32_t interrupts;         // the 16 lines now
     uint32_t busy;               // 0: time may pass without a clock edge

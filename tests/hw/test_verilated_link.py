@@ -15,6 +15,7 @@ from hw.codes import Interrupt, Opcode
 from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response
 from hw.links.verilated import TIMEOUT_NS, VerilatedLink
 from hw.parameters import DeviceParameters
+from hw.verilated.bench import bare, linked
 from hw.verilated.library import compiled, load
 from hw.virtual_time import Deadlock, VirtualClock
 from tests.driver.conftest import PARAMETERS
@@ -58,6 +59,12 @@ def test_a_transfer_takes_as_many_ns_as_the_device_runs_cycles() -> None:
         assert took == tb.link.cycles - cycles > PAGE_BYTES // LINE_BYTES
 
     tb.run(main())
+
+
+def test_the_link_needs_exactly_the_cycles_of_a_loop_in_c() -> None:
+    pages = [noise_page(1), *program_pages()[40:48]]
+    link = linked(pages, 2, PARAMETERS)
+    assert link.cycles == bare(pages, 2, PARAMETERS).cycles > len(pages) * PAGE_BYTES // LINE_BYTES
 
 
 def test_an_idle_device_runs_no_cycles_while_time_passes() -> None:

@@ -107,7 +107,7 @@ async def other_dirty_pages_are_closed_before_a_page_is_lost(dut: Any) -> None:
 
 @cocotb.test(timeout_time=300, timeout_unit="ms")
 async def what_was_acknowledged_can_always_be_closed(dut: Any) -> None:
-    """Every page is opened with one line while there is room, then made incompressible: nothing acknowledged is lost."""
+    """Every page is begun while there is room, then made incompressible: nothing acknowledged is lost."""
     tb = await TB.open(dut)
     contents: dict[int, bytearray] = {}
     for page in range(WHOLE_PAGES + 4):

@@ -104,7 +104,7 @@ async def a_flipped_bit_is_always_found(dut: Any) -> None:
         damaged = bytearray(tb.media.stored(info.first_sector, info.length))
         bit = tb.random.randrange(8 * info.length)
         damaged[bit // 8] ^= 1 << bit % 8
-        place(tb, info, damaged)
+        place(tb, info, bytes(damaged))
         try:
             if info.state == PageState.LZ4:
                 page = lz4.block.decompress(bytes(damaged), uncompressed_size=PAGE_BYTES)
@@ -194,7 +194,7 @@ async def a_slow_media_with_gaps_only_costs_time(dut: Any) -> None:
     tb = await TB.open(dut)
     tb.media.latency = lambda: tb.random.randrange(300)
     tb.stall(0.6)
-    contents = {page: content for page, content in enumerate(tb.random.sample(program_pages(), effort(5)))}
+    contents = dict(enumerate(tb.random.sample(program_pages(), effort(5))))
     contents |= {len(contents): noise_page(1)}
     for page, content in contents.items():
         await tb.store(page, content)

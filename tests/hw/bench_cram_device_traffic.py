@@ -1,7 +1,7 @@
 """Random traffic on all ports at once: nothing is lost, mixed up, leaked or kept waiting for ever.
 
-Oracle: `History` for overlapping accesses of whole lines; POISON is a value like any other. The media holds 16 raw pages
-or less, so that exhaustion, eviction and trims meet all the time. The seed is cocotb's, printed in the log.
+Oracle: `History` for overlapping accesses of whole lines; POISON is a value like any other. The media holds few raw
+pages, so that exhaustion, eviction and trims meet all the time. The seed is cocotb's, printed in the log.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ class Traffic:
         source = self.tb.random
         while not self.done:
             line = source.choice([0, source.randrange(64)])
-            await self.read(source.choice(self.pages), line, source.choice([1, 64 - line, source.randint(1, 64 - line)]))
+            lines = source.choice([1, 64 - line, source.randint(1, 64 - line)])
+            await self.read(source.choice(self.pages), line, lines)
 
     async def trimmer(self) -> None:
         """Trims, and what else the mailbox offers, until the writer is done."""

@@ -1,7 +1,7 @@
 """History: which values a read may return when reads, writes and trims overlap.
 
-Each location keeps its operations as intervals of time. A read that ran from `start` to `end` may return the value of an
-operation that began before `end`, unless another operation began after that one had ended and itself ended before `start`.
+Each location keeps its operations as intervals of time. A read that ran from `start` to `end` may return the value of
+an operation that began before `end`, unless another one began after that had ended and itself ended before `start`.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def cli(debug: bool) -> None:
 
 @cli.command("run", help=_RUN_HELP)
 @click.argument("scenario", default=DEFAULT, metavar="[SCENARIO]")
-@click.option("--sim", type=click.Choice(["verilator", "icarus", "model"]), default="verilator", show_default=True,
+@click.option("--sim", type=click.Choice(["verilated", "verilator", "icarus", "model"]), default="verilator", show_default=True,
               help="What runs the device.")  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - for standard output.")
 @click.option("--report", "report_file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),

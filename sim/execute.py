@@ -1,4 +1,4 @@
-"""Execute: a scenario on the model in this process, or on the RTL in a simulator's."""
+"""Execute: a scenario on the model or the RTL in this process, or on the RTL in a simulator's."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from hw.build import ROOT
+from hw.build import ROOT, BuildError, ToolError
+from hw.link import Link
 from hw.links.model import ModelLink
 from hw.virtual_time import VirtualClock
 from sim.metrics import Result
 from sim.request import Request
-from sim.run import Report, run
+from sim.run import Report, RunError, run
 from sim.scenario import Scenario
 from sim.supervise import supervise
 from sim.trace import Trace
 
-Sim = Literal["verilator", "icarus", "model"]
+Sim = Literal["verilated", "verilator", "icarus", "model"]
 RUNS = ROOT / "build" / "run"
 
 
@@ -38,8 +39,8 @@ def execute(scenario: Scenario, name: str, sim: Sim, report: Report) -> Result:
     prefix = re.sub(r"[^\w.-]", "_", f"{name}-{sim}-")
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=RUNS))
     swapfile = Path(scenario.swapfile.path) if scenario.swapfile.path else folder / "swapfile"
-    if sim == "model":
-        result = run_model(scenario, trace, swapfile, name, report)
+    if sim == "model" or sim == "verilated":
+        result = run_in_process(scenario, sim, trace, swapfile, name, report)
     else:
         result = supervise(Request(scenario=scenario, name=name, simulator=sim, swapfile=str(swapfile)), folder, report)
     if result.ok:
@@ -47,12 +48,28 @@ def execute(scenario: Scenario, name: str, sim: Sim, report: Report) -> Result:
     return result
 
 
-def run_model(scenario: Scenario, trace: Trace, swapfile: Path, name: str, report: Report) -> Result:
-    """Run on the functional model. Raises RunError."""
+def run_in_process(
+    scenario: Scenario,
+    sim: Literal["verilated", "model"],
+    trace: Trace,
+    swapfile: Path,
+    name: str,
+    report: Report,
+) -> Result:
+    """Run on virtual time, on the functional model or on the RTL as a library. Raises RunError."""
     clock = VirtualClock(scenario.workload.seed)
+    link: Link
+    if sim == "model":
+        link = ModelLink(clock, scenario.cram.parameters(), scenario.model_timing())
+    else:
+        from hw.links.verilated import VerilatedLink  # needs a compiler; the model must not
+
+        try:
+            link = VerilatedLink(clock, scenario.cram.parameters(), media_latency=scenario.cram.media_latency)
+        except (BuildError, ToolError) as error:
+            raise RunError(str(error)) from error
 
     async def main() -> Result:
-        link = ModelLink(clock, scenario.cram.parameters(), scenario.model_timing())
-        return await run(link, scenario, trace, swapfile, name=name, sim="model", report=report)
+        return await run(link, scenario, trace, swapfile, name=name, sim=sim, report=report)
 
     return clock.run(main())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from random import Random
+
+import lz4.block
 
 from hw.link import PAGE_BYTES
 
@@ -15,11 +18,17 @@ SAME_PAGE = SAME_WORD.to_bytes(8, "little") * (PAGE_BYTES // 8)
 
 @cache
 def program_pages() -> tuple[bytes, ...]:
-    """The pages of the largest file that the running Python has mapped: code, tables, strings."""
+    """Pages of the running Python's own program file, those that every device keeps as LZ4: code, tables, strings.
+
+    Which files a process has mapped depends on what it has imported; its interpreter does not.
+    """
     mapped = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "/" in line}
-    largest = max((path for path in map(Path, mapped) if path.is_file()), key=lambda path: path.stat().st_size)
-    content = largest.read_bytes()
-    return tuple(content[i : i + PAGE_BYTES] for i in range(0, len(content) - PAGE_BYTES + 1, PAGE_BYTES))
+    interpreters = [path for path in map(Path, mapped) if re.match(r"(lib)?python3", path.name) and path.is_file()]
+    content = max(interpreters, key=lambda path: path.stat().st_size).read_bytes()
+    pages = (content[i : i + PAGE_BYTES] for i in range(0, len(content) - PAGE_BYTES + 1, PAGE_BYTES))
+    return tuple(
+        page for page in pages if page != page[:8] * (PAGE_BYTES // 8) and len(lz4.block.compress(page)) < 3000
+    )
 
 
 def noise_page(seed: int) -> bytes:

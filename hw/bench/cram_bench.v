@@ -17,7 +17,7 @@ module cram_bench #(
     input              rst_ni,
     output             busy_o,
     output     [15:0]  interrupt_o,
-    output reg [63:0]  cycles_o,   // clock cycles since start
+    output reg [63:0]  cycles_o,   // clock cycles since start, those in reset not counted
 
     input              write_request_i,
     output             write_done_o,
@@ -49,7 +49,7 @@ module cram_bench #(
     assign busy_o = host_busy || !device_idle || !media_idle;
 
     initial cycles_o = 64'd0;
-    always @(posedge clk_i) cycles_o <= cycles_o + 1'b1;
+    always @(posedge clk_i) if (rst_ni) cycles_o <= cycles_o + 1'b1;
 
     wire         host_awvalid, host_awready, host_wlast, host_wvalid, host_wready, host_bvalid, host_bready;
     wire         host_arvalid, host_arready, host_rlast, host_rvalid, host_rready;

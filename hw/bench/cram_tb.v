@@ -1,7 +1,8 @@
 // cram_tb: cram_bench with a clock, for simulators; the top that the cocotb link drives.
 //
-// The nets of this module are the bench's ports under the same names without suffix. The clock has a period of 1 ns, its edges
-// lie half a nanosecond off the full ones, and it stands still while there is nothing to do: idle time costs nothing.
+// The nets of this module are the bench's ports under the same names without suffix. The clock has a period of 1 ns, its
+// rising edges lie half a nanosecond off the full ones, and it stands still while there is nothing to do: idle time costs
+// nothing. What software waits for changes at the end of a cycle, so that all it does happens at full nanoseconds.
 
 module cram_tb #(
     parameter PERCEIVED_PAGES = 4096,
@@ -15,25 +16,25 @@ module cram_tb #(
     /* verilator lint_off UNUSEDSIGNAL */
     reg            clk, rst_n;
     wire           busy;
-    wire   [15:0]  interrupt;
+    reg    [15:0]  interrupt;
     wire   [63:0]  cycles;
 
     reg            write_request;
-    wire           write_done;
+    reg            write_done;
     reg    [39:0]  write_address;
     reg    [6:0]   write_beats;
     reg  [32767:0] write_data;
     wire   [1:0]   write_response;
 
     reg            read_request;
-    wire           read_done;
+    reg            read_done;
     reg    [39:0]  read_address;
     reg    [6:0]   read_beats;
     wire [32767:0] read_data;
     wire   [1:0]   read_response;
 
     reg            register_request;
-    wire           register_done;
+    reg            register_done;
     reg            register_write;
     reg    [15:0]  register_address;
     reg    [10:0]  register_words;
@@ -69,6 +70,16 @@ module cram_tb #(
         #0.5 clk = 1'b0;
     end
 
+    wire [15:0] interrupt_now;
+    wire        write_done_now, read_done_now, register_done_now;
+
+    always @(negedge clk) begin
+        interrupt     <= interrupt_now;
+        write_done    <= write_done_now;
+        read_done     <= read_done_now;
+        register_done <= register_done_now;
+    end
+
     cram_bench #(
         .PERCEIVED_PAGES(PERCEIVED_PAGES),
         .MEDIA_BYTES(MEDIA_BYTES),
@@ -80,22 +91,22 @@ module cram_tb #(
         .clk_i(clk),
         .rst_ni(rst_n),
         .busy_o(busy),
-        .interrupt_o(interrupt),
+        .interrupt_o(interrupt_now),
         .cycles_o(cycles),
         .write_request_i(write_request),
-        .write_done_o(write_done),
+        .write_done_o(write_done_now),
         .write_address_i(write_address),
         .write_beats_i(write_beats),
         .write_data_i(write_data),
         .write_response_o(write_response),
         .read_request_i(read_request),
-        .read_done_o(read_done),
+        .read_done_o(read_done_now),
         .read_address_i(read_address),
         .read_beats_i(read_beats),
         .read_data_o(read_data),
         .read_response_o(read_response),
         .register_request_i(register_request),
-        .register_done_o(register_done),
+        .register_done_o(register_done_now),
         .register_write_i(register_write),
         .register_address_i(register_address),
         .register_words_i(register_words),

@@ -37,10 +37,20 @@ class CocotbClock:
 
     def __init__(self) -> None:
         self._failed: list[_Shell[Any]] = []
+        self._origin_ns: int | None = None
 
     @property
     def now(self) -> int:
-        """Simulated time, ns."""
+        """Simulated time since the first link was opened, ns."""
+        return self._elapsed_ns() - (self._origin_ns or 0)
+
+    def begin(self) -> None:
+        """Time starts now, after the device's power-on reset; once."""
+        if self._origin_ns is None:
+            self._origin_ns = self._elapsed_ns()
+
+    @staticmethod
+    def _elapsed_ns() -> int:
         return int(get_sim_time("step")) // 1000  # cram_tb is built with a precision of 1 ps
 
     async def sleep(self, ns: int) -> None:
@@ -129,6 +139,7 @@ class CocotbLink:
             await RisingEdge(link._reset_n)
         for channel in (link._write, link._read, link._register):
             channel.attach()
+        link.clock.begin()
         return link
 
     @property

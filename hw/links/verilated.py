@@ -18,7 +18,7 @@ from struct import Struct
 from hw.clock import Lock
 from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response
 from hw.parameters import DeviceParameters
-from hw.verilated.library import load
+from hw.verilated.library import MEDIA_LATENCY, load
 from hw.virtual_time import VirtualClock, VirtualEvent
 
 TIMEOUT_NS = 10_000_000  # no transfer takes 10 ms of simulated time unless the device hangs
@@ -37,6 +37,7 @@ class VerilatedLink:
         parameters: what it is built with. The first device of a kind compiles its library, which takes a minute.
         seed: what registers and memories without a reset hold at first.
         timeout_ns: a transfer that takes longer raises LinkError.
+        media_latency: clock cycles from a media request to its first beat.
 
     Raises:
         hw.build.BuildError, hw.build.ToolError: the library cannot be compiled.
@@ -48,10 +49,11 @@ class VerilatedLink:
         parameters: DeviceParameters | None = None,
         seed: int = 1,
         timeout_ns: int = TIMEOUT_NS,
+        media_latency: int = MEDIA_LATENCY,
     ) -> None:
         self.clock = clock
         self.parameters = parameters or DeviceParameters()
-        library = load(self.parameters)
+        library = load(self.parameters, media_latency)
         ffi, self._lib = library.ffi, library.lib
         self._device = ffi.gc(self._lib.cram_create(seed), self._lib.cram_destroy)
         self._release = ffi.release

@@ -25,6 +25,7 @@ ABI = HERE / "abi.h"
 BENCH = build.ROOT / "hw" / "bench"
 BENCH_SOURCES = [BENCH / "cram_bench.v", BENCH / "host_port.v", BENCH / "media_dram.v"]
 LIBRARY = "libcram.so"
+MEDIA_LATENCY = 40
 
 VERILATOR_FLAGS = [
     "-cc", "--exe", "--no-timing", "-O3", "-Wno-fatal",
@@ -44,14 +45,18 @@ class Library:
     lib: Any
 
 
-def compiled(parameters: DeviceParameters) -> Path:
+def compiled(parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY) -> Path:
     """The library of a device with `parameters`, compiled now if need be. Safe to call from several processes at once.
+
+    Args:
+        parameters: what the device is built with.
+        media_latency: clock cycles from a media request to its first beat.
 
     Raises:
         hw.build.BuildError: it does not compile.
         hw.build.ToolError: Verilator or the compiler is missing or too old.
     """
-    values = {name.upper(): value for name, value in asdict(parameters).items()}
+    values = {name.upper(): value for name, value in asdict(parameters).items()} | {"MEDIA_LATENCY": media_latency}
     files = build.closure("cram_bench", BENCH_SOURCES)
     texts = [*files, *sorted(build.RTL.glob("*.vh")), *build._waivers(), HERE / "device.cpp", ABI]
     digest = hashlib.sha256()
@@ -90,8 +95,8 @@ def _compile(folder: Path, values: dict[str, int], files: list[Path]) -> None:
 
 
 @cache
-def load(parameters: DeviceParameters) -> Library:
-    """The library of a device with `parameters`, in this process. Raises as `compiled` does."""
+def load(parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY) -> Library:
+    """The library of such a device, in this process. Arguments and errors are those of `compiled`."""
     ffi = FFI()
     ffi.cdef(ABI.read_text())
-    return Library(ffi, ffi.dlopen(str(compiled(parameters))))
+    return Library(ffi, ffi.dlopen(str(compiled(parameters, media_latency))))

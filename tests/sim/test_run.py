@@ -73,16 +73,16 @@ def test_a_small_scenario_gives_the_same_bytes_again_on_the_rtl(tmp_path: Path) 
     assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
 
 
-def test_icarus_runs_the_same_scenario_and_agrees_with_verilator(tmp_path: Path) -> None:
+def test_icarus_verilator_and_the_library_agree_on_every_figure_and_every_nanosecond(tmp_path: Path) -> None:
     scenario = write_scenario(tmp_path, pages=24, cram=MAIN_DEVICE)
     seen = {}
-    for sim in ("verilator", "icarus"):
+    for sim in ("verilator", "icarus", "verilated"):
         output = tmp_path / f"{sim}.json"
         status, _, errors = run(scenario, "--sim", sim, "--json", output, "--report", tmp_path / "r.html")
         assert status == 0, errors
         seen[sim] = figures(output) | {"sim": ""}
     assert seen["icarus"]["stores"] > 0 and seen["icarus"]["loads"] > 0
-    assert seen["icarus"] == seen["verilator"]
+    assert seen["icarus"] == seen["verilator"] == seen["verilated"]
 
 
 # Stopped and killed

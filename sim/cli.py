@@ -92,8 +92,8 @@ def cli(debug: bool) -> None:
 
 @cli.command("run", help=_RUN_HELP)
 @click.argument("scenario", default=DEFAULT, metavar="[SCENARIO]")
-@click.option("--sim", type=click.Choice(["verilated", "verilator", "icarus", "model"]), default="verilator", show_default=True,
-              help="What runs the device.")  # fmt: skip
+@click.option("--sim", type=click.Choice(["verilated", "verilator", "icarus", "model"]), default="verilator",
+              show_default=True, help="What runs the device; verilated is the RTL as a library.")  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - for standard output.")
 @click.option("--report", "report_file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
               help="Where the report goes (HTML).  [default: build/report/SCENARIO-SIM.html]")  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from hw.link import PAGE_BYTES
 from hw.links.model import ModelLink
 from hw.virtual_time import VirtualClock
-from sim.execute import run_model
+from sim.execute import run_in_process
 from sim.metrics import Progress, Result
 from sim.run import run
 from sim.scenario import Scenario
@@ -30,7 +30,7 @@ def replay(folder: Path, events: list[Event], contents: list[bytes], **sections:
     for event in events:
         writer.append(event)
     scenario = Scenario.load(write_scenario(folder, pages=2, **sections))
-    return run_model(scenario, writer.finish(HEADER), folder / "swapfile", "test", lambda _: None)
+    return run_in_process(scenario, "model", writer.finish(HEADER), folder / "swapfile", "test", lambda _: None)
 
 
 def small(folder: Path, **sections: Any) -> tuple[Scenario, Trace]:
@@ -85,7 +85,7 @@ class DamagingLink(ModelLink):
 
 def test_a_small_trace_goes_through_every_tier_and_comes_back(tmp_path: Path) -> None:
     scenario, trace = small(tmp_path)
-    result = run_model(scenario, trace, tmp_path / "swapfile", "small", lambda _: None)
+    result = run_in_process(scenario, "model", trace, tmp_path / "swapfile", "small", lambda _: None)
     assert result.ok, result.problems
     assert result.events_done == len(trace.events)
     assert result.reads_verified == int((trace.events["kind"] == Kind.READ).sum())
@@ -96,7 +96,7 @@ def test_a_small_trace_goes_through_every_tier_and_comes_back(tmp_path: Path) ->
 
 def test_the_devices_own_counts_agree_with_those_of_the_swap_system(tmp_path: Path) -> None:
     scenario, trace = small(tmp_path)
-    result = run_model(scenario, trace, tmp_path / "swapfile", "small", lambda _: None)
+    result = run_in_process(scenario, "model", trace, tmp_path / "swapfile", "small", lambda _: None)
     assert result.kernel["cram_full"] == result.kernel["trim_fallbacks"] == 0
     assert result.stores == result.kernel["stores"] == result.device.counters["pages_closed"]
     assert result.loads == result.kernel["loads"]
@@ -104,7 +104,7 @@ def test_the_devices_own_counts_agree_with_those_of_the_swap_system(tmp_path: Pa
 
 def test_a_page_that_holds_something_else_than_the_trace_says_is_a_mismatch(tmp_path: Path) -> None:
     scenario, trace = small(tmp_path)
-    clean = run_model(scenario, trace, tmp_path / "swapfile", "small", lambda _: None)
+    clean = run_in_process(scenario, "model", trace, tmp_path / "swapfile", "small", lambda _: None)
     result = run_on(scenario, trace, tmp_path, lambda clock: FlippingLink(clock, scenario.cram.parameters()))
     assert clean.ok
     assert not result.ok
@@ -195,7 +195,7 @@ def test_a_workload_that_memory_cannot_hold_is_not_finished(tmp_path: Path) -> N
 def test_progress_is_reported_up_to_the_end_of_each_phase(tmp_path: Path) -> None:
     scenario, trace = small(tmp_path)
     seen: list[Progress] = []
-    run_model(scenario, trace, tmp_path / "swapfile", "small", seen.append)
+    run_in_process(scenario, "model", trace, tmp_path / "swapfile", "small", seen.append)
     for phase in ("replay", "verify"):
         steps = [progress for progress in seen if progress.phase == phase]
         assert [step.done for step in steps] == sorted(step.done for step in steps)

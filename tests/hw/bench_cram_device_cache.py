@@ -226,6 +226,28 @@ async def a_page_being_closed_is_read_without_waiting_and_written_after(dut: Any
 
 
 @cocotb.test(timeout_time=100, timeout_unit="ms")
+async def a_write_to_an_incomplete_page_waits_until_its_close_is_done(dut: Any) -> None:
+    """Otherwise the line would count as stored without being so."""
+    tb = await TB.open(dut)
+    content = noise_page(16)[:-64] + bytes(64)
+    await tb.store(0, content[:-64])
+    tb.slave.write_if.b_channel.pause = True
+    flush = cocotb.start_soon(tb.flush())
+    await tb.cycles(2000)
+    late = cocotb.start_soon(tb.store_line(0, 8, b"late" * 16))
+    await tb.cycles(500)
+    assert not late.done() and not flush.done()
+    assert await tb.within(500, tb.load(0, 0, 63)) == content[:-64]
+    tb.slave.write_if.b_channel.pause = False
+    await late
+    await flush
+    await tb.flush()
+    await tb.evict(0)
+    assert await tb.load(0) == content[: 8 * 64] + b"late" * 16 + content[9 * 64 :]
+    await tb.conserved()
+
+
+@cocotb.test(timeout_time=100, timeout_unit="ms")
 async def a_line_of_a_fill_is_answered_as_soon_as_it_is_there(dut: Any) -> None:
     """The media stops after the first sectors of a raw page: the first line comes, the last does not."""
     tb = await TB.open(dut)

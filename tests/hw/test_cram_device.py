@@ -16,7 +16,7 @@ from tests.hw.cram_device_tb import environment
 # Icarus is some twenty times slower: fewer rounds, and one device for most chapters.
 EFFORT = {"verilator": 1.0, "icarus": 0.1}
 
-# 32 to 64 pages on a media of 10 to 16 raw pages: corners are near. Odd counts of entries and sectors,
+# 32 to 64 pages on a media of 10 to 16 raw pages: corners are near. Odd counts of entries, sectors; all sector sizes.
 # all sector sizes.
 SMALL = DeviceParameters(perceived_pages=64, media_bytes=64 << 10, cache_pages=4, bytes_per_cycle=16)
 TWO = DeviceParameters(perceived_pages=64, media_bytes=64 << 10, sector_bytes=128, cache_pages=2, bytes_per_cycle=16)

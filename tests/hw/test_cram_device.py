@@ -40,7 +40,6 @@ CHAPTERS: dict[str, list[DeviceParameters]] = {
 CASES: list[tuple[Simulator, str, DeviceParameters]]
 CASES = [("verilator", chapter, device) for chapter, devices in CHAPTERS.items() for device in devices]
 CASES += [("icarus", chapter, devices[0]) for chapter, devices in CHAPTERS.items()]
-CASES += [("icarus", "traffic", device) for device in CHAPTERS["traffic"][1:]]
 
 
 def compiled(simulator: Simulator, parameters: DeviceParameters) -> Build:

@@ -101,9 +101,12 @@ class _Fault:
         folio.lock.try_acquire()  # private, so free
         try:
             core.cache.pin(pte.slot, folio)
-        except (AlreadyCached, SlotGone):
+        except AlreadyCached:
             folio.lock.release()
             return
+        except SlotGone:  # nothing can have come between the look at the PTE and the pin: a lost reference
+            folio.lock.release()
+            raise
         self._spare = None
         core.counters.pgmajfault += 1
         backing = core.slots.backing(pte.slot)  # stable from here on: we hold the lock and the pin

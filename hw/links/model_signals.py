@@ -89,7 +89,7 @@ class Signals:
     def watch(self, free_sectors: int) -> None:
         """Compare free sectors with the watermarks; to be called whenever either changes."""
         if self.low:
-            if free_sectors >= self.recovered_watermark:
+            if free_sectors >= max(self.recovered_watermark, self.low_watermark):
                 self.low = False
                 self.raise_line(Interrupt.RECOVERED)
         elif free_sectors < self.low_watermark:

@@ -72,6 +72,7 @@ class StoredPage:
     word: bytes = b""
     chain: list[int] | tuple[()] = ()
     content: bytes = b""
+    damaged: bool = False
 
 
 FREE = StoredPage(PageState.FREE)
@@ -143,7 +144,7 @@ class PageStore:
                 content = lz4.block.decompress(content, uncompressed_size=PAGE_BYTES)
             except lz4.block.LZ4BlockError:
                 raise PageLost(EventCode.MALFORMED_BLOCK) from None
-            if len(content) != PAGE_BYTES:
+            if len(content) != PAGE_BYTES or (stored.damaged and has_zero_offset(stored.content)):
                 raise PageLost(EventCode.MALFORMED_BLOCK)
         if crc32(content) != stored.crc:
             raise PageLost(EventCode.CRC_MISMATCH)
@@ -175,7 +176,36 @@ class PageStore:
         content = bytearray(stored.content)
         content[offset] ^= mask
         stored.content = bytes(content)
+        stored.damaged = True
 
     def fail_sectors(self, sectors: set[int]) -> None:
         """From now on the media answers accesses to these sectors with an error."""
         self._failing = set(sectors)
+
+
+def has_zero_offset(block: bytes) -> bool:
+    """Whether a match of a block that liblz4 accepts has offset 0: the format forbids it, liblz4 does not look.
+
+    (LZ4 block format, "Offset": the value 0 is not valid; docs/decompressor.md.)
+    """
+    at = 0
+    while True:
+        token = block[at]
+        literals, at = _length(block, at + 1, token >> 4)
+        at += literals
+        if at >= len(block):
+            return False
+        if block[at : at + 2] == b"\0\0":
+            return True
+        _, at = _length(block, at + 2, token & 0xF)
+
+
+def _length(block: bytes, at: int, length: int) -> tuple[int, int]:
+    """A length whose four bits in the token are `length`, and the position behind its further bytes."""
+    if length == 15:
+        while block[at] == 255:
+            length += 255
+            at += 1
+        length += block[at]
+        at += 1
+    return length, at

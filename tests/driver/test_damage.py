@@ -39,6 +39,19 @@ async def test_a_block_that_is_not_lz4_is_malformed(device: CramDevice, damage: 
     assert caught.value.cause == EventCode.MALFORMED_BLOCK
 
 
+async def test_an_offset_of_0_is_malformed_although_liblz4_takes_it(device: CramDevice, model: ModelLink) -> None:
+    await device.store(1, compressible_page(1))
+    await evict_everything(device)
+    block = await device.export(1)
+    assert block is not None
+    offset = 2 + 32  # token, a length byte, 32 literals
+    assert block[offset : offset + 2] == b"\x20\0"
+    model.damage(1, offset, 0x20)
+    with pytest.raises(PagePoisoned) as caught:
+        await device.load(1)
+    assert caught.value.cause == EventCode.MALFORMED_BLOCK
+
+
 async def test_every_byte_of_a_block_counts(device: CramDevice, damage: Damage) -> None:
     content = program_pages()[4]
     await device.store(1, content)

@@ -75,6 +75,20 @@ async def test_a_mark_set_above_what_is_free_is_seen_at_once(device: CramDevice)
     assert lines(device) == {Interrupt.LOW}
 
 
+async def test_marks_in_the_wrong_order_do_not_swing(device: CramDevice) -> None:
+    """Written past the driver, which refuses them: the low state is left where both marks are reached."""
+    await device.link.write_registers(Register.LOW_WATERMARK, [RECOVERED, LOW])
+    await use(device, range(7))  # 144 free: above the second mark, below the first
+    await device.acknowledge(Interrupt.LOW)
+    await use(device, range(7, 9))
+    await device.trim([7, 8])
+    assert lines(device) == set()
+    assert await is_low(device)
+    await device.trim([6])  # 160 free
+    assert lines(device) == {Interrupt.RECOVERED}
+    assert not await is_low(device)
+
+
 @pytest.mark.parametrize(("low", "recovered"), [(-1, 5), (10, 9), (0, 257)])
 async def test_marks_that_make_no_sense_are_refused(device: CramDevice, low: int, recovered: int) -> None:
     with pytest.raises(ValueError, match=r"0 <= low <= recovered <= 256"):

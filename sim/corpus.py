@@ -168,7 +168,7 @@ def gather(count: int = 10_000, kinds: Iterable[str] | None = None, cache: Path 
     wanted = sorted(available if kinds is None else kinds)
     if missing := [kind for kind in wanted if kind not in available]:
         raise CorpusError(f"no program for corpus kind {missing[0]!r} here; there are {', '.join(sorted(available))}")
-    pools = [[CorpusPage(kind, data) for data in _pages_of(available[kind], cache)] for kind in wanted]
+    pools = [[CorpusPage(kind, data) for data in pages_of(available[kind], cache)] for kind in wanted]
     pages = _even(pools, count)
     if len(pages) < count:
         raise CorpusError(f"{count} pages wanted, but {', '.join(wanted)} have only {len(pages)} different ones")
@@ -190,7 +190,7 @@ def is_same(data: bytes) -> bool:
 # --- gathering -----------------------------------------------------------------------------------------------------
 
 
-def _pages_of(program: Program, cache: Path) -> list[bytes]:
+def pages_of(program: Program, cache: Path) -> list[bytes]:
     """The different pages of a program, from the cache or from a run of it."""
     key = hashlib.sha256(json.dumps([program.kind, program.argv, program.stdin]).encode()).hexdigest()[:16]
     path = cache / f"{program.kind}-{key}.npz"

@@ -30,7 +30,7 @@ MEDIA_LATENCY = 40
 VERILATOR_FLAGS = [
     "-cc", "--exe", "--no-timing", "-O3", "-Wno-fatal",
     "--x-assign", "fast", "--x-initial", "unique",
-    "--timescale", build.TIMESCALE, "--prefix", "Vtop", "--top-module", "cram_bench", "-o", LIBRARY,
+    "--timescale", build.TIMESCALE, "--prefix", "Vtop", "-o", LIBRARY,
     # one library's symbols must never be taken for another's: the same names stand for devices of other parameters
     "-CFLAGS", "-std=c++20 -fPIC -fvisibility=hidden -fno-gnu-unique", "-LDFLAGS", "-shared -Wl,-Bsymbolic",
 ]  # fmt: skip
@@ -57,15 +57,31 @@ def compiled(parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY) -
         hw.build.ToolError: Verilator or the compiler is missing or too old.
     """
     values = {name.upper(): value for name, value in asdict(parameters).items()} | {"MEDIA_LATENCY": media_latency}
-    files = build.closure("cram_bench", BENCH_SOURCES)
-    texts = [*files, *sorted(build.RTL.glob("*.vh")), *build._waivers(), HERE / "device.cpp", ABI]
+    return compile_library("cram_bench", values, BENCH_SOURCES, HERE / "device.cpp", ABI)
+
+
+def compile_library(top: str, values: dict[str, int], sources: list[Path], harness: Path, abi: Path) -> Path:
+    """A shared library of `top`, compiled now if need be.
+
+    Args:
+        top: the top module, in `hw/rtl` or one of `sources`.
+        values: its parameters.
+        sources: files outside `hw/rtl`.
+        harness: the C++ file that drives it.
+        abi: the header that declares what the library offers.
+
+    Raises:
+        hw.build.BuildError, hw.build.ToolError: it cannot be compiled.
+    """
+    files = build.closure(top, sources)
+    texts = [*files, *sorted(build.RTL.glob("*.vh")), *build._waivers(), harness, abi]
     digest = hashlib.sha256()
     tool = build.verilator().version + build._compiler_version()
-    for part in [tool, repr(VERILATOR_FLAGS), repr(CXX_FLAGS), repr(sorted(values.items()))]:
+    for part in [top, tool, repr(VERILATOR_FLAGS), repr(CXX_FLAGS), repr(sorted(values.items()))]:
         digest.update(part.encode() + b"\0")
     for path in texts:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    folder = build.BUILDS / f"cram_bench-library-{digest.hexdigest()[:16]}"
+    folder = build.BUILDS / f"{top}-library-{digest.hexdigest()[:16]}"
     complete = folder / "complete"
     if complete.exists():
         return folder / LIBRARY
@@ -73,18 +89,19 @@ def compiled(parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY) -
         if not complete.exists():  # no other process was faster
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            build.log.info("compiling cram_bench as a library")
-            _compile(folder, values, files)
+            build.log.info("compiling %s as a library", top)
+            _compile(top, folder, values, [harness, *build._waivers(), *files])
             complete.touch()
     return folder / LIBRARY
 
 
-def _compile(folder: Path, values: dict[str, int], files: list[Path]) -> None:
+def _compile(top: str, folder: Path, values: dict[str, int], files: list[Path]) -> None:
     tool = build.verilator()
-    target = build.Build("cram_bench", "verilator", folder, waves=False)
-    argv = [str(tool.program), *VERILATOR_FLAGS, "-Mdir", str(folder), f"-I{build.RTL}", "-CFLAGS", f"-I{HERE}"]
+    target = build.Build(top, "verilator", folder, waves=False)
+    argv = [str(tool.program), *VERILATOR_FLAGS, "--top-module", top]
+    argv += ["-Mdir", str(folder), f"-I{build.RTL}", "-CFLAGS", f"-I{HERE}"]
     argv += [f"-G{name}={value}" for name, value in values.items()]
-    argv += map(str, [HERE / "device.cpp", *build._waivers(), *files])
+    argv += map(str, files)
     build._run_tool(target, argv, os.environ | tool.environment)
     compiler = build._compiler()
     make = ["make", "-s", f"-j{min(2, os.cpu_count() or 1)}", "-C", str(folder), "-f", "Vtop.mk", *CXX_FLAGS]

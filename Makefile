@@ -11,7 +11,7 @@ STAMP := .venv/setup-$(shell cat $(SETUP_INPUTS) | sha256sum | cut -c1-16)
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help setup run test breakages lint regs lock clean
+.PHONY: help setup run test breakages lint regs hwbench lock clean
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -41,6 +41,9 @@ lint: $(STAMP)  ## style, types, and the RTL under both linters
 
 breakages: $(STAMP)  ## break four things on purpose, one at a time, and show that the tests notice
 	$(BIN)/python tests/breakages.py
+
+hwbench: $(STAMP)  ## measure the LZ4 engines and the device over real pages: build/hwbench.json
+	@$(BIN)/python -m sim.hwbench
 
 regs: $(STAMP)  ## generate the register files from hw/regs/cram.rdl
 	$(BIN)/python -m hw.regs.generate

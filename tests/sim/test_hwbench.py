@@ -1,0 +1,68 @@
+"""The engines' bench measures what it says, and the engines reach what docs/hwbench.md promises."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+
+from sim.bench_pages import bench_kinds, bench_pages
+from sim.corpus import CorpusError, is_same
+from sim.hwbench import ALL, Row, measure, stages
+
+PAGES_OF_A_KIND = 12
+REQUIRED = {
+    *("width", "pages", "compress_bytes_per_cycle", "decompress_bytes_per_cycle", "ratio_to_liblz4"),
+    *("read_miss_median_cycles", "read_miss_p99_cycles", "luts", "fmax_mhz"),
+}
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, list[bytes]]:
+    return bench_pages(PAGES_OF_A_KIND)
+
+
+@pytest.fixture(scope="module", params=[8, 16])
+def rows(request: pytest.FixtureRequest, pages: dict[str, list[bytes]]) -> list[Row]:
+    ticks: list[str] = []
+    answer = measure(request.param, pages, ticks.append, reads=2)
+    assert len(ticks) == stages(pages, reads=2)
+    return answer
+
+
+def test_pages_are_real_different_and_of_at_least_four_kinds(pages: dict[str, list[bytes]]) -> None:
+    assert len(pages) >= 4
+    for members in pages.values():
+        assert len(set(members)) == PAGES_OF_A_KIND
+        assert not any(is_same(page) for page in members)
+
+
+def test_a_kind_that_is_not_here_is_named() -> None:
+    with pytest.raises(CorpusError, match="'cobol'"):
+        bench_pages(1, ["cobol"])
+
+
+def test_a_row_for_all_pages_comes_first_then_one_of_each_kind(rows: list[Row], pages: dict[str, list[bytes]]) -> None:
+    assert [row.kind for row in rows] == [ALL, *pages] == [ALL, *bench_kinds()]
+    assert asdict(rows[0]).keys() >= REQUIRED
+    assert rows[0].pages == sum(row.pages for row in rows[1:]) == PAGES_OF_A_KIND * len(pages)
+
+
+def test_engines_are_as_fast_as_their_width_promises(rows: list[Row]) -> None:
+    least = {8: 7.5, 16: 10}[rows[0].width]
+    assert rows[0].compress_bytes_per_cycle >= least
+    assert rows[0].decompress_bytes_per_cycle >= least - 0.5
+
+
+def test_blocks_are_about_as_small_as_those_of_liblz4(rows: list[Row]) -> None:
+    """A dozen pages of a kind: the limits of the whole bench, 1.0 and 0.97, with a margin for the choice."""
+    assert rows[0].ratio_to_liblz4 >= 0.98
+    assert all(row.ratio_to_liblz4 >= 0.94 for row in rows)
+
+
+def test_the_first_line_of_a_page_is_there_long_before_the_last(rows: list[Row]) -> None:
+    for row in rows:
+        assert row.first_line_median_cycles <= 30
+        assert row.first_line_median_cycles < row.read_miss_median_cycles < row.load_cycles
+        assert row.read_miss_median_cycles <= row.read_miss_p99_cycles
+        assert row.read_miss_deciles == sorted(row.read_miss_deciles)

@@ -3,6 +3,7 @@
 from driver.device import CramDevice
 from driver.errors import (
     AddressOutOfRange,
+    AdmissionClosed,
     CramError,
     DeviceFull,
     DeviceLost,
@@ -12,11 +13,12 @@ from driver.errors import (
     PagePoisoned,
     UnexpectedResponse,
 )
-from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, PageInfo
+from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, PageInfo, Pressure
 from hw.codes import EventCode, Interrupt, Opcode, PageState, ReturnCode
 
 __all__ = [
     "AddressOutOfRange",
+    "AdmissionClosed",
     "Capacity",
     "Counters",
     "CramDevice",
@@ -35,6 +37,7 @@ __all__ = [
     "PageInfo",
     "PagePoisoned",
     "PageState",
+    "Pressure",
     "ReturnCode",
     "UnexpectedResponse",
 ]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from driver.access import Access
 from driver.errors import (
     AddressOutOfRange,
+    AdmissionClosed,
     CramError,
     DeviceFull,
     DeviceLost,
@@ -19,8 +20,19 @@ from driver.errors import (
     UnexpectedResponse,
 )
 from driver.mailbox import Mailbox
-from driver.registers import ID_VALUE, MAILBOX_PAYLOAD_BYTES, STATUS_IDLE, STATUS_READY, VERSION_VALUE, Register
-from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, PageInfo
+from driver.registers import (
+    ID_VALUE,
+    MAILBOX_PAYLOAD_BYTES,
+    STATUS_CRITICAL,
+    STATUS_HIGH,
+    STATUS_IDLE,
+    STATUS_LOW,
+    STATUS_MEDIUM,
+    STATUS_READY,
+    VERSION_VALUE,
+    Register,
+)
+from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, PageInfo, Pressure
 from hw.clock import Clock, Lock
 from hw.codes import EventCode, Interrupt, Opcode, PageState, ReturnCode
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, BusError, Link, LinkError, Response
@@ -55,6 +67,7 @@ class CramDevice:
         self._event_lock = Lock(link.clock)
         self._events: deque[DeviceEvent] = deque(maxlen=EVENT_BACKLOG)  # taken from the device, not yet asked for
         self._causes: dict[int, EventCode] = {}  # of pages that are poison
+        self._refused: dict[int, EventCode] = {}  # of writes that were refused, until they are explained
 
     @classmethod
     async def probe(cls, link: Link) -> CramDevice:
@@ -93,6 +106,7 @@ class CramDevice:
 
         Raises:
             DeviceFull: no sectors; the page is poison now. Trim it, then keep the data elsewhere.
+            AdmissionClosed: the device is critically low and the page was free; it still is. A DeviceFull, too.
             PagePoisoned: the page was poison already, or was found damaged.
             AddressOutOfRange: no such page.
         """
@@ -199,15 +213,15 @@ class CramDevice:
 
     async def counters(self) -> Counters:
         """All counters; one register transfer, except in the rare moment when a low word is about to wrap."""
-        values = await self._access.read(Register.CYCLES_LOW, 15)
+        values = await self._access.read(Register.CYCLES_LOW, 16)
         while values[13] > 0xFFFF0000:  # unlike CYCLES, BLOCK_BYTES is not latched: read across the wrap again
-            again = await self._access.read(Register.CYCLES_LOW, 15)
+            again = await self._access.read(Register.CYCLES_LOW, 16)
             if again[14] == values[14] and again[13] >= values[13]:
                 break
             values = again
         low, high, *between = values
-        block_high, block_low = between.pop(), between.pop()
-        return Counters(*[low | high << 32, *between, block_low | block_high << 32])
+        not_admitted, block_high, block_low = between.pop(), between.pop(), between.pop()
+        return Counters(*[low | high << 32, *between, block_low | block_high << 32, not_admitted])
 
     async def set_watermarks(self, low: int, recovered: int) -> None:
         """Set the marks of the LOW and RECOVERED interrupts, in free sectors: 0 <= low <= recovered <= media."""
@@ -216,6 +230,32 @@ class CramDevice:
                 f"watermarks {low} and {recovered}, expected 0 <= low <= recovered <= {self.geometry.media_sectors}"
             )
         await self._access.write(Register.LOW_WATERMARK, [low, recovered])
+
+    async def set_pressure_marks(self, high: int, medium: int, critical: int, hysteresis: int = 0) -> None:
+        """Set the marks of HIGH, MEDIUM and CRITICAL, in free sectors: 0 <= critical <= medium <= high <= media.
+
+        Their states are left when `hysteresis` sectors more than the mark are free. In the critical state no free page
+        can be written.
+        """
+        if not 0 <= critical <= medium <= high <= self.geometry.media_sectors or hysteresis < 0:
+            raise ValueError(
+                f"watermarks {high}, {medium}, {critical} and hysteresis {hysteresis}, expected"
+                f" 0 <= critical <= medium <= high <= {self.geometry.media_sectors} and 0 <= hysteresis"
+            )
+        await self._access.write(Register.HIGH_WATERMARK, [high, medium, critical, hysteresis])
+
+    async def pressure(self) -> Pressure:
+        """Which of the watermarks' states hold now; one register transfer."""
+        (status,) = await self._access.read(Register.STATUS)
+        fields = (STATUS_HIGH, STATUS_MEDIUM, STATUS_LOW, STATUS_CRITICAL)
+        return Pressure(*[bool(field.get(status)) for field in fields])
+
+    async def ratio_per_mille(self) -> int:
+        """Bytes of resident pages per 1000 bytes of used media, as the device computes it; one register transfer.
+
+        1000 with no page resident, 2^32 - 1 with no sector used.
+        """
+        return (await self._access.read(Register.ACHIEVED_RATIO))[0]
 
     # Events and interrupts
 
@@ -268,9 +308,14 @@ class CramDevice:
         if error.response == Response.DECERR:
             return AddressOutOfRange(f"page {page}: {error}")
         await self._collect_events()
-        cause = self._causes.get(page)
+        cause, refused = self._causes.get(page), self._refused.pop(page, None)
+        if cause is None and storing and refused == EventCode.NOT_ADMITTED:
+            return AdmissionClosed(page)
         if cause is None:  # the log overflowed, or the page is poison of a time before this driver
-            if (await self.page_state(page)).state != PageState.POISON:
+            state = (await self.page_state(page)).state
+            if state == PageState.FREE and storing:
+                return AdmissionClosed(page)
+            if state != PageState.POISON:
                 return UnexpectedResponse(f"page {page} is not poison: {error}")
             if storing and (await self.capacity()).available_sectors < self.geometry.raw_sectors:
                 cause = EventCode.EXHAUSTED
@@ -288,7 +333,7 @@ class CramDevice:
                 await self._access.write(Register.EVENT_POP, [1])
                 event = DeviceEvent(EventCode(code), page)
                 self._events.append(event)
-                self._causes[page] = event.code
+                (self._causes if event.code.is_loss else self._refused)[page] = event.code
 
     def _check_page(self, page: int) -> None:
         if not 0 <= page < self.geometry.perceived_pages:

@@ -56,6 +56,14 @@ class DeviceFull(CramError):
         self.page = page
 
 
+class AdmissionClosed(DeviceFull):
+    """The device is critically low and took no new page. The page is as it was, free; keep the data elsewhere.
+
+    Attributes:
+        page: the page.
+    """
+
+
 class MailboxError(CramError):
     """A mailbox command was refused.
 

@@ -93,11 +93,22 @@ class Counters:
     lines_read: int
     lines_written: int
     block_bytes: int
+    lines_not_admitted: int = 0
+
+
+@dataclass(frozen=True)
+class Pressure:
+    """Which of the watermarks' states hold (docs/device.md, Watermarks)."""
+
+    high: bool
+    medium: bool
+    low: bool
+    critical: bool
 
 
 @dataclass(frozen=True)
 class DeviceEvent:
-    """One entry of the event log: why `page` became poison."""
+    """One entry of the event log: why `page` became poison, or why a write to it was refused."""
 
     code: EventCode
     page: int

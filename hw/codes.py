@@ -17,12 +17,18 @@ class PageState(IntEnum):
 
 
 class EventCode(IntEnum):
-    """Why a page became poison (docs/device.md, Events)."""
+    """What the event log tells: why a page became poison, or why a write was refused (docs/device.md, Events)."""
 
     EXHAUSTED = 1
     CRC_MISMATCH = 2
     MEDIA_ERROR = 3
     MALFORMED_BLOCK = 4
+    NOT_ADMITTED = 5
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether the page's content is lost: it is poison."""
+        return self <= EventCode.MALFORMED_BLOCK
 
 
 class Interrupt(IntEnum):
@@ -30,8 +36,11 @@ class Interrupt(IntEnum):
 
     MAILBOX = 0
     EVENT = 1
+    HIGH = 10
+    MEDIUM = 11
     LOW = 12
     RECOVERED = 13
+    CRITICAL = 14
 
     @property
     def mask(self) -> int:

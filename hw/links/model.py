@@ -26,7 +26,7 @@ from hw.links.model_store import PageStore
 from hw.links.model_timing import ModelTiming
 from hw.parameters import DeviceParameters
 
-_READY, _IDLE, _LOW = 1, 2, 4  # STATUS
+_READY, _IDLE, _LOW, _HIGH, _MEDIUM, _CRITICAL = 1, 2, 4, 8, 16, 32  # STATUS
 
 
 class ModelLink:
@@ -200,7 +200,9 @@ class ModelLink:
         status = _READY if now >= self._ready_at else 0
         if now >= self._busy_until and not self._mailbox.busy:
             status |= _IDLE
-        return status | (_LOW if self._signals.low else 0)
+        signals = self._signals
+        states = (signals.low, _LOW), (signals.high, _HIGH), (signals.medium, _MEDIUM), (signals.critical, _CRITICAL)
+        return status | sum(bit for held, bit in states if held)
 
     def _cycles_since_reset(self) -> int:
         return (self.clock.now - self._reset_at) // self._clock_ns

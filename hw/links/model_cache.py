@@ -19,7 +19,7 @@ ALL_LINES = (1 << LINES_PER_PAGE) - 1
 
 
 class PageRefused(Exception):  # noqa: N818 - the name of the condition
-    """The page is poison, or has just become so: SLVERR."""
+    """The page is poison, or has just become so, or is not admitted: SLVERR."""
 
 
 class Entry:
@@ -47,6 +47,7 @@ class PageCache:
         self.elapsed = 0  # cycles that the operation under way has taken so far
         self.answered = 0  # cycles until the host had its answer
         self._streamed = 0  # cycles of the latest fill in which lines came in
+        self._writing = 0  # lines of the write under way that are not accepted yet
         self._timing = timing
         self._store = store
         self._counts = counts
@@ -79,6 +80,7 @@ class PageCache:
         """Write whole lines from line `first` on; `data` is kept, not copied, if it is a page. Raises PageRefused."""
         count = len(data) // LINE_BYTES
         self.elapsed = self.answered = self._timing.line_hit + count
+        self._writing = count
         entry = self._entries.get(page) or self._open(page, False)
         end = first + count
         if count == LINES_PER_PAGE and not entry.dirty:
@@ -146,16 +148,23 @@ class PageCache:
     def _accepted(self, page: int, lines: int) -> None:
         """Lines were written: their page is the most recently used, and the host has its answer."""
         self._counts.lines_written += lines
+        self._writing -= lines
         self._entries.move_to_end(page)
         self.answered = self.elapsed
 
     def _open(self, page: int, filled: bool) -> Entry:
-        """Take an entry for a page that is not cached. Raises PageRefused if it is poison or, filled, turns out so."""
+        """Take an entry for a page that is not cached; `filled`: for a read.
+
+        Raises PageRefused if it is poison or, filled, turns out so, or may not be written.
+        """
         stored = self._store.entry(page)
         if stored.state == PageState.POISON:
             raise PageRefused
-        if len(self._entries) == self._capacity:
-            self._evict()
+        while True:
+            if not filled:
+                self._admit(page)
+            if self._has_room():
+                break
         self._counts.pages_opened += 1
         self.elapsed += self._timing.open_page
         if stored is FREE:
@@ -167,18 +176,28 @@ class PageCache:
         self._entries[page] = entry
         return entry
 
-    def _evict(self) -> None:
+    def _has_room(self) -> bool:
+        """Whether there is an entry for another page; gives up a clean one for it, else closes a dirty one."""
+        if len(self._entries) < self._capacity:
+            return True
         for page, entry in self._entries.items():
             if not entry.dirty:
                 del self._entries[page]
-                return
-        page, entry = next(iter(self._entries.items()))
-        if self._close(entry):
-            del self._entries[page]
+                return True
+        self._close(next(iter(self._entries.values())))
+        return False
+
+    def _admit(self, page: int) -> None:
+        """Raises PageRefused where a free page, not dirty, is written in the critical state."""
+        if self._signals.critical and self._store.entry(page) is FREE:
+            self._counts.lines_not_admitted += self._writing
+            self._signals.log(EventCode.NOT_ADMITTED, page)
+            raise PageRefused
 
     def _reserve(self, entry: Entry) -> None:
-        """Reserve sectors for an entry that is about to become dirty. Raises PageRefused: exhausted."""
+        """Reserve sectors for an entry that becomes dirty. Raises PageRefused: not admitted, or exhausted."""
         sectors, need = self._store.sectors, self._raw_sectors
+        self._admit(entry.page)
         while sectors.free - self.reserved < need:
             other = next((other for other in self._entries.values() if other.dirty), None)
             if other is None:
@@ -186,6 +205,7 @@ class PageCache:
                 self.answered = self.elapsed
                 raise PageRefused
             self._close(other)
+            self._admit(entry.page)
         self.reserved += need
 
     def _content(self, page: int, stored: StoredPage) -> bytes:

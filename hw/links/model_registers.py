@@ -72,10 +72,16 @@ class RegisterFile:
             0x048: lambda: signals.events[0][1] if signals.events else 0,
             0x04C: lambda: 0,
             0x050: lambda: signals.overflow & _WORD,
+            0x054: lambda: _ratio(parameters, store),
+            0x058: lambda: signals.high_watermark,
+            0x05C: lambda: signals.medium_watermark,
+            0x060: lambda: signals.critical_watermark,
+            0x064: lambda: signals.hysteresis,
             0x080: self._latch_cycles,
             0x084: lambda: self._cycles_high,
             0x0B4: lambda: counts.block_bytes & _WORD,
             0x0B8: lambda: counts.block_bytes >> 32 & _WORD,
+            0x0BC: lambda: counts.lines_not_admitted & _WORD,
             0x1FE0: lambda: CAPABILITIES,
             0x1FE4: lambda: int(mailbox.busy),
             0x1FE8: lambda: mailbox.command[0],
@@ -93,6 +99,10 @@ class RegisterFile:
             0x038: lambda value: self._set_watermark("low_watermark", value, store),
             0x03C: lambda value: self._set_watermark("recovered_watermark", value, store),
             0x04C: self._pop_event,
+            0x058: lambda value: self._set_margin("high_watermark", value, store),
+            0x05C: lambda value: self._set_margin("medium_watermark", value, store),
+            0x060: lambda value: self._set_margin("critical_watermark", value, store),
+            0x064: lambda value: self._set_margin("hysteresis", value, store),
             0x1FE4: self._control,
             0x1FE8: lambda value: self._command(0, value),
             0x1FEC: lambda value: self._command(1, value & 0x1F),
@@ -133,6 +143,10 @@ class RegisterFile:
         setattr(self._signals, name, value)
         self._signals.watch(store.sectors.free)
 
+    def _set_margin(self, name: str, value: int, store: PageStore) -> None:
+        self._signals.margins = True
+        self._set_watermark(name, value, store)
+
     def _pop_event(self, value: int) -> None:
         if value & 1 and self._signals.events:
             self._signals.events.popleft()
@@ -144,3 +158,11 @@ class RegisterFile:
     def _command(self, index: int, value: int) -> None:
         if not self._mailbox.busy:
             self._mailbox.command[index] = value
+
+
+def _ratio(parameters: DeviceParameters, store: PageStore) -> int:
+    """ACHIEVED_RATIO: per-mille, rounded down; all ones when it does not fit."""
+    if store.resident == 0:
+        return 1000
+    used = parameters.media_sectors - store.sectors.free
+    return min(_WORD, store.resident * parameters.raw_sectors * 1000 // used) if used else _WORD

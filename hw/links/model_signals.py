@@ -26,6 +26,7 @@ class Counts:
     pages_poisoned: int = 0
     lines_read: int = 0
     lines_written: int = 0
+    lines_not_admitted: int = 0
     block_bytes: int = 0
 
     def registers(self) -> list[int]:
@@ -52,7 +53,12 @@ class Signals:
         self.enable = 0
         self.low_watermark = 0
         self.recovered_watermark = 0
-        self.low = False
+        self.high_watermark = 0
+        self.medium_watermark = 0
+        self.critical_watermark = 0
+        self.hysteresis = 0
+        self.margins = False  # the marks above were ever set: their states are worth looking at
+        self.high = self.medium = self.low = self.critical = False
         self.events: deque[tuple[EventCode, int]] = deque()
         self.overflow = 0
         self._on_rise = on_rise
@@ -95,3 +101,16 @@ class Signals:
         elif free_sectors < self.low_watermark:
             self.low = True
             self.raise_line(Interrupt.LOW)
+        if self.margins:
+            self.high = self._state(Interrupt.HIGH, self.high, free_sectors, self.high_watermark)
+            self.medium = self._state(Interrupt.MEDIUM, self.medium, free_sectors, self.medium_watermark)
+            self.critical = self._state(Interrupt.CRITICAL, self.critical, free_sectors, self.critical_watermark)
+
+    def _state(self, line: Interrupt, was: bool, free_sectors: int, mark: int) -> bool:
+        """A state entered below `mark` and left at `mark` plus the hysteresis."""
+        if was:
+            return free_sectors < mark + self.hysteresis
+        if free_sectors < mark:
+            self.raise_line(line)
+            return True
+        return False

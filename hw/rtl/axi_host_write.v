@@ -36,7 +36,8 @@ module axi_host_write #(
     output [PAGE_BITS-1:0] line_page_o,
     output [5:0]           line_index_o,
     output [511:0]         line_data_o,
-    output [63:0]          line_strobe_o
+    output [63:0]          line_strobe_o,
+    output                 line_again_o   // a line of this burst was refused before
 );
     localparam [1:0] OKAY = 2'b00, SLVERR = 2'b10, DECERR = 2'b11;
     localparam [1:0] IDLE = 2'd0, DATA = 2'd1, RESPOND = 2'd2;
@@ -75,6 +76,7 @@ module axi_host_write #(
     assign line_index_o  = address_q[11:6];
     assign line_data_o   = s_axi_wdata;
     assign line_strobe_o = s_axi_wstrb;
+    assign line_again_o  = response_q != OKAY;
 
     always @(posedge clk_i) begin
         case (state_q)

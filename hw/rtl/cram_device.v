@@ -134,7 +134,7 @@ module cram_device #(
     endgenerate
 
     // ---- host ports ---------------------------------------------------------------------------------------------
-    wire                 write_valid, write_ready, write_error, write_idle;
+    wire                 write_valid, write_ready, write_error, write_again, write_idle;
     wire [PAGE_BITS-1:0] write_page;
     wire [5:0]           write_line;
     wire [511:0]         write_data;
@@ -168,7 +168,8 @@ module cram_device #(
         .line_page_o(write_page),
         .line_index_o(write_line),
         .line_data_o(write_data),
-        .line_strobe_o(write_strobe)
+        .line_strobe_o(write_strobe),
+        .line_again_o(write_again)
     );
 
     wire                 read_valid, read_ready, read_error, read_idle;
@@ -378,7 +379,7 @@ module cram_device #(
     wire [12:0]          reply_length;
     wire [31:0]          reply_crc, reply_sector;
     wire [63:0]          reply_word;
-    wire                 event_valid, closed, filled, trimmed;
+    wire                 event_valid, closed, filled, trimmed, poisoned, not_admitted, critical;
     wire [7:0]           event_code;
     wire [PAGE_BITS-1:0] event_page;
 
@@ -400,6 +401,8 @@ module cram_device #(
         .request_fill_i(request_fill),
         .request_page_i(request_page),
         .request_line_i(request_line),
+        .request_again_i(write_again),
+        .critical_i(critical),
         .refuse_write_o(refuse_write),
         .refuse_read_o(refuse_read),
         .lookup_page_o(lookup_page),
@@ -464,7 +467,9 @@ module cram_device #(
         .event_page_o(event_page),
         .closed_o(closed),
         .filled_o(filled),
-        .trimmed_o(trimmed)
+        .trimmed_o(trimmed),
+        .poisoned_o(poisoned),
+        .not_admitted_o(not_admitted)
     );
 
     // ---- registers ----------------------------------------------------------------------------------------------
@@ -504,6 +509,7 @@ module cram_device #(
         .s_axil_rdata(s_axil_rdata),
         .s_axil_rresp(s_axil_rresp),
         .interrupt_o(interrupt_o),
+        .critical_o(critical),
         .idle_o(registers_idle),
         .ready_i(sequencer_ready),
         .idle_i(core_idle),
@@ -521,9 +527,10 @@ module cram_device #(
         .page_filled_i(filled),
         .page_opened_i(take),
         .page_trimmed_i(trimmed),
-        .page_poisoned_i(event_valid),
+        .page_poisoned_i(poisoned),
         .line_read_i(read_valid && read_ready && !refuse_read),
         .line_written_i(write_valid && write_ready && !write_error),
+        .line_not_admitted_i(not_admitted),
         .command_valid_o(command_valid),
         .command_ready_i(command_ready),
         .command_op_o(command_op),

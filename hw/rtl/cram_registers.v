@@ -43,6 +43,7 @@ module cram_registers #(
     output wire [1:0]   s_axil_rresp,
 
     output wire [15:0]  interrupt_o,
+    output wire         critical_o,          // no new page is admitted
     output wire         idle_o,              // no access and no mailbox command under way here
 
     // Levels
@@ -69,6 +70,7 @@ module cram_registers #(
     input  wire         page_poisoned_i,
     input  wire         line_read_i,
     input  wire         line_written_i,
+    input  wire         line_not_admitted_i,
 
     // Mailbox to the core's sequencer
     output wire         command_valid_o,
@@ -89,80 +91,68 @@ module cram_registers #(
 );
     `include "cram_registers.vh"
 
-    localparam [15:0] INTERRUPTS = 16'h3003;  // the lines that exist
+    localparam [15:0] INTERRUPTS = 16'h7C03;  // the lines that exist
 
-    // ---- Write channel: address and data are held until both are there ----------------------------------------------
-    reg        aw_held_q, w_held_q, bvalid_q, bad_write_q;
-    reg [15:0] write_address_q;
-    reg [31:0] write_data_q;
-    reg [3:0]  write_strobe_q;
+    // ---- Bus --------------------------------------------------------------------------------------------------------
+    wire        write, read, bus_idle;
+    wire [15:0] write_address, read_address;
+    wire [31:0] write_data, payload_data, ratio;
+    wire [3:0]  write_strobe;
+    wire [31:0] write_mask = {{8{write_strobe[3]}}, {8{write_strobe[2]}}, {8{write_strobe[1]}}, {8{write_strobe[0]}}};
+    wire [31:0] write_bits = write_data & write_mask;  // for write-1 registers
+    wire        read_payload = read && in_payload(read_address);
+    wire        read_ratio   = read && read_address == ADDRESS_ACHIEVED_RATIO;
+    wire        ratio_busy;
+    reg         ratio_q;      // the late data is the ratio
+    reg  [31:0] read_data;
 
-    wire        write = aw_held_q && w_held_q && !bvalid_q;
-    wire [31:0] write_mask = {{8{write_strobe_q[3]}}, {8{write_strobe_q[2]}},
-                              {8{write_strobe_q[1]}}, {8{write_strobe_q[0]}}};
-    wire [31:0] write_bits = write_data_q & write_mask;  // for write-1 registers
+    register_bus bus (
+        .clk_i           (clk_i),
+        .rst_ni          (rst_ni),
+        .idle_o          (bus_idle),
+        .s_axil_awvalid  (s_axil_awvalid),
+        .s_axil_awready  (s_axil_awready),
+        .s_axil_awaddr   (s_axil_awaddr),
+        .s_axil_wvalid   (s_axil_wvalid),
+        .s_axil_wready   (s_axil_wready),
+        .s_axil_wdata    (s_axil_wdata),
+        .s_axil_wstrb    (s_axil_wstrb),
+        .s_axil_bvalid   (s_axil_bvalid),
+        .s_axil_bready   (s_axil_bready),
+        .s_axil_bresp    (s_axil_bresp),
+        .s_axil_arvalid  (s_axil_arvalid),
+        .s_axil_arready  (s_axil_arready),
+        .s_axil_araddr   (s_axil_araddr),
+        .s_axil_rvalid   (s_axil_rvalid),
+        .s_axil_rready   (s_axil_rready),
+        .s_axil_rdata    (s_axil_rdata),
+        .s_axil_rresp    (s_axil_rresp),
+        .write_o         (write),
+        .write_address_o (write_address),
+        .write_data_o    (write_data),
+        .write_strobe_o  (write_strobe),
+        .write_bad_i     (!mapped(write_address)),
+        .read_o          (read),
+        .read_address_o  (read_address),
+        .read_data_i     (read_data),
+        .read_bad_i      (!mapped(read_address)),
+        .read_late_i     (read_payload || read_ratio),
+        .late_wait_i     (ratio_busy),
+        .late_data_i     (ratio_q ? ratio : payload_data)
+    );
 
-    assign s_axil_awready = !aw_held_q;
-    assign s_axil_wready  = !w_held_q;
-    assign s_axil_bvalid  = bvalid_q;
-    assign s_axil_bresp   = {bad_write_q, 1'b0};  // SLVERR or OKAY
+    // ---- Achieved ratio: computed when it is read ---------------------------------------------------------------------
+    ratio_meter #(.SECTOR_BYTES(SECTOR_BYTES)) meter (
+        .clk_i      (clk_i),
+        .rst_ni     (rst_ni),
+        .start_i    (read_ratio),
+        .resident_i (resident_pages_i),
+        .used_i     (MEDIA_SECTORS - free_sectors_i),
+        .busy_o     (ratio_busy),
+        .ratio_o    (ratio)
+    );
 
-    always @(posedge clk_i) begin
-        if (!rst_ni) begin
-            aw_held_q <= 1'b0;
-            w_held_q  <= 1'b0;
-            bvalid_q  <= 1'b0;
-        end else begin
-            if (s_axil_awvalid && s_axil_awready) aw_held_q <= 1'b1;
-            if (s_axil_wvalid && s_axil_wready) w_held_q <= 1'b1;
-            if (s_axil_bvalid && s_axil_bready) bvalid_q <= 1'b0;
-            if (write) begin
-                aw_held_q <= 1'b0;
-                w_held_q  <= 1'b0;
-                bvalid_q  <= 1'b1;
-            end
-        end
-        if (s_axil_awready) write_address_q <= {s_axil_awaddr[15:2], 2'b00};
-        if (s_axil_wready) {write_strobe_q, write_data_q} <= {s_axil_wstrb, s_axil_wdata};
-        if (write) bad_write_q <= !mapped(write_address_q);
-    end
-
-    // ---- Read channel: look up, one cycle for the payload memory, answer --------------------------------------------
-    reg        ar_held_q, looked_up_q, rvalid_q, payload_q, bad_read_q;
-    reg [15:0] read_address_q;
-    reg [31:0] read_data_q, read_data_d;
-
-    wire        read = ar_held_q && !looked_up_q && !rvalid_q;
-    wire        read_payload = read && in_payload(read_address_q);
-    wire [31:0] payload_data;
-
-    assign s_axil_arready = !ar_held_q;
-    assign s_axil_rvalid  = rvalid_q;
-    assign s_axil_rdata   = read_data_q;
-    assign s_axil_rresp   = {bad_read_q, 1'b0};
-
-    always @(posedge clk_i) begin
-        if (!rst_ni) begin
-            ar_held_q   <= 1'b0;
-            looked_up_q <= 1'b0;
-            rvalid_q    <= 1'b0;
-        end else begin
-            if (s_axil_arvalid && s_axil_arready) ar_held_q <= 1'b1;
-            if (s_axil_rvalid && s_axil_rready) rvalid_q <= 1'b0;
-            looked_up_q <= read;
-            if (looked_up_q) begin
-                ar_held_q <= 1'b0;
-                rvalid_q  <= 1'b1;
-            end
-        end
-        if (s_axil_arready) read_address_q <= {s_axil_araddr[15:2], 2'b00};
-        if (read) begin
-            payload_q   <= in_payload(read_address_q);
-            bad_read_q  <= !mapped(read_address_q);
-            read_data_q <= read_data_d;
-        end
-        if (looked_up_q && payload_q) read_data_q <= payload_data;
-    end
+    always @(posedge clk_i) if (read) ratio_q <= read_ratio;
 
     // ---- Which addresses exist, and what a write means --------------------------------------------------------------------
     function in_payload;
@@ -177,10 +167,13 @@ module cram_registers #(
             ADDRESS_SECTOR_BYTES, ADDRESS_CACHE_PAGES, ADDRESS_BYTES_PER_CYCLE, ADDRESS_FREE_SECTORS,
             ADDRESS_RESERVED_SECTORS, ADDRESS_RESIDENT_PAGES, ADDRESS_INTERRUPT_STATUS, ADDRESS_INTERRUPT_ENABLE,
             ADDRESS_LOW_WATERMARK, ADDRESS_RECOVERED_WATERMARK, ADDRESS_EVENT_COUNT, ADDRESS_EVENT_CODE,
-            ADDRESS_EVENT_PAGE, ADDRESS_EVENT_POP, ADDRESS_EVENT_OVERFLOW, ADDRESS_CYCLES_LOW, ADDRESS_CYCLES_HIGH,
+            ADDRESS_EVENT_PAGE, ADDRESS_EVENT_POP, ADDRESS_EVENT_OVERFLOW, ADDRESS_ACHIEVED_RATIO,
+            ADDRESS_HIGH_WATERMARK, ADDRESS_MEDIUM_WATERMARK, ADDRESS_CRITICAL_WATERMARK,
+            ADDRESS_WATERMARK_HYSTERESIS, ADDRESS_CYCLES_LOW, ADDRESS_CYCLES_HIGH,
             ADDRESS_PAGES_CLOSED, ADDRESS_CLOSED_ZERO, ADDRESS_CLOSED_SAME, ADDRESS_CLOSED_LZ4, ADDRESS_CLOSED_RAW,
             ADDRESS_PAGES_FILLED, ADDRESS_PAGES_OPENED, ADDRESS_PAGES_TRIMMED, ADDRESS_PAGES_POISONED,
             ADDRESS_LINES_READ, ADDRESS_LINES_WRITTEN, ADDRESS_BLOCK_BYTES_LOW, ADDRESS_BLOCK_BYTES_HIGH,
+            ADDRESS_LINES_NOT_ADMITTED,
             ADDRESS_MAILBOX_CAPABILITIES, ADDRESS_MAILBOX_CONTROL, ADDRESS_MAILBOX_COMMAND_LOW,
             ADDRESS_MAILBOX_COMMAND_HIGH, ADDRESS_MAILBOX_STATUS_LOW, ADDRESS_MAILBOX_STATUS_HIGH,
             ADDRESS_MAILBOX_BACKGROUND_LOW, ADDRESS_MAILBOX_BACKGROUND_HIGH:
@@ -189,6 +182,7 @@ module cram_registers #(
         endcase
     endfunction
 
+    reg high_write, medium_write, critical_write, hysteresis_write;
     reg enable_write, low_write, recovered_write, status_write, pop_write, doorbell_write, command_low_write,
         command_high_write;
 
@@ -197,15 +191,23 @@ module cram_registers #(
         enable_write       = 1'b0;
         low_write          = 1'b0;
         recovered_write    = 1'b0;
+        high_write         = 1'b0;
+        medium_write       = 1'b0;
+        critical_write     = 1'b0;
+        hysteresis_write   = 1'b0;
         pop_write          = 1'b0;
         doorbell_write     = 1'b0;
         command_low_write  = 1'b0;
         command_high_write = 1'b0;
-        case (write_address_q)
+        case (write_address)
             ADDRESS_INTERRUPT_STATUS:     status_write       = write;
             ADDRESS_INTERRUPT_ENABLE:     enable_write       = write;
             ADDRESS_LOW_WATERMARK:        low_write          = write;
             ADDRESS_RECOVERED_WATERMARK:  recovered_write    = write;
+            ADDRESS_HIGH_WATERMARK:       high_write         = write;
+            ADDRESS_MEDIUM_WATERMARK:     medium_write       = write;
+            ADDRESS_CRITICAL_WATERMARK:   critical_write     = write;
+            ADDRESS_WATERMARK_HYSTERESIS: hysteresis_write   = write;
             ADDRESS_EVENT_POP:            pop_write          = write;
             ADDRESS_MAILBOX_CONTROL:      doorbell_write     = write;
             ADDRESS_MAILBOX_COMMAND_LOW:  command_low_write  = write;
@@ -214,34 +216,59 @@ module cram_registers #(
         endcase
     end
 
-    // ---- Watermarks and interrupts ----------------------------------------------------------------------------------
-    reg        low_q;
+    // ---- Watermarks -------------------------------------------------------------------------------------------------
+    wire [31:0] low_mark, recovered_mark, high_mark, medium_mark, critical_mark, hysteresis;
+    wire        in_high, in_medium, in_low, in_critical;
+    wire        raise_high, raise_medium, raise_low, raise_recovered, raise_critical, watermarks_settled;
+
+    watermarks marks (
+        .clk_i              (clk_i),
+        .rst_ni             (rst_ni),
+        .free_i             (free_sectors_i),
+        .write_mask_i       (write_mask),
+        .write_bits_i       (write_bits),
+        .low_write_i        (low_write),
+        .recovered_write_i  (recovered_write),
+        .high_write_i       (high_write),
+        .medium_write_i     (medium_write),
+        .critical_write_i   (critical_write),
+        .hysteresis_write_i (hysteresis_write),
+        .low_mark_o         (low_mark),
+        .recovered_mark_o   (recovered_mark),
+        .high_mark_o        (high_mark),
+        .medium_mark_o      (medium_mark),
+        .critical_mark_o    (critical_mark),
+        .hysteresis_o       (hysteresis),
+        .high_o             (in_high),
+        .medium_o           (in_medium),
+        .low_o              (in_low),
+        .critical_o         (in_critical),
+        .raise_high_o       (raise_high),
+        .raise_medium_o     (raise_medium),
+        .raise_low_o        (raise_low),
+        .raise_recovered_o  (raise_recovered),
+        .raise_critical_o   (raise_critical),
+        .settled_o          (watermarks_settled)
+    );
+
+    assign critical_o = in_critical;
+
+    // ---- Interrupts -------------------------------------------------------------------------------------------------
     reg [15:0] interrupt_status_q, interrupt_enable_q;
-    reg [31:0] low_watermark_q, recovered_watermark_q;
+    wire       mailbox_done, event_logged;
 
-    // Leaving needs both marks, so that marks in the wrong order do not make the state swing.
-    wire enter_low = !low_q && free_sectors_i < low_watermark_q;
-    wire leave_low = low_q && free_sectors_i >= recovered_watermark_q && free_sectors_i >= low_watermark_q;
-    wire mailbox_done, event_logged;
-
-    wire [15:0] raised = {2'b00, leave_low, enter_low, 10'd0, event_logged, mailbox_done};
+    wire [15:0] raised = {1'b0, raise_critical, raise_recovered, raise_low, raise_medium, raise_high,
+                          8'd0, event_logged, mailbox_done};
 
     assign interrupt_o = interrupt_status_q & interrupt_enable_q;
 
     always @(posedge clk_i) begin
+        interrupt_status_q <= interrupt_status_q & ~(status_write ? write_bits[15:0] : 16'd0) | raised;
+        if (enable_write)
+            interrupt_enable_q <= (interrupt_enable_q & ~write_mask[15:0] | write_bits[15:0]) & INTERRUPTS;
         if (!rst_ni) begin
-            low_q                 <= 1'b0;
-            interrupt_status_q    <= 16'd0;
-            interrupt_enable_q    <= 16'd0;
-            low_watermark_q       <= 32'd0;
-            recovered_watermark_q <= 32'd0;
-        end else begin
-            low_q <= (low_q || enter_low) && !leave_low;
-            interrupt_status_q <= interrupt_status_q & ~(status_write ? write_bits[15:0] : 16'd0) | raised;
-            if (enable_write)
-                interrupt_enable_q <= (interrupt_enable_q & ~write_mask[15:0] | write_bits[15:0]) & INTERRUPTS;
-            if (low_write) low_watermark_q <= low_watermark_q & ~write_mask | write_bits;
-            if (recovered_write) recovered_watermark_q <= recovered_watermark_q & ~write_mask | write_bits;
+            interrupt_status_q <= 16'd0;
+            interrupt_enable_q <= 16'd0;
         end
     end
 
@@ -268,7 +295,8 @@ module cram_registers #(
     reg [63:0] cycles_q, block_bytes_q;
     reg [31:0] cycles_high_q;
     reg [31:0] closed_zero_q, closed_same_q, closed_lz4_q, closed_raw_q;
-    reg [31:0] pages_filled_q, pages_opened_q, pages_trimmed_q, pages_poisoned_q, lines_read_q, lines_written_q;
+    reg [31:0] pages_filled_q, pages_opened_q, pages_trimmed_q, pages_poisoned_q, lines_read_q, lines_written_q,
+               lines_not_admitted_q;
 
     always @(posedge clk_i) begin
         if (!rst_ni) begin
@@ -285,9 +313,10 @@ module cram_registers #(
             pages_poisoned_q <= 32'd0;
             lines_read_q     <= 32'd0;
             lines_written_q  <= 32'd0;
+            lines_not_admitted_q <= 32'd0;
         end else begin
             cycles_q <= cycles_q + 64'd1;
-            if (read && read_address_q == ADDRESS_CYCLES_LOW) cycles_high_q <= cycles_q[63:32];
+            if (read && read_address == ADDRESS_CYCLES_LOW) cycles_high_q <= cycles_q[63:32];
             if (closed_lz4_i) block_bytes_q <= block_bytes_q + {51'd0, block_bytes_i};
             closed_zero_q    <= closed_zero_q + {31'd0, closed_zero_i};
             closed_same_q    <= closed_same_q + {31'd0, closed_same_i};
@@ -299,6 +328,7 @@ module cram_registers #(
             pages_poisoned_q <= pages_poisoned_q + {31'd0, page_poisoned_i};
             lines_read_q     <= lines_read_q + {31'd0, line_read_i};
             lines_written_q  <= lines_written_q + {31'd0, line_written_i};
+            lines_not_admitted_q <= lines_not_admitted_q + {31'd0, line_not_admitted_i};
         end
     end
 
@@ -313,12 +343,12 @@ module cram_registers #(
         .doorbell_set_i       (doorbell_write && write_bits[MAILBOX_CONTROL_DOORBELL]),
         .command_low_write_i  (command_low_write),
         .command_high_write_i (command_high_write),
-        .payload_write_i      (write && in_payload(write_address_q)),
-        .payload_write_word_i (write_address_q[11:2]),
-        .write_data_i         (write_data_q),
-        .write_strobe_i       (write_strobe_q),
+        .payload_write_i      (write && in_payload(write_address)),
+        .payload_write_word_i (write_address[11:2]),
+        .write_data_i         (write_data),
+        .write_strobe_i       (write_strobe),
         .payload_read_i       (read_payload),
-        .payload_read_word_i  (read_address_q[11:2]),
+        .payload_read_word_i  (read_address[11:2]),
         .payload_read_data_o  (payload_data),
         .doorbell_o           (doorbell),
         .opcode_o             (opcode),
@@ -344,58 +374,66 @@ module cram_registers #(
 
     // ---- What a read gives ---------------------------------------------------------------------------------------------
     always @(*) begin
-        read_data_d = 32'd0;
-        case (read_address_q)
-            ADDRESS_ID:                   read_data_d = VALUE_ID;
-            ADDRESS_VERSION:              read_data_d = VALUE_VERSION;
+        read_data = 32'd0;
+        case (read_address)
+            ADDRESS_ID:                   read_data = VALUE_ID;
+            ADDRESS_VERSION:              read_data = VALUE_VERSION;
             ADDRESS_STATUS: begin
-                read_data_d[STATUS_READY] = ready_i;
-                read_data_d[STATUS_IDLE]  = idle_i && !doorbell;
-                read_data_d[STATUS_LOW]   = low_q;
+                read_data[STATUS_READY]    = ready_i;
+                read_data[STATUS_IDLE]     = idle_i && !doorbell;
+                read_data[STATUS_LOW]      = in_low;
+                read_data[STATUS_HIGH]     = in_high;
+                read_data[STATUS_MEDIUM]   = in_medium;
+                read_data[STATUS_CRITICAL] = in_critical;
             end
-            ADDRESS_PERCEIVED_PAGES:      read_data_d = PERCEIVED_PAGES;
-            ADDRESS_MEDIA_SECTORS:        read_data_d = MEDIA_SECTORS;
-            ADDRESS_SECTOR_BYTES:         read_data_d = SECTOR_BYTES;
-            ADDRESS_CACHE_PAGES:          read_data_d = CACHE_PAGES;
-            ADDRESS_BYTES_PER_CYCLE:      read_data_d = BYTES_PER_CYCLE;
-            ADDRESS_FREE_SECTORS:         read_data_d = free_sectors_i;
-            ADDRESS_RESERVED_SECTORS:     read_data_d = reserved_sectors_i;
-            ADDRESS_RESIDENT_PAGES:       read_data_d = resident_pages_i;
-            ADDRESS_INTERRUPT_STATUS:     read_data_d[15:0] = interrupt_status_q;
-            ADDRESS_INTERRUPT_ENABLE:     read_data_d[15:0] = interrupt_enable_q;
-            ADDRESS_LOW_WATERMARK:        read_data_d = low_watermark_q;
-            ADDRESS_RECOVERED_WATERMARK:  read_data_d = recovered_watermark_q;
-            ADDRESS_EVENT_COUNT:          read_data_d[4:0] = event_count;
-            ADDRESS_EVENT_CODE:           read_data_d[7:0] = event_code;
-            ADDRESS_EVENT_PAGE:           read_data_d = event_page;
-            ADDRESS_EVENT_OVERFLOW:       read_data_d = event_overflow;
-            ADDRESS_CYCLES_LOW:           read_data_d = cycles_q[31:0];
-            ADDRESS_CYCLES_HIGH:          read_data_d = cycles_high_q;
-            ADDRESS_PAGES_CLOSED:         read_data_d = closed_zero_q + closed_same_q + closed_lz4_q + closed_raw_q;
-            ADDRESS_CLOSED_ZERO:          read_data_d = closed_zero_q;
-            ADDRESS_CLOSED_SAME:          read_data_d = closed_same_q;
-            ADDRESS_CLOSED_LZ4:           read_data_d = closed_lz4_q;
-            ADDRESS_CLOSED_RAW:           read_data_d = closed_raw_q;
-            ADDRESS_PAGES_FILLED:         read_data_d = pages_filled_q;
-            ADDRESS_PAGES_OPENED:         read_data_d = pages_opened_q;
-            ADDRESS_PAGES_TRIMMED:        read_data_d = pages_trimmed_q;
-            ADDRESS_PAGES_POISONED:       read_data_d = pages_poisoned_q;
-            ADDRESS_LINES_READ:           read_data_d = lines_read_q;
-            ADDRESS_LINES_WRITTEN:        read_data_d = lines_written_q;
-            ADDRESS_BLOCK_BYTES_LOW:      read_data_d = block_bytes_q[31:0];
-            ADDRESS_BLOCK_BYTES_HIGH:     read_data_d = block_bytes_q[63:32];
-            ADDRESS_MAILBOX_CAPABILITIES: read_data_d = VALUE_MAILBOX_CAPABILITIES;
-            ADDRESS_MAILBOX_CONTROL:      read_data_d[MAILBOX_CONTROL_DOORBELL] = doorbell;
-            ADDRESS_MAILBOX_COMMAND_LOW:  read_data_d = {length[15:0], opcode};
-            ADDRESS_MAILBOX_COMMAND_HIGH: read_data_d[4:0] = length[20:16];
-            ADDRESS_MAILBOX_STATUS_HIGH:  read_data_d[15:0] = return_code;
-            default:                      read_data_d = 32'd0;
+            ADDRESS_PERCEIVED_PAGES:      read_data = PERCEIVED_PAGES;
+            ADDRESS_MEDIA_SECTORS:        read_data = MEDIA_SECTORS;
+            ADDRESS_SECTOR_BYTES:         read_data = SECTOR_BYTES;
+            ADDRESS_CACHE_PAGES:          read_data = CACHE_PAGES;
+            ADDRESS_BYTES_PER_CYCLE:      read_data = BYTES_PER_CYCLE;
+            ADDRESS_FREE_SECTORS:         read_data = free_sectors_i;
+            ADDRESS_RESERVED_SECTORS:     read_data = reserved_sectors_i;
+            ADDRESS_RESIDENT_PAGES:       read_data = resident_pages_i;
+            ADDRESS_INTERRUPT_STATUS:     read_data[15:0] = interrupt_status_q;
+            ADDRESS_INTERRUPT_ENABLE:     read_data[15:0] = interrupt_enable_q;
+            ADDRESS_LOW_WATERMARK:        read_data = low_mark;
+            ADDRESS_RECOVERED_WATERMARK:  read_data = recovered_mark;
+            ADDRESS_ACHIEVED_RATIO:       read_data = 32'd0;  // comes late
+            ADDRESS_HIGH_WATERMARK:       read_data = high_mark;
+            ADDRESS_MEDIUM_WATERMARK:     read_data = medium_mark;
+            ADDRESS_CRITICAL_WATERMARK:   read_data = critical_mark;
+            ADDRESS_WATERMARK_HYSTERESIS: read_data = hysteresis;
+            ADDRESS_EVENT_COUNT:          read_data[4:0] = event_count;
+            ADDRESS_EVENT_CODE:           read_data[7:0] = event_code;
+            ADDRESS_EVENT_PAGE:           read_data = event_page;
+            ADDRESS_EVENT_OVERFLOW:       read_data = event_overflow;
+            ADDRESS_CYCLES_LOW:           read_data = cycles_q[31:0];
+            ADDRESS_CYCLES_HIGH:          read_data = cycles_high_q;
+            ADDRESS_PAGES_CLOSED:         read_data = closed_zero_q + closed_same_q + closed_lz4_q + closed_raw_q;
+            ADDRESS_CLOSED_ZERO:          read_data = closed_zero_q;
+            ADDRESS_CLOSED_SAME:          read_data = closed_same_q;
+            ADDRESS_CLOSED_LZ4:           read_data = closed_lz4_q;
+            ADDRESS_CLOSED_RAW:           read_data = closed_raw_q;
+            ADDRESS_PAGES_FILLED:         read_data = pages_filled_q;
+            ADDRESS_PAGES_OPENED:         read_data = pages_opened_q;
+            ADDRESS_PAGES_TRIMMED:        read_data = pages_trimmed_q;
+            ADDRESS_PAGES_POISONED:       read_data = pages_poisoned_q;
+            ADDRESS_LINES_READ:           read_data = lines_read_q;
+            ADDRESS_LINES_WRITTEN:        read_data = lines_written_q;
+            ADDRESS_BLOCK_BYTES_LOW:      read_data = block_bytes_q[31:0];
+            ADDRESS_BLOCK_BYTES_HIGH:     read_data = block_bytes_q[63:32];
+            ADDRESS_LINES_NOT_ADMITTED:   read_data = lines_not_admitted_q;
+            ADDRESS_MAILBOX_CAPABILITIES: read_data = VALUE_MAILBOX_CAPABILITIES;
+            ADDRESS_MAILBOX_CONTROL:      read_data[MAILBOX_CONTROL_DOORBELL] = doorbell;
+            ADDRESS_MAILBOX_COMMAND_LOW:  read_data = {length[15:0], opcode};
+            ADDRESS_MAILBOX_COMMAND_HIGH: read_data[4:0] = length[20:16];
+            ADDRESS_MAILBOX_STATUS_HIGH:  read_data[15:0] = return_code;
+            default:                      read_data = 32'd0;
         endcase
     end
 
     // An event or a watermark that is just being passed still has to reach its interrupt.
-    assign idle_o = !aw_held_q && !w_held_q && !bvalid_q && !ar_held_q && !rvalid_q && !doorbell && !event_valid_i &&
-                    !enter_low && !leave_low;
+    assign idle_o = bus_idle && !doorbell && !event_valid_i && watermarks_settled;
 
-    wire unused = &{1'b0, s_axil_awprot, s_axil_arprot, s_axil_awaddr[1:0], s_axil_araddr[1:0]};
+    wire unused = &{1'b0, s_axil_awprot, s_axil_arprot};
 endmodule

@@ -31,6 +31,8 @@ module page_sequencer #(
     input                    request_fill_i,
     input  [PAGE_BITS-1:0]   request_page_i,
     input  [5:0]             request_line_i,
+    input                    request_again_i,  // a line of this burst was refused before
+    input                    critical_i,       // no new page is admitted
     output                   refuse_write_o,
     output                   refuse_read_o,
     output [PAGE_BITS-1:0]   lookup_page_o,
@@ -101,11 +103,13 @@ module page_sequencer #(
     output [PAGE_BITS-1:0]   event_page_o,
     output                   closed_o,
     output                   filled_o,
-    output                   trimmed_o
+    output                   trimmed_o,
+    output                   poisoned_o,
+    output                   not_admitted_o
 );
     localparam [2:0] FREE = 3'd0, SAME = 3'd2, LZ4 = 3'd3, RAW = 3'd4, POISONED = 3'd5;
     localparam [1:0] TRIM = 2'd0, STATE = 2'd1, EXPORT = 2'd2;
-    localparam [7:0] EXHAUSTED = 8'd1, MEDIA_ERROR = 8'd3;
+    localparam [7:0] EXHAUSTED = 8'd1, MEDIA_ERROR = 8'd3, NOT_ADMITTED = 8'd5;
     localparam       SECTOR_SHIFT = $clog2(SECTOR_BYTES);
     localparam       PAGE_SECTORS = 4096 / SECTOR_BYTES;
     localparam [SECTOR_BITS:0] RAW_SECTORS = PAGE_SECTORS[SECTOR_BITS:0];
@@ -150,6 +154,8 @@ module page_sequencer #(
     reg                   cached_q, dirty_q;    // reply
     reg [SECTOR_BITS-1:0] release_first_q;
     reg [6:0]             release_count_q;
+
+    reg                   take_q;               // entry_q was chosen in the last cycle: it is taken in this one
 
     reg [SECTOR_BITS:0]   reserved_q;
     reg [PAGE_BITS:0]     resident_q;
@@ -208,17 +214,20 @@ module page_sequencer #(
     assign reserved_o      = {{(31 - SECTOR_BITS){1'b0}}, reserved_q};
     assign resident_o      = {{(31 - PAGE_BITS){1'b0}}, resident_q};
 
-    assign refuse_write_o  = state_q == OPEN && !lookup_hit_i && old_state == POISONED && write_q;
+    // In the critical state a page that is free and not dirty stays so.
+    wire   closed_door     = write_q && critical_i && old_state == FREE
+                             && (state_q == OPEN ? !lookup_hit_i : state_q == DIRTY && !take_q && !entry_dirty_i);
+
+    assign refuse_write_o  = (state_q == OPEN && !lookup_hit_i && old_state == POISONED && write_q) || closed_door;
     assign refuse_read_o   = state_q == OPEN && !lookup_hit_i && old_state == POISONED && !write_q;
     assign lookup_page_o   = page_q;
     assign entry_o         = entry_q;
     assign entry_line_o    = line_q;
 
-    // An entry is taken in the cycle after it was chosen, when entry_q names it.
-    reg take_q;
     assign take_o          = take_q;
     assign take_zero_o     = old_state == FREE;
-    assign make_dirty_o    = state_q == DIRTY && !take_q && write_q && !entry_dirty_i && room;
+    assign make_dirty_o    = state_q == DIRTY && !take_q && write_q && !entry_dirty_i && room
+                             && !closed_door;
     assign make_clean_o    = state_q == CLOSE_STORE;
     assign closing_o       = state_q == CLOSE || state_q == CLOSE_LOOK || state_q == CLOSE_START
                              || state_q == CLOSE_WAIT || state_q == CLOSE_STORE
@@ -253,8 +262,10 @@ module page_sequencer #(
     assign reply_word_o    = old_state == SAME ? old_payload : 64'd0;
     assign reply_sector_o  = old_stored ? old_payload[31:0] : 32'd0;
 
-    assign event_valid_o   = state_q == POISON_STORE;
-    assign event_code_o    = code_q;
+    assign poisoned_o      = state_q == POISON_STORE;
+    assign not_admitted_o  = closed_door;
+    assign event_valid_o   = poisoned_o || (closed_door && !request_again_i);
+    assign event_code_o    = poisoned_o ? code_q : NOT_ADMITTED;
     assign event_page_o    = page_q;
     assign closed_o        = state_q == CLOSE_STORE;
     assign filled_o        = state_q == FILL_WAIT && fill_done_i && fill_error_i == 0 && !export_q;
@@ -309,7 +320,7 @@ module page_sequencer #(
             OPEN: if (lookup_hit_i) begin
                 entry_q <= lookup_entry_i;
                 state_q <= DIRTY;
-            end else if (old_state == POISONED) begin
+            end else if (old_state == POISONED || closed_door) begin
                 state_q <= IDLE;
             end else begin
                 entry_q <= victim_entry_i;
@@ -322,7 +333,9 @@ module page_sequencer #(
                 end
             end
             DIRTY: if (!take_q) begin  // one cycle later when the entry was just taken
-                if (!write_q || entry_dirty_i || room) begin
+                if (closed_door) begin
+                    state_q <= IDLE;
+                end else if (!write_q || entry_dirty_i || room) begin
                     state_q <= NEED;
                 end else if (dirty_valid_i) begin
                     entry_q       <= dirty_entry_i;

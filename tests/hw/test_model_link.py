@@ -21,9 +21,13 @@ from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, pro
 
 SMALL = DeviceParameters(perceived_pages=64, media_bytes=64 << 10, cache_pages=4)
 WRITABLE = {
-    Register.INTERRUPT_ENABLE: 0x3003,
+    Register.INTERRUPT_ENABLE: 0x7C03,
     Register.LOW_WATERMARK: 0xFFFFFFFF,
     Register.RECOVERED_WATERMARK: 0xFFFFFFFF,
+    Register.HIGH_WATERMARK: 0xFFFFFFFF,
+    Register.MEDIUM_WATERMARK: 0xFFFFFFFF,
+    Register.CRITICAL_WATERMARK: 0xFFFFFFFF,
+    Register.WATERMARK_HYSTERESIS: 0xFFFFFFFF,
     Register.MAILBOX_COMMAND_LOW: 0xFFFFFFFF,
     Register.MAILBOX_COMMAND_HIGH: 0x1F,
 }

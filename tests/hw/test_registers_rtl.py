@@ -82,7 +82,7 @@ def test_exactly_the_registers_of_the_map_are_mapped(module: Reader) -> None:
 
 def test_exactly_the_readable_registers_are_read(module: Reader) -> None:
     """A register may be missing only where it always reads 0, as an unlisted one does."""
-    (read,) = decode(module("cram_registers"), "read_address_q")
+    (read,) = decode(module("cram_registers"), "read_address")
     always_zero = {
         register.offset for register in MAP.registers
         if register.access == "wo" or register.name.startswith("MAILBOX_BACKGROUND")
@@ -92,7 +92,7 @@ def test_exactly_the_readable_registers_are_read(module: Reader) -> None:
 
 
 def test_exactly_the_writable_registers_are_written(module: Reader) -> None:
-    assert decode(module("cram_registers"), "write_address_q") == [offsets("rw", "wo", "w1c", "w1s")]
+    assert decode(module("cram_registers"), "write_address") == [offsets("rw", "wo", "w1c", "w1s")]
 
 
 def test_each_offset_is_decoded_under_its_own_name(module: Reader) -> None:
@@ -107,10 +107,10 @@ def test_each_offset_is_decoded_under_its_own_name(module: Reader) -> None:
 def test_the_decode_check_sees_a_missing_register(module: Reader) -> None:
     """The checks above can fail: without one case item, its address is not in the decode."""
     tree = module("cram_registers")
-    (before,) = decode(tree, "write_address_q")
-    statement = next(node for node in nodes(tree, ast.CaseStatement) if str(node.comp) == "write_address_q")
+    (before,) = decode(tree, "write_address")
+    statement = next(node for node in nodes(tree, ast.CaseStatement) if str(node.comp) == "write_address")
     statement.caselist = statement.caselist[1:]
-    (after,) = decode(tree, "write_address_q")
+    (after,) = decode(tree, "write_address")
     assert len(after) == len(before) - 1
 
 

@@ -1,0 +1,85 @@
+// watermarks: how full the media is, as four states with hysteresis (docs/device.md, Watermarks).
+//
+//     free sectors      high, medium, critical: entered below the mark, left at the mark plus `hysteresis`
+//     ------------      low:                    entered below its mark, left at `recovered` (or at its mark, if higher)
+//
+// Handshake: `*_write_i` write one mark in a cycle, with `write_bits_i` where `write_mask_i` is one. The pulses `raise_*_o`
+//            come in the cycle in which a state is entered, or low is left; the states follow one cycle later.
+// Latency:   one cycle from the free sectors to the states.
+module watermarks (
+    input  wire        clk_i,
+    input  wire        rst_ni,
+    input  wire [31:0] free_i,
+
+    input  wire [31:0] write_mask_i,
+    input  wire [31:0] write_bits_i,
+    input  wire        low_write_i,
+    input  wire        recovered_write_i,
+    input  wire        high_write_i,
+    input  wire        medium_write_i,
+    input  wire        critical_write_i,
+    input  wire        hysteresis_write_i,
+    output reg  [31:0] low_mark_o,
+    output reg  [31:0] recovered_mark_o,
+    output reg  [31:0] high_mark_o,
+    output reg  [31:0] medium_mark_o,
+    output reg  [31:0] critical_mark_o,
+    output reg  [31:0] hysteresis_o,
+
+    output reg         high_o,
+    output reg         medium_o,
+    output reg         low_o,
+    output reg         critical_o,
+    output wire        raise_high_o,
+    output wire        raise_medium_o,
+    output wire        raise_low_o,
+    output wire        raise_recovered_o,
+    output wire        raise_critical_o,
+    output wire        settled_o           // no state is about to change
+);
+    // Leaving needs both marks, so that marks in the wrong order do not make the state swing.
+    function reached;
+        input [31:0] free;
+        input [31:0] mark;
+        input [31:0] margin;
+        reached = {1'b0, free} >= {1'b0, mark} + {1'b0, margin};
+    endfunction
+
+    wire leave_high     = high_o && reached(free_i, high_mark_o, hysteresis_o);
+    wire leave_medium   = medium_o && reached(free_i, medium_mark_o, hysteresis_o);
+    wire leave_critical = critical_o && reached(free_i, critical_mark_o, hysteresis_o);
+
+    assign raise_high_o      = !high_o && free_i < high_mark_o;
+    assign raise_medium_o    = !medium_o && free_i < medium_mark_o;
+    assign raise_low_o       = !low_o && free_i < low_mark_o;
+    assign raise_recovered_o = low_o && free_i >= recovered_mark_o && free_i >= low_mark_o;
+    assign raise_critical_o  = !critical_o && free_i < critical_mark_o;
+
+    assign settled_o = !(raise_high_o || raise_medium_o || raise_low_o || raise_recovered_o || raise_critical_o
+                         || leave_high || leave_medium || leave_critical);
+
+    always @(posedge clk_i) begin
+        high_o     <= (high_o || raise_high_o) && !leave_high;
+        medium_o   <= (medium_o || raise_medium_o) && !leave_medium;
+        low_o      <= (low_o || raise_low_o) && !raise_recovered_o;
+        critical_o <= (critical_o || raise_critical_o) && !leave_critical;
+        if (high_write_i)       high_mark_o      <= high_mark_o & ~write_mask_i | write_bits_i;
+        if (medium_write_i)     medium_mark_o    <= medium_mark_o & ~write_mask_i | write_bits_i;
+        if (low_write_i)        low_mark_o       <= low_mark_o & ~write_mask_i | write_bits_i;
+        if (recovered_write_i)  recovered_mark_o <= recovered_mark_o & ~write_mask_i | write_bits_i;
+        if (critical_write_i)   critical_mark_o  <= critical_mark_o & ~write_mask_i | write_bits_i;
+        if (hysteresis_write_i) hysteresis_o     <= hysteresis_o & ~write_mask_i | write_bits_i;
+        if (!rst_ni) begin
+            high_o           <= 1'b0;
+            medium_o         <= 1'b0;
+            low_o            <= 1'b0;
+            critical_o       <= 1'b0;
+            high_mark_o      <= 32'd0;
+            medium_mark_o    <= 32'd0;
+            low_mark_o       <= 32'd0;
+            recovered_mark_o <= 32'd0;
+            critical_mark_o  <= 32'd0;
+            hysteresis_o     <= 32'd0;
+        end
+    end
+endmodule

@@ -69,8 +69,10 @@ _RUN_HELP = f"""Run a scenario and verify every page of it.
     into DRAM goes to the compressed-RAM device, to zswap and to a swapfile. Whatever comes back is compared with the
     recording, byte for byte; at the end so is every page.
 
-    The device is its RTL, under Verilator (default) or Icarus (slow), or a functional model in Python (`--sim model`:
-    nothing to compile). The first run compiles the RTL, which takes a minute or two.
+    The device is its RTL. `--sim verilated` (default) runs it as a library in this process, the fastest way;
+    `verilator` and `icarus` (slow) run it in a simulator, driven through cocotb: the same cycles, and room for a
+    testbench. `model` is a functional model in Python: nothing to compile. The first run compiles the RTL, which takes
+    a minute or two.
 
     Exit status: 0 every page came back right and the books agree; 1 not so, or no result; 2 bad input; 130
     interrupted.
@@ -79,6 +81,7 @@ _RUN_HELP = f"""Run a scenario and verify every page of it.
     Examples:
       vcram run
       vcram run --sim model --json -
+      vcram run --sim verilator --rounds 1
       vcram run my.toml --report my.html
     """
 
@@ -92,19 +95,25 @@ def cli(debug: bool) -> None:
 
 @cli.command("run", help=_RUN_HELP)
 @click.argument("scenario", default=DEFAULT, metavar="[SCENARIO]")
-@click.option("--sim", type=click.Choice(["verilated", "verilator", "icarus", "model"]), default="verilator",
-              show_default=True, help="What runs the device; verilated is the RTL as a library.")  # fmt: skip
+@click.option("--sim", type=click.Choice(["verilated", "verilator", "icarus", "model"]), default="verilated",
+              show_default=True, help="What runs the device: the RTL in this process, or driven pin by pin in a "
+              "simulator, or a model.")  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - for standard output.")
 @click.option("--report", "report_file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
               help="Where the report goes (HTML).  [default: build/report/SCENARIO-SIM.html]")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Use this seed, not the scenario's.")
-def run_command(scenario: str, sim: Sim, json_file: str | None, report_file: Path | None, seed: int | None) -> None:
+@click.option("--rounds", type=click.IntRange(1), help="Run the program so often, not as the scenario says.")
+def run_command(
+    scenario: str, sim: Sim, json_file: str | None, report_file: Path | None, seed: int | None, rounds: int | None
+) -> None:
     if json_file is not None and not Path(json_file).absolute().parent.is_dir():
         raise click.BadParameter(f"{json_file}: no such folder", param_hint="--json")
     path = find(scenario)
     loaded = Scenario.load(path)
     if seed is not None:
-        loaded = loaded.with_seed(seed)
+        loaded = loaded.with_workload(seed=seed)
+    if rounds is not None:
+        loaded = loaded.with_workload(rounds=rounds)
     started = time.monotonic()
     with interruptible(), progress_bar(Console(stderr=True), sim) as report:
         result = execute(loaded, path.stem, sim, report)

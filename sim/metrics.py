@@ -5,7 +5,7 @@ Nothing in here depends on the machine that ran the simulation, so that a scenar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
@@ -45,14 +45,20 @@ class Latency(Value):
     max_ns: int
 
     @classmethod
-    def of(cls, durations: Sequence[int]) -> Latency:
-        """From at least one duration, ns."""
-        ordered = sorted(durations)
+    def of(cls, durations: Mapping[int, int]) -> Latency:
+        """From how often each duration, ns, was seen; at least one was."""
+        count = sum(durations.values())
+        ordered = sorted(durations.items())
 
         def rank(percent: int) -> int:
-            return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+            left = max(1, -(-count * percent // 100))
+            for duration, times in ordered:
+                left -= times
+                if left <= 0:
+                    return duration
+            raise AssertionError("a rank beyond the count")
 
-        return cls(count=len(ordered), p50_ns=rank(50), p90_ns=rank(90), p99_ns=rank(99), max_ns=ordered[-1])
+        return cls(count=count, p50_ns=rank(50), p90_ns=rank(90), p99_ns=rank(99), max_ns=ordered[-1][0])
 
 
 class Writebacks(Value):

@@ -50,10 +50,12 @@ async def run(
         report(progress)
 
     workload = scenario.workload
+    total = workload.rounds * len(trace.events)
     replay = Replay(
         machine.system,
         link.clock,
         trace,
+        rounds=workload.rounds,
         think_ns=workload.think_ns,
         verify_exits=workload.verify_exits,
         observe=observe,
@@ -65,18 +67,18 @@ async def run(
             await replay.events()
             await replay.verify()
         except VswapError as error:
-            problems.append(f"stopped at event {tally.done} of {len(trace.events)}: {type(error).__name__}: {error}")
+            problems.append(f"stopped at event {tally.done} of {total}: {type(error).__name__}: {error}")
         figures = await _figures(machine, tally)
         if not problems:
             problems += await machine.settle()
         problems += await machine.close()
     except (CramError, LinkError) as error:
-        raise RunError(f"stopped at event {tally.done} of {len(trace.events)}: {error}") from error
+        raise RunError(f"stopped at event {tally.done} of {total}: {error}") from error
     return Result(
         scenario=name,
         sim=sim,
         seed=workload.seed,
-        events=len(trace.events),
+        events=total,
         problems=tally.findings + problems,
         timeline=timeline,
         **figures,

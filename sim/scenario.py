@@ -42,6 +42,7 @@ class WorkloadSection(Section):
     seed: int = Field(
         1, ge=0, le=2**31 - 1, description="orders tasks that are ready at once, fills undefined registers"
     )
+    rounds: int = Field(1, ge=1, description="times the program runs, one after the other, each in spaces of its own")
     think_ns: NonNegativeInt = Field(0, description="ns that the program computes between two events of the trace")
     verify_exits: bool = Field(True, description="read and compare every page of a space before it exits")
 
@@ -165,9 +166,9 @@ class Scenario(Section):
             swapfile = swapfile.model_copy(update={"path": _beside(path, swapfile.path)})
         return scenario.model_copy(update={"workload": workload, "swapfile": swapfile})
 
-    def with_seed(self, seed: int) -> Scenario:
-        """The same with another seed."""
-        return self.model_copy(update={"workload": self.workload.model_copy(update={"seed": seed})})
+    def with_workload(self, **changes: int) -> Scenario:
+        """The same with other values of [workload]; they must be legal."""
+        return self.model_copy(update={"workload": self.workload.model_copy(update=changes)})
 
     def vswap_config(self) -> VswapConfig:
         """The swap system's dials."""
@@ -228,10 +229,14 @@ def keys() -> list[tuple[str, str, str, str]]:
                 default = "required" if field.is_required() else _plain(field.default)
                 rows.append((section, key, default, field.description or ""))
         elif section == "costs":
-            rows += [("costs", field.name, str(field.default), "ns") for field in fields(Costs)]
+            rows += [("costs", cost.name, str(cost.default), _meaning(cost.metadata)) for cost in fields(Costs)]
         else:
             rows.append(("", section, _plain(table.default), table.description or ""))
     return rows
+
+
+def _meaning(cost: Mapping[str, str]) -> str:
+    return f"ns: {cost['meaning']} ({cost['source']})"
 
 
 def _beside(scenario: Path, name: str) -> str:

@@ -6,6 +6,7 @@ ended. What runs beside it are the swap system's background tasks.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -13,7 +14,8 @@ from hw.clock import Clock
 from hw.link import PAGE_BYTES
 from sim.metrics import Progress
 from sim.trace import Event, Kind, Trace
-from vswap import AddressSpace, Counters, SigBus, VswapSystem
+from vswap import AddressSpace, SigBus, VswapSystem
+from vswap import Counters as SwapCounters
 
 REPORTS = 200  # progress reports over a phase
 _NAMED = 10  # mismatches that are described; all are counted
@@ -42,7 +44,8 @@ class Tally:
         mismatches: comparisons that failed.
         lost_pages: accesses that ended in SIGBUS: the page's content was gone, and the stack said so.
         findings: the first of both in words.
-        faults, accesses: kind -> durations in ns, of accesses with and without a fault.
+        faults, accesses: kind -> how often each duration in ns was seen, of accesses with and without a fault. So a run
+            of any length needs memory for distinct durations only.
     """
 
     done: int = 0
@@ -52,8 +55,8 @@ class Tally:
     mismatches: int = 0
     lost_pages: int = 0
     findings: list[str] = field(default_factory=list)
-    faults: dict[str, list[int]] = field(default_factory=dict)
-    accesses: dict[str, list[int]] = field(default_factory=dict)
+    faults: dict[str, Counter[int]] = field(default_factory=dict)
+    accesses: dict[str, Counter[int]] = field(default_factory=dict)
 
 
 class Replay:
@@ -63,6 +66,7 @@ class Replay:
         system: a started swap system.
         clock: its clock.
         trace: what to replay.
+        rounds: how often. Between two rounds every space that is left exits; those of the last one stay.
         think_ns: simulated time between two events.
         verify_exits: read back every page of a space before it exits, too.
         observe: awaited about REPORTS times a phase, and at its end.
@@ -74,6 +78,7 @@ class Replay:
         clock: Clock,
         trace: Trace,
         *,
+        rounds: int = 1,
         think_ns: int,
         verify_exits: bool,
         observe: Callable[[Progress], Awaitable[None]],
@@ -82,6 +87,7 @@ class Replay:
         self._system = system
         self._clock = clock
         self._trace = trace
+        self._rounds = rounds
         self._think_ns = think_ns
         self._verify_exits = verify_exits
         self._observe = observe
@@ -90,15 +96,19 @@ class Replay:
 
     async def events(self) -> None:
         """Replay every event. Raises OutOfMemory, DeviceLost and what else ends a machine."""
-        total = len(self._trace.events)
+        total = self._rounds * len(self._trace.events)
         step = max(1, total // REPORTS)
-        for event in self._trace:
-            if self._think_ns:
-                await self._clock.sleep(self._think_ns)
-            await self._replay(event)
-            self.tally.done += 1
-            if self.tally.done % step == 0 or self.tally.done == total:
-                await self._observe(self._progress("replay", self.tally.done, total))
+        for round_ in range(self._rounds):
+            if round_:
+                for number in sorted(self._spaces):
+                    await self._exit(number)
+            for event in self._trace:
+                if self._think_ns:
+                    await self._clock.sleep(self._think_ns)
+                await self._replay(event)
+                self.tally.done += 1
+                if self.tally.done % step == 0 or self.tally.done == total:
+                    await self._observe(self._progress("replay", self.tally.done, total))
 
     async def verify(self) -> None:
         """Read back every page of every space that is left. Raises as `events` does."""
@@ -131,11 +141,14 @@ class Replay:
                 del shadow[event.page]
                 await space.unmap(event.page)
             case Kind.EXIT:
-                if self._verify_exits:
-                    async for _ in self._verify_space(event.space):
-                        pass
-                await space.exit()
-                del self._spaces[event.space], self._shadow[event.space]
+                await self._exit(event.space)
+
+    async def _exit(self, number: int) -> None:
+        if self._verify_exits:
+            async for _ in self._verify_space(number):
+                pass
+        await self._spaces[number].exit()
+        del self._spaces[number], self._shadow[number]
 
     def _space(self, number: int) -> AddressSpace:
         if number not in self._spaces:
@@ -200,7 +213,7 @@ class _Timed:
     """Times one access and names its kind by what it moved. The counters of faults move for this access alone, since
     background tasks do not fault."""
 
-    def __init__(self, clock: Clock, counters: Counters, tally: Tally, space: AddressSpace, page: int) -> None:
+    def __init__(self, clock: Clock, counters: SwapCounters, tally: Tally, space: AddressSpace, page: int) -> None:
         self._clock = clock
         self._counters = counters
         self._tally = tally
@@ -216,11 +229,11 @@ class _Timed:
         now_pgfault, *now = self._marks()
         if now_pgfault == pgfault:
             kind = self._pte.state.value if self._pte is not None else "none"
-            self._tally.accesses.setdefault(kind, []).append(duration)
+            self._tally.accesses.setdefault(kind, Counter())[duration] += 1
             return
         moved = (name for (name, _), a, b in zip(_FAULTS, before, now, strict=True) if a != b)
         rest = "first_touch" if self._pte is None else "write_protect"
-        self._tally.faults.setdefault(next(moved, rest), []).append(duration)
+        self._tally.faults.setdefault(next(moved, rest), Counter())[duration] += 1
 
     def _marks(self) -> list[int]:
         return [self._counters.pgfault, *(getattr(self._counters, name) for _, name in _FAULTS)]

@@ -6,36 +6,36 @@ one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+_SERIES = "the breakdown of a swap-in published with the virtual swap series (LZO page)"
+_LZ4 = "the benchmark table of LZ4 1.9.0's README (Core i7-9700K, Silesia corpus)"
+_FLASH = "assumed: NVMe flash disk, queue depth one; measure yours"
+
+
+def _cost(ns: int, meaning: str, source: str) -> int:
+    """A default with what it stands for and where it comes from."""
+    return field(default=ns, metadata={"meaning": meaning, "source": source})
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Cost of each software step, ns.
+    """Cost of each software step, ns. `field.metadata` of each holds its meaning and the source of its default;
+    `vcram scenarios --keys` prints them."""
 
-    Sources. The swap-in figures (`fault`, `swap_machinery`, `zswap_decompress`) are the breakdown published with the
-    virtual swap series: 1.92 us fault, 1.04 us swap machinery, 0.32 us decompression of an LZO page. The others are
-    assumptions of the usual order of magnitude on a server of this decade, to be replaced by measurements: LZ4
-    compresses a page about five times slower than it decompresses one; a 4 KiB copy at about 30 GB/s; a shootdown is
-    one inter-processor interrupt and its acknowledgement; swapfile times are those of an NVMe flash disk at queue depth
-    one.
-    """
-
-    fault: int = 1_920
-    """Exception entry and exit, and the walk to the PTE."""
-    swap_machinery: int = 1_040
-    """Swap-cache lookup, pin, slot bookkeeping of one swap-in or swap-out."""
-    zswap_compress: int = 1_600
-    zswap_decompress: int = 320
-    swapfile_read: int = 80_000
-    swapfile_write: int = 25_000
-    page_copy: int = 130
-    page_zero: int = 70
-    zero_test: int = 60
-    tlb_shootdown: int = 2_000
-    dram_access: int = 100
-    """One access of a task to a page in DRAM."""
-    fork_pte: int = 20
-    """Copying one PTE at fork, or clearing one at exit and unmap."""
-    retry: int = 5_000
-    """Back-off of whoever found no memory or no room before trying again."""
+    fault: int = _cost(1_920, "exception entry and exit, and the walk to the PTE", _SERIES)
+    swap_machinery: int = _cost(1_040, "swap-cache lookup, pin and bookkeeping of one swap-in or swap-out", _SERIES)
+    zswap_compress: int = _cost(5_250, "one page into the pool", f"4 KiB at 780 MB/s, {_LZ4}")
+    zswap_decompress: int = _cost(320, "one page out of the pool", _SERIES)
+    swapfile_read: int = _cost(80_000, "one page from the swapfile", _FLASH)
+    swapfile_write: int = _cost(25_000, "one page to the swapfile", _FLASH)
+    page_copy: int = _cost(300, "copying a page", f"4 KiB at memcpy's 13,700 MB/s, {_LZ4}")
+    page_zero: int = _cost(150, "zeroing a page", "assumed: half a copy, as it only writes")
+    zero_test: int = _cost(150, "looking whether a page is zero", "assumed: half a copy, as it only reads")
+    tlb_shootdown: int = _cost(
+        2_000, "interrupting the other processors and their acknowledgement",
+        "assumed for a few cores; grows with their number (LATR, ASPLOS 2018)",
+    )  # fmt: skip
+    dram_access: int = _cost(100, "one access of a task to a page in DRAM", "assumed: a load that misses every cache")
+    fork_pte: int = _cost(20, "copying one PTE at fork, or clearing one at exit and unmap", "assumed")
+    retry: int = _cost(5_000, "back-off of whoever found no memory or no room before trying again", "chosen")

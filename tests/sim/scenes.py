@@ -83,7 +83,7 @@ def toml(values: dict[str, dict[str, Any]]) -> str:
 class Command:
     """`vcram` as a process of its own, with everything that it starts."""
 
-    def __init__(self, *arguments: str | Path, **environment: str) -> None:
+    def __init__(self, *arguments: object, **environment: str) -> None:
         self._mark = f"VCRAM_TEST={uuid.uuid4()}"
         name, _, value = self._mark.partition("=")
         self.process = subprocess.Popen(

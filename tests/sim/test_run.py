@@ -18,7 +18,7 @@ from tests.sim.scenes import MAIN_DEVICE, Command, wait, write_scenario
 SWAPFILE_PAGES = 512
 
 
-def run(*arguments: str | Path) -> tuple[int, str, str]:
+def run(*arguments: object) -> tuple[int, str, str]:
     return Command("run", *arguments).finish()
 
 
@@ -46,9 +46,10 @@ def check_main(values: dict[str, Any]) -> None:
 # The main job
 
 
-@pytest.mark.parametrize("sim", ["verilator", "model"])
+@pytest.mark.parametrize("sim", ["verilated", "verilator", "model"])
 def test_the_main_job_uses_every_tier_and_every_page_comes_back(tmp_path: Path, sim: str) -> None:
-    status, output, errors = run("--sim", sim, "--json", tmp_path / "main.json", "--report", tmp_path / "main.html")
+    files = ["--json", tmp_path / "main.json", "--report", tmp_path / "main.html"]
+    status, output, errors = run("--sim", sim, "--rounds", 1, *files)
     assert status == 0, errors
     check_main(figures(tmp_path / "main.json"))
     assert "0 mismatches" in output
@@ -58,10 +59,11 @@ def test_the_main_job_uses_every_tier_and_every_page_comes_back(tmp_path: Path, 
 
 
 def test_the_same_scenario_and_seed_give_the_same_bytes(tmp_path: Path) -> None:
+    common = ["--sim", "model", "--rounds", "2", "--report", tmp_path / "r.html"]
     for number in (1, 2):
-        assert run("--sim", "model", "--json", tmp_path / f"{number}.json", "--report", tmp_path / "r.html")[0] == 0
+        assert run(*common, "--json", tmp_path / f"{number}.json")[0] == 0
     assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
-    assert run("--sim", "model", "--seed", "7", "--json", tmp_path / "7.json", "--report", tmp_path / "r.html")[0] == 0
+    assert run(*common, "--seed", "7", "--json", tmp_path / "7.json")[0] == 0
     assert figures(tmp_path / "7.json")["seed"] == 7
 
 
@@ -103,7 +105,7 @@ def swapping(tmp_path: Path) -> Path:
 
 def start(scenario: Path) -> tuple[Command, int]:
     """A run under Verilator that has swapped pages out, and the process id of its simulator."""
-    command = Command("run", scenario)
+    command = Command("run", scenario, "--sim", "verilator")
     simulator = command.wait_for("/simulation ")
     swapfile = scenario.parent / "swapfile"
     wait(lambda: [1] if swapfile.exists() and swapfile.stat().st_blocks * 512 > 50 * PAGE_BYTES else [], 60)
@@ -160,12 +162,13 @@ def test_an_interrupt_while_the_rtl_compiles_leaves_no_compiler(tmp_path: Path) 
     assert command.left_behind() == []
 
 
-def test_rtl_that_does_not_compile_is_one_line_with_the_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sim", ["verilated", "verilator"])
+def test_rtl_that_does_not_compile_is_one_line_with_the_log(tmp_path: Path, sim: str) -> None:
     compiler = tmp_path / "g++"
     compiler.write_text('#!/bin/sh\n[ "$1" = --version ] && echo broken 1.0 && exit\necho "error: no" >&2; exit 1\n')
     compiler.chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    status, output, errors = Command("run", write_scenario(tmp_path), PATH=path).finish()
+    status, output, errors = Command("run", write_scenario(tmp_path), "--sim", sim, PATH=path).finish()
     assert status == 1
     assert output == ""
     line = errors.splitlines()[-1]
@@ -182,8 +185,9 @@ def test_a_simulator_does_not_outlive_a_command_that_was_killed(swapping: Path) 
     assert command.left_behind() == []
 
 
-def test_a_model_run_is_interrupted_in_one_line_too() -> None:
-    command = Command("run", "--sim", "model")
+@pytest.mark.parametrize("sim", ["verilated", "model"])
+def test_a_run_in_this_process_is_interrupted_in_one_line_too(sim: str) -> None:
+    command = Command("run", "--sim", sim)
     command.read_until("replay the trace: ")
     command.interrupt(signal.SIGINT)
     status, _, errors = command.finish()

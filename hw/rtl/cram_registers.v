@@ -105,6 +105,15 @@ module cram_registers #(
     wire        ratio_busy;
     reg         ratio_q;      // the late data is the ratio
     reg  [31:0] read_data;
+    reg         bad_write, bad_read;
+
+    // Looked at in the cycle of the access alone, which keeps simulation fast.
+    always @(*) begin
+        bad_write = 1'b0;
+        bad_read  = 1'b0;
+        if (write) bad_write = !mapped(write_address);
+        if (read) bad_read = !mapped(read_address);
+    end
 
     register_bus bus (
         .clk_i           (clk_i),
@@ -131,11 +140,11 @@ module cram_registers #(
         .write_address_o (write_address),
         .write_data_o    (write_data),
         .write_strobe_o  (write_strobe),
-        .write_bad_i     (!mapped(write_address)),
+        .write_bad_i     (bad_write),
         .read_o          (read),
         .read_address_o  (read_address),
         .read_data_i     (read_data),
-        .read_bad_i      (!mapped(read_address)),
+        .read_bad_i      (bad_read),
         .read_late_i     (read_payload || read_ratio),
         .late_wait_i     (ratio_busy),
         .late_data_i     (ratio_q ? ratio : payload_data)
@@ -199,19 +208,19 @@ module cram_registers #(
         doorbell_write     = 1'b0;
         command_low_write  = 1'b0;
         command_high_write = 1'b0;
-        case (write_address)
-            ADDRESS_INTERRUPT_STATUS:     status_write       = write;
-            ADDRESS_INTERRUPT_ENABLE:     enable_write       = write;
-            ADDRESS_LOW_WATERMARK:        low_write          = write;
-            ADDRESS_RECOVERED_WATERMARK:  recovered_write    = write;
-            ADDRESS_HIGH_WATERMARK:       high_write         = write;
-            ADDRESS_MEDIUM_WATERMARK:     medium_write       = write;
-            ADDRESS_CRITICAL_WATERMARK:   critical_write     = write;
-            ADDRESS_WATERMARK_HYSTERESIS: hysteresis_write   = write;
-            ADDRESS_EVENT_POP:            pop_write          = write;
-            ADDRESS_MAILBOX_CONTROL:      doorbell_write     = write;
-            ADDRESS_MAILBOX_COMMAND_LOW:  command_low_write  = write;
-            ADDRESS_MAILBOX_COMMAND_HIGH: command_high_write = write;
+        if (write) case (write_address)
+            ADDRESS_INTERRUPT_STATUS:     status_write       = 1'b1;
+            ADDRESS_INTERRUPT_ENABLE:     enable_write       = 1'b1;
+            ADDRESS_LOW_WATERMARK:        low_write          = 1'b1;
+            ADDRESS_RECOVERED_WATERMARK:  recovered_write    = 1'b1;
+            ADDRESS_HIGH_WATERMARK:       high_write         = 1'b1;
+            ADDRESS_MEDIUM_WATERMARK:     medium_write       = 1'b1;
+            ADDRESS_CRITICAL_WATERMARK:   critical_write     = 1'b1;
+            ADDRESS_WATERMARK_HYSTERESIS: hysteresis_write   = 1'b1;
+            ADDRESS_EVENT_POP:            pop_write          = 1'b1;
+            ADDRESS_MAILBOX_CONTROL:      doorbell_write     = 1'b1;
+            ADDRESS_MAILBOX_COMMAND_LOW:  command_low_write  = 1'b1;
+            ADDRESS_MAILBOX_COMMAND_HIGH: command_high_write = 1'b1;
             default: ;
         endcase
     end
@@ -375,7 +384,7 @@ module cram_registers #(
     // ---- What a read gives ---------------------------------------------------------------------------------------------
     always @(*) begin
         read_data = 32'd0;
-        case (read_address)
+        if (read) case (read_address)
             ADDRESS_ID:                   read_data = VALUE_ID;
             ADDRESS_VERSION:              read_data = VALUE_VERSION;
             ADDRESS_STATUS: begin

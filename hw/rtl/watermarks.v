@@ -4,7 +4,7 @@
 //     ------------      low:                    entered below its mark, left at `recovered` (or at its mark, if higher)
 //
 // Handshake: `*_write_i` write one mark in a cycle, with `write_bits_i` where `write_mask_i` is one. The pulses `raise_*_o`
-//            come in the cycle in which a state is entered, or low is left; the states follow one cycle later.
+//            come in the first cycle of a state, or after low.
 // Latency:   one cycle from the free sectors to the states.
 module watermarks (
     input  wire        clk_i,
@@ -30,11 +30,11 @@ module watermarks (
     output reg         medium_o,
     output reg         low_o,
     output reg         critical_o,
-    output wire        raise_high_o,
-    output wire        raise_medium_o,
-    output wire        raise_low_o,
-    output wire        raise_recovered_o,
-    output wire        raise_critical_o,
+    output reg         raise_high_o,
+    output reg         raise_medium_o,
+    output reg         raise_low_o,
+    output reg         raise_recovered_o,
+    output reg         raise_critical_o,
     output wire        settled_o           // no state is about to change
 );
     // Leaving needs both marks, so that marks in the wrong order do not make the state swing.
@@ -45,24 +45,36 @@ module watermarks (
         reached = {1'b0, free} >= {1'b0, mark} + {1'b0, margin};
     endfunction
 
-    wire leave_high     = high_o && reached(free_i, high_mark_o, hysteresis_o);
-    wire leave_medium   = medium_o && reached(free_i, medium_mark_o, hysteresis_o);
-    wire leave_critical = critical_o && reached(free_i, critical_mark_o, hysteresis_o);
+    // The marks are looked at when the free sectors or a mark have changed, which keeps simulation fast.
+    reg [31:0] seen_q;
+    reg        mark_written_q;
 
-    assign raise_high_o      = !high_o && free_i < high_mark_o;
-    assign raise_medium_o    = !medium_o && free_i < medium_mark_o;
-    assign raise_low_o       = !low_o && free_i < low_mark_o;
-    assign raise_recovered_o = low_o && free_i >= recovered_mark_o && free_i >= low_mark_o;
-    assign raise_critical_o  = !critical_o && free_i < critical_mark_o;
+    wire mark_write = high_write_i || medium_write_i || low_write_i || recovered_write_i || critical_write_i
+                      || hysteresis_write_i;
+    wire look       = mark_written_q || free_i != seen_q;
 
-    assign settled_o = !(raise_high_o || raise_medium_o || raise_low_o || raise_recovered_o || raise_critical_o
-                         || leave_high || leave_medium || leave_critical);
+    assign settled_o = !look && !raise_high_o && !raise_medium_o && !raise_low_o && !raise_recovered_o
+                       && !raise_critical_o;
 
     always @(posedge clk_i) begin
-        high_o     <= (high_o || raise_high_o) && !leave_high;
-        medium_o   <= (medium_o || raise_medium_o) && !leave_medium;
-        low_o      <= (low_o || raise_low_o) && !raise_recovered_o;
-        critical_o <= (critical_o || raise_critical_o) && !leave_critical;
+        seen_q         <= free_i;
+        mark_written_q <= mark_write || !rst_ni;
+        raise_high_o      <= 1'b0;
+        raise_medium_o    <= 1'b0;
+        raise_low_o       <= 1'b0;
+        raise_recovered_o <= 1'b0;
+        raise_critical_o  <= 1'b0;
+        if (look) begin
+            high_o     <= high_o ? !reached(free_i, high_mark_o, hysteresis_o) : free_i < high_mark_o;
+            medium_o   <= medium_o ? !reached(free_i, medium_mark_o, hysteresis_o) : free_i < medium_mark_o;
+            low_o      <= low_o ? free_i < recovered_mark_o || free_i < low_mark_o : free_i < low_mark_o;
+            critical_o <= critical_o ? !reached(free_i, critical_mark_o, hysteresis_o) : free_i < critical_mark_o;
+            raise_high_o      <= !high_o && free_i < high_mark_o;
+            raise_medium_o    <= !medium_o && free_i < medium_mark_o;
+            raise_low_o       <= !low_o && free_i < low_mark_o;
+            raise_recovered_o <= low_o && free_i >= recovered_mark_o && free_i >= low_mark_o;
+            raise_critical_o  <= !critical_o && free_i < critical_mark_o;
+        end
         if (high_write_i)       high_mark_o      <= high_mark_o & ~write_mask_i | write_bits_i;
         if (medium_write_i)     medium_mark_o    <= medium_mark_o & ~write_mask_i | write_bits_i;
         if (low_write_i)        low_mark_o       <= low_mark_o & ~write_mask_i | write_bits_i;
@@ -70,6 +82,11 @@ module watermarks (
         if (critical_write_i)   critical_mark_o  <= critical_mark_o & ~write_mask_i | write_bits_i;
         if (hysteresis_write_i) hysteresis_o     <= hysteresis_o & ~write_mask_i | write_bits_i;
         if (!rst_ni) begin
+            raise_high_o      <= 1'b0;
+            raise_medium_o    <= 1'b0;
+            raise_low_o       <= 1'b0;
+            raise_recovered_o <= 1'b0;
+            raise_critical_o  <= 1'b0;
             high_o           <= 1'b0;
             medium_o         <= 1'b0;
             low_o            <= 1'b0;

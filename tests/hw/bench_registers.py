@@ -191,7 +191,7 @@ async def the_low_state_has_hysteresis(dut: Any) -> None:
             low, expected = True, LOW
         elif low and free >= recovered_mark:
             low, expected = False, RECOVERED
-        await tb.cycles(3)
+        await tb.cycles(4)
         assert tb.interrupts == expected, f"{free} free"
         seen |= expected
         if expected or tb.random.random() < 0.1:
@@ -223,7 +223,7 @@ async def marks_in_the_wrong_order_do_not_swing(dut: Any) -> None:
     assert await tb.read(Register.INTERRUPT_STATUS) == 0
     assert await tb.read(Register.STATUS) == 1 << 2
     dut.free_sectors_i.value = 20
-    await tb.cycles(2)
+    await tb.cycles(4)
     assert await tb.read(Register.INTERRUPT_STATUS) == RECOVERED
 
 
@@ -253,7 +253,7 @@ async def high_medium_and_critical_are_left_a_margin_above_their_mark(dut: Any) 
                 raised |= line[bit]
             elif held[bit] and free >= mark + margin:
                 held[bit] = False
-        await tb.cycles(3)
+        await tb.cycles(4)
         assert await tb.read(Register.STATUS) == sum(held[bit] << bit for bit in marks), f"{free} free"
         assert dut.critical_o.value == held[5]
         assert await tb.read(Register.INTERRUPT_STATUS) == raised

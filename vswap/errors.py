@@ -21,6 +21,10 @@ class SlotsExhausted(VswapError):
     """No virtual slot could be allocated (the table's limit is reached)."""
 
 
+class CountOverflow(VswapError):
+    """ENOMEM: the slot's swap_count is at its greatest value, so no further PTE can name it."""
+
+
 class OutOfMemory(VswapError):
     """Reclaim could not free a frame for this access, although it tried repeatedly."""
 

@@ -5,10 +5,27 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
-from vswap.errors import AlreadyCached, ContractViolation, SlotGone, SlotsExhausted
-from vswap.slots import CLUSTER_SLOTS, Backing, BackingType, SlotTable
+from vswap.errors import AlreadyCached, ContractViolation, CountOverflow, SlotGone, SlotsExhausted
+from vswap.slots import (
+    CLUSTER_SLOTS,
+    HIGHEST_ORDER,
+    MOST_HANDLES,
+    MOST_PTES,
+    Backing,
+    BackingType,
+    SlotTable,
+)
 
 ON_DISK = Backing(BackingType.SWAPFILE, 7)
 
@@ -119,13 +136,108 @@ def test_a_reference_that_does_not_exist_cannot_be_dropped() -> None:
         table.unpin(slot)
 
 
-@given(st.lists(st.integers(0, 2**62), min_size=1, max_size=20))
-def test_a_descriptor_keeps_64_bit_handles(handles: list[int]) -> None:
+@given(st.lists(st.integers(0, MOST_HANDLES - 1), min_size=1, max_size=20))
+def test_a_descriptor_keeps_any_handle(handles: list[int]) -> None:
     table = SlotTable()
     slots = [table.allocate() for _ in handles]
     for slot, handle in zip(slots, handles, strict=True):
         table.set_backing(slot, Backing(BackingType.ZSWAP, handle))
     assert [table.backing(slot).handle for slot in slots] == handles
+
+
+def test_a_handle_that_does_not_fit_is_refused() -> None:
+    table = SlotTable()
+    slot = table.allocate()
+    for handle in (-1, MOST_HANDLES):
+        with pytest.raises(OverflowError):
+            table.set_backing(slot, Backing(BackingType.ZSWAP, handle))
+    assert table.backing(slot).type is BackingType.NONE
+
+
+def test_the_count_does_not_wrap() -> None:
+    table = SlotTable()
+    slot = table.allocate()
+    for _ in range(MOST_PTES):
+        table.duplicate(slot)
+    with pytest.raises(CountOverflow):
+        table.duplicate(slot)
+    assert table.swap_count(slot) == MOST_PTES and table.pinned(slot)
+
+
+# Orders and processors
+
+
+@pytest.mark.parametrize("order", range(HIGHEST_ORDER + 1))
+def test_a_large_allocation_is_contiguous_and_aligned(order: int) -> None:
+    table = SlotTable()
+    size = 1 << order
+    firsts = [table.allocate(order=order, memcg=5) for _ in range(3 * CLUSTER_SLOTS // size)]
+    assert all(first % size == 0 and first > 0 for first in firsts)
+    slots = {first + i for first in firsts for i in range(size)}
+    assert len(slots) == len(firsts) * size == table.used
+    assert all(table.pinned(slot) and table.memcg(slot) == 5 for slot in slots)
+    assert set(table.slots()) == slots
+
+
+def test_a_cluster_serves_one_order() -> None:
+    table = SlotTable()
+    clusters = [table.allocate(order=order) // CLUSTER_SLOTS for order in (0, 2, 4, 0, 2, 4)]
+    assert clusters[:3] == clusters[3:] and len(set(clusters)) == 3
+
+
+def test_a_unit_is_handed_out_again_only_when_all_of_it_is_free() -> None:
+    table = SlotTable()
+    first, second = table.allocate(order=2), table.allocate(order=2)
+    for slot in range(first, first + 3):
+        table.unpin(slot)
+    assert table.allocate(order=2) not in (first, second)
+    table.unpin(first + 3)
+    assert table.allocate(order=2) == first
+
+
+def test_a_cluster_of_any_order_is_dropped_when_empty() -> None:
+    table = SlotTable()
+    firsts = [table.allocate(order=3) for _ in range(200)]
+    for first in firsts:
+        for slot in range(first, first + 8):
+            table.unpin(slot)
+    assert (table.clusters, table.used) == (0, 0)
+
+
+def test_processors_have_clusters_of_their_own() -> None:
+    table = SlotTable(cpus=2)
+    first, second = table.allocate(cpu=0), table.allocate(cpu=1)
+    assert first // CLUSTER_SLOTS != second // CLUSTER_SLOTS
+    assert table.allocate(cpu=0) == first + 1
+    table.unpin(first)
+    assert table.allocate(cpu=1) == second + 1, "a slot freed in another processor's cluster is left to it"
+
+
+def test_a_full_cluster_becomes_partial_when_a_slot_of_it_is_freed() -> None:
+    table = SlotTable(cpus=2)
+    slots = [table.allocate(cpu=0) for _ in range(CLUSTER_SLOTS - 1)]
+    table.unpin(slots[9])
+    assert table.allocate(cpu=1) == slots[9]
+
+
+def test_a_shadow_stays_with_the_slot_and_goes_with_it() -> None:
+    table = SlotTable()
+    slot = table.allocate()
+    table.set_shadow(slot, 0xFFFF_FFFF)
+    assert table.shadow(slot) == 0xFFFF_FFFF
+    keeper = table.allocate()
+    table.unpin(slot)
+    assert table.allocate() == slot and table.shadow(slot) == 0 and table.alive(keeper)
+
+
+def test_a_scan_finds_the_slots_of_a_backing() -> None:
+    table = SlotTable()
+    slots = [table.allocate() for _ in range(3 * CLUSTER_SLOTS)]
+    for slot in slots[::5]:
+        table.set_backing(slot, Backing(BackingType.CRAM, slot))
+    table.unpin(slots[10])
+    found = [slot for cluster in table.backed_by(BackingType.CRAM) for slot in cluster]
+    assert found == [slot for slot in slots[::5] if slot != slots[10]]
 
 
 class SlotRules(RuleBasedStateMachine):
@@ -135,15 +247,16 @@ class SlotRules(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.table = SlotTable()
+        self.table = SlotTable(cpus=2)
         self.model: dict[int, list[int]] = {}
 
-    @rule(target=slots)
-    def allocate(self) -> int:
-        slot = self.table.allocate()
-        assert slot not in self.model
-        self.model[slot] = [0, 1]
-        return slot
+    @rule(target=slots, order=st.sampled_from([0, 0, 2, 7]), cpu=st.integers(0, 1))
+    def allocate(self, order: int, cpu: int) -> MultipleResults[int]:
+        first = self.table.allocate(order=order, cpu=cpu)
+        slots = range(first, first + (1 << order))
+        assert not self.model.keys() & set(slots)
+        self.model |= {slot: [0, 1] for slot in slots}
+        return multiple(*slots)
 
     @rule(slot=slots)
     def duplicate(self, slot: int) -> None:

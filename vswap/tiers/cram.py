@@ -11,6 +11,7 @@ from driver import CramDevice, CramError, DeviceFull, DeviceLost, Interrupt, Pag
 from hw.clock import Clock
 from vswap.counters import Counters
 from vswap.folio import ZERO_PAGE
+from vswap.reverse import ReverseMap
 from vswap.slots import BackingType
 from vswap.tiers.base import Full, IoError, Poisoned, TierError, Usage
 
@@ -33,7 +34,7 @@ class CramTier:
         self._device = device
         self._trim_batch = trim_batch
         self._free: deque[int] = deque(range(device.geometry.perceived_pages))
-        self._owners: dict[int, int] = {}
+        self._owners = ReverseMap(device.geometry.perceived_pages)
         self._awaiting_trim: list[int] = []
         self._zeroed: set[int] = set()  # free, but resident as zeros because their trim failed
         self._recovered_mark = 0
@@ -106,13 +107,11 @@ class CramTier:
 
     def reown(self, handle: int, slot: int) -> None:
         """See Tier."""
-        if handle not in self._owners:
-            raise KeyError(handle)
-        self._owners[handle] = slot
+        self._owners.reown(handle, slot)
 
     def handles(self) -> dict[int, int]:
         """See Tier."""
-        return dict(self._owners)
+        return self._owners.copy()
 
     def usage(self) -> Usage:
         """See Tier."""

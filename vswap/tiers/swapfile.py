@@ -14,6 +14,7 @@ from hw.link import PAGE_BYTES
 from vswap.costs import Costs
 from vswap.counters import Counters
 from vswap.errors import VswapError
+from vswap.reverse import ReverseMap
 from vswap.slots import BackingType
 from vswap.tiers.base import Full, IoError, Usage
 
@@ -49,7 +50,7 @@ class SwapfileTier:
         self._used = bytearray(pages + 1)  # the map: 1 in use or waiting for its discard
         self._used[0] = 1  # the header
         self._next = 1
-        self._owners: dict[int, int] = {}
+        self._owners = ReverseMap(pages + 1)
         self._discarding: list[int] = []
         self._can_discard = True
         self._fd = self._open(path)
@@ -92,13 +93,11 @@ class SwapfileTier:
 
     def reown(self, handle: int, slot: int) -> None:
         """See Tier."""
-        if handle not in self._owners:
-            raise KeyError(handle)
-        self._owners[handle] = slot
+        self._owners.reown(handle, slot)
 
     def handles(self) -> dict[int, int]:
         """See Tier."""
-        return dict(self._owners)
+        return self._owners.copy()
 
     def usage(self) -> Usage:
         """See Tier."""

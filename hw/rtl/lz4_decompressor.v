@@ -18,7 +18,7 @@
 //                              match length
 
 module lz4_decompressor #(
-    parameter BYTES_PER_CYCLE = 8  // literals and match bytes a cycle, each: 1, 4, 8, 16
+    parameter BYTES_PER_CYCLE = 8  // 1, 4, 8 or 16
 ) (
     input          clk_i,
     input          rst_ni,
@@ -44,13 +44,24 @@ module lz4_decompressor #(
         end
     endgenerate
 
-    wire                         input_ready;
-    wire                         op_valid, op_ready, op_match, op_continue, op_short, op_final, op_error;
-    wire [8*BYTES_PER_CYCLE-1:0] op_literals;
-    wire [4:0]                   op_literal_bytes;
-    wire [3:0]                   op_token_literals;
-    wire [15:0]                  op_offset;
-    wire [8:0]                   op_match_bytes;
+    // What a cycle does: one sequence of so many literals and match bytes; at width 16 two sequences of 64 bytes in all.
+    localparam PAIRS    = BYTES_PER_CYCLE == 16 ? 1 : 0;
+    localparam LITERALS = PAIRS != 0 ? 28 : BYTES_PER_CYCLE;
+    localparam MATCH    = PAIRS != 0 ? 64 : BYTES_PER_CYCLE;
+    localparam SLICE    = BYTES_PER_CYCLE < 8 ? 8 : 2 * BYTES_PER_CYCLE;
+
+    wire                  input_ready;
+    wire                  op_valid, op_ready, op_match, op_continue, op_short, op_final, op_error;
+    wire [8*LITERALS-1:0] op_literals;
+    wire [4:0]            op_literal_bytes;
+    wire [3:0]            op_token_literals;
+    wire [15:0]           op_offset;
+    wire [8:0]            op_match_bytes;
+    wire                  op_second, op_second_short;
+    wire [111:0]          op_second_literals;
+    wire [3:0]            op_second_literal_bytes;
+    wire [15:0]           op_second_offset;
+    wire [8:0]            op_second_match_bytes;
 
     wire page_done = page_valid_o && page_ready_i && page_last_o;
     wire restart   = !rst_ni || clear_i || page_done;
@@ -58,7 +69,7 @@ module lz4_decompressor #(
     assign block_ready_o = input_ready && !clear_i;
 
     lz4_decompressor_parser #(
-        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
+        .LITERALS(LITERALS), .SLICE(SLICE), .PAIRS(PAIRS)
     ) u_parser (
         .clk_i              (clk_i),
         .restart_i          (restart),
@@ -79,11 +90,17 @@ module lz4_decompressor #(
         .op_offset_o        (op_offset),
         .op_match_bytes_o   (op_match_bytes),
         .op_final_o         (op_final),
-        .op_error_o         (op_error)
+        .op_error_o         (op_error),
+        .op_second_o              (op_second),
+        .op_second_literals_o     (op_second_literals),
+        .op_second_literal_bytes_o(op_second_literal_bytes),
+        .op_second_short_o        (op_second_short),
+        .op_second_offset_o       (op_second_offset),
+        .op_second_match_bytes_o  (op_second_match_bytes)
     );
 
     lz4_decompressor_copier #(
-        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
+        .LITERALS(LITERALS), .MATCH(MATCH), .PAIRS(PAIRS)
     ) u_copier (
         .clk_i              (clk_i),
         .restart_i          (restart),
@@ -99,6 +116,12 @@ module lz4_decompressor #(
         .op_match_bytes_i   (op_match_bytes),
         .op_final_i         (op_final),
         .op_error_i         (op_error),
+        .op_second_i              (op_second),
+        .op_second_literals_i     (op_second_literals),
+        .op_second_literal_bytes_i(op_second_literal_bytes),
+        .op_second_short_i        (op_second_short),
+        .op_second_offset_i       (op_second_offset),
+        .op_second_match_bytes_i  (op_second_match_bytes),
         .page_valid_o       (page_valid_o),
         .page_ready_i       (page_ready_i),
         .page_data_o        (page_data_o),

@@ -1,4 +1,4 @@
-// lz4_decompressor_parser: cuts an LZ4 block into operations, one whole sequence a cycle where it is short enough.
+// lz4_decompressor_parser: cuts an LZ4 block into operations, one or two whole sequences a cycle where they are short.
 //
 // Handshake: block beats as in lz4_decompressor, operations by valid/ready. `restart_i` forgets everything. `drain_i` takes
 //            and drops input up to the last beat.
@@ -12,13 +12,18 @@
 // Every cycle a slice of a beat is put behind byte `have_q`, then the window moves down by the bytes consumed. Putting
 // depends on registers alone, so the loop from token to next token is: decode the token, select, shift.
 //
-// An operation is: up to BYTES_PER_CYCLE literals, then a match (offset, up to 273 bytes) or none. Longer literal runs
-// become several operations; every further length byte of a match becomes an operation that continues the match. So no
-// counter depends on how many length bytes a block has, except that of a literal run, which ends in an error as soon as
-// it is more than a page.
+// An operation is: up to LITERALS literals, then a match (offset, up to 273 bytes) or none. Longer literal runs become
+// several operations; every further length byte of a match becomes an operation that continues the match. So no counter
+// depends on how many length bytes a block has, except that of a literal run, which ends in an error as soon as it is
+// more than a page.
+//
+// With PAIRS an operation may carry a second sequence: if its token follows in the window and announces at most 14
+// literals and a match, all of it there. Its match, too, may be continued by the operations that follow.
 
 module lz4_decompressor_parser #(
-    parameter BYTES_PER_CYCLE = 8
+    parameter LITERALS = 8,   // literals of an operation, 1 .. 28
+    parameter SLICE    = 16,  // bytes put into the window at once: 8, 16 or 32, at least LITERALS + 4
+    parameter PAIRS    = 0    // 1: two sequences in an operation; SLICE is 32 then
 ) (
     input              clk_i,
     input              restart_i,
@@ -32,7 +37,7 @@ module lz4_decompressor_parser #(
 
     output reg         op_valid_o,
     input              op_ready_i,
-    output reg [8*BYTES_PER_CYCLE-1:0] op_literals_o,  // valid up to op_literal_bytes_o
+    output reg [8*LITERALS-1:0] op_literals_o,         // valid up to op_literal_bytes_o
     output reg [4:0]   op_literal_bytes_o,
     output reg [3:0]   op_token_literals_o,            // literal length as the token has it
     output reg         op_match_o,                     // a match follows the literals
@@ -41,14 +46,19 @@ module lz4_decompressor_parser #(
     output reg [15:0]  op_offset_o,
     output reg [8:0]   op_match_bytes_o,               // 0 without a match
     output reg         op_final_o,                     // the block ends behind these literals
-    output reg         op_error_o                      // the block ends too early or a literal run exceeds a page
-);
-    localparam WIDTH  = BYTES_PER_CYCLE;
-    localparam SLICE  = WIDTH < 8 ? 8 : 2 * WIDTH;  // bytes put into the window at once
-    localparam WINDOW = 2 * SLICE;                  // bytes; one sequence (WIDTH + 5) fits beside an empty slice
+    output reg         op_error_o,                     // the block ends too early or a literal run exceeds a page
 
-    localparam [6:0]  SLICE_BYTES = SLICE[6:0];
-    localparam [12:0] WIDTH_BYTES = WIDTH[12:0];
+    output reg         op_second_o,                    // a second sequence follows: as above, always with a match
+    output reg [111:0] op_second_literals_o,
+    output reg [3:0]   op_second_literal_bytes_o,
+    output reg         op_second_short_o,
+    output reg [15:0]  op_second_offset_o,
+    output reg [8:0]   op_second_match_bytes_o
+);
+    localparam WINDOW = 2 * SLICE;  // bytes; a window that takes no slice holds one sequence (LITERALS + 5) at least
+
+    localparam [6:0]  SLICE_BYTES   = SLICE[6:0];
+    localparam [12:0] LITERAL_LIMIT = LITERALS[12:0];
     localparam [12:0] PAGE_BYTES  = 4096;
 
     localparam [1:0] STATE_TOKEN          = 0,
@@ -120,55 +130,103 @@ module lz4_decompressor_parser #(
     wire [1:0]  header         = at_token ? (long_run ? 2'd2 : 2'd1) : 2'd0;
     wire [12:0] run            = !at_token ? run_q :
                                  long_run  ? 13'd15 + {5'd0, window_q[15:8]} : {9'd0, window_q[7:4]};
-    wire        run_ends       = run <= WIDTH_BYTES;
-    wire [4:0]  literal_bytes  = run_ends ? run[4:0] : WIDTH_BYTES[4:0];
+    wire        run_ends       = run <= LITERAL_LIMIT;
+    wire [4:0]  literal_bytes  = run_ends ? run[4:0] : LITERAL_LIMIT[4:0];
     wire [4:0]  tail           = {3'd0, header} + literal_bytes;  // where the offset lies
     wire [15:0] offset         = window_q[{27'd0, tail} * 8 +: 16];
     wire [7:0]  match_more     = window_q[{27'd0, tail} * 8 + 16 +: 8];
     wire        long_match     = token_match == 4'd15;
-    wire [4:0]  sequence_bytes = tail + 5'd2 + {4'd0, long_match};
+    wire [5:0]  sequence_bytes = {1'b0, tail} + 6'd2 + {5'd0, long_match};
     wire [12:0] longer_run     = run_q + {5'd0, window_q[7:0]};
 
-    reg       give, match, last, error;     // the operation of this step, if any
-    reg       advance;                       // this step is possible
-    reg [4:0] step;                          // bytes that it consumes
+    // ---- a second sequence right behind
+
+    wire       pair;
+    wire [5:0] pair_bytes;   // of both
+    wire       pair_open;    // further length bytes follow
+    wire       second_long;
+    wire [3:0] second_literal_bytes, second_match;
+    wire [15:0] second_offset;
+    wire [7:0] second_more;
+    wire [111:0] second_literals;
+
+    generate
+        if (PAIRS != 0) begin : gen_pairs
+            reg [8*18-1:0] second;  // token, 14 literals, offset, length
+
+            always @* second = window_q[{26'd0, sequence_bytes} * 8 +: 8*18];
+
+            wire [4:0] second_tail = 5'd1 + {1'b0, second[7:4]};
+
+            assign second_literal_bytes = second[7:4];
+            assign second_match         = second[3:0];
+            assign second_long          = second[3:0] == 4'd15;
+            assign second_literals      = second[8 +: 112];
+            assign {second_more, second_offset} = second[{27'd0, second_tail} * 8 +: 24];
+            assign pair_bytes           = sequence_bytes + {1'b0, second_tail} + 6'd2 + {5'd0, second_long};
+            assign pair                 = second[7:4] != 4'd15 && have_q >= {1'b0, pair_bytes};
+            assign pair_open            = second_long && second_more == 8'd255;
+        end else begin : gen_single
+            assign pair = 1'b0;
+            assign pair_bytes = 6'd0;
+            assign pair_open = 1'b0;
+            assign second_literal_bytes = 4'd0;
+            assign second_match = 4'd0;
+            assign second_long = 1'b0;
+            assign second_offset = 16'd0;
+            assign second_more = 8'd0;
+            assign second_literals = 112'd0;
+        end
+    endgenerate
+
+    reg       give, match, two, last, error;  // the operation of this step, if any
+    reg       advance;                        // this step is possible
+    reg [5:0] step;                           // bytes that it consumes
 
     always @* begin
         state_d = state_q;
         run_d   = run_q;
         give    = 1'b0;
         match   = 1'b0;
-        last   = 1'b0;
+        two     = 1'b0;
+        last    = 1'b0;
         error   = 1'b0;
         advance = 1'b0;
-        step    = 5'd0;
+        step    = 6'd0;
         case (state_q)
             STATE_TOKEN, STATE_LITERALS:
                 if (long_run && window_q[15:8] == 8'd255) begin
                     advance = have_q >= 7'd2;
-                    step    = 5'd2;
+                    step    = 6'd2;
                     run_d   = run;
                     state_d = STATE_LITERAL_LENGTH;
                 end else if (have_q >= {2'd0, tail}) begin
                     give  = 1'b1;
-                    step  = tail;
-                    run_d = run - WIDTH_BYTES;
+                    step  = {1'b0, tail};
+                    run_d = run - LITERAL_LIMIT;
                     if (!run_ends) begin
                         advance = 1'b1;
                         state_d = STATE_LITERALS;
                     end else if (ended_q && have_q == {2'd0, tail}) begin
                         advance = 1'b1;
-                        last   = 1'b1;
+                        last    = 1'b1;
                     end else begin
-                        advance = have_q >= {2'd0, sequence_bytes};
+                        advance = have_q >= {1'b0, sequence_bytes};
                         match   = 1'b1;
                         step    = sequence_bytes;
-                        state_d = long_match && match_more == 8'd255 ? STATE_MATCH_LENGTH : STATE_TOKEN;
+                        state_d = STATE_TOKEN;
+                        if (long_match && match_more == 8'd255)
+                            state_d = STATE_MATCH_LENGTH;
+                        else if (pair) begin
+                            two  = 1'b1;
+                            step = pair_bytes;
+                            if (pair_open) state_d = STATE_MATCH_LENGTH;
+                        end
                     end
                 end
             STATE_LITERAL_LENGTH: begin
                 advance = have_q != 7'd0;
-                step    = 5'd1;
+                step    = 6'd1;
                 run_d   = longer_run;
                 if (window_q[7:0] != 8'd255) state_d = STATE_LITERALS;
                 if (advance && longer_run > PAGE_BYTES) begin
@@ -180,7 +238,7 @@ module lz4_decompressor_parser #(
                 advance = have_q != 7'd0;
                 give    = 1'b1;
                 match   = 1'b1;
-                step    = 5'd1;
+                step    = 6'd1;
                 if (window_q[7:0] != 8'd255) state_d = STATE_TOKEN;
             end
         endcase
@@ -216,8 +274,8 @@ module lz4_decompressor_parser #(
     end
 
     always @(posedge clk_i) begin
-        if (refill || advance) window_q <= filled >> (advance ? {step, 3'd0} : 8'd0);
-        have_q <= have_q + (refill ? refill_bytes : 7'd0) - (advance ? {2'd0, step} : 7'd0);
+        if (refill || advance) window_q <= filled >> (advance ? {step, 3'd0} : 9'd0);
+        have_q <= have_q + (refill ? refill_bytes : 7'd0) - (advance ? {1'b0, step} : 7'd0);
         if (restart_i) begin
             window_q <= {8*WINDOW{1'b0}};
             have_q   <= 7'd0;
@@ -232,18 +290,24 @@ module lz4_decompressor_parser #(
         if (op_ready_i) op_valid_o <= 1'b0;
         if (advance && give) begin
             op_valid_o          <= 1'b1;
-            op_literals_o       <= window_q[{30'd0, header} * 8 +: 8*WIDTH];
+            op_literals_o       <= window_q[{30'd0, header} * 8 +: 8*LITERALS];
             op_literal_bytes_o  <= continued ? 5'd0 : literal_bytes;
             op_token_literals_o <= token_literals;
             op_match_o          <= match;
             op_continue_o       <= continued;
-            op_short_o          <= token_literals != 4'd15 && !long_match;
+            op_short_o          <= token_literals != 4'd15 && !long_match && !continued;
             op_offset_o         <= offset;
             op_match_bytes_o    <= !match     ? 9'd0 :
                                    continued  ? {1'b0, window_q[7:0]} :
                                    long_match ? 9'd19 + {1'b0, match_more} : 9'd4 + {5'd0, token_match};
             op_final_o          <= last;
             op_error_o          <= error;
+            op_second_o         <= two;
+            op_second_literals_o      <= second_literals;
+            op_second_literal_bytes_o <= second_literal_bytes;
+            op_second_short_o         <= !second_long;
+            op_second_offset_o        <= second_offset;
+            op_second_match_bytes_o   <= second_long ? 9'd19 + {1'b0, second_more} : 9'd4 + {5'd0, second_match};
         end
         if (restart_i) op_valid_o <= 1'b0;
     end

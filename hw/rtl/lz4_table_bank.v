@@ -20,8 +20,9 @@ module lz4_table_bank #(
 );
     reg [WIDTH-1:0] memory_q [0:(1<<ROW_BITS)-1];
 
+    // Nobody else reads the memory, so its writes may be blocking: for a simulator that is one copy less.
     always @(posedge clk_i) begin
         if (read_i) read_data_o <= memory_q[read_row_i];
-        if (write_i) memory_q[write_row_i] <= write_data_i;
+        if (write_i) memory_q[write_row_i] = write_data_i;
     end
 endmodule

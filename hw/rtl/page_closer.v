@@ -11,6 +11,7 @@
 // Handshake: `start_i` pulse (the cache's stream must be at rest); `done_o` pulses at the end with the new table entry, or
 //            with `error_o` when the media answered an error: then `first_o`/`count_o` name the sectors to give back.
 //            Sectors are never asked for beyond 4096 / SECTOR_BYTES; the caller has reserved that many.
+//            The clock is needed in reset, with `start_i` and while `busy_o` is high.
 // Latency:   64 cycles of streaming, then what the compressor needs, then a beat a cycle to the media and its response.
 
 module page_closer #(
@@ -22,6 +23,7 @@ module page_closer #(
     input                    rst_ni,
 
     input                    start_i,
+    output                   busy_o,
     output                   done_o,
     output                   error_o,
     output [2:0]             state_o,
@@ -189,6 +191,7 @@ module page_closer #(
     assign stream_clear_o = phase_q == DONE;
     assign stream_ready_o = scanning ? compressor_ready : raw && writer_ready;
 
+    assign busy_o   = phase_q != IDLE;
     assign done_o   = phase_q == DONE;
     assign state_o  = state_q;
     assign length_o = state_q == ZERO || state_q == SAME ? 13'd0 : length_q;

@@ -4,6 +4,7 @@
 // Handshake: `start_i` pulse with the page's table entry (zero, same, lz4 or raw); lines come on `line_*` in ascending
 //            order, always taken; with `export_i` (lz4 only) the beats of the block are shown on `block_*` too.
 //            `done_o` pulses at the end with `error_o`: 0, or the event code of what was found wrong.
+//            The clock is needed in reset, with `start_i` and while `busy_o` is high.
 // Latency:   zero and same: a line a cycle. lz4 and raw: as fast as media and decompressor; a line appears as soon as
 //            its 64 bytes are decoded. The CRC can only be checked after the last line.
 
@@ -22,6 +23,7 @@ module page_filler #(
     input  [63:0]            word_i,
     input  [31:0]            crc_i,
     input  [SECTOR_BITS-1:0] first_i,
+    output                   busy_o,
     output                   done_o,
     output [7:0]             error_o,
 
@@ -152,6 +154,7 @@ module page_filler #(
     // ---- verdict: an AXI error explains everything that follows from it ----
     wire stored = lz4_q || raw_q;
 
+    assign busy_o  = phase_q != IDLE;
     assign done_o  = phase_q == CHECK;
     assign error_o = !stored ? 8'd0 : chain_error ? MEDIA_ERROR : malformed_q ? MALFORMED_BLOCK
                      : crc != crc_q ? CRC_MISMATCH : 8'd0;

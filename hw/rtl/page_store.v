@@ -106,14 +106,35 @@ module page_store #(
         .free_o(free_o)
     );
 
+    // ---- clocks: closer and filler rest most of the time. One that rests may miss the first edge in reset, hence a
+    //      reset of at least two edges for them.
+    reg  reset_q;
+    wire engine_rst_n = rst_ni && !reset_q;
+    wire closer_busy, closer_clk, filler_busy, filler_clk;
+
+    always @(posedge clk_i) reset_q <= !rst_ni;
+
+    clock_gate u_closer_clock (
+        .clk_i(clk_i),
+        .enable_i(!engine_rst_n || close_start_i || closer_busy),
+        .clk_o(closer_clk)
+    );
+
+    clock_gate u_filler_clock (
+        .clk_i(clk_i),
+        .enable_i(!engine_rst_n || fill_start_i || filler_busy),
+        .clk_o(filler_clk)
+    );
+
     page_closer #(
         .SECTOR_BYTES(SECTOR_BYTES),
         .SECTOR_BITS(SECTOR_BITS),
         .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
     ) u_closer (
-        .clk_i(clk_i),
-        .rst_ni(rst_ni),
+        .clk_i(closer_clk),
+        .rst_ni(engine_rst_n),
         .start_i(close_start_i),
+        .busy_o(closer_busy),
         .done_o(close_done_o),
         .error_o(close_error_o),
         .state_o(close_state_o),
@@ -152,9 +173,10 @@ module page_store #(
         .SECTOR_BITS(SECTOR_BITS),
         .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
     ) u_filler (
-        .clk_i(clk_i),
-        .rst_ni(rst_ni),
+        .clk_i(filler_clk),
+        .rst_ni(engine_rst_n),
         .start_i(fill_start_i),
+        .busy_o(filler_busy),
         .export_i(fill_export_i),
         .state_i(fill_state_i),
         .length_i(fill_length_i),

@@ -25,10 +25,14 @@ module ram #(
 
     integer i;
 
+    // Nobody else reads the memory, so its writes may be blocking: for a simulator that is one copy less of each byte.
     always @(posedge clk_i) begin
         if (read_i) read_data_o <= memory_q[read_address_i];
-        if (write_i)
-            for (i = 0; i < WIDTH / 8; i = i + 1)
-                if (write_strobe_i[i]) memory_q[write_address_i][i*8 +: 8] <= write_data_i[i*8 +: 8];
+        if (write_i) begin
+            if (&write_strobe_i) memory_q[write_address_i] = write_data_i;
+            else
+                for (i = 0; i < WIDTH / 8; i = i + 1)
+                    if (write_strobe_i[i]) memory_q[write_address_i][i*8 +: 8] = write_data_i[i*8 +: 8];
+        end
     end
 endmodule

@@ -1,0 +1,77 @@
+"""Inside the simulator: the pages over the cocotb link, and through a conventional testbench. Started by simulators.py.
+
+The conventional testbench is what one would write first: the device's pins, cocotb's clock, cocotbext-axi's masters on
+the host and the register port, and its memory on the media port.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.handle import HierarchyObject
+from cocotb.triggers import ClockCycles
+from cocotb.utils import get_sim_time
+from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiMaster, AxiRam
+
+from driver.registers import Register
+from hw.link import PAGE_BYTES
+from hw.links.cocotb import CocotbLink
+
+PERIOD_NS = 2
+READY = 1  # in STATUS
+
+
+@cocotb.test()
+async def link(dut: HierarchyObject) -> None:
+    """Stores, then loads, over the cocotb link."""
+    pages = _pages()
+    link = await CocotbLink.open(dut)
+    await link.read_registers(0)
+    await link.read(0, PAGE_BYTES)  # answered once the page table is clear
+    cycles, start = link.cycles, time.process_time()
+    for page, data in enumerate(pages):
+        await link.write(page * PAGE_BYTES, data)
+    for page, data in enumerate(pages):
+        assert await link.read(page * PAGE_BYTES, PAGE_BYTES) == data, f"page {page} came back different"
+    _answer(link.cycles - cycles, 2 * len(pages), time.process_time() - start)
+
+
+@cocotb.test()
+async def conventional(dut: Any) -> None:
+    """The same through the pins."""
+    pages = _pages()
+    for port in ("s_axi", "s_axil", "m_axi"):
+        logging.getLogger(f"cocotb.{dut._name}.{port}").setLevel(logging.ERROR)
+    dut.rst_ni.value = 0
+    Clock(dut.clk_i, PERIOD_NS, unit="ns").start()
+    common = (dut.clk_i, dut.rst_ni)
+    host = AxiMaster(AxiBus.from_prefix(dut, "s_axi"), *common, reset_active_level=False)
+    registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), *common, reset_active_level=False)
+    media_bytes = int(os.environ["VCRAM_MEDIA_BYTES"])
+    AxiRam(AxiBus.from_prefix(dut, "m_axi"), *common, reset_active_level=False, size=media_bytes)
+    await ClockCycles(dut.clk_i, 4)
+    dut.rst_ni.value = 1
+    while not await registers.read_dword(Register.STATUS) & READY:
+        pass
+    began, start = get_sim_time("ns"), time.process_time()
+    for page, data in enumerate(pages):
+        await host.write(page * PAGE_BYTES, data)
+    for page, data in enumerate(pages):
+        assert (await host.read(page * PAGE_BYTES, PAGE_BYTES)).data == data, f"page {page} came back different"
+    _answer(int(get_sim_time("ns") - began) // PERIOD_NS, 2 * len(pages), time.process_time() - start)
+
+
+def _pages() -> list[bytes]:
+    content = Path(os.environ["VCRAM_PAGES"]).read_bytes()
+    return [content[i : i + PAGE_BYTES] for i in range(0, len(content), PAGE_BYTES)]
+
+
+def _answer(cycles: int, pages: int, seconds: float) -> None:
+    Path(os.environ["VCRAM_FIGURES"]).write_text(json.dumps([cycles, pages, seconds]))

@@ -300,7 +300,7 @@ def _literal(value: int | str) -> str:
 
 
 def _waivers() -> list[Path]:
-    return [path for path in [RTL / "waivers.vlt"] if path.exists()]
+    return sorted(RTL.glob("*waivers.vlt"))
 
 
 def _compiler() -> str:
@@ -457,7 +457,7 @@ def lint(
 ) -> list[str]:
     """The warnings and errors of `top` (with `parameters`) and all below it, one a line; empty when clean.
 
-    Verilator: `--lint-only -Wall` with the waivers of `hw/rtl/waivers.vlt`. Icarus: `-g2005 -Wall`.
+    Verilator: `--lint-only -Wall` with the waivers of `hw/rtl/*waivers.vlt`. Icarus: `-g2005 -Wall`.
     """
     files = closure(top, sources or ())
     values = {name: _literal(value) for name, value in (parameters or {}).items()}

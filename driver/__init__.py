@@ -1,5 +1,6 @@
 """The host's driver of the compressed-RAM device: `from driver import CramDevice` (docs/driver.md)."""
 
+from driver.cxl import Background, CxlCommands, EventRecord, Health
 from driver.device import CramDevice
 from driver.errors import (
     AddressOutOfRange,
@@ -14,22 +15,27 @@ from driver.errors import (
     UnexpectedResponse,
 )
 from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, PageInfo, Pressure
-from hw.codes import EventCode, Interrupt, Opcode, PageState, ReturnCode
+from hw.codes import EventCode, EventLog, Interrupt, Opcode, PageState, PoisonSource, ReturnCode
 
 __all__ = [
     "AddressOutOfRange",
     "AdmissionClosed",
+    "Background",
     "Capacity",
     "Counters",
     "CramDevice",
     "CramError",
+    "CxlCommands",
     "DeviceEvent",
     "DeviceFull",
     "DeviceLost",
     "DeviceNotFound",
     "DeviceTimeout",
     "EventCode",
+    "EventLog",
+    "EventRecord",
     "Geometry",
+    "Health",
     "Identity",
     "Interrupt",
     "MailboxError",
@@ -37,6 +43,7 @@ __all__ = [
     "PageInfo",
     "PagePoisoned",
     "PageState",
+    "PoisonSource",
     "Pressure",
     "ReturnCode",
     "UnexpectedResponse",

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from driver.access import Access
+from driver.cxl import CxlCommands
 from driver.errors import (
     AddressOutOfRange,
     AdmissionClosed,
@@ -56,6 +57,7 @@ class CramDevice:
         link: the way to the device.
         clock: the clock it lives on.
         geometry: what it was built with.
+        cxl: commands of CXL that nothing here needs: health, poison, event records, sanitize.
     """
 
     def __init__(self, link: Link, geometry: Geometry, access: Access) -> None:
@@ -64,6 +66,7 @@ class CramDevice:
         self.geometry = geometry
         self._access = access
         self._mailbox = Mailbox(access, link.clock, MAILBOX_TIMEOUT_NS)
+        self.cxl = CxlCommands(self._mailbox, access, link.clock, geometry, self._forget)
         self._event_lock = Lock(link.clock)
         self._events: deque[DeviceEvent] = deque(maxlen=EVENT_BACKLOG)  # taken from the device, not yet asked for
         self._causes: dict[int, EventCode] = {}  # of pages that are poison
@@ -257,6 +260,12 @@ class CramDevice:
         """
         return (await self._access.read(Register.ACHIEVED_RATIO))[0]
 
+    async def capacity_report(self) -> tuple[Capacity, int]:
+        """Get Capacity: use of the media and the achieved ratio in per-mille, of one moment; a mailbox command."""
+        reply = await self._mailbox.execute(Opcode.GET_CAPACITY, expected_bytes=24)
+        total, free, reserved, resident, sector_bytes, ratio = struct.unpack("<6I", reply)
+        return Capacity(total, free, reserved, resident, sector_bytes), ratio
+
     # Events and interrupts
 
     async def events(self) -> list[DeviceEvent]:
@@ -334,6 +343,13 @@ class CramDevice:
                 event = DeviceEvent(EventCode(code), page)
                 self._events.append(event)
                 (self._causes if event.code.is_loss else self._refused)[page] = event.code
+
+    def _forget(self, page: int | None) -> None:
+        """A page, or None for every page, is not poison any more."""
+        if page is None:
+            self._causes.clear()
+        else:
+            self._causes.pop(page, None)
 
     def _check_page(self, page: int) -> None:
         if not 0 <= page < self.geometry.perceived_pages:

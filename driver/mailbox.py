@@ -8,7 +8,7 @@ from driver.access import Access
 from driver.errors import DeviceTimeout, MailboxError
 from driver.registers import MAILBOX_CONTROL_DOORBELL, MAILBOX_PAYLOAD_BYTES, Register
 from hw.clock import Clock, Lock
-from hw.codes import Interrupt, Opcode
+from hw.codes import Interrupt, Opcode, ReturnCode
 
 _HEAD = (Register.MAILBOX_PAYLOAD - Register.MAILBOX_CONTROL) // 4  # registers from the doorbell to the payload
 
@@ -37,7 +37,7 @@ class Mailbox:
             timeout_ns: how long to wait for it, if not as long as for any command.
 
         Raises:
-            MailboxError: the device answered with a return code that is not success.
+            MailboxError: the device answered with a return code other than success and background started.
             DeviceTimeout: no answer in time; later calls wait for that command's end first.
             DeviceLost: the link failed.
             ValueError: the payload is longer than the mailbox.
@@ -58,7 +58,7 @@ class Mailbox:
             head, reply = await self._answer(_name(opcode), expected_bytes, timeout_ns)
             self._settled = True
             _, low, high, _, return_code, _, _ = head
-            if return_code & 0xFFFF:
+            if return_code & 0xFFFF not in (ReturnCode.SUCCESS, ReturnCode.BACKGROUND_STARTED):
                 raise MailboxError(return_code & 0xFFFF, opcode)
             length = low >> 16 | (high & 0x1F) << 16
             have = len(reply) * 4

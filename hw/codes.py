@@ -24,11 +24,12 @@ class EventCode(IntEnum):
     MEDIA_ERROR = 3
     MALFORMED_BLOCK = 4
     NOT_ADMITTED = 5
+    POISON_INJECTED = 6
 
     @property
     def is_loss(self) -> bool:
         """Whether the page's content is lost: it is poison."""
-        return self <= EventCode.MALFORMED_BLOCK
+        return self is not EventCode.NOT_ADMITTED
 
 
 class Interrupt(IntEnum):
@@ -51,8 +52,18 @@ class Interrupt(IntEnum):
 class Opcode(IntEnum):
     """Mailbox commands (docs/device.md, Mailbox commands)."""
 
+    GET_EVENT_RECORDS = 0x0100
+    CLEAR_EVENT_RECORDS = 0x0101
     IDENTIFY = 0x4000
+    GET_HEALTH_INFO = 0x4200
+    GET_ALERT_CONFIGURATION = 0x4201
+    SET_ALERT_CONFIGURATION = 0x4202
+    GET_POISON_LIST = 0x4300
+    INJECT_POISON = 0x4301
+    CLEAR_POISON = 0x4302
+    SANITIZE = 0x4400
     MEDIA_OPERATIONS = 0x4402
+    GET_CAPACITY = 0xC000
     GET_PAGE_STATE = 0xC001
     EXPORT_BLOCK = 0xC002
     FLUSH = 0xC003
@@ -62,8 +73,29 @@ class ReturnCode(IntEnum):
     """Mailbox return codes (CXL 3.1, table 8-37; the subset in use)."""
 
     SUCCESS = 0x0
+    BACKGROUND_STARTED = 0x1
     INVALID_INPUT = 0x2
     UNSUPPORTED = 0x3
     INTERNAL_ERROR = 0x4
+    BUSY = 0x6
+    INVALID_HANDLE = 0xE
     INVALID_PHYSICAL_ADDRESS = 0xF
     INVALID_PAYLOAD_LENGTH = 0x16
+    INVALID_LOG = 0x17
+
+
+class PoisonSource(IntEnum):
+    """Why a page is on the poison list (CXL 3.1, 8.2.9.9.4.1, media error record, bits 2:0; the subset in use)."""
+
+    INTERNAL = 2
+    INJECTED = 3
+    EXHAUSTED = 7  # vendor specific
+
+
+class EventLog(IntEnum):
+    """Event logs (CXL 3.1, 8.2.9.2.2). The device's events are in FAILURE; the others are empty."""
+
+    INFORMATIONAL = 0
+    WARNING = 1
+    FAILURE = 2
+    FATAL = 3

@@ -16,7 +16,7 @@ the device is one server whose queue is the instant until which it is busy.
 from __future__ import annotations
 
 from hw.clock import Clock
-from hw.codes import Interrupt
+from hw.codes import Interrupt, Opcode
 from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response
 from hw.links.model_cache import PageCache, PageRefused
 from hw.links.model_mailbox import Mailbox
@@ -27,6 +27,7 @@ from hw.links.model_timing import ModelTiming
 from hw.parameters import DeviceParameters
 
 _READY, _IDLE, _LOW, _HIGH, _MEDIUM, _CRITICAL = 1, 2, 4, 8, 16, 32  # STATUS
+_WORD = 0xFFFFFFFF
 
 
 class ModelLink:
@@ -62,10 +63,13 @@ class ModelLink:
         counts = Counts()
         self._store = PageStore(parameters, self._signals.watch)
         self._cache = PageCache(parameters, timing, self._store, counts, self._signals)
-        self._mailbox = Mailbox(parameters, timing, self._store, self._cache)
+        self._sanitized = (0, 0)  # start and end of the background operation, ns
+        self._mailbox = Mailbox(
+            parameters, timing, self._store, self._cache, self._signals, self._ratio, self._sanitize
+        )
         self._registers = RegisterFile(
             parameters, self._store, self._cache, counts, self._signals, self._mailbox,
-            self._status, self._cycles_since_reset, self._ring,
+            self._status, self._cycles_since_reset, self._ring, self._ratio, self._background,
         )  # fmt: skip
 
     # hw.link.Link
@@ -198,7 +202,7 @@ class ModelLink:
     def _status(self) -> int:
         now = self.clock.now
         status = _READY if now >= self._ready_at else 0
-        if now >= self._busy_until and not self._mailbox.busy:
+        if now >= self._busy_until and not self._mailbox.busy and not self._background()[0]:
             status |= _IDLE
         signals = self._signals
         states = (signals.low, _LOW), (signals.high, _HIGH), (signals.medium, _MEDIUM), (signals.critical, _CRITICAL)
@@ -206,6 +210,39 @@ class ModelLink:
 
     def _cycles_since_reset(self) -> int:
         return (self.clock.now - self._reset_at) // self._clock_ns
+
+    def _ratio(self) -> int:
+        """ACHIEVED_RATIO: per-mille, rounded down; all ones when it does not fit."""
+        store, parameters = self._store, self.parameters
+        if store.resident == 0:
+            return 1000
+        used = parameters.media_sectors - store.sectors.free
+        return min(_WORD, store.resident * parameters.raw_sectors * 1000 // used) if used else _WORD
+
+    def _sanitize(self) -> bool:
+        """Trim every page, at once, and look busy with it as long as the device would be; False if already so."""
+        if self._background()[0]:
+            return False
+        for page in range(self.parameters.perceived_pages):
+            self._cache.trim(page)
+        self._cache.elapsed = self.timing.mailbox_command
+        start = max(self.clock.now, self._busy_until)
+        self._sanitized = start, start + self.parameters.perceived_pages * self.timing.sanitize_page * self._clock_ns
+        self.clock.spawn(self._finish_sanitize(self._mailbox), "model background operation")
+        return True
+
+    async def _finish_sanitize(self, mailbox: Mailbox) -> None:
+        await self.clock.sleep(self._sanitized[1] - self.clock.now)
+        if mailbox is self._mailbox:  # else a reset came in between
+            self._signals.raise_line(Interrupt.MAILBOX)
+
+    def _background(self) -> tuple[bool, int]:
+        """Whether the background operation runs, and MAILBOX_BACKGROUND_LOW."""
+        start, end = self._sanitized
+        if end == 0:
+            return False, 0
+        percent = min(100, max(0, self.clock.now - start) * 100 // (end - start))
+        return self.clock.now < end, Opcode.SANITIZE | percent << 16
 
     def _ring(self) -> None:
         """The doorbell: the command takes its turn after the accesses before it, and is answered later."""

@@ -139,7 +139,7 @@ class PageCache:
     def poison(self, page: int, code: EventCode) -> None:
         """The content of a page is lost."""
         self._drop(page)
-        self._store.poison(page)
+        self._store.poison(page, code)
         self._counts.pages_poisoned += 1
         self._signals.log(code, page)
 

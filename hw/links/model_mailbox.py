@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
-from hw.codes import EventCode, Opcode, PageState, ReturnCode
-from hw.link import PAGE_BYTES
+from hw.codes import EventCode, EventLog, Opcode, PageState, ReturnCode
+from hw.link import LINE_BYTES, PAGE_BYTES
+from hw.links import model_cxl
 from hw.links.model_cache import PageCache
+from hw.links.model_signals import Signals
 from hw.links.model_store import PageLost, PageStore
 from hw.links.model_timing import ModelTiming
 from hw.parameters import DeviceParameters
 
 PAYLOAD_BYTES = 4096
-CAPABILITIES = 12 | 1 << 6  # payload of 2^12 bytes, interrupt
+CAPABILITIES = 12 | 1 << 5 | 1 << 6  # payload of 2^12 bytes, interrupts
 FIRMWARE = b"vcram 1.0.0"
 _CAPACITY_UNIT = 256 << 20
-_ZERO_CLASS, _ZERO_SUBCLASS = 1, 1
+_DISCOVERY, _ZERO = (0, 0), (1, 1)  # class and subclass of Media Operations
+_MAXIMUM_POISON_RECORDS = (PAYLOAD_BYTES - 32) // 16
 
 
 class Refused(Exception):  # noqa: N818 - the name of the condition
@@ -34,9 +38,22 @@ class Mailbox:
         command: opcode and payload length as the host wrote them (registers COMMAND_LOW, COMMAND_HIGH).
         payload: the payload registers.
         return_code: of the last command.
+
+    Args:
+        ratio: the register ACHIEVED_RATIO.
+        sanitize: starts the background operation; False if one is running.
     """
 
-    def __init__(self, parameters: DeviceParameters, timing: ModelTiming, store: PageStore, cache: PageCache) -> None:
+    def __init__(
+        self,
+        parameters: DeviceParameters,
+        timing: ModelTiming,
+        store: PageStore,
+        cache: PageCache,
+        signals: Signals,
+        ratio: Callable[[], int],
+        sanitize: Callable[[], bool],
+    ) -> None:
         self.busy = False
         self.command = [0, 0]
         self.payload = bytearray(PAYLOAD_BYTES)
@@ -45,8 +62,32 @@ class Mailbox:
         self._timing = timing
         self._store = store
         self._cache = cache
+        self._signals = signals
+        self._parameters = parameters
+        self._ratio = ratio
+        self._sanitize = sanitize
+        self._alert_enabled = False
+        self._alert_threshold = 0
+        self._listed: tuple[bytes, int] | None = None  # of a poison list that was cut off: its input, the next page
         self._reply = b""
         self._reply_code = ReturnCode.SUCCESS
+        self._commands: dict[int, Callable[[bytes], bytes]] = {
+            Opcode.GET_EVENT_RECORDS: self._get_events,
+            Opcode.CLEAR_EVENT_RECORDS: self._clear_events,
+            Opcode.IDENTIFY: self._identify,
+            Opcode.GET_HEALTH_INFO: self._health,
+            Opcode.GET_ALERT_CONFIGURATION: self._get_alerts,
+            Opcode.SET_ALERT_CONFIGURATION: self._set_alerts,
+            Opcode.GET_POISON_LIST: self._poison_list,
+            Opcode.INJECT_POISON: self._inject_poison,
+            Opcode.CLEAR_POISON: self._clear_poison,
+            Opcode.SANITIZE: self._start_sanitize,
+            Opcode.MEDIA_OPERATIONS: self._media_operations,
+            Opcode.GET_CAPACITY: self._capacity,
+            Opcode.GET_PAGE_STATE: self._page_state,
+            Opcode.EXPORT_BLOCK: self._export,
+            Opcode.FLUSH: self._flush,
+        }
 
     def start(self) -> int:
         """Execute the command in the registers; the cycles it takes."""
@@ -57,7 +98,10 @@ class Mailbox:
         try:
             if length > PAYLOAD_BYTES:
                 raise Refused(ReturnCode.INVALID_PAYLOAD_LENGTH)
-            self._reply = self._execute(self.command[0] & 0xFFFF, bytes(self.payload[:length]))
+            command = self._commands.get(self.command[0] & 0xFFFF)
+            if command is None:
+                raise Refused(ReturnCode.UNSUPPORTED)
+            self._reply = command(bytes(self.payload[:length]))
             self._reply_code = ReturnCode.SUCCESS
         except Refused as refused:
             self._reply, self._reply_code = b"", refused.code
@@ -71,37 +115,145 @@ class Mailbox:
         self.return_code = self._reply_code
         self.busy = False
 
-    def _execute(self, opcode: int, data: bytes) -> bytes:
-        if opcode == Opcode.IDENTIFY:
-            _expect(len(data) == 0)
-            return struct.pack("<16sQ", FIRMWARE, self._pages * PAGE_BYTES // _CAPACITY_UNIT)
-        if opcode == Opcode.MEDIA_OPERATIONS:
-            return self._trim(data)
-        if opcode == Opcode.GET_PAGE_STATE:
-            return self._page_state(data)
-        if opcode == Opcode.EXPORT_BLOCK:
-            return self._export(data)
-        if opcode == Opcode.FLUSH:
-            _expect(len(data) == 0)
-            self._cache.flush()
-            return b""
-        raise Refused(ReturnCode.UNSUPPORTED)
+    # CXL's commands
 
-    def _trim(self, data: bytes) -> bytes:
+    def _identify(self, data: bytes) -> bytes:
+        _expect(len(data) == 0)
+        return struct.pack("<16sQ", FIRMWARE, self._pages * PAGE_BYTES // _CAPACITY_UNIT)
+
+    def _health(self, data: bytes) -> bytes:
+        _expect(len(data) == 0)
+        corrected = 0
+        warned = self._alert_enabled and corrected > self._alert_threshold
+        return model_cxl.health(self._signals.low, self._signals.critical, warned, corrected)
+
+    def _get_alerts(self, data: bytes) -> bytes:
+        _expect(len(data) == 0)
+        return model_cxl.alert_configuration(self._alert_enabled, self._alert_threshold)
+
+    def _set_alerts(self, data: bytes) -> bytes:
+        _expect(len(data) == 12)
+        valid, enable, threshold = struct.unpack("<BB6xH2x", data)
+        if valid & ~model_cxl.CORRECTED_ERRORS_ALERT:
+            raise Refused(ReturnCode.INVALID_INPUT)
+        if valid:
+            self._alert_enabled = bool(enable & model_cxl.CORRECTED_ERRORS_ALERT)
+            self._alert_threshold = threshold
+        return b""
+
+    def _get_events(self, data: bytes) -> bytes:
+        _expect(len(data) == 1)
+        signals = self._signals
+        if data[0] not in list(EventLog):
+            raise Refused(ReturnCode.INVALID_LOG)
+        if data[0] != EventLog.FAILURE:
+            return model_cxl.event_records([], 0, 0)
+        return model_cxl.event_records(signals.events, signals.popped, signals.lost)
+
+    def _clear_events(self, data: bytes) -> bytes:
+        _expect(len(data) >= 6)
+        signals = self._signals
+        log, flags, count = struct.unpack_from("<BBB", data)
+        if log not in list(EventLog):
+            raise Refused(ReturnCode.INVALID_LOG)
+        _expect(len(data) == 6 + 2 * count)
+        if flags & ~1 or (flags and (log != EventLog.FAILURE or not signals.lost or count)):
+            raise Refused(ReturnCode.INVALID_INPUT)
+        if flags:
+            count = len(signals.events)
+        elif count == 0:
+            return b""
+        else:
+            oldest = [model_cxl.FIRST_HANDLE | (signals.popped + n) & 0x7FFF for n in range(len(signals.events))]
+            handles = list(struct.unpack_from(f"<{count}H", data, 6))
+            if log != EventLog.FAILURE or handles != oldest[:count]:
+                raise Refused(ReturnCode.INVALID_HANDLE)
+        for _ in range(count):
+            signals.pop()
+        signals.lost = 0
+        return b""
+
+    def _poison_list(self, data: bytes) -> bytes:
+        _expect(len(data) == 16)
+        start, units = struct.unpack("<QQ", data)
+        if units >> 58:
+            raise Refused(ReturnCode.INVALID_PHYSICAL_ADDRESS)
+        pages = self._range(start, units * LINE_BYTES)
+        first = self._listed[1] if self._listed and self._listed[0] == data else pages.start
+        found: list[tuple[int, EventCode]] = []
+        self._listed = None
+        for page in range(first, pages.stop):
+            stored = self._store.entry(page)
+            if stored.state != PageState.POISON:
+                continue
+            if len(found) == _MAXIMUM_POISON_RECORDS:
+                self._listed = data, page
+                break
+            found.append((page, stored.cause))
+        return model_cxl.poison_list(found, self._listed is not None)
+
+    def _inject_poison(self, data: bytes) -> bytes:
+        page = self._page(data, LINE_BYTES)
+        if self._store.entry(page).state != PageState.POISON:
+            self._cache.poison(page, EventCode.POISON_INJECTED)
+        return b""
+
+    def _clear_poison(self, data: bytes) -> bytes:
+        _expect(len(data) == 8 + LINE_BYTES)
+        page = self._page(data[:8], LINE_BYTES)
+        if any(data[8:]):
+            raise Refused(ReturnCode.INVALID_INPUT)
+        if self._store.entry(page).state == PageState.POISON:
+            self._store.free(page)
+        return b""
+
+    def _start_sanitize(self, data: bytes) -> bytes:
+        _expect(len(data) == 0)
+        raise Refused(ReturnCode.BACKGROUND_STARTED if self._sanitize() else ReturnCode.BUSY)
+
+    def _media_operations(self, data: bytes) -> bytes:
         _expect(len(data) >= 8)
         kind, subclass, _, count = struct.unpack_from("<BBHI", data)
-        if (kind, subclass) != (_ZERO_CLASS, _ZERO_SUBCLASS):
+        if (kind, subclass) == _DISCOVERY:
+            return self._discover(data, count)
+        if (kind, subclass) != _ZERO:
             raise Refused(ReturnCode.UNSUPPORTED)
         _expect(len(data) == 8 + 16 * count)
-        ranges = list(struct.iter_unpack("<QQ", data[8:]))
-        for start, length in ranges:
-            if start % PAGE_BYTES or length % PAGE_BYTES or length == 0:
-                raise Refused(ReturnCode.INVALID_INPUT)
-            if start + length > self._pages * PAGE_BYTES:
-                raise Refused(ReturnCode.INVALID_PHYSICAL_ADDRESS)
-        for start, length in ranges:
-            for page in range(start // PAGE_BYTES, (start + length) // PAGE_BYTES):
+        ranges = [self._range(start, length) for start, length in struct.iter_unpack("<QQ", data[8:])]
+        for pages in ranges:
+            for page in pages:
                 self._cache.trim(page)
+        return b""
+
+    def _discover(self, data: bytes, count: int) -> bytes:
+        _expect(len(data) == 12)
+        if count:
+            raise Refused(ReturnCode.INVALID_INPUT)
+        first, wanted = struct.unpack_from("<HH", data, 8)
+        listed = [_DISCOVERY, _ZERO][first : first + wanted]
+        return struct.pack("<QHH", PAGE_BYTES, 2, len(listed)) + b"".join(map(bytes, listed))
+
+    def _range(self, start: int, length: int) -> range:
+        """The pages of a range in bytes."""
+        if start % PAGE_BYTES or length % PAGE_BYTES or length == 0:
+            raise Refused(ReturnCode.INVALID_INPUT)
+        if start + length > self._pages * PAGE_BYTES:
+            raise Refused(ReturnCode.INVALID_PHYSICAL_ADDRESS)
+        return range(start // PAGE_BYTES, (start + length) // PAGE_BYTES)
+
+    # The device's own commands
+
+    def _capacity(self, data: bytes) -> bytes:
+        _expect(len(data) == 0)
+        parameters, sectors = self._parameters, self._store.sectors
+        return struct.pack(
+            "<6I", parameters.media_sectors, sectors.free, self._cache.reserved, self._store.resident,
+            parameters.sector_bytes, self._ratio(),
+        )  # fmt: skip
+
+    def _flush(self, data: bytes) -> bytes:
+        _expect(len(data) == 0)
+        self._cache.flush()
         return b""
 
     def _page_state(self, data: bytes) -> bytes:
@@ -129,10 +281,10 @@ class Mailbox:
             raise Refused(ReturnCode.INTERNAL_ERROR) from None
         return stored.content
 
-    def _page(self, data: bytes) -> int:
+    def _page(self, data: bytes, alignment: int = PAGE_BYTES) -> int:
         _expect(len(data) == 8)
         address = int.from_bytes(data, "little")
-        if address % PAGE_BYTES:
+        if address % alignment:
             raise Refused(ReturnCode.INVALID_INPUT)
         if address >= self._pages * PAGE_BYTES:
             raise Refused(ReturnCode.INVALID_PHYSICAL_ADDRESS)

@@ -31,6 +31,8 @@ class RegisterFile:
         status: the STATUS register now.
         cycles: clock cycles since reset.
         ring: called when the host sets the doorbell.
+        ratio: the register ACHIEVED_RATIO.
+        background: whether a background operation runs, and the register MAILBOX_BACKGROUND_LOW.
     """
 
     def __init__(
@@ -44,6 +46,8 @@ class RegisterFile:
         status: Callable[[], int],
         cycles: Callable[[], int],
         ring: Callable[[], None],
+        ratio: Callable[[], int],
+        background: Callable[[], tuple[bool, int]],
     ) -> None:
         self._counts = counts
         self._signals = signals
@@ -72,7 +76,7 @@ class RegisterFile:
             0x048: lambda: signals.events[0][1] if signals.events else 0,
             0x04C: lambda: 0,
             0x050: lambda: signals.overflow & _WORD,
-            0x054: lambda: _ratio(parameters, store),
+            0x054: ratio,
             0x058: lambda: signals.high_watermark,
             0x05C: lambda: signals.medium_watermark,
             0x060: lambda: signals.critical_watermark,
@@ -86,9 +90,9 @@ class RegisterFile:
             0x1FE4: lambda: int(mailbox.busy),
             0x1FE8: lambda: mailbox.command[0],
             0x1FEC: lambda: mailbox.command[1],
-            0x1FF0: lambda: 0,
+            0x1FF0: lambda: int(background()[0]),
             0x1FF4: lambda: mailbox.return_code,
-            0x1FF8: lambda: 0,
+            0x1FF8: lambda: background()[1],
             0x1FFC: lambda: 0,
         }
         for index, offset in enumerate(range(_COUNTS, 0x0B4, 4)):
@@ -148,8 +152,8 @@ class RegisterFile:
         self._set_watermark(name, value, store)
 
     def _pop_event(self, value: int) -> None:
-        if value & 1 and self._signals.events:
-            self._signals.events.popleft()
+        if value & 1:
+            self._signals.pop()
 
     def _control(self, value: int) -> None:
         if value & 1 and not self._mailbox.busy:
@@ -158,11 +162,3 @@ class RegisterFile:
     def _command(self, index: int, value: int) -> None:
         if not self._mailbox.busy:
             self._mailbox.command[index] = value
-
-
-def _ratio(parameters: DeviceParameters, store: PageStore) -> int:
-    """ACHIEVED_RATIO: per-mille, rounded down; all ones when it does not fit."""
-    if store.resident == 0:
-        return 1000
-    used = parameters.media_sectors - store.sectors.free
-    return min(_WORD, store.resident * parameters.raw_sectors * 1000 // used) if used else _WORD

@@ -61,6 +61,8 @@ class Signals:
         self.high = self.medium = self.low = self.critical = False
         self.events: deque[tuple[EventCode, int]] = deque()
         self.overflow = 0
+        self.lost = 0  # events dropped since the host last cleared some by the mailbox
+        self.popped = 0
         self._on_rise = on_rise
 
     @property
@@ -88,9 +90,16 @@ class Signals:
         """Log an event, or count it as dropped when the log is full."""
         if len(self.events) == EVENT_LOG_LENGTH:
             self.overflow += 1
+            self.lost += 1
             return
         self.events.append((code, page))
         self.raise_line(Interrupt.EVENT)
+
+    def pop(self) -> None:
+        """Drop the oldest event."""
+        if self.events:
+            self.events.popleft()
+            self.popped += 1
 
     def watch(self, free_sectors: int) -> None:
         """Compare free sectors with the watermarks; to be called whenever either changes."""

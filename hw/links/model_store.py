@@ -73,11 +73,11 @@ class StoredPage:
     chain: list[int] | tuple[()] = ()
     content: bytes = b""
     damaged: bool = False
+    cause: EventCode = EventCode.EXHAUSTED  # of poison
 
 
 FREE = StoredPage(PageState.FREE)
 ZERO = StoredPage(PageState.ZERO)
-POISON = StoredPage(PageState.POISON)
 
 
 class PageStore:
@@ -154,14 +154,14 @@ class PageStore:
         """Trim: drop a page from whatever state."""
         self._drop(page)
 
-    def poison(self, page: int) -> None:
+    def poison(self, page: int, cause: EventCode) -> None:
         """Drop a page's content and remember that it is lost."""
         self._drop(page)
-        self._table[page] = POISON
+        self._table[page] = StoredPage(PageState.POISON, cause=cause)
 
     def _drop(self, page: int) -> None:
         old = self._table.pop(page, None)
-        if old is not None and old is not POISON:
+        if old is not None and old.state is not PageState.POISON:
             self.resident -= 1
             if old.chain:
                 self.sectors.release(old.chain)

@@ -22,6 +22,7 @@ class ModelTiming:
         open_page: table lookup, choice of a victim.
         media_access: until the media's first beat; then a 64-byte beat a cycle.
         mailbox_command: overhead of a mailbox command.
+        sanitize_page: a page of the background operation.
     """
 
     clock_ns: int = 1
@@ -30,6 +31,7 @@ class ModelTiming:
     open_page: int = 5
     media_access: int = 60
     mailbox_command: int = 20
+    sanitize_page: int = 8
 
     def fill(self, stored_bytes: int, bytes_per_cycle: int) -> tuple[int, int]:
         """Cycles until a page that is brought back begins to stream in, and cycles that its 64 lines take from there.

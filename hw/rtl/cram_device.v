@@ -372,10 +372,11 @@ module cram_device #(
     wire                 sequencer_ready, sequencer_idle;
     wire [31:0]          reserved, resident;
     wire                 command_valid, command_ready;
-    wire [1:0]           command_op;
+    wire [2:0]           command_op;
     wire [31:0]          command_page;
     wire                 reply_valid, reply_cached, reply_dirty, reply_error;
     wire [2:0]           reply_state;
+    wire [7:0]           reply_cause;
     wire [12:0]          reply_length;
     wire [31:0]          reply_crc, reply_sector;
     wire [63:0]          reply_word;
@@ -462,6 +463,7 @@ module cram_device #(
         .reply_crc_o(reply_crc),
         .reply_word_o(reply_word),
         .reply_sector_o(reply_sector),
+        .reply_cause_o(reply_cause),
         .event_valid_o(event_valid),
         .event_code_o(event_code),
         .event_page_o(event_page),
@@ -544,6 +546,7 @@ module cram_device #(
         .reply_crc_i(reply_crc),
         .reply_word_i(reply_word),
         .reply_sector_i(reply_sector),
+        .reply_cause_i(reply_cause),
         .block_valid_i(block_valid),
         .block_data_i(block_data)
     );

@@ -7,7 +7,7 @@
 // Core side:
 //   levels    ready_i, idle_i, free_sectors_i, reserved_sectors_i, resident_pages_i: sampled every cycle.
 //   pulses    one cycle each, one count each; event_valid_i logs one event a cycle.
-//   command   the mailbox asks the core's sequencer, valid/ready: op 0 TRIM, 1 STATE, 2 EXPORT, 3 FLUSH on one page.
+//   command   the mailbox asks the core's sequencer, valid/ready: an op of sequencer_ops.vh on one page.
 //             One command is outstanding; the core answers it by one pulse of reply_valid_i. TRIM and FLUSH answer
 //             reply_error_i only; STATE answers all reply fields; EXPORT first sends the block as beats (block_valid_i,
 //             ascending from byte 0, always taken, none for a page that is not lz4), then replies with reply_length_i.
@@ -75,7 +75,7 @@ module cram_registers #(
     // Mailbox to the core's sequencer
     output wire         command_valid_o,
     input  wire         command_ready_i,
-    output wire [1:0]   command_op_o,
+    output wire [2:0]   command_op_o,
     output wire [31:0]  command_page_o,
     input  wire         reply_valid_i,
     input  wire [2:0]   reply_state_i,
@@ -86,6 +86,7 @@ module cram_registers #(
     input  wire [31:0]  reply_crc_i,
     input  wire [63:0]  reply_word_i,
     input  wire [31:0]  reply_sector_i,
+    input  wire [7:0]   reply_cause_i,
     input  wire         block_valid_i,
     input  wire [511:0] block_data_i
 );
@@ -102,7 +103,7 @@ module cram_registers #(
     wire [31:0] write_bits = write_data & write_mask;  // for write-1 registers
     wire        read_payload = read && in_payload(read_address);
     wire        read_ratio   = read && read_address == ADDRESS_ACHIEVED_RATIO;
-    wire        ratio_busy;
+    wire        ratio_busy, mailbox_ratio;
     reg         ratio_q;      // the late data is the ratio
     reg  [31:0] read_data;
     reg         bad_write, bad_read;
@@ -154,7 +155,7 @@ module cram_registers #(
     ratio_meter #(.SECTOR_BYTES(SECTOR_BYTES)) meter (
         .clk_i      (clk_i),
         .rst_ni     (rst_ni),
-        .start_i    (read_ratio),
+        .start_i    (read_ratio || mailbox_ratio),  // who waits for an earlier start gets this one's result
         .resident_i (resident_pages_i),
         .used_i     (MEDIA_SECTORS - free_sectors_i),
         .busy_o     (ratio_busy),
@@ -284,7 +285,11 @@ module cram_registers #(
     // ---- Events -----------------------------------------------------------------------------------------------------
     wire [4:0]  event_count;
     wire [7:0]  event_code;
-    wire [31:0] event_page, event_overflow;
+    wire [31:0] event_page, event_overflow, event_lost, index_page;
+    wire [15:0] event_handle;
+    wire [3:0]  event_index;
+    wire [7:0]  index_code;
+    wire        mailbox_pop, event_cleared;
 
     event_log #(.DEPTH(16)) events (
         .clk_i         (clk_i),
@@ -293,11 +298,17 @@ module cram_registers #(
         .event_code_i  (event_code_i),
         .event_page_i  (event_page_i),
         .logged_o      (event_logged),
-        .pop_i         (pop_write && write_bits[EVENT_POP_POP]),
+        .pop_i         ((pop_write && write_bits[EVENT_POP_POP]) || mailbox_pop),
         .count_o       (event_count),
         .code_o        (event_code),
         .page_o        (event_page),
-        .overflow_o    (event_overflow)
+        .overflow_o    (event_overflow),
+        .handle_o      (event_handle),
+        .cleared_i     (event_cleared),
+        .lost_o        (event_lost),
+        .index_i       (event_index),
+        .index_code_o  (index_code),
+        .index_page_o  (index_page)
     );
 
     // ---- Counters ---------------------------------------------------------------------------------------------------
@@ -342,11 +353,16 @@ module cram_registers #(
     end
 
     // ---- Mailbox ----------------------------------------------------------------------------------------------------
-    wire        doorbell;
+    wire        doorbell, background;
+    wire [31:0] background_low, background_high;
     wire [15:0] opcode, return_code;
     wire [20:0] length;
 
-    mailbox #(.PERCEIVED_PAGES(PERCEIVED_PAGES)) commands (
+    mailbox #(
+        .PERCEIVED_PAGES(PERCEIVED_PAGES),
+        .MEDIA_SECTORS(MEDIA_SECTORS),
+        .SECTOR_BYTES(SECTOR_BYTES)
+    ) commands (
         .clk_i                (clk_i),
         .rst_ni               (rst_ni),
         .doorbell_set_i       (doorbell_write && write_bits[MAILBOX_CONTROL_DOORBELL]),
@@ -364,6 +380,26 @@ module cram_registers #(
         .length_o             (length),
         .return_code_o        (return_code),
         .done_o               (mailbox_done),
+        .background_o         (background),
+        .background_low_o     (background_low),
+        .background_high_o    (background_high),
+        .low_i                (in_low),
+        .critical_i           (in_critical),
+        .corrected_i          (32'd0),
+        .free_sectors_i       (free_sectors_i),
+        .reserved_sectors_i   (reserved_sectors_i),
+        .resident_pages_i     (resident_pages_i),
+        .ratio_start_o        (mailbox_ratio),
+        .ratio_busy_i         (ratio_busy),
+        .ratio_i              (ratio),
+        .event_count_i        (event_count),
+        .event_handle_i       (event_handle),
+        .event_lost_i         (event_lost),
+        .event_index_o        (event_index),
+        .event_code_i         (index_code),
+        .event_page_i         (index_page),
+        .event_pop_o          (mailbox_pop),
+        .event_cleared_o      (event_cleared),
         .command_valid_o      (command_valid_o),
         .command_ready_i      (command_ready_i),
         .command_op_o         (command_op_o),
@@ -377,6 +413,7 @@ module cram_registers #(
         .reply_crc_i          (reply_crc_i),
         .reply_word_i         (reply_word_i),
         .reply_sector_i       (reply_sector_i),
+        .reply_cause_i        (reply_cause_i),
         .block_valid_i        (block_valid_i),
         .block_data_i         (block_data_i)
     );
@@ -389,7 +426,7 @@ module cram_registers #(
             ADDRESS_VERSION:              read_data = VALUE_VERSION;
             ADDRESS_STATUS: begin
                 read_data[STATUS_READY]    = ready_i;
-                read_data[STATUS_IDLE]     = idle_i && !doorbell;
+                read_data[STATUS_IDLE]     = idle_i && !doorbell && !background;
                 read_data[STATUS_LOW]      = in_low;
                 read_data[STATUS_HIGH]     = in_high;
                 read_data[STATUS_MEDIUM]   = in_medium;
@@ -436,13 +473,16 @@ module cram_registers #(
             ADDRESS_MAILBOX_CONTROL:      read_data[MAILBOX_CONTROL_DOORBELL] = doorbell;
             ADDRESS_MAILBOX_COMMAND_LOW:  read_data = {length[15:0], opcode};
             ADDRESS_MAILBOX_COMMAND_HIGH: read_data[4:0] = length[20:16];
+            ADDRESS_MAILBOX_STATUS_LOW:   read_data[MAILBOX_STATUS_LOW_BACKGROUND] = background;
+            ADDRESS_MAILBOX_BACKGROUND_LOW:  read_data = background_low;
+            ADDRESS_MAILBOX_BACKGROUND_HIGH: read_data = background_high;
             ADDRESS_MAILBOX_STATUS_HIGH:  read_data[15:0] = return_code;
             default:                      read_data = 32'd0;
         endcase
     end
 
     // An event or a watermark that is just being passed still has to reach its interrupt.
-    assign idle_o = bus_idle && !doorbell && !event_valid_i && watermarks_settled;
+    assign idle_o = bus_idle && !doorbell && !background && !event_valid_i && watermarks_settled;
 
     wire unused = &{1'b0, s_axil_awprot, s_axil_arprot};
 endmodule

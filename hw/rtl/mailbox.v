@@ -1,25 +1,26 @@
-// mailbox: CXL mailbox registers, the 4096-byte payload, and the commands of docs/device.md, Mailbox commands.
+// mailbox: CXL mailbox registers, the 4096-byte payload, and who runs the commands of docs/device.md.
+//
+//     cram_registers --> registers, payload <--> mailbox_commands <-- mailbox_replies
+//                                                     |   mailbox_background
+//                                                     |       |
+//                                    page_sequencer <-+-------+   commands before the background
 //
 // Register side (cram_registers decodes): one write and one payload read a cycle. While the doorbell is set, writes of
 //   the command and of the payload are ignored; reads are not. `payload_read_data_o` follows `payload_read_i` by one
-//   cycle and is valid for that cycle. `done_o` pulses when a command has completed; doorbell, return code and length
-//   change with it.
+//   cycle and is valid for that cycle. `done_o` pulses when a command, or the background operation, has completed;
+//   doorbell, return code and length change with it.
 //
 // Core side: command valid/ready, one outstanding; the core answers with one pulse of `reply_valid_i`, one cycle after the
 //   handshake or later. EXPORT sends its block as beats before that, ascending, always taken.
 //
-// Payload memory, 64 rows of one beat, so that a beat of the block is one write:
+// Payload memory: 64 rows of one beat, so that a beat of the block is one write; a reply is written by pieces of 16 bytes
+//   (four a row), inputs are read by 8 bytes. Bytes behind a reply are unknown.
 //
-//         byte 63 ........................................ 0
-//   row 0 | Identify:         capacity (u64) | firmware (16 bytes)
-//   row 0 | Get Page State:   sector | word | crc | length | flags | state
-//   row 0 | Media Operations: start of range 0 (u64) | count | 0 | subclass | class
-//         | then 16 bytes a range: start DPA (u64), length (u64); the machine reads 8 bytes at a time
-//   Bytes behind a reply are unknown.
-//
-// Latency: Identify 3 cycles from the doorbell; trim 4 cycles a range to check it, then the core's time a page.
+// Latency: that of mailbox_commands and one cycle.
 module mailbox #(
-    parameter PERCEIVED_PAGES = 4096
+    parameter PERCEIVED_PAGES = 4096,
+    parameter MEDIA_SECTORS   = 16384,
+    parameter SECTOR_BYTES    = 256
 ) (
     input  wire         clk_i,
     input  wire         rst_ni,
@@ -40,11 +41,33 @@ module mailbox #(
     output wire [20:0]  length_o,
     output wire [15:0]  return_code_o,
     output wire         done_o,
+    output wire         background_o,
+    output wire [31:0]  background_low_o,
+    output wire [31:0]  background_high_o,
+
+    // What commands report
+    input  wire         low_i,
+    input  wire         critical_i,
+    input  wire [31:0]  corrected_i,
+    input  wire [31:0]  free_sectors_i,
+    input  wire [31:0]  reserved_sectors_i,
+    input  wire [31:0]  resident_pages_i,
+    output wire         ratio_start_o,
+    input  wire         ratio_busy_i,
+    input  wire [31:0]  ratio_i,
+    input  wire [4:0]   event_count_i,
+    input  wire [15:0]  event_handle_i,
+    input  wire [31:0]  event_lost_i,
+    output wire [3:0]   event_index_o,
+    input  wire [7:0]   event_code_i,
+    input  wire [31:0]  event_page_i,
+    output wire         event_pop_o,
+    output wire         event_cleared_o,
 
     // Sequencer of the core
     output wire         command_valid_o,
     input  wire         command_ready_i,
-    output wire [1:0]   command_op_o,
+    output wire [2:0]   command_op_o,
     output wire [31:0]  command_page_o,
     input  wire         reply_valid_i,
     input  wire [2:0]   reply_state_i,
@@ -55,244 +78,202 @@ module mailbox #(
     input  wire [31:0]  reply_crc_i,
     input  wire [63:0]  reply_word_i,
     input  wire [31:0]  reply_sector_i,
+    input  wire [7:0]   reply_cause_i,
     input  wire         block_valid_i,
     input  wire [511:0] block_data_i
 );
-    `include "cram_registers.vh"
+    `include "sequencer_ops.vh"
 
-    localparam [1:0] OP_TRIM   = 2'd0;
-    localparam [1:0] OP_STATE  = 2'd1;
-    localparam [1:0] OP_EXPORT = 2'd2;
-    localparam [1:0] OP_FLUSH  = 2'd3;
-
-    localparam [2:0] STATE_SAME = 3'd2;
-    localparam [2:0] STATE_LZ4  = 3'd3;
-    localparam [2:0] STATE_RAW  = 3'd4;
-
-    localparam [20:0] PAYLOAD_BYTES    = {5'd0, SIZE_MAILBOX_PAYLOAD};
-    localparam [20:0] IDENTIFY_BYTES   = 21'd24;
-    localparam [20:0] PAGE_STATE_BYTES = 21'd20;
-    localparam [20:0] HEADER_BYTES     = 21'd8;
-    localparam [31:0] MAXIMUM_RANGES   = 32'd255;  // (4096 - 8) / 16
-    localparam [31:0] PAGE_COUNT       = PERCEIVED_PAGES;
-    localparam [51:0] PAGES            = {20'd0, PAGE_COUNT};
-    localparam [63:0] CAPACITY         = {48'd0, PAGE_COUNT[31:16]};  // units of 256 MiB
-    localparam [127:0] FIRMWARE        = {40'd0, "0.0.1 marcv"};  // first letter in byte 0
-
-    // ---- Command machine --------------------------------------------------------------------------------------------
-    localparam [2:0] IDLE    = 3'd0;
-    localparam [2:0] DECODE  = 3'd1;
-    localparam [2:0] READ    = 3'd2;  // ask the payload for 8 bytes
-    localparam [2:0] TAKE    = 3'd3;  // use them
-    localparam [2:0] RANGE   = 3'd4;  // judge a range, or start on it
-    localparam [2:0] COMMAND = 3'd5;
-    localparam [2:0] REPLY   = 3'd6;
-    localparam [2:0] DONE    = 3'd7;
-
-    reg [2:0]  state_q;
+    // ---- Registers --------------------------------------------------------------------------------------------------
     reg        doorbell_q;
     reg [15:0] opcode_q;
     reg [20:0] length_q;
     reg [15:0] return_code_q;
 
-    reg [15:0] result_q;         // return code and length of the reply, shown when done
-    reg [20:0] result_length_q;
-    reg [1:0]  op_q;
-    reg [8:0]  word_q;           // index of the 8 bytes to read: 0 header, 1 + 2n start and 2 + 2n length of range n
-    reg [7:0]  ranges_left_q;    // behind the present one
-    reg [7:0]  ranges_q;         // all, minus 1
-    reg        trimming_q;       // second pass: the ranges are legal
-    reg [63:0] start_q;
-    reg [63:0] bytes_q;
-    reg [31:0] page_q;
-    reg [31:0] pages_left_q;     // behind the present one
-    reg [5:0]  row_q;            // of the next beat of a block
+    wire        done, background_done;
+    wire [15:0] result;
+    wire [20:0] result_length;
 
-    wire [63:0] word;            // the 8 bytes that were read
-
-    wire [31:0] header_count   = word[63:32];
-    wire [7:0]  header_count_8 = header_count[7:0];  // enough for the legal ones
-
-    wire range_shape_legal = start_q[11:0] == 12'd0 && bytes_q[11:0] == 12'd0 && bytes_q != 64'd0;
-    wire range_inside      = start_q[63:12] < PAGES && bytes_q[63:12] <= PAGES - start_q[63:12];
-
-    assign doorbell_o      = doorbell_q;
-    assign opcode_o        = opcode_q;
-    assign length_o        = length_q;
-    assign return_code_o   = return_code_q;
-    assign done_o          = state_q == DONE;
-    assign command_valid_o = state_q == COMMAND;
-    assign command_op_o    = op_q;
-    assign command_page_o  = page_q;
+    assign doorbell_o    = doorbell_q;
+    assign opcode_o      = opcode_q;
+    assign length_o      = length_q;
+    assign return_code_o = return_code_q;
+    assign done_o        = done || background_done;
 
     always @(posedge clk_i) begin
+        if (doorbell_set_i) doorbell_q <= 1'b1;
+        if (!doorbell_q) begin
+            if (command_low_write_i && write_strobe_i[0]) opcode_q[7:0] <= write_data_i[7:0];
+            if (command_low_write_i && write_strobe_i[1]) opcode_q[15:8] <= write_data_i[15:8];
+            if (command_low_write_i && write_strobe_i[2]) length_q[7:0] <= write_data_i[23:16];
+            if (command_low_write_i && write_strobe_i[3]) length_q[15:8] <= write_data_i[31:24];
+            if (command_high_write_i && write_strobe_i[0]) length_q[20:16] <= write_data_i[4:0];
+        end
+        if (done) begin
+            doorbell_q    <= 1'b0;
+            length_q      <= result_length;
+            return_code_q <= result;
+        end
         if (!rst_ni) begin
-            state_q       <= IDLE;
             doorbell_q    <= 1'b0;
             opcode_q      <= 16'd0;
             length_q      <= 21'd0;
             return_code_q <= 16'd0;
-        end else begin
-            if (doorbell_set_i) doorbell_q <= 1'b1;
-            if (!doorbell_q) begin
-                if (command_low_write_i && write_strobe_i[0]) opcode_q[7:0] <= write_data_i[7:0];
-                if (command_low_write_i && write_strobe_i[1]) opcode_q[15:8] <= write_data_i[15:8];
-                if (command_low_write_i && write_strobe_i[2]) length_q[7:0] <= write_data_i[23:16];
-                if (command_low_write_i && write_strobe_i[3]) length_q[15:8] <= write_data_i[31:24];
-                if (command_high_write_i && write_strobe_i[0]) length_q[20:16] <= write_data_i[4:0];
-            end
-
-            case (state_q)
-                IDLE: if (doorbell_q) state_q <= DECODE;
-
-                DECODE: begin
-                    result_q        <= RETURN_CODE_SUCCESS;
-                    result_length_q <= 21'd0;
-                    word_q          <= 9'd0;
-                    trimming_q      <= 1'b0;
-                    row_q           <= 6'd0;
-                    page_q          <= 32'd0;
-                    pages_left_q    <= 32'd0;
-                    ranges_left_q   <= 8'd0;
-                    op_q            <= OP_FLUSH;
-                    state_q         <= DONE;
-                    if (length_q > PAYLOAD_BYTES) result_q <= RETURN_CODE_INVALID_PAYLOAD_LENGTH;
-                    else case (opcode_q)
-                        OPCODE_IDENTIFY:
-                            if (length_q == 21'd0) result_length_q <= IDENTIFY_BYTES;
-                            else result_q <= RETURN_CODE_INVALID_PAYLOAD_LENGTH;
-                        OPCODE_FLUSH:
-                            if (length_q == 21'd0) state_q <= COMMAND;
-                            else result_q <= RETURN_CODE_INVALID_PAYLOAD_LENGTH;
-                        OPCODE_GET_PAGE_STATE, OPCODE_EXPORT_BLOCK: begin
-                            op_q <= opcode_q == OPCODE_EXPORT_BLOCK ? OP_EXPORT : OP_STATE;
-                            if (length_q == 21'd8) state_q <= READ;
-                            else result_q <= RETURN_CODE_INVALID_PAYLOAD_LENGTH;
-                        end
-                        OPCODE_MEDIA_OPERATIONS: begin
-                            op_q <= OP_TRIM;
-                            if (length_q >= HEADER_BYTES) state_q <= READ;
-                            else result_q <= RETURN_CODE_INVALID_PAYLOAD_LENGTH;
-                        end
-                        default: result_q <= RETURN_CODE_UNSUPPORTED;
-                    endcase
-                end
-
-                READ: if (!payload_read_i) state_q <= TAKE;
-
-                TAKE: begin
-                    word_q <= word_q + 9'd1;
-                    if (op_q != OP_TRIM) begin  // a DPA
-                        page_q  <= word[43:12];
-                        state_q <= DONE;
-                        if (word[11:0] != 12'd0) result_q <= RETURN_CODE_INVALID_INPUT;
-                        else if (word[63:12] >= PAGES) result_q <= RETURN_CODE_INVALID_PHYSICAL_ADDRESS;
-                        else state_q <= COMMAND;
-                    end else if (word_q == 9'd0) begin  // the header
-                        ranges_q      <= header_count_8 - 8'd1;
-                        ranges_left_q <= header_count_8 - 8'd1;
-                        state_q       <= DONE;
-                        if (word[15:0] != 16'h0101) result_q <= RETURN_CODE_UNSUPPORTED;
-                        else if (header_count > MAXIMUM_RANGES ||
-                                 length_q != HEADER_BYTES + {9'd0, header_count_8, 4'd0})
-                            result_q <= RETURN_CODE_INVALID_PAYLOAD_LENGTH;
-                        else if (header_count != 32'd0) state_q <= READ;
-                    end else if (word_q[0]) begin  // start of a range
-                        start_q <= word;
-                        state_q <= READ;
-                    end else begin  // its length
-                        bytes_q <= word;
-                        state_q <= RANGE;
-                    end
-                end
-
-                RANGE: begin
-                    ranges_left_q <= ranges_left_q - 8'd1;
-                    state_q       <= READ;
-                    if (trimming_q) begin
-                        page_q       <= start_q[43:12];
-                        pages_left_q <= bytes_q[43:12] - 32'd1;
-                        state_q      <= COMMAND;
-                    end else if (!range_shape_legal) begin
-                        result_q <= RETURN_CODE_INVALID_INPUT;
-                        state_q  <= DONE;
-                    end else if (!range_inside) begin
-                        result_q <= RETURN_CODE_INVALID_PHYSICAL_ADDRESS;
-                        state_q  <= DONE;
-                    end else if (ranges_left_q == 8'd0) begin  // all are legal: once more, to trim
-                        trimming_q    <= 1'b1;
-                        word_q        <= 9'd1;
-                        ranges_left_q <= ranges_q;
-                    end
-                end
-
-                COMMAND: if (command_ready_i) state_q <= REPLY;
-
-                REPLY: begin
-                    if (block_valid_i) row_q <= row_q + 6'd1;
-                    if (reply_valid_i) begin
-                        page_q       <= page_q + 32'd1;
-                        pages_left_q <= pages_left_q - 32'd1;
-                        state_q      <= DONE;
-                        if (reply_error_i) result_q <= RETURN_CODE_INTERNAL_ERROR;
-                        else if (op_q == OP_STATE) result_length_q <= PAGE_STATE_BYTES;
-                        else if (op_q == OP_EXPORT) result_length_q <= {8'd0, reply_length_i};
-                        else if (pages_left_q != 32'd0) state_q <= COMMAND;
-                        else if (op_q == OP_TRIM && ranges_left_q != 8'hFF) state_q <= READ;  // FF: that was the last
-                    end
-                end
-
-                default: begin  // DONE
-                    doorbell_q    <= 1'b0;
-                    length_q      <= result_length_q;
-                    return_code_q <= result_q;
-                    state_q       <= IDLE;
-                end
-            endcase
         end
     end
 
+    // ---- Commands ---------------------------------------------------------------------------------------------------
+    wire         machine_read, piece_valid, more, failure_log, alert_enable, background_start;
+    wire [8:0]   machine_word;
+    wire [63:0]  word;           // the 8 bytes that were read
+    wire [7:0]   piece_index, records;
+    wire [4:0]   events;
+    wire [15:0]  alert_threshold;
+    wire [31:0]  page, kept_sector;
+    wire         front_valid, back_valid, back_waiting;
+    wire [2:0]   front_op;
+    wire [31:0]  back_page;
+    reg          replying_q;     // a command of mailbox_commands waits for its reply
+
+    mailbox_commands #(.PERCEIVED_PAGES(PERCEIVED_PAGES)) commands (
+        .clk_i              (clk_i),
+        .rst_ni             (rst_ni),
+        .start_i            (doorbell_q),
+        .opcode_i           (opcode_q),
+        .length_i           (length_q),
+        .done_o             (done),
+        .return_code_o      (result),
+        .length_o           (result_length),
+        .read_o             (machine_read),
+        .read_word_o        (machine_word),
+        .read_wait_i        (payload_read_i),  // the host's read goes first
+        .word_i             (word),
+        .piece_valid_o      (piece_valid),
+        .piece_o            (piece_index),
+        .records_o          (records),
+        .more_o             (more),
+        .events_o           (events),
+        .failure_log_o      (failure_log),
+        .page_o             (page),
+        .sector_o           (kept_sector),
+        .command_valid_o    (front_valid),
+        .command_ready_i    (command_ready_i && !back_waiting),
+        .command_op_o       (front_op),
+        .reply_valid_i      (reply_valid_i && !back_waiting),
+        .reply_state_i      (reply_state_i),
+        .reply_error_i      (reply_error_i),
+        .reply_length_i     (reply_length_i),
+        .reply_sector_i     (reply_sector_i),
+        .event_count_i      (event_count_i),
+        .event_handle_i     (event_handle_i),
+        .event_overflow_i   (event_lost_i != 32'd0),
+        .event_pop_o        (event_pop_o),
+        .event_cleared_o    (event_cleared_o),
+        .alert_enable_o     (alert_enable),
+        .alert_threshold_o  (alert_threshold),
+        .ratio_start_o      (ratio_start_o),
+        .ratio_busy_i       (ratio_busy_i),
+        .background_start_o (background_start),
+        .background_busy_i  (background_o)
+    );
+
+    mailbox_background #(.PERCEIVED_PAGES(PERCEIVED_PAGES)) background (
+        .clk_i           (clk_i),
+        .rst_ni          (rst_ni),
+        .start_i         (background_start),
+        .busy_o          (background_o),
+        .done_o          (background_done),
+        .low_o           (background_low_o),
+        .high_o          (background_high_o),
+        .command_valid_o (back_valid),
+        .command_ready_i (command_ready_i && !front_valid && !replying_q),
+        .command_page_o  (back_page),
+        .waiting_o       (back_waiting),
+        .reply_valid_i   (reply_valid_i)
+    );
+
+    assign command_valid_o = (front_valid || (back_valid && !replying_q)) && !back_waiting;
+    assign command_op_o    = front_valid ? front_op : OP_TRIM;
+    assign command_page_o  = front_valid ? page : back_page;
+
+    always @(posedge clk_i) begin
+        if (front_valid && command_ready_i && !back_waiting) replying_q <= 1'b1;
+        else if (reply_valid_i) replying_q <= 1'b0;
+        if (!rst_ni) replying_q <= 1'b0;
+    end
+
+    // ---- Replies ----------------------------------------------------------------------------------------------------
+    wire [127:0] piece;
+
+    mailbox_replies #(
+        .PERCEIVED_PAGES(PERCEIVED_PAGES),
+        .MEDIA_SECTORS(MEDIA_SECTORS),
+        .SECTOR_BYTES(SECTOR_BYTES)
+    ) replies (
+        .valid_i           (piece_valid),
+        .opcode_i          (opcode_q),
+        .index_i           (piece_index),
+        .piece_o           (piece),
+        .page_i            (page),
+        .state_i           (reply_state_i),
+        .cached_i          (reply_cached_i),
+        .dirty_i           (reply_dirty_i),
+        .length_i          (reply_length_i),
+        .crc_i             (reply_crc_i),
+        .word_i            (reply_word_i),
+        .cause_i           (reply_cause_i),
+        .writing_i         (!replying_q),
+        .kept_sector_i     (kept_sector),
+        .records_i         (records),
+        .more_i            (more),
+        .events_i          (events),
+        .failure_log_i     (failure_log),
+        .event_handle_i    (event_handle_i),
+        .event_code_i      (event_code_i),
+        .event_page_i      (event_page_i),
+        .event_index_o     (event_index_o),
+        .event_lost_i      (event_lost_i),
+        .low_i             (low_i),
+        .critical_i        (critical_i),
+        .alert_enable_i    (alert_enable),
+        .alert_threshold_i (alert_threshold),
+        .corrected_i       (corrected_i),
+        .free_i            (free_sectors_i),
+        .reserved_i        (reserved_sectors_i),
+        .resident_i        (resident_pages_i),
+        .ratio_i           (ratio_i)
+    );
+
     // ---- Payload ----------------------------------------------------------------------------------------------------
-    wire         has_block = reply_state_i == STATE_LZ4 || reply_state_i == STATE_RAW;
-    wire [159:0] page_state = {
-        has_block ? reply_sector_i : 32'd0,
-        reply_state_i == STATE_SAME ? reply_word_i : 64'd0,
-        has_block ? reply_crc_i : 32'd0,
-        3'd0, has_block ? reply_length_i : 13'd0,
-        6'd0, reply_dirty_i, reply_cached_i,
-        5'd0, reply_state_i
-    };
+    reg [5:0] row_q;  // of the next beat of a block
 
-    wire write_identity = state_q == DECODE && opcode_q == OPCODE_IDENTIFY && length_q == 21'd0;
-    wire write_state    = state_q == REPLY && op_q == OP_STATE && reply_valid_i && !reply_error_i;
-    wire write_block    = state_q == REPLY && op_q == OP_EXPORT && block_valid_i;
-    wire write_host     = payload_write_i && !doorbell_q;
+    wire write_host  = payload_write_i && !doorbell_q;
+    wire write_block = block_valid_i && replying_q && front_op == OP_EXPORT;
 
-    wire [5:0]   write_row  = write_host ? payload_write_word_i[9:4] : write_block ? row_q : 6'd0;
-    wire [511:0] write_row_data = write_host ? {16{write_data_i}} :
-                                  write_block ? block_data_i :
-                                  write_state ? {352'd0, page_state} :
-                                  {320'd0, CAPACITY, FIRMWARE};
+    wire [5:0]   write_row        = write_host ? payload_write_word_i[9:4] : write_block ? row_q : piece_index[7:2];
+    wire [511:0] write_row_data   = write_host ? {16{write_data_i}} : write_block ? block_data_i : {4{piece}};
     wire [63:0]  write_row_strobe = write_host ? {60'd0, write_strobe_i} << {payload_write_word_i[3:0], 2'b00}
-                                               : {64{1'b1}};
-
-    wire         machine_read = state_q == READ;  // the host's read goes first
+                                    : write_block ? {64{1'b1}} : {48'd0, 16'hFFFF} << {piece_index[1:0], 4'd0};
     wire [511:0] read_row;
     reg  [3:0]   host_word_q;
 
     ram #(.WIDTH(512), .DEPTH(64), .ADDRESS_BITS(6)) payload (
         .clk_i           (clk_i),
-        .write_i         (write_host || write_identity || write_state || write_block),
+        .write_i         (write_host || write_block || piece_valid),
         .write_address_i (write_row),
         .write_data_i    (write_row_data),
         .write_strobe_i  (write_row_strobe),
         .read_i          (payload_read_i || machine_read),
-        .read_address_i  (payload_read_i ? payload_read_word_i[9:4] : word_q[8:3]),
+        .read_address_i  (payload_read_i ? payload_read_word_i[9:4] : machine_word[8:3]),
         .read_data_o     (read_row)
     );
 
-    always @(posedge clk_i) if (payload_read_i) host_word_q <= payload_read_word_i[3:0];
+    always @(posedge clk_i) begin
+        if (payload_read_i) host_word_q <= payload_read_word_i[3:0];
+        if (!doorbell_q) row_q <= 6'd0;
+        else if (write_block) row_q <= row_q + 6'd1;
+    end
 
     assign payload_read_data_o = read_row[{host_word_q, 5'd0} +: 32];
-    assign word                = read_row[{word_q[2:0], 6'd0} +: 64];
+    assign word                = read_row[{machine_word[2:0], 6'd0} +: 64];
 endmodule

@@ -5,7 +5,7 @@
 // host that misses all the time does not keep a command waiting.
 //
 //     PREPARE   a host access needs a page: open it (taking a victim), reserve and make it dirty, fill it
-//     TRIM, STATE, EXPORT, FLUSH   from the mailbox
+//     COMMAND   from the mailbox: trim, state, export, flush, inject and clear poison (sequencer_ops.vh)
 //     CLOSE, FILL, POISON, RELEASE   steps shared by these; `after_*_q` say where to go on
 //
 // Handshake: see page_cache (requests), mailbox (commands: valid/ready, then one `reply_valid_o` pulse) and page_store.
@@ -85,7 +85,7 @@ module page_sequencer #(
     // ---- mailbox ----
     input                    command_valid_i,
     output                   command_ready_o,
-    input  [1:0]             command_op_i,
+    input  [2:0]             command_op_i,
     input  [PAGE_BITS-1:0]   command_page_i,
     output                   reply_valid_o,
     output [2:0]             reply_state_o,
@@ -96,6 +96,7 @@ module page_sequencer #(
     output [31:0]            reply_crc_o,
     output [63:0]            reply_word_o,
     output [31:0]            reply_sector_o,
+    output [7:0]             reply_cause_o,    // why a page is poison: an event code
 
     // ---- events and counters ----
     output                   event_valid_o,
@@ -108,8 +109,10 @@ module page_sequencer #(
     output                   not_admitted_o
 );
     localparam [2:0] FREE = 3'd0, SAME = 3'd2, LZ4 = 3'd3, RAW = 3'd4, POISONED = 3'd5;
-    localparam [1:0] TRIM = 2'd0, STATE = 2'd1, EXPORT = 2'd2;
-    localparam [7:0] EXHAUSTED = 8'd1, MEDIA_ERROR = 8'd3, NOT_ADMITTED = 8'd5;
+    `include "sequencer_ops.vh"
+
+    localparam [7:0] EXHAUSTED = 8'd1, MEDIA_ERROR = 8'd3, NOT_ADMITTED = 8'd5,
+                     POISON_INJECTED = 8'd6;
     localparam       SECTOR_SHIFT = $clog2(SECTOR_BYTES);
     localparam       PAGE_SECTORS = 4096 / SECTOR_BYTES;
     localparam [SECTOR_BITS:0] RAW_SECTORS = PAGE_SECTORS[SECTOR_BITS:0];
@@ -145,7 +148,7 @@ module page_sequencer #(
     reg                   write_q, fill_q;      // PREPARE: what the access needs
     reg [PAGE_BITS-1:0]   target_q;             // the page the request or command names
     reg [5:0]             line_q;
-    reg [1:0]             op_q;
+    reg [2:0]             op_q;
     reg                   export_q;             // FILL only checks and exports
     reg [PAGE_BITS-1:0]   page_q;               // the page whose table entry is looked at
     reg [ENTRY_BITS-1:0]  entry_q;
@@ -200,7 +203,7 @@ module page_sequencer #(
         table_page  = state_q == CLOSE ? entry_page_i : page_q;
         case (state_q)
             CLOSE_STORE:  table_new = {close_state_i, close_length_i, close_payload};
-            POISON_STORE: table_new = {POISONED, 77'd0};
+            POISON_STORE: table_new = {POISONED, 69'd0, code_q};
             default:      table_new = {FREE, 77'd0};
         endcase
     end
@@ -234,7 +237,7 @@ module page_sequencer #(
                              || state_q == POISON || state_q == POISON_LOOK || state_q == POISON_DROP
                              || ((state_q == RELEASE || state_q == RELEASE_WAIT) && after_release_q != TRIM_STORE)
                              || ((state_q == FILL || state_q == FILL_WAIT) && after_fill_q == CLOSE_START);
-    wire   trim            = state_q == COMMAND_DO && op_q == TRIM;
+    wire   trim            = state_q == COMMAND_DO && op_q == OP_TRIM;
     assign drop_o          = cached_q && (state_q == POISON_DROP || trim);
 
     assign close_start_o   = state_q == CLOSE_START;
@@ -257,9 +260,10 @@ module page_sequencer #(
     assign reply_cached_o  = cached_q;
     assign reply_dirty_o   = dirty_q;
     assign reply_error_o   = error_q;
-    assign reply_length_o  = op_q == EXPORT && old_state != LZ4 ? 13'd0 : old_length;
+    assign reply_length_o  = op_q == OP_EXPORT && old_state != LZ4 ? 13'd0 : old_length;
     assign reply_crc_o     = old_stored ? old_payload[63:32] : 32'd0;
     assign reply_word_o    = old_state == SAME ? old_payload : 64'd0;
+    assign reply_cause_o   = old_state == POISONED ? old_payload[7:0] : 8'd0;
     assign reply_sector_o  = old_stored ? old_payload[31:0] : 32'd0;
 
     assign poisoned_o      = state_q == POISON_STORE;
@@ -269,7 +273,7 @@ module page_sequencer #(
     assign event_page_o    = page_q;
     assign closed_o        = state_q == CLOSE_STORE;
     assign filled_o        = state_q == FILL_WAIT && fill_done_i && fill_error_i == 0 && !export_q;
-    assign trimmed_o       = state_q == TRIM_STORE;
+    assign trimmed_o       = state_q == TRIM_STORE && op_q == OP_TRIM;
 
     // ---- counts -------------------------------------------------------------------------------------------------
     wire give_back = make_clean_o || (drop_o && entry_dirty_i);
@@ -417,14 +421,14 @@ module page_sequencer #(
                 dirty_q       <= cached_q && entry_dirty_i;
                 after_close_q <= COMMAND;
                 case (op_q)
-                    TRIM: begin
+                    OP_TRIM: begin
                         release_first_q <= old_first;
                         release_count_q <= old_count;
                         after_release_q <= TRIM_STORE;
                         state_q         <= RELEASE;
                     end
-                    STATE: state_q <= REPLY;
-                    EXPORT: if (cached_q && entry_dirty_i) begin
+                    OP_STATE: state_q <= REPLY;
+                    OP_EXPORT: if (cached_q && entry_dirty_i) begin
                         state_q <= CLOSE;
                     end else if (old_state == LZ4) begin
                         export_q      <= 1'b1;
@@ -435,7 +439,13 @@ module page_sequencer #(
                         error_q <= old_state == POISONED;
                         state_q <= REPLY;
                     end
-                    default: if (dirty_valid_i) begin  // FLUSH
+                    OP_INJECT: begin
+                        code_q        <= POISON_INJECTED;
+                        after_close_q <= REPLY;
+                        state_q       <= old_state == POISONED ? REPLY : POISON;
+                    end
+                    OP_CLEAR: state_q <= old_state == POISONED ? TRIM_STORE : REPLY;
+                    default: if (dirty_valid_i) begin  // OP_FLUSH
                         entry_q <= dirty_entry_i;
                         state_q <= CLOSE;
                     end else begin

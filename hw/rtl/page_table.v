@@ -4,7 +4,8 @@
 //     +------+----------+--------------------+--------------------+
 //     | state|  length  |        CRC-32      |    first sector    |   lz4, raw
 //     |      |     0    |         word (64 bits)                  |   same
-//     |      |     0    |                    0                    |   free, zero, poison
+//     |      |     0    |                    0                    |   free, zero
+//     |      |     0    |                    0             | cause |   poison: the event code, 8 bits
 //     +------+----------+-----------------------------------------+
 //
 // Handshake: `read_i` loads `entry_o`, `write_i` stores `entry_i`; one of them a cycle, not before `ready_o`.

@@ -48,7 +48,7 @@ async def test_a_count_of_0_is_the_probe_for_trim(device: CramDevice) -> None:
     assert (await device.counters()).pages_trimmed == 0
 
 
-@pytest.mark.parametrize("opcode", [0x0000, 0x4001, 0x4401, 0xC000, 0xC004, 0xFFFF])
+@pytest.mark.parametrize("opcode", [0x0000, 0x0102, 0x4001, 0x4401, 0xC0FF, 0xFFFF])
 async def test_an_unknown_command_is_unsupported(device: CramDevice, opcode: int) -> None:
     assert await refusal(device, opcode, b"") == ReturnCode.UNSUPPORTED
 
@@ -106,7 +106,7 @@ async def test_a_trim_with_one_bad_range_drops_nothing(
     assert (await device.counters()).pages_trimmed == 0
 
 
-@pytest.mark.parametrize(("kind", "subclass"), [(0, 0), (0, 1), (1, 0), (1, 2), (2, 1)])
+@pytest.mark.parametrize(("kind", "subclass"), [(0, 1), (1, 0), (1, 2), (2, 1)])
 async def test_a_media_operation_other_than_zero_is_unsupported(device: CramDevice, kind: int, subclass: int) -> None:
     payload = media_operation(kind=kind, subclass=subclass)
     assert await refusal(device, Opcode.MEDIA_OPERATIONS, payload) == ReturnCode.UNSUPPORTED

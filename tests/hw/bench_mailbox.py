@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 import cocotb
 from cocotb.triggers import Event, RisingEdge
@@ -22,7 +23,7 @@ from tests.hw.registers_tb import OKAY, TB, pack
 
 PAGES = int(os.environ["PERCEIVED_PAGES"])
 PAYLOAD = Register.MAILBOX_PAYLOAD
-TRIM, STATE, EXPORT, FLUSH = range(4)
+TRIM, STATE, EXPORT, FLUSH, INJECT, CLEAR = range(6)
 MAILBOX = 1
 
 
@@ -37,6 +38,7 @@ class Page:
     crc: int = 0
     word: int = 0
     sector: int = 0
+    cause: int = 0
     block: bytes = b""
     error: int = 0
 
@@ -83,7 +85,7 @@ class Core:
             await self._pause()
             await self.may_answer.wait()
             # replies carry all fields, whatever the command: the mailbox picks
-            for name in ("state", "cached", "dirty", "error", "length", "crc", "word", "sector"):
+            for name in ("state", "cached", "dirty", "error", "length", "crc", "word", "sector", "cause"):
                 getattr(dut, f"reply_{name}_i").value = getattr(page, name)
             dut.reply_valid_i.value = 1
             await RisingEdge(dut.clk_i)
@@ -176,7 +178,7 @@ async def unknown_opcodes_are_unsupported(dut: Any) -> None:
     tb = await begun(dut)
     known = set(Opcode)
     near = {code ^ 1 << bit for code in known for bit in range(16)} - known
-    for opcode in sorted({0, 0xFFFF, 0x4001} | set(tb.random.sample(sorted(near), 12))):
+    for opcode in sorted({0, 0xFFFF, 0x4001, 0x0102} | set(tb.random.sample(sorted(near), 12))):
         assert await tb.execute(opcode, length=tb.random.choice([0, 8])) == (ReturnCode.UNSUPPORTED, b"")
     for length in (4097, 0x10000, 0x1FFFFF):  # what the payload cannot hold is wrong for any opcode
         assert await tb.execute(0xFFFF, length=length) == (ReturnCode.INVALID_PAYLOAD_LENGTH, b"")
@@ -186,13 +188,21 @@ async def unknown_opcodes_are_unsupported(dut: Any) -> None:
 @cocotb.test()
 async def a_payload_length_that_does_not_fit_is_refused(dut: Any) -> None:
     tb = await begun(dut)
-    right = {Opcode.IDENTIFY: 0, Opcode.FLUSH: 0, Opcode.GET_PAGE_STATE: 8, Opcode.EXPORT_BLOCK: 8}
-    lengths = [0, 1, 7, 8, 9, 16, 20, 24, 4096, 4097, 0x10000, 0x10008, 0x1FFFFF]
+    right = {
+        Opcode.IDENTIFY: 0, Opcode.FLUSH: 0, Opcode.GET_PAGE_STATE: 8, Opcode.EXPORT_BLOCK: 8, Opcode.SANITIZE: 0,
+        Opcode.GET_HEALTH_INFO: 0, Opcode.GET_ALERT_CONFIGURATION: 0, Opcode.SET_ALERT_CONFIGURATION: 12,
+        Opcode.GET_POISON_LIST: 16, Opcode.INJECT_POISON: 8, Opcode.CLEAR_POISON: 72, Opcode.GET_EVENT_RECORDS: 1,
+        Opcode.GET_CAPACITY: 0,
+    }  # fmt: skip
+    lengths = [0, 1, 7, 8, 9, 12, 16, 20, 24, 72, 73, 4096, 4097, 0x10000, 0x10008, 0x1FFFFF]
     for opcode, legal in right.items():
         for length in lengths:
             if length != legal:
                 answer = await tb.execute(opcode, bytes(8), length=length)
                 assert answer == (ReturnCode.INVALID_PAYLOAD_LENGTH, b""), f"{opcode.name} {length}"
+    for length in [0, 5, 7, 9, 4096]:
+        answer = await tb.execute(Opcode.CLEAR_EVENT_RECORDS, pack(2, 0), length=length)
+        assert answer == (ReturnCode.INVALID_PAYLOAD_LENGTH, b""), length
     for length in [0, 7, 9, 23, 25, 40, 4096, 0x10018]:
         answer = await tb.execute(Opcode.MEDIA_OPERATIONS, ranges(pages(0, 1)), length=length)
         assert answer == (ReturnCode.INVALID_PAYLOAD_LENGTH, b""), length
@@ -260,7 +270,7 @@ async def one_bad_range_refuses_the_whole_trim(dut: Any) -> None:
 @cocotb.test()
 async def other_media_operations_are_unsupported(dut: Any) -> None:
     tb = await begun(dut)
-    for kind, subclass in [(0, 0), (0, 1), (1, 0), (1, 2), (2, 1), (0x11, 1), (255, 255)]:
+    for kind, subclass in [(0, 1), (1, 0), (1, 2), (2, 1), (0x11, 1), (255, 255)]:
         data = ranges(pages(0, 1), kind=kind, subclass=subclass)
         assert await tb.execute(Opcode.MEDIA_OPERATIONS, data) == (ReturnCode.UNSUPPORTED, b"")
     assert tb.core.taken == []
@@ -341,6 +351,241 @@ async def a_dpa_must_be_a_perceived_page(dut: Any) -> None:
     assert tb.core.taken == []
     last = struct.pack("<Q", (PAGES - 1) * PAGE_BYTES)
     assert (await tb.execute(Opcode.GET_PAGE_STATE, last))[0] == ReturnCode.SUCCESS
+
+
+@cocotb.test()
+async def discovery_lists_the_media_operations(dut: Any) -> None:
+    tb = await begun(dut)
+    both = bytes([0, 0, 1, 1])
+    for first, wanted, listed in [(0, 2, both), (0, 0xFFFF, both), (0, 1, both[:2]), (1, 1, both[2:]), (1, 9, both[2:]),
+                                  (0, 0, b""), (2, 1, b""), (0x100, 2, b"")]:  # fmt: skip
+        data = struct.pack("<BBHIHH", 0, 0, 0, 0, first, wanted)
+        reply = struct.pack("<QHH", PAGE_BYTES, 2, len(listed) // 2) + listed
+        assert await tb.execute(Opcode.MEDIA_OPERATIONS, data) == (ReturnCode.SUCCESS, reply)
+    data = struct.pack("<BBHIHH", 0, 0, 0, 1, 0, 2)
+    assert await tb.execute(Opcode.MEDIA_OPERATIONS, data) == (ReturnCode.INVALID_INPUT, b"")
+    for length in (8, 11, 13, 24):
+        answer = await tb.execute(Opcode.MEDIA_OPERATIONS, bytes(24), length=length)
+        assert answer == (ReturnCode.INVALID_PAYLOAD_LENGTH, b"")
+    assert tb.core.taken == []
+
+
+@cocotb.test()
+async def the_poison_list_goes_on_where_it_was_cut_off(dut: Any) -> None:
+    """All pages but a few are poison; a reply holds 254."""
+    tb = await begun(dut)
+    tb.core.slowness = 0
+    poison = {page: tb.random.choice([1, 2, 3, 4, 6]) for page in range(PAGES) if page % 7}
+    tb.core.pages = {page: Page(state=PageState.POISON, cause=cause) for page, cause in poison.items()}
+    source = {1: 7, 2: 2, 3: 2, 4: 2, 6: 3}
+
+    async def listed(first: int, count: int) -> tuple[bool, list[tuple[int, int]]]:
+        data = struct.pack("<QQ", first * PAGE_BYTES, count * PAGE_BYTES // 64)
+        code, reply = await tb.execute(Opcode.GET_POISON_LIST, data)
+        assert code == ReturnCode.SUCCESS
+        more, overflow, records = struct.unpack_from("<BxQH", reply)
+        assert (overflow, reply[12:32]) == (0, bytes(20))
+        assert len(reply) == 32 + 16 * records
+        found = []
+        for address, length, reserved in struct.iter_unpack("<QII", reply[32:]):
+            assert (length, reserved) == (64, 0)
+            found.append((address // PAGE_BYTES, address % PAGE_BYTES))
+        return bool(more), found
+
+    def expected(first: int, count: int) -> list[tuple[int, int]]:
+        return [(page, source[poison[page]]) for page in range(first, first + count) if page in poison]
+
+    for _ in range(4):
+        first = tb.random.randrange(PAGES)
+        count = tb.random.randrange(1, min(PAGES - first, 200) + 1)
+        assert await listed(first, count) == (False, expected(first, count))
+    everything: list[tuple[int, int]] = []
+    more = True
+    while more:
+        more, part = await listed(0, PAGES)
+        assert len(part) == 254 or not more
+        everything += part
+    assert everything == expected(0, PAGES)
+    if PAGES > 300:
+        assert (await listed(0, PAGES))[0]
+        assert await listed(0, 100) == (False, expected(0, 100)), "another range starts anew"
+        assert (await listed(0, PAGES))[1][0] == expected(0, PAGES)[0]
+    for start, units, code in [
+        (64, 64, ReturnCode.INVALID_INPUT), (0, 63, ReturnCode.INVALID_INPUT), (0, 0, ReturnCode.INVALID_INPUT),
+        (PAGES * PAGE_BYTES, 64, ReturnCode.INVALID_PHYSICAL_ADDRESS),
+        (0, 64 * PAGES + 64, ReturnCode.INVALID_PHYSICAL_ADDRESS),
+        (0, (1 << 58) + 64, ReturnCode.INVALID_PHYSICAL_ADDRESS), (0, 1 << 63, ReturnCode.INVALID_PHYSICAL_ADDRESS),
+    ]:  # fmt: skip
+        answer = await tb.execute(Opcode.GET_POISON_LIST, struct.pack("<QQ", start, units))
+        assert answer == (code, b""), (start, units)
+
+
+@cocotb.test()
+async def poison_is_injected_and_cleared_by_line_address(dut: Any) -> None:
+    tb = await begun(dut)
+    for opcode, op, rest in [(Opcode.INJECT_POISON, INJECT, b""), (Opcode.CLEAR_POISON, CLEAR, bytes(64))]:
+        page = tb.random.randrange(PAGES)
+        for line in (0, 5, 63):
+            address = struct.pack("<Q", page * PAGE_BYTES + 64 * line)
+            assert await tb.execute(opcode, address + rest) == (ReturnCode.SUCCESS, b"")
+            assert tb.core.taken.pop() == (op, page)
+        assert await tb.execute(opcode, struct.pack("<Q", 32) + rest) == (ReturnCode.INVALID_INPUT, b"")
+        outside = struct.pack("<Q", PAGES * PAGE_BYTES)
+        assert await tb.execute(opcode, outside + rest) == (ReturnCode.INVALID_PHYSICAL_ADDRESS, b"")
+    for bit in (0, 63, 64, 300, 511):
+        data = bytes(8) + (1 << bit).to_bytes(64, "little")
+        assert await tb.execute(Opcode.CLEAR_POISON, data) == (ReturnCode.INVALID_INPUT, b""), "only zeros"
+    assert tb.core.taken == []
+
+
+@cocotb.test()
+async def event_records_have_the_layout_of_cxl_and_are_cleared_oldest_first(dut: Any) -> None:
+    tb = await begun(dut)
+    log: list[tuple[int, int]] = []  # of (code, page)
+    popped = lost = 0
+
+    def record(code: int, page: int, handle: int) -> bytes:
+        loss, media = code != 5, 2 <= code <= 4
+        head = UUID("fbcd0a77-c260-417f-85a9-088b1621eba6").bytes + struct.pack("<I", 128 | 2 << 8)
+        head += struct.pack("<HHQ", handle, 0, 0) + bytes(16)
+        body = struct.pack("<QBBBH", page << 12 | 1, loss, 0 if media else 2, 0 if media else 4 if code == 6 else 2, 8)
+        return head + body + bytes(5) + bytes([code]) + bytes(61)
+
+    def handle(index: int) -> int:
+        return 0x8000 | popped + index & 0x7FFF
+
+    for _ in range(14):
+        for _ in range(tb.random.randrange(12)):
+            event = (tb.random.randrange(1, 7), tb.random.getrandbits(24))
+            await tb.pulse(event_valid=1, event_code=event[0], event_page=event[1])
+            if len(log) < 16:
+                log.append(event)
+            else:
+                lost += 1
+        code, reply = await tb.execute(Opcode.GET_EVENT_RECORDS, b"\2")
+        assert code == ReturnCode.SUCCESS
+        header = struct.pack("<BBHQQH10x", lost != 0, 0, lost, 0, 0, len(log))
+        assert reply == header + b"".join(record(*event, handle(n)) for n, event in enumerate(log))
+        for other in (0, 1, 3):
+            assert await tb.execute(Opcode.GET_EVENT_RECORDS, bytes([other])) == (ReturnCode.SUCCESS, bytes(32))
+        count = tb.random.randrange(len(log) + 1)
+        if count > 1:
+            for wrong in ([handle(1)], [handle(0), handle(0)], [handle(1), handle(0)], [0], [handle(len(log))]):
+                data = struct.pack(f"<BBB3x{len(wrong)}H", 2, 0, len(wrong), *wrong)
+                assert await tb.execute(Opcode.CLEAR_EVENT_RECORDS, data) == (ReturnCode.INVALID_HANDLE, b"")
+        data = struct.pack(f"<BBB3x{count}H", 2, 0, count, *map(handle, range(count)))
+        assert await tb.execute(Opcode.CLEAR_EVENT_RECORDS, data) == (ReturnCode.SUCCESS, b"")
+        del log[:count]
+        popped += count
+        if count:
+            lost = 0
+        assert await tb.read(Register.EVENT_COUNT) == len(log)
+        if log and tb.random.random() < 0.5:  # the register drops events, too
+            await tb.write(Register.EVENT_POP, 1)
+            del log[0]
+            popped += 1
+        everything = struct.pack("<BBB3x", 2, 1, 0)
+        if lost:
+            assert await tb.execute(Opcode.CLEAR_EVENT_RECORDS, everything) == (ReturnCode.SUCCESS, b"")
+            popped += len(log)
+            log, lost = [], 0
+        else:
+            assert await tb.execute(Opcode.CLEAR_EVENT_RECORDS, everything) == (ReturnCode.INVALID_INPUT, b"")
+    for data, code in [
+        (bytes([4]), ReturnCode.INVALID_LOG), (bytes([255]), ReturnCode.INVALID_LOG),
+    ]:  # fmt: skip
+        assert await tb.execute(Opcode.GET_EVENT_RECORDS, data) == (code, b"")
+    for data, code in [
+        (struct.pack("<BBB3x", 4, 0, 0), ReturnCode.INVALID_LOG),
+        (struct.pack("<BBB3x", 2, 2, 0), ReturnCode.INVALID_INPUT),
+        (struct.pack("<BBB3xH", 2, 1, 1, handle(0)), ReturnCode.INVALID_INPUT),
+        (struct.pack("<BBB3xH", 1, 0, 1, handle(0)), ReturnCode.INVALID_HANDLE),
+        (struct.pack("<BBB3x", 1, 0, 0), ReturnCode.SUCCESS),
+    ]:
+        assert await tb.execute(Opcode.CLEAR_EVENT_RECORDS, data) == (code, b"")
+
+
+@cocotb.test()
+async def health_and_alerts_have_the_layout_of_cxl(dut: Any) -> None:
+    tb = await begun(dut)
+
+    async def health() -> bytes:
+        code, reply = await tb.execute(Opcode.GET_HEALTH_INFO)
+        assert code == ReturnCode.SUCCESS
+        return reply
+
+    assert await health() == struct.pack("<BBBBHIII", 0, 0, 0, 0xFF, 0x7FFF, 0, 0, 0)
+    await tb.write(Register.LOW_WATERMARK, 5)  # nothing is free
+    assert (await health())[0] == 1 << 1
+    await tb.write(Register.CRITICAL_WATERMARK, 5)
+    assert (await health())[0] == 1 << 1 | 1 << 3
+
+    def alerts(valid: int, threshold: int) -> bytes:
+        return struct.pack("<BBBB6H", valid, 8, 100, 0, 0x7FFF, 0x8000, 0, 0, threshold, 0)
+
+    assert await tb.execute(Opcode.GET_ALERT_CONFIGURATION) == (ReturnCode.SUCCESS, alerts(0, 0))
+
+    async def set_alerts(valid: int, enable: int, threshold: int) -> int:
+        data = struct.pack("<BBBB4H", valid, enable, 9, 0, 1, 2, threshold, 3)
+        return (await tb.execute(Opcode.SET_ALERT_CONFIGURATION, data))[0]
+
+    assert await set_alerts(8, 8, 0x1234) == ReturnCode.SUCCESS
+    assert await tb.execute(Opcode.GET_ALERT_CONFIGURATION) == (ReturnCode.SUCCESS, alerts(8, 0x1234))
+    assert await set_alerts(0, 8, 1) == ReturnCode.SUCCESS, "nothing is valid, nothing changes"
+    for other in (1, 2, 4, 16, 32, 64, 128):
+        assert await set_alerts(8 | other, 8, 1) == ReturnCode.INVALID_INPUT
+    assert await tb.execute(Opcode.GET_ALERT_CONFIGURATION) == (ReturnCode.SUCCESS, alerts(8, 0x1234))
+    assert await set_alerts(8, 0xF7, 7) == ReturnCode.SUCCESS
+    assert await tb.execute(Opcode.GET_ALERT_CONFIGURATION) == (ReturnCode.SUCCESS, alerts(0, 7))
+
+
+@cocotb.test()
+async def capacity_is_read_in_one_command(dut: Any) -> None:
+    tb = await begun(dut)
+    for _ in range(5):
+        free, reserved, resident = tb.random.randrange(16384), tb.random.getrandbits(10), tb.random.randrange(1, 4096)
+        dut.free_sectors_i.value, dut.reserved_sectors_i.value, dut.resident_pages_i.value = free, reserved, resident
+        ratio = resident * 16 * 1000 // (16384 - free)
+        reply = struct.pack("<6I", 16384, free, reserved, resident, 256, ratio)
+        reading = cocotb.start_soon(tb.read(Register.ACHIEVED_RATIO))  # both use the one divider
+        assert await tb.execute(Opcode.GET_CAPACITY) == (ReturnCode.SUCCESS, reply)
+        assert await reading == ratio
+
+
+@cocotb.test()
+async def sanitize_trims_every_page_behind_the_commands(dut: Any) -> None:
+    """Other commands go on meanwhile; a second one is refused; the end is told by registers and interrupt."""
+    tb = await begun(dut)
+    await tb.write(Register.INTERRUPT_ENABLE, MAILBOX)
+    assert await tb.read(Register.MAILBOX_BACKGROUND_LOW) == 0
+    for _ in range(2):
+        assert await tb.execute(Opcode.SANITIZE) == (ReturnCode.BACKGROUND_STARTED, b"")
+        await tb.write(Register.INTERRUPT_STATUS, MAILBOX)
+        seen = []
+        while await tb.read(Register.MAILBOX_STATUS_LOW) & 1:
+            low = await tb.read(Register.MAILBOX_BACKGROUND_LOW)
+            assert low & 0xFFFF == Opcode.SANITIZE
+            seen.append(low >> 16)
+            assert dut.idle_o.value == 0
+            choice = tb.random.randrange(3)
+            if choice == 0 and await tb.read(Register.MAILBOX_STATUS_LOW) & 1:
+                answer = await tb.execute(Opcode.SANITIZE)
+                assert answer[0] == ReturnCode.BUSY or not await tb.read(Register.MAILBOX_STATUS_LOW) & 1
+                if answer[0] != ReturnCode.BUSY:
+                    break
+            elif choice == 1:
+                page = tb.random.randrange(PAGES)
+                tb.core.pages = {page: Page(state=PageState.ZERO)}
+                code, reply = await tb.execute(Opcode.GET_PAGE_STATE, struct.pack("<Q", page * PAGE_BYTES))
+                assert (code, reply[0]) == (ReturnCode.SUCCESS, PageState.ZERO)
+        while await tb.read(Register.MAILBOX_STATUS_LOW) & 1:
+            pass
+        assert seen == sorted(seen)
+        assert await tb.read(Register.MAILBOX_BACKGROUND_LOW) == Opcode.SANITIZE | 100 << 16
+        assert await tb.read(Register.MAILBOX_BACKGROUND_HIGH) == ReturnCode.SUCCESS
+        assert tb.interrupts == MAILBOX
+        await tb.write(Register.INTERRUPT_STATUS, MAILBOX)
+        assert tb.core.trimmed()[:PAGES] == list(range(PAGES))
 
 
 @cocotb.test()

@@ -20,7 +20,7 @@ PULSES = [
     "closed_zero_i", "closed_same_i", "closed_lz4_i", "closed_raw_i", "page_filled_i", "page_opened_i",
     "page_trimmed_i", "page_poisoned_i", "line_read_i", "line_written_i", "line_not_admitted_i",
 ]  # fmt: skip
-REPLIES = ["state", "cached", "dirty", "error", "length", "crc", "word", "sector"]
+REPLIES = ["state", "cached", "dirty", "error", "length", "crc", "word", "sector", "cause"]
 
 
 class TB:

@@ -24,3 +24,10 @@ def test_identify_of_a_large_device(simulator: Simulator) -> None:
     for case in ("identify_tells_firmware_and_capacity", "a_dpa_must_be_a_perceived_page"):
         settings = {"PERCEIVED_PAGES": str(pages)}
         simulate(rtl, "tests.hw.bench_mailbox", testcase=case, environment=settings, timeout_s=120)
+
+
+def test_a_long_poison_list() -> None:
+    """1024 pages, most of them poison, do not fit one reply."""
+    rtl = build("cram_registers", "verilator", {"PERCEIVED_PAGES": 1024})
+    case = "the_poison_list_goes_on_where_it_was_cut_off"
+    simulate(rtl, "tests.hw.bench_mailbox", testcase=case, environment={"PERCEIVED_PAGES": "1024"}, timeout_s=120)

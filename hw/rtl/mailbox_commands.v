@@ -1,0 +1,390 @@
+// mailbox_commands: runs one mailbox command at a time (docs/device.md, Mailbox commands).
+//
+//     IDLE -> DECODE -> READ <-> TAKE -> RANGE -> COMMAND <-> REPLY -> WRITE -> DONE
+//                \________ what a command does not need is left out _______/
+//
+// The input lies in the payload and is read 8 bytes at a time; the output is written there 16 bytes at a time, by *pieces*
+// that mailbox_replies makes, except the beats of an exported block.
+//
+// Handshake: `start_i` level with opcode and length, which hold until `done_o`, a pulse with return code and length of the
+//            reply. `read_o` asks for 8 bytes, `read_wait_i` puts it off; `word_i` follows by one cycle.
+//            `command_*` go to the core's sequencer, valid/ready; it answers with one pulse of `reply_valid_i`.
+// Latency:   3 cycles and one for each piece; a range takes 4 cycles to check, then the core's time a page.
+module mailbox_commands #(
+    parameter PERCEIVED_PAGES = 4096
+) (
+    input  wire         clk_i,
+    input  wire         rst_ni,
+
+    input  wire         start_i,
+    input  wire [15:0]  opcode_i,
+    input  wire [20:0]  length_i,
+    output wire         done_o,
+    output wire [15:0]  return_code_o,
+    output wire [20:0]  length_o,
+
+    // Payload
+    output wire         read_o,
+    output wire [8:0]   read_word_o,
+    input  wire         read_wait_i,
+    input  wire [63:0]  word_i,
+    output wire         piece_valid_o,
+    output wire [7:0]   piece_o,
+
+    // For mailbox_replies
+    output wire [7:0]   records_o,          // of the poison list
+    output wire         more_o,             // it goes on
+    output wire [4:0]   events_o,           // records of the event log in this reply
+    output wire         failure_log_o,      // the log that is asked for is the one with records
+    output wire [31:0]  page_o,
+    output wire [31:0]  sector_o,           // of Get Page State, kept for its second piece
+
+    // Core's sequencer
+    output wire         command_valid_o,
+    input  wire         command_ready_i,
+    output wire [2:0]   command_op_o,
+    input  wire         reply_valid_i,
+    input  wire [2:0]   reply_state_i,
+    input  wire         reply_error_i,
+    input  wire [12:0]  reply_length_i,
+    input  wire [31:0]  reply_sector_i,
+
+    // Event log
+    input  wire [4:0]   event_count_i,
+    input  wire [15:0]  event_handle_i,     // of the oldest
+    input  wire         event_overflow_i,   // events were dropped since the last clearing
+    output wire         event_pop_o,
+    output wire         event_cleared_o,    // the overflow is known
+
+    // Alerts, ratio, background
+    output reg          alert_enable_o,
+    output reg  [15:0]  alert_threshold_o,
+    output wire         ratio_start_o,
+    input  wire         ratio_busy_i,
+    output wire         background_start_o,
+    input  wire         background_busy_i
+);
+    `include "cram_registers.vh"
+    `include "sequencer_ops.vh"
+
+    localparam [2:0]  STATE_LZ4 = 3'd3, STATE_RAW = 3'd4, STATE_POISON = 3'd5;
+    localparam [20:0] PAYLOAD_BYTES    = {5'd0, SIZE_MAILBOX_PAYLOAD};
+    localparam [31:0] MAXIMUM_RANGES   = 32'd255;  // (4096 - 8) / 16
+    localparam [7:0]  MAXIMUM_RECORDS  = 8'd254;   // (4096 - 32) / 16
+    localparam [31:0] PAGE_COUNT       = PERCEIVED_PAGES;
+    localparam [51:0] PAGES            = {20'd0, PAGE_COUNT};
+    localparam [7:0]  FAILURE_LOG      = 8'd2;     // the one that has records; 0, 1 and 3 are empty
+
+    localparam [3:0] IDLE    = 4'd0;
+    localparam [3:0] DECODE  = 4'd1;
+    localparam [3:0] READ    = 4'd2;  // ask the payload for 8 bytes
+    localparam [3:0] TAKE    = 4'd3;  // use them
+    localparam [3:0] RANGE   = 4'd4;  // judge a range, or start on it
+    localparam [3:0] COMMAND = 4'd5;
+    localparam [3:0] REPLY   = 4'd6;
+    localparam [3:0] RATIO   = 4'd7;  // wait for it
+    localparam [3:0] POP     = 4'd8;  // drop events up to end_q
+    localparam [3:0] WRITE   = 4'd9;  // pieces piece_q .. last_piece
+    localparam [3:0] DONE    = 4'd10;
+
+    reg [3:0]  state_q;
+    reg [15:0] result_q;
+    reg [20:0] result_length_q;
+    reg [2:0]  op_q;
+    reg [8:0]  word_q;           // index of the 8 bytes to read
+    reg [7:0]  ranges_left_q;    // behind the present one
+    reg [7:0]  ranges_q;         // all, minus 1
+    reg        again_q;          // second pass: the ranges are legal
+    reg [63:0] start_q, bytes_q;
+    reg [31:0] page_q;
+    reg [31:0] pages_left_q;     // behind the present one
+    reg [7:0]  piece_q;
+    reg [7:0]  records_q;
+    reg        more_q;           // the last poison list was cut off before next_q
+    reg [31:0] next_q;
+    reg [63:0] listed_start_q, listed_bytes_q;
+    reg [4:0]  events_q;
+    reg        failure_log_q;
+    reg [7:0]  handle_q;         // index of the handle that is looked at
+    reg [15:0] end_q;
+    reg        alert_valid_q, alert_enable_q;
+    reg [31:0] sector_q;
+
+    wire is_list   = opcode_i == OPCODE_GET_POISON_LIST;
+    wire is_trim   = opcode_i == OPCODE_MEDIA_OPERATIONS;
+    wire is_poison = reply_state_i == STATE_POISON;
+    wire goes_on   = is_list && more_q && start_q == listed_start_q && bytes_q == listed_bytes_q;
+
+    assign done_o             = state_q == DONE;
+    assign return_code_o      = result_q;
+    assign length_o           = result_length_q;
+    assign read_o             = state_q == READ;
+    assign read_word_o        = word_q;
+    assign command_valid_o    = state_q == COMMAND;
+    assign command_op_o       = op_q;
+    assign page_o             = page_q;
+    assign sector_o           = sector_q;
+    assign records_o          = records_q;
+    assign more_o             = more_q;
+    assign events_o           = events_q;
+    assign failure_log_o      = failure_log_q;
+    assign event_pop_o        = state_q == POP && event_count_i != 5'd0 && event_handle_i != end_q;
+    assign event_cleared_o    = state_q == POP;
+    assign ratio_start_o      = state_q == DECODE && opcode_i == OPCODE_GET_CAPACITY;
+    assign background_start_o = state_q == DONE && result_q == RETURN_CODE_BACKGROUND_STARTED;
+
+    // A record of the poison list, and the first piece of a page's state, are written as they come.
+    wire record = state_q == REPLY && reply_valid_i && !reply_error_i && is_list && is_poison
+                  && records_q != MAXIMUM_RECORDS;
+    wire state  = state_q == REPLY && reply_valid_i && !reply_error_i && op_q == OP_STATE && !is_list;
+
+    assign piece_valid_o = state_q == WRITE || record || state;
+    assign piece_o       = state_q == WRITE ? piece_q : record ? records_q + 8'd2 : 8'd0;
+
+    // The records of a poison list are there already: only its header, two pieces, is left to write.
+    wire [20:0] last_byte  = result_length_q - 21'd1;
+    wire [7:0]  last_piece = is_list ? 8'd1 : last_byte[11:4];
+
+    // ---- What the words of the input say ----
+    wire [31:0] header_count      = word_i[63:32];
+    wire [7:0]  header_count_8    = header_count[7:0];  // enough for the legal ones
+    wire        range_shape_legal = start_q[11:0] == 12'd0 && bytes_q[11:0] == 12'd0 && bytes_q != 64'd0;
+    wire        range_inside      = start_q[63:12] < PAGES && bytes_q[63:12] <= PAGES - start_q[63:12];
+    wire [15:0] handle_there      = word_i[{handle_q[1:0] + 2'd3, 4'd0} +: 16];  // handle n lies at byte 6 + 2n
+    wire [7:0]  next_handle       = handle_q + 8'd1;
+    wire [8:0]  handle_place      = {1'b0, next_handle} + 9'd3;  // of the next one, in 16-bit units
+    wire        handle_right      = {3'd0, event_count_i} > handle_q
+                                    && handle_there == {1'b1, event_handle_i[14:0] + {7'd0, handle_q}};
+
+    wire [1:0]  listed            = word_i[15:0] >= 16'd2 ? 2'd0  // two operations from the first that is asked for
+                                    : word_i[31:16] < 16'd2 - word_i[15:0] ? word_i[17:16] : 2'd2 - word_i[1:0];
+
+    always @(posedge clk_i) begin
+        case (state_q)
+            IDLE: if (start_i) state_q <= DECODE;
+
+            DECODE: begin
+                result_q        <= RETURN_CODE_SUCCESS;
+                result_length_q <= 21'd0;
+                word_q          <= 9'd0;
+                again_q         <= 1'b0;
+                page_q          <= 32'd0;
+                pages_left_q    <= 32'd0;
+                ranges_left_q   <= 8'd0;
+                records_q       <= 8'd0;
+                piece_q         <= 8'd0;
+                handle_q        <= 8'd0;
+                op_q            <= OP_FLUSH;
+                if (length_i > PAYLOAD_BYTES) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                else case (opcode_i)
+                    OPCODE_IDENTIFY:
+                        if (length_i == 21'd0) {state_q, result_length_q} <= {WRITE, 21'd24};
+                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                    OPCODE_GET_HEALTH_INFO:
+                        if (length_i == 21'd0) {state_q, result_length_q} <= {WRITE, 21'd18};
+                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                    OPCODE_GET_ALERT_CONFIGURATION:
+                        if (length_i == 21'd0) {state_q, result_length_q} <= {WRITE, 21'd16};
+                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                    OPCODE_GET_CAPACITY:
+                        if (length_i == 21'd0) state_q <= RATIO;
+                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                    OPCODE_FLUSH:
+                        if (length_i == 21'd0) state_q <= COMMAND;
+                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                    OPCODE_SANITIZE:
+                        if (length_i != 21'd0) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                        else
+                            {state_q, result_q} <= {DONE, background_busy_i ? RETURN_CODE_BUSY : RETURN_CODE_BACKGROUND_STARTED};
+                    OPCODE_GET_PAGE_STATE, OPCODE_EXPORT_BLOCK, OPCODE_INJECT_POISON: begin
+                        op_q <= opcode_i == OPCODE_EXPORT_BLOCK ? OP_EXPORT
+                                : opcode_i == OPCODE_INJECT_POISON ? OP_INJECT : OP_STATE;
+                        if (length_i == 21'd8) state_q <= READ;
+                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                    end
+                    OPCODE_CLEAR_POISON: begin
+                        op_q <= OP_CLEAR;
+                        if (length_i == 21'd72) state_q <= READ;
+                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                    end
+                    OPCODE_GET_POISON_LIST: begin
+                        op_q <= OP_STATE;
+                        if (length_i == 21'd16) state_q <= READ;
+                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                    end
+                    OPCODE_SET_ALERT_CONFIGURATION:
+                        if (length_i == 21'd12) state_q <= READ;
+                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                    OPCODE_GET_EVENT_RECORDS:
+                        if (length_i == 21'd1) state_q <= READ;
+                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                    OPCODE_CLEAR_EVENT_RECORDS:
+                        if (length_i >= 21'd6) state_q <= READ;
+                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                    OPCODE_MEDIA_OPERATIONS: begin
+                        op_q <= OP_TRIM;
+                        if (length_i >= 21'd8) state_q <= READ;
+                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                    end
+                    default: {state_q, result_q} <= {DONE, RETURN_CODE_UNSUPPORTED};
+                endcase
+            end
+
+            READ: if (!read_wait_i) state_q <= TAKE;
+
+            TAKE: begin
+                word_q  <= word_q + 9'd1;
+                state_q <= READ;
+                case (opcode_i)
+                    OPCODE_SET_ALERT_CONFIGURATION:
+                        if (word_q == 9'd0) begin
+                            alert_valid_q  <= word_i[3];
+                            alert_enable_q <= word_i[11];
+                            if (|word_i[7:4] || |word_i[2:0]) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
+                        end else begin
+                            if (alert_valid_q) {alert_enable_o, alert_threshold_o} <= {alert_enable_q, word_i[15:0]};
+                            {state_q, result_q} <= {DONE, RETURN_CODE_SUCCESS};
+                        end
+
+                    OPCODE_GET_EVENT_RECORDS: begin
+                        events_q      <= word_i[7:0] == FAILURE_LOG ? event_count_i : 5'd0;
+                        failure_log_q <= word_i[7:0] == FAILURE_LOG;
+                        if (word_i[7:0] > 8'd3) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_LOG};
+                        else if (word_i[7:0] != FAILURE_LOG) {state_q, result_length_q} <= {WRITE, 21'd32};
+                        else {state_q, result_length_q} <= {WRITE, 21'd32 + {9'd0, event_count_i, 7'd0}};
+                    end
+
+                    OPCODE_CLEAR_EVENT_RECORDS:
+                        if (!again_q) begin  // the header
+                            again_q       <= 1'b1;
+                            word_q        <= 9'd0;
+                            ranges_left_q <= word_i[23:16] - 8'd1;
+                            end_q         <= event_handle_i;
+                            if (word_i[7:0] > 8'd3) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_LOG};
+                            else if (length_i != 21'd6 + {12'd0, word_i[23:16], 1'b0})
+                                {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                            else if (|word_i[15:9]) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
+                            else if (word_i[8]) begin  // all of them: only after an overflow
+                                end_q <= {1'b1, event_handle_i[14:0] + {10'd0, event_count_i}};
+                                if (word_i[7:0] == FAILURE_LOG && event_overflow_i && word_i[23:16] == 8'd0)
+                                    state_q <= POP;
+                                else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
+                            end else if (word_i[23:16] == 8'd0) {state_q, result_q} <= {DONE, RETURN_CODE_SUCCESS};
+                            else if (word_i[7:0] != FAILURE_LOG)
+                                {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_HANDLE};
+                        end else begin
+                            handle_q      <= next_handle;
+                            ranges_left_q <= ranges_left_q - 8'd1;
+                            word_q        <= {2'd0, handle_place[8:2]};
+                            end_q         <= {1'b1, handle_there[14:0] + 15'd1};
+                            if (!handle_right) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_HANDLE};
+                            else if (ranges_left_q == 8'd0) state_q <= POP;
+                        end
+
+                    OPCODE_MEDIA_OPERATIONS, OPCODE_GET_POISON_LIST:
+                        if (is_trim && word_q == 9'd0) begin  // the header
+                            ranges_q      <= header_count_8 - 8'd1;
+                            ranges_left_q <= header_count_8 - 8'd1;
+                            if (word_i[15:0] == 16'h0000) begin  // discovery: one more word
+                                if (length_i != 21'd12)
+                                    {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                                else if (header_count != 32'd0)
+                                    {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
+                                else again_q <= 1'b1;
+                            end else if (word_i[15:0] != 16'h0101)
+                                {state_q, result_q} <= {DONE, RETURN_CODE_UNSUPPORTED};
+                            else if (header_count > MAXIMUM_RANGES || length_i != 21'd8 + {9'd0, header_count_8, 4'd0})
+                                {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                            else if (header_count == 32'd0) {state_q, result_q} <= {DONE, RETURN_CODE_SUCCESS};
+                        end else if (is_trim && again_q && length_i == 21'd12) begin  // of discovery: first, count
+                            records_q <= {6'd0, listed};
+                            page_q    <= {31'd0, word_i[0]};
+                            {state_q, result_length_q} <= {WRITE, 21'd12 + {18'd0, listed, 1'b0}};
+                        end else if (word_q[0] == is_trim) begin  // start of a range
+                            start_q <= word_i;
+                        end else begin  // its length; in the poison list in units of 64 bytes
+                            bytes_q <= is_trim ? word_i : {word_i[57:0], 6'd0};
+                            if (is_list && |word_i[63:58])
+                                {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PHYSICAL_ADDRESS};
+                            else state_q <= RANGE;
+                        end
+
+                    default:  // a DPA, then, to clear poison, 64 bytes of zeros
+                        if (word_q == 9'd0) begin
+                            page_q <= word_i[43:12];
+                            if (|word_i[5:0] || ((op_q == OP_STATE || op_q == OP_EXPORT) && |word_i[11:6]))
+                                {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
+                            else if (word_i[63:12] >= PAGES)
+                                {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PHYSICAL_ADDRESS};
+                            else if (op_q != OP_CLEAR) state_q <= COMMAND;
+                        end else if (word_i != 64'd0) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
+                        else if (word_q == 9'd8) state_q <= COMMAND;
+                endcase
+            end
+
+            RANGE: begin
+                ranges_left_q <= ranges_left_q - 8'd1;
+                state_q       <= READ;
+                page_q        <= goes_on ? next_q : start_q[43:12];
+                pages_left_q  <= bytes_q[43:12] - (goes_on ? next_q - start_q[43:12] : 32'd0) - 32'd1;
+                if (again_q) state_q <= COMMAND;
+                else if (!range_shape_legal) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
+                else if (!range_inside) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PHYSICAL_ADDRESS};
+                else if (is_list) begin
+                    more_q         <= 1'b0;
+                    listed_start_q <= start_q;
+                    listed_bytes_q <= bytes_q;
+                    state_q        <= COMMAND;
+                end else if (ranges_left_q == 8'd0) begin  // all are legal: once more, to trim
+                    again_q       <= 1'b1;
+                    word_q        <= 9'd1;
+                    ranges_left_q <= ranges_q;
+                end
+            end
+
+            COMMAND: if (command_ready_i) state_q <= REPLY;
+
+            REPLY: if (reply_valid_i) begin
+                page_q       <= page_q + 32'd1;
+                pages_left_q <= pages_left_q - 32'd1;
+                sector_q     <= reply_state_i == STATE_LZ4 || reply_state_i == STATE_RAW ? reply_sector_i : 32'd0;
+                if (record) records_q <= records_q + 8'd1;
+                state_q <= DONE;
+                if (reply_error_i) result_q <= RETURN_CODE_INTERNAL_ERROR;
+                else if (is_list) begin
+                    if (is_poison && records_q == MAXIMUM_RECORDS) begin
+                        more_q <= 1'b1;
+                        next_q <= page_q;
+                        {state_q, result_length_q} <= {WRITE, 21'd32 + {9'd0, records_q, 4'd0}};
+                    end else if (pages_left_q != 32'd0) state_q <= COMMAND;
+                    else {state_q, result_length_q} <= {WRITE, 21'd32 + {9'd0, records_q + {7'd0, record}, 4'd0}};
+                end else if (op_q == OP_STATE) begin
+                    {state_q, result_length_q} <= {WRITE, 21'd20};
+                    piece_q <= 8'd1;
+                end else if (op_q == OP_EXPORT) result_length_q <= {8'd0, reply_length_i};
+                else if (pages_left_q != 32'd0) state_q <= COMMAND;
+                else if (is_trim && ranges_left_q != 8'hFF) state_q <= READ;  // FF: that was the last
+            end
+
+            RATIO: if (!ratio_busy_i) {state_q, result_length_q} <= {WRITE, 21'd24};
+
+            POP: if (event_count_i == 5'd0 || event_handle_i == end_q)
+                {state_q, result_q} <= {DONE, RETURN_CODE_SUCCESS};
+
+            WRITE: begin
+                piece_q <= piece_q + 8'd1;
+                if (piece_q == last_piece) state_q <= DONE;
+            end
+
+            default: state_q <= IDLE;  // DONE
+        endcase
+        if (!rst_ni) begin
+            state_q           <= IDLE;
+            more_q            <= 1'b0;
+            alert_enable_o    <= 1'b0;
+            alert_threshold_o <= 16'd0;
+        end
+    end
+
+    wire unused = &{1'b0, handle_place[1:0], last_byte[20:12], last_byte[3:0]};
+endmodule

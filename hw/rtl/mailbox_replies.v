@@ -1,0 +1,155 @@
+// mailbox_replies: what the mailbox answers, 16 bytes at a time (docs/device.md, Mailbox commands).
+//
+//     Identify         | firmware (16) | capacity (8) |
+//     Get Health       | health, media, additional, life, temperature (2), dirty shutdowns (4), corrected (4), ... (18) |
+//     Get Alert        | valid, programmable, life critical, life warning, 6 x u16 (16) |
+//     Get Capacity     | total, free, reserved, resident | sector bytes, ratio |
+//     Get Page State   | state, flags, length, CRC, word | sector |
+//     Discovery        | granularity (8), supported (2), returned (2), class and subclass of each (2 x 2) |
+//     Get Poison List  | flags, 0, overflow time (8), count (2), 0 ... | 0 ... | a record each: DPA and source, length, 0 |
+//     Get Event Records| flags, 0, overflow count (2), times ... | ... count (2), 0 | 8 pieces a record |
+//
+// Handshake: none, combinational: `piece_o` is the 16 bytes of number `index_i`; it is made only with `valid_i`, which keeps
+//            simulation fast.
+module mailbox_replies #(
+    parameter PERCEIVED_PAGES = 4096,
+    parameter MEDIA_SECTORS   = 16384,
+    parameter SECTOR_BYTES    = 256
+) (
+    input  wire         valid_i,
+    input  wire [15:0]  opcode_i,
+    input  wire [7:0]   index_i,
+    output reg  [127:0] piece_o,
+
+    // Get Page State, poison records
+    input  wire [31:0]  page_i,
+    input  wire [2:0]   state_i,
+    input  wire         cached_i,
+    input  wire         dirty_i,
+    input  wire [12:0]  length_i,
+    input  wire [31:0]  crc_i,
+    input  wire [63:0]  word_i,
+    input  wire [7:0]   cause_i,
+    input  wire         writing_i,        // not in the cycle of the core's reply
+    input  wire [31:0]  kept_sector_i,
+
+    // Lists
+    input  wire [7:0]   records_i,
+    input  wire         more_i,
+    input  wire [4:0]   events_i,
+    input  wire         failure_log_i,
+    input  wire [15:0]  event_handle_i,   // of the oldest
+    input  wire [7:0]   event_code_i,     // of the one that event_index_o names
+    input  wire [31:0]  event_page_i,
+    output wire [3:0]   event_index_o,
+    input  wire [31:0]  event_lost_i,     // since the last clearing
+
+    // Health, alerts, capacity
+    input  wire         low_i,
+    input  wire         critical_i,
+    input  wire         alert_enable_i,
+    input  wire [15:0]  alert_threshold_i,
+    input  wire [31:0]  corrected_i,
+    input  wire [31:0]  free_i,
+    input  wire [31:0]  reserved_i,
+    input  wire [31:0]  resident_i,
+    input  wire [31:0]  ratio_i
+);
+    `include "cram_registers.vh"
+
+    localparam [2:0]   STATE_SAME = 3'd2, STATE_LZ4 = 3'd3, STATE_RAW = 3'd4;
+    localparam [31:0]  PAGE_COUNT = PERCEIVED_PAGES;
+    localparam [31:0]  SECTORS    = MEDIA_SECTORS;
+    localparam [31:0]  UNIT       = SECTOR_BYTES;
+    localparam [63:0]  CAPACITY   = {48'd0, PAGE_COUNT[31:16]};       // units of 256 MiB
+    localparam [127:0] FIRMWARE   = {40'd0, "0.0.1 marcv"};           // first letter in byte 0
+    localparam [127:0] GENERAL_MEDIA_EVENT = {                        // fbcd0a77-c260-417f-85a9-088b1621eba6
+        8'hA6, 8'hEB, 8'h21, 8'h16, 8'h8B, 8'h08, 8'hA9, 8'h85, 8'h7F, 8'h41, 8'h60, 8'hC2, 8'h77, 8'h0A, 8'hCD, 8'hFB};
+
+    wire has_block = state_i == STATE_LZ4 || state_i == STATE_RAW;
+
+    // ---- Event records: 8 pieces each, behind two of the header ----
+    wire [7:0]  event_piece    = index_i - 8'd2;
+    wire [15:0] handle         = {1'b1, event_handle_i[14:0] + {10'd0, event_piece[7:3]}};
+    wire        is_media       = event_code_i >= EVENT_CODE_CRC_MISMATCH && event_code_i <= EVENT_CODE_MALFORMED_BLOCK;
+    wire        is_injected    = event_code_i == EVENT_CODE_POISON_INJECTED;
+    wire        is_loss        = is_media || is_injected || event_code_i == EVENT_CODE_EXHAUSTED;
+    wire [7:0]  memory_event   = is_media ? 8'd0 : 8'd2;              // media ECC error, data path error
+    wire [7:0]  transaction    = is_media ? 8'd0 : is_injected ? 8'd4 : 8'd2;  // unknown, inject poison, host write
+    wire [15:0] lost           = |event_lost_i[31:16] ? 16'hFFFF : event_lost_i[15:0];
+
+    assign event_index_o = event_piece[6:3];
+
+    // ---- Poison records ----
+    wire [2:0] source = cause_i == EVENT_CODE_POISON_INJECTED ? 3'd3 : cause_i == EVENT_CODE_EXHAUSTED ? 3'd7 : 3'd2;
+
+    wire alert = alert_enable_i && corrected_i > {16'd0, alert_threshold_i};
+
+    always @(*) begin
+        piece_o = 128'd0;
+        if (valid_i) case (opcode_i)
+            OPCODE_IDENTIFY: piece_o = index_i[0] ? {64'd0, CAPACITY} : FIRMWARE;
+            OPCODE_GET_HEALTH_INFO:
+                if (!index_i[0]) begin
+                    piece_o[1]       = low_i;       // performance degraded
+                    piece_o[3]       = critical_i;  // memory capacity degraded
+                    piece_o[20]      = alert;       // corrected volatile errors: warning
+                    piece_o[31:24]   = 8'hFF;       // life used: not known
+                    piece_o[47:32]   = 16'h7FFF;    // temperature: not known
+                    piece_o[111:80]  = corrected_i;
+                end
+            OPCODE_GET_ALERT_CONFIGURATION: begin
+                piece_o[3]       = alert_enable_i;
+                piece_o[11]      = 1'b1;            // the one that can be programmed
+                piece_o[23:16]   = 8'd100;          // life used, critical: never reached
+                piece_o[47:32]   = 16'h7FFF;        // over-temperature
+                piece_o[63:48]   = 16'h8000;        // under-temperature
+                piece_o[111:96]  = alert_threshold_i;
+            end
+            OPCODE_GET_CAPACITY:
+                piece_o = index_i[0] ? {64'd0, ratio_i, UNIT} : {resident_i, reserved_i, free_i, SECTORS};
+            OPCODE_MEDIA_OPERATIONS: begin  // discovery
+                piece_o[63:0]  = 64'd4096;
+                piece_o[79:64] = 16'd2;
+                piece_o[95:80] = {8'd0, records_i};
+                piece_o[111:96] = page_i[0] ? 16'h0101 : 16'h0000;
+                piece_o[127:112] = 16'h0101;
+            end
+            OPCODE_GET_PAGE_STATE:
+                if (writing_i) piece_o = {96'd0, kept_sector_i};
+                else piece_o = {
+                    state_i == STATE_SAME ? word_i : 64'd0,
+                    has_block ? crc_i : 32'd0,
+                    3'd0, has_block ? length_i : 13'd0,
+                    6'd0, dirty_i, cached_i,
+                    5'd0, state_i
+                };
+            OPCODE_GET_POISON_LIST:
+                if (!writing_i) piece_o = {32'd0, 32'd64, 20'd0, page_i, 9'd0, source};
+                else if (!index_i[0]) begin
+                    piece_o[0]     = more_i;
+                    piece_o[95:80] = {8'd0, records_i};
+                end
+            default:  // OPCODE_GET_EVENT_RECORDS
+                if (index_i == 8'd0) begin
+                    piece_o[0]     = failure_log_i && event_lost_i != 32'd0;
+                    piece_o[31:16] = failure_log_i ? lost : 16'd0;
+                end else if (index_i == 8'd1) piece_o[47:32] = {11'd0, events_i};
+                else case (event_piece[2:0])
+                    3'd0: piece_o = GENERAL_MEDIA_EVENT;
+                    3'd1: piece_o = {64'd0, 16'd0, handle, 24'd2, 8'h80};  // severity: failure
+                    3'd3: begin
+                        piece_o[63:0]    = {20'd0, event_page_i, 12'd1};   // volatile
+                        piece_o[64]      = is_loss;                        // uncorrectable
+                        piece_o[79:72]   = memory_event;
+                        piece_o[87:80]   = transaction;
+                        piece_o[103:88]  = 16'h0008;                       // the component identifier is valid
+                    end
+                    3'd4: piece_o[23:16] = event_code_i;                   // its first byte
+                    default: ;
+                endcase
+        endcase
+    end
+
+    wire unused = &{1'b0, event_handle_i[15], event_piece[7]};
+endmodule

@@ -11,7 +11,7 @@ STAMP := .venv/setup-$(shell cat $(SETUP_INPUTS) | sha256sum | cut -c1-16)
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help setup run test breakages slotbench lint regs hwbench lock clean
+.PHONY: help setup run test breakages slotbench contract lint regs hwbench lock clean
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -47,6 +47,9 @@ hwbench: $(STAMP)  ## measure the LZ4 engines and the device over real pages: bu
 
 slotbench: $(STAMP)  ## measure the slot table from 10^4 to 10^7 slots
 	$(BIN)/python -m vswap.slotbench --json build/slotbench.json
+
+contract: $(STAMP)  ## our tiers through the contract suite on model and RTL, and the broken ones rejected
+	$(BIN)/python -m vswap.contract --json build/contract.json
 
 regs: $(STAMP)  ## generate the register files from hw/regs/cram.rdl
 	$(BIN)/python -m hw.regs.generate

@@ -123,11 +123,16 @@ class VirtualClock:
 
     Args:
         seed: None runs ready tasks in order; a number shuffles them, deterministically for that number.
+
+    Attributes:
+        on_step: called before every step of any task, None for nobody; set it before the run. When it raises, the run
+            ends with that, and it is not called again.
     """
 
     def __init__(self, seed: int | None = None) -> None:
         self.now = 0
         self.seed = seed
+        self.on_step: Callable[[], None] | None = None
         self._ready: deque[VirtualTask[Any]] = deque()
         self._sleepers: list[tuple[int, int, VirtualTask[Any]]] = []  # heap of (time, number, task)
         self._numbers = count()
@@ -205,7 +210,8 @@ class VirtualClock:
     def _loop(self, main: VirtualTask[Any] | None) -> None:
         """Run until `main` is done; without main, until no task is alive."""
         ready, sleepers, numbers = self._ready, self._sleepers, self._numbers
-        next_ready = ready.popleft if self._random is None else self._pop_random
+        pop_ready = ready.popleft if self._random is None else self._pop_random
+        next_ready = pop_ready if self.on_step is None else self._watched(pop_ready)
         while True:
             while ready:
                 task = next_ready()
@@ -289,6 +295,18 @@ class VirtualClock:
         ready[i] = ready[0]
         ready.popleft()
         return task
+
+    def _watched(self, pop_ready: Callable[[], VirtualTask[Any]]) -> Callable[[], VirtualTask[Any]]:
+        """`pop_ready` with a call of `on_step` before."""
+
+        def pop() -> VirtualTask[Any]:
+            on_step, self.on_step = self.on_step, None  # gone if it raises: not again while the tasks are being ended
+            if on_step is not None:
+                on_step()
+                self.on_step = on_step
+            return pop_ready()
+
+        return pop
 
     def _finish(self, task: VirtualTask[Any], result: Any, error: BaseException | None) -> None:
         task._done, task._result, task._error = True, result, error

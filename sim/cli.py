@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 import traceback
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
@@ -26,6 +28,8 @@ from sim.run import RunError
 from sim.scenario import DEFAULT, Scenario, ScenarioError, find, keys, shipped
 from sim.trace import TraceError
 from vswap import VswapError
+from vswap.contract import CHECKS, Outcome, SuiteError, load_factory, run_contract
+from vswap.contract.suite import LINKS
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 REPORTS = ROOT / "build" / "report"
@@ -199,6 +203,49 @@ def corpus_stat(pages: int) -> None:
     for row in rows:
         table.add_row(row.kind, f"{row.pages:,}", f"{row.zero:,}", f"{row.same:,}", f"{row.raw:,}", f"{row.ratio:.2f}")
     Console().print(table)
+
+
+@cli.command("contract")
+@click.argument("factory", metavar="PACKAGE:FACTORY")
+@click.option("--link", type=click.Choice(sorted(LINKS)), default="model", show_default=True,
+              help="What runs the device that a backend may use.")  # fmt: skip
+@click.option("--check", "checks", multiple=True, metavar="ID", help="Run this check only; may be repeated.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="First seed of each check.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the outcomes.")
+def contract_command(
+    factory: str, link: str, checks: tuple[str, ...], seed: int, json_file: Path | None
+) -> None:  # fmt: skip
+    """Run a swap backend through the contract that a kernel relies on.
+
+    FACTORY is a function of a Bench that makes the backend (docs/contract-suite.md), for example
+    vswap.contract.backends:zswap. A failure names the check, what the kernel relies on, and its seed.
+
+    Exit status: 0 no check failed; 1 one did; 2 bad input.
+    """
+    for name in checks:
+        if name not in CHECKS:
+            raise click.BadParameter(f"{name}: no such check", param_hint="--check")
+    try:
+        made = load_factory(factory)
+    except SuiteError as error:
+        raise click.BadParameter(str(error), param_hint="PACKAGE:FACTORY") from error
+    with interruptible():
+        report = run_contract(made, seed=seed, only=checks, link=LINKS[link], progress=_show_outcome)
+    click.echo(f"{len(report.passed)} passed, {len(report.failed)} failed, "
+               f"{len(report.outcomes) - len(report.passed) - len(report.failed)} do not apply")  # fmt: skip
+    if json_file is not None:
+        json_file.write_text(json.dumps([asdict(outcome) for outcome in report.outcomes], indent=2) + "\n", "utf-8")
+    if report.failed:
+        sys.exit(FAILED)
+
+
+def _show_outcome(outcome: Outcome) -> None:
+    """A line a check; more where it failed."""
+    note = f"  ({outcome.reason})" if outcome.verdict == "not applicable" else ""
+    click.echo(f"{outcome.verdict:<15} {outcome.identifier}{note}")
+    if outcome.verdict == "fail":
+        click.echo(f"    the kernel relies on this: {CHECKS[outcome.identifier].relies}")
+        click.echo(f"    seed {outcome.seed}: {outcome.reason}")
 
 
 class _RecordingLine:

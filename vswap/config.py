@@ -13,11 +13,14 @@ class VswapConfig:
 
     Attributes:
         memory_pages: DRAM frames. Tasks' pages, swap-cache folios and the zswap pool all come out of them.
-        order: tiers tried at swap-out, first to last, out of "cram", "zswap", "swapfile"; the zero test comes first.
+        order: tiers tried at swap-out, first to last, out of "cram", "zswap", "swapfile", "zram" and the names of
+            backends that the system is given; the zero test comes first.
         writable_budget: CRAM pages that may be writable at once; 0 is the safe default.
         slot_limit: virtual slots; None for no limit.
         swapfile_pages: size of the swapfile, pages (its header page comes on top).
         swapfile_fsync: flush the swapfile to stable storage when it is closed.
+        zram_pages: size of the zram device, pages.
+        zram_limit_pages: DRAM that it may take, pages; None for no limit.
         zswap_max_pool_percent: share of the memory that the compressed pool may take.
         zswap_accept_threshold_percent: once full, the pool accepts again at or below this share of its limit.
         cram_low_percent, cram_recovered_percent: the device's watermarks, in percent of its media sectors.
@@ -32,6 +35,8 @@ class VswapConfig:
     slot_limit: int | None = None
     swapfile_pages: int = 16_384
     swapfile_fsync: bool = False
+    zram_pages: int = 16_384
+    zram_limit_pages: int | None = None
     zswap_max_pool_percent: int = 20
     zswap_accept_threshold_percent: int = 90
     cram_low_percent: int = 10

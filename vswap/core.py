@@ -17,7 +17,7 @@ from vswap.folio import AnyFolio, CramFolio, Folio
 from vswap.memory import Memory
 from vswap.pagetable import PageTable, Pte, PteState
 from vswap.slots import Backing, BackingType, SlotTable
-from vswap.tiers.base import Tier, TierError
+from vswap.tiers.base import PHYSICAL, Tier, TierError
 from vswap.tiers.cram import CramTier
 from vswap.tiers.swapfile import SwapfileTier
 from vswap.tiers.zswap import ZswapTier
@@ -30,6 +30,7 @@ class Core:
         tiers: every configured tier, and zero.
         order: tiers tried at swap-out, zero first.
         cram, zswap, swapfile: the same tiers by name, None where not configured.
+        devices: those of them that are swap devices.
         cram_folios: every live CRAM folio, coldest first.
         writable_pages: CRAM pages that are writable now.
         reap_wanted: raised when there may be something to reap or trim.
@@ -52,6 +53,7 @@ class Core:
         self.cram = next((tier for tier in self.order if isinstance(tier, CramTier)), None)
         self.zswap = next((tier for tier in self.order if isinstance(tier, ZswapTier)), None)
         self.swapfile = next((tier for tier in self.order if isinstance(tier, SwapfileTier)), None)
+        self.devices = tuple(tier for tier in self.order if tier.type in PHYSICAL)
         self.cram_folios: OrderedDict[CramFolio, None] = OrderedDict()
         self.writable_pages = 0
         self.reap_wanted = clock.event()
@@ -95,12 +97,14 @@ class Core:
         self.release(self.slots.set_backing(slot, backing))
 
     def swap_full(self) -> bool:
-        """More than half of the swapfile is in use: do not keep slots of pages that are back in memory
+        """More than half of the swap devices is in use: do not keep slots of pages that are back in memory
         (vm_swap_full)."""
-        if self.swapfile is None:
-            return True
-        usage = self.swapfile.usage()
-        return 2 * usage.pages > (usage.capacity or 0)
+        pages = capacity = 0
+        for device in self.devices:
+            usage = device.usage()
+            pages += usage.pages
+            capacity += usage.capacity or 0
+        return not capacity or 2 * pages > capacity
 
     # References
 

@@ -8,7 +8,7 @@ from vswap.errors import AlreadyCached, SegmentationFault, SigBus, SlotGone
 from vswap.folio import CramFolio, Folio
 from vswap.pagetable import PageTable, Pte, PteState
 from vswap.slots import Backing, BackingType
-from vswap.tiers.base import Poisoned, TierError
+from vswap.tiers.base import PHYSICAL, Poisoned, TierError
 
 
 async def handle_fault(core: Core, table: PageTable, vpn: int, *, write: bool) -> None:
@@ -126,7 +126,7 @@ class _Fault:
             core.change_backing(pte.slot, Backing(BackingType.FOLIO))  # the compressed copy goes; only we have the data
         else:
             folio.dirty = False
-            if backing.type is BackingType.SWAPFILE:
+            if backing.type in PHYSICAL:
                 core.counters.pswpin += 1
         core.memory.add(folio)
         if not self._changed(pte):

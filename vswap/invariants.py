@@ -152,11 +152,11 @@ def _tiers(core: Core) -> Iterator[str]:
 
 def _frames(core: Core) -> Iterator[str]:
     memory = core.memory
-    pool = core.zswap.pool_pages if core.zswap else 0
+    pool = sum(getattr(tier, "pool_pages", 0) for tier in core.order)
     if memory.used > memory.limit:
         yield f"{memory.used} frames used, the limit is {memory.limit}"
     if memory.used != len(memory.folios) + pool:
-        yield f"{memory.used} frames used, by {len(memory.folios)} folios and {pool} pages of the zswap pool"
+        yield f"{memory.used} frames used, by {len(memory.folios)} folios and {pool} pages of compressed pools"
 
 
 def _at_rest(core: Core) -> Iterator[str]:

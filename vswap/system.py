@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from driver import CramDevice, DeviceLost
@@ -21,6 +21,7 @@ from vswap.tiers.base import Tier
 from vswap.tiers.cram import CramTier
 from vswap.tiers.swapfile import SwapfileTier
 from vswap.tiers.zero import ZeroTier
+from vswap.tiers.zram import ZramTier
 from vswap.tiers.zswap import ZswapTier
 from vswap.writeback import Writeback
 
@@ -37,9 +38,16 @@ class VswapSystem:
     """
 
     def __init__(
-        self, clock: Clock, config: VswapConfig, *, device: CramDevice | None = None, swapfile: Path | None = None
+        self,
+        clock: Clock,
+        config: VswapConfig,
+        *,
+        device: CramDevice | None = None,
+        swapfile: Path | None = None,
+        backends: Mapping[str, Callable[[Memory, Counters], Tier]] | None = None,
     ) -> None:
         """`device` is needed where `config.order` names "cram", `swapfile` (a path) where it names "swapfile".
+        `backends` build the tiers of other names, or replace those of the same name.
 
         Raises:
             ValueError: the configuration names an unknown tier, or one whose device or path is missing.
@@ -48,50 +56,65 @@ class VswapSystem:
         self.counters = Counters()
         self._clock = clock
         self._config = config
+        self._device = device
+        self._swapfile = swapfile
         memory = Memory(clock, config.memory_pages, config.costs.retry)
-        self.core = Core(clock, config, self.counters, memory, self._build_tiers(memory, device, swapfile))
+        if len(set(config.order)) != len(config.order):
+            raise ValueError(f"order {config.order}: a tier is named twice")
+        build: dict[str, Callable[[Memory, Counters], Tier]] = {
+            "zero": lambda _, counters: ZeroTier(clock, config.costs, counters),
+            "cram": self._build_cram,
+            "zswap": self._build_zswap,
+            "swapfile": self._build_swapfile,
+            "zram": self._build_zram,
+            **(backends or {}),
+        }
+        tiers: list[Tier] = []
+        for name in ("zero", *config.order):
+            if name not in build:
+                raise ValueError(f'order names "{name}", expected {", ".join(sorted(build))}')
+            tiers.append(build[name](memory, self.counters))
+        self.core = Core(clock, config, self.counters, memory, tiers)
         self.reclaim = Reclaim(self.core)
         self.writeback = Writeback(self.core)
         self.spaces: list[AddressSpace] = []
         self._daemons: list[Daemon] = []
         self._down = False
 
-    def _build_tiers(self, memory: Memory, device: CramDevice | None, swapfile: Path | None) -> list[Tier]:
-        clock, config, counters = self._clock, self._config, self.counters
-        if len(set(config.order)) != len(config.order):
-            raise ValueError(f"order {config.order}: a tier is named twice")
-        tiers: list[Tier] = [ZeroTier(clock, config.costs, counters)]
-        for name in config.order:
-            if name == "cram":
-                if device is None:
-                    raise ValueError('order names "cram", but there is no device')
-                tiers.append(CramTier(clock, counters, device, trim_batch=config.trim_batch))
-            elif name == "zswap":
-                tiers.append(
-                    ZswapTier(
-                        clock,
-                        config.costs,
-                        counters,
-                        memory,
-                        memory_pages=config.memory_pages,
-                        max_pool_percent=config.zswap_max_pool_percent,
-                        accept_threshold_percent=config.zswap_accept_threshold_percent,
-                    )
-                )
-            elif name == "swapfile":
-                if swapfile is None:
-                    raise ValueError('order names "swapfile", but there is no path')
-                pages, fsync = config.swapfile_pages, config.swapfile_fsync
-                tiers.append(SwapfileTier(clock, config.costs, counters, swapfile, pages=pages, fsync=fsync))
-            else:
-                raise ValueError(f'order names "{name}", expected "cram", "zswap" or "swapfile"')
-        return tiers
+    def _build_cram(self, _: Memory, counters: Counters) -> Tier:
+        if self._device is None:
+            raise ValueError('order names "cram", but there is no device')
+        return CramTier(self._clock, counters, self._device, trim_batch=self._config.trim_batch)
+
+    def _build_zswap(self, memory: Memory, counters: Counters) -> Tier:
+        config = self._config
+        return ZswapTier(
+            self._clock,
+            config.costs,
+            counters,
+            memory,
+            memory_pages=config.memory_pages,
+            max_pool_percent=config.zswap_max_pool_percent,
+            accept_threshold_percent=config.zswap_accept_threshold_percent,
+        )
+
+    def _build_swapfile(self, _: Memory, counters: Counters) -> Tier:
+        config = self._config
+        if self._swapfile is None:
+            raise ValueError('order names "swapfile", but there is no path')
+        pages, fsync = config.swapfile_pages, config.swapfile_fsync
+        return SwapfileTier(self._clock, config.costs, counters, self._swapfile, pages=pages, fsync=fsync)
+
+    def _build_zram(self, memory: Memory, counters: Counters) -> Tier:
+        config = self._config
+        pages, limit = config.zram_pages, config.zram_limit_pages
+        return ZramTier(self._clock, config.costs, counters, memory, pages=pages, limit_pages=limit)
 
     async def start(self) -> None:
         """Set the device's watermarks and start kswapd, the zswap shrinker, the reaper and the interrupt watcher."""
         core, config = self.core, self._config
         self._spawn("kswapd", core.memory.wake_kswapd.wait, self.reclaim.background)
-        if core.zswap is not None and core.swapfile is not None:
+        if core.zswap is not None and self.writeback.can_shrink_zswap:
             self._spawn("zswap shrinker", core.zswap.wait_full, self.writeback.shrink_zswap)
         if core.cram is not None:
             await core.cram.set_watermarks(config.cram_low_percent, config.cram_recovered_percent)
@@ -114,9 +137,13 @@ class VswapSystem:
     def invariants(self, *, quiescent: bool = False) -> None:
         """Raise InvariantViolation where the state contradicts itself. May be called between any two steps;
         `quiescent` adds what holds only while no access, reclaim or writeback is under way."""
-        findings = contradictions(self.core, [space.table for space in self.spaces], quiescent=quiescent)
+        findings = self.findings(quiescent=quiescent)
         if findings:
             raise InvariantViolation(findings)
+
+    def findings(self, *, quiescent: bool = False) -> list[str]:
+        """A sentence for each contradiction that `invariants` would raise for."""
+        return contradictions(self.core, [space.table for space in self.spaces], quiescent=quiescent)
 
     def gauges(self) -> dict[str, int]:
         """What is in use now: zswap's figures under its debugfs names (pool_total_size in bytes), the rest in pages."""
@@ -133,8 +160,10 @@ class VswapSystem:
         if core.cram is not None:
             values["cram_pages"] = core.cram.usage().pages
             values["cram_writable"] = core.writable_pages
-        if core.swapfile is not None:
-            values["swapfile_pages"] = core.swapfile.usage().pages
+        for device in core.devices:
+            values[f"{device.type.name.lower()}_pages"] = device.usage().pages
+            if isinstance(device, ZramTier):
+                values |= device.mm_stat()
         return values
 
     async def audit(self) -> None:

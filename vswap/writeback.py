@@ -7,19 +7,23 @@ from vswap.core import Core
 from vswap.errors import AlreadyCached, SlotGone, SlotsExhausted
 from vswap.folio import CramFolio
 from vswap.slots import Backing, BackingType
-from vswap.tiers.base import Poisoned, Tier, TierError
+from vswap.tiers.base import PHYSICAL, Full, Poisoned, Tier, TierError
 
 _PATIENCE = 16  # pages that would not move before a round gives up
 
 
 class Writeback:
-    """CRAM -> zswap, CRAM -> swapfile, zswap -> swapfile."""
+    """CRAM -> zswap, CRAM -> swap device, zswap -> swap device."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self._after_cram: tuple[Tier, ...] = ()
         if core.cram is not None:
             self._after_cram = core.order[core.order.index(core.cram) + 1 :]
+        self._after_zswap: tuple[Tier, ...] = ()
+        if core.zswap is not None:
+            after = core.order[core.order.index(core.zswap) + 1 :]
+            self._after_zswap = tuple(tier for tier in after if tier.type in PHYSICAL)
 
     # CRAM
 
@@ -105,7 +109,7 @@ class Writeback:
         core.bury(folio)
         if backing.type is BackingType.ZSWAP:
             core.counters.writebacks.cram_to_zswap += 1
-        else:
+        elif backing.type is BackingType.SWAPFILE:
             core.counters.writebacks.cram_to_swapfile += 1
         return True
 
@@ -144,8 +148,13 @@ class Writeback:
 
     # zswap
 
+    @property
+    def can_shrink_zswap(self) -> bool:
+        """There is a swap device behind zswap."""
+        return bool(self._after_zswap)
+
     async def shrink_zswap(self) -> None:
-        """The pool was full: write its oldest entries to the swapfile until it is at the accept threshold."""
+        """The pool was full: write its oldest entries to a swap device until it is at the accept threshold."""
         core = self._core
         assert core.zswap is not None
         failures = 0
@@ -156,9 +165,9 @@ class Writeback:
                 await core.pause(core.costs.retry)
 
     async def write_back_zswap(self) -> bool:
-        """Move the oldest zswap entry to the swapfile; False when it stays."""
+        """Move the oldest zswap entry to a swap device; False when it stays."""
         core = self._core
-        assert core.zswap is not None and core.swapfile is not None
+        assert core.zswap is not None
         victim = core.zswap.oldest()
         folio = core.memory.allocate_reserve() if victim else None
         if victim is None or folio is None:
@@ -176,9 +185,11 @@ class Writeback:
             if core.slots.backing(slot) != Backing(BackingType.ZSWAP, handle):
                 return False
             folio.data = await core.zswap.load(handle)
-            place = await core.swapfile.store(folio.data, slot)
-            core.change_backing(slot, Backing(BackingType.SWAPFILE, place))  # frees the compressed copy, only now
-            core.counters.writebacks.zswap_to_swapfile += 1
+            backing = await core.write_out(folio.data, slot, self._after_zswap)
+            if backing is None:
+                raise Full("no swap device has room")
+            core.change_backing(slot, backing)  # frees the compressed copy, only now
+            core.counters.writebacks.zswap_to_swapfile += backing.type is BackingType.SWAPFILE
             core.counters.zswpwb += 1
             core.counters.written_back_pages += 1
             return True

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.vswap.test_races import run
-from tests.vswap.workload import Shape
 from vswap import VswapError
 from vswap.cache import SwapCache
+from vswap.contract.workload import Shape
 from vswap.core import Core
 from vswap.errors import InvariantViolation
 from vswap.fault import _Fault

@@ -11,6 +11,7 @@ from tests.pages import ZERO_PAGE, compressible_page, noise_page
 from tests.vswap.tb import TB, machine
 from vswap import SigBus
 from vswap.slots import BackingType
+from vswap.tiers.swapfile import SwapfileTier
 
 GOOD, BAD = noise_page(1), noise_page(2)
 
@@ -67,8 +68,9 @@ async def test_writeback_leaves_a_poisoned_page_and_goes_on_with_the_others(tb: 
 async def test_a_failed_swapfile_read_is_sigbus_and_the_page_is_still_there_afterwards(tb: TB) -> None:
     space, other = await tb.swapped_out(GOOD), await tb.swapped_out(BAD, "other")
     place = tb.backing(space, 0).handle
-    assert tb.core.swapfile is not None
-    read = tb.core.swapfile._read
+    (swapfile,) = tb.core.devices
+    assert isinstance(swapfile, SwapfileTier)
+    read = swapfile._read
 
     def fail(wanted: int) -> bytes:
         if wanted == place:
@@ -76,7 +78,7 @@ async def test_a_failed_swapfile_read_is_sigbus_and_the_page_is_still_there_afte
         return read(wanted)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tb.core.swapfile, "_read", fail)
+        patch.setattr(swapfile, "_read", fail)
         for access in (space.read(0), space.write(0, BAD)):
             with pytest.raises(SigBus):
                 await access

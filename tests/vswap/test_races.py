@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hw.parameters import DeviceParameters
+from hw.virtual_time import VirtualClock
 from tests.vswap.tb import DEVICE, TB
-from tests.vswap.workload import Shape, SteppedClock, Workload
+from vswap.contract.workload import Shape, Workload
 
 ORDERS = (
     ("cram", "zswap", "swapfile"),
@@ -30,6 +31,11 @@ def run(seed: int, shape: Shape, *, every: int, device: DeviceParameters = DEVIC
     """Run one workload with the invariants checked at every `every`th step; the machine, for its counters."""
     steps = 0
 
+    async def workload() -> None:
+        load = Workload(tb.system, tb.clock, tb.device, seed, shape)
+        await load.run()
+        assert load.verified
+
     def on_step() -> None:
         nonlocal steps
         steps += 1
@@ -37,11 +43,10 @@ def run(seed: int, shape: Shape, *, every: int, device: DeviceParameters = DEVIC
             tb.system.invariants()
 
     with TemporaryDirectory() as folder:
-        clock = SteppedClock(seed, on_step)
+        clock = VirtualClock(seed)
+        clock.on_step = on_step
         tb = TB(Path(folder), device, start=True, config={**SMALL_MEMORY, **config}, clock=clock)
-        workload = Workload(tb, seed, shape)
-        tb.run(workload.run)
-    assert workload.verified
+        tb.run(workload)
     return tb
 
 

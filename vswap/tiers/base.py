@@ -10,6 +10,9 @@ from typing import Protocol
 from vswap.errors import VswapError
 from vswap.slots import BackingType
 
+PHYSICAL = frozenset({BackingType.SWAPFILE, BackingType.ZRAM, BackingType.OTHER})
+"""Swap devices: a load leaves the copy there, and slots that live there are charged."""
+
 
 class TierError(VswapError):
     """Base of what a tier answers instead of doing its work."""

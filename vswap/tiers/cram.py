@@ -164,6 +164,15 @@ class CramTier:
 
     # Watermarks
 
+    def set_no_alloc(self, closed: bool) -> None:
+        """The admission gate, as the provider sets it: sticky, and neither residents nor frees notice."""
+        if closed and not self.closed:
+            self._counters.node_closed += 1
+            self._pressure.set()
+        elif not closed and self.closed:
+            self._counters.node_reopened += 1
+        self.closed = closed
+
     async def set_watermarks(self, low_percent: int, recovered_percent: int) -> None:
         """Where the device raises LOW and RECOVERED, in percent of its media sectors."""
         sectors = self._device.geometry.media_sectors
@@ -181,12 +190,7 @@ class CramTier:
         low = Interrupt.LOW in lines
         if len(lines) == 2:  # which came last? the media tells
             low = await self._device.free_sectors() < self._recovered_mark
-        if low and not self.closed:
-            self._counters.node_closed += 1
-            self._pressure.set()
-        elif not low and self.closed:
-            self._counters.node_reopened += 1
-        self.closed = low
+        self.set_no_alloc(low)
 
     async def wait_pressure(self) -> None:
         """Wait until the node was closed or a store found no room."""

@@ -6,6 +6,7 @@ page 0: header, "SWAPSPACE2" at byte 4086 as mkswap writes it     page 1 ..: slo
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from pathlib import Path
 
@@ -53,6 +54,7 @@ class SwapfileTier:
         self._owners = ReverseMap(pages + 1)
         self._discarding: list[int] = []
         self._can_discard = True
+        self._bad: set[int] = set()  # damaged places
         self._fd = self._open(path)
 
     async def store(self, data: bytes, slot: int) -> int:
@@ -117,6 +119,15 @@ class SwapfileTier:
         os.close(self._fd)
         self._fd = -1
 
+    @property
+    def file_number(self) -> int:
+        """Of the open file, -1 when closed."""
+        return self._fd
+
+    def damage(self, handle: int) -> None:
+        """Fault injection: the slot cannot be read until it is written again."""
+        self._bad.add(handle)
+
     # The file
 
     def _open(self, path: Path) -> int:
@@ -139,11 +150,14 @@ class SwapfileTier:
 
     def _write(self, place: int, data: bytes) -> None:
         """Write one slot; OSError where the file fails."""
+        self._bad.discard(place)
         if os.pwrite(self._fd, data, place * PAGE_BYTES) != PAGE_BYTES:
             raise OSError("short write")
 
     def _read(self, place: int) -> bytes:
         """Read one slot; OSError where the file fails."""
+        if place in self._bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
         return os.pread(self._fd, PAGE_BYTES, place * PAGE_BYTES)
 
     def _take(self) -> int:

@@ -117,6 +117,11 @@ class ZswapTier:
     def close(self) -> None:
         """See Tier; nothing is held."""
 
+    def damage(self, handle: int) -> None:
+        """Fault injection: the entry's block loses its end."""
+        entry = self._entries[handle]
+        entry.block = entry.block[: len(entry.block) // 2]
+
     # The shrinker's view
 
     @property

@@ -12,26 +12,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from driver import CramDevice
 from hw.virtual_time import VirtualClock, VirtualTask
-from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, program_pages
-from tests.vswap.tb import TB
-from vswap import AddressSpace, OutOfMemory, SegmentationFault, SigBus
+from vswap.contract.pages import ZERO_PAGE, any_page
+from vswap.errors import OutOfMemory, SegmentationFault, SigBus
+from vswap.spaces import AddressSpace
+from vswap.system import VswapSystem
 from vswap.tiers.base import Full, IoError
-
-
-class SteppedClock(VirtualClock):
-    """A shuffled clock that calls `on_step` before every step of any task; when that raises, the run ends with it."""
-
-    def __init__(self, seed: int, on_step: Callable[[], None]) -> None:
-        super().__init__(seed)
-        self._on_step: Callable[[], None] | None = on_step
-
-    def _pop_random(self) -> VirtualTask[Any]:
-        if self._on_step is not None:
-            on_step, self._on_step = self._on_step, None  # not again while the tasks are being ended
-            on_step()
-            self._on_step = on_step
-        return super()._pop_random()
 
 
 @dataclass(frozen=True)
@@ -90,7 +77,9 @@ class Workload:
         lost: pages that a full device took from a writable mapping; only with a budget.
     """
 
-    tb: TB
+    system: VswapSystem
+    clock: VirtualClock
+    device: CramDevice | None
     seed: int
     shape: Shape
     lost: int = 0
@@ -105,13 +94,13 @@ class Workload:
             self._inject_errors()
         tasks: list[VirtualTask[None]] = []
         for number in range(self.shape.spaces):
-            space = self.tb.space(f"space{number}")
+            space = self.system.create_space(f"space{number}")
             self._shadows[space] = {}
             for part in range(self.shape.tasks):
                 rng = Random(f"{self.seed}.{number}.{part}")
-                tasks.append(self.tb.clock.spawn(self._task(space, rng, part, self.shape.tasks), f"{number}.{part}"))
+                tasks.append(self.clock.spawn(self._task(space, rng, part, self.shape.tasks), f"{number}.{part}"))
         if self.shape.errors:
-            self._children.append(self.tb.clock.spawn(self._killer(tasks), "killer"))
+            self._children.append(self.clock.spawn(self._killer(tasks), "killer"))
         for task in tasks:
             await self._ended(task)
         while self._children:
@@ -145,13 +134,13 @@ class Workload:
                 elif choice < 0.93:
                     await self._unmap(space, vpn)
                 elif choice < 0.95:
-                    await self.tb.system.writeback.write_back_cram(2)
+                    await self.system.writeback.write_back_cram(2)
                 elif choice < 0.98:
                     await self._fork(space, rng)
                 elif choice < 0.983:
                     await space.exit()
                 else:
-                    await self.tb.clock.sleep(rng.randrange(50_000))
+                    await self.clock.sleep(rng.randrange(50_000))
         except SegmentationFault:
             if not space.table.dead:
                 raise
@@ -212,9 +201,9 @@ class Workload:
         if len(self._shadows) >= 3 * self.shape.spaces or space.table.dead:
             return
         shadow = {vpn: Cell(cell.allowed) for vpn, cell in self._shadows[space].items()}
-        child = await self.tb.system.fork(space, f"{space.name}.{len(self._shadows)}")
+        child = await self.system.fork(space, f"{space.name}.{len(self._shadows)}")
         self._shadows[child] = shadow
-        self._children.append(self.tb.clock.spawn(self._task(child, Random(rng.random()), 0, 1), child.name))
+        self._children.append(self.clock.spawn(self._task(child, Random(rng.random()), 0, 1), child.name))
 
     async def _failed(self, space: AddressSpace, vpn: int, error: SigBus | OutOfMemory) -> None:
         """A page that was lost is dropped, so that it can be used again."""
@@ -229,41 +218,32 @@ class Workload:
         if isinstance(error, SigBus):
             assert self.shape.errors or self._can_lose(), "SIGBUS without a reason"
         else:
-            assert self.shape.errors or "swapfile" not in self.tb.config.order, (
-                "out of memory with room in the swapfile"
-            )
+            assert self.shape.errors or not self.system.core.devices, "out of memory with room in the swapfile"
 
     def _can_lose(self) -> bool:
-        return self.tb.config.writable_budget > 0 and self.tb.system.counters.cram_poisoned > 0
+        return self.system.core.config.writable_budget > 0 and self.system.counters.cram_poisoned > 0
 
     def _cell(self, space: AddressSpace, vpn: int) -> Cell:
         return self._shadows[space].setdefault(vpn, Cell({ZERO_PAGE}))
 
     def _page(self, rng: Random) -> bytes:
-        kind = rng.randrange(6)
-        if kind == 0:
-            return ZERO_PAGE
-        if kind == 1:
-            return SAME_PAGE
-        if kind == 2:
-            return noise_page(rng.getrandbits(32))
-        if kind == 3 or not self.shape.real:
-            return compressible_page(rng.getrandbits(32))
-        return rng.choice(program_pages())
+        return any_page(rng, real=self.shape.real)
 
     # Trouble
 
     def _vary_latency(self) -> None:
         """A fabric on which an access is long on its way now and then, there or back."""
-        rng, device = Random(f"{self.seed}.latency"), self.tb.device
+        rng, device = Random(f"{self.seed}.latency"), self.device
+        if device is None:
+            return
 
         def slowing(call: Callable[..., Any]) -> Callable[..., Any]:
             async def wrapped(*arguments: Any) -> Any:
                 if rng.random() < 0.1:
-                    await self.tb.clock.sleep(rng.randrange(10_000))
+                    await self.clock.sleep(rng.randrange(10_000))
                 result = await call(*arguments)
                 if rng.random() < 0.1:
-                    await self.tb.clock.sleep(rng.randrange(10_000))
+                    await self.clock.sleep(rng.randrange(10_000))
                 return result
 
             return wrapped
@@ -273,12 +253,12 @@ class Workload:
             setattr(patched, name, slowing(getattr(device, name)))
 
     def _inject_errors(self) -> None:
-        rng, core = Random(f"{self.seed}.errors"), self.tb.core
+        rng, core = Random(f"{self.seed}.errors"), self.system.core
 
         def breaking(call: Callable[..., Any], error: Exception, rate: float) -> Callable[..., Any]:
             async def wrapped(*arguments: Any) -> Any:
                 if rng.random() < rate:
-                    await self.tb.clock.sleep(rng.randrange(3000))
+                    await self.clock.sleep(rng.randrange(3000))
                     raise error
                 return await call(*arguments)
 
@@ -292,5 +272,5 @@ class Workload:
     async def _killer(self, tasks: list[VirtualTask[None]]) -> None:
         rng = Random(f"{self.seed}.killer")
         for task in rng.sample(tasks, len(tasks) // 2):
-            await self.tb.clock.sleep(rng.randrange(1_000_000))
+            await self.clock.sleep(rng.randrange(1_000_000))
             task.cancel()

@@ -1,0 +1,19 @@
+"""The contract suite: what a kernel relies on in a swap backend, as checks that any backend can be run through
+(docs/contract-suite.md)."""
+
+from vswap.contract.bench import Backend, Bench, Factory, SuiteError, load_factory
+from vswap.contract.suite import CHECKS, Check, Outcome, Report, run_check, run_contract
+
+__all__ = [
+    "CHECKS",
+    "Backend",
+    "Bench",
+    "Check",
+    "Factory",
+    "Outcome",
+    "Report",
+    "SuiteError",
+    "load_factory",
+    "run_check",
+    "run_contract",
+]

@@ -1,0 +1,151 @@
+"""Bench: what a backend under test is built on, fresh for each check; and how a factory is found."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from driver import CramDevice, DeviceLost, MailboxError, PagePoisoned
+from hw.codes import Opcode, ReturnCode
+from hw.link import Link
+from hw.parameters import DeviceParameters
+from hw.virtual_time import VirtualClock
+from vswap.costs import Costs
+from vswap.counters import Counters
+from vswap.memory import Memory
+from vswap.tiers.base import Tier
+
+DEVICE = DeviceParameters(perceived_pages=64, media_bytes=64 << 10, cache_pages=4)
+"""256 sectors of 256 bytes: 16 raw pages fill it."""
+MEMORY_PAGES = 512
+STORE_PAGES = 48
+"""Size of a backend that has one: small enough to be filled."""
+
+LinkMaker = Callable[[VirtualClock, DeviceParameters], Link]
+
+
+class SuiteError(Exception):
+    """The suite cannot run; one line that says why."""
+
+
+class TroubledDevice(CramDevice):
+    """The driver of a device to which things happen.
+
+    Attributes:
+        lost: pages whose content the media has lost: loads answer poison until the next trim.
+        gone: the link is down.
+        refuse_trims: trims fail.
+        used: accesses so far.
+    """
+
+    lost: set[int]
+    gone: bool = False
+    refuse_trims: bool = False
+    used: int = 0
+
+    async def load(self, page: int) -> bytes:
+        """See CramDevice."""
+        self._look(page)
+        return await super().load(page)
+
+    async def load_line(self, page: int, line: int) -> bytes:
+        """See CramDevice."""
+        self._look(page)
+        return await super().load_line(page, line)
+
+    async def store(self, page: int, data: bytes) -> None:
+        """See CramDevice."""
+        self._look(page)
+        await super().store(page, data)
+
+    async def trim(self, pages: Iterable[int]) -> None:
+        """See CramDevice."""
+        pages = list(pages)
+        if self.gone:
+            raise DeviceLost("the device was pulled")
+        if self.refuse_trims:
+            raise MailboxError(ReturnCode.INTERNAL_ERROR, Opcode.MEDIA_OPERATIONS)
+        await super().trim(pages)
+        self.lost.difference_update(pages)
+
+    def _look(self, page: int) -> None:
+        self.used += 1
+        if self.gone:
+            raise DeviceLost("the device was pulled")
+        if page in self.lost:
+            raise PagePoisoned(page, None)
+
+
+@dataclass
+class Bench:
+    """The parts a backend may be made of: memory only from `memory`, time only from `clock`, files only in `folder`.
+
+    Attributes:
+        memory: frames of DRAM; it serves as the `Frames` of a compressed pool, too.
+        device: a compressed-RAM device of 64 pages on 64 KiB of media, probed and empty.
+        rng: the randomness of the check, from its seed.
+        store_pages: how many pages a backend that has a size should hold.
+    """
+
+    clock: VirtualClock
+    costs: Costs
+    counters: Counters
+    memory: Memory
+    folder: Path
+    device: TroubledDevice
+    rng: Random
+    store_pages: int = STORE_PAGES
+    watchers: list[Callable[[], None]] = field(default_factory=list)
+
+    def watch(self, on_step: Callable[[], None] | None) -> None:
+        """Call `on_step` before every step of any task from now on; None ends it."""
+        self.watchers[:] = [] if on_step is None else [on_step]
+
+
+@dataclass
+class Backend:
+    """A backend under test, with the trouble that its maker can cause on demand. A check that needs trouble which a
+    backend does not offer does not apply to it, and is reported so.
+
+    Attributes:
+        tier: the backend.
+        damage: make the medium lose what it holds under this handle.
+        break_writes: make writes to the medium fail (True), or work again.
+    """
+
+    tier: Tier
+    damage: Callable[[int], None] | None = None
+    break_writes: Callable[[bool], None] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+Factory = Callable[[Bench], Backend | Tier]
+
+
+def build(factory: Factory, bench: Bench) -> Backend:
+    """What the factory makes, as a Backend."""
+    made = factory(bench)
+    return made if isinstance(made, Backend) else Backend(made)
+
+
+def load_factory(name: str) -> Factory:
+    """The factory that `PACKAGE:FACTORY` names, looked up from the current folder, too. Raises SuiteError."""
+    module_name, _, attribute = name.partition(":")
+    if not module_name or not attribute:
+        raise SuiteError(f"{name}: expected PACKAGE:FACTORY, for example vswap.contract.backends:zswap")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise SuiteError(f"{name}: {error}; name a module that can be imported from here") from error
+    factory = getattr(module, attribute, None)
+    if not callable(factory):
+        raise SuiteError(f"{name}: {module_name} has no function {attribute}")
+    made: Factory = factory
+    return made

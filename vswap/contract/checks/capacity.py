@@ -1,0 +1,198 @@
+"""capacity: limits hold, refusing harms nobody, the gate is a gate, writeback takes the oldest."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from vswap.contract.bench import Bench, Factory
+from vswap.contract.checks.tools import expect, fails, subject
+from vswap.contract.pages import SAME_PAGE, compressible_page, noise_page
+from vswap.contract.suite import NotApplicable, check
+from vswap.tiers.base import Full, Rejected
+
+
+@runtime_checkable
+class Gated(Protocol):
+    """A backend that can be told to admit nothing."""
+
+    def set_no_alloc(self, closed: bool) -> None:
+        """Close the gate, or open it again."""
+
+
+@runtime_checkable
+class Pooled(Protocol):
+    """A backend that compresses into frames of DRAM, up to a limit."""
+
+    limit_pages: int
+
+    @property
+    def pool_pages(self) -> int:
+        """Frames it takes now."""
+
+
+@runtime_checkable
+class Shrinkable(Protocol):
+    """A backend whose oldest pages are written back elsewhere."""
+
+    accept_pages: int
+
+    @property
+    def pool_pages(self) -> int:
+        """Frames it takes now."""
+
+    def oldest(self) -> tuple[int, int] | None:
+        """(handle, slot) of the entry to write back next."""
+
+    def rotate(self, handle: int) -> None:
+        """The entry could not be written back now."""
+
+    def over_threshold(self) -> bool:
+        """It was full, and has not come down to the accept threshold."""
+
+
+@check("capacity.bounded", "usage() never says more pages than its capacity, and a refused store changes nothing.")
+async def bounded(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    capacity = under_test.tier.usage().capacity
+    full = await under_test.fill(300)
+    expect(capacity is None or len(under_test.pages) <= capacity, "more pages than the capacity")
+    under_test.check_books()
+    if full:
+        for number in range(8):
+            await under_test.store(compressible_page(number))
+            await under_test.store(noise_page(number))
+    under_test.check_books()
+    await under_test.verify()
+
+
+@check("capacity.not-sticky", "After frees there is room again: full is not for ever.")
+async def not_sticky(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    page = await under_test.taken()
+    if not await under_test.fill(300):
+        return
+    await under_test.empty()
+    expect(await under_test.store(page) is not None, "an empty backend refuses a page that it took before")
+
+
+@check("capacity.frames", "Frames of DRAM are given back with the last page: nothing stays charged.", seeds=2)
+async def frames(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    await under_test.tier.flush()
+    used = bench.memory.used
+    for _ in range(3):
+        await under_test.fill(100)
+        for handle in bench.rng.sample(list(under_test.pages), len(under_test.pages)):
+            under_test.free(handle)
+        await under_test.tier.flush()
+        expect(bench.memory.used == used, f"{bench.memory.used - used} frames are still charged when nothing is held")
+
+
+@check("capacity.no-frames", "A backend that finds no frame refuses the page; it keeps nothing and breaks nothing.")
+async def no_frames(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    page = await under_test.taken()
+    kept = await under_test.must_store(page)
+    hogs = [folio for _ in range(bench.memory.limit) if (folio := bench.memory.allocate_reserve()) is not None]
+    for number in range(6):
+        await under_test.store(compressible_page(number))
+    under_test.check_books()
+    await under_test.verify()
+    for hog in hogs:
+        bench.memory.release(hog)
+    expect(await under_test.store(page) is not None and kept in under_test.pages, "refused with frames to be had")
+
+
+@check(
+    "capacity.gate", "While admission is closed nothing new is taken; what is there stays readable and can be freed."
+)
+async def gate(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    tier = under_test.tier
+    if not isinstance(tier, Gated):
+        raise NotApplicable("no set_no_alloc")
+    page = await under_test.taken()
+    handles = [await under_test.must_store(page) for _ in range(3)]
+    tier.set_no_alloc(True)
+    for _ in range(3):
+        expect(await fails(tier.store(page, 1), Full), "a page was admitted while the gate is closed")
+        await under_test.verify()
+        await under_test.tier.flush()
+    under_test.free(handles[0])
+    await under_test.tier.flush()
+    expect(await fails(tier.store(page, 1), Full), "the gate opened by itself after a free")
+    under_test.check_books()
+    tier.set_no_alloc(False)
+    await under_test.must_store(page)
+
+
+@check("capacity.pool-limit", "The pool takes no more frames than its limit, at any moment.", seeds=2)
+async def pool_limit(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    tier = under_test.tier
+    if not isinstance(tier, Pooled):
+        raise NotApplicable("no limit_pages")
+
+    async def writer(number: int) -> None:
+        for step in range(30):
+            page = noise_page(100 * number + step)[: 500 + 100 * (step % 20)].ljust(4096, b"\0")
+            handle = await under_test.store(page)
+            expect(tier.pool_pages <= tier.limit_pages, f"{tier.pool_pages} frames, the limit is {tier.limit_pages}")
+            if handle is not None and step % 5 == 0:
+                under_test.free(handle)
+
+    tasks = [bench.clock.spawn(writer(number)) for number in range(4)]
+    for task in tasks:
+        await task
+    under_test.check_books()
+
+
+@check("capacity.accept-threshold", "Once full, a pool refuses until it has come down to its accept threshold.")
+async def accept_threshold(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    tier = under_test.tier
+    if not isinstance(tier, Shrinkable):
+        raise NotApplicable("no accept_pages")
+    for number in range(400):
+        if await under_test.store(noise_page(number)[:2000].ljust(4096, b"\0")) is None:
+            break
+    expect(tier.over_threshold(), "the pool is full and its shrinker is not asked to work")
+    while tier.pool_pages > tier.accept_pages:
+        expect(await fails(tier.store(compressible_page(1), 1), Full), "a full pool accepts above its threshold")
+        under_test.free(next(iter(under_test.pages)))
+    expect(not tier.over_threshold(), "the shrinker is asked to work below the accept threshold")
+    await under_test.must_store(compressible_page(1))
+
+
+@check("capacity.lru", "The oldest entry is written back first, after one second chance; a freed one never.")
+async def lru(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    tier = under_test.tier
+    if not isinstance(tier, Shrinkable):
+        raise NotApplicable("no oldest")
+    handles = [await under_test.must_store(compressible_page(number)) for number in range(6)]
+    same = await under_test.store(SAME_PAGE)
+    expect(tier.oldest() == (handles[0], under_test.owners[handles[0]]), "the first victim is not the oldest entry")
+    tier.rotate(handles[0])
+    under_test.free(handles[1])
+    young = await under_test.must_store(compressible_page(99))
+    order = []
+    while (victim := tier.oldest()) is not None:
+        order.append(victim[0])
+        under_test.free(victim[0])
+    expect(order == [*handles[2:], handles[0], young], "the entries are not written back oldest first")
+    expect(same is None or same in under_test.pages, "a same-filled page was to be written back: that frees no memory")
+
+
+@check(
+    "capacity.incompressible", "A page that does not shrink is refused or kept whole; the pool does not pay for more."
+)
+async def incompressible(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    tier = under_test.tier
+    if not isinstance(tier, Shrinkable):
+        raise NotApplicable("not a pool in front of a device")
+    for number in range(10):
+        expect(await fails(tier.store(noise_page(number), number), Rejected), "a page that does not shrink was kept")
+    expect(tier.pool_pages == 0, "pages that were refused take frames")
+    expect(bench.counters.reject_compress_poor == 10, "reject_compress_poor does not count them")

@@ -1,0 +1,131 @@
+"""lifetime: from the store that makes a handle to the free that ends it."""
+
+from __future__ import annotations
+
+from vswap.contract.bench import Bench, Factory
+from vswap.contract.checks.tools import Subject, expect, raises, subject
+from vswap.contract.pages import compressible_page, program_pages
+from vswap.contract.suite import check
+from vswap.slots import BackingType
+
+
+@check("lifetime.unique", "No handle is handed out while it is in use.", seeds=3)
+async def unique(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    for _ in range(6):
+        await under_test.fill(16)
+        for handle in bench.rng.sample(list(under_test.pages), len(under_test.pages) // 2):
+            under_test.free(handle)
+    under_test.check_books()
+
+
+@check("lifetime.double-free", "A second free of a handle, or the free of one that never was, is a KeyError.")
+async def double_free(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    handles = [await under_test.must_store() for _ in range(2)]
+    under_test.free(handles[0])
+    expect(raises(lambda: under_test.tier.free(handles[0]), KeyError), "a handle was freed twice")
+    await under_test.tier.flush()
+    expect(raises(lambda: under_test.tier.free(handles[0]), KeyError), "a handle was freed twice, the second time late")
+    expect(raises(lambda: under_test.tier.free(1 << 30), (KeyError)), "a handle that never was has been freed")
+    under_test.check_books()
+    await under_test.verify()
+
+
+@check("lifetime.reverse-map", "handles() names the slot that owns each handle, in a copy of its own.")
+async def reverse_map(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    for _ in range(4):
+        await under_test.must_store()
+    under_test.check_books()
+    under_test.tier.handles().clear()
+    under_test.check_books()
+    handle = next(iter(under_test.pages))
+    under_test.free(handle)
+    expect(handle not in under_test.tier.handles(), "a freed handle is still in the reverse map")
+
+
+@check("lifetime.reown", "After reown the reverse map names the new slot, also 0, and nothing else has changed.")
+async def reown(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    if under_test.tier.type is BackingType.ZERO:  # its handles are the slots
+        return
+    first, second = [await under_test.must_store() for _ in range(2)]
+    for slot in (77, 0, 78):
+        under_test.tier.reown(first, slot)
+        under_test.owners[first] = slot
+        under_test.check_books()
+    await under_test.verify()
+    under_test.free(second)
+    expect(raises(lambda: under_test.tier.reown(second, 5), KeyError), "a freed handle got a new owner")
+
+
+@check("lifetime.whole", "A store under way is in no list: what sees it sees it whole.", seeds=2)
+async def whole(factory: Factory, bench: Bench) -> None:
+    """Looked at before every step of any task while a store is under way; the suite's clock makes that possible."""
+    under_test = subject(factory, bench)
+    page = await under_test.taken()
+    before = under_test.tier.handles()
+    task = bench.clock.spawn(under_test.tier.store(page, 5), "store")
+    for _ in range(100_000):
+        seen = set(under_test.tier.handles()) - set(before)
+        if task.done():
+            break
+        expect(not seen, "the handle of a store that has not returned is in handles() already")
+        await bench.clock.sleep(1)
+    handle = await task
+    expect(handle in under_test.tier.handles(), "a stored page is not in handles()")
+
+
+@check("lifetime.cancel", "A task killed inside a store leaves nothing behind: no handle, no room, no frame.", seeds=2)
+async def cancel(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    page = await under_test.taken()
+    await under_test.tier.flush()
+    used = bench.memory.used
+    for delay in (0, 1, 5, 20, 50, 100, 200, 500, 1000, 5000, 24_999):
+        task = bench.clock.spawn(under_test.tier.store(page, 5), "killed store")
+        await bench.clock.sleep(delay)
+        if task.done():
+            under_test.tier.free(await task)
+        else:
+            task.cancel()
+            await _cancelled(task)
+        under_test.check_books()
+        await under_test.tier.flush()
+        expect(bench.memory.used == used, f"frames leaked by a store killed after {delay} ns")
+    await _takes_all_it_can(under_test)
+
+
+async def _takes_all_it_can(under_test: Subject) -> None:
+    """The room is what it would be in a backend that never saw trouble: as much as its own usage says."""
+    capacity = under_test.tier.usage().capacity
+    if capacity is None:
+        return
+    page = compressible_page(1)
+    if await under_test.store(page) is None:
+        page = program_pages()[0]
+    while len(under_test.pages) < capacity and await under_test.store(page) is not None:
+        pass
+    left = capacity - len(under_test.pages)
+    expect(left == 0, f"{left} places have leaked")
+
+
+async def _cancelled(task: object) -> None:
+    try:
+        await task  # type: ignore[misc]
+    except BaseException as error:
+        if type(error).__name__ != "CancelledError":
+            raise
+
+
+@check("lifetime.reuse-after-free", "All room comes back after the free and its late work, however often.", seeds=2)
+async def reuse_after_free(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    counts = []
+    for _ in range(4):
+        await under_test.fill(200)
+        counts.append(len(under_test.pages))
+        await under_test.empty()
+        under_test.check_books()
+    expect(min(counts) * 10 >= counts[0] * 9, f"from filling to filling there was less room: {counts}")

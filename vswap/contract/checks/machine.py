@@ -1,0 +1,93 @@
+"""machine: the backend inside a whole swap system, with random programs on top.
+
+The backend is the first tier, a swapfile comes after it. Every page is compared with a shadow copy, and the state is
+checked for contradictions (docs/vswap.md, "Invariants") every few steps.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from driver import CramDevice
+from vswap.config import VswapConfig
+from vswap.contract.bench import Bench, Factory, build
+from vswap.contract.checks.tools import expect
+from vswap.contract.suite import check
+from vswap.contract.workload import Shape, Workload
+from vswap.counters import Counters
+from vswap.memory import Memory
+from vswap.slots import BackingType
+from vswap.system import VswapSystem
+from vswap.tiers.base import Tier
+
+_SMALL: dict[str, Any] = {"memory_pages": 24, "swapfile_pages": 1000, "reap_interval": 100_000}
+CROWD = Shape(spaces=2, tasks=4, pages=4, operations=60)
+PRESSURE = Shape(spaces=2, tasks=2, pages=30, operations=80)
+TROUBLE = Shape(spaces=2, tasks=2, pages=20, operations=60, errors=True)
+
+
+async def _run(factory: Factory, bench: Bench, shape: Shape, every: int, **config: Any) -> VswapSystem:
+    def make(memory: Memory, counters: Counters) -> Tier:
+        part = Bench(bench.clock, bench.costs, counters, memory, bench.folder, bench.device, bench.rng, 1000)
+        return build(factory, part).tier
+
+    kind = build(factory, bench).tier.type  # of each type there is one tier, and the zero tier is always first
+    order = {BackingType.ZERO: ("swapfile",), BackingType.SWAPFILE: ("backend",)}.get(kind, ("backend", "swapfile"))
+    system = VswapSystem(
+        bench.clock,
+        VswapConfig(order=order, **{**_SMALL, **config}),
+        swapfile=bench.folder / "swapfile",
+        backends={"zero" if kind is BackingType.ZERO else "backend": make},
+    )
+    steps = 0
+
+    def on_step() -> None:
+        nonlocal steps
+        steps += 1
+        if steps % every == 0:
+            system.invariants()
+
+    device: CramDevice = bench.device
+    workload = Workload(system, bench.clock, device, bench.rng.getrandbits(30), shape)
+    try:
+        await system.start()
+        bench.watch(on_step)
+        await workload.run()
+        for _ in range(50):
+            await bench.clock.sleep(2_000_000)
+            if not system.findings(quiescent=True):
+                break
+        system.invariants(quiescent=True)
+    finally:
+        bench.watch(None)
+        await system.shutdown()
+    expect(workload.verified > 0, "nothing was read")
+    core = system.core
+    expect(core.slots.used == 0, f"{core.slots.used} slots leaked")
+    expect(core.memory.used == 0, f"{core.memory.used} frames leaked")
+    return system
+
+
+@check("machine.crowd", "Faults, forks, unmaps and reclaim of many tasks on few pages lose no write and no reference.",
+       seeds=4)  # fmt: skip
+async def crowd(factory: Factory, bench: Bench) -> None:
+    await _run(factory, bench, CROWD, 5)
+
+
+@check("machine.pressure", "Under memory pressure every page finds its way to a tier and back; no slot loses count.",
+       seeds=4)  # fmt: skip
+async def pressure(factory: Factory, bench: Bench) -> None:
+    await _run(factory, bench, PRESSURE, 20, zswap_max_pool_percent=15)
+
+
+@check("machine.trouble", "With failing stores and loads and killed tasks, who needs a lost page is told, no one else.",
+       seeds=4)  # fmt: skip
+async def trouble(factory: Factory, bench: Bench) -> None:
+    await _run(factory, bench, TROUBLE, 10)
+
+
+@check("machine.budget", "Never are more device pages writable than the budget says.", seeds=4)
+async def budget(factory: Factory, bench: Bench) -> None:
+    system = await _run(factory, bench, CROWD, 2, writable_budget=1)
+    if system.core.order[1].type is not BackingType.CRAM:
+        expect(system.counters.made_writable == 0, "a page was made writable on a backend that is no memory")

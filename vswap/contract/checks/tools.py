@@ -1,0 +1,140 @@
+"""What several checks need: a backend on its bench, and a shadow of what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from vswap.contract.bench import Backend, Bench, Factory, build
+from vswap.contract.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, program_pages
+from vswap.tiers.base import Full, Rejected, Tier, TierError
+
+
+class Failure(AssertionError):  # noqa: N818 - what pytest calls it
+    """The backend broke the rule; the message says how."""
+
+
+def expect(holds: bool, message: str) -> None:
+    """Raise Failure with the message unless the rule holds."""
+    if not holds:
+        raise Failure(message)
+
+
+@dataclass
+class Subject:
+    """A backend, and what it must hold: handle -> page, and the slot that owns it."""
+
+    bench: Bench
+    backend: Backend
+    pages: dict[int, bytes] = field(default_factory=dict)
+    owners: dict[int, int] = field(default_factory=dict)
+    next_slot: int = 1
+
+    @property
+    def tier(self) -> Tier:
+        """The backend's tier."""
+        return self.backend.tier
+
+    async def store(self, page: bytes, slot: int | None = None) -> int | None:
+        """Store a page for a slot of its own; its handle, None when it was rejected or there was no room."""
+        if slot is None:
+            slot, self.next_slot = self.next_slot, self.next_slot + 1
+        try:
+            handle = await self.tier.store(page, slot)
+        except (Rejected, Full):
+            return None
+        expect(handle not in self.pages, f"handle {handle} was handed out while it is in use")
+        self.pages[handle], self.owners[handle] = page, slot
+        return handle
+
+    async def must_store(self, page: bytes | None = None) -> int:
+        """Store a page that the backend takes."""
+        handle = await self.store(page if page is not None else await self.taken())
+        expect(handle is not None, "a page of a kind that was taken before is refused, with room left")
+        assert handle is not None
+        return handle
+
+    async def taken(self) -> bytes:
+        """A page of a kind that this backend takes; distinct ones where the kind allows it."""
+        self.next_slot += 1
+        rng = self.bench.rng
+        for page in (rng.choice(program_pages()), compressible_page(self.next_slot), ZERO_PAGE):
+            handle = await self.store(page)
+            if handle is not None:
+                self.free(handle)
+                await self.tier.flush()
+                return page
+        raise Failure("no kind of page is taken, not even a page of zeros")
+
+    def free(self, handle: int) -> None:
+        """Free a handle in use."""
+        del self.pages[handle], self.owners[handle]
+        self.tier.free(handle)
+
+    async def empty(self) -> None:
+        """Free everything and do the batched work."""
+        for handle in list(self.pages):
+            self.free(handle)
+        await self.tier.flush()
+
+    async def fill(self, limit: int = 1000) -> bool:
+        """Store pages until there is no room; False when `limit` pages fitted."""
+        for number in range(limit):
+            page = compressible_page(number) if number % 3 else self.bench.rng.choice(program_pages())
+            if await self.store(page) is None and await self.store(ZERO_PAGE) is None:
+                return True
+        return False
+
+    async def verify(self) -> None:
+        """Everything that is held comes back."""
+        for handle, page in list(self.pages.items()):
+            expect(await self.tier.load(handle) == page, f"handle {handle} holds other bytes than were stored")
+
+    def check_books(self) -> None:
+        """The backend's own figures agree with the shadow."""
+        expect(self.tier.handles() == self.owners, "handles() is not what was stored and not freed")
+        held = self.tier.usage().pages
+        expect(held == len(self.pages), f"usage() says {held} pages, {len(self.pages)} are held")
+
+
+def subject(factory: Factory, bench: Bench) -> Subject:
+    """A backend to work on."""
+    return Subject(bench, build(factory, bench))
+
+
+def kinds(seed: int) -> dict[str, bytes]:
+    """A page of each kind, and corner cases of content."""
+    almost_zero, almost_same = bytearray(ZERO_PAGE), bytearray(SAME_PAGE)
+    almost_zero[-1] = almost_same[2048] = 1
+    return {
+        "zero": ZERO_PAGE,
+        "same-filled": SAME_PAGE,
+        "program": program_pages()[seed % len(program_pages())],
+        "compressible": compressible_page(seed),
+        "incompressible": noise_page(seed),
+        "zero but for the last byte": bytes(almost_zero),
+        "same-filled but for one byte": bytes(almost_same),
+        "all ones": b"\xff" * len(ZERO_PAGE),
+        "half noise": noise_page(seed)[:2048] + ZERO_PAGE[2048:],
+        "same 4-byte words": b"\1\2\3\4" * (len(ZERO_PAGE) // 4),
+        "same 16-byte words": bytes(range(16)) * (len(ZERO_PAGE) // 16),
+    }
+
+
+async def fails(call: Awaitable[object], *errors: type[BaseException]) -> bool:
+    """True when the call raises one of the errors (a TierError by default)."""
+    expected = errors or (TierError,)
+    try:
+        await call
+    except expected:
+        return True
+    return False
+
+
+def raises(call: Callable[[], object], error: type[BaseException]) -> bool:
+    """True when the call raises the error."""
+    try:
+        call()
+    except error:
+        return True
+    return False

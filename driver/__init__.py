@@ -11,6 +11,7 @@ from driver.errors import (
     DeviceNotFound,
     DeviceTimeout,
     MailboxError,
+    PageFenced,
     PagePoisoned,
     UnexpectedResponse,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "Interrupt",
     "MailboxError",
     "Opcode",
+    "PageFenced",
     "PageInfo",
     "PagePoisoned",
     "PageState",

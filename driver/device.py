@@ -17,6 +17,7 @@ from driver.errors import (
     DeviceNotFound,
     DeviceTimeout,
     MailboxError,
+    PageFenced,
     PagePoisoned,
     UnexpectedResponse,
 )
@@ -39,11 +40,11 @@ from hw.codes import EventCode, Interrupt, Opcode, PageState, ReturnCode
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, BusError, Link, LinkError, Response
 
 MAILBOX_TIMEOUT_NS = 10_000_000
-TRIM_TIMEOUT_NS = 1_000  # more, for each page
+RANGE_TIMEOUT_NS = 10_000  # more, for each page of a command over ranges
 EVENT_BACKLOG = 1024
 _SETTLE_POLL_NS = 100
 _READY_NS_PER_PAGE = 20  # one clock cycle a page, at the slowest clock foreseen
-_TRIM_RANGES = (MAILBOX_PAYLOAD_BYTES - 8) // 16  # ranges that fit into one Media Operations command
+_RANGES = (MAILBOX_PAYLOAD_BYTES - 8) // 16  # that fit into one command
 _ZERO_CLASS, _ZERO_SUBCLASS = 1, 1
 
 
@@ -110,6 +111,7 @@ class CramDevice:
         Raises:
             DeviceFull: no sectors; the page is poison now. Trim it, then keep the data elsewhere.
             AdmissionClosed: the device is critically low and the page was free; it still is. A DeviceFull, too.
+            PageFenced: the page is fenced; its content is as it was.
             PagePoisoned: the page was poison already, or was found damaged.
             AddressOutOfRange: no such page.
         """
@@ -144,25 +146,41 @@ class CramDevice:
         return await self._read(page, self._line_offset(line), LINE_BYTES)
 
     async def trim(self, pages: Iterable[int]) -> None:
-        """Drop pages: they become free and read as zeros. Ranges are coalesced; poison is cleared.
+        """Drop pages: they become free and read as zeros. Ranges are coalesced; poison and fences are cleared.
 
         With more ranges than a command takes it is several commands. Raises AddressOutOfRange before any page is
         dropped.
         """
+        wanted = await self._ranges(Opcode.MEDIA_OPERATIONS, (_ZERO_CLASS, _ZERO_SUBCLASS), pages)
+        if self._causes:
+            for page in wanted:
+                self._causes.pop(page, None)
+
+    async def fence(self, pages: Iterable[int]) -> None:
+        """Make pages read-only: stores to them raise PageFenced, until `unfence` or a trim. Dirty ones are closed.
+
+        Raises AddressOutOfRange before any page is fenced.
+        """
+        await self._ranges(Opcode.SET_FENCE, (1, 0), pages)
+
+    async def unfence(self, pages: Iterable[int]) -> None:
+        """Make pages writable again. Raises AddressOutOfRange."""
+        await self._ranges(Opcode.SET_FENCE, (0, 0), pages)
+
+    async def _ranges(self, opcode: Opcode, head: tuple[int, int], pages: Iterable[int]) -> list[int]:
+        """Run a command over ranges of pages, in as many commands as it takes; the pages in order."""
         wanted = sorted(set(pages))
         for page in (wanted[0], wanted[-1]) if wanted else ():
             self._check_page(page)
         ranges = list(_coalesce(wanted))
-        for i in range(0, len(ranges), _TRIM_RANGES):
-            part = ranges[i : i + _TRIM_RANGES]
-            payload = bytearray(struct.pack("<BBHI", _ZERO_CLASS, _ZERO_SUBCLASS, 0, len(part)))
+        for i in range(0, len(ranges), _RANGES):
+            part = ranges[i : i + _RANGES]
+            payload = bytearray(struct.pack("<BBHI", *head, 0, len(part)))
             for start, count in part:
                 payload += struct.pack("<QQ", start * PAGE_BYTES, count * PAGE_BYTES)
-            limit = MAILBOX_TIMEOUT_NS + TRIM_TIMEOUT_NS * sum(count for _, count in part)
-            await self._mailbox.execute(Opcode.MEDIA_OPERATIONS, bytes(payload), timeout_ns=limit)
-        if self._causes:
-            for page in wanted:
-                self._causes.pop(page, None)
+            limit = MAILBOX_TIMEOUT_NS + RANGE_TIMEOUT_NS * sum(count for _, count in part)
+            await self._mailbox.execute(opcode, bytes(payload), timeout_ns=limit)
+        return wanted
 
     # Mailbox commands
 
@@ -178,7 +196,9 @@ class CramDevice:
         payload = struct.pack("<Q", page * PAGE_BYTES)
         reply = await self._mailbox.execute(Opcode.GET_PAGE_STATE, payload, expected_bytes=20)
         state, flags, length, crc, word, first_sector = struct.unpack("<BBHIQI", reply)
-        return PageInfo(PageState(state), bool(flags & 1), bool(flags & 2), length, crc, word, first_sector)
+        return PageInfo(
+            PageState(state), bool(flags & 1), bool(flags & 2), length, crc, word, first_sector, bool(flags & 4)
+        )
 
     async def export(self, page: int) -> bytes | None:
         """The LZ4 block of a page, None for a page that is not stored as one. A dirty page is closed first.
@@ -216,15 +236,15 @@ class CramDevice:
 
     async def counters(self) -> Counters:
         """All counters; one register transfer, except in the rare moment when a low word is about to wrap."""
-        values = await self._access.read(Register.CYCLES_LOW, 16)
+        values = await self._access.read(Register.CYCLES_LOW, 17)
         while values[13] > 0xFFFF0000:  # unlike CYCLES, BLOCK_BYTES is not latched: read across the wrap again
-            again = await self._access.read(Register.CYCLES_LOW, 16)
+            again = await self._access.read(Register.CYCLES_LOW, 17)
             if again[14] == values[14] and again[13] >= values[13]:
                 break
             values = again
         low, high, *between = values
-        not_admitted, block_high, block_low = between.pop(), between.pop(), between.pop()
-        return Counters(*[low | high << 32, *between, block_low | block_high << 32, not_admitted])
+        *between, block_low, block_high, not_admitted, fenced = between
+        return Counters(*[low | high << 32, *between, block_low | block_high << 32, not_admitted, fenced])
 
     async def set_watermarks(self, low: int, recovered: int) -> None:
         """Set the marks of the LOW and RECOVERED interrupts, in free sectors: 0 <= low <= recovered <= media."""
@@ -318,13 +338,15 @@ class CramDevice:
             return AddressOutOfRange(f"page {page}: {error}")
         await self._collect_events()
         cause, refused = self._causes.get(page), self._refused.pop(page, None)
-        if cause is None and storing and refused == EventCode.NOT_ADMITTED:
-            return AdmissionClosed(page)
+        if cause is None and storing and refused is not None:
+            return PageFenced(page) if refused == EventCode.FENCED else AdmissionClosed(page)
         if cause is None:  # the log overflowed, or the page is poison of a time before this driver
-            state = (await self.page_state(page)).state
-            if state == PageState.FREE and storing:
+            info = await self.page_state(page)
+            if info.fenced and storing:
+                return PageFenced(page)
+            if info.state == PageState.FREE and storing:
                 return AdmissionClosed(page)
-            if state != PageState.POISON:
+            if info.state != PageState.POISON:
                 return UnexpectedResponse(f"page {page} is not poison: {error}")
             if storing and (await self.capacity()).available_sectors < self.geometry.raw_sectors:
                 cause = EventCode.EXHAUSTED

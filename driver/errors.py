@@ -64,6 +64,18 @@ class AdmissionClosed(DeviceFull):
     """
 
 
+class PageFenced(CramError):
+    """The page is fenced: a write to it was refused, its content is as it was.
+
+    Attributes:
+        page: the page.
+    """
+
+    def __init__(self, page: int) -> None:
+        super().__init__(f"page {page} is fenced against writes")
+        self.page = page
+
+
 class MailboxError(CramError):
     """A mailbox command was refused.
 

@@ -36,6 +36,7 @@ class PageInfo:
         crc: CRC-32 of the 4096 uncompressed bytes (lz4, raw), else 0.
         word: the repeated 64-bit word (same), else 0.
         first_sector: head of the chain of sectors (lz4, raw), else 0.
+        fenced: the host may not write it.
     """
 
     state: PageState
@@ -45,6 +46,7 @@ class PageInfo:
     crc: int
     word: int
     first_sector: int
+    fenced: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Counters:
     lines_written: int
     block_bytes: int
     lines_not_admitted: int = 0
+    lines_fenced: int = 0
 
 
 @dataclass(frozen=True)

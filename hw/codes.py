@@ -25,11 +25,12 @@ class EventCode(IntEnum):
     MALFORMED_BLOCK = 4
     NOT_ADMITTED = 5
     POISON_INJECTED = 6
+    FENCED = 7
 
     @property
     def is_loss(self) -> bool:
         """Whether the page's content is lost: it is poison."""
-        return self is not EventCode.NOT_ADMITTED
+        return self not in (EventCode.NOT_ADMITTED, EventCode.FENCED)
 
 
 class Interrupt(IntEnum):
@@ -67,6 +68,7 @@ class Opcode(IntEnum):
     GET_PAGE_STATE = 0xC001
     EXPORT_BLOCK = 0xC002
     FLUSH = 0xC003
+    SET_FENCE = 0xC006
 
 
 class ReturnCode(IntEnum):

@@ -188,7 +188,11 @@ class PageCache:
         return False
 
     def _admit(self, page: int) -> None:
-        """Raises PageRefused where a free page, not dirty, is written in the critical state."""
+        """Raises PageRefused where a page may not become dirty: fenced, or free in the critical state."""
+        if page in self._store.fenced:
+            self._counts.lines_fenced += self._writing
+            self._signals.log(EventCode.FENCED, page)
+            raise PageRefused
         if self._signals.critical and self._store.entry(page) is FREE:
             self._counts.lines_not_admitted += self._writing
             self._signals.log(EventCode.NOT_ADMITTED, page)

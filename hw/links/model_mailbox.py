@@ -87,6 +87,7 @@ class Mailbox:
             Opcode.GET_PAGE_STATE: self._page_state,
             Opcode.EXPORT_BLOCK: self._export,
             Opcode.FLUSH: self._flush,
+            Opcode.SET_FENCE: self._set_fence,
         }
 
     def start(self) -> int:
@@ -218,11 +219,8 @@ class Mailbox:
             return self._discover(data, count)
         if (kind, subclass) != _ZERO:
             raise Refused(ReturnCode.UNSUPPORTED)
-        _expect(len(data) == 8 + 16 * count)
-        ranges = [self._range(start, length) for start, length in struct.iter_unpack("<QQ", data[8:])]
-        for pages in ranges:
-            for page in pages:
-                self._cache.trim(page)
+        for page in self._ranges(data, count):
+            self._cache.trim(page)
         return b""
 
     def _discover(self, data: bytes, count: int) -> bytes:
@@ -232,6 +230,12 @@ class Mailbox:
         first, wanted = struct.unpack_from("<HH", data, 8)
         listed = [_DISCOVERY, _ZERO][first : first + wanted]
         return struct.pack("<QHH", PAGE_BYTES, 2, len(listed)) + b"".join(map(bytes, listed))
+
+    def _ranges(self, data: bytes, count: int) -> list[int]:
+        """The pages of `count` ranges behind a header of 8 bytes, in their order; all are checked first."""
+        _expect(len(data) == 8 + 16 * count)
+        ranges = [self._range(start, length) for start, length in struct.iter_unpack("<QQ", data[8:])]
+        return [page for pages in ranges for page in pages]
 
     def _range(self, start: int, length: int) -> range:
         """The pages of a range in bytes."""
@@ -251,6 +255,21 @@ class Mailbox:
             parameters.sector_bytes, self._ratio(),
         )  # fmt: skip
 
+    def _set_fence(self, data: bytes) -> bytes:
+        _expect(len(data) >= 8)
+        fence, reserved, count = struct.unpack_from("<BBxxI", data)
+        if fence > 1 or reserved:
+            raise Refused(ReturnCode.INVALID_INPUT)
+        fenced = self._store.fenced
+        for page in self._ranges(data, count):
+            if not fence:
+                fenced.discard(page)
+                continue
+            self._cache.close(page)
+            if self._store.entry(page).state != PageState.POISON:
+                fenced.add(page)
+        return b""
+
     def _flush(self, data: bytes) -> bytes:
         _expect(len(data) == 0)
         self._cache.flush()
@@ -260,10 +279,11 @@ class Mailbox:
         page = self._page(data)
         stored = self._store.entry(page)
         cached, dirty = self._cache.flags(page)
+        flags = cached | dirty << 1 | (page in self._store.fenced) << 2
         first_sector = stored.chain[0] if stored.chain else 0
         word = int.from_bytes(stored.word, "little")
         return struct.pack(
-            "<BBHIQI", stored.state, cached | dirty << 1, stored.length, stored.crc, word, first_sector
+            "<BBHIQI", stored.state, flags, stored.length, stored.crc, word, first_sector
         )  # fmt: skip
 
     def _export(self, data: bytes) -> bytes:

@@ -86,11 +86,13 @@ class PageStore:
     Attributes:
         sectors: the allocator.
         resident: pages in zero, same, lz4, raw.
+        fenced: pages that the host may not write.
     """
 
     def __init__(self, parameters: DeviceParameters, on_change: Callable[[int], None]) -> None:
         self.sectors = SectorAllocator(parameters.media_sectors, on_change)
         self.resident = 0
+        self.fenced: set[int] = set()
         self._sector_bytes = parameters.sector_bytes
         self._block_limit = PAGE_BYTES - parameters.sector_bytes  # a longer block would take as many sectors as raw
         self._table: dict[int, StoredPage] = {}  # without free pages
@@ -160,6 +162,7 @@ class PageStore:
         self._table[page] = StoredPage(PageState.POISON, cause=cause)
 
     def _drop(self, page: int) -> None:
+        self.fenced.discard(page)
         old = self._table.pop(page, None)
         if old is not None and old.state is not PageState.POISON:
             self.resident -= 1

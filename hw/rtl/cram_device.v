@@ -374,13 +374,13 @@ module cram_device #(
     wire                 command_valid, command_ready;
     wire [2:0]           command_op;
     wire [31:0]          command_page;
-    wire                 reply_valid, reply_cached, reply_dirty, reply_error;
+    wire                 reply_valid, reply_cached, reply_dirty, reply_error, reply_fenced;
     wire [2:0]           reply_state;
     wire [7:0]           reply_cause;
     wire [12:0]          reply_length;
     wire [31:0]          reply_crc, reply_sector;
     wire [63:0]          reply_word;
-    wire                 event_valid, closed, filled, trimmed, poisoned, not_admitted, critical;
+    wire                 event_valid, closed, filled, trimmed, poisoned, not_admitted, fenced, critical;
     wire [7:0]           event_code;
     wire [PAGE_BITS-1:0] event_page;
 
@@ -459,6 +459,7 @@ module cram_device #(
         .reply_cached_o(reply_cached),
         .reply_dirty_o(reply_dirty),
         .reply_error_o(reply_error),
+        .reply_fenced_o(reply_fenced),
         .reply_length_o(reply_length),
         .reply_crc_o(reply_crc),
         .reply_word_o(reply_word),
@@ -471,7 +472,8 @@ module cram_device #(
         .filled_o(filled),
         .trimmed_o(trimmed),
         .poisoned_o(poisoned),
-        .not_admitted_o(not_admitted)
+        .not_admitted_o(not_admitted),
+        .fenced_o(fenced)
     );
 
     // ---- registers ----------------------------------------------------------------------------------------------
@@ -533,6 +535,7 @@ module cram_device #(
         .line_read_i(read_valid && read_ready && !refuse_read),
         .line_written_i(write_valid && write_ready && !write_error),
         .line_not_admitted_i(not_admitted),
+        .line_fenced_i(fenced),
         .command_valid_o(command_valid),
         .command_ready_i(command_ready),
         .command_op_o(command_op),
@@ -542,6 +545,7 @@ module cram_device #(
         .reply_cached_i(reply_cached),
         .reply_dirty_i(reply_dirty),
         .reply_error_i(reply_error),
+        .reply_fenced_i(reply_fenced),
         .reply_length_i(reply_length),
         .reply_crc_i(reply_crc),
         .reply_word_i(reply_word),

@@ -71,6 +71,7 @@ module cram_registers #(
     input  wire         line_read_i,
     input  wire         line_written_i,
     input  wire         line_not_admitted_i,
+    input  wire         line_fenced_i,
 
     // Mailbox to the core's sequencer
     output wire         command_valid_o,
@@ -82,6 +83,7 @@ module cram_registers #(
     input  wire         reply_cached_i,
     input  wire         reply_dirty_i,
     input  wire         reply_error_i,
+    input  wire         reply_fenced_i,
     input  wire [12:0]  reply_length_i,
     input  wire [31:0]  reply_crc_i,
     input  wire [63:0]  reply_word_i,
@@ -183,7 +185,7 @@ module cram_registers #(
             ADDRESS_PAGES_CLOSED, ADDRESS_CLOSED_ZERO, ADDRESS_CLOSED_SAME, ADDRESS_CLOSED_LZ4, ADDRESS_CLOSED_RAW,
             ADDRESS_PAGES_FILLED, ADDRESS_PAGES_OPENED, ADDRESS_PAGES_TRIMMED, ADDRESS_PAGES_POISONED,
             ADDRESS_LINES_READ, ADDRESS_LINES_WRITTEN, ADDRESS_BLOCK_BYTES_LOW, ADDRESS_BLOCK_BYTES_HIGH,
-            ADDRESS_LINES_NOT_ADMITTED,
+            ADDRESS_LINES_NOT_ADMITTED, ADDRESS_LINES_FENCED,
             ADDRESS_MAILBOX_CAPABILITIES, ADDRESS_MAILBOX_CONTROL, ADDRESS_MAILBOX_COMMAND_LOW,
             ADDRESS_MAILBOX_COMMAND_HIGH, ADDRESS_MAILBOX_STATUS_LOW, ADDRESS_MAILBOX_STATUS_HIGH,
             ADDRESS_MAILBOX_BACKGROUND_LOW, ADDRESS_MAILBOX_BACKGROUND_HIGH:
@@ -316,7 +318,7 @@ module cram_registers #(
     reg [31:0] cycles_high_q;
     reg [31:0] closed_zero_q, closed_same_q, closed_lz4_q, closed_raw_q;
     reg [31:0] pages_filled_q, pages_opened_q, pages_trimmed_q, pages_poisoned_q, lines_read_q, lines_written_q,
-               lines_not_admitted_q;
+               lines_not_admitted_q, lines_fenced_q;
 
     always @(posedge clk_i) begin
         if (!rst_ni) begin
@@ -334,6 +336,7 @@ module cram_registers #(
             lines_read_q     <= 32'd0;
             lines_written_q  <= 32'd0;
             lines_not_admitted_q <= 32'd0;
+            lines_fenced_q       <= 32'd0;
         end else begin
             cycles_q <= cycles_q + 64'd1;
             if (read && read_address == ADDRESS_CYCLES_LOW) cycles_high_q <= cycles_q[63:32];
@@ -349,6 +352,7 @@ module cram_registers #(
             lines_read_q     <= lines_read_q + {31'd0, line_read_i};
             lines_written_q  <= lines_written_q + {31'd0, line_written_i};
             lines_not_admitted_q <= lines_not_admitted_q + {31'd0, line_not_admitted_i};
+            lines_fenced_q       <= lines_fenced_q + {31'd0, line_fenced_i};
         end
     end
 
@@ -409,6 +413,7 @@ module cram_registers #(
         .reply_cached_i       (reply_cached_i),
         .reply_dirty_i        (reply_dirty_i),
         .reply_error_i        (reply_error_i),
+        .reply_fenced_i       (reply_fenced_i),
         .reply_length_i       (reply_length_i),
         .reply_crc_i          (reply_crc_i),
         .reply_word_i         (reply_word_i),
@@ -469,6 +474,7 @@ module cram_registers #(
             ADDRESS_BLOCK_BYTES_LOW:      read_data = block_bytes_q[31:0];
             ADDRESS_BLOCK_BYTES_HIGH:     read_data = block_bytes_q[63:32];
             ADDRESS_LINES_NOT_ADMITTED:   read_data = lines_not_admitted_q;
+            ADDRESS_LINES_FENCED:         read_data = lines_fenced_q;
             ADDRESS_MAILBOX_CAPABILITIES: read_data = VALUE_MAILBOX_CAPABILITIES;
             ADDRESS_MAILBOX_CONTROL:      read_data[MAILBOX_CONTROL_DOORBELL] = doorbell;
             ADDRESS_MAILBOX_COMMAND_LOW:  read_data = {length[15:0], opcode};

@@ -112,6 +112,7 @@ module mailbox_commands #(
 
     wire is_list   = opcode_i == OPCODE_GET_POISON_LIST;
     wire is_trim   = opcode_i == OPCODE_MEDIA_OPERATIONS;
+    wire is_ranges = is_trim || opcode_i == OPCODE_SET_FENCE;
     wire is_poison = reply_state_i == STATE_POISON;
     wire goes_on   = is_list && more_q && start_q == listed_start_q && bytes_q == listed_bytes_q;
 
@@ -221,8 +222,8 @@ module mailbox_commands #(
                     OPCODE_CLEAR_EVENT_RECORDS:
                         if (length_i >= 21'd6) state_q <= READ;
                         else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                    OPCODE_MEDIA_OPERATIONS: begin
-                        op_q <= OP_TRIM;
+                    OPCODE_MEDIA_OPERATIONS, OPCODE_SET_FENCE: begin
+                        op_q <= is_trim ? OP_TRIM : OP_FENCE;
                         if (length_i >= 21'd8) state_q <= READ;
                         else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
                     end
@@ -281,17 +282,19 @@ module mailbox_commands #(
                             else if (ranges_left_q == 8'd0) state_q <= POP;
                         end
 
-                    OPCODE_MEDIA_OPERATIONS, OPCODE_GET_POISON_LIST:
-                        if (is_trim && word_q == 9'd0) begin  // the header
+                    OPCODE_MEDIA_OPERATIONS, OPCODE_SET_FENCE, OPCODE_GET_POISON_LIST:
+                        if (is_ranges && word_q == 9'd0) begin  // the header
                             ranges_q      <= header_count_8 - 8'd1;
                             ranges_left_q <= header_count_8 - 8'd1;
-                            if (word_i[15:0] == 16'h0000) begin  // discovery: one more word
+                            if (!is_trim && !word_i[0]) op_q <= OP_UNFENCE;
+                            if (!is_trim && |word_i[15:1]) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
+                            else if (is_trim && word_i[15:0] == 16'h0000) begin  // discovery: one more word
                                 if (length_i != 21'd12)
                                     {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
                                 else if (header_count != 32'd0)
                                     {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
                                 else again_q <= 1'b1;
-                            end else if (word_i[15:0] != 16'h0101)
+                            end else if (is_trim && word_i[15:0] != 16'h0101)
                                 {state_q, result_q} <= {DONE, RETURN_CODE_UNSUPPORTED};
                             else if (header_count > MAXIMUM_RANGES || length_i != 21'd8 + {9'd0, header_count_8, 4'd0})
                                 {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
@@ -300,10 +303,10 @@ module mailbox_commands #(
                             records_q <= {6'd0, listed};
                             page_q    <= {31'd0, word_i[0]};
                             {state_q, result_length_q} <= {WRITE, 21'd12 + {18'd0, listed, 1'b0}};
-                        end else if (word_q[0] == is_trim) begin  // start of a range
+                        end else if (word_q[0] == is_ranges) begin  // start of a range
                             start_q <= word_i;
                         end else begin  // its length; in the poison list in units of 64 bytes
-                            bytes_q <= is_trim ? word_i : {word_i[57:0], 6'd0};
+                            bytes_q <= is_ranges ? word_i : {word_i[57:0], 6'd0};
                             if (is_list && |word_i[63:58])
                                 {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PHYSICAL_ADDRESS};
                             else state_q <= RANGE;
@@ -335,7 +338,7 @@ module mailbox_commands #(
                     listed_start_q <= start_q;
                     listed_bytes_q <= bytes_q;
                     state_q        <= COMMAND;
-                end else if (ranges_left_q == 8'd0) begin  // all are legal: once more, to trim
+                end else if (ranges_left_q == 8'd0) begin  // all are legal: once more, to do it
                     again_q       <= 1'b1;
                     word_q        <= 9'd1;
                     ranges_left_q <= ranges_q;
@@ -363,7 +366,7 @@ module mailbox_commands #(
                     piece_q <= 8'd1;
                 end else if (op_q == OP_EXPORT) result_length_q <= {8'd0, reply_length_i};
                 else if (pages_left_q != 32'd0) state_q <= COMMAND;
-                else if (is_trim && ranges_left_q != 8'hFF) state_q <= READ;  // FF: that was the last
+                else if (is_ranges && ranges_left_q != 8'hFF) state_q <= READ;  // FF: that was the last
             end
 
             RATIO: if (!ratio_busy_i) {state_q, result_length_q} <= {WRITE, 21'd24};

@@ -26,6 +26,7 @@ module mailbox_replies #(
     input  wire [2:0]   state_i,
     input  wire         cached_i,
     input  wire         dirty_i,
+    input  wire         fenced_i,
     input  wire [12:0]  length_i,
     input  wire [31:0]  crc_i,
     input  wire [63:0]  word_i,
@@ -121,7 +122,7 @@ module mailbox_replies #(
                     state_i == STATE_SAME ? word_i : 64'd0,
                     has_block ? crc_i : 32'd0,
                     3'd0, has_block ? length_i : 13'd0,
-                    6'd0, dirty_i, cached_i,
+                    5'd0, fenced_i, dirty_i, cached_i,
                     5'd0, state_i
                 };
             OPCODE_GET_POISON_LIST:

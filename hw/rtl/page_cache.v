@@ -129,7 +129,8 @@ module page_cache #(
 
     wire read_hit    = |read_match;
     wire read_valid  = valid_lines_q[read_entry][read_line_i];
-    wire read_there  = read_hit && (read_valid || zero_q[read_entry]);
+    wire read_passes = read_hit && !read_valid && fill_valid_i && read_entry == entry_i && read_line_i == fill_line_i;
+    wire read_there  = read_hit && (read_valid || zero_q[read_entry] || read_passes);
     wire read_fire   = read_valid_i && read_there;
 
     assign write_ready_o = write_fire || refuse_write_i;
@@ -295,13 +296,17 @@ module page_cache #(
         .read_data_o(ram_data)
     );
 
-    reg read_zero_q, read_error_q;
+    // A line that is just being filled passes by the RAM.
+    reg         read_zero_q, read_error_q, passed_q;
+    reg [511:0] passed_data_q;
 
-    assign read_data_o  = read_zero_q || read_error_q ? 512'd0 : ram_data;
+    assign read_data_o  = read_zero_q || read_error_q ? 512'd0 : passed_q ? passed_data_q : ram_data;
     assign read_error_o = read_error_q;
 
     always @(posedge clk_i) begin
-        read_zero_q  <= !read_valid;
+        passed_q     <= read_passes;
+        if (read_passes) passed_data_q <= fill_data_i;
+        read_zero_q  <= !read_valid && !read_passes;
         read_error_q <= refuse_read_i;
     end
 

@@ -92,6 +92,7 @@ module page_sequencer #(
     output                   reply_cached_o,
     output                   reply_dirty_o,
     output                   reply_error_o,
+    output                   reply_fenced_o,
     output [12:0]            reply_length_o,
     output [31:0]            reply_crc_o,
     output [63:0]            reply_word_o,
@@ -106,19 +107,20 @@ module page_sequencer #(
     output                   filled_o,
     output                   trimmed_o,
     output                   poisoned_o,
-    output                   not_admitted_o
+    output                   not_admitted_o,
+    output                   fenced_o
 );
     localparam [2:0] FREE = 3'd0, SAME = 3'd2, LZ4 = 3'd3, RAW = 3'd4, POISONED = 3'd5;
     `include "sequencer_ops.vh"
 
     localparam [7:0] EXHAUSTED = 8'd1, MEDIA_ERROR = 8'd3, NOT_ADMITTED = 8'd5,
-                     POISON_INJECTED = 8'd6;
+                     POISON_INJECTED = 8'd6, FENCED = 8'd7;
     localparam       SECTOR_SHIFT = $clog2(SECTOR_BYTES);
     localparam       PAGE_SECTORS = 4096 / SECTOR_BYTES;
     localparam [SECTOR_BITS:0] RAW_SECTORS = PAGE_SECTORS[SECTOR_BITS:0];
 
     localparam [4:0] IDLE          = 5'd0,
-                     PREPARE       = 5'd1,   // read the table entry of page_q
+                     PREPARE       = 5'd1,   // read the table entry of page_q again: the access starts over
                      OPEN          = 5'd2,   // cached, poison, or take a victim
                      DIRTY         = 5'd3,   // reserve
                      NEED          = 5'd4,   // fill, if the line is missing
@@ -139,7 +141,8 @@ module page_sequencer #(
                      COMMAND_LOOK  = 5'd19,
                      COMMAND_DO    = 5'd20,
                      TRIM_STORE    = 5'd21,
-                     REPLY         = 5'd22;
+                     FENCE_STORE   = 5'd22,
+                     REPLY         = 5'd23;
 
     reg [4:0]             state_q;
     reg [4:0]             after_close_q, after_fill_q, after_release_q;
@@ -163,11 +166,14 @@ module page_sequencer #(
     reg [SECTOR_BITS:0]   reserved_q;
     reg [PAGE_BITS:0]     resident_q;
 
+    reg                   command_turn_q;       // the last operation was a host access
+    wire                  serve_request = request_valid_i && !(command_valid_i && command_turn_q);
+
     // ---- page table ---------------------------------------------------------------------------------------------
     reg                  table_read, table_write;
     reg  [PAGE_BITS-1:0] table_page;
-    reg  [79:0]          table_new;
-    wire [79:0]          table_entry;
+    reg  [80:0]          table_new;
+    wire [80:0]          table_entry;
 
     page_table #(
         .PAGES(PAGES),
@@ -183,6 +189,7 @@ module page_sequencer #(
         .entry_o(table_entry)
     );
 
+    wire                   old_fenced  = table_entry[80];
     wire [2:0]             old_state   = table_entry[79:77];
     wire [12:0]            old_length  = table_entry[76:64];
     wire [63:0]            old_payload = table_entry[63:0];
@@ -198,13 +205,16 @@ module page_sequencer #(
                                 : close_state_i == SAME ? close_word_i : 64'd0;
 
     always @* begin
-        table_read  = state_q == PREPARE || state_q == CLOSE || state_q == POISON || state_q == COMMAND;
-        table_write = state_q == CLOSE_STORE || state_q == POISON_STORE || state_q == TRIM_STORE;
-        table_page  = state_q == CLOSE ? entry_page_i : page_q;
+        table_read  = (state_q == IDLE && ready_o && serve_request) || state_q == PREPARE || state_q == CLOSE
+                      || state_q == POISON || state_q == COMMAND;
+        table_write = state_q == CLOSE_STORE || state_q == POISON_STORE || state_q == TRIM_STORE
+                      || state_q == FENCE_STORE;
+        table_page  = state_q == IDLE ? request_page_i : state_q == CLOSE ? entry_page_i : page_q;
         case (state_q)
-            CLOSE_STORE:  table_new = {close_state_i, close_length_i, close_payload};
-            POISON_STORE: table_new = {POISONED, 69'd0, code_q};
-            default:      table_new = {FREE, 77'd0};
+            CLOSE_STORE:  table_new = {old_fenced, close_state_i, close_length_i, close_payload};
+            POISON_STORE: table_new = {1'b0, POISONED, 69'd0, code_q};
+            FENCE_STORE:  table_new = {op_q == OP_FENCE, table_entry[79:0]};
+            default:      table_new = {1'b0, FREE, 77'd0};
         endcase
     end
 
@@ -217,9 +227,9 @@ module page_sequencer #(
     assign reserved_o      = {{(31 - SECTOR_BITS){1'b0}}, reserved_q};
     assign resident_o      = {{(31 - PAGE_BITS){1'b0}}, resident_q};
 
-    // In the critical state a page that is free and not dirty stays so.
-    wire   closed_door     = write_q && critical_i && old_state == FREE
-                             && (state_q == OPEN ? !lookup_hit_i : state_q == DIRTY && !take_q && !entry_dirty_i);
+    // A page that is fenced, or free in the critical state, is not made dirty.
+    wire   asking          = write_q && (state_q == OPEN ? !lookup_hit_i : state_q == DIRTY && !take_q && !entry_dirty_i);
+    wire   closed_door     = asking && (old_fenced || (critical_i && old_state == FREE));
 
     assign refuse_write_o  = (state_q == OPEN && !lookup_hit_i && old_state == POISONED && write_q) || closed_door;
     assign refuse_read_o   = state_q == OPEN && !lookup_hit_i && old_state == POISONED && !write_q;
@@ -241,7 +251,10 @@ module page_sequencer #(
     assign drop_o          = cached_q && (state_q == POISON_DROP || trim);
 
     assign close_start_o   = state_q == CLOSE_START;
-    assign fill_start_o    = state_q == FILL;
+    // A read that misses a page on the media needs nothing but its lines: they come long after the entry was taken.
+    wire   read_through    = state_q == OPEN && !lookup_hit_i && !write_q && !victim_dirty_i && old_stored;
+
+    assign fill_start_o    = state_q == FILL || read_through;
     assign fill_export_o   = export_q;
     assign fill_state_o    = old_state;
     assign fill_length_o   = old_length;
@@ -252,14 +265,13 @@ module page_sequencer #(
     assign release_first_o = release_first_q;
     assign release_count_o = release_count_q;
 
-    reg    command_turn_q;  // the last operation was a host access
-    wire   serve_request   = request_valid_i && !(command_valid_i && command_turn_q);
     assign command_ready_o = state_q == IDLE && ready_o && !complete_valid_i && !serve_request;
     assign reply_valid_o   = state_q == REPLY;
     assign reply_state_o   = old_state;
     assign reply_cached_o  = cached_q;
     assign reply_dirty_o   = dirty_q;
     assign reply_error_o   = error_q;
+    assign reply_fenced_o  = old_fenced;
     assign reply_length_o  = op_q == OP_EXPORT && old_state != LZ4 ? 13'd0 : old_length;
     assign reply_crc_o     = old_stored ? old_payload[63:32] : 32'd0;
     assign reply_word_o    = old_state == SAME ? old_payload : 64'd0;
@@ -267,9 +279,10 @@ module page_sequencer #(
     assign reply_sector_o  = old_stored ? old_payload[31:0] : 32'd0;
 
     assign poisoned_o      = state_q == POISON_STORE;
-    assign not_admitted_o  = closed_door;
+    assign fenced_o        = closed_door && old_fenced;
+    assign not_admitted_o  = closed_door && !old_fenced;
     assign event_valid_o   = poisoned_o || (closed_door && !request_again_i);
-    assign event_code_o    = poisoned_o ? code_q : NOT_ADMITTED;
+    assign event_code_o    = poisoned_o ? code_q : old_fenced ? FENCED : NOT_ADMITTED;
     assign event_page_o    = page_q;
     assign closed_o        = state_q == CLOSE_STORE;
     assign filled_o        = state_q == FILL_WAIT && fill_done_i && fill_error_i == 0 && !export_q;
@@ -283,7 +296,7 @@ module page_sequencer #(
         else if (give_back) reserved_q <= reserved_q - RAW_SECTORS;
         if (table_write) begin
             if (state_q == CLOSE_STORE && !old_resident) resident_q <= resident_q + 1'b1;
-            if (state_q != CLOSE_STORE && old_resident) resident_q <= resident_q - 1'b1;
+            if ((state_q == POISON_STORE || state_q == TRIM_STORE) && old_resident) resident_q <= resident_q - 1'b1;
         end
         if (!rst_ni) begin
             reserved_q <= 0;
@@ -309,7 +322,7 @@ module page_sequencer #(
                     line_q   <= request_line_i;
                     write_q  <= request_write_i;
                     fill_q   <= request_fill_i;
-                    state_q  <= PREPARE;
+                    state_q  <= OPEN;
                 end else if (command_valid_i) begin
                     command_turn_q <= 1'b0;
                     target_q <= command_page_i;
@@ -333,7 +346,11 @@ module page_sequencer #(
                     state_q       <= CLOSE;
                 end else begin
                     take_q  <= 1'b1;
-                    state_q <= DIRTY;
+                    state_q <= read_through ? FILL_WAIT : DIRTY;
+                    if (read_through) begin
+                        after_fill_q  <= IDLE;
+                        after_close_q <= IDLE;
+                    end
                 end
             end
             DIRTY: if (!take_q) begin  // one cycle later when the entry was just taken
@@ -444,6 +461,9 @@ module page_sequencer #(
                         after_close_q <= REPLY;
                         state_q       <= old_state == POISONED ? REPLY : POISON;
                     end
+                    OP_FENCE: state_q <= cached_q && entry_dirty_i ? CLOSE
+                                         : old_state == POISONED ? REPLY : FENCE_STORE;
+                    OP_UNFENCE: state_q <= FENCE_STORE;
                     OP_CLEAR: state_q <= old_state == POISONED ? TRIM_STORE : REPLY;
                     default: if (dirty_valid_i) begin  // OP_FLUSH
                         entry_q <= dirty_entry_i;
@@ -453,7 +473,7 @@ module page_sequencer #(
                     end
                 endcase
             end
-            TRIM_STORE: state_q <= REPLY;
+            TRIM_STORE, FENCE_STORE: state_q <= REPLY;
             default: state_q <= IDLE;
         endcase
         if (!rst_ni) begin

@@ -1,12 +1,13 @@
 // page_table: one entry for each perceived page.
 //
-//      79  77 76      64 63                32 31                 0
-//     +------+----------+--------------------+--------------------+
-//     | state|  length  |        CRC-32      |    first sector    |   lz4, raw
-//     |      |     0    |         word (64 bits)                  |   same
-//     |      |     0    |                    0                    |   free, zero
-//     |      |     0    |                    0             | cause |   poison: the event code, 8 bits
-//     +------+----------+-----------------------------------------+
+//      80  79  77 76      64 63                32 31                 0
+//     +---+------+----------+--------------------+--------------------+
+//     | f | state|  length  |        CRC-32      |    first sector    |   lz4, raw
+//     | f |      |     0    |         word (64 bits)                  |   same
+//     | f |      |     0    |                    0                    |   free, zero
+//     | 0 |      |     0    |                    0             | cause |   poison: the event code, 8 bits
+//     +---+------+----------+-----------------------------------------+
+//     f: fenced, the host may not write the page
 //
 // Handshake: `read_i` loads `entry_o`, `write_i` stores `entry_i`; one of them a cycle, not before `ready_o`.
 // Latency:   one cycle. After reset a sweep of PAGES cycles makes every page free.
@@ -22,11 +23,11 @@ module page_table #(
     input  [PAGE_BITS-1:0] page_i,
     input                  read_i,
     input                  write_i,
-    input  [79:0]          entry_i,
-    output [79:0]          entry_o
+    input  [80:0]          entry_i,
+    output [80:0]          entry_o
 );
-    reg [79:0]        table_q [0:PAGES-1];
-    reg [79:0]        entry_q;
+    reg [80:0]        table_q [0:PAGES-1];
+    reg [80:0]        entry_q;
     reg [PAGE_BITS:0] sweep_q;
 
     wire                 sweeping = !sweep_q[PAGE_BITS];
@@ -37,7 +38,7 @@ module page_table #(
     assign entry_o = entry_q;
 
     always @(posedge clk_i) begin
-        if (write) table_q[address] <= sweeping ? 80'd0 : entry_i;
+        if (write) table_q[address] <= sweeping ? 81'd0 : entry_i;
         else if (read_i) entry_q <= table_q[address];
     end
 

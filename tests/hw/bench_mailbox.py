@@ -23,7 +23,7 @@ from tests.hw.registers_tb import OKAY, TB, pack
 
 PAGES = int(os.environ["PERCEIVED_PAGES"])
 PAYLOAD = Register.MAILBOX_PAYLOAD
-TRIM, STATE, EXPORT, FLUSH, INJECT, CLEAR = range(6)
+TRIM, STATE, EXPORT, FLUSH, INJECT, CLEAR, FENCE, UNFENCE = range(8)
 MAILBOX = 1
 
 
@@ -39,6 +39,7 @@ class Page:
     word: int = 0
     sector: int = 0
     cause: int = 0
+    fenced: int = 0
     block: bytes = b""
     error: int = 0
 
@@ -85,7 +86,7 @@ class Core:
             await self._pause()
             await self.may_answer.wait()
             # replies carry all fields, whatever the command: the mailbox picks
-            for name in ("state", "cached", "dirty", "error", "length", "crc", "word", "sector", "cause"):
+            for name in ("state", "cached", "dirty", "error", "length", "crc", "word", "sector", "cause", "fenced"):
                 getattr(dut, f"reply_{name}_i").value = getattr(page, name)
             dut.reply_valid_i.value = 1
             await RisingEdge(dut.clk_i)
@@ -290,11 +291,12 @@ async def page_state_shows_what_belongs_to_the_state(dut: Any) -> None:
     """CRC, length and first sector for lz4 and raw only, the word for same only, flags always."""
     tb = await begun(dut)
     for state in PageState:
-        for flags in range(4):
+        for flags in range(8):
             number = tb.random.randrange(PAGES)
             page = Page(
-                state=state, cached=flags & 1, dirty=flags >> 1, length=tb.random.randrange(1, 4097),
-                crc=tb.random.getrandbits(32), word=tb.random.getrandbits(64), sector=tb.random.getrandbits(32),
+                state=state, cached=flags & 1, dirty=flags >> 1 & 1, fenced=flags >> 2,
+                length=tb.random.randrange(1, 4097), crc=tb.random.getrandbits(32),
+                word=tb.random.getrandbits(64), sector=tb.random.getrandbits(32),
             )  # fmt: skip
             tb.core.pages = {number: page}
             code, reply = await tb.execute(Opcode.GET_PAGE_STATE, pack(number * PAGE_BYTES, 0))
@@ -351,6 +353,29 @@ async def a_dpa_must_be_a_perceived_page(dut: Any) -> None:
     assert tb.core.taken == []
     last = struct.pack("<Q", (PAGES - 1) * PAGE_BYTES)
     assert (await tb.execute(Opcode.GET_PAGE_STATE, last))[0] == ReturnCode.SUCCESS
+
+
+@cocotb.test()
+async def fences_are_set_and_cleared_on_ranges(dut: Any) -> None:
+    tb = await begun(dut)
+    for fence in (1, 0, 1):
+        chosen = [(first, tb.random.randrange(1, 4)) for first in (tb.random.randrange(PAGES - 4) for _ in range(3))]
+        data = ranges(*(pages(*pair) for pair in chosen), kind=fence, subclass=0)
+        assert await tb.execute(Opcode.SET_FENCE, data) == (ReturnCode.SUCCESS, b"")
+        op = FENCE if fence else UNFENCE
+        assert tb.core.taken == [(op, first + n) for first, count in chosen for n in range(count)]
+        tb.core.taken.clear()
+    assert await tb.execute(Opcode.SET_FENCE, ranges(kind=1, subclass=0)) == (ReturnCode.SUCCESS, b"")
+    for kind, subclass in [(2, 0), (3, 0), (128, 0), (1, 1), (0, 1)]:
+        data = ranges(pages(0, 1), kind=kind, subclass=subclass)
+        assert await tb.execute(Opcode.SET_FENCE, data) == (ReturnCode.INVALID_INPUT, b"")
+    for pair, code in [((0, 64), ReturnCode.INVALID_INPUT), (pages(PAGES, 1), ReturnCode.INVALID_PHYSICAL_ADDRESS)]:
+        data = ranges(pages(0, 1), pair, kind=1, subclass=0)
+        assert await tb.execute(Opcode.SET_FENCE, data) == (code, b"")
+    for length in (0, 7, 12, 23, 25):
+        answer = await tb.execute(Opcode.SET_FENCE, ranges(pages(0, 1), kind=1, subclass=0), length=length)
+        assert answer == (ReturnCode.INVALID_PAYLOAD_LENGTH, b""), length
+    assert tb.core.taken == []
 
 
 @cocotb.test()
@@ -445,7 +470,7 @@ async def event_records_have_the_layout_of_cxl_and_are_cleared_oldest_first(dut:
     popped = lost = 0
 
     def record(code: int, page: int, handle: int) -> bytes:
-        loss, media = code != 5, 2 <= code <= 4
+        loss, media = code not in (5, 7), 2 <= code <= 4
         head = UUID("fbcd0a77-c260-417f-85a9-088b1621eba6").bytes + struct.pack("<I", 128 | 2 << 8)
         head += struct.pack("<HHQ", handle, 0, 0) + bytes(16)
         body = struct.pack("<QBBBH", page << 12 | 1, loss, 0 if media else 2, 0 if media else 4 if code == 6 else 2, 8)
@@ -456,7 +481,7 @@ async def event_records_have_the_layout_of_cxl_and_are_cleared_oldest_first(dut:
 
     for _ in range(14):
         for _ in range(tb.random.randrange(12)):
-            event = (tb.random.randrange(1, 7), tb.random.getrandbits(24))
+            event = (tb.random.randrange(1, 8), tb.random.getrandbits(24))
             await tb.pulse(event_valid=1, event_code=event[0], event_page=event[1])
             if len(log) < 16:
                 log.append(event)

@@ -372,7 +372,7 @@ async def every_pulse_is_counted_once(dut: Any) -> None:
         "CLOSED_ZERO": "closed_zero", "CLOSED_SAME": "closed_same", "CLOSED_LZ4": "closed_lz4",
         "CLOSED_RAW": "closed_raw", "PAGES_FILLED": "page_filled", "PAGES_OPENED": "page_opened",
         "PAGES_TRIMMED": "page_trimmed", "PAGES_POISONED": "page_poisoned", "LINES_READ": "line_read",
-        "LINES_WRITTEN": "line_written", "LINES_NOT_ADMITTED": "line_not_admitted",
+        "LINES_WRITTEN": "line_written", "LINES_NOT_ADMITTED": "line_not_admitted", "LINES_FENCED": "line_fenced",
     }  # fmt: skip
     counts = dict.fromkeys(pulses, 0)
     block_bytes = 0

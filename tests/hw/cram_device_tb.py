@@ -120,6 +120,7 @@ class PageInfo:
     crc: int
     word: int
     first_sector: int
+    fenced: bool = False
 
 
 class TB:
@@ -258,7 +259,7 @@ class TB:
         code, reply = await self.mailbox(Opcode.GET_PAGE_STATE, struct.pack("<Q", page * PAGE_BYTES))
         assert code == ReturnCode.SUCCESS
         state, flags, length, crc, word, first = struct.unpack("<BBHIQI", reply)
-        return PageInfo(PageState(state), bool(flags & 1), bool(flags & 2), length, crc, word, first)
+        return PageInfo(PageState(state), bool(flags & 1), bool(flags & 2), length, crc, word, first, bool(flags & 4))
 
     async def export(self, page: int) -> tuple[ReturnCode, bytes]:
         """Export Block."""

@@ -124,7 +124,7 @@ class _Page:
 Tick = Callable[[str], None]
 
 
-def measure(width: int, pages: dict[str, list[bytes]], tick: Tick, reads: int = 3) -> list[Row]:
+def measure(width: int, pages: dict[str, list[bytes]], tick: Tick, reads: int = 8) -> list[Row]:
     """The rows of one width, "all" first.
 
     Args:
@@ -147,7 +147,7 @@ def measure(width: int, pages: dict[str, list[bytes]], tick: Tick, reads: int = 
     return [_row(width, kind, [page for page in measured if kind in (ALL, page.kind)], *area) for kind in (ALL, *pages)]
 
 
-def stages(pages: dict[str, list[bytes]], reads: int = 3) -> int:
+def stages(pages: dict[str, list[bytes]], reads: int = 8) -> int:
     """How often `measure` calls its `tick`."""
     return (4 + reads) * sum(map(len, pages.values()))
 

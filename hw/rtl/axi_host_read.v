@@ -5,7 +5,8 @@
 //
 // Handshake: AXI4 slave (AR, R); lines are valid/ready, their data and error come in the cycle after the handshake.
 //            The next burst is taken as soon as all lines of the last one are asked for; answers are in order.
-// Latency:   three cycles from AR to R for a line that is in the cache, then a line a cycle.
+// Latency:   two cycles from AR to R for a line that is in the cache, then a line a cycle. An answer that the host takes at
+//            once does not enter the queue.
 
 module axi_host_read #(
     parameter PAGE_BITS = 12
@@ -97,20 +98,29 @@ module axi_host_read #(
 
     wire [1:0] answer = flight_outside_q ? DECERR : line_error_i ? SLVERR : OKAY;
 
+    localparam ANSWER_BITS = 8 + 1 + 2 + 512;
+
+    wire                   queued;
+    wire [ANSWER_BITS-1:0] answer_now = {flight_id_q, flight_last_q, answer, flight_outside_q ? 512'd0 : line_data_i};
+    wire [ANSWER_BITS-1:0] answer_first;
+
     fifo #(
-        .WIDTH(8 + 1 + 2 + 512),
+        .WIDTH(ANSWER_BITS),
         .DEPTH(4)
     ) u_answers (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .clear_i(1'b0),
-        .in_valid_i(flight_q),
+        .in_valid_i(flight_q && (queued || !s_axi_rready)),
         .in_ready_o(queue_ready),
-        .in_data_i({flight_id_q, flight_last_q, answer, flight_outside_q ? 512'd0 : line_data_i}),
-        .out_valid_o(s_axi_rvalid),
+        .in_data_i(answer_now),
+        .out_valid_o(queued),
         .out_ready_i(s_axi_rready),
-        .out_data_o({s_axi_rid, s_axi_rlast, s_axi_rresp, s_axi_rdata})
+        .out_data_o(answer_first)
     );
+
+    assign s_axi_rvalid = queued || flight_q;
+    assign {s_axi_rid, s_axi_rlast, s_axi_rresp, s_axi_rdata} = queued ? answer_first : answer_now;
 
     // `ahead_q` keeps the queue from overflowing.
 `ifdef FORMAL

@@ -55,7 +55,7 @@ module lz4_decompressor_parser #(
     output reg [15:0]  op_second_offset_o,
     output reg [8:0]   op_second_match_bytes_o
 );
-    localparam WINDOW = 2 * SLICE;  // bytes; a window that takes no slice holds one sequence (LITERALS + 5) at least
+    localparam WINDOW = PAIRS != 0 ? 3 * SLICE : 2 * SLICE;  // bytes; one that takes no slice holds a sequence, LITERALS + 5
 
     localparam [6:0]  SLICE_BYTES   = SLICE[6:0];
     localparam [12:0] LITERAL_LIMIT = LITERALS[12:0];
@@ -78,7 +78,7 @@ module lz4_decompressor_parser #(
     reg [8*WINDOW-1:0] window_q;
     reg [6:0]          have_q;  // bytes in the window
 
-    wire room = have_q <= SLICE_BYTES;
+    wire room = have_q <= WINDOW[6:0] - SLICE_BYTES;
 
     assign block_ready_o = !received_q && (drain_i || !beat_busy_q || (room && beat_left_q <= SLICE_BYTES));
 
@@ -270,7 +270,7 @@ module lz4_decompressor_parser #(
 
     always @* begin
         filled = window_q;
-        if (refill) filled = filled | ({{8*SLICE{1'b0}}, slice} << {have_q, 3'd0});
+        if (refill) filled = filled | ({{8*(WINDOW-SLICE){1'b0}}, slice} << {have_q, 3'd0});
     end
 
     always @(posedge clk_i) begin

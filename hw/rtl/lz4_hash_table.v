@@ -133,6 +133,7 @@ module lz4_hash_table #(
             integer               i;
 
             always @* begin
+                i = 0;  // or it would be a latch where the loop does not run
                 differ = mine[0 +: DATA_BITS] ^ bytes_q[l*8 +: DATA_BITS];
                 length = {LENGTH_BITS{1'b0}};
                 if (mine[ENTRY-1 -: 1+ROW_BITS] == {1'b1, page_q} && differ[31:0] == 32'd0) begin

@@ -83,6 +83,7 @@ module lz4_parser #(
     integer               i;
 
     always @* begin
+        i = 0;  // or it would be a latch where the loops do not run
         found = 1'b0;
         again = 1'b0;
         first = 13'd0;
@@ -132,6 +133,7 @@ module lz4_parser #(
     integer     j;
 
     always @* begin
+        j = 0;
         back = BACK_BYTES[11:0];
         forward = FORWARD_BYTES[11:0];
         differ = 512'd0;

@@ -129,8 +129,9 @@ module page_cache #(
 
     wire read_hit    = |read_match;
     wire read_valid  = valid_lines_q[read_entry][read_line_i];
-    wire read_passes = read_hit && !read_valid && fill_valid_i && read_entry == entry_i && read_line_i == fill_line_i;
-    wire read_there  = read_hit && (read_valid || zero_q[read_entry] || read_passes);
+    wire read_known  = read_valid || zero_q[read_entry];
+    wire read_passes = read_hit && !read_known && fill_valid_i && read_entry == entry_i && read_line_i == fill_line_i;
+    wire read_there  = (read_hit && read_known) || read_passes;
     wire read_fire   = read_valid_i && read_there;
 
     assign write_ready_o = write_fire || refuse_write_i;

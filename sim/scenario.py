@@ -118,6 +118,10 @@ class TiersSection(Section):
         ["cram", "zswap", "swapfile"], min_length=1, description="tiers tried at swap-out, first to last"
     )
 
+    layer: Literal["virtual", "direct"] = Field(
+        "virtual", description="what PTEs hold: virtual slots, or places on a device as without virtual swap"
+    )
+
     @field_validator("order")
     @classmethod
     def _once(cls, order: list[str]) -> list[str]:
@@ -175,6 +179,7 @@ class Scenario(Section):
         return VswapConfig(
             memory_pages=self.memory.limit_pages,
             order=tuple(self.tiers.order),
+            layer=self.tiers.layer,
             writable_budget=self.cram.writable_budget,
             swapfile_pages=self.swapfile.pages,
             swapfile_fsync=self.swapfile.fsync,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import ItemsView
 
+from vswap.direct import AnySlots
 from vswap.errors import ContractViolation
 from vswap.folio import AnyFolio, Folio
-from vswap.slots import Backing, SlotTable
+from vswap.slots import Backing
 
 
 class SwapCache:
@@ -15,7 +16,7 @@ class SwapCache:
     Every change is made by the holder of the folio lock. A lookup is only a hint: lock the folio, then ask `holds`.
     """
 
-    def __init__(self, slots: SlotTable) -> None:
+    def __init__(self, slots: AnySlots) -> None:
         self._slots = slots
         self._folios: dict[int, AnyFolio] = {}
 
@@ -45,7 +46,7 @@ class SwapCache:
         self._slots.pin(slot)
         self._insert(slot, folio)
 
-    def replace(self, old: Folio, new: AnyFolio) -> None:
+    def replace(self, old: AnyFolio, new: AnyFolio) -> None:
         """Another folio takes the place of `old`, which is locked; the pin passes on."""
         self._check_locked(old)
         if not self.holds(old.slot, old):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from vswap.costs import Costs
 
@@ -17,6 +18,7 @@ class VswapConfig:
             backends that the system is given; the zero test comes first.
         writable_budget: CRAM pages that may be writable at once; 0 is the safe default.
         slot_limit: virtual slots; None for no limit.
+        layer: "virtual" slots, or "direct" ones: what PTEs hold is a place on a device, as without virtual swap.
         swapfile_pages: size of the swapfile, pages (its header page comes on top).
         swapfile_fsync: flush the swapfile to stable storage when it is closed.
         zram_pages: size of the zram device, pages.
@@ -33,6 +35,7 @@ class VswapConfig:
     order: tuple[str, ...] = ("cram", "zswap", "swapfile")
     writable_budget: int = 0
     slot_limit: int | None = None
+    layer: Literal["virtual", "direct"] = "virtual"
     swapfile_pages: int = 16_384
     swapfile_fsync: bool = False
     zram_pages: int = 16_384

@@ -5,14 +5,15 @@ A method that is not `async` runs as one step: no other task can run inside it.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 
 from hw.clock import Clock
 from vswap.cache import SwapCache
 from vswap.config import VswapConfig
 from vswap.counters import Counters
-from vswap.errors import ContractViolation
+from vswap.direct import AnySlots, DirectSlots
+from vswap.errors import ContractViolation, SlotsExhausted
 from vswap.folio import AnyFolio, CramFolio, Folio
 from vswap.memory import Memory
 from vswap.pagetable import PageTable, Pte, PteState
@@ -31,6 +32,10 @@ class Core:
         order: tiers tried at swap-out, zero first.
         cram, zswap, swapfile: the same tiers by name, None where not configured.
         devices: those of them that are swap devices.
+        direct: the slots, where they are not virtual.
+        offline: tiers that are being, or have been, switched off.
+        storing: stores under way, by tier.
+        tables: every page table; set by the system.
         cram_folios: every live CRAM folio, coldest first.
         writable_pages: CRAM pages that are writable now.
         reap_wanted: raised when there may be something to reap or trim.
@@ -46,9 +51,13 @@ class Core:
         self.costs = config.costs
         self.counters = counters
         self.memory = memory
-        self.slots = SlotTable(config.slot_limit)
-        self.cache = SwapCache(self.slots)
         self.order: tuple[Tier, ...] = tuple(tiers)
+        self.direct = self._direct_slots() if config.layer == "direct" else None
+        self.slots: AnySlots = self.direct or SlotTable(config.slot_limit)
+        self.cache = SwapCache(self.slots)
+        self.offline: set[Tier] = set()
+        self.storing: Counter[BackingType] = Counter()
+        self.tables: Callable[[], Iterable[PageTable]] = lambda: ()
         self.tiers: Mapping[BackingType, Tier] = {tier.type: tier for tier in self.order}
         self.cram = next((tier for tier in self.order if isinstance(tier, CramTier)), None)
         self.zswap = next((tier for tier in self.order if isinstance(tier, ZswapTier)), None)
@@ -78,10 +87,15 @@ class Core:
     async def write_out(self, data: bytes, slot: int, order: Iterable[Tier]) -> Backing | None:
         """Store a page on the first tier that takes it; None when none does."""
         for tier in order:
+            if tier in self.offline or (self.direct is not None and not _fits(tier.type, self.direct.home(slot))):
+                continue
+            self.storing[tier.type] += 1
             try:
                 return Backing(tier.type, await tier.store(data, slot))
             except TierError:
                 continue
+            finally:
+                self.storing[tier.type] -= 1
         return None
 
     def release(self, backing: Backing | None) -> None:
@@ -105,6 +119,47 @@ class Core:
             pages += usage.pages
             capacity += usage.capacity or 0
         return not capacity or 2 * pages > capacity
+
+    # Direct slots
+
+    def _direct_slots(self) -> DirectSlots:
+        kinds = {BackingType.CRAM, *PHYSICAL}
+        tiers = {tier.type: tier for tier in self.order if tier.type in kinds}
+
+        def takes(kind: BackingType) -> bool:
+            tier = tiers[kind]
+            return tier not in self.offline and not (isinstance(tier, CramTier) and tier.closed)
+
+        return DirectSlots({kind: tier.usage().capacity or 1 << 31 for kind, tier in tiers.items()}, takes)
+
+    def rehome(self, folio: Folio) -> bool:
+        """Give a locked, unmapped folio in the swap cache a slot on a later device; False when none has room."""
+        assert self.direct is not None
+        old = folio.slot
+        kinds = [tier.type for tier in self.order]
+        later = kinds[kinds.index(self.direct.home(old)) + 1 :]
+        try:
+            new = self.direct.allocate(self.direct.memcg(old), only=later)
+        except SlotsExhausted:
+            return False
+        self.move_references(old, new)
+        self.uncache(folio)
+        self.cache.add(new, folio)
+        self.slots.set_backing(new, Backing(BackingType.FOLIO))
+        return True
+
+    def move_references(self, old: int, new: int) -> None:
+        """Make every softleaf that names `old` name `new`: without virtual slots, a search of all page tables."""
+        for table in self.tables():
+            for vpn, pte in table.items():
+                if pte.slot == old:
+                    self.slots.duplicate(new)
+                    self.slots.put(old)
+                    table.set(vpn, Pte.softleaf(new, exclusive=pte.exclusive))
+
+    def scan_cost(self) -> int:
+        """What a look at every PTE takes, ns."""
+        return self.costs.fork_pte * sum(len(table) for table in self.tables())
 
     # References
 
@@ -211,7 +266,7 @@ class Core:
     def adopt_slot(self, folio: CramFolio) -> None:
         """Give a locked CRAM folio without a slot one, named by its mappers. Raises SlotsExhausted."""
         assert self.cram is not None and not folio.slot
-        slot = self.slots.allocate()
+        slot = self.slots.allocate() if self.direct is None else self.direct.allocate(only=PHYSICAL)
         self.cache.add(slot, folio)
         self.slots.set_backing(slot, Backing(BackingType.CRAM, folio.page))
         self.cram.reown(folio.page, slot)
@@ -243,3 +298,8 @@ class Core:
             raise ContractViolation(f"CRAM page {folio.page} was given up under an access")
         folio.dead = True
         del self.cram_folios[folio]
+
+
+def _fits(kind: BackingType, home: BackingType) -> bool:
+    """A direct slot of device `home` may have its data there, in zswap in front of a swap device, or nowhere (zero)."""
+    return kind in (home, BackingType.ZERO) or (kind is BackingType.ZSWAP and home in PHYSICAL)

@@ -103,6 +103,10 @@ class Reclaim:
             core.drop(folio)
             return
         backing = await core.write_out(folio.data, slot, core.order)
+        while backing is None and core.direct is not None and core.rehome(folio):
+            await core.pause(core.scan_cost())
+            slot = folio.slot
+            backing = await core.write_out(folio.data, slot, core.order)
         if backing is None:
             core.counters.swapout_failed += 1
             folio.active = True

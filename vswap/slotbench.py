@@ -16,16 +16,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vswap.pagetable import PageTable, Pte, PteState
 from vswap.reverse import ReverseMap
-from vswap.slots import Backing, BackingType, SlotTable
+from vswap.slots import CLUSTER_SLOTS, Backing, BackingType, SlotTable
 
 SIZES = (10**4, 10**5, 10**6, 10**7)
 SAMPLE = 4_000
-_ROUNDS = 5
+_ROUNDS = 9
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Figures:
         allocate_all: mean over the filling of the whole table.
         allocate, look_up, free: on the sample, with all slots in use.
         scan: of all slots for one backing, a slot.
+        find_by_page_tables, find_by_slots, find_by_reverse_map: ms that each search of a swapoff takes to find the
+            pages of a device that holds every second slot; how they move does not depend on the search.
     """
 
     slots: int
@@ -47,6 +50,9 @@ class Figures:
     look_up: float
     free: float
     scan: float
+    find_by_page_tables: float
+    find_by_slots: float
+    find_by_reverse_map: float
 
 
 def measure(slots: int) -> Figures:
@@ -78,7 +84,37 @@ def measure(slots: int) -> Figures:
     for _ in table.backed_by(BackingType.SWAPFILE):
         pass
     scan = (time.perf_counter_ns() - start) / slots
-    return Figures(slots, plain / slots, mapped / slots, allocate_all, min(allocations), look_up, min(frees), scan)
+    times = (plain / slots, mapped / slots, allocate_all, min(allocations), look_up, min(frees), scan)
+    return Figures(slots, *times, *_search(table, slots))
+
+
+def _search(table: SlotTable, slots: int) -> Iterator[float]:
+    """ms of each search of a swapoff, in the order of Figures; all must find the same number of pages."""
+    on_disk, elsewhere = Backing(BackingType.SWAPFILE, 1), Backing(BackingType.ZSWAP, 1)
+    found = []
+    owners = ReverseMap(table.clusters * CLUSTER_SLOTS)
+    for number, slot in enumerate(table.slots()):
+        table.set_backing(slot, on_disk if number % 2 else elsewhere)
+        if number % 2:
+            owners[slot] = slot
+    ptes = PageTable("task")
+    for slot in table.slots():
+        ptes.set(slot, Pte.softleaf(slot, exclusive=True))
+
+    def by_page_tables() -> int:
+        return sum(
+            pte.state is PteState.SOFTLEAF and table.backing(pte.slot).type is BackingType.SWAPFILE
+            for _, pte in ptes.items()
+        )
+
+    def by_slots() -> int:
+        return sum(len(cluster) for cluster in table.backed_by(BackingType.SWAPFILE))
+
+    for search in (by_page_tables, by_slots, lambda: len(owners.copy())):
+        start = time.perf_counter_ns()
+        found.append(search())
+        yield (time.perf_counter_ns() - start) / 1e6
+    assert len(set(found)) == 1 and found[0] == slots // 2, found
 
 
 def _timed(operation: Callable[[int], object], slots: Iterable[int]) -> float:
@@ -112,14 +148,15 @@ def main(arguments: list[str]) -> None:
         print(json.dumps(asdict(measure(options.one))))
         return
     print(f"{'slots':>10} {'B/slot':>7} {'+rmap':>7} {'alloc all':>10} {'allocate':>9} {'look up':>8} {'free':>7}"
-          f" {'scan':>7}   ns")  # fmt: skip
+          f" {'scan':>7} ns  {'find by PTEs':>13} {'slots':>8} {'rmap':>8} ms")  # fmt: skip
     results = []
     for slots in options.slots:
         figures = measure_apart(slots)
         results.append(asdict(figures))
         print(f"{slots:>10,} {figures.bytes_a_slot:>7.2f} {figures.bytes_with_reverse_map:>7.2f} "
               f"{figures.allocate_all:>10.0f} {figures.allocate:>9.0f} {figures.look_up:>8.0f} {figures.free:>7.0f} "
-              f"{figures.scan:>7.2f}", flush=True)  # fmt: skip
+              f"{figures.scan:>7.2f}     {figures.find_by_page_tables:>13.1f} {figures.find_by_slots:>8.1f} "
+              f"{figures.find_by_reverse_map:>8.1f}", flush=True)  # fmt: skip
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

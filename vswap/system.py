@@ -17,6 +17,7 @@ from vswap.invariants import contradictions
 from vswap.memory import Memory
 from vswap.reclaim import Reclaim
 from vswap.spaces import AddressSpace
+from vswap.swapoff import Method, Swapoff, SwapoffFigures
 from vswap.tiers.base import Tier
 from vswap.tiers.cram import CramTier
 from vswap.tiers.swapfile import SwapfileTier
@@ -78,6 +79,7 @@ class VswapSystem:
         self.reclaim = Reclaim(self.core)
         self.writeback = Writeback(self.core)
         self.spaces: list[AddressSpace] = []
+        self.core.tables = lambda: [space.table for space in self.spaces]
         self._daemons: list[Daemon] = []
         self._down = False
 
@@ -133,6 +135,24 @@ class VswapSystem:
         child = self.create_space(name)
         await space.fork_into(child)
         return child
+
+    async def swapoff(self, name: str, method: Method = Method.SLOTS) -> SwapoffFigures:
+        """Empty the tier called `name` ("cram", "zswap", "swapfile", ...) while tasks run; it takes nothing any more.
+
+        Raises:
+            SwapoffFailed: it is in use again, and nothing is lost.
+            ValueError: there is no such tier, or it cannot be switched off in this way.
+        """
+        return await Swapoff(self.core, self.core.tables, self._tier(name), method).run()
+
+    def swapon(self, name: str) -> None:
+        """Use a tier again that was switched off. Raises ValueError."""
+        self.core.offline.discard(self._tier(name))
+
+    def _tier(self, name: str) -> Tier:
+        if name not in self._config.order:
+            raise ValueError(f'no tier "{name}", there are {", ".join(self._config.order)}')
+        return self.core.order[1 + self._config.order.index(name)]
 
     def invariants(self, *, quiescent: bool = False) -> None:
         """Raise InvariantViolation where the state contradicts itself. May be called between any two steps;

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from vswap.core import Core
 from vswap.errors import AlreadyCached, SlotGone, SlotsExhausted
-from vswap.folio import CramFolio
+from vswap.folio import CramFolio, Folio
 from vswap.slots import Backing, BackingType
 from vswap.tiers.base import PHYSICAL, Full, Poisoned, Tier, TierError
 
@@ -70,13 +70,13 @@ class Writeback:
             return False
         bounce = core.memory.allocate_reserve()
         try:
-            return bounce is not None and await self._move(folio)
+            return bounce is not None and await self._move(folio, bounce)
         finally:
             if bounce is not None:
                 core.memory.release(bounce)
             core.unlock(folio)
 
-    async def _move(self, folio: CramFolio) -> bool:
+    async def _move(self, folio: CramFolio, bounce: Folio) -> bool:
         core = self._core
         assert core.cram is not None
         if core.unreferenced(folio):
@@ -100,11 +100,15 @@ class Writeback:
             folio.poisoned |= isinstance(error, Poisoned)
             core.counters.writeback_failed += 1
             return False
-        backing = await core.write_out(data, slot, self._after_cram)
+        if core.direct is not None and core.direct.home(slot) is BackingType.CRAM:
+            backing = await self._write_to_another_slot(data, slot, bounce)
+        else:
+            backing = await core.write_out(data, slot, self._after_cram)
+            if backing is not None:
+                core.change_backing(slot, backing)  # the device page is given up only now, after the write succeeded
         if backing is None:
             core.counters.writeback_failed += 1
             return False
-        core.change_backing(slot, backing)  # the device page is given up only now, after the write succeeded
         core.release(core.cache.delete(folio))
         core.bury(folio)
         if backing.type is BackingType.ZSWAP:
@@ -112,6 +116,30 @@ class Writeback:
         elif backing.type is BackingType.SWAPFILE:
             core.counters.writebacks.cram_to_swapfile += 1
         return True
+
+    async def _write_to_another_slot(self, data: bytes, old: int, bounce: Folio) -> Backing | None:
+        """Without virtual slots: store the page under a slot of another device and make all PTEs name that one. The
+        folio `bounce` stands for it in the swap cache meanwhile."""
+        core = self._core
+        assert core.direct is not None
+        try:
+            new = core.direct.allocate(core.direct.memcg(old), only=PHYSICAL)
+        except SlotsExhausted:
+            return None
+        bounce.lock.try_acquire()  # private, so free
+        core.cache.add(new, bounce)
+        core.slots.set_backing(new, Backing(BackingType.FOLIO))
+        bounce.data = data
+        try:
+            backing = await core.write_out(data, new, self._after_cram)
+            if backing is not None:
+                core.slots.set_backing(new, backing)
+                await core.pause(core.scan_cost())
+                core.move_references(old, new)
+        finally:
+            core.uncache(bounce)
+            bounce.lock.release()
+        return backing
 
     @staticmethod
     def _used_lately(folio: CramFolio) -> bool:

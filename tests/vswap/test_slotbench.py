@@ -14,4 +14,4 @@ def test_a_slot_takes_16_bytes_and_8_more_with_the_reverse_map() -> None:
 def test_operations_take_the_same_time_in_a_table_a_hundred_times_larger() -> None:
     small, large = measure_apart(10**4), measure_apart(10**6)
     for operation in ("allocate", "look_up", "free"):
-        assert getattr(large, operation) < 4 * getattr(small, operation), operation
+        assert getattr(large, operation) < 5 * getattr(small, operation), operation

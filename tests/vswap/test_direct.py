@@ -1,0 +1,110 @@
+"""The direct layer: PTEs hold places on devices. The same programs, the same pages at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from hw.virtual_time import VirtualClock
+from tests.pages import compressible_page, noise_page
+from tests.vswap.tb import DEVICE, TB, machine
+from tests.vswap.test_races import SMALL_MEMORY, run
+from vswap.contract.pages import any_page
+from vswap.contract.workload import Shape
+from vswap.slots import BackingType
+
+ORDERS = (("cram", "zswap", "swapfile"), ("cram", "swapfile"), ("zswap", "swapfile"), ("swapfile", "zram"))
+
+
+@pytest.mark.parametrize("order", ORDERS, ids="-".join)
+@pytest.mark.parametrize("seed", range(3))
+def test_random_workloads_run_on_direct_slots(seed: int, order: tuple[str, ...]) -> None:
+    run(seed, Shape(spaces=2, tasks=3, pages=14, operations=60), every=10, order=order, layer="direct",
+        writable_budget=seed)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_errors_and_killed_tasks(seed: int) -> None:
+    run(seed, Shape(spaces=2, tasks=2, pages=20, operations=60, errors=True), every=10, layer="direct")
+
+
+def contents(layer: str, seed: int, **config: Any) -> tuple[dict[tuple[str, int], bytes], TB]:
+    """Run one program to its end; every page of every space, and the machine."""
+    pages: dict[tuple[str, int], bytes] = {}
+    with TemporaryDirectory() as folder:
+        tb = TB(Path(folder), DEVICE, start=True, config={**SMALL_MEMORY, "layer": layer, **config},
+                clock=VirtualClock(seed))  # fmt: skip
+
+        async def body() -> None:
+            rng = Random(seed)
+            spaces = [tb.space("first")]
+            for step in range(400):
+                space, vpn = rng.choice(spaces), rng.randrange(40)
+                choice = rng.random()
+                if choice < 0.5:
+                    await space.write(vpn, any_page(rng, real=False))
+                elif choice < 0.9:
+                    await space.read(vpn)
+                elif choice < 0.95:
+                    await space.unmap(vpn)
+                elif step % 100 == 0 and len(spaces) < 3:
+                    spaces.append(await tb.system.fork(space, f"child {step}"))
+            for space in spaces:
+                for vpn in range(40):
+                    pages[space.name, vpn] = await space.read(vpn)
+
+        tb.run(body)
+    return pages, tb
+
+
+@pytest.mark.parametrize("order", ORDERS[:3], ids="-".join)
+def test_the_same_program_ends_with_the_same_pages_on_both_layers(order: tuple[str, ...]) -> None:
+    for seed in range(3):
+        virtual, first = contents("virtual", seed, order=order)
+        direct, second = contents("direct", seed, order=order)
+        assert virtual == direct and len(virtual) >= 40
+        assert first.core.direct is None and second.core.direct is not None
+
+
+@machine(layer="direct", order=("zswap", "swapfile"), swapfile_pages=3)
+async def test_a_page_in_zswap_takes_room_on_the_device_behind_it(tb: TB) -> None:
+    space = tb.space()
+    for vpn in range(6):
+        await space.write(vpn, compressible_page(vpn))
+    assert [await space.pageout(vpn) for vpn in range(6)] == [True] * 3 + [False] * 3
+    assert tb.core.zswap is not None and tb.core.zswap.usage().pages == 3
+    assert tb.core.swapfile is not None and tb.core.swapfile.usage().pages == 0
+
+
+@machine(order=("zswap", "swapfile"), swapfile_pages=3)
+async def test_with_virtual_slots_it_does_not(tb: TB) -> None:
+    space = tb.space()
+    for vpn in range(6):
+        await space.write(vpn, compressible_page(vpn))
+    assert [await space.pageout(vpn) for vpn in range(6)] == [True] * 6
+
+
+@machine(layer="direct")
+async def test_a_page_that_changes_devices_gets_another_slot_in_every_page_table(tb: TB) -> None:
+    space = await tb.swapped_out(compressible_page(1))
+    child = await tb.system.fork(space, "child")
+    before = tb.slot(space, 0)
+    assert await tb.system.writeback.write_back_cram(1) == 1
+    after = tb.slot(space, 0)
+    assert after == tb.slot(child, 0) != before and not tb.core.slots.alive(before)
+    assert tb.backing(space, 0).type is BackingType.ZSWAP
+    assert await space.read(0) == await child.read(0) == compressible_page(1)
+
+
+@machine(layer="direct")
+async def test_a_page_that_the_device_refuses_moves_to_the_next_one(tb: TB) -> None:
+    assert tb.core.cram is not None
+    tb.core.cram.set_no_alloc(True)
+    space = await tb.swapped_out(noise_page(1))
+    assert tb.backing(space, 0).type is BackingType.SWAPFILE
+    assert await space.read(0) == noise_page(1)
+    tb.core.cram.set_no_alloc(False)

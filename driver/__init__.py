@@ -5,6 +5,7 @@ from driver.device import CramDevice
 from driver.errors import (
     AddressOutOfRange,
     AdmissionClosed,
+    BlockRefused,
     CramError,
     DeviceFull,
     DeviceLost,
@@ -22,6 +23,7 @@ __all__ = [
     "AddressOutOfRange",
     "AdmissionClosed",
     "Background",
+    "BlockRefused",
     "Capacity",
     "Counters",
     "CramDevice",

@@ -11,6 +11,7 @@ from driver.cxl import CxlCommands
 from driver.errors import (
     AddressOutOfRange,
     AdmissionClosed,
+    BlockRefused,
     CramError,
     DeviceFull,
     DeviceLost,
@@ -215,6 +216,38 @@ class CramDevice:
             raise PagePoisoned(page, self._causes.get(page)) from error
         return block or None
 
+    async def import_block(self, page: int, block: bytes, crc: int) -> None:
+        """Store an LZ4 block, as `export` gives it, as the page's content; nothing is compressed again.
+
+        The device decompresses it to check it. Whatever is raised, the page is as it was.
+
+        Args:
+            page: what it replaces.
+            block: 1 to 4096 - sector_bytes bytes.
+            crc: CRC-32 of the 4096 bytes that it stands for, as in `page_state`.
+
+        Raises:
+            BlockRefused: it is malformed, or the CRC is another.
+            AdmissionClosed: no room, or the page is free and the device critically low.
+            PageFenced, PagePoisoned, AddressOutOfRange, ValueError.
+        """
+        self._check_page(page)
+        if not 0 < len(block) <= PAGE_BYTES - self.geometry.sector_bytes:
+            raise ValueError(f"a block of {len(block)} bytes, expected 1 to {PAGE_BYTES - self.geometry.sector_bytes}")
+        payload = struct.pack("<QI52x", page * PAGE_BYTES, crc) + block
+        try:
+            await self._mailbox.execute(Opcode.IMPORT_BLOCK, payload)
+        except MailboxError as error:
+            if error.return_code == ReturnCode.RESOURCES_EXHAUSTED:
+                raise AdmissionClosed(page) from error
+            info = await self.page_state(page)
+            if error.return_code == ReturnCode.INVALID_INPUT:
+                raise (PageFenced(page) if info.fenced else BlockRefused(page)) from error
+            if info.state == PageState.POISON:
+                await self._collect_events()
+                raise PagePoisoned(page, self._causes.get(page)) from error
+            raise
+
     async def flush(self) -> None:
         """Close every dirty page: what was stored so far has its final form."""
         await self._mailbox.execute(Opcode.FLUSH)
@@ -236,15 +269,15 @@ class CramDevice:
 
     async def counters(self) -> Counters:
         """All counters; one register transfer, except in the rare moment when a low word is about to wrap."""
-        values = await self._access.read(Register.CYCLES_LOW, 17)
+        values = await self._access.read(Register.CYCLES_LOW, 18)
         while values[13] > 0xFFFF0000:  # unlike CYCLES, BLOCK_BYTES is not latched: read across the wrap again
-            again = await self._access.read(Register.CYCLES_LOW, 17)
+            again = await self._access.read(Register.CYCLES_LOW, 18)
             if again[14] == values[14] and again[13] >= values[13]:
                 break
             values = again
         low, high, *between = values
-        *between, block_low, block_high, not_admitted, fenced = between
-        return Counters(*[low | high << 32, *between, block_low | block_high << 32, not_admitted, fenced])
+        *between, block_low, block_high, not_admitted, fenced, imported = between
+        return Counters(*[low | high << 32, *between, block_low | block_high << 32, not_admitted, fenced, imported])
 
     async def set_watermarks(self, low: int, recovered: int) -> None:
         """Set the marks of the LOW and RECOVERED interrupts, in free sectors: 0 <= low <= recovered <= media."""

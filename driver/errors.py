@@ -76,6 +76,18 @@ class PageFenced(CramError):
         self.page = page
 
 
+class BlockRefused(CramError):
+    """An imported block is malformed or not that of the CRC given with it. The page is as it was.
+
+    Attributes:
+        page: the page that it was for.
+    """
+
+    def __init__(self, page: int) -> None:
+        super().__init__(f"the block for page {page} is malformed, or its CRC is another")
+        self.page = page
+
+
 class MailboxError(CramError):
     """A mailbox command was refused.
 

@@ -97,6 +97,7 @@ class Counters:
     block_bytes: int
     lines_not_admitted: int = 0
     lines_fenced: int = 0
+    pages_imported: int = 0
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,12 @@ class EventCode(IntEnum):
     NOT_ADMITTED = 5
     POISON_INJECTED = 6
     FENCED = 7
+    IMPORT_REFUSED = 8
 
     @property
     def is_loss(self) -> bool:
         """Whether the page's content is lost: it is poison."""
-        return self not in (EventCode.NOT_ADMITTED, EventCode.FENCED)
+        return self <= EventCode.MALFORMED_BLOCK or self is EventCode.POISON_INJECTED
 
 
 class Interrupt(IntEnum):
@@ -68,6 +69,7 @@ class Opcode(IntEnum):
     GET_PAGE_STATE = 0xC001
     EXPORT_BLOCK = 0xC002
     FLUSH = 0xC003
+    IMPORT_BLOCK = 0xC004
     SET_FENCE = 0xC006
 
 
@@ -84,6 +86,7 @@ class ReturnCode(IntEnum):
     INVALID_PHYSICAL_ADDRESS = 0xF
     INVALID_PAYLOAD_LENGTH = 0x16
     INVALID_LOG = 0x17
+    RESOURCES_EXHAUSTED = 0x1D
 
 
 class PoisonSource(IntEnum):

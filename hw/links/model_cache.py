@@ -129,6 +129,28 @@ class PageCache:
             if entry.dirty:
                 self._close(entry)
 
+    def import_block(self, page: int, block: bytes, crc: int) -> None:
+        """Replace a page by an LZ4 block. Raises PageLost: the page is as it was, an event tells."""
+        begin, streamed = self._timing.fill(len(block), self._bytes_per_cycle)
+        self.elapsed += begin + streamed
+        try:
+            self._store.put_block(page, block, crc)
+        except PageLost:
+            self._signals.log(EventCode.IMPORT_REFUSED, page)
+            raise
+        self._drop(page)
+        self._counts.pages_imported += 1
+
+    def make_room(self) -> bool:
+        """Whether a raw page has room; if not, closes one dirty entry. Raises PageRefused: none is left."""
+        if self._store.sectors.free - self.reserved >= self._raw_sectors:
+            return True
+        other = next((entry for entry in self._entries.values() if entry.dirty), None)
+        if other is None:
+            raise PageRefused
+        self._close(other)
+        return False
+
     def trim(self, page: int) -> None:
         """Forget a page in whatever state it is."""
         self._drop(page)

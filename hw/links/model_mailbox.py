@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hw.codes import EventCode, EventLog, Opcode, PageState, ReturnCode
 from hw.link import LINE_BYTES, PAGE_BYTES
 from hw.links import model_cxl
-from hw.links.model_cache import PageCache
+from hw.links.model_cache import PageCache, PageRefused
 from hw.links.model_signals import Signals
 from hw.links.model_store import PageLost, PageStore
 from hw.links.model_timing import ModelTiming
@@ -19,6 +19,7 @@ CAPABILITIES = 12 | 1 << 5 | 1 << 6  # payload of 2^12 bytes, interrupts
 FIRMWARE = b"vcram 1.0.0"
 _CAPACITY_UNIT = 256 << 20
 _DISCOVERY, _ZERO = (0, 0), (1, 1)  # class and subclass of Media Operations
+_IMPORT_HEAD = 64  # bytes before the block to import
 _MAXIMUM_POISON_RECORDS = (PAYLOAD_BYTES - 32) // 16
 
 
@@ -87,6 +88,7 @@ class Mailbox:
             Opcode.GET_PAGE_STATE: self._page_state,
             Opcode.EXPORT_BLOCK: self._export,
             Opcode.FLUSH: self._flush,
+            Opcode.IMPORT_BLOCK: self._import,
             Opcode.SET_FENCE: self._set_fence,
         }
 
@@ -300,6 +302,30 @@ class Mailbox:
             self._cache.poison(page, EventCode(lost.code))
             raise Refused(ReturnCode.INTERNAL_ERROR) from None
         return stored.content
+
+    def _import(self, data: bytes) -> bytes:
+        _expect(_IMPORT_HEAD < len(data) <= _IMPORT_HEAD + PAGE_BYTES - self._parameters.sector_bytes)
+        page = self._page(data[:8])
+        (crc,) = struct.unpack_from("<I", data, 8)
+        while True:  # closing others to make room may change what is known of the page
+            state = self._store.entry(page).state
+            if state == PageState.POISON:
+                raise Refused(ReturnCode.INTERNAL_ERROR)
+            if page in self._store.fenced:
+                raise Refused(ReturnCode.INVALID_INPUT)
+            if self._signals.critical and state == PageState.FREE:
+                raise Refused(ReturnCode.RESOURCES_EXHAUSTED)
+            try:
+                if self._cache.make_room():
+                    break
+            except PageRefused:
+                raise Refused(ReturnCode.RESOURCES_EXHAUSTED) from None
+        try:
+            self._cache.import_block(page, data[_IMPORT_HEAD:], crc)
+        except PageLost as lost:
+            wrong = lost.code is not EventCode.MEDIA_ERROR
+            raise Refused(ReturnCode.INVALID_INPUT if wrong else ReturnCode.INTERNAL_ERROR) from None
+        return b""
 
     def _page(self, data: bytes, alignment: int = PAGE_BYTES) -> int:
         _expect(len(data) == 8)

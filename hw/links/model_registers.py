@@ -87,6 +87,7 @@ class RegisterFile:
             0x0B8: lambda: counts.block_bytes >> 32 & _WORD,
             0x0BC: lambda: counts.lines_not_admitted & _WORD,
             0x0C0: lambda: counts.lines_fenced & _WORD,
+            0x0C4: lambda: counts.pages_imported & _WORD,
             0x1FE0: lambda: CAPABILITIES,
             0x1FE4: lambda: int(mailbox.busy),
             0x1FE8: lambda: mailbox.command[0],

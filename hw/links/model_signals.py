@@ -28,6 +28,7 @@ class Counts:
     lines_written: int = 0
     lines_not_admitted: int = 0
     lines_fenced: int = 0
+    pages_imported: int = 0
     block_bytes: int = 0
 
     def registers(self) -> list[int]:

@@ -107,7 +107,16 @@ class PageStore:
 
         Raises PageLost if the media takes no write; the new sectors are back then, the old entry stands.
         """
-        stored = self._written(content)
+        return self._replace(page, self._written(content))
+
+    def put_block(self, page: int, block: bytes, crc: int) -> None:
+        """Store an LZ4 block as it is. Raises PageLost, as `put`, or because the block is not one of such a page."""
+        if crc32(_decompressed(block, True)) != crc:
+            raise PageLost(EventCode.CRC_MISMATCH)
+        self._replace(page, self._on_media(_LZ4, block, crc))
+
+    def _replace(self, page: int, stored: StoredPage) -> StoredPage:
+        """Give a page a new entry, and the sectors of the old one back."""
         old = self._table.get(page)
         self._table[page] = stored
         if old is None:
@@ -124,12 +133,15 @@ class PageStore:
         state = _LZ4
         if len(block) > self._block_limit:
             state, block = _RAW, content
+        return self._on_media(state, block, crc32(content))
+
+    def _on_media(self, state: PageState, block: bytes, crc: int) -> StoredPage:
         length = len(block)
         chain = self.sectors.allocate(-(-length // self._sector_bytes))
         if self._failing and not self._failing.isdisjoint(chain):
             self.sectors.release(chain)
             raise PageLost(EventCode.MEDIA_ERROR)
-        return StoredPage(state, length, crc32(content), chain=chain, content=block)
+        return StoredPage(state, length, crc, chain=chain, content=block)
 
     def get(self, page: int) -> bytes:
         """The 4096 bytes of a page, zeros if it is free. Raises PageLost if media or content are damaged."""
@@ -142,12 +154,7 @@ class PageStore:
             raise PageLost(EventCode.MEDIA_ERROR)
         content = stored.content
         if stored.state is _LZ4:
-            try:
-                content = lz4.block.decompress(content, uncompressed_size=PAGE_BYTES)
-            except lz4.block.LZ4BlockError:
-                raise PageLost(EventCode.MALFORMED_BLOCK) from None
-            if len(content) != PAGE_BYTES or (stored.damaged and has_zero_offset(stored.content)):
-                raise PageLost(EventCode.MALFORMED_BLOCK)
+            content = _decompressed(content, stored.damaged)
         if crc32(content) != stored.crc:
             raise PageLost(EventCode.CRC_MISMATCH)
         return content
@@ -184,6 +191,17 @@ class PageStore:
     def fail_sectors(self, sectors: set[int]) -> None:
         """From now on the media answers accesses to these sectors with an error."""
         self._failing = set(sectors)
+
+
+def _decompressed(block: bytes, doubtful: bool) -> bytes:
+    """The page of a block; `doubtful`: it may be anything. Raises PageLost if it is malformed."""
+    try:
+        content = bytes(lz4.block.decompress(block, uncompressed_size=PAGE_BYTES))
+    except lz4.block.LZ4BlockError:
+        raise PageLost(EventCode.MALFORMED_BLOCK) from None
+    if len(content) != PAGE_BYTES or (doubtful and has_zero_offset(block)):
+        raise PageLost(EventCode.MALFORMED_BLOCK)
+    return content
 
 
 def has_zero_offset(block: bytes) -> bool:

@@ -296,6 +296,11 @@ module cram_device #(
     wire                   release_start, release_done;
     wire [SECTOR_BITS-1:0] release_first;
     wire [6:0]             release_count;
+    wire                   importing, import_valid, import_ready, import_last;
+    wire [12:0]            import_length;
+    wire [31:0]            import_crc;
+    wire [511:0]           import_data;
+    wire [6:0]             import_bytes;
     wire                   block_valid;
     wire [511:0]           block_data;
 
@@ -336,6 +341,13 @@ module cram_device #(
         .line_data_o(fill_data),
         .block_valid_o(block_valid),
         .block_data_o(block_data),
+        .import_i(importing),
+        .import_length_i(import_length),
+        .import_valid_i(import_valid),
+        .import_ready_o(import_ready),
+        .import_data_i(import_data),
+        .import_bytes_i(import_bytes),
+        .import_last_i(import_last),
         .release_start_i(release_start),
         .release_first_i(release_first),
         .release_count_i(release_count),
@@ -372,15 +384,16 @@ module cram_device #(
     wire                 sequencer_ready, sequencer_idle;
     wire [31:0]          reserved, resident;
     wire                 command_valid, command_ready;
-    wire [2:0]           command_op;
+    wire [3:0]           command_op;
     wire [31:0]          command_page;
     wire                 reply_valid, reply_cached, reply_dirty, reply_error, reply_fenced;
     wire [2:0]           reply_state;
     wire [7:0]           reply_cause;
+    wire [1:0]           reply_reason;
     wire [12:0]          reply_length;
     wire [31:0]          reply_crc, reply_sector;
     wire [63:0]          reply_word;
-    wire                 event_valid, closed, filled, trimmed, poisoned, not_admitted, fenced, critical;
+    wire                 event_valid, closed, filled, trimmed, poisoned, not_admitted, fenced, imported, critical;
     wire [7:0]           event_code;
     wire [PAGE_BITS-1:0] event_page;
 
@@ -439,6 +452,7 @@ module cram_device #(
         .close_count_i(close_count),
         .fill_start_o(fill_start),
         .fill_export_o(fill_export),
+        .import_o(importing),
         .fill_state_o(fill_state),
         .fill_length_o(fill_length),
         .fill_word_o(fill_word),
@@ -454,12 +468,14 @@ module cram_device #(
         .command_ready_o(command_ready),
         .command_op_i(command_op),
         .command_page_i(command_page[PAGE_BITS-1:0]),
+        .import_crc_i(import_crc),
         .reply_valid_o(reply_valid),
         .reply_state_o(reply_state),
         .reply_cached_o(reply_cached),
         .reply_dirty_o(reply_dirty),
         .reply_error_o(reply_error),
         .reply_fenced_o(reply_fenced),
+        .reply_reason_o(reply_reason),
         .reply_length_o(reply_length),
         .reply_crc_o(reply_crc),
         .reply_word_o(reply_word),
@@ -473,7 +489,8 @@ module cram_device #(
         .trimmed_o(trimmed),
         .poisoned_o(poisoned),
         .not_admitted_o(not_admitted),
-        .fenced_o(fenced)
+        .fenced_o(fenced),
+        .imported_o(imported)
     );
 
     // ---- registers ----------------------------------------------------------------------------------------------
@@ -536,6 +553,7 @@ module cram_device #(
         .line_written_i(write_valid && write_ready && !write_error),
         .line_not_admitted_i(not_admitted),
         .line_fenced_i(fenced),
+        .page_imported_i(imported),
         .command_valid_o(command_valid),
         .command_ready_i(command_ready),
         .command_op_o(command_op),
@@ -546,12 +564,20 @@ module cram_device #(
         .reply_dirty_i(reply_dirty),
         .reply_error_i(reply_error),
         .reply_fenced_i(reply_fenced),
+        .reply_reason_i(reply_reason),
         .reply_length_i(reply_length),
         .reply_crc_i(reply_crc),
         .reply_word_i(reply_word),
         .reply_sector_i(reply_sector),
         .reply_cause_i(reply_cause),
         .block_valid_i(block_valid),
-        .block_data_i(block_data)
+        .block_data_i(block_data),
+        .import_crc_o(import_crc),
+        .import_length_o(import_length),
+        .import_valid_o(import_valid),
+        .import_ready_i(import_ready),
+        .import_data_o(import_data),
+        .import_bytes_o(import_bytes),
+        .import_last_o(import_last)
     );
 endmodule

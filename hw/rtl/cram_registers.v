@@ -10,7 +10,8 @@
 //   command   the mailbox asks the core's sequencer, valid/ready: an op of sequencer_ops.vh on one page.
 //             One command is outstanding; the core answers it by one pulse of reply_valid_i. TRIM and FLUSH answer
 //             reply_error_i only; STATE answers all reply fields; EXPORT first sends the block as beats (block_valid_i,
-//             ascending from byte 0, always taken, none for a page that is not lz4), then replies with reply_length_i.
+//             ascending from byte 0, always taken, none for a page that is not lz4), then replies with reply_length_i;
+//             IMPORT takes the block on import_*, valid/ready, as far as it wants it, and replies with reply_reason_i.
 module cram_registers #(
     parameter PERCEIVED_PAGES = 4096,
     parameter MEDIA_SECTORS   = 16384,
@@ -72,11 +73,12 @@ module cram_registers #(
     input  wire         line_written_i,
     input  wire         line_not_admitted_i,
     input  wire         line_fenced_i,
+    input  wire         page_imported_i,
 
     // Mailbox to the core's sequencer
     output wire         command_valid_o,
     input  wire         command_ready_i,
-    output wire [2:0]   command_op_o,
+    output wire [3:0]   command_op_o,
     output wire [31:0]  command_page_o,
     input  wire         reply_valid_i,
     input  wire [2:0]   reply_state_i,
@@ -84,13 +86,21 @@ module cram_registers #(
     input  wire         reply_dirty_i,
     input  wire         reply_error_i,
     input  wire         reply_fenced_i,
+    input  wire [1:0]   reply_reason_i,
     input  wire [12:0]  reply_length_i,
     input  wire [31:0]  reply_crc_i,
     input  wire [63:0]  reply_word_i,
     input  wire [31:0]  reply_sector_i,
     input  wire [7:0]   reply_cause_i,
     input  wire         block_valid_i,
-    input  wire [511:0] block_data_i
+    input  wire [511:0] block_data_i,
+    output wire [31:0]  import_crc_o,
+    output wire [12:0]  import_length_o,
+    output wire         import_valid_o,
+    input  wire         import_ready_i,
+    output wire [511:0] import_data_o,
+    output wire [6:0]   import_bytes_o,
+    output wire         import_last_o
 );
     `include "cram_registers.vh"
 
@@ -185,7 +195,7 @@ module cram_registers #(
             ADDRESS_PAGES_CLOSED, ADDRESS_CLOSED_ZERO, ADDRESS_CLOSED_SAME, ADDRESS_CLOSED_LZ4, ADDRESS_CLOSED_RAW,
             ADDRESS_PAGES_FILLED, ADDRESS_PAGES_OPENED, ADDRESS_PAGES_TRIMMED, ADDRESS_PAGES_POISONED,
             ADDRESS_LINES_READ, ADDRESS_LINES_WRITTEN, ADDRESS_BLOCK_BYTES_LOW, ADDRESS_BLOCK_BYTES_HIGH,
-            ADDRESS_LINES_NOT_ADMITTED, ADDRESS_LINES_FENCED,
+            ADDRESS_LINES_NOT_ADMITTED, ADDRESS_LINES_FENCED, ADDRESS_PAGES_IMPORTED,
             ADDRESS_MAILBOX_CAPABILITIES, ADDRESS_MAILBOX_CONTROL, ADDRESS_MAILBOX_COMMAND_LOW,
             ADDRESS_MAILBOX_COMMAND_HIGH, ADDRESS_MAILBOX_STATUS_LOW, ADDRESS_MAILBOX_STATUS_HIGH,
             ADDRESS_MAILBOX_BACKGROUND_LOW, ADDRESS_MAILBOX_BACKGROUND_HIGH:
@@ -318,7 +328,7 @@ module cram_registers #(
     reg [31:0] cycles_high_q;
     reg [31:0] closed_zero_q, closed_same_q, closed_lz4_q, closed_raw_q;
     reg [31:0] pages_filled_q, pages_opened_q, pages_trimmed_q, pages_poisoned_q, lines_read_q, lines_written_q,
-               lines_not_admitted_q, lines_fenced_q;
+               lines_not_admitted_q, lines_fenced_q, pages_imported_q;
 
     always @(posedge clk_i) begin
         if (!rst_ni) begin
@@ -337,6 +347,7 @@ module cram_registers #(
             lines_written_q  <= 32'd0;
             lines_not_admitted_q <= 32'd0;
             lines_fenced_q       <= 32'd0;
+            pages_imported_q     <= 32'd0;
         end else begin
             cycles_q <= cycles_q + 64'd1;
             if (read && read_address == ADDRESS_CYCLES_LOW) cycles_high_q <= cycles_q[63:32];
@@ -353,6 +364,7 @@ module cram_registers #(
             lines_written_q  <= lines_written_q + {31'd0, line_written_i};
             lines_not_admitted_q <= lines_not_admitted_q + {31'd0, line_not_admitted_i};
             lines_fenced_q       <= lines_fenced_q + {31'd0, line_fenced_i};
+            pages_imported_q     <= pages_imported_q + {31'd0, page_imported_i};
         end
     end
 
@@ -414,13 +426,21 @@ module cram_registers #(
         .reply_dirty_i        (reply_dirty_i),
         .reply_error_i        (reply_error_i),
         .reply_fenced_i       (reply_fenced_i),
+        .reply_reason_i       (reply_reason_i),
         .reply_length_i       (reply_length_i),
         .reply_crc_i          (reply_crc_i),
         .reply_word_i         (reply_word_i),
         .reply_sector_i       (reply_sector_i),
         .reply_cause_i        (reply_cause_i),
         .block_valid_i        (block_valid_i),
-        .block_data_i         (block_data_i)
+        .block_data_i         (block_data_i),
+        .import_crc_o         (import_crc_o),
+        .import_length_o      (import_length_o),
+        .import_valid_o       (import_valid_o),
+        .import_ready_i       (import_ready_i),
+        .import_data_o        (import_data_o),
+        .import_bytes_o       (import_bytes_o),
+        .import_last_o        (import_last_o)
     );
 
     // ---- What a read gives ---------------------------------------------------------------------------------------------
@@ -475,6 +495,7 @@ module cram_registers #(
             ADDRESS_BLOCK_BYTES_HIGH:     read_data = block_bytes_q[63:32];
             ADDRESS_LINES_NOT_ADMITTED:   read_data = lines_not_admitted_q;
             ADDRESS_LINES_FENCED:         read_data = lines_fenced_q;
+            ADDRESS_PAGES_IMPORTED:       read_data = pages_imported_q;
             ADDRESS_MAILBOX_CAPABILITIES: read_data = VALUE_MAILBOX_CAPABILITIES;
             ADDRESS_MAILBOX_CONTROL:      read_data[MAILBOX_CONTROL_DOORBELL] = doorbell;
             ADDRESS_MAILBOX_COMMAND_LOW:  read_data = {length[15:0], opcode};

@@ -67,7 +67,7 @@ module mailbox #(
     // Sequencer of the core
     output wire         command_valid_o,
     input  wire         command_ready_i,
-    output wire [2:0]   command_op_o,
+    output wire [3:0]   command_op_o,
     output wire [31:0]  command_page_o,
     input  wire         reply_valid_i,
     input  wire [2:0]   reply_state_i,
@@ -75,13 +75,23 @@ module mailbox #(
     input  wire         reply_dirty_i,
     input  wire         reply_error_i,
     input  wire         reply_fenced_i,
+    input  wire [1:0]   reply_reason_i,
     input  wire [12:0]  reply_length_i,
     input  wire [31:0]  reply_crc_i,
     input  wire [63:0]  reply_word_i,
     input  wire [31:0]  reply_sector_i,
     input  wire [7:0]   reply_cause_i,
     input  wire         block_valid_i,
-    input  wire [511:0] block_data_i
+    input  wire [511:0] block_data_i,
+
+    // A block to import, while its command waits for the reply
+    output wire [31:0]  import_crc_o,
+    output wire [12:0]  import_length_o,
+    output wire         import_valid_o,
+    input  wire         import_ready_i,
+    output wire [511:0] import_data_o,
+    output wire [6:0]   import_bytes_o,
+    output wire         import_last_o
 );
     `include "sequencer_ops.vh"
 
@@ -126,17 +136,21 @@ module mailbox #(
     // ---- Commands ---------------------------------------------------------------------------------------------------
     wire         machine_read, piece_valid, more, failure_log, alert_enable, background_start;
     wire [8:0]   machine_word;
-    wire [63:0]  word;           // the 8 bytes that were read
+    wire [511:0] read_row;
+    wire [63:0]  word;           // the 8 bytes of it that were read
     wire [7:0]   piece_index, records;
     wire [4:0]   events;
     wire [15:0]  alert_threshold;
     wire [31:0]  page, kept_sector;
     wire         front_valid, back_valid, back_waiting;
-    wire [2:0]   front_op;
+    wire [3:0]   front_op;
     wire [31:0]  back_page;
     reg          replying_q;     // a command of mailbox_commands waits for its reply
 
-    mailbox_commands #(.PERCEIVED_PAGES(PERCEIVED_PAGES)) commands (
+    mailbox_commands #(
+        .PERCEIVED_PAGES(PERCEIVED_PAGES),
+        .SECTOR_BYTES(SECTOR_BYTES)
+    ) commands (
         .clk_i              (clk_i),
         .rst_ni             (rst_ni),
         .start_i            (doorbell_q),
@@ -163,6 +177,8 @@ module mailbox #(
         .reply_valid_i      (reply_valid_i && !back_waiting),
         .reply_state_i      (reply_state_i),
         .reply_error_i      (reply_error_i),
+        .reply_reason_i     (reply_reason_i),
+        .import_crc_o       (import_crc_o),
         .reply_length_i     (reply_length_i),
         .reply_sector_i     (reply_sector_i),
         .event_count_i      (event_count_i),
@@ -246,6 +262,28 @@ module mailbox #(
         .ratio_i           (ratio_i)
     );
 
+    // ---- Import: rows 1 and on of the payload -------------------------------------------------------------------------
+    // The memory shows a row until the host reads the payload in between; then the row is read again.
+    reg  [6:0]  feed_q;          // the row
+    reg         feed_valid_q;    // the memory shows it
+    wire        importing   = replying_q && front_op == OP_IMPORT;
+    wire [6:0]  rows        = length_q[12:6] + {6'd0, |length_q[5:0]};  // with row 0
+    wire        feed_take   = feed_valid_q && import_ready_i;
+    wire        feed_read   = importing && !feed_valid_q && feed_q != rows && !payload_read_i;
+    wire        unused      = &{1'b0, length_q[20:13]};
+
+    assign import_valid_o  = feed_valid_q;
+    assign import_data_o   = read_row;
+    assign import_last_o   = feed_q + 7'd1 == rows;
+    assign import_bytes_o  = import_last_o && |length_q[5:0] ? {1'b0, length_q[5:0]} : 7'd64;
+    assign import_length_o = length_q[12:0] - 13'd64;
+
+    always @(posedge clk_i) begin
+        if (!importing) feed_q <= 7'd1;
+        else if (feed_take) feed_q <= feed_q + 7'd1;
+        feed_valid_q <= importing && (feed_read || (feed_valid_q && !feed_take && !payload_read_i));
+    end
+
     // ---- Payload ----------------------------------------------------------------------------------------------------
     reg [5:0] row_q;  // of the next beat of a block
 
@@ -256,7 +294,6 @@ module mailbox #(
     wire [511:0] write_row_data   = write_host ? {16{write_data_i}} : write_block ? block_data_i : {4{piece}};
     wire [63:0]  write_row_strobe = write_host ? {60'd0, write_strobe_i} << {payload_write_word_i[3:0], 2'b00}
                                     : write_block ? {64{1'b1}} : {48'd0, 16'hFFFF} << {piece_index[1:0], 4'd0};
-    wire [511:0] read_row;
     reg  [3:0]   host_word_q;
 
     ram #(.WIDTH(512), .DEPTH(64), .ADDRESS_BITS(6)) payload (
@@ -265,8 +302,8 @@ module mailbox #(
         .write_address_i (write_row),
         .write_data_i    (write_row_data),
         .write_strobe_i  (write_row_strobe),
-        .read_i          (payload_read_i || machine_read),
-        .read_address_i  (payload_read_i ? payload_read_word_i[9:4] : machine_word[8:3]),
+        .read_i          (payload_read_i || machine_read || feed_read),
+        .read_address_i  (payload_read_i ? payload_read_word_i[9:4] : importing ? feed_q[5:0] : machine_word[8:3]),
         .read_data_o     (read_row)
     );
 

@@ -11,7 +11,8 @@
 //            `command_*` go to the core's sequencer, valid/ready; it answers with one pulse of `reply_valid_i`.
 // Latency:   3 cycles and one for each piece; a range takes 4 cycles to check, then the core's time a page.
 module mailbox_commands #(
-    parameter PERCEIVED_PAGES = 4096
+    parameter PERCEIVED_PAGES = 4096,
+    parameter SECTOR_BYTES    = 256
 ) (
     input  wire         clk_i,
     input  wire         rst_ni,
@@ -42,12 +43,15 @@ module mailbox_commands #(
     // Core's sequencer
     output wire         command_valid_o,
     input  wire         command_ready_i,
-    output wire [2:0]   command_op_o,
+    output wire [3:0]   command_op_o,
     input  wire         reply_valid_i,
     input  wire [2:0]   reply_state_i,
     input  wire         reply_error_i,
+    input  wire [1:0]   reply_reason_i,
     input  wire [12:0]  reply_length_i,
     input  wire [31:0]  reply_sector_i,
+
+    output wire [31:0]  import_crc_o,
 
     // Event log
     input  wire [4:0]   event_count_i,
@@ -75,6 +79,9 @@ module mailbox_commands #(
     localparam [51:0] PAGES            = {20'd0, PAGE_COUNT};
     localparam [7:0]  FAILURE_LOG      = 8'd2;     // the one that has records; 0, 1 and 3 are empty
 
+    localparam        LONGEST          = 64 + 4096 - SECTOR_BYTES;  // a block to import and its head
+    localparam [20:0] LONGEST_IMPORT   = LONGEST[20:0];
+
     localparam [3:0] IDLE    = 4'd0;
     localparam [3:0] DECODE  = 4'd1;
     localparam [3:0] READ    = 4'd2;  // ask the payload for 8 bytes
@@ -90,7 +97,7 @@ module mailbox_commands #(
     reg [3:0]  state_q;
     reg [15:0] result_q;
     reg [20:0] result_length_q;
-    reg [2:0]  op_q;
+    reg [3:0]  op_q;
     reg [8:0]  word_q;           // index of the 8 bytes to read
     reg [7:0]  ranges_left_q;    // behind the present one
     reg [7:0]  ranges_q;         // all, minus 1
@@ -123,6 +130,7 @@ module mailbox_commands #(
     assign read_word_o        = word_q;
     assign command_valid_o    = state_q == COMMAND;
     assign command_op_o       = op_q;
+    assign import_crc_o       = start_q[31:0];
     assign page_o             = page_q;
     assign sector_o           = sector_q;
     assign records_o          = records_q;
@@ -201,6 +209,11 @@ module mailbox_commands #(
                         op_q <= opcode_i == OPCODE_EXPORT_BLOCK ? OP_EXPORT
                                 : opcode_i == OPCODE_INJECT_POISON ? OP_INJECT : OP_STATE;
                         if (length_i == 21'd8) state_q <= READ;
+                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                    end
+                    OPCODE_IMPORT_BLOCK: begin
+                        op_q <= OP_IMPORT;
+                        if (length_i > 21'd64 && length_i <= LONGEST_IMPORT) state_q <= READ;
                         else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
                     end
                     OPCODE_CLEAR_POISON: begin
@@ -312,14 +325,17 @@ module mailbox_commands #(
                             else state_q <= RANGE;
                         end
 
-                    default:  // a DPA, then, to clear poison, 64 bytes of zeros
+                    default:  // a DPA; then, to clear poison, 64 bytes of zeros, or the CRC of a block
                         if (word_q == 9'd0) begin
                             page_q <= word_i[43:12];
-                            if (|word_i[5:0] || ((op_q == OP_STATE || op_q == OP_EXPORT) && |word_i[11:6]))
+                            if (|word_i[5:0] || (op_q != OP_INJECT && op_q != OP_CLEAR && |word_i[11:6]))
                                 {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
                             else if (word_i[63:12] >= PAGES)
                                 {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PHYSICAL_ADDRESS};
-                            else if (op_q != OP_CLEAR) state_q <= COMMAND;
+                            else if (op_q != OP_CLEAR && op_q != OP_IMPORT) state_q <= COMMAND;
+                        end else if (op_q == OP_IMPORT) begin
+                            start_q <= word_i;
+                            state_q <= COMMAND;
                         end else if (word_i != 64'd0) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
                         else if (word_q == 9'd8) state_q <= COMMAND;
                 endcase
@@ -353,7 +369,10 @@ module mailbox_commands #(
                 sector_q     <= reply_state_i == STATE_LZ4 || reply_state_i == STATE_RAW ? reply_sector_i : 32'd0;
                 if (record) records_q <= records_q + 8'd1;
                 state_q <= DONE;
-                if (reply_error_i) result_q <= RETURN_CODE_INTERNAL_ERROR;
+                if (reply_error_i)
+                    result_q <= reply_reason_i == REASON_INPUT ? RETURN_CODE_INVALID_INPUT
+                                : reply_reason_i == REASON_EXHAUSTED ? RETURN_CODE_RESOURCES_EXHAUSTED
+                                : RETURN_CODE_INTERNAL_ERROR;
                 else if (is_list) begin
                     if (is_poison && records_q == MAXIMUM_RECORDS) begin
                         more_q <= 1'b1;

@@ -8,6 +8,8 @@
 //          \--> compressor --> block buffer --\
 //           \------------------- raw ----------> media_writer --> AXI
 //
+// An imported block is put into the buffer while page_filler checks it (`import_take_i`), and stored as it is.
+//
 // Handshake: `start_i` pulse (the cache's stream must be at rest); `done_o` pulses at the end with the new table entry, or
 //            with `error_o` when the media answered an error: then `first_o`/`count_o` name the sectors to give back.
 //            Sectors are never asked for beyond 4096 / SECTOR_BYTES; the caller has reserved that many.
@@ -32,6 +34,12 @@ module page_closer #(
     output [31:0]            crc_o,
     output [SECTOR_BITS-1:0] first_o,
     output [6:0]             count_o,
+
+    input                    import_clear_i,  // a block to import is about to come
+    input                    import_take_i,
+    input  [511:0]           import_data_i,
+    input                    import_i,        // with the start: store it
+    input  [12:0]            import_length_i,
 
     // page_cache
     output                   stream_start_o,
@@ -135,9 +143,9 @@ module page_closer #(
         .ADDRESS_BITS(6)
     ) u_block (
         .clk_i(clk_i),
-        .write_i(block_take && !beats_q[6]),
+        .write_i((block_take || import_take_i) && !beats_q[6]),
         .write_address_i(beats_q[5:0]),
-        .write_data_i(block_data),
+        .write_data_i(import_take_i ? import_data_i : block_data),
         .write_strobe_i({64{1'b1}}),
         .read_i(fetch),
         .read_address_i(fetch_q[5:0]),
@@ -187,7 +195,7 @@ module page_closer #(
     // ---- cache stream: pass one from the start, pass two when the block was given up ----
     wire second_pass = phase_q == COMPRESS && give_up;
 
-    assign stream_start_o = start_i || second_pass;
+    assign stream_start_o = (start_i && !import_i) || second_pass;
     assign stream_clear_o = phase_q == DONE;
     assign stream_ready_o = scanning ? compressor_ready : raw && writer_ready;
 
@@ -204,6 +212,8 @@ module page_closer #(
             beats_q      <= beats_q + 1'b1;
             block_done_q <= block_last;
         end
+        if (import_clear_i) beats_q <= 7'd0;
+        if (import_take_i) beats_q <= beats_q + 1'b1;
         if (fetch) fetch_q <= fetch_q + 1'b1;
         if (fetch) fetched_q <= 1'b1;
         else if (writer_ready) fetched_q <= 1'b0;
@@ -219,6 +229,13 @@ module page_closer #(
                 fetch_q      <= 7'd0;
                 fetched_q    <= 1'b0;
                 block_done_q <= 1'b0;
+                if (import_i) begin
+                    phase_q  <= TAKE;
+                    state_q  <= LZ4;
+                    length_q <= import_length_i;
+                    beats_q  <= beats_q;
+                    left_q   <= beats_q;
+                end
             end
             SCAN: if (line_take) begin
                 line_q <= line_q + 1'b1;

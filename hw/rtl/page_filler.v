@@ -3,6 +3,7 @@
 //
 // Handshake: `start_i` pulse with the page's table entry (zero, same, lz4 or raw); lines come on `line_*` in ascending
 //            order, always taken; with `export_i` (lz4 only) the beats of the block are shown on `block_*` too.
+//            With `import_i` the block comes on `import_*` instead of from the media and is checked only.
 //            `done_o` pulses at the end with `error_o`: 0, or the event code of what was found wrong.
 //            The clock is needed in reset, with `start_i` and while `busy_o` is high.
 // Latency:   zero and same: a line a cycle. lz4 and raw: as fast as media and decompressor; a line appears as soon as
@@ -18,6 +19,7 @@ module page_filler #(
 
     input                    start_i,
     input                    export_i,
+    input                    import_i,
     input  [2:0]             state_i,
     input  [12:0]            length_i,
     input  [63:0]            word_i,
@@ -33,6 +35,12 @@ module page_filler #(
 
     output                   block_valid_o,
     output [511:0]           block_data_o,
+
+    input                    import_valid_i,
+    output                   import_ready_o,
+    input  [511:0]           import_data_i,
+    input  [6:0]             import_bytes_i,
+    input                    import_last_i,
 
     // sector_allocator: FOLLOW only
     output                   op_valid_o,
@@ -55,13 +63,13 @@ module page_filler #(
     localparam [1:0] IDLE = 2'd0, LINES = 2'd1, DRAIN = 2'd2, CHECK = 2'd3;
 
     reg [1:0]  phase_q;
-    reg        lz4_q, raw_q, export_q;
+    reg        lz4_q, raw_q, export_q, import_q;
     reg [5:0]  line_q;
     reg [63:0] word_q;
     reg [31:0] crc_q;
     reg        malformed_q;
 
-    wire stored_start = start_i && (state_i == LZ4 || state_i == RAW);
+    wire stored_start = start_i && !import_i && (state_i == LZ4 || state_i == RAW);
 
     // ---- media ----
     wire         chain_busy, chain_error, chain_valid, chain_ready, chain_last, chain_drop;
@@ -110,11 +118,11 @@ module page_filler #(
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .clear_i(start_i || phase_q == CHECK),
-        .block_valid_i(chain_valid && lz4_q),
+        .block_valid_i(import_q ? import_valid_i : chain_valid && lz4_q),
         .block_ready_o(decoder_ready),
-        .block_data_i(chain_data),
-        .block_bytes_i(chain_bytes),
-        .block_last_i(chain_last),
+        .block_data_i(import_q ? import_data_i : chain_data),
+        .block_bytes_i(import_q ? import_bytes_i : chain_bytes),
+        .block_last_i(import_q ? import_last_i : chain_last),
         .page_valid_o(decoder_valid),
         .page_ready_i(phase_q == LINES),
         .page_data_o(decoder_data),
@@ -122,14 +130,15 @@ module page_filler #(
         .error_o(decoder_error)
     );
 
-    assign chain_ready = lz4_q ? decoder_ready : raw_q;
-    assign chain_drop  = phase_q == DRAIN;
+    assign chain_ready    = lz4_q ? decoder_ready && !import_q : raw_q;
+    assign import_ready_o = import_q && phase_q == LINES && decoder_ready;
+    assign chain_drop     = phase_q == DRAIN;
 
     // ---- lines ----
     wire line_valid = phase_q == LINES && (lz4_q ? decoder_valid : raw_q ? chain_valid : 1'b1);
     wire last_line  = line_valid && (lz4_q ? decoder_last : line_q == 6'd63);
 
-    assign line_valid_o  = line_valid && !export_q;
+    assign line_valid_o  = line_valid && !export_q && !import_q;
     assign line_o        = line_q;
     assign line_data_o   = lz4_q ? decoder_data : raw_q ? chain_data : {8{word_q}};
     assign block_valid_o = export_q && chain_valid && chain_ready;
@@ -156,15 +165,16 @@ module page_filler #(
 
     assign busy_o  = phase_q != IDLE;
     assign done_o  = phase_q == CHECK;
-    assign error_o = !stored ? 8'd0 : chain_error ? MEDIA_ERROR : malformed_q ? MALFORMED_BLOCK
+    assign error_o = !stored ? 8'd0 : chain_error && !import_q ? MEDIA_ERROR : malformed_q ? MALFORMED_BLOCK
                      : crc != crc_q ? CRC_MISMATCH : 8'd0;
 
     always @(posedge clk_i) begin
         case (phase_q)
             IDLE: if (start_i) begin
                 phase_q     <= LINES;
-                lz4_q       <= state_i == LZ4;
-                raw_q       <= state_i == RAW;
+                lz4_q       <= import_i || state_i == LZ4;
+                raw_q       <= !import_i && state_i == RAW;
+                import_q    <= import_i;
                 export_q    <= export_i;
                 word_q      <= word_i;
                 crc_q       <= crc_i;
@@ -174,7 +184,7 @@ module page_filler #(
             LINES: begin
                 if (line_valid) line_q <= line_q + 1'b1;
                 if (lz4_q && decoder_error) malformed_q <= 1'b1;
-                if (last_line || (lz4_q && decoder_error) || (stored && chain_error)) phase_q <= DRAIN;
+                if (last_line || (lz4_q && decoder_error) || (stored && chain_error && !import_q)) phase_q <= DRAIN;
             end
             DRAIN: if (!chain_busy) phase_q <= CHECK;
             default: phase_q <= IDLE;

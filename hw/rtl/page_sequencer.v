@@ -70,6 +70,7 @@ module page_sequencer #(
     input  [6:0]             close_count_i,
     output                   fill_start_o,
     output                   fill_export_o,
+    output                   import_o,         // the fill checks, the close stores an imported block
     output [2:0]             fill_state_o,
     output [12:0]            fill_length_o,
     output [63:0]            fill_word_o,
@@ -85,14 +86,16 @@ module page_sequencer #(
     // ---- mailbox ----
     input                    command_valid_i,
     output                   command_ready_o,
-    input  [2:0]             command_op_i,
+    input  [3:0]             command_op_i,
     input  [PAGE_BITS-1:0]   command_page_i,
+    input  [31:0]            import_crc_i,
     output                   reply_valid_o,
     output [2:0]             reply_state_o,
     output                   reply_cached_o,
     output                   reply_dirty_o,
     output                   reply_error_o,
     output                   reply_fenced_o,
+    output [1:0]             reply_reason_o,   // of the error
     output [12:0]            reply_length_o,
     output [31:0]            reply_crc_o,
     output [63:0]            reply_word_o,
@@ -108,13 +111,15 @@ module page_sequencer #(
     output                   trimmed_o,
     output                   poisoned_o,
     output                   not_admitted_o,
-    output                   fenced_o
+    output                   fenced_o,
+    output                   imported_o
 );
     localparam [2:0] FREE = 3'd0, SAME = 3'd2, LZ4 = 3'd3, RAW = 3'd4, POISONED = 3'd5;
     `include "sequencer_ops.vh"
 
     localparam [7:0] EXHAUSTED = 8'd1, MEDIA_ERROR = 8'd3, NOT_ADMITTED = 8'd5,
-                     POISON_INJECTED = 8'd6, FENCED = 8'd7;
+                     POISON_INJECTED = 8'd6, FENCED = 8'd7,
+                     IMPORT_REFUSED = 8'd8;
     localparam       SECTOR_SHIFT = $clog2(SECTOR_BYTES);
     localparam       PAGE_SECTORS = 4096 / SECTOR_BYTES;
     localparam [SECTOR_BITS:0] RAW_SECTORS = PAGE_SECTORS[SECTOR_BITS:0];
@@ -142,7 +147,10 @@ module page_sequencer #(
                      COMMAND_DO    = 5'd20,
                      TRIM_STORE    = 5'd21,
                      FENCE_STORE   = 5'd22,
-                     REPLY         = 5'd23;
+                     IMPORT_START  = 5'd23,  // the block is good: store it
+                     IMPORT_STORE  = 5'd24,
+                     IMPORT_REFUSE = 5'd25,  // log it
+                     REPLY         = 5'd26;
 
     reg [4:0]             state_q;
     reg [4:0]             after_close_q, after_fill_q, after_release_q;
@@ -151,12 +159,14 @@ module page_sequencer #(
     reg                   write_q, fill_q;      // PREPARE: what the access needs
     reg [PAGE_BITS-1:0]   target_q;             // the page the request or command names
     reg [5:0]             line_q;
-    reg [2:0]             op_q;
+    reg [3:0]             op_q;
     reg                   export_q;             // FILL only checks and exports
+    reg                   import_q;             // FILL only checks, the close stores the block of an import
     reg [PAGE_BITS-1:0]   page_q;               // the page whose table entry is looked at
     reg [ENTRY_BITS-1:0]  entry_q;
     reg [7:0]             code_q;               // why POISON
     reg                   error_q;              // reply
+    reg [1:0]             reason_q;
     reg                   cached_q, dirty_q;    // reply
     reg [SECTOR_BITS-1:0] release_first_q;
     reg [6:0]             release_count_q;
@@ -208,11 +218,12 @@ module page_sequencer #(
         table_read  = (state_q == IDLE && ready_o && serve_request) || state_q == PREPARE || state_q == CLOSE
                       || state_q == POISON || state_q == COMMAND;
         table_write = state_q == CLOSE_STORE || state_q == POISON_STORE || state_q == TRIM_STORE
-                      || state_q == FENCE_STORE;
+                      || state_q == FENCE_STORE || state_q == IMPORT_STORE;
         table_page  = state_q == IDLE ? request_page_i : state_q == CLOSE ? entry_page_i : page_q;
         case (state_q)
             CLOSE_STORE:  table_new = {old_fenced, close_state_i, close_length_i, close_payload};
             POISON_STORE: table_new = {1'b0, POISONED, 69'd0, code_q};
+            IMPORT_STORE: table_new = {1'b0, LZ4, close_length_i, import_crc_i, {(32 - SECTOR_BITS){1'b0}}, close_first_i};
             FENCE_STORE:  table_new = {op_q == OP_FENCE, table_entry[79:0]};
             default:      table_new = {1'b0, FREE, 77'd0};
         endcase
@@ -243,23 +254,24 @@ module page_sequencer #(
                              && !closed_door;
     assign make_clean_o    = state_q == CLOSE_STORE;
     assign closing_o       = state_q == CLOSE || state_q == CLOSE_LOOK || state_q == CLOSE_START
-                             || state_q == CLOSE_WAIT || state_q == CLOSE_STORE
+                             || (state_q == CLOSE_WAIT && !import_q) || state_q == CLOSE_STORE
                              || state_q == POISON || state_q == POISON_LOOK || state_q == POISON_DROP
-                             || ((state_q == RELEASE || state_q == RELEASE_WAIT) && after_release_q != TRIM_STORE)
+                             || ((state_q == RELEASE || state_q == RELEASE_WAIT) && after_release_q != TRIM_STORE && !import_q)
                              || ((state_q == FILL || state_q == FILL_WAIT) && after_fill_q == CLOSE_START);
     wire   trim            = state_q == COMMAND_DO && op_q == OP_TRIM;
-    assign drop_o          = cached_q && (state_q == POISON_DROP || trim);
+    assign drop_o          = cached_q && (state_q == POISON_DROP || state_q == IMPORT_STORE || trim);
 
-    assign close_start_o   = state_q == CLOSE_START;
+    assign close_start_o   = state_q == CLOSE_START || state_q == IMPORT_START;
     // A read that misses a page on the media needs nothing but its lines: they come long after the entry was taken.
     wire   read_through    = state_q == OPEN && !lookup_hit_i && !write_q && !victim_dirty_i && old_stored;
 
     assign fill_start_o    = state_q == FILL || read_through;
     assign fill_export_o   = export_q;
+    assign import_o        = import_q;
     assign fill_state_o    = old_state;
     assign fill_length_o   = old_length;
     assign fill_word_o     = old_state == SAME ? old_payload : 64'd0;
-    assign fill_crc_o      = old_payload[63:32];
+    assign fill_crc_o      = import_q ? import_crc_i : old_payload[63:32];
     assign fill_first_o    = old_first;
     assign release_start_o = state_q == RELEASE;
     assign release_first_o = release_first_q;
@@ -272,6 +284,7 @@ module page_sequencer #(
     assign reply_dirty_o   = dirty_q;
     assign reply_error_o   = error_q;
     assign reply_fenced_o  = old_fenced;
+    assign reply_reason_o  = reason_q;
     assign reply_length_o  = op_q == OP_EXPORT && old_state != LZ4 ? 13'd0 : old_length;
     assign reply_crc_o     = old_stored ? old_payload[63:32] : 32'd0;
     assign reply_word_o    = old_state == SAME ? old_payload : 64'd0;
@@ -281,11 +294,12 @@ module page_sequencer #(
     assign poisoned_o      = state_q == POISON_STORE;
     assign fenced_o        = closed_door && old_fenced;
     assign not_admitted_o  = closed_door && !old_fenced;
-    assign event_valid_o   = poisoned_o || (closed_door && !request_again_i);
-    assign event_code_o    = poisoned_o ? code_q : old_fenced ? FENCED : NOT_ADMITTED;
+    assign event_valid_o   = poisoned_o || (closed_door && !request_again_i) || state_q == IMPORT_REFUSE;
+    assign event_code_o    = poisoned_o ? code_q : state_q == IMPORT_REFUSE ? IMPORT_REFUSED : old_fenced ? FENCED : NOT_ADMITTED;
     assign event_page_o    = page_q;
     assign closed_o        = state_q == CLOSE_STORE;
-    assign filled_o        = state_q == FILL_WAIT && fill_done_i && fill_error_i == 0 && !export_q;
+    assign filled_o        = state_q == FILL_WAIT && fill_done_i && fill_error_i == 0 && !export_q && !import_q;
+    assign imported_o      = state_q == IMPORT_STORE;
     assign trimmed_o       = state_q == TRIM_STORE && op_q == OP_TRIM;
 
     // ---- counts -------------------------------------------------------------------------------------------------
@@ -295,7 +309,7 @@ module page_sequencer #(
         if (make_dirty_o) reserved_q <= reserved_q + RAW_SECTORS;
         else if (give_back) reserved_q <= reserved_q - RAW_SECTORS;
         if (table_write) begin
-            if (state_q == CLOSE_STORE && !old_resident) resident_q <= resident_q + 1'b1;
+            if ((state_q == CLOSE_STORE || state_q == IMPORT_STORE) && !old_resident) resident_q <= resident_q + 1'b1;
             if ((state_q == POISON_STORE || state_q == TRIM_STORE) && old_resident) resident_q <= resident_q - 1'b1;
         end
         if (!rst_ni) begin
@@ -310,7 +324,9 @@ module page_sequencer #(
         case (state_q)
             IDLE: if (ready_o) begin
                 export_q <= 1'b0;
+                import_q <= 1'b0;
                 error_q  <= 1'b0;
+                reason_q <= REASON_INTERNAL;
                 if (complete_valid_i) begin
                     entry_q       <= complete_entry_i;
                     after_close_q <= IDLE;
@@ -390,7 +406,8 @@ module page_sequencer #(
                 code_q          <= MEDIA_ERROR;
                 release_first_q <= close_error_i ? close_first_i : old_first;
                 release_count_q <= close_error_i ? close_count_i : old_count;
-                after_release_q <= close_error_i ? POISON : CLOSE_STORE;
+                after_release_q <= import_q ? (close_error_i ? IMPORT_REFUSE : IMPORT_STORE)
+                                   : close_error_i ? POISON : CLOSE_STORE;
                 state_q         <= RELEASE;
             end
             CLOSE_STORE: begin
@@ -403,7 +420,8 @@ module page_sequencer #(
             FILL_WAIT: if (fill_done_i) begin
                 code_q  <= fill_error_i;
                 error_q <= export_q && fill_error_i != 0;
-                state_q <= fill_error_i != 0 ? POISON : after_fill_q;
+                state_q <= fill_error_i == 0 ? after_fill_q : import_q ? IMPORT_REFUSE : POISON;
+                if (import_q && fill_error_i != 0) reason_q <= REASON_INPUT;
             end
 
             // ---- page_q is lost ----
@@ -464,6 +482,21 @@ module page_sequencer #(
                     OP_FENCE: state_q <= cached_q && entry_dirty_i ? CLOSE
                                          : old_state == POISONED ? REPLY : FENCE_STORE;
                     OP_UNFENCE: state_q <= FENCE_STORE;
+                    OP_IMPORT: if (old_state == POISONED) begin
+                        error_q <= 1'b1;
+                        state_q <= REPLY;
+                    end else if (old_fenced || (critical_i && old_state == FREE) || (!room && !dirty_valid_i)) begin
+                        error_q  <= 1'b1;
+                        reason_q <= old_fenced ? REASON_INPUT : REASON_EXHAUSTED;
+                        state_q  <= REPLY;
+                    end else if (!room) begin
+                        entry_q <= dirty_entry_i;
+                        state_q <= CLOSE;
+                    end else begin
+                        import_q     <= 1'b1;
+                        after_fill_q <= IMPORT_START;
+                        state_q      <= FILL;
+                    end
                     OP_CLEAR: state_q <= old_state == POISONED ? TRIM_STORE : REPLY;
                     default: if (dirty_valid_i) begin  // OP_FLUSH
                         entry_q <= dirty_entry_i;
@@ -473,7 +506,12 @@ module page_sequencer #(
                     end
                 endcase
             end
-            TRIM_STORE, FENCE_STORE: state_q <= REPLY;
+            IMPORT_START: state_q <= CLOSE_WAIT;
+            IMPORT_REFUSE: begin
+                error_q <= 1'b1;
+                state_q <= REPLY;
+            end
+            TRIM_STORE, FENCE_STORE, IMPORT_STORE: state_q <= REPLY;
             default: state_q <= IDLE;
         endcase
         if (!rst_ni) begin

@@ -47,6 +47,15 @@ module page_store #(
     output                   block_valid_o,
     output [511:0]           block_data_o,
 
+    // ---- import: a block of an LZ4 page, checked by a fill, then stored by a close ----
+    input                    import_i,
+    input  [12:0]            import_length_i,
+    input                    import_valid_i,
+    output                   import_ready_o,
+    input  [511:0]           import_data_i,
+    input  [6:0]             import_bytes_i,
+    input                    import_last_i,
+
     // ---- release ----
     input                    release_start_i,
     input  [SECTOR_BITS-1:0] release_first_i,
@@ -116,7 +125,7 @@ module page_store #(
 
     clock_gate u_closer_clock (
         .clk_i(clk_i),
-        .enable_i(!engine_rst_n || close_start_i || closer_busy),
+        .enable_i(!engine_rst_n || close_start_i || closer_busy || import_i),
         .clk_o(closer_clk)
     );
 
@@ -143,6 +152,11 @@ module page_store #(
         .crc_o(close_crc_o),
         .first_o(close_first_o),
         .count_o(close_count_o),
+        .import_clear_i(fill_start_i && import_i),
+        .import_take_i(import_valid_i && import_ready_o),
+        .import_data_i(import_data_i),
+        .import_i(import_i),
+        .import_length_i(import_length_i),
         .stream_start_o(stream_start_o),
         .stream_clear_o(stream_clear_o),
         .stream_valid_i(stream_valid_i),
@@ -178,6 +192,12 @@ module page_store #(
         .start_i(fill_start_i),
         .busy_o(filler_busy),
         .export_i(fill_export_i),
+        .import_i(import_i),
+        .import_valid_i(import_valid_i),
+        .import_ready_o(import_ready_o),
+        .import_data_i(import_data_i),
+        .import_bytes_i(import_bytes_i),
+        .import_last_i(import_last_i),
         .state_i(fill_state_i),
         .length_i(fill_length_i),
         .word_i(fill_word_i),

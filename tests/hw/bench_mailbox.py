@@ -23,7 +23,7 @@ from tests.hw.registers_tb import OKAY, TB, pack
 
 PAGES = int(os.environ["PERCEIVED_PAGES"])
 PAYLOAD = Register.MAILBOX_PAYLOAD
-TRIM, STATE, EXPORT, FLUSH, INJECT, CLEAR, FENCE, UNFENCE = range(8)
+TRIM, STATE, EXPORT, FLUSH, INJECT, CLEAR, FENCE, UNFENCE, IMPORT = range(9)
 MAILBOX = 1
 
 
@@ -40,6 +40,7 @@ class Page:
     sector: int = 0
     cause: int = 0
     fenced: int = 0
+    reason: int = 0
     block: bytes = b""
     error: int = 0
 
@@ -53,6 +54,9 @@ class Core:
         self.pages: dict[int, Page] = {}
         self.taken: list[tuple[int, int]] = []
         self.slowness = 3
+        self.imported = b""
+        self.wanted = 1 << 20
+        self.crc = self.length = 0
         self.may_answer = Event()
         self.may_answer.set()
         cocotb.start_soon(self._run())
@@ -83,14 +87,44 @@ class Core:
             page = self.pages.get(number, Page())
             if op == EXPORT:
                 await self._send(page.block)
+            if op == IMPORT:
+                await self._receive()
             await self._pause()
             await self.may_answer.wait()
             # replies carry all fields, whatever the command: the mailbox picks
-            for name in ("state", "cached", "dirty", "error", "length", "crc", "word", "sector", "cause", "fenced"):
+            for name in (
+                "state",
+                "cached",
+                "dirty",
+                "error",
+                "length",
+                "crc",
+                "word",
+                "sector",
+                "cause",
+                "fenced",
+                "reason",
+            ):
                 getattr(dut, f"reply_{name}_i").value = getattr(page, name)
             dut.reply_valid_i.value = 1
             await RisingEdge(dut.clk_i)
             dut.reply_valid_i.value = 0
+
+    async def _receive(self) -> None:
+        """Take a block; `wanted` bytes of it at most, as a core that has found it malformed."""
+        dut = self.dut
+        self.imported = b""
+        while len(self.imported) < self.wanted:
+            await self._pause()
+            dut.import_ready_i.value = 1
+            await RisingEdge(dut.clk_i)
+            dut.import_ready_i.value = 0
+            if dut.import_valid_o.value:
+                data = int(dut.import_data_o.value).to_bytes(64, "little")
+                self.imported += data[: int(dut.import_bytes_o.value)]
+                if dut.import_last_o.value:
+                    break
+        self.crc, self.length = int(dut.import_crc_o.value), int(dut.import_length_o.value)
 
     async def _send(self, block: bytes) -> None:
         dut = self.dut
@@ -356,6 +390,33 @@ async def a_dpa_must_be_a_perceived_page(dut: Any) -> None:
 
 
 @cocotb.test()
+async def import_hands_the_block_over_while_the_host_reads_the_payload(dut: Any) -> None:
+    tb = await begun(dut)
+    for length in [1, 63, 64, 65, 128, 1000, 3840, *(tb.random.randrange(1, 3841) for _ in range(6))]:
+        page, crc, block = tb.random.randrange(PAGES), tb.random.getrandbits(32), tb.random.randbytes(length)
+        tb.core.slowness = tb.random.choice([0, 3])
+        tb.core.wanted = tb.random.choice([1 << 20, 1 << 20, 64])
+        head = struct.pack("<QI", page * PAGE_BYTES, crc) + tb.random.randbytes(52)
+        await tb.ring(Opcode.IMPORT_BLOCK, head + block)
+        reads = [tb.master.init_read(PAYLOAD + 4 * tb.random.randrange(16), 4) for _ in range(40)]
+        for read in reads:
+            await read.wait()
+            assert read.data.data == head[read.data.address - PAYLOAD :][:4]
+        assert await tb.finish() == (ReturnCode.SUCCESS, b"")
+        assert tb.core.imported == block[: tb.core.wanted]
+        assert (tb.core.crc, tb.core.length) == (crc, length)
+        assert tb.core.taken.pop() == (IMPORT, page)
+    reasons = [ReturnCode.INTERNAL_ERROR, ReturnCode.INVALID_INPUT, ReturnCode.RESOURCES_EXHAUSTED]
+    for reason, code in enumerate(reasons):
+        tb.core.pages = {5: Page(error=1, reason=reason)}
+        answer = await tb.execute(Opcode.IMPORT_BLOCK, struct.pack("<QI", 5 * PAGE_BYTES, 0) + bytes(53))
+        assert answer == (code, b"")
+    for length in (0, 8, 64, 64 + 4096 - 255, 4096):
+        answer = await tb.execute(Opcode.IMPORT_BLOCK, bytes(64), length=length)
+        assert answer == (ReturnCode.INVALID_PAYLOAD_LENGTH, b""), length
+
+
+@cocotb.test()
 async def fences_are_set_and_cleared_on_ranges(dut: Any) -> None:
     tb = await begun(dut)
     for fence in (1, 0, 1):
@@ -470,7 +531,7 @@ async def event_records_have_the_layout_of_cxl_and_are_cleared_oldest_first(dut:
     popped = lost = 0
 
     def record(code: int, page: int, handle: int) -> bytes:
-        loss, media = code not in (5, 7), 2 <= code <= 4
+        loss, media = code in (1, 2, 3, 4, 6), 2 <= code <= 4
         head = UUID("fbcd0a77-c260-417f-85a9-088b1621eba6").bytes + struct.pack("<I", 128 | 2 << 8)
         head += struct.pack("<HHQ", handle, 0, 0) + bytes(16)
         body = struct.pack("<QBBBH", page << 12 | 1, loss, 0 if media else 2, 0 if media else 4 if code == 6 else 2, 8)
@@ -481,7 +542,7 @@ async def event_records_have_the_layout_of_cxl_and_are_cleared_oldest_first(dut:
 
     for _ in range(14):
         for _ in range(tb.random.randrange(12)):
-            event = (tb.random.randrange(1, 8), tb.random.getrandbits(24))
+            event = (tb.random.randrange(1, 9), tb.random.getrandbits(24))
             await tb.pulse(event_valid=1, event_code=event[0], event_page=event[1])
             if len(log) < 16:
                 log.append(event)

@@ -373,6 +373,7 @@ async def every_pulse_is_counted_once(dut: Any) -> None:
         "CLOSED_RAW": "closed_raw", "PAGES_FILLED": "page_filled", "PAGES_OPENED": "page_opened",
         "PAGES_TRIMMED": "page_trimmed", "PAGES_POISONED": "page_poisoned", "LINES_READ": "line_read",
         "LINES_WRITTEN": "line_written", "LINES_NOT_ADMITTED": "line_not_admitted", "LINES_FENCED": "line_fenced",
+        "PAGES_IMPORTED": "page_imported",
     }  # fmt: skip
     counts = dict.fromkeys(pulses, 0)
     block_bytes = 0

@@ -19,8 +19,9 @@ LEVELS = ["ready_i", "idle_i", "free_sectors_i", "reserved_sectors_i", "resident
 PULSES = [
     "closed_zero_i", "closed_same_i", "closed_lz4_i", "closed_raw_i", "page_filled_i", "page_opened_i",
     "page_trimmed_i", "page_poisoned_i", "line_read_i", "line_written_i", "line_not_admitted_i", "line_fenced_i",
+    "page_imported_i",
 ]  # fmt: skip
-REPLIES = ["state", "cached", "dirty", "error", "length", "crc", "word", "sector", "cause", "fenced"]
+REPLIES = ["state", "cached", "dirty", "error", "length", "crc", "word", "sector", "cause", "fenced", "reason"]
 
 
 class TB:
@@ -38,7 +39,14 @@ class TB:
             getattr(dut, name).value = 0
         for name in [f"reply_{name}_i" for name in ["valid", *REPLIES]]:
             getattr(dut, name).value = 0
-        for name in ["command_ready_i", "block_valid_i", "block_data_i", "s_axil_awvalid", "s_axil_wvalid"]:
+        for name in [
+            "command_ready_i",
+            "block_valid_i",
+            "block_data_i",
+            "import_ready_i",
+            "s_axil_awvalid",
+            "s_axil_wvalid",
+        ]:
             getattr(dut, name).value = 0
         for name in ["s_axil_arvalid", "s_axil_bready", "s_axil_rready"]:
             getattr(dut, name).value = 0

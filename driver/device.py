@@ -319,6 +319,26 @@ class CramDevice:
         total, free, reserved, resident, sector_bytes, ratio = struct.unpack("<6I", reply)
         return Capacity(total, free, reserved, resident, sector_bytes), ratio
 
+    async def track_hot_pages(self, threshold: int, period: int = 0) -> None:
+        """Nominate pages that the host reads often: those whose heat reaches `threshold` (1 .. 255; 0: none).
+
+        A read burst adds 1 to its page's heat; all heat is halved after every `period` bursts (0: never). A nomination
+        raises HOT.
+        """
+        if not 0 <= threshold <= 255 or not 0 <= period < 1 << 32:
+            raise ValueError(f"threshold {threshold}, period {period}: expected 0 to 255, and 32 bits")
+        await self._access.write(Register.HEAT_THRESHOLD, [threshold, period])
+
+    async def hot_pages(self) -> tuple[list[int], int]:
+        """Take the nominations, oldest first, and acknowledge HOT; with how many were dropped since reset, ring full.
+
+        A page may have been written, trimmed or stored anew since it was nominated.
+        """
+        await self.acknowledge(Interrupt.HOT)  # before: a nomination made meanwhile raises it again
+        reply = await self._mailbox.execute(Opcode.GET_HOT_PAGES, expected_bytes=16)
+        _, overflow = struct.unpack_from("<II", reply)
+        return [address // PAGE_BYTES for address, _ in struct.iter_unpack("<QQ", reply[16:])], overflow
+
     # Events and interrupts
 
     async def events(self) -> list[DeviceEvent]:

@@ -39,6 +39,7 @@ class Interrupt(IntEnum):
 
     MAILBOX = 0
     EVENT = 1
+    HOT = 2
     HIGH = 10
     MEDIUM = 11
     LOW = 12
@@ -70,6 +71,7 @@ class Opcode(IntEnum):
     EXPORT_BLOCK = 0xC002
     FLUSH = 0xC003
     IMPORT_BLOCK = 0xC004
+    GET_HOT_PAGES = 0xC005
     SET_FENCE = 0xC006
 
 

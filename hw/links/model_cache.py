@@ -70,6 +70,7 @@ class PageCache:
             self._fill(entry)
         self._entries.move_to_end(page)
         self._counts.lines_read += count
+        self._signals.heat.access(page)
         # A page that is being filled is there line by line: the host need not wait for those behind its own.
         self.answered = self.elapsed - self._streamed * (LINES_PER_PAGE - first - count) // LINES_PER_PAGE
         if count == LINES_PER_PAGE:
@@ -155,6 +156,7 @@ class PageCache:
         """Forget a page in whatever state it is."""
         self._drop(page)
         self._store.free(page)
+        self._signals.heat.forget(page)
         self._counts.pages_trimmed += 1
         self.elapsed += 2
 

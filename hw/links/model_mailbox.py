@@ -89,6 +89,7 @@ class Mailbox:
             Opcode.EXPORT_BLOCK: self._export,
             Opcode.FLUSH: self._flush,
             Opcode.IMPORT_BLOCK: self._import,
+            Opcode.GET_HOT_PAGES: self._hot_pages,
             Opcode.SET_FENCE: self._set_fence,
         }
 
@@ -256,6 +257,14 @@ class Mailbox:
             "<6I", parameters.media_sectors, sectors.free, self._cache.reserved, self._store.resident,
             parameters.sector_bytes, self._ratio(),
         )  # fmt: skip
+
+    def _hot_pages(self, data: bytes) -> bytes:
+        _expect(len(data) == 0)
+        heat = self._signals.heat
+        reply = struct.pack("<IIQ", len(heat.ring), heat.overflow & 0xFFFFFFFF, 0)
+        reply += b"".join(struct.pack("<QQ", page * PAGE_BYTES, 0) for page in heat.ring)
+        heat.ring.clear()
+        return reply
 
     def _set_fence(self, data: bytes) -> bytes:
         _expect(len(data) >= 8)

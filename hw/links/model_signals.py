@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hw.codes import EventCode, Interrupt
+from hw.links.model_heat import HeatTracker
 
 EVENT_LOG_LENGTH = 16
 
@@ -65,6 +66,7 @@ class Signals:
         self.overflow = 0
         self.lost = 0  # events dropped since the host last cleared some by the mailbox
         self.popped = 0
+        self.heat = HeatTracker(lambda: self.raise_line(Interrupt.HOT))
         self._on_rise = on_rise
 
     @property

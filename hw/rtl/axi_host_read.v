@@ -33,6 +33,7 @@ module axi_host_read #(
     input                  line_ready_i,
     output [PAGE_BITS-1:0] line_page_o,
     output [5:0]           line_index_o,
+    output                 line_first_o,  // of its burst
     input  [511:0]         line_data_i,
     input                  line_error_i
 );
@@ -68,6 +69,7 @@ module axi_host_read #(
     assign s_axi_arready = !active_q;
     assign line_valid_o  = active_q && room && !outside;
     assign line_page_o   = address_q[PAGE_BITS+11:12];
+    assign line_first_o  = left_q == length_q;
     assign line_index_o  = address_q[11:6];
 
     always @(posedge clk_i) begin

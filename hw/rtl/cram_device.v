@@ -173,6 +173,7 @@ module cram_device #(
     );
 
     wire                 read_valid, read_ready, read_error, read_idle;
+    wire                 read_first;
     wire [PAGE_BITS-1:0] read_page;
     wire [5:0]           read_line;
     wire [511:0]         read_data;
@@ -200,6 +201,7 @@ module cram_device #(
         .line_ready_i(read_ready),
         .line_page_o(read_page),
         .line_index_o(read_line),
+        .line_first_o(read_first),
         .line_data_i(read_data),
         .line_error_i(read_error)
     );
@@ -493,11 +495,36 @@ module cram_device #(
         .imported_o(imported)
     );
 
+    // ---- hot pages ----------------------------------------------------------------------------------------------
+    wire        heat_busy, hot_pop, hot_nominated;
+    wire [7:0]  heat_threshold;
+    wire [31:0] heat_period, hot_count, hot_page, hot_overflow;
+
+    heat_tracker #(
+        .PAGES(PERCEIVED_PAGES),
+        .PAGE_BITS(PAGE_BITS)
+    ) u_heat (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .busy_o(heat_busy),
+        .access_i(read_valid && read_ready && !refuse_read && read_first),
+        .access_page_i(read_page),
+        .forget_i(trimmed),
+        .forget_page_i(event_page),
+        .threshold_i(heat_threshold),
+        .period_i(heat_period),
+        .pop_i(hot_pop),
+        .nominated_o(hot_nominated),
+        .count_o(hot_count),
+        .page_o(hot_page),
+        .overflow_o(hot_overflow)
+    );
+
     // ---- registers ----------------------------------------------------------------------------------------------
     // The media answers in order and the page operations count their beats; pages are checked by the mailbox.
     wire unused = &{1'b0, m_axi_bid, m_axi_rid, m_axi_rlast, command_page[31:PAGE_BITS]};
     wire registers_idle;
-    wire core_idle = sequencer_idle && write_idle && read_idle;
+    wire core_idle = sequencer_idle && write_idle && read_idle && !heat_busy;
 
     assign idle_o = core_idle && registers_idle;
 
@@ -554,6 +581,13 @@ module cram_device #(
         .line_not_admitted_i(not_admitted),
         .line_fenced_i(fenced),
         .page_imported_i(imported),
+        .heat_threshold_o(heat_threshold),
+        .heat_period_o(heat_period),
+        .hot_pop_o(hot_pop),
+        .hot_nominated_i(hot_nominated),
+        .hot_count_i(hot_count),
+        .hot_page_i(hot_page),
+        .hot_overflow_i(hot_overflow),
         .command_valid_o(command_valid),
         .command_ready_i(command_ready),
         .command_op_o(command_op),

@@ -75,6 +75,15 @@ module cram_registers #(
     input  wire         line_fenced_i,
     input  wire         page_imported_i,
 
+    // Hot pages
+    output reg  [7:0]   heat_threshold_o,
+    output reg  [31:0]  heat_period_o,
+    output wire         hot_pop_o,
+    input  wire         hot_nominated_i,
+    input  wire [31:0]  hot_count_i,
+    input  wire [31:0]  hot_page_i,
+    input  wire [31:0]  hot_overflow_i,
+
     // Mailbox to the core's sequencer
     output wire         command_valid_o,
     input  wire         command_ready_i,
@@ -104,7 +113,7 @@ module cram_registers #(
 );
     `include "cram_registers.vh"
 
-    localparam [15:0] INTERRUPTS = 16'h7C03;  // the lines that exist
+    localparam [15:0] INTERRUPTS = 16'h7C07;  // the lines that exist
 
     // ---- Bus --------------------------------------------------------------------------------------------------------
     wire        write, read, bus_idle;
@@ -196,6 +205,8 @@ module cram_registers #(
             ADDRESS_PAGES_FILLED, ADDRESS_PAGES_OPENED, ADDRESS_PAGES_TRIMMED, ADDRESS_PAGES_POISONED,
             ADDRESS_LINES_READ, ADDRESS_LINES_WRITTEN, ADDRESS_BLOCK_BYTES_LOW, ADDRESS_BLOCK_BYTES_HIGH,
             ADDRESS_LINES_NOT_ADMITTED, ADDRESS_LINES_FENCED, ADDRESS_PAGES_IMPORTED,
+            ADDRESS_HEAT_THRESHOLD, ADDRESS_HEAT_PERIOD, ADDRESS_HOT_COUNT, ADDRESS_HOT_PAGE, ADDRESS_HOT_POP,
+            ADDRESS_HOT_OVERFLOW,
             ADDRESS_MAILBOX_CAPABILITIES, ADDRESS_MAILBOX_CONTROL, ADDRESS_MAILBOX_COMMAND_LOW,
             ADDRESS_MAILBOX_COMMAND_HIGH, ADDRESS_MAILBOX_STATUS_LOW, ADDRESS_MAILBOX_STATUS_HIGH,
             ADDRESS_MAILBOX_BACKGROUND_LOW, ADDRESS_MAILBOX_BACKGROUND_HIGH:
@@ -204,7 +215,7 @@ module cram_registers #(
         endcase
     endfunction
 
-    reg high_write, medium_write, critical_write, hysteresis_write;
+    reg high_write, medium_write, critical_write, hysteresis_write, threshold_write, period_write, hot_pop_write;
     reg enable_write, low_write, recovered_write, status_write, pop_write, doorbell_write, command_low_write,
         command_high_write;
 
@@ -217,6 +228,9 @@ module cram_registers #(
         medium_write       = 1'b0;
         critical_write     = 1'b0;
         hysteresis_write   = 1'b0;
+        threshold_write    = 1'b0;
+        period_write       = 1'b0;
+        hot_pop_write      = 1'b0;
         pop_write          = 1'b0;
         doorbell_write     = 1'b0;
         command_low_write  = 1'b0;
@@ -230,6 +244,9 @@ module cram_registers #(
             ADDRESS_MEDIUM_WATERMARK:     medium_write       = 1'b1;
             ADDRESS_CRITICAL_WATERMARK:   critical_write     = 1'b1;
             ADDRESS_WATERMARK_HYSTERESIS: hysteresis_write   = 1'b1;
+            ADDRESS_HEAT_THRESHOLD:       threshold_write    = 1'b1;
+            ADDRESS_HEAT_PERIOD:          period_write       = 1'b1;
+            ADDRESS_HOT_POP:              hot_pop_write      = 1'b1;
             ADDRESS_EVENT_POP:            pop_write          = 1'b1;
             ADDRESS_MAILBOX_CONTROL:      doorbell_write     = 1'b1;
             ADDRESS_MAILBOX_COMMAND_LOW:  command_low_write  = 1'b1;
@@ -280,7 +297,7 @@ module cram_registers #(
     wire       mailbox_done, event_logged;
 
     wire [15:0] raised = {1'b0, raise_critical, raise_recovered, raise_low, raise_medium, raise_high,
-                          8'd0, event_logged, mailbox_done};
+                          7'd0, hot_nominated_i, event_logged, mailbox_done};
 
     assign interrupt_o = interrupt_status_q & interrupt_enable_q;
 
@@ -291,6 +308,20 @@ module cram_registers #(
         if (!rst_ni) begin
             interrupt_status_q <= 16'd0;
             interrupt_enable_q <= 16'd0;
+        end
+    end
+
+    // ---- Hot pages --------------------------------------------------------------------------------------------------
+    wire mailbox_hot_pop;
+
+    assign hot_pop_o = (hot_pop_write && write_bits[HOT_POP_POP]) || mailbox_hot_pop;
+
+    always @(posedge clk_i) begin
+        if (threshold_write) heat_threshold_o <= heat_threshold_o & ~write_mask[7:0] | write_bits[7:0];
+        if (period_write) heat_period_o <= heat_period_o & ~write_mask | write_bits;
+        if (!rst_ni) begin
+            heat_threshold_o <= 8'd0;
+            heat_period_o    <= 32'd0;
         end
     end
 
@@ -416,6 +447,10 @@ module cram_registers #(
         .event_page_i         (index_page),
         .event_pop_o          (mailbox_pop),
         .event_cleared_o      (event_cleared),
+        .hot_count_i          (hot_count_i[7:0]),
+        .hot_page_i           (hot_page_i),
+        .hot_overflow_i       (hot_overflow_i),
+        .hot_pop_o            (mailbox_hot_pop),
         .command_valid_o      (command_valid_o),
         .command_ready_i      (command_ready_i),
         .command_op_o         (command_op_o),
@@ -495,6 +530,11 @@ module cram_registers #(
             ADDRESS_BLOCK_BYTES_HIGH:     read_data = block_bytes_q[63:32];
             ADDRESS_LINES_NOT_ADMITTED:   read_data = lines_not_admitted_q;
             ADDRESS_LINES_FENCED:         read_data = lines_fenced_q;
+            ADDRESS_HEAT_THRESHOLD:       read_data[7:0] = heat_threshold_o;
+            ADDRESS_HEAT_PERIOD:          read_data = heat_period_o;
+            ADDRESS_HOT_COUNT:            read_data = hot_count_i;
+            ADDRESS_HOT_PAGE:             read_data = hot_page_i;
+            ADDRESS_HOT_OVERFLOW:         read_data = hot_overflow_i;
             ADDRESS_PAGES_IMPORTED:       read_data = pages_imported_q;
             ADDRESS_MAILBOX_CAPABILITIES: read_data = VALUE_MAILBOX_CAPABILITIES;
             ADDRESS_MAILBOX_CONTROL:      read_data[MAILBOX_CONTROL_DOORBELL] = doorbell;
@@ -509,7 +549,8 @@ module cram_registers #(
     end
 
     // An event or a watermark that is just being passed still has to reach its interrupt.
-    assign idle_o = bus_idle && !doorbell && !background && !event_valid_i && watermarks_settled;
+    assign idle_o = bus_idle && !doorbell && !background && !event_valid_i && !hot_nominated_i
+                    && watermarks_settled;
 
     wire unused = &{1'b0, s_axil_awprot, s_axil_arprot};
 endmodule

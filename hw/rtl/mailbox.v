@@ -63,6 +63,10 @@ module mailbox #(
     input  wire [31:0]  event_page_i,
     output wire         event_pop_o,
     output wire         event_cleared_o,
+    input  wire [7:0]   hot_count_i,
+    input  wire [31:0]  hot_page_i,
+    input  wire [31:0]  hot_overflow_i,
+    output wire         hot_pop_o,
 
     // Sequencer of the core
     output wire         command_valid_o,
@@ -94,6 +98,7 @@ module mailbox #(
     output wire         import_last_o
 );
     `include "sequencer_ops.vh"
+    `include "cram_registers.vh"
 
     // ---- Registers --------------------------------------------------------------------------------------------------
     reg        doorbell_q;
@@ -186,6 +191,7 @@ module mailbox #(
         .event_overflow_i   (event_lost_i != 32'd0),
         .event_pop_o        (event_pop_o),
         .event_cleared_o    (event_cleared_o),
+        .hot_count_i        (hot_count_i),
         .alert_enable_o     (alert_enable),
         .alert_threshold_o  (alert_threshold),
         .ratio_start_o      (ratio_start_o),
@@ -193,6 +199,9 @@ module mailbox #(
         .background_start_o (background_start),
         .background_busy_i  (background_o)
     );
+
+    // Each record of a hot page that is written leaves the ring.
+    assign hot_pop_o = piece_valid && opcode_q == OPCODE_GET_HOT_PAGES && piece_index != 8'd0;
 
     mailbox_background #(.PERCEIVED_PAGES(PERCEIVED_PAGES)) background (
         .clk_i           (clk_i),
@@ -251,6 +260,8 @@ module mailbox #(
         .event_page_i      (event_page_i),
         .event_index_o     (event_index_o),
         .event_lost_i      (event_lost_i),
+        .hot_page_i        (hot_page_i),
+        .hot_overflow_i    (hot_overflow_i),
         .low_i             (low_i),
         .critical_i        (critical_i),
         .alert_enable_i    (alert_enable),

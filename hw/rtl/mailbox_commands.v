@@ -60,7 +60,8 @@ module mailbox_commands #(
     output wire         event_pop_o,
     output wire         event_cleared_o,    // the overflow is known
 
-    // Alerts, ratio, background
+    // Alerts, hot pages, ratio, background
+    input  wire [7:0]   hot_count_i,
     output reg          alert_enable_o,
     output reg  [15:0]  alert_threshold_o,
     output wire         ratio_start_o,
@@ -198,6 +199,12 @@ module mailbox_commands #(
                     OPCODE_GET_CAPACITY:
                         if (length_i == 21'd0) state_q <= RATIO;
                         else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                    OPCODE_GET_HOT_PAGES: begin
+                        records_q <= hot_count_i;
+                        if (length_i == 21'd0)
+                            {state_q, result_length_q} <= {WRITE, 21'd16 + {9'd0, hot_count_i, 4'd0}};
+                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                    end
                     OPCODE_FLUSH:
                         if (length_i == 21'd0) state_q <= COMMAND;
                         else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};

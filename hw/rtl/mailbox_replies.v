@@ -4,6 +4,7 @@
 //     Get Health       | health, media, additional, life, temperature (2), dirty shutdowns (4), corrected (4), ... (18) |
 //     Get Alert        | valid, programmable, life critical, life warning, 6 x u16 (16) |
 //     Get Capacity     | total, free, reserved, resident | sector bytes, ratio |
+//     Get Hot Pages    | count, overflow, 0 | a record each: DPA (8), 0 |
 //     Get Page State   | state, flags, length, CRC, word | sector |
 //     Discovery        | granularity (8), supported (2), returned (2), class and subclass of each (2 x 2) |
 //     Get Poison List  | flags, 0, overflow time (8), count (2), 0 ... | 0 ... | a record each: DPA and source, length, 0 |
@@ -44,6 +45,8 @@ module mailbox_replies #(
     input  wire [31:0]  event_page_i,
     output wire [3:0]   event_index_o,
     input  wire [31:0]  event_lost_i,     // since the last clearing
+    input  wire [31:0]  hot_page_i,
+    input  wire [31:0]  hot_overflow_i,
 
     // Health, alerts, capacity
     input  wire         low_i,
@@ -109,6 +112,9 @@ module mailbox_replies #(
             end
             OPCODE_GET_CAPACITY:
                 piece_o = index_i[0] ? {64'd0, ratio_i, UNIT} : {resident_i, reserved_i, free_i, SECTORS};
+            OPCODE_GET_HOT_PAGES:
+                if (index_i == 8'd0) piece_o = {64'd0, hot_overflow_i, 24'd0, records_i};
+                else piece_o[63:0] = {20'd0, hot_page_i, 12'd0};
             OPCODE_MEDIA_OPERATIONS: begin  // discovery
                 piece_o[63:0]  = 64'd4096;
                 piece_o[79:64] = 16'd2;

@@ -227,7 +227,7 @@ async def a_payload_length_that_does_not_fit_is_refused(dut: Any) -> None:
         Opcode.IDENTIFY: 0, Opcode.FLUSH: 0, Opcode.GET_PAGE_STATE: 8, Opcode.EXPORT_BLOCK: 8, Opcode.SANITIZE: 0,
         Opcode.GET_HEALTH_INFO: 0, Opcode.GET_ALERT_CONFIGURATION: 0, Opcode.SET_ALERT_CONFIGURATION: 12,
         Opcode.GET_POISON_LIST: 16, Opcode.INJECT_POISON: 8, Opcode.CLEAR_POISON: 72, Opcode.GET_EVENT_RECORDS: 1,
-        Opcode.GET_CAPACITY: 0,
+        Opcode.GET_CAPACITY: 0, Opcode.GET_HOT_PAGES: 0,
     }  # fmt: skip
     lengths = [0, 1, 7, 8, 9, 12, 16, 20, 24, 72, 73, 4096, 4097, 0x10000, 0x10008, 0x1FFFFF]
     for opcode, legal in right.items():

@@ -15,7 +15,17 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 PERIOD_NS = 2
 OKAY, SLVERR = AxiResp.OKAY, AxiResp.SLVERR
-LEVELS = ["ready_i", "idle_i", "free_sectors_i", "reserved_sectors_i", "resident_pages_i"]
+LEVELS = [
+    "ready_i",
+    "idle_i",
+    "free_sectors_i",
+    "reserved_sectors_i",
+    "resident_pages_i",
+    "hot_count_i",
+    "hot_page_i",
+    "hot_overflow_i",
+    "hot_nominated_i",
+]
 PULSES = [
     "closed_zero_i", "closed_same_i", "closed_lz4_i", "closed_raw_i", "page_filled_i", "page_opened_i",
     "page_trimmed_i", "page_poisoned_i", "line_read_i", "line_written_i", "line_not_admitted_i", "line_fenced_i",

@@ -21,19 +21,27 @@ from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, pro
 
 SMALL = DeviceParameters(perceived_pages=64, media_bytes=64 << 10, cache_pages=4)
 WRITABLE = {
-    Register.INTERRUPT_ENABLE: 0x7C03,
+    Register.INTERRUPT_ENABLE: 0x7C07,
     Register.LOW_WATERMARK: 0xFFFFFFFF,
     Register.RECOVERED_WATERMARK: 0xFFFFFFFF,
     Register.HIGH_WATERMARK: 0xFFFFFFFF,
     Register.MEDIUM_WATERMARK: 0xFFFFFFFF,
     Register.CRITICAL_WATERMARK: 0xFFFFFFFF,
     Register.WATERMARK_HYSTERESIS: 0xFFFFFFFF,
+    Register.HEAT_THRESHOLD: 0xFF,
+    Register.HEAT_PERIOD: 0xFFFFFFFF,
     Register.MAILBOX_COMMAND_LOW: 0xFFFFFFFF,
     Register.MAILBOX_COMMAND_HIGH: 0x1F,
 }
 """Registers that keep what is written, and the bits that they keep."""
 LIVE = {Register.STATUS, Register.CYCLES_LOW}
-SIDE_EFFECTS = {Register.INTERRUPT_STATUS, Register.EVENT_POP, Register.MAILBOX_CONTROL, Register.MAILBOX_PAYLOAD}
+SIDE_EFFECTS = {
+    Register.INTERRUPT_STATUS,
+    Register.EVENT_POP,
+    Register.HOT_POP,
+    Register.MAILBOX_CONTROL,
+    Register.MAILBOX_PAYLOAD,
+}
 
 
 class TB:

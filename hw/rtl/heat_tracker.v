@@ -1,0 +1,119 @@
+// heat_tracker: which pages the host reads often (docs/device.md, Hot pages).
+//
+// Per page a heat and the epoch in which it was last touched; the heat is halved for every epoch that has passed since,
+// when the page is touched again. A page whose heat reaches the threshold is nominated: its number goes into a ring.
+//
+//      15     8 7      0
+//     +--------+--------+
+//     | epoch  |  heat  |   one entry for each page
+//     +--------+--------+
+//
+// Handshake: `access_i` pulse with a page, at most every second cycle; `forget_i` pulse with a page makes it cold, at most
+//            every fourth cycle. `pop_i` drops the oldest nomination. `nominated_o` pulses when one is added.
+// Latency:   two cycles from an access to its nomination; `busy_o` tells that something is under way. After reset a sweep of
+//            PAGES cycles, as that of page_table, makes every page cold.
+
+module heat_tracker #(
+    parameter PAGES = 4096,
+    parameter PAGE_BITS = 12,
+    parameter RING_BITS = 6
+) (
+    input                  clk_i,
+    input                  rst_ni,
+    output                 busy_o,
+
+    input                  access_i,
+    input  [PAGE_BITS-1:0] access_page_i,
+    input                  forget_i,
+    input  [PAGE_BITS-1:0] forget_page_i,
+
+    input  [7:0]           threshold_i,   // 0: nominate nothing
+    input  [31:0]          period_i,      // accesses in an epoch; 0: it never ends
+
+    input                  pop_i,
+    output                 nominated_o,
+    output [31:0]          count_o,
+    output [31:0]          page_o,        // the oldest; 0 when there is none
+    output [31:0]          overflow_o     // nominations dropped because the ring was full
+);
+    reg [15:0]          heat_q [0:PAGES-1];
+    reg [PAGE_BITS:0]   sweep_q;
+    reg                 read_q;          // the entry of page_q is in entry_q
+    reg [PAGE_BITS-1:0] page_q;
+    reg [15:0]          entry_q;
+    reg                 forget_q;        // forget_page_q waits for a free cycle
+    reg [PAGE_BITS-1:0] forget_page_q;
+    reg [7:0]           epoch_q;
+    reg [31:0]          since_q;         // accesses of this epoch
+
+    wire                sweeping = !sweep_q[PAGE_BITS];
+    wire                forget   = forget_q && !access_i && !read_q;
+
+    // ---- heat ----
+    wire [7:0] passed = epoch_q - entry_q[15:8];
+    wire [7:0] cooled = passed > 8'd7 ? 8'd0 : entry_q[7:0] >> passed[2:0];
+    wire [7:0] warmed = cooled == 8'hFF ? 8'hFF : cooled + 8'd1;
+    wire       crosses = read_q && threshold_i != 8'd0 && cooled < threshold_i && warmed >= threshold_i;
+
+    assign busy_o = read_q || forget_q || access_i || forget_i;
+
+    always @(posedge clk_i) begin
+        if (sweeping) heat_q[sweep_q[PAGE_BITS-1:0]] <= 16'd0;
+        else if (read_q) heat_q[page_q] <= {epoch_q, warmed};
+        else if (forget) heat_q[forget_page_q] <= 16'd0;
+        if (access_i) begin
+            entry_q <= heat_q[access_page_i];
+            page_q  <= access_page_i;
+        end
+        read_q <= access_i;
+        if (read_q && period_i != 32'd0) begin
+            since_q <= since_q + 32'd1;
+            if (since_q >= period_i - 32'd1) begin
+                since_q <= 32'd0;
+                epoch_q <= epoch_q + 8'd1;
+            end
+        end
+        if (forget_i) begin
+            forget_q      <= 1'b1;
+            forget_page_q <= forget_page_i;
+        end else if (forget) forget_q <= 1'b0;
+        if (sweeping) sweep_q <= sweep_q + 1'b1;
+        if (!rst_ni) begin
+            sweep_q  <= 0;
+            read_q   <= 1'b0;
+            forget_q <= 1'b0;
+            epoch_q  <= 8'd0;
+            since_q  <= 32'd0;
+        end
+    end
+
+    // ---- ring of nominations ----
+    localparam DEPTH = 1 << RING_BITS;
+
+    reg [PAGE_BITS-1:0] ring_q [0:DEPTH-1];
+    reg [RING_BITS:0]   head_q, tail_q;  // one bit more than the index tells full from empty
+    reg [31:0]          overflow_q;
+
+    wire [RING_BITS:0] level = tail_q - head_q;
+    wire               empty = level == 0;
+    wire               full  = level[RING_BITS];
+
+    assign nominated_o = crosses && !full;
+    assign count_o     = {{(31 - RING_BITS){1'b0}}, level};
+    assign page_o      = empty ? 32'd0 : {{(32 - PAGE_BITS){1'b0}}, ring_q[head_q[RING_BITS-1:0]]};
+    assign overflow_o  = overflow_q;
+
+    always @(posedge clk_i) begin
+        if (nominated_o) begin
+            ring_q[tail_q[RING_BITS-1:0]] <= page_q;
+            tail_q <= tail_q + 1'b1;
+        end
+        if (crosses && full) overflow_q <= overflow_q + 32'd1;
+        if (pop_i && !empty) head_q <= head_q + 1'b1;
+        if (!rst_ni) begin
+            head_q     <= 0;
+            tail_q     <= 0;
+            overflow_q <= 32'd0;
+        end
+    end
+endmodule

@@ -32,7 +32,7 @@ MODES: list[dict[str, Any]] = [
     *({"mode": "high_compression", "compression": level} for level in (1, 4, 9, 12)),
 ]
 
-MINIMUM_BYTES_PER_CYCLE = {1: 0.95, 4: 3.5, 8: 6.5, 16: 10.0}
+MINIMUM_BYTES_PER_CYCLE = {1: 0.95, 4: 3.5, 8: 6.5, 16: 18.0}
 
 
 # ---- the oracle
@@ -320,6 +320,39 @@ async def finds_bytes_wherever_they_are_just_then(dut: Any) -> None:
 
 
 @cocotb.test()
+async def copies_from_what_the_sequence_before_has_just_written(dut: Any) -> None:
+    """Short sequences, two of which may run in one step: offsets within both of them, and just beyond."""
+    tb = await TB.start(dut, 13)
+    rng = tb.rng
+    before = 0
+
+    def choose(position: int) -> tuple[int, int, int]:
+        nonlocal before
+        literals, match = rng.randrange(15), rng.choice([4, 5, rng.randrange(4, 19), rng.randrange(4, 80)])
+        offset = rng.randrange(1, literals + before + rng.choice([2, 20]))
+        before = literals + match
+        return literals, match, offset
+
+    for _ in range(count(100)):
+        await tb.check(assemble(rng, choose), **random_flow(rng))
+
+
+@cocotb.test()
+async def takes_runs_and_matches_around_the_limits_of_a_step(dut: Any) -> None:
+    """Literals and matches of about the size that one step, or the first half of one, can take."""
+    tb = await TB.start(dut, 14)
+    rng = tb.rng
+
+    def choose(position: int) -> tuple[int, int, int]:
+        literals = rng.choice([0, 13, 14, 15, 27, 28, 29, WIDTH, rng.randrange(60)])
+        match = rng.choice([4, 18, 19, 20, 34, 35, 47, 48, 49, 50, 63, 64, 65, 112, 273, 274, rng.randrange(4, 300)])
+        return literals, match, rng.choice([rng.randrange(1, 20), rng.randrange(12, 70), rng.randrange(1, PAGE)])
+
+    for _ in range(count(100)):
+        await tb.check(assemble(rng, choose), **random_flow(rng))
+
+
+@cocotb.test()
 async def counts_lengths_around_every_extension_byte(dut: Any) -> None:
     tb = await TB.start(dut, 5)
     rng = tb.rng
@@ -426,6 +459,24 @@ async def names_every_kind_of_fault(dut: Any) -> None:
     for name, block in faults.items():
         answer = await tb.check(block)
         assert answer.error, name
+
+
+@cocotb.test()
+async def delivers_every_line_before_a_fault(dut: Any) -> None:
+    """The faulty sequence begins at any byte of a line; lines that are complete before it come out."""
+    tb = await TB.start(dut, 15)
+    rng = tb.rng
+    for position in sample(rng, range(70, 330), 260):
+        first = rng.randrange(4, min(60, position - 20))
+        literals = rng.choice([0, rng.randrange(15)])
+        start = sequence(rng.randbytes(position - first - literals), first, rng.randrange(1, 9))
+        faulty = sequence(b"", 20, rng.choice([0, 60000])) + sequence(bytes(2000))
+        filler = sequence(rng.randbytes(literals), 4, 1)
+        flow = random_flow(rng)
+        answer = await tb.decode(start + (filler if literals else b"") + faulty, flow["gaps"], flow["stalls"])
+        assert answer.error
+        assert len(answer.lines) == (position + (4 if literals else 0)) // LINE
+        await tb.clear()
 
 
 # ---- control

@@ -11,7 +11,7 @@ STAMP := .venv/setup-$(shell cat $(SETUP_INPUTS) | sha256sum | cut -c1-16)
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help setup run test breakages slotbench contract lint regs fpga hwbench lock clean
+.PHONY: help setup run test breakages slotbench contract races lint regs fpga hwbench lock clean
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -54,6 +54,10 @@ slotbench: $(STAMP)  ## measure the slot table from 10^4 to 10^7 slots
 
 contract: $(STAMP)  ## our tiers through the contract suite on model and RTL, and the broken ones rejected
 	$(BIN)/python -m vswap.contract --json build/contract.json
+
+races: $(STAMP)  ## search 100,000 interleavings for races, and find those put in on purpose
+	$(BIN)/python -m vswap.races --count 100000 --json build/races.json
+	$(BIN)/python -m vswap.races --seeded --json build/races-seeded.json
 
 regs: $(STAMP)  ## generate the register files from hw/regs/cram.rdl
 	$(BIN)/python -m hw.regs.generate

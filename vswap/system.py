@@ -143,13 +143,14 @@ class VswapSystem:
             SwapoffFailed: it is in use again, and nothing is lost.
             ValueError: there is no such tier, or it cannot be switched off in this way.
         """
-        return await Swapoff(self.core, self.core.tables, self._tier(name), method).run()
+        return await Swapoff(self.core, self.core.tables, self.tier(name), method).run()
 
     def swapon(self, name: str) -> None:
         """Use a tier again that was switched off. Raises ValueError."""
-        self.core.offline.discard(self._tier(name))
+        self.core.offline.discard(self.tier(name))
 
-    def _tier(self, name: str) -> Tier:
+    def tier(self, name: str) -> Tier:
+        """The tier that the configuration calls `name`. Raises ValueError."""
         if name not in self._config.order:
             raise ValueError(f'no tier "{name}", there are {", ".join(self._config.order)}')
         return self.core.order[1 + self._config.order.index(name)]

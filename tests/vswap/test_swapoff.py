@@ -29,7 +29,7 @@ def page(vpn: int) -> bytes:
 async def fill(tb: TB, tier: str, count: int = 12) -> None:
     """A parent and a child whose pages lie on one tier."""
     space = tb.space()
-    others = {core_tier for core_tier in tb.core.order[1:] if core_tier is not tb.system._tier(tier)}
+    others = {core_tier for core_tier in tb.core.order[1:] if core_tier is not tb.system.tier(tier)}
     tb.core.offline |= others
     for vpn in range(count):
         await space.write(vpn, page(vpn))
@@ -44,7 +44,7 @@ async def fill(tb: TB, tier: str, count: int = 12) -> None:
 async def test_a_tier_is_emptied_and_every_page_is_still_there(tb: TB, tier: str, method: Method) -> None:
     await fill(tb, tier)
     figures = await tb.system.swapoff(tier, method)
-    assert tb.system._tier(tier).usage().pages == 0 and figures.visited >= 12 and figures.moved >= 12
+    assert tb.system.tier(tier).usage().pages == 0 and figures.visited >= 12 and figures.moved >= 12
     tb.system.invariants()
     for space in tb.system.spaces:
         for vpn in range(12):
@@ -52,7 +52,7 @@ async def test_a_tier_is_emptied_and_every_page_is_still_there(tb: TB, tier: str
     first = tb.system.spaces[0]
     await first.write(0, page(0))
     await first.pageout(0)
-    assert tb.system._tier(tier).usage().pages == 0, "it takes nothing any more"
+    assert tb.system.tier(tier).usage().pages == 0, "it takes nothing any more"
     tb.system.swapon(tier)
 
 

@@ -202,10 +202,13 @@ class Workload:
     async def _fork(self, space: AddressSpace, rng: Random) -> None:
         if len(self._shadows) >= 3 * self.shape.spaces or space.table.dead:
             return
-        shadow = {vpn: Cell(cell.allowed) for vpn, cell in self._shadows[space].items()}
+        shadow = self._snapshot(space)
         child = await self.system.fork(space, f"{space.name}.{len(self._shadows)}")
         self._shadows[child] = shadow
         self._children.append(self.clock.spawn(self._task(child, Random(rng.random()), 0, 1), child.name))
+
+    def _snapshot(self, space: AddressSpace) -> Shadow:
+        return {vpn: Cell(cell.allowed) for vpn, cell in self._shadows[space].items()}
 
     async def _failed(self, space: AddressSpace, vpn: int, error: SigBus | OutOfMemory) -> None:
         """A page that was lost is dropped, so that it can be used again."""

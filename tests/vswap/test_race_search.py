@@ -1,0 +1,64 @@
+"""The search over interleavings: our code is clean, races put in on purpose are found, a finding can be run again."""
+
+from __future__ import annotations
+
+import pytest
+
+from vswap.races.__main__ import find_seeded, main
+from vswap.races.schedule import RaceClock, Schedule
+from vswap.races.search import attempt, decode, encode, minimize, search
+from vswap.races.seeded import SEEDED, seeded
+
+QUICK = sorted(SEEDED.keys() - {"swapoff_does_not_wait_for_stores", "reclaim_without_the_lock"})
+"""Found within 200 interleavings; the others by `make races`."""
+
+
+@pytest.mark.parametrize("first", [0, 1_000_000, 2_000_000, 3_000_000])
+def test_two_thousand_interleavings_of_our_code_are_clean(first: int) -> None:
+    finding = search(first, 500)
+    assert finding is None, finding
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_race_put_in_on_purpose_is_found(name: str) -> None:
+    finding = find_seeded(name, 1000)
+    assert finding is not None
+    assert len(finding.minimal.delays) <= len(finding.found.delays)
+    with seeded(name):
+        assert attempt(finding.program, finding.minimal)[0] == finding.error, "the minimal schedule fails again"
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(SEEDED) >= 10 and len(QUICK) >= 9
+
+
+def test_a_minimal_schedule_has_no_delay_too_many() -> None:
+    with seeded("pages_freed_during_a_trim_are_forgotten"):
+        smallest = minimize(6, Schedule(None, ((2, 200), (36, 150_000), (50, 200))))
+        assert attempt(6, smallest)[0] is not None
+        for number in range(len(smallest.delays)):
+            fewer = Schedule(smallest.seed, smallest.delays[:number] + smallest.delays[number + 1 :])
+            assert attempt(6, fewer)[0] is None
+
+
+@pytest.mark.parametrize("schedule", [Schedule(None), Schedule(7, ((3, 200), (9, 1000)))])
+def test_a_schedule_is_written_and_read_again(schedule: Schedule) -> None:
+    assert decode(encode(schedule)) == schedule
+
+
+def test_a_delay_makes_one_sleep_longer() -> None:
+    clock = RaceClock(Schedule(None, ((2, 500),)))
+
+    async def sleeps() -> list[int]:
+        times = []
+        for _ in range(3):
+            await clock.sleep(10)
+            times.append(clock.now)
+        return times
+
+    assert clock.run(sleeps()) == [10, 520, 530]
+
+
+def test_one_interleaving_can_be_run_again(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--program", "6", "--schedule", ":36+150000"]) == 0
+    assert "nothing went wrong" in capsys.readouterr().out

@@ -1,0 +1,1 @@
+"""A search over interleavings of the swap layer's paths (docs/races.md)."""

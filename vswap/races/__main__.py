@@ -1,0 +1,85 @@
+"""Search interleavings for races, or run one again.
+
+    python -m vswap.races [--count N] [--first SEED] [--jobs N]        search our code
+    python -m vswap.races --seeded [--count N]                         search the code with each seeded race
+    python -m vswap.races --program P --schedule S                     run one interleaving, as a finding prints it
+
+Exit status 1 when our code fails, or when a seeded race is not found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from vswap.races.program import execute
+from vswap.races.search import SCHEDULES_A_PROGRAM, Finding, decode, search
+from vswap.races.seeded import SEEDED, seeded
+
+
+def find_seeded(name: str, count: int) -> Finding | None:
+    """Search the code with a race put into it."""
+    with seeded(name):
+        return search(0, count)
+
+
+def main(arguments: list[str]) -> int:
+    """Run it; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m vswap.races", description="Search interleavings for races.")
+    parser.add_argument("--count", type=int, default=10_000, help="interleavings (10000)")
+    parser.add_argument("--first", type=int, default=0, help="first program (0)")
+    parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
+    parser.add_argument("--seeded", action="store_true", help="search for the races put in on purpose")
+    parser.add_argument("--program", type=int, help="run this program alone ...")
+    parser.add_argument("--schedule", help="... on this schedule")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what came of it")
+    options = parser.parse_args(arguments)
+    if options.program is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            execute(options.program, decode(options.schedule or ":"), Path(folder))
+        print("nothing went wrong")
+        return 0
+    if options.seeded:
+        return _seeded(options.count, options.jobs, options.json)
+    return _ours(options.count, options.first, options.jobs, options.json)
+
+
+def _ours(count: int, first: int, jobs: int, target: Path | None) -> int:
+    chunk = 50 * SCHEDULES_A_PROGRAM
+    starts = range(first, first + -(-count // SCHEDULES_A_PROGRAM), 50)
+    done, findings = 0, []
+    with ProcessPoolExecutor(jobs) as pool:
+        for found in pool.map(search, starts, [min(chunk, count)] * len(starts)):
+            done += min(chunk, count)
+            if found is not None:
+                findings.append(str(found))
+                print(found, flush=True)
+            if done % (10 * chunk) == 0:
+                print(f"{done:,} of {count:,} interleavings, {len(findings)} findings", file=sys.stderr, flush=True)
+    print(f"{done:,} interleavings, {len(findings)} findings")
+    _write(target, {"interleavings": done, "findings": findings})
+    return 1 if findings else 0
+
+
+def _seeded(count: int, jobs: int, target: Path | None) -> int:
+    found: dict[str, int | None] = {}
+    with ProcessPoolExecutor(jobs) as pool:
+        for name, finding in zip(SEEDED, pool.map(find_seeded, SEEDED, [count] * len(SEEDED)), strict=True):
+            found[name] = finding.interleavings if finding else None
+            print(f"{name:<46} {finding or 'NOT FOUND'}", flush=True)
+    _write(target, {"seeded": found})
+    return 0 if all(found.values()) else 1
+
+
+def _write(target: Path | None, value: object) -> None:
+    if target is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,177 @@
+"""Programs: a few tasks on a few pages of a tiny machine, together with everything that runs beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from driver import CramDevice
+from hw.links.model import ModelLink
+from hw.parameters import DeviceParameters
+from hw.virtual_time import VirtualTask
+from vswap.config import VswapConfig
+from vswap.contract.workload import Shape, Workload
+from vswap.errors import InvariantViolation, SegmentationFault
+from vswap.races.schedule import RaceClock, Schedule
+from vswap.spaces import AddressSpace
+from vswap.swapoff import Method, SwapoffFailed
+from vswap.system import VswapSystem
+
+DEVICE = DeviceParameters(perceived_pages=16, media_bytes=32 << 10, cache_pages=2)
+ORDERS = (("cram", "zswap", "swapfile"), ("cram", "swapfile"), ("zswap", "swapfile"), ("zram", "swapfile"))
+PAGES = 3
+OPERATIONS = 6
+MOST_STEPS = 20_000  # a hundred times what a program takes
+
+
+class Program(Workload):
+    """Three tasks of one space that fork, swap out, read and write pages, and one that plays the rest of the machine:
+    writeback, reaping, swapoff and swapon, the device's pressure interrupts, madvise."""
+
+    async def run(self) -> None:
+        """See Workload."""
+        space = self.system.create_space("space")
+        self._shadows[space] = {}
+        rng = Random(f"{self.seed}.program")
+        tasks: list[VirtualTask[None]] = [
+            self.clock.spawn(self._race(space, Random(rng.getrandbits(64)), part), f"task {part}")
+            for part in range(PAGES)
+        ]
+        tasks.append(self.clock.spawn(self._rest(Random(rng.getrandbits(64))), "machine"))
+        for task in tasks:
+            await task
+        while self._children:
+            await self._children.pop()
+        for owner, shadow in self._shadows.items():
+            for vpn in shadow if not owner.table.dead else ():
+                await self._read(owner, vpn)
+
+    async def _race(self, space: AddressSpace, rng: Random, part: int) -> None:
+        try:
+            for _ in range(OPERATIONS):
+                choice = rng.random()
+                if choice < 0.35:
+                    await self._write(space, part, self._page(rng))
+                elif choice < 0.5:
+                    await self._read(space, part)
+                elif choice < 0.6:
+                    await self._read_others(space, rng.randrange(PAGES))
+                elif choice < 0.85:
+                    await space.pageout(rng.randrange(PAGES))
+                elif choice < 0.9:
+                    await self._unmap(space, part)
+                elif choice < 0.97:
+                    await self._fork_once(space, rng)
+                else:
+                    await space.exit()
+        except SegmentationFault:
+            if not space.table.dead:
+                raise
+
+    async def _fork_once(self, space: AddressSpace, rng: Random) -> None:
+        if len(self._shadows) > 1 or space.table.dead:
+            return
+        shadow = self._snapshot(space)
+        child = await self.system.fork(space, "child")
+        self._shadows[child] = shadow
+        for part in range(PAGES):
+            self._children.append(
+                self.clock.spawn(self._race(child, Random(rng.getrandbits(64)), part), f"child's task {part}")
+            )
+
+    async def _rest(self, rng: Random) -> None:
+        writeback, core = self.system.writeback, self.system.core
+        for _ in range(2 * OPERATIONS):
+            await self.clock.sleep(rng.randrange(12_000))
+            choice = rng.random()
+            if choice < 0.3 and core.cram is not None:
+                await writeback.write_back_cram(2)
+            elif choice < 0.6 and core.zswap is not None:
+                await writeback.write_back_zswap()
+            elif choice < 0.7:
+                await writeback.reap_and_trim()
+            elif choice < 0.8 and core.cram is not None:
+                core.cram.set_no_alloc(not core.cram.closed)
+            elif choice < 0.9:
+                await self._switch(rng)
+        if core.cram is not None:
+            core.cram.set_no_alloc(False)
+
+    async def _switch(self, rng: Random) -> None:
+        name = rng.choice(self.system.core.config.order)
+        try:
+            await self.system.swapoff(name, rng.choice(list(Method)))
+        except SwapoffFailed:
+            return
+        left = self.system.tier(name).usage().pages
+        assert not left, f"{left} pages are left on {name} after its swapoff"
+        self.system.swapon(name)
+
+
+def execute(program: int, schedule: Schedule, folder: Path) -> int:
+    """Run a program on a schedule, with the invariants checked before every step; how many sleeps it took.
+
+    Raises:
+        what went wrong: an InvariantViolation, an AssertionError of the shadow copy, a Deadlock, an error of the layer.
+    """
+    rng = Random(f"{program}.machine")
+    order = rng.choice(ORDERS)
+    clock = RaceClock(schedule)
+    config = VswapConfig(
+        memory_pages=16,
+        order=order,
+        writable_budget=rng.choice((0, 0, 1, 2)),
+        swapfile_pages=64,
+        zram_pages=16,
+        trim_batch=4,
+        reap_interval=20_000,
+    )
+
+    async def main() -> None:
+        device = await CramDevice.probe(ModelLink(clock, DEVICE)) if "cram" in order else None
+        system = VswapSystem(clock, config, device=device, swapfile=folder / "swapfile")
+        clock.on_step = _watch(system)
+        await system.start()
+        load = Program(system, clock, device, program, Shape(real=False), may_run_out=True)
+        try:
+            await load.run()
+            await _settle(system, clock)
+            await system.audit()
+        finally:
+            clock.on_step = None
+            await system.shutdown()
+        assert not system.core.slots.used, f"{system.core.slots.used} slots leaked"
+        assert not system.core.memory.used, f"{system.core.memory.used} frames leaked"
+
+    clock.on_step = _nothing
+    clock.run(main())
+    return clock.sleeps
+
+
+def _nothing() -> None:
+    """Before there is a system to look at."""
+
+
+def _watch(system: VswapSystem) -> Callable[[], None]:
+    """Check the invariants, and that there is an end."""
+    steps = 0
+
+    def on_step() -> None:
+        nonlocal steps
+        steps += 1
+        assert steps < MOST_STEPS, f"no end after {steps} steps: a livelock"
+        system.invariants()
+
+    return on_step
+
+
+async def _settle(system: VswapSystem, clock: RaceClock) -> None:
+    for _ in range(20):
+        await clock.sleep(300_000)
+        try:
+            system.invariants(quiescent=True)
+        except InvariantViolation:
+            continue
+        return
+    system.invariants(quiescent=True)

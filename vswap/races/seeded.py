@@ -1,0 +1,147 @@
+"""Races put into the code on purpose, each by replacing one step. The search must find every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from vswap.cache import SwapCache
+from vswap.contract.broken import Patcher, writeback_without_a_pin
+from vswap.core import Core
+from vswap.fault import _Fault
+from vswap.folio import CramFolio, Folio
+from vswap.reclaim import Reclaim
+from vswap.spaces import AddressSpace
+from vswap.swapoff import Swapoff
+from vswap.tiers.cram import CramTier
+from vswap.writeback import Writeback
+
+SEEDED: dict[str, Callable[[Patcher], None]] = {"writeback_without_a_pin": writeback_without_a_pin}
+
+
+def _race(patch: Callable[[Patcher], None]) -> Callable[[Patcher], None]:
+    SEEDED[patch.__name__] = patch
+    return patch
+
+
+@contextmanager
+def seeded(name: str) -> Iterator[None]:
+    """The code with this race in it."""
+    patcher = Patcher()
+    SEEDED[name](patcher)
+    try:
+        yield
+    finally:
+        patcher.undo()
+
+
+@_race
+def no_check_after_the_folio_lock(patch: Patcher) -> None:
+    """A fault that waited for the folio lock uses the folio whatever has become of it."""
+    patch.replace(SwapCache, "holds", lambda *_: True)
+
+
+@_race
+def no_look_at_the_pte_after_sleeping(patch: Patcher) -> None:
+    """A fault that slept installs its PTE over whatever is there now."""
+    patch.replace(_Fault, "_changed", lambda *_: False)
+
+
+@_race
+def no_wait_for_accesses_under_way(patch: Patcher) -> None:
+    """A shootdown does not wait for the loads and stores that began before it."""
+
+    async def broken(self: CramFolio) -> None:
+        return
+
+    patch.replace(CramFolio, "drain", broken)
+
+
+@_race
+def last_user_leaves_while_locked(patch: Patcher) -> None:
+    """Who unlocks a folio does not look whether its last user has left meanwhile."""
+
+    def broken(self: Core, folio: CramFolio | Folio) -> None:
+        folio.lock.release()
+
+    patch.replace(Core, "unlock", broken)
+
+
+@_race
+def freed_under_the_lock_of_another(patch: Patcher) -> None:
+    """The last user frees the folio although somebody else holds its lock."""
+
+    def broken(self: Core, folio: Folio) -> None:
+        if not folio.dead and not folio.private and self.unreferenced(folio):
+            if folio.slot and not folio.lock.locked():
+                folio.lock.try_acquire()
+                self.drop(folio)
+                folio.lock.release()
+            else:
+                self.drop(folio)
+
+    patch.replace(Core, "try_free", broken)
+
+
+@_race
+def reclaim_without_the_lock(patch: Patcher) -> None:
+    """Reclaim takes a folio whose lock it did not get."""
+    original = Reclaim.reclaim_folio
+
+    async def broken(self: Reclaim, folio: Folio, *, force: bool = False) -> bool:
+        if not folio.lock.locked() or folio.dead:
+            return await original(self, folio, force=force)
+        await self._swap_out(folio)
+        return folio.dead
+
+    patch.replace(Reclaim, "reclaim_folio", broken)
+
+
+@_race
+def writeback_without_the_lock(patch: Patcher) -> None:
+    """Writeback of a device page goes on although a fault holds the folio lock."""
+    original = Writeback.write_back_folio
+
+    async def broken(self: Writeback, folio: CramFolio) -> bool:
+        if not folio.lock.locked() or folio.dead:
+            return await original(self, folio)
+        bounce = self._core.memory.allocate_reserve()
+        assert bounce is not None
+        try:
+            return await self._move(folio, bounce)
+        finally:
+            self._core.memory.release(bounce)
+
+    patch.replace(Writeback, "write_back_folio", broken)
+
+
+@_race
+def exit_marks_the_space_dead_too_late(patch: Patcher) -> None:
+    """The pages of an exiting space are dropped first, and a fault under way maps another one."""
+
+    async def broken(self: AddressSpace) -> None:
+        for vpn in [vpn for vpn, _ in self.table.items()]:
+            self._zap(vpn)
+            await self._core.pause(500)
+        self.table.dead = True
+
+    patch.replace(AddressSpace, "exit", broken)
+
+
+@_race
+def swapoff_does_not_wait_for_stores(patch: Patcher) -> None:
+    """A store that was under way lands on the tier after its swapoff."""
+    patch.replace(Swapoff, "_is_empty", lambda self: not self._tier.usage().pages)
+
+
+@_race
+def pages_freed_during_a_trim_are_forgotten(patch: Patcher) -> None:
+    """The list of pages to trim is emptied after the trim, with those that joined it meanwhile."""
+
+    async def broken(self: CramTier) -> None:
+        if self._awaiting_trim:
+            await self._trim(list(self._awaiting_trim))
+            self._free.extend(self._awaiting_trim)
+            self._awaiting_trim.clear()
+
+    patch.replace(CramTier, "flush", broken)

@@ -16,6 +16,15 @@ from tests.pages import SAME_PAGE, SAME_WORD, ZERO_PAGE, compressible_page, nois
 FREE_PAGE = PageInfo(PageState.FREE, cached=False, dirty=False, length=0, crc=0, word=0, first_sector=0)
 
 
+def test_no_block_of_a_page_fits_into_the_page_table() -> None:
+    """docs/device.md, Page states: 26 bytes are the least, and liblz4 reaches it; the table has 8 to spare."""
+    shortest = [len(lz4.block.compress(bytes([n]) * 4096, store_size=False)) for n in range(256)]
+    assert set(shortest) == {26}
+    for period in range(2, 65):
+        page = (bytes(range(period)) * 4096)[:4096]
+        assert len(lz4.block.compress(page, store_size=False)) >= 26
+
+
 async def evict_everything(device: CramDevice) -> None:
     """Replace what is in the page cache by free pages, so that the next load comes from the media."""
     last = device.geometry.perceived_pages - 1

@@ -128,6 +128,58 @@ async def a_flipped_bit_is_always_found(dut: Any) -> None:
 
 
 @cocotb.test(timeout_time=300, timeout_unit="ms")
+async def every_single_bit_of_a_block_is_reported_or_says_nothing(dut: Any) -> None:
+    """Each bit of a short block, one after the other; liblz4 tells what the damaged block stands for."""
+    tb = await TB.open(dut)
+    content = compressible_page(7)
+    await tb.store(2, content)
+    await tb.idle()
+    length = (await tb.page_state(2)).length
+    bits = range(8 * length)
+    reported = 0
+    for bit in bits if len(bits) <= effort(500) else tb.random.sample(bits, effort(500)):
+        info = await tb.page_state(2)
+        damaged = bytearray(tb.media.stored(info.first_sector, length))
+        damaged[bit // 8] ^= 1 << bit % 8
+        place(tb, info, bytes(damaged))
+        try:
+            page = lz4.block.decompress(bytes(damaged), uncompressed_size=PAGE_BYTES)
+        except lz4.block.LZ4BlockError:
+            page = b""
+        code, block = await tb.export(2)
+        if page == content:
+            assert (code, block) == (ReturnCode.SUCCESS, bytes(damaged)), f"bit {bit}"
+        else:
+            assert (code, block) == (ReturnCode.INTERNAL_ERROR, b""), f"bit {bit}"
+            ((event, number),) = await tb.events()
+            assert number == 2
+            assert event in (EventCode.CRC_MISMATCH, EventCode.MALFORMED_BLOCK)
+            reported += 1
+            await tb.trim((2, 1))
+        await tb.store(2, content)
+        await tb.idle()
+        assert (await tb.page_state(2)).length == length
+    assert reported > 0
+    await tb.conserved()
+
+
+@cocotb.test(timeout_time=300, timeout_unit="ms")
+async def every_single_bit_of_a_raw_page_is_reported(dut: Any) -> None:
+    """Bits of every line."""
+    tb = await TB.open(dut)
+    content = noise_page(7)
+    for line in range(0, 64, round(64 / effort(64))):
+        info = await stored(tb, 2, content)
+        damaged = bytearray(content)
+        damaged[64 * line + tb.random.randrange(64)] ^= 1 << tb.random.randrange(8)
+        place(tb, info, bytes(damaged))
+        await tb.read(2 * PAGE_BYTES, PAGE_BYTES)
+        await tb.idle()
+        await lost(tb, 2, EventCode.CRC_MISMATCH)
+    await tb.conserved()
+
+
+@cocotb.test(timeout_time=300, timeout_unit="ms")
 async def a_malformed_block_poisons_its_page(dut: Any) -> None:
     """Too short, too long, offsets of zero and before the page, an end inside a sequence."""
     tb = await TB.open(dut)

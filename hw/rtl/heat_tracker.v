@@ -9,9 +9,9 @@
 //     +--------+--------+
 //
 // Handshake: `access_i` pulse with a page, at most every second cycle; `forget_i` pulse with a page makes it cold, at most
-//            every fourth cycle. `pop_i` drops the oldest nomination. `nominated_o` pulses when one is added.
-// Latency:   two cycles from an access to its nomination; `busy_o` tells that something is under way. After reset a sweep of
-//            PAGES cycles, as that of page_table, makes every page cold.
+//            every third cycle. `pop_i` drops the oldest nomination. `nominated_o` pulses when one is added.
+// Latency:   one cycle from an access to its nomination; `busy_o` tells that something is under way. After reset a sweep
+//            of PAGES cycles, as that of page_table, makes every page cold.
 
 module heat_tracker #(
     parameter PAGES = 4096,
@@ -47,7 +47,7 @@ module heat_tracker #(
     reg [31:0]          since_q;         // accesses of this epoch
 
     wire                sweeping = !sweep_q[PAGE_BITS];
-    wire                forget   = forget_q && !access_i && !read_q;
+    wire                forget   = forget_q && !read_q;
 
     // ---- heat ----
     wire [7:0] passed = epoch_q - entry_q[15:8];
@@ -62,7 +62,7 @@ module heat_tracker #(
         else if (read_q) heat_q[page_q] <= {epoch_q, warmed};
         else if (forget) heat_q[forget_page_q] <= 16'd0;
         if (access_i) begin
-            entry_q <= heat_q[access_page_i];
+            entry_q <= forget_q && forget_page_q == access_page_i ? 16'd0 : heat_q[access_page_i];
             page_q  <= access_page_i;
         end
         read_q <= access_i;

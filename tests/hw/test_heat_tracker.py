@@ -1,0 +1,19 @@
+"""The heat tracker follows docs/device.md, Hot pages, under both simulators."""
+
+from __future__ import annotations
+
+import pytest
+
+from hw.build import SIMULATORS, Simulator, build, lint, simulate
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_heat_tracker(simulator: Simulator) -> None:
+    """The rules are in bench_heat_tracker.py."""
+    rtl = build("heat_tracker", simulator, {"PAGES": 64, "PAGE_BITS": 6})
+    simulate(rtl, "tests.hw.bench_heat_tracker", timeout_s=120)
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_lint_is_clean(simulator: Simulator) -> None:
+    assert lint(simulator, "heat_tracker") == []

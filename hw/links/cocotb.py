@@ -1,5 +1,8 @@
 """The cocotb link: the RTL in a simulator, driven through the nets of `hw/bench/cram_tb.v`.
 
+Transfers that end in the same cycle end in the order write, read, registers, and interrupts are seen after them,
+whatever order the simulator has for its callbacks: so a run is the same in every simulator and over the verilated link.
+
 The bus handshakes happen in HDL (`hw/bench/host_port.v`); Python names a transfer and sleeps until it is over. So a
 page costs a handful of simulator calls, not thousands. Works under Verilator and Icarus alike, inside a cocotb test.
 """
@@ -112,15 +115,16 @@ class CocotbLink:
         self._reset_n = _net(dut, "rst_n")
         self._interrupt = _net(dut, "interrupt")
         self._cycles = _net(dut, "cycles")
-        self._write = _Channel(dut, "write", clock)
+        self._write = _Channel(dut, "write", clock, [])
         self._write_address = _net(dut, "write_address")
         self._write_beats = _net(dut, "write_beats")
         self._write_data = _net(dut, "write_data")
-        self._read = _Channel(dut, "read", clock)
+        self._read = _Channel(dut, "read", clock, [self._write])
         self._read_address = _net(dut, "read_address")
         self._read_beats = _net(dut, "read_beats")
         self._read_data = _net(dut, "read_data")
-        self._register = _Channel(dut, "register", clock)
+        self._register = _Channel(dut, "register", clock, [self._write, self._read])
+        self._channels = [self._write, self._read, self._register]
         self._register_write = _net(dut, "register_write")
         self._register_address = _net(dut, "register_address")
         self._register_words = _net(dut, "register_words")
@@ -137,7 +141,7 @@ class CocotbLink:
         await Timer(1, "ns")  # the bench's initial values
         if not link._reset_n.value:
             await RisingEdge(link._reset_n)
-        for channel in (link._write, link._read, link._register):
+        for channel in link._channels:
             channel.attach()
         link.clock.begin()
         return link
@@ -205,6 +209,7 @@ class CocotbLink:
             if high:
                 return high
             await First(ValueChange(self._interrupt), self._closing.wait())
+            await _let_end(self._channels)
 
     async def reset(self) -> None:
         """Pulse the reset for four cycles; transfers under way end with SLVERR."""
@@ -237,7 +242,9 @@ class CocotbLink:
 class _Channel:
     """One toggle handshake of host_port: a transfer at a time, in the order of the calls."""
 
-    def __init__(self, dut: HierarchyObject, name: str, clock: CocotbClock) -> None:
+    def __init__(self, dut: HierarchyObject, name: str, clock: CocotbClock, first: list[_Channel]) -> None:
+        self._first = first  # channels whose transfers end first where both end at once
+        self._waiting = False  # somebody waits for the transfer on the bus
         self._lock = Lock(clock)
         self._name = name
         self._request = _net(dut, f"{name}_request")
@@ -269,12 +276,27 @@ class _Channel:
         self._pending = True
         self._request.value = self._toggle
         end, limit = ValueChange(self._done), Timer(TIMEOUT_NS, "ns")
-        if await First(end, limit) is limit:
-            raise LinkError(f"no answer to the {self._name} at 0x{address:x} within {TIMEOUT_NS} ns")
+        self._waiting = True
+        try:
+            if await First(end, limit) is limit:
+                raise LinkError(f"no answer to the {self._name} at 0x{address:x} within {TIMEOUT_NS} ns")
+            await _let_end(self._first)
+        finally:
+            self._waiting = False
         self._pending = False
         response = Response(int(self._response.value))
         if response in (Response.SLVERR, Response.DECERR):
             raise BusError(response, address)
+
+    def ending(self) -> bool:
+        """The transfer is over, and who waits for it has yet to see that."""
+        return self._waiting and int(self._done.value) == self._toggle
+
+
+async def _let_end(channels: list[_Channel]) -> None:
+    """Let those who wait for transfers that are over go first."""
+    while any(channel.ending() for channel in channels):
+        await NullTrigger()
 
 
 def _net(dut: HierarchyObject, name: str) -> Any:

@@ -13,7 +13,9 @@ nothing to do its clock stands still, as in `hw/bench/cram_tb.v`, and time passe
 
 from __future__ import annotations
 
+from pathlib import Path
 from struct import Struct
+from zlib import crc32
 
 from hw.clock import Lock
 from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response
@@ -38,6 +40,7 @@ class VerilatedLink:
         seed: what registers and memories without a reset hold at first.
         timeout_ns: a transfer that takes longer raises LinkError.
         media_latency: clock cycles from a media request to its first beat.
+        waves: able to write waves (`start_waves`); a library of its own, and slower.
 
     Raises:
         hw.build.BuildError, hw.build.ToolError: the library cannot be compiled.
@@ -50,11 +53,13 @@ class VerilatedLink:
         seed: int = 1,
         timeout_ns: int = TIMEOUT_NS,
         media_latency: int = MEDIA_LATENCY,
+        waves: bool = False,
     ) -> None:
         self.clock = clock
         self.parameters = parameters or DeviceParameters()
-        library = load(self.parameters, media_latency)
+        library = load(self.parameters, media_latency, waves)
         ffi, self._lib = library.ffi, library.lib
+        self._ffi, self._identity = ffi, library.identity.encode()
         self._device = ffi.gc(self._lib.cram_create(seed), self._lib.cram_destroy)
         self._release = ffi.release
         device = self._device
@@ -176,6 +181,48 @@ class VerilatedLink:
         self._lib.cram_set_reset(self._device, 1)
         await self.clock.sleep(1)
 
+    # Beyond hw.link.Link
+
+    def save(self) -> bytes:
+        """The device and its media as they are, for `restore`. Only between transfers.
+
+        Raises:
+            LinkError: a transfer is under way.
+        """
+        self._check_resting()
+        length = self._ffi.new("uint64_t *")
+        start = self._lib.cram_save(self._device, length)
+        state = bytes(self._ffi.buffer(start, length[0]))
+        return b"%s %08x\n" % (self._identity, crc32(state)) + state
+
+    def restore(self, state: bytes) -> None:
+        """Go on from a state that `save` gave, of this device or one built alike; `cycles` goes back, `clock.now` not.
+
+        Raises:
+            LinkError: a transfer is under way.
+            ValueError: not a state, or one of another build.
+        """
+        self._check_resting()
+        header, _, content = state.partition(b"\n")
+        if header != b"%s %08x" % (self._identity, crc32(content)):
+            raise ValueError("not a state of this build of the device")
+        self._lib.cram_restore(self._device, self._ffi.from_buffer(content), len(content))
+
+    def start_waves(self, path: Path) -> None:
+        """Write what every signal does from now on to a VCD file, 1 cycle = 1 ns since power-on.
+
+        Raises:
+            LinkError: the link was not made with `waves=True`, or the file cannot be written.
+        """
+        self._check_open()
+        if self._lib.cram_waves_start(self._device, str(path).encode()):
+            raise LinkError(f"{path}: cannot write waves here; the link needs waves=True, the path a folder")
+
+    def stop_waves(self) -> None:
+        """Finish the file. Nothing if none is written."""
+        self._check_open()
+        self._lib.cram_waves_stop(self._device)
+
     async def close(self) -> None:
         """Release the device; every access, also one under way, raises LinkError. Idempotent."""
         if self._closed:
@@ -237,6 +284,12 @@ class VerilatedLink:
             raise ValueError(f"{count} registers at 0x{offset:x}: expected a multiple of 4 and at least one")
         self._check_open()
 
+    def _check_resting(self) -> None:
+        self._check_open()
+        for _, channel in self._channels:
+            if channel.on_bus:
+                raise LinkError("a transfer is under way")
+
     def _check_open(self) -> None:
         if self._closed:
             raise LinkError("the link is closed")
@@ -249,19 +302,19 @@ class _Channel:
     """
 
     def __init__(self, clock: VirtualClock, name: str, timeout_ns: int) -> None:
+        self.on_bus = False  # a transfer has been started and has not ended
         self.deadline: int | None = None  # for the end of the transfer under way, ns; None: nobody waits
         self._clock = clock
         self._name = name
         self._timeout_ns = timeout_ns
         self._lock = Lock(clock)
-        self._on_bus = False
         self._over = clock.event()
         self._failure: str | None = None
 
     async def __aenter__(self) -> None:
         if not self._lock.try_acquire():
             await self._lock.acquire()
-        if self._on_bus:
+        if self.on_bus:
             try:
                 await self._end()
             except BaseException:
@@ -273,7 +326,7 @@ class _Channel:
 
     async def completion(self) -> None:
         """Wait for the end of the transfer that has just been started. Raises LinkError if there is none."""
-        self._on_bus = True
+        self.on_bus = True
         await self._end()
 
     async def _end(self) -> None:
@@ -286,7 +339,7 @@ class _Channel:
 
     def finish(self) -> None:
         """The transfer is over."""
-        self._on_bus = False
+        self.on_bus = False
         self.deadline = None
         self._over.set()
 

@@ -46,3 +46,13 @@ void cram_start_registers(cram_device *device, uint32_t write, uint32_t offset, 
 
 // Drive the reset, active low. The device is busy while it is in reset.
 void cram_set_reset(cram_device *device, uint32_t level);
+
+// The whole state of the device and its media, to go on from there later, in any device of the same library. Not while a
+// transfer is under way. The bytes stay until the next save or the end of the device. Damaged bytes end the process.
+const uint8_t *cram_save(cram_device *device, uint64_t *length);
+void cram_restore(cram_device *device, const uint8_t *state, uint64_t length);
+
+// Write waves (VCD, 1 cycle = 1 ns since power-on) from now on; only in a library that was compiled with waves. Returns 0,
+// or -1: not compiled with waves, or the file cannot be written.
+int32_t cram_waves_start(cram_device *device, const char *path);
+void cram_waves_stop(cram_device *device);

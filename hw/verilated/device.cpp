@@ -3,10 +3,18 @@
 // One cycle is a rising and a falling edge of clk_i. Inputs change between cycles only, so a transfer that starts before a
 // cycle is seen by its rising edge. The clock stands still while busy_o is low, as in hw/bench/cram_tb.v.
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
 
 #include "Vtop.h"
 #include "verilated.h"
+#include "verilated_save.h"
+#if VM_TRACE
+#include "verilated_vcd_c.h"
+#endif
 
 extern "C" {
 #pragma GCC visibility push(default)
@@ -23,9 +31,61 @@ uint8_t *bytes(Port &port) {
     return reinterpret_cast<uint8_t *>(port.data());
 }
 
+// Verilator's streams of a model's state, in memory.
+class StateWriter final : public VerilatedSerialize {
+public:
+    explicit StateWriter(std::vector<uint8_t> &state) : state_{state} {
+        m_isOpen = true;
+        header();
+    }
+    void close() override {
+        trailer();
+        flush();
+        m_isOpen = false;
+    }
+    void flush() override {
+        state_.insert(state_.end(), m_bufp, m_cp);
+        m_cp = m_bufp;
+    }
+
+private:
+    std::vector<uint8_t> &state_;
+};
+
+class StateReader final : public VerilatedDeserialize {
+public:
+    StateReader(const uint8_t *state, uint64_t length) : next_{state}, end_{state + length} {
+        m_endp = m_bufp;
+        m_isOpen = true;
+        header();
+    }
+    void close() override {
+        trailer();
+        m_isOpen = false;
+    }
+
+protected:
+    void fill() override {
+        const size_t left = m_endp - m_cp;
+        std::memmove(m_bufp, m_cp, left);
+        const size_t more = std::min<size_t>(bufferSize() - left, end_ - next_);
+        std::memcpy(m_bufp + left, next_, more);
+        next_ += more;
+        m_cp = m_bufp;
+        m_endp = m_bufp + left + more;
+    }
+
+private:
+    const uint8_t *next_, *end_;
+};
+
 struct Device : cram_device {
     VerilatedContext context;
     Vtop top;
+    std::vector<uint8_t> state;
+#if VM_TRACE
+    std::unique_ptr<VerilatedVcdC> waves;
+#endif
 
     explicit Device(uint64_t seed) : cram_device{}, context{}, top{seeded(context, seed), "cram_bench"} {
         write_data = bytes(top.write_data_i);
@@ -53,6 +113,9 @@ struct Device : cram_device {
 
     static VerilatedContext *seeded(VerilatedContext &context, uint64_t seed) {
         context.randReset(2);
+#if VM_TRACE
+        context.traceEverOn(true);
+#endif
         context.randSeed(static_cast<int>(seed % 0x7FFFFFFE) + 1);  // 0 would mean: differently each time
         return &context;
     }
@@ -60,8 +123,17 @@ struct Device : cram_device {
     void cycle() {
         top.clk_i = 1;
         top.eval();
+        dump(500);
         top.clk_i = 0;
         top.eval();
+        dump(1000);
+    }
+
+    // `ps`: behind the start of the present cycle; the counter is a cycle ahead of it.
+    void dump([[maybe_unused]] uint64_t ps) {
+#if VM_TRACE
+        if (waves) waves->dump((top.cycles_o - 1) * 1000 + ps);
+#endif
     }
 
     // A line differs from its request while a transfer is under way.
@@ -138,4 +210,42 @@ void cram_set_reset(cram_device *device, uint32_t level) {
     chip.top.rst_ni = level ? 1 : 0;
     chip.top.eval();
     chip.look();
+}
+
+const uint8_t *cram_save(cram_device *device, uint64_t *length) {
+    Device &chip = self(device);
+    chip.state.clear();
+    StateWriter writer{chip.state};
+    writer << chip.top;
+    writer.close();
+    *length = chip.state.size();
+    return chip.state.data();
+}
+
+void cram_restore(cram_device *device, const uint8_t *state, uint64_t length) {
+    Device &chip = self(device);
+    StateReader reader{state, length};
+    reader >> chip.top;
+    reader.close();
+    chip.look();
+}
+
+int32_t cram_waves_start([[maybe_unused]] cram_device *device, [[maybe_unused]] const char *path) {
+#if VM_TRACE
+    Device &chip = self(device);
+    chip.waves = std::make_unique<VerilatedVcdC>();
+    chip.top.trace(chip.waves.get(), 99);
+    chip.waves->open(path);
+    if (chip.waves->isOpen()) return 0;
+    chip.waves.reset();
+#endif
+    return -1;
+}
+
+void cram_waves_stop([[maybe_unused]] cram_device *device) {
+#if VM_TRACE
+    Device &chip = self(device);
+    if (chip.waves) chip.waves->close();
+    chip.waves.reset();
+#endif
 }

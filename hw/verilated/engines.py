@@ -111,4 +111,5 @@ def compiled_engines(bytes_per_cycle: int) -> Path:
 def _load(bytes_per_cycle: int) -> Library:
     ffi = FFI()
     ffi.cdef(ABI.read_text())
-    return Library(ffi, ffi.dlopen(str(compiled_engines(bytes_per_cycle))))
+    path = compiled_engines(bytes_per_cycle)
+    return Library(ffi, ffi.dlopen(str(path)), path.parent.name)

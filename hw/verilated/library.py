@@ -28,7 +28,7 @@ LIBRARY = "libcram.so"
 MEDIA_LATENCY = 40
 
 VERILATOR_FLAGS = [
-    "-cc", "--exe", "--no-timing", "-O3", "-Wno-fatal",
+    "-cc", "--exe", "--no-timing", "-O3", "-Wno-fatal", "--savable", "--no-std-package",
     "--x-assign", "fast", "--x-initial", "unique",
     "--timescale", build.TIMESCALE, "--prefix", "Vtop", "-o", LIBRARY,
     # one library's symbols must never be taken for another's: the same names stand for devices of other parameters
@@ -39,28 +39,38 @@ CXX_FLAGS = ["OPT_FAST=-O3", "OPT_GLOBAL=-O2", "OPT_SLOW=-O1", "CFG_CXXFLAGS_PCH
 
 @dataclass(frozen=True)
 class Library:
-    """A loaded library: `lib` holds the functions and constants of `abi.h`, `ffi` the means to reach memory."""
+    """A loaded library.
+
+    Attributes:
+        ffi: the means to reach memory.
+        lib: the functions and constants of `abi.h`.
+        identity: differs between any two libraries that differ in anything.
+    """
 
     ffi: FFI
     lib: Any
+    identity: str
 
 
-def compiled(parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY) -> Path:
+def compiled(parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY, waves: bool = False) -> Path:
     """The library of a device with `parameters`, compiled now if need be. Safe to call from several processes at once.
 
     Args:
         parameters: what the device is built with.
         media_latency: clock cycles from a media request to its first beat.
+        waves: able to write waves; a library of its own, and slower.
 
     Raises:
         hw.build.BuildError: it does not compile.
         hw.build.ToolError: Verilator or the compiler is missing or too old.
     """
     values = {name.upper(): value for name, value in asdict(parameters).items()} | {"MEDIA_LATENCY": media_latency}
-    return compile_library("cram_bench", values, BENCH_SOURCES, HERE / "device.cpp", ABI)
+    return compile_library("cram_bench", values, BENCH_SOURCES, HERE / "device.cpp", ABI, waves)
 
 
-def compile_library(top: str, values: dict[str, int], sources: list[Path], harness: Path, abi: Path) -> Path:
+def compile_library(
+    top: str, values: dict[str, int], sources: list[Path], harness: Path, abi: Path, waves: bool = False
+) -> Path:
     """A shared library of `top`, compiled now if need be.
 
     Args:
@@ -69,6 +79,7 @@ def compile_library(top: str, values: dict[str, int], sources: list[Path], harne
         sources: files outside `hw/rtl`.
         harness: the C++ file that drives it.
         abi: the header that declares what the library offers.
+        waves: compile it with what writes waves (VM_TRACE in the harness).
 
     Raises:
         hw.build.BuildError, hw.build.ToolError: it cannot be compiled.
@@ -77,7 +88,8 @@ def compile_library(top: str, values: dict[str, int], sources: list[Path], harne
     texts = [*files, *sorted(build.RTL.glob("*.vh")), *build._waivers(), harness, abi]
     digest = hashlib.sha256()
     tool = build.verilator().version + build._compiler_version()
-    for part in [top, tool, repr(VERILATOR_FLAGS), repr(CXX_FLAGS), repr(sorted(values.items()))]:
+    flags = [*VERILATOR_FLAGS, *(["--trace-vcd", "--trace-structs"] if waves else [])]
+    for part in [top, tool, repr(flags), repr(CXX_FLAGS), repr(sorted(values.items()))]:
         digest.update(part.encode() + b"\0")
     for path in texts:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -90,15 +102,15 @@ def compile_library(top: str, values: dict[str, int], sources: list[Path], harne
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             build.log.info("compiling %s as a library", top)
-            _compile(top, folder, values, [harness, *build._waivers(), *files])
+            _compile(top, folder, values, [harness, *build._waivers(), *files], flags)
             complete.touch()
     return folder / LIBRARY
 
 
-def _compile(top: str, folder: Path, values: dict[str, int], files: list[Path]) -> None:
+def _compile(top: str, folder: Path, values: dict[str, int], files: list[Path], flags: list[str]) -> None:
     tool = build.verilator()
     target = build.Build(top, "verilator", folder, waves=False)
-    argv = [str(tool.program), *VERILATOR_FLAGS, "--top-module", top]
+    argv = [str(tool.program), *flags, "--top-module", top]
     argv += ["-Mdir", str(folder), f"-I{build.RTL}", "-CFLAGS", f"-I{HERE}"]
     argv += [f"-G{name}={value}" for name, value in values.items()]
     argv += map(str, files)
@@ -112,8 +124,9 @@ def _compile(top: str, folder: Path, values: dict[str, int], files: list[Path]) 
 
 
 @cache
-def load(parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY) -> Library:
+def load(parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY, waves: bool = False) -> Library:
     """The library of such a device, in this process. Arguments and errors are those of `compiled`."""
     ffi = FFI()
     ffi.cdef(ABI.read_text())
-    return Library(ffi, ffi.dlopen(str(compiled(parameters, media_latency))))
+    path = compiled(parameters, media_latency, waves)
+    return Library(ffi, ffi.dlopen(str(path)), path.parent.name)

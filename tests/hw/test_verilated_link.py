@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -261,3 +263,76 @@ def test_what_is_not_whole_lines_inside_a_page_is_refused(address: int, length: 
         tb.run(tb.link.read(address, length))
     with pytest.raises(ValueError, match="whole lines inside one page"):
         tb.run(tb.link.write(address, bytes(length)))
+
+
+# State and waves
+
+
+def test_a_saved_device_goes_on_from_where_it_was_also_as_another_one() -> None:
+    pages = [noise_page(1), *program_pages()[:3]]
+    tb = TB()
+
+    async def fill() -> bytes:
+        for number, data in enumerate(pages):
+            await tb.link.write(page(number), data)
+        return tb.link.save()  # a close is under way, a transfer is not
+
+    state = tb.clock.run_until(fill())
+    cycles = tb.link.cycles
+
+    async def go_on(link: VerilatedLink) -> tuple[list[bytes], int]:
+        found = [await link.read(page(number), PAGE_BYTES) for number in range(len(pages))]
+        await link.write(page(0), bytes(PAGE_BYTES))
+        return found, link.cycles
+
+    first = tb.clock.run_until(go_on(tb.link))
+    assert first[0] == pages
+    other = VerilatedLink(tb.clock, PARAMETERS, seed=99)
+    for link in (tb.link, other):
+        link.restore(state)
+        assert link.cycles == cycles
+        assert tb.clock.run_until(go_on(link)) == first
+
+
+def test_a_state_is_refused_where_it_does_not_fit() -> None:
+    tb = TB()
+    state = tb.link.save()
+    with pytest.raises(ValueError, match="not a state of this build"):
+        tb.link.restore(state[:-1])
+    with pytest.raises(ValueError, match="not a state of this build"):
+        VerilatedLink(tb.clock, OTHER_PARAMETERS).restore(state)
+
+    async def main() -> None:
+        transfer = tb.clock.spawn(tb.link.read(page(0), PAGE_BYTES))
+        await tb.clock.sleep(1)
+        with pytest.raises(LinkError, match="under way"):
+            tb.link.save()
+        await transfer
+        tb.link.save()
+
+    tb.run(main())
+
+
+def test_waves_are_written_between_start_and_stop(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    link = VerilatedLink(clock, PARAMETERS, waves=True)
+    file = tmp_path / "waves.vcd"
+
+    async def main() -> int:
+        await clock.sleep(ENOUGH)
+        link.start_waves(file)
+        await link.write(page(3), noise_page(1))
+        link.stop_waves()
+        size = file.stat().st_size
+        await link.write(page(4), noise_page(2))
+        return size
+
+    size = clock.run(main())
+    text = file.read_text()
+    assert len(text) == size, "nothing is written after the stop"
+    assert "u_compressor" in text and re.search(r"^#\d+500$", text, re.MULTILINE)
+
+
+def test_without_waves_a_link_says_how_to_get_them(tmp_path: Path) -> None:
+    with pytest.raises(LinkError, match="waves=True"):
+        TB().link.start_waves(tmp_path / "waves.vcd")

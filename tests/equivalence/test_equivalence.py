@@ -1,0 +1,22 @@
+"""The three links are one device: random operations inside a simulator, compared step by step (rules.py)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+from hw.build import build, simulate
+from hw.links.cocotb import BENCH_SOURCES
+from tests.driver.conftest import PARAMETERS
+
+RULES = Path(__file__).with_name("rules.py")
+
+
+def test_cocotb_and_verilated_agree_on_every_cycle_and_the_model_on_all_but_cycles(tmp_path: Path) -> None:
+    parameters = {name.upper(): value for name, value in asdict(PARAMETERS).items()}
+    built = build("cram_tb", "verilator", parameters, sources=BENCH_SOURCES)
+    environment = {"VCRAM_TESTS": f"-s {RULES}"}
+    folder = simulate(built, "tests.driver.inside", environment=environment, timeout_s=900, results=tmp_path)
+    log = (folder / "simulation.log").read_text(errors="replace")
+    assert re.search(r"\d+ steps, \d+ compared with the model", log), "the rules must have run"

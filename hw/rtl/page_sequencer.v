@@ -516,6 +516,7 @@ module page_sequencer #(
         endcase
         if (!rst_ni) begin
             state_q        <= IDLE;
+            import_q       <= 1'b0;
             take_q         <= 1'b0;
             command_turn_q <= 1'b0;
         end

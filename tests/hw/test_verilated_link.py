@@ -336,3 +336,26 @@ def test_waves_are_written_between_start_and_stop(tmp_path: Path) -> None:
 def test_without_waves_a_link_says_how_to_get_them(tmp_path: Path) -> None:
     with pytest.raises(LinkError, match="waves=True"):
         TB().link.start_waves(tmp_path / "waves.vcd")
+
+
+# Reset
+
+
+def test_what_registers_without_a_reset_hold_at_first_changes_no_cycle() -> None:
+    """One that was left out once kept the closer's clock running in every other device."""
+
+    def cycles(seed: int) -> list[int]:
+        clock = VirtualClock()
+        link = VerilatedLink(clock, PARAMETERS, seed)
+
+        async def main() -> list[int]:
+            seen = []
+            for number, data in enumerate([bytes(PAGE_BYTES), noise_page(1), *program_pages()[:2]]):
+                await link.write(page(number), data)
+                await clock.sleep(ENOUGH)
+                seen.append(link.cycles)
+            return seen
+
+        return clock.run(main())
+
+    assert len({tuple(cycles(seed)) for seed in range(8)}) == 1

@@ -13,5 +13,5 @@ def test_page_cache(simulator: Simulator, cache_pages: int) -> None:
     """The rules are in bench_page_cache.py."""
     bits = (cache_pages - 1).bit_length()
     rtl = build("page_cache", simulator, {"PAGE_BITS": 4, "CACHE_PAGES": cache_pages, "ENTRY_BITS": bits})
-    settings = {"CACHE_PAGES": str(cache_pages), "ROUNDS": "600" if simulator == "verilator" else "300"}
+    settings = {"CACHE_PAGES": str(cache_pages), "ROUNDS": "600"}
     simulate(rtl, "tests.hw.bench_page_cache", environment=settings, timeout_s=120)

@@ -210,7 +210,7 @@ class PageStore:
         stored = self._table[page]
         if not stored.chain:
             raise KeyError(page)
-        assert stored.crc >= 0  # from here on it is what the page ought to have
+        stored.known_crc = stored.crc  # of what the page ought to be, while that can be worked out
         content = bytearray(stored.content)
         content[offset] ^= mask
         stored.content = bytes(content)

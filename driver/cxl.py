@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from driver.access import Access
-from driver.errors import AddressOutOfRange, DeviceTimeout
+from driver.errors import DeviceTimeout
 from driver.mailbox import Mailbox
 from driver.registers import (
     MAILBOX_BACKGROUND_LOW_OPCODE,
@@ -89,7 +89,7 @@ class CxlCommands:
         self._mailbox = mailbox
         self._access = access
         self._clock = clock
-        self._pages = geometry.perceived_pages
+        self._geometry = geometry
         self._forget = forget
 
     async def health(self) -> Health:
@@ -114,7 +114,7 @@ class CxlCommands:
 
     async def poison_list(self, first: int = 0, count: int | None = None) -> dict[int, PoisonSource]:
         """Get Poison List, as often as the device has more: the poison pages of a range and why they are poison."""
-        count = self._pages - first if count is None else count
+        count = self._geometry.perceived_pages - first if count is None else count
         payload = struct.pack("<QQ", first * PAGE_BYTES, count * PAGE_BYTES // LINE_BYTES)
         found: dict[int, PoisonSource] = {}
         while True:
@@ -163,10 +163,11 @@ class CxlCommands:
     async def sanitize(self) -> None:
         """Sanitize: trim every page in the background, and wait for its end. What is written meanwhile may be lost."""
         await self._mailbox.execute(Opcode.SANITIZE)
-        limit = self._clock.now + SANITIZE_TIMEOUT_NS * self._pages
+        patience = SANITIZE_TIMEOUT_NS * self._geometry.perceived_pages
+        limit = self._clock.now + patience
         while (await self.background()).running:
             if self._clock.now > limit:
-                raise DeviceTimeout(f"the background operation took over {SANITIZE_TIMEOUT_NS * self._pages} ns")
+                raise DeviceTimeout(f"the background operation took over {patience} ns")
             await self._clock.sleep(_POLL_NS)
         self._forget(None)
 
@@ -180,8 +181,7 @@ class CxlCommands:
         )
 
     def _address(self, page: int) -> bytes:
-        if not 0 <= page < self._pages:
-            raise AddressOutOfRange(f"page {page}, the device has {self._pages}")
+        self._geometry.check_page(page)
         return struct.pack("<Q", page * PAGE_BYTES)
 
 

@@ -172,7 +172,7 @@ class CramDevice:
         """Run a command over ranges of pages, in as many commands as it takes; the pages in order."""
         wanted = sorted(set(pages))
         for page in (wanted[0], wanted[-1]) if wanted else ():
-            self._check_page(page)
+            self.geometry.check_page(page)
         ranges = list(_coalesce(wanted))
         for i in range(0, len(ranges), _RANGES):
             part = ranges[i : i + _RANGES]
@@ -193,7 +193,7 @@ class CramDevice:
 
     async def page_state(self, page: int) -> PageInfo:
         """How a page is stored, and whether it is in the page cache. Raises AddressOutOfRange."""
-        self._check_page(page)
+        self.geometry.check_page(page)
         payload = struct.pack("<Q", page * PAGE_BYTES)
         reply = await self._mailbox.execute(Opcode.GET_PAGE_STATE, payload, expected_bytes=20)
         state, flags, length, crc, word, first_sector = struct.unpack("<BBHIQI", reply)
@@ -206,7 +206,7 @@ class CramDevice:
 
         Raises PagePoisoned, AddressOutOfRange.
         """
-        self._check_page(page)
+        self.geometry.check_page(page)
         try:
             block = await self._mailbox.execute(Opcode.EXPORT_BLOCK, struct.pack("<Q", page * PAGE_BYTES))
         except MailboxError as error:
@@ -231,7 +231,7 @@ class CramDevice:
             AdmissionClosed: no room, or the page is free and the device critically low.
             PageFenced, PagePoisoned, AddressOutOfRange, ValueError.
         """
-        self._check_page(page)
+        self.geometry.check_page(page)
         if not 0 < len(block) <= PAGE_BYTES - self.geometry.sector_bytes:
             raise ValueError(f"a block of {len(block)} bytes, expected 1 to {PAGE_BYTES - self.geometry.sector_bytes}")
         payload = struct.pack("<QI52x", page * PAGE_BYTES, crc) + block
@@ -365,7 +365,7 @@ class CramDevice:
     # Inside
 
     async def _read(self, page: int, offset: int, length: int) -> bytes:
-        self._check_page(page)
+        self.geometry.check_page(page)
         try:
             return await self.link.read(page * PAGE_BYTES + offset, length)
         except BusError as error:
@@ -374,7 +374,7 @@ class CramDevice:
             raise DeviceLost(str(error)) from error
 
     async def _write(self, page: int, offset: int, data: bytes) -> None:
-        self._check_page(page)
+        self.geometry.check_page(page)
         try:
             await self.link.write(page * PAGE_BYTES + offset, data)
         except BusError as error:
@@ -425,10 +425,6 @@ class CramDevice:
             self._causes.clear()
         else:
             self._causes.pop(page, None)
-
-    def _check_page(self, page: int) -> None:
-        if not 0 <= page < self.geometry.perceived_pages:
-            raise AddressOutOfRange(f"page {page}, the device has {self.geometry.perceived_pages}")
 
     @staticmethod
     def _line_offset(line: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from driver.errors import AddressOutOfRange
 from hw.codes import EventCode, PageState
 from hw.link import PAGE_BYTES
 
@@ -22,6 +23,11 @@ class Geometry:
     def raw_sectors(self) -> int:
         """Sectors that a page stored raw takes, and that a store must find free."""
         return PAGE_BYTES // self.sector_bytes
+
+    def check_page(self, page: int) -> None:
+        """Raise AddressOutOfRange unless the device has the page."""
+        if not 0 <= page < self.perceived_pages:
+            raise AddressOutOfRange(f"page {page}, the device has {self.perceived_pages}")
 
 
 @dataclass(frozen=True)

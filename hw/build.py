@@ -413,12 +413,13 @@ def simulate(
             limit = f"{test_module} ran longer than {timeout_s} s under {built.simulator}; log: {log_file}"
             raise TimeoutError(limit) from None
         finally:
-            _kill_group(process)
+            kill_group(process)
     _check(report, process.returncode, f"{test_module} under {built.simulator}", log_file)
     return results
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a group of its own, with everything it has started."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

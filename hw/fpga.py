@@ -11,10 +11,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -23,7 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
-from hw.build import ROOT, RTL, closure
+from hw.build import ROOT, RTL, closure, kill_group
 from hw.parameters import ENGINE_WIDTHS
 
 RESULT = ROOT / "build" / "fpga.json"
@@ -173,11 +171,7 @@ def _run(argv: list[str], folder: Path, log: str, limit_s: float) -> bool:
         except subprocess.TimeoutExpired:
             return False
         finally:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            process.wait()
+            kill_group(process)
     if status != 0:
         lines = (folder / log).read_text(errors="replace").splitlines()
         said = [line for line in lines if re.search(r"error", line, re.IGNORECASE)] or lines[-1:] or ["no word"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from hw.link import PAGE_BYTES
 
@@ -40,6 +40,10 @@ class DeviceParameters:
         _check(2 <= self.cache_pages <= 64, "cache_pages", self.cache_pages, "from 2 to 64")
         _check(self.bytes_per_cycle in ENGINE_WIDTHS, "bytes_per_cycle", self.bytes_per_cycle,
                f"one of {ENGINE_WIDTHS}")  # fmt: skip
+
+    def verilog(self) -> dict[str, int]:
+        """Under the names that the RTL has for them."""
+        return {name.upper(): value for name, value in asdict(self).items()}
 
     @property
     def media_sectors(self) -> int:

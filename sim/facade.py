@@ -164,8 +164,7 @@ class _Simulator:
     def __init__(self, parameters: DeviceParameters) -> None:
         from hw.links.cocotb import BENCH_SOURCES
 
-        values = {name.upper(): value for name, value in asdict(parameters).items()}
-        built = build("cram_tb", "verilator", values, sources=BENCH_SOURCES)
+        built = build("cram_tb", "verilator", parameters.verilog(), sources=BENCH_SOURCES)
         self._folder = tempfile.TemporaryDirectory(prefix="vcram-device-")
         socket, key = str(Path(self._folder.name) / "socket"), secrets.token_bytes(16)
         self._connection: Connection[Any, Any] | None = None

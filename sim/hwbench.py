@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from driver.registers import Register
 from hw.build import ROOT, BuildError, ToolError
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES
 from hw.links.verilated import VerilatedLink
@@ -215,7 +216,7 @@ def _device(
             await clock.sleep(_LONG)  # cycles are counted until it is idle
             stores.append(link.cycles - start)
             tick("store")
-        stored = (await link.read_registers(_CLOSED_LZ4))[0]
+        stored = (await link.read_registers(Register.CLOSED_LZ4))[0]
         if stored != sum(block <= RAW_BYTES for block in blocks):
             raise BenchError(f"width {width}: the device stored {stored} pages as LZ4, other than its compressor alone")
         loads = [await timed("load", number, 0, LINES_PER_PAGE) for number in numbers]
@@ -228,9 +229,6 @@ def _device(
         return list(zip(stores, loads, firsts, zip(*passes, strict=True), strict=True))
 
     return clock.run(main())
-
-
-_CLOSED_LZ4 = 0x094  # docs/registers.md
 
 
 def _row(width: int, kind: str, pages: list[_Page], luts: int | None, fmax_mhz: float | None) -> Row:

@@ -195,15 +195,7 @@ class Scenario(Section):
 
     def rtl_parameters(self) -> dict[str, int]:
         """Parameters of the bench around the RTL (hw/bench/cram_tb.v)."""
-        cram = self.cram
-        return {
-            "PERCEIVED_PAGES": cram.perceived_pages,
-            "MEDIA_BYTES": cram.media_bytes,
-            "SECTOR_BYTES": cram.sector_bytes,
-            "CACHE_PAGES": cram.cache_pages,
-            "BYTES_PER_CYCLE": cram.bytes_per_cycle,
-            "MEDIA_LATENCY": cram.media_latency,
-        }
+        return self.cram.parameters().verilog() | {"MEDIA_LATENCY": self.cram.media_latency}
 
     def model_timing(self) -> ModelTiming:
         """Latencies of the model in the RTL's place."""

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from hw.build import ROOT, build, command
+from hw.build import ROOT, build, command, kill_group
 from sim.metrics import Progress, Result
 from sim.request import CHANNEL, REQUEST, Channel, Failure, Request, decode
 from sim.run import RunError
@@ -63,21 +63,13 @@ def supervise(request: Request, folder: Path, report: Callable[[Progress], None]
             if failure is None:
                 process.wait()
         finally:
-            _end(process)
+            kill_group(process)
     if failure is not None:
         error = RunError(f"{failure.message} (log: {log})" if "log: " not in failure.message else failure.message)
         error.add_note(failure.details)
         raise error
     raise RunError(f"{_death(process.returncode, request.simulator, last)}; log: {log}; "
                    f"the swapfile is left as it was: {request.swapfile}")  # fmt: skip
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()
 
 
 def _death(status: int, simulator: str, last: Progress | None) -> str:

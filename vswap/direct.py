@@ -117,9 +117,8 @@ class DirectSlots:
 
     def slots(self) -> Iterator[int]:
         """See SlotTable."""
-        for kind, table in self._tables.items():
-            for place in table.slots():
-                yield kind << _SHIFT | place
+        for kind in self._tables:
+            yield from self.on_device(kind)
 
     def on_device(self, kind: BackingType) -> Iterator[int]:
         """Every live slot of a device, wherever its data is."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import find_libpython
@@ -18,27 +16,9 @@ from hw import build
 from hw.link import PAGE_BYTES
 from hw.links.verilated import VerilatedLink
 from hw.parameters import DeviceParameters
+from hw.speed import Speed, store_and_load
 from hw.verilated.library import HERE, compiled
 from hw.virtual_time import VirtualClock
-
-
-@dataclass(frozen=True)
-class Speed:
-    """A measurement: simulated cycles, page operations (a store or a load), seconds of processor time."""
-
-    cycles: int
-    pages: int
-    seconds: float
-
-    @property
-    def cycles_per_s(self) -> float:
-        """Simulated cycles per second."""
-        return self.cycles / self.seconds
-
-    @property
-    def pages_per_s(self) -> float:
-        """Stores and loads per second."""
-        return self.pages / self.seconds
 
 
 def bare(pages: list[bytes], rounds: int, parameters: DeviceParameters) -> Speed:
@@ -59,20 +39,7 @@ def linked(pages: list[bytes], rounds: int, parameters: DeviceParameters) -> Spe
     """The same over the verilated link. Raises AssertionError if a page is not kept."""
     clock = VirtualClock()
     link = VerilatedLink(clock, parameters)
-
-    async def main() -> Speed:
-        await clock.sleep(2 * parameters.perceived_pages)  # until the device is ready
-        cycles, start = link.cycles, time.process_time()
-        for _ in range(rounds):
-            for page, data in enumerate(pages):
-                await link.write(page * PAGE_BYTES, data)
-            for page, data in enumerate(pages):
-                assert await link.read(page * PAGE_BYTES, PAGE_BYTES) == data, f"page {page} came back different"
-        speed = Speed(link.cycles - cycles, 2 * rounds * len(pages), time.process_time() - start)
-        await link.close()
-        return speed
-
-    return clock.run(main())
+    return clock.run(store_and_load(link, pages, rounds, parameters))
 
 
 def main() -> None:

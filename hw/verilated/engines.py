@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from cffi import FFI
-
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES
-from hw.verilated.library import BENCH, HERE, Library, compile_library
+from hw.verilated.library import BENCH, HERE, Library, compile_library, open_library
 
 ABI = HERE / "engines.h"
 BLOCK_ROOM = 4352  # bytes; the largest block is 4096 + 4096 / 255 + 16
@@ -109,7 +107,4 @@ def compiled_engines(bytes_per_cycle: int) -> Path:
 
 @cache
 def _load(bytes_per_cycle: int) -> Library:
-    ffi = FFI()
-    ffi.cdef(ABI.read_text())
-    path = compiled_engines(bytes_per_cycle)
-    return Library(ffi, ffi.dlopen(str(path)), path.parent.name)
+    return open_library(compiled_engines(bytes_per_cycle), ABI)

@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def compiled(parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY, w
         hw.build.BuildError: it does not compile.
         hw.build.ToolError: Verilator or the compiler is missing or too old.
     """
-    values = {name.upper(): value for name, value in asdict(parameters).items()} | {"MEDIA_LATENCY": media_latency}
+    values = parameters.verilog() | {"MEDIA_LATENCY": media_latency}
     return compile_library("cram_bench", values, BENCH_SOURCES, HERE / "device.cpp", ABI, waves)
 
 
@@ -126,7 +126,11 @@ def _compile(top: str, folder: Path, values: dict[str, int], files: list[Path], 
 @cache
 def load(parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY, waves: bool = False) -> Library:
     """The library of such a device, in this process. Arguments and errors are those of `compiled`."""
+    return open_library(compiled(parameters, media_latency, waves), ABI)
+
+
+def open_library(path: Path, abi: Path) -> Library:
+    """A library that `compile_library` has made, with what its header declares."""
     ffi = FFI()
-    ffi.cdef(ABI.read_text())
-    path = compiled(parameters, media_latency, waves)
+    ffi.cdef(abi.read_text())
     return Library(ffi, ffi.dlopen(str(path)), path.parent.name)

@@ -13,7 +13,7 @@ from hw.link import LINES_PER_PAGE, PAGE_BYTES
 from hw.links.model import ModelLink
 from hw.links.verilated import VerilatedLink
 from hw.parameters import DeviceParameters
-from hw.verilated.bench import Speed
+from hw.speed import Speed, store_and_load
 from hw.virtual_time import VirtualClock
 from vswap import VswapConfig, VswapSystem
 
@@ -56,19 +56,7 @@ def stack(pages: list[bytes], rounds: int, parameters: DeviceParameters) -> Spee
 def model(pages: list[bytes], rounds: int, parameters: DeviceParameters) -> Speed:
     """Stores and loads of the functional model below the driver. Raises AssertionError as `stack` does."""
     clock = VirtualClock()
-    link = ModelLink(clock, parameters)
-
-    async def main() -> Speed:
-        await clock.sleep(2 * parameters.perceived_pages)
-        cycles, start = link.cycles, time.process_time()
-        for _ in range(rounds):
-            for page, data in enumerate(pages):
-                await link.write(page * PAGE_BYTES, data)
-            for page, data in enumerate(pages):
-                assert await link.read(page * PAGE_BYTES, PAGE_BYTES) == data, f"page {page} came back different"
-        return Speed(link.cycles - cycles, 2 * rounds * len(pages), time.process_time() - start)
-
-    return clock.run(main())
+    return clock.run(store_and_load(ModelLink(clock, parameters), pages, rounds, parameters))
 
 
 def liblz4(pages: list[bytes], rounds: int) -> Speed:

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiMaster, AxiRam
 from driver.registers import Register
 from hw.link import PAGE_BYTES
 from hw.links.cocotb import CocotbLink
+from hw.parameters import DeviceParameters
+from hw.speed import Speed, store_and_load
 
 PERIOD_NS = 2
 READY = 1  # in STATUS
@@ -31,16 +34,7 @@ READY = 1  # in STATUS
 @cocotb.test()
 async def link(dut: HierarchyObject) -> None:
     """Stores, then loads, over the cocotb link."""
-    pages = _pages()
-    link = await CocotbLink.open(dut)
-    await link.read_registers(0)
-    await link.read(0, PAGE_BYTES)  # answered once the page table is clear
-    cycles, start = link.cycles, time.process_time()
-    for page, data in enumerate(pages):
-        await link.write(page * PAGE_BYTES, data)
-    for page, data in enumerate(pages):
-        assert await link.read(page * PAGE_BYTES, PAGE_BYTES) == data, f"page {page} came back different"
-    _answer(link.cycles - cycles, 2 * len(pages), time.process_time() - start)
+    _answer(await store_and_load(await CocotbLink.open(dut), _pages(), 1, _parameters()))
 
 
 @cocotb.test()
@@ -54,8 +48,8 @@ async def conventional(dut: Any) -> None:
     common = (dut.clk_i, dut.rst_ni)
     host = AxiMaster(AxiBus.from_prefix(dut, "s_axi"), *common, reset_active_level=False)
     registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), *common, reset_active_level=False)
-    media_bytes = int(os.environ["VCRAM_MEDIA_BYTES"])
-    AxiRam(AxiBus.from_prefix(dut, "m_axi"), *common, reset_active_level=False, size=media_bytes)
+    media = AxiBus.from_prefix(dut, "m_axi")
+    AxiRam(media, *common, reset_active_level=False, size=_parameters().media_bytes)
     await ClockCycles(dut.clk_i, 4)
     dut.rst_ni.value = 1
     while not await registers.read_dword(Register.STATUS) & READY:
@@ -65,7 +59,8 @@ async def conventional(dut: Any) -> None:
         await host.write(page * PAGE_BYTES, data)
     for page, data in enumerate(pages):
         assert (await host.read(page * PAGE_BYTES, PAGE_BYTES)).data == data, f"page {page} came back different"
-    _answer(int(get_sim_time("ns") - began) // PERIOD_NS, 2 * len(pages), time.process_time() - start)
+    cycles = int(get_sim_time("ns") - began) // PERIOD_NS
+    _answer(Speed(cycles, 2 * len(pages), time.process_time() - start))
 
 
 def _pages() -> list[bytes]:
@@ -73,5 +68,9 @@ def _pages() -> list[bytes]:
     return [content[i : i + PAGE_BYTES] for i in range(0, len(content), PAGE_BYTES)]
 
 
-def _answer(cycles: int, pages: int, seconds: float) -> None:
-    Path(os.environ["VCRAM_FIGURES"]).write_text(json.dumps([cycles, pages, seconds]))
+def _parameters() -> DeviceParameters:
+    return DeviceParameters(**json.loads(os.environ["VCRAM_DEVICE"]))
+
+
+def _answer(speed: Speed) -> None:
+    Path(os.environ["VCRAM_FIGURES"]).write_text(json.dumps(asdict(speed)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,7 @@ FILES = ["test_probe.py", "test_pages.py", "test_exhaustion.py", "test_mailbox.p
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_the_contract_holds_on_the_rtl(simulator: Simulator, tmp_path: Path) -> None:
-    parameters = {name.upper(): value for name, value in asdict(PARAMETERS).items()}
-    built = build("cram_tb", simulator, parameters, sources=BENCH_SOURCES)
+    built = build("cram_tb", simulator, PARAMETERS.verilog(), sources=BENCH_SOURCES)
     tests = " ".join(str(HERE / name) for name in FILES)
     folder = simulate(built, "tests.driver.inside", environment={"VCRAM_TESTS": tests}, timeout_s=900, results=tmp_path)
     summary = re.findall(r"(\d+) passed", (folder / "simulation.log").read_text(errors="replace"))

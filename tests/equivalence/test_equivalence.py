@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from pathlib import Path
 
 from hw.build import build, simulate
@@ -14,8 +13,7 @@ RULES = Path(__file__).with_name("rules.py")
 
 
 def test_cocotb_and_verilated_agree_on_every_cycle_and_the_model_on_all_but_cycles(tmp_path: Path) -> None:
-    parameters = {name.upper(): value for name, value in asdict(PARAMETERS).items()}
-    built = build("cram_tb", "verilator", parameters, sources=BENCH_SOURCES)
+    built = build("cram_tb", "verilator", PARAMETERS.verilog(), sources=BENCH_SOURCES)
     environment = {"VCRAM_TESTS": f"-s {RULES}"}
     folder = simulate(built, "tests.driver.inside", environment=environment, timeout_s=900, results=tmp_path)
     log = (folder / "simulation.log").read_text(errors="replace")

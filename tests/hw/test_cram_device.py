@@ -5,8 +5,6 @@ Each bench_cram_device_*.py is one chapter of the specification; docs/verificati
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import pytest
 
 from hw.build import SIMULATORS, Build, Simulator, build, lint, simulate
@@ -44,7 +42,7 @@ CASES += [("icarus", chapter, devices[0]) for chapter, devices in CHAPTERS.items
 
 def compiled(simulator: Simulator, parameters: DeviceParameters) -> Build:
     """The device with these parameters."""
-    return build("cram_device", simulator, {name.upper(): value for name, value in asdict(parameters).items()})
+    return build("cram_device", simulator, parameters.verilog())
 
 
 def label(value: object) -> str | None:

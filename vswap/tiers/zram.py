@@ -14,6 +14,7 @@ from vswap.counters import Counters
 from vswap.reverse import ReverseMap
 from vswap.slots import BackingType
 from vswap.tiers.base import Full, IoError, Usage
+from vswap.tiers.lz4block import page_of
 from vswap.tiers.zsmalloc import Allocation, Frames, ZsPool
 
 
@@ -78,12 +79,10 @@ class ZramTier:
             return block.data
         await self._clock.sleep(self._costs.zswap_decompress)
         try:
-            data: bytes = lz4.block.decompress(block.data, uncompressed_size=PAGE_BYTES)
-        except lz4.block.LZ4BlockError as error:
-            raise self._failed(f"zram block {handle}: {error}") from error
-        if len(data) != PAGE_BYTES:
-            raise self._failed(f"zram block {handle} decompresses to {len(data)} bytes")
-        return data
+            return page_of(block.data, f"zram block {handle}")
+        except IoError:
+            self._counters.io_errors += 1
+            raise
 
     def free(self, handle: int) -> None:
         """See Tier (swap_slot_free_notify: the room comes back at once)."""
@@ -154,7 +153,3 @@ class ZramTier:
         self._most_pages = max(self._most_pages, self._pool.pages)
         self._raw_since += len(content) == PAGE_BYTES
         return _Block(content, room)
-
-    def _failed(self, message: str) -> IoError:
-        self._counters.io_errors += 1
-        return IoError(message)

@@ -12,7 +12,8 @@ from hw.link import PAGE_BYTES
 from vswap.costs import Costs
 from vswap.counters import Counters
 from vswap.slots import BackingType
-from vswap.tiers.base import Full, IoError, Rejected, Usage
+from vswap.tiers.base import Full, Rejected, Usage
+from vswap.tiers.lz4block import page_of
 from vswap.tiers.zsmalloc import Allocation, Frames, ZsPool
 
 
@@ -84,13 +85,7 @@ class ZswapTier:
             await self._clock.sleep(self._costs.page_zero)
             return entry.block * (PAGE_BYTES // len(entry.block))
         await self._clock.sleep(self._costs.zswap_decompress)
-        try:
-            data: bytes = lz4.block.decompress(entry.block, uncompressed_size=PAGE_BYTES)
-        except lz4.block.LZ4BlockError as error:
-            raise IoError(f"zswap entry {handle}: {error}") from error
-        if len(data) != PAGE_BYTES:
-            raise IoError(f"zswap entry {handle} decompresses to {len(data)} bytes")
-        return data
+        return page_of(entry.block, f"zswap entry {handle}")
 
     def free(self, handle: int) -> None:
         """See Tier."""

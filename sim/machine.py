@@ -9,7 +9,7 @@ from pathlib import Path
 from driver import CramDevice
 from hw.link import Link
 from sim.scenario import Scenario
-from vswap import InvariantViolation, VswapSystem
+from vswap import InvariantViolation, Memcg, VswapSystem
 from vswap.tiers.swapfile import SwapfileError
 
 _PATIENCE = 64  # reap intervals that the background tasks get to come to rest
@@ -22,6 +22,7 @@ class Machine:
         link: the way to the device.
         device: its driver.
         system: the swap system, started.
+        memcgs: the group of each space of the trace that has one.
     """
 
     def __init__(self, link: Link, device: CramDevice, system: VswapSystem, interval_ns: int, lock: int | None) -> None:
@@ -30,6 +31,7 @@ class Machine:
         self.system = system
         self._interval_ns = interval_ns
         self._lock = lock
+        self.memcgs: dict[int, Memcg] = {}
 
     @classmethod
     async def assemble(cls, link: Link, scenario: Scenario, swapfile: Path) -> Machine:
@@ -53,6 +55,9 @@ class Machine:
                 os.close(lock)
             raise
         machine = cls(link, device, system, config.reap_interval, lock)
+        for name, section in scenario.memcg.items():
+            group = system.create_memcg(name, section.limits())
+            machine.memcgs |= dict.fromkeys(section.spaces, group)
         try:
             await system.start()
         except BaseException:

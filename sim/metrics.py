@@ -140,6 +140,7 @@ class Result(Value):
     tiers: dict[str, int]
     device: DeviceFigures
     kernel: dict[str, int]
+    memcgs: dict[str, dict[str, int]]
     timeline: list[Sample]
 
     @property

@@ -58,6 +58,7 @@ async def run(
         rounds=workload.rounds,
         think_ns=workload.think_ns,
         verify_exits=workload.verify_exits,
+        memcgs=machine.memcgs,
         observe=observe,
     )
     tally = replay.tally
@@ -114,6 +115,7 @@ async def _figures(machine: Machine, tally: Tally) -> dict[str, Any]:
         "tiers": tiers,
         "device": view,
         "kernel": kernel,
+        "memcgs": {group.name: group.figures() for group in list(system.core.memcgs)[1:]},
     }
 
 

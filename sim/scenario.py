@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 
 from hw.links.model_timing import ModelTiming
 from hw.parameters import DeviceParameters
-from vswap import Costs, VswapConfig
+from vswap import Costs, MemcgLimits, VswapConfig
 
 SHIPPED = Path(__file__).resolve().parent / "scenarios"
 DEFAULT = "main"
@@ -130,6 +130,20 @@ class TiersSection(Section):
         return order
 
 
+class MemcgSection(Section):
+    """A memory control group, [memcg.NAME]: docs/vswap.md."""
+
+    spaces: list[NonNegativeInt] = Field([], description="spaces of the trace whose tasks live in it; children follow")
+    memory_max: NonNegativeInt | None = Field(None, description="DRAM pages; none: no limit")
+    swap_max: NonNegativeInt | None = Field(None, description="pages on swap devices; none: no limit")
+    zswap_max: NonNegativeInt | None = Field(None, description="compressed pages in zswap; none: no limit")
+    zswap_writeback: bool = Field(True, description="its pages may go to swap devices")
+
+    def limits(self) -> MemcgLimits:
+        """As the swap system takes them."""
+        return MemcgLimits(self.memory_max, self.swap_max, self.zswap_max, self.zswap_writeback)
+
+
 class Scenario(Section):
     """A whole scenario. `load` reads one from a file."""
 
@@ -140,6 +154,7 @@ class Scenario(Section):
     zswap: ZswapSection = ZswapSection()
     swapfile: SwapfileSection = SwapfileSection()
     tiers: TiersSection = TiersSection()
+    memcg: dict[str, MemcgSection] = Field({}, description="memory control groups by name: [memcg.NAME]")
     costs: dict[str, NonNegativeInt] = Field({}, description="ns of each software step (docs/vswap.md)")
 
     @field_validator("costs")
@@ -150,6 +165,16 @@ class Scenario(Section):
             if name not in known:
                 raise ValueError(_unknown(name, known))
         return costs
+
+    @field_validator("memcg")
+    @classmethod
+    def _one_group_a_space(cls, groups: dict[str, MemcgSection]) -> dict[str, MemcgSection]:
+        home: dict[int, str] = {}
+        for name, group in groups.items():
+            for space in group.spaces:
+                if home.setdefault(space, name) != name:
+                    raise ValueError(f"space {space} is in {home[space]} and in {name}, expected one group")
+        return groups
 
     @classmethod
     def load(cls, path: Path) -> Scenario:
@@ -225,6 +250,9 @@ def keys() -> list[tuple[str, str, str, str]]:
             for key, field in table.annotation.model_fields.items():
                 default = "required" if field.is_required() else _plain(field.default)
                 rows.append((section, key, default, field.description or ""))
+        elif section == "memcg":
+            for key, field in MemcgSection.model_fields.items():
+                rows.append(("memcg.NAME", key, _plain(field.default), field.description or ""))
         elif section == "costs":
             rows += [("costs", cost.name, str(cost.default), _meaning(cost.metadata)) for cost in fields(Costs)]
         else:
@@ -244,6 +272,8 @@ def _beside(scenario: Path, name: str) -> str:
 def _explain(error: ErrorDetails) -> str:
     """A pydantic error as "[section] key is value, expected what"."""
     where = [part for part in error["loc"] if isinstance(part, str)]
+    if where[0] == "memcg" and len(where) > 1:
+        where = [f"memcg.{where[1]}", *where[2:]]
     section, key = ([*where, "", ""])[:2]
     inside = f"[{section}] " if key or section in _tables() else ""
     name = key or section
@@ -251,7 +281,7 @@ def _explain(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         if not key:
             return _unknown(section, Scenario.model_fields, "section or key ")
-        table = Scenario.model_fields[section].annotation
+        table = MemcgSection if section.startswith("memcg.") else Scenario.model_fields[section].annotation
         assert isinstance(table, type) and issubclass(table, Section)
         return inside + _unknown(key, table.model_fields)
     if error["type"] == "missing":

@@ -7,14 +7,15 @@ ended. What runs beside it are the swap system's background tasks.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from hw.clock import Clock
 from hw.link import PAGE_BYTES
 from sim.metrics import Progress
 from sim.trace import Event, Kind, Trace
-from vswap import AddressSpace, SigBus, VswapSystem
+from vswap import AddressSpace, Memcg, SigBus, VswapSystem
 from vswap import Counters as SwapCounters
 
 REPORTS = 200  # progress reports over a phase
@@ -69,6 +70,7 @@ class Replay:
         rounds: how often. Between two rounds every space that is left exits; those of the last one stay.
         think_ns: simulated time between two events.
         verify_exits: read back every page of a space before it exits, too.
+        memcgs: the group of a space by its number; the others are in the root.
         observe: awaited about REPORTS times a phase, and at its end.
     """
 
@@ -81,6 +83,7 @@ class Replay:
         rounds: int = 1,
         think_ns: int,
         verify_exits: bool,
+        memcgs: Mapping[int, Memcg] = MappingProxyType({}),
         observe: Callable[[Progress], Awaitable[None]],
     ) -> None:
         self.tally = Tally()
@@ -90,6 +93,7 @@ class Replay:
         self._rounds = rounds
         self._think_ns = think_ns
         self._verify_exits = verify_exits
+        self._memcgs = memcgs
         self._observe = observe
         self._spaces: dict[int, AddressSpace] = {}
         self._shadow: dict[int, dict[int, int]] = {}  # space -> page -> content
@@ -152,7 +156,7 @@ class Replay:
 
     def _space(self, number: int) -> AddressSpace:
         if number not in self._spaces:
-            self._spaces[number] = self._system.create_space(f"space {number}")
+            self._spaces[number] = self._system.create_space(f"space {number}", self._memcgs.get(number))
             self._shadow[number] = {}
         return self._spaces[number]
 

@@ -4,6 +4,7 @@ from vswap.config import VswapConfig
 from vswap.costs import Costs
 from vswap.counters import Counters
 from vswap.errors import InvariantViolation, OutOfMemory, SegmentationFault, SigBus, VswapError
+from vswap.memcg import Memcg, MemcgLimits
 from vswap.spaces import AddressSpace
 from vswap.system import VswapSystem
 
@@ -12,6 +13,8 @@ __all__ = [
     "Costs",
     "Counters",
     "InvariantViolation",
+    "Memcg",
+    "MemcgLimits",
     "OutOfMemory",
     "SegmentationFault",
     "SigBus",

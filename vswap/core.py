@@ -6,7 +6,7 @@ A method that is not `async` runs as one step: no other task can run inside it.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from hw.clock import Clock
 from vswap.cache import SwapCache
@@ -15,6 +15,7 @@ from vswap.counters import Counters
 from vswap.direct import AnySlots, DirectSlots
 from vswap.errors import ContractViolation, SlotsExhausted
 from vswap.folio import AnyFolio, CramFolio, Folio
+from vswap.memcg import Memcg
 from vswap.memory import Memory
 from vswap.pagetable import PageTable, Pte, PteState
 from vswap.slots import Backing, BackingType, SlotTable
@@ -22,6 +23,13 @@ from vswap.tiers.base import PHYSICAL, Tier, TierError
 from vswap.tiers.cram import CramTier
 from vswap.tiers.swapfile import SwapfileTier
 from vswap.tiers.zswap import ZswapTier
+
+_STORED = {
+    BackingType.ZERO: "swpout_zero",
+    BackingType.ZSWAP: "zswpout",
+    BackingType.SWAPFILE: "pswpout",
+    BackingType.ZRAM: "pswpout",
+}  # what a store counts, as the tiers do
 
 
 class Core:
@@ -35,6 +43,9 @@ class Core:
         direct: the slots, where they are not virtual.
         offline: tiers that are being, or have been, switched off.
         storing: stores under way, by tier.
+        memcgs: the memory control groups.
+        charging: swap charges of stores under way, by group.
+        shrink_memcg: writes one zswap entry of a group back, None when there is none to try; set by Writeback.
         tables: every page table; set by the system.
         cram_folios: every live CRAM folio, coldest first.
         writable_pages: CRAM pages that are writable now.
@@ -55,6 +66,9 @@ class Core:
         self.direct = self._direct_slots() if config.layer == "direct" else None
         self.slots: AnySlots = self.direct or SlotTable(config.slot_limit)
         self.cache = SwapCache(self.slots)
+        self.memcgs = memory.memcgs
+        self.charging: Counter[Memcg] = Counter()
+        self.shrink_memcg: Callable[[Memcg], Awaitable[bool | None]] | None = None
         self.offline: set[Tier] = set()
         self.storing: Counter[BackingType] = Counter()
         self.tables: Callable[[], Iterable[PageTable]] = lambda: ()
@@ -62,6 +76,8 @@ class Core:
         self.cram = next((tier for tier in self.order if isinstance(tier, CramTier)), None)
         self.zswap = next((tier for tier in self.order if isinstance(tier, ZswapTier)), None)
         self.swapfile = next((tier for tier in self.order if isinstance(tier, SwapfileTier)), None)
+        if self.zswap is not None:
+            self.zswap.root, self.zswap.owner = self.memcgs.root, self.memcg_of
         self.devices = tuple(tier for tier in self.order if tier.type in PHYSICAL)
         self.cram_folios: OrderedDict[CramFolio, None] = OrderedDict()
         self.writable_pages = 0
@@ -80,39 +96,78 @@ class Core:
 
     # Tiers
 
-    async def load(self, backing: Backing) -> bytes:
-        """The page behind a backing on a tier. The caller holds the pin. Raises TierError."""
-        return await self.tiers[backing.type].load(backing.handle)
+    async def load(self, backing: Backing, memcg: Memcg | None) -> bytes:
+        """The page behind a backing on a tier, for a folio of this group. The caller holds the pin. Raises
+        TierError."""
+        data = await self.tiers[backing.type].load(backing.handle)
+        if backing.type is BackingType.ZERO and memcg is not None:
+            memcg.count("swpin_zero")
+        return data
 
     async def write_out(self, data: bytes, slot: int, order: Iterable[Tier]) -> Backing | None:
-        """Store a page on the first tier that takes it; None when none does."""
+        """Store a page on the first tier that takes it and that its group may use; None when there is none.
+
+        A swap device is charged before the store; the charge stays until the slot loses that backing.
+        """
+        memcg = self.memcg_of(slot)
         for tier in order:
+            if not await self._admitted(memcg, tier):
+                continue
             if tier in self.offline or (self.direct is not None and not _fits(tier.type, self.direct.home(slot))):
                 continue
+            charged = self._charges_at_store(tier.type)
+            if charged and not memcg.try_charge_swap(1):
+                continue
             self.storing[tier.type] += 1
+            self.charging[memcg] += charged
+            stored = False
             try:
-                return Backing(tier.type, await tier.store(data, slot))
+                handle = await tier.store(data, slot)
+                stored = True
             except TierError:
                 continue
             finally:
                 self.storing[tier.type] -= 1
+                self.charging[memcg] -= charged
+                if charged and not stored:
+                    memcg.uncharge_swap(1)
+            if tier.type in _STORED:
+                memcg.count(_STORED[tier.type])
+            return Backing(tier.type, handle)
         return None
 
-    def release(self, backing: Backing | None) -> None:
-        """Free what backed a slot that is gone, or that has another backing now."""
-        if backing is None or backing.type in (BackingType.NONE, BackingType.FOLIO):
+    async def _admitted(self, memcg: Memcg, tier: Tier) -> bool:
+        """zswap.writeback = 0 keeps a group off the swap devices, as long as there is zswap. At zswap.max its oldest
+        entry has to go first."""
+        if tier.type in PHYSICAL:
+            return self.zswap is None or self.zswap in self.offline or memcg.may_write_back()
+        if tier is not self.zswap or memcg.may_zswap():
+            return True
+        return self.shrink_memcg is not None and bool(await self.shrink_memcg(memcg))
+
+    def _charges_at_store(self, kind: BackingType) -> bool:
+        """Virtual slots are charged with their physical backing, direct ones when they are taken."""
+        return self.direct is None and kind in PHYSICAL
+
+    def _release(self, backing: Backing, memcg: Memcg) -> None:
+        """Free what backed a slot of this group that is gone, or that has another backing now."""
+        if backing.type in (BackingType.NONE, BackingType.FOLIO):
             return
         self.tiers[backing.type].free(backing.handle)
+        if self._charges_at_store(backing.type):
+            memcg.uncharge_swap(1)
         if backing.type is BackingType.CRAM:
             self.reap_wanted.set()  # for its trim
 
     def change_backing(self, slot: int, backing: Backing) -> None:
         """Give a pinned slot another backing and free the old one."""
-        self.release(self.slots.set_backing(slot, backing))
+        self._release(self.slots.set_backing(slot, backing), self.memcg_of(slot))
 
-    def swap_full(self) -> bool:
-        """More than half of the swap devices is in use: do not keep slots of pages that are back in memory
-        (vm_swap_full)."""
+    def swap_full(self, memcg: Memcg | None = None) -> bool:
+        """More than half of the swap devices, or of what the group may have there, is in use: do not keep slots of
+        pages that are back in memory (vm_swap_full, mem_cgroup_swap_full)."""
+        if memcg is not None and memcg.swap_full():
+            return True
         pages = capacity = 0
         for device in self.devices:
             usage = device.usage()
@@ -139,7 +194,7 @@ class Core:
         kinds = [tier.type for tier in self.order]
         later = kinds[kinds.index(self.direct.home(old)) + 1 :]
         try:
-            new = self.direct.allocate(self.direct.memcg(old), only=later)
+            new = self.allocate_slot(self.memcg_of(old), only=later)
         except SlotsExhausted:
             return False
         self.move_references(old, new)
@@ -161,11 +216,36 @@ class Core:
         """What a look at every PTE takes, ns."""
         return self.costs.fork_pte * sum(len(table) for table in self.tables())
 
+    # Slots and their groups
+
+    def memcg_of(self, slot: int) -> Memcg:
+        """The group that the slot belongs to, removed or not. Raises SlotGone."""
+        return self.memcgs[self.slots.memcg(slot)]
+
+    def allocate_slot(self, memcg: Memcg, only: Iterable[BackingType] | None = None) -> int:
+        """A new slot for a page of the group; `only` on these devices, for direct slots. Raises SlotsExhausted."""
+        if self.direct is None:
+            return self.slots.allocate(memcg.id)
+        slot = self.direct.allocate(memcg.id, only=only)
+        if self.direct.home(slot) in PHYSICAL and not memcg.try_charge_swap(1):
+            self.direct.unpin(slot)
+            raise SlotsExhausted(f"group {memcg.name} is at its memory.swap.max")
+        return slot
+
+    def _slot_freed(self, slot: int, memcg: Memcg, backing: Backing | None) -> None:
+        """The last reference to a slot may be gone: then this is what backed it, else None."""
+        if backing is None:
+            return
+        self._release(backing, memcg)
+        if self.direct is not None and self.direct.home(slot) in PHYSICAL:
+            memcg.uncharge_swap(1)
+
     # References
 
     def put_slot(self, slot: int) -> None:
         """A PTE that named the slot is gone. A CRAM page that nobody names any more is a zombie, left to the reaper."""
-        self.release(self.slots.put(slot))
+        memcg = self.memcg_of(slot)
+        self._slot_freed(slot, memcg, self.slots.put(slot))
         folio = self.cache.lookup(slot)
         if isinstance(folio, Folio):
             self.try_free(folio)
@@ -201,7 +281,13 @@ class Core:
 
     def uncache(self, folio: Folio) -> None:
         """Take a locked folio out of the swap cache; the slot goes too when no PTE names it."""
-        self.release(self.cache.delete(folio))
+        self.leave_cache(folio)
+
+    def leave_cache(self, folio: AnyFolio) -> None:
+        """Take any locked folio out of the swap cache."""
+        slot = folio.slot
+        memcg = self.memcg_of(slot)
+        self._slot_freed(slot, memcg, self.cache.delete(folio))
 
     # Mapping
 
@@ -259,14 +345,14 @@ class Core:
 
     def add_cram_folio(self, page: int, slot: int) -> CramFolio:
         """The folio of a device page that was just stored for `slot`."""
-        folio = CramFolio(self.clock, page, slot)
+        folio = CramFolio(self.clock, page, slot, self.memcg_of(slot))
         self.cram_folios[folio] = None
         return folio
 
     def adopt_slot(self, folio: CramFolio) -> None:
         """Give a locked CRAM folio without a slot one, named by its mappers. Raises SlotsExhausted."""
         assert self.cram is not None and not folio.slot
-        slot = self.slots.allocate() if self.direct is None else self.direct.allocate(only=PHYSICAL)
+        slot = self.allocate_slot(folio.memcg, only=PHYSICAL)
         self.cache.add(slot, folio)
         self.slots.set_backing(slot, Backing(BackingType.CRAM, folio.page))
         self.cram.reown(folio.page, slot)
@@ -278,7 +364,7 @@ class Core:
         assert self.cram is not None
         self.slots.set_backing(folio.slot, Backing(BackingType.NONE))
         self.slots.put(folio.slot)
-        self.cache.delete(folio)
+        self.leave_cache(folio)
         self.cram.reown(folio.page, 0)
 
     async def release_cram(self, folio: CramFolio) -> None:
@@ -286,7 +372,7 @@ class Core:
         assert self.cram is not None
         await folio.drain()
         if folio.slot:
-            self.release(self.cache.delete(folio))
+            self.leave_cache(folio)
         else:
             self.cram.free(folio.page)
             self.reap_wanted.set()

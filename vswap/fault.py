@@ -4,11 +4,15 @@ with nothing done and the fault looked at again, because something else changed 
 from __future__ import annotations
 
 from vswap.core import Core
-from vswap.errors import AlreadyCached, SegmentationFault, SigBus, SlotGone
+from vswap.errors import AlreadyCached, OutOfMemory, SegmentationFault, SigBus, SlotGone
 from vswap.folio import CramFolio, Folio
+from vswap.memcg import Memcg
 from vswap.pagetable import PageTable, Pte, PteState
 from vswap.slots import Backing, BackingType
 from vswap.tiers.base import PHYSICAL, Poisoned, TierError
+
+_PATIENCE = 64
+"""Frames that a fault may ask for: one whose page is reclaimed each time before it can be copied makes no progress."""
 
 
 async def handle_fault(core: Core, table: PageTable, vpn: int, *, write: bool) -> None:
@@ -29,7 +33,8 @@ class _Fault:
         self._vpn = vpn
         self._write = write
         self._spare: Folio | None = None  # allocated before any folio lock is taken: reclaim may need those locks
-        self._need_frame = False
+        self._allocations = 0
+        self._wanted: Memcg | None = None  # a frame charged to this group
 
     async def resolve(self) -> None:
         """Handle cases until the access is allowed."""
@@ -37,8 +42,16 @@ class _Fault:
             self._core.check()
             if self._table.dead:
                 raise SegmentationFault(f"{self._table.name} has exited")
-            if self._need_frame and self._spare is None:
-                self._spare = await self._core.memory.allocate()
+            if self._wanted is not None:
+                self.release_spare()
+                self._allocations += 1
+                if self._allocations > _PATIENCE:
+                    self._wanted.events["oom"] += 1
+                    raise OutOfMemory(
+                        f"page {self._vpn} of {self._table.name} thrashes: {self._wanted.name} is too small"
+                    )
+                self._spare = await self._core.memory.allocate(self._wanted)
+                self._wanted = None
                 continue
             pte = self._table.get(self._vpn)
             if pte is None:
@@ -62,7 +75,7 @@ class _Fault:
 
     async def _zero_fill(self) -> None:
         """First access to an anonymous page."""
-        if self._no_frame():
+        if self._no_frame(self._table.memcg):
             return
         await self._core.pause(self._core.costs.page_zero)
         if self._table.get(self._vpn) is None and not self._table.dead:
@@ -94,9 +107,11 @@ class _Fault:
     async def _swap_in(self, pte: Pte) -> None:
         """Pin the slot with a folio of ours and load it."""
         core = self._core
-        if self._no_frame():
+        memcg = core.memcg_of(pte.slot)
+        if self._no_frame(memcg if memcg.online else self._table.memcg):
             return
-        assert self._spare is not None
+        assert self._spare is not None and self._spare.memcg is not None
+        memcg = self._spare.memcg
         folio = self._spare
         folio.lock.try_acquire()  # private, so free
         try:
@@ -112,7 +127,7 @@ class _Fault:
         backing = core.slots.backing(pte.slot)  # stable from here on: we hold the lock and the pin
         try:
             await core.pause(core.costs.swap_machinery)
-            folio.data = await core.load(backing)
+            folio.data = await core.load(backing, memcg)
         except BaseException as error:
             core.drop(folio)
             folio.lock.release()
@@ -123,11 +138,13 @@ class _Fault:
             return
         if backing.type is BackingType.ZSWAP:
             core.counters.zswpin += 1
+            memcg.count("zswpin")
             core.change_backing(pte.slot, Backing(BackingType.FOLIO))  # the compressed copy goes; only we have the data
         else:
             folio.dirty = False
             if backing.type in PHYSICAL:
                 core.counters.pswpin += 1
+                memcg.count("pswpin")
         core.memory.add(folio)
         if not self._changed(pte):
             self._map_cached(pte, folio)
@@ -150,7 +167,7 @@ class _Fault:
                 return
         finally:
             core.unlock(folio)
-        if self._no_frame():
+        if self._no_frame(self._table.memcg):
             return
         await core.pause(core.costs.page_copy + core.costs.tlb_shootdown)
         if not self._changed(pte):
@@ -194,7 +211,7 @@ class _Fault:
             core.map(self._table, self._vpn, folio, writable=True, exclusive=True)
             core.counters.made_writable += 1
             return
-        if self._no_frame():
+        if self._no_frame(self._table.memcg):
             return
         try:
             data = await core.cram.load(folio.page)
@@ -222,7 +239,7 @@ class _Fault:
         slot = folio.slot
         core.map(self._table, self._vpn, folio, writable=False, exclusive=pte.exclusive)
         core.slots.put(slot)  # pinned, so it stays
-        if core.slots.swap_count(slot) == 0 and (folio.dirty or core.swap_full()):
+        if core.slots.swap_count(slot) == 0 and (folio.dirty or core.swap_full(folio.memcg)):
             core.uncache(folio)
             folio.dirty = True
 
@@ -236,10 +253,12 @@ class _Fault:
         """The PTE is not the one this case was chosen for (pte_same)."""
         return self._table.get(self._vpn) is not pte
 
-    def _no_frame(self) -> bool:
-        """True when the case needs a frame first; it is run again with one."""
-        self._need_frame = self._spare is None
-        return self._need_frame
+    def _no_frame(self, memcg: Memcg) -> bool:
+        """True when the case needs a frame of this group first; it is run again with one."""
+        if self._spare is not None and self._spare.memcg is memcg:
+            return False
+        self._wanted = memcg
+        return True
 
     def _take_spare(self) -> Folio:
         folio, self._spare = self._spare, None

@@ -8,6 +8,7 @@ from hw.clock import Clock, Event, Lock
 from hw.link import PAGE_BYTES
 
 if TYPE_CHECKING:
+    from vswap.memcg import Memcg
     from vswap.pagetable import PageTable
 
 ZERO_PAGE = bytes(PAGE_BYTES)
@@ -21,15 +22,17 @@ class Folio:
         slot: the virtual slot under which the swap cache holds it, 0 when it does not.
         mappers: the reverse map: every PTE that is present and points here, as (table, vpn).
         data: the 4096 bytes.
+        memcg: the group it is charged to, None for a page that reclaim or writeback uses for a moment.
         dirty: no tier holds these bytes.
         private: just allocated, held by one task and reachable from nowhere else.
         dead: given back; whoever waited for the lock looks again.
     """
 
-    __slots__ = ("active", "data", "dead", "dirty", "lock", "mappers", "private", "slot")
+    __slots__ = ("active", "data", "dead", "dirty", "lock", "mappers", "memcg", "private", "slot")
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, memcg: Memcg | None) -> None:
         self.lock = Lock(clock)
+        self.memcg = memcg
         self.slot = 0
         self.mappers: set[tuple[PageTable, int]] = set()
         self.data = ZERO_PAGE
@@ -48,18 +51,20 @@ class CramFolio:
     Attributes:
         lock, slot, mappers, dead: as in Folio.
         page: device page number (DPA / 4096), the CRAM tier's handle.
+        memcg: the group whose page it is. Device pages are no DRAM and no swap: nothing is charged for them.
         writable: its one mapper may store into it.
         poisoned: the device answered with poison; it cannot be moved any more.
     """
 
-    __slots__ = ("_accesses", "_clock", "_ended", "_started", "dead", "lock", "mappers", "page", "poisoned", "slot",
-                 "writable")  # fmt: skip
+    __slots__ = ("_accesses", "_clock", "_ended", "_started", "dead", "lock", "mappers", "memcg", "page", "poisoned",
+                 "slot", "writable")  # fmt: skip
 
-    def __init__(self, clock: Clock, page: int, slot: int) -> None:
+    def __init__(self, clock: Clock, page: int, slot: int, memcg: Memcg) -> None:
         self._clock = clock
         self.lock = Lock(clock)
         self.page = page
         self.slot = slot
+        self.memcg = memcg
         self.mappers: set[tuple[PageTable, int]] = set()
         self.writable = False
         self.poisoned = False

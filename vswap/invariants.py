@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator
 
 from vswap.core import Core
 from vswap.folio import AnyFolio, CramFolio, Folio
+from vswap.memcg import Memcg
 from vswap.pagetable import PageTable, PteState
 from vswap.slots import BackingType
+from vswap.tiers.base import PHYSICAL
 
 
 def contradictions(core: Core, tables: Iterable[PageTable], *, quiescent: bool) -> list[str]:
@@ -24,6 +26,7 @@ def contradictions(core: Core, tables: Iterable[PageTable], *, quiescent: bool) 
         *_folios(core),
         *_tiers(core),
         *_frames(core),
+        *_charges(core),
     ]
     if quiescent:
         findings += _at_rest(core)
@@ -157,6 +160,39 @@ def _frames(core: Core) -> Iterator[str]:
         yield f"{memory.used} frames used, the limit is {memory.limit}"
     if memory.used != len(memory.folios) + pool:
         yield f"{memory.used} frames used, by {len(memory.folios)} folios and {pool} pages of compressed pools"
+
+
+def _charges(core: Core) -> Iterator[str]:
+    """What is charged to each group is what its subtree has, and within its limits."""
+    folios, swap = Counter[Memcg](), Counter[Memcg]()
+    for folio in core.memory.folios:
+        if folio.memcg is not None:
+            folios[folio.memcg] += 1
+    for slot in core.slots.slots():
+        home = core.slots.backing(slot).type if core.direct is None else core.direct.home(slot)
+        if home in PHYSICAL:
+            swap[core.memcg_of(slot)] += 1
+    swap.update(core.charging)
+    zswap = core.zswap.charges() if core.zswap is not None else Counter[Memcg]()
+    for group in core.memcgs:
+        below = core.memcgs.subtree(group)
+        for what, charged, held in (
+            ("DRAM pages", group.folio_pages, folios),
+            ("slots with physical backing", group.swap, swap),
+            ("bytes in zswap", group.zswap_bytes, zswap),
+        ):
+            has = sum(held[member] for member in below)
+            if charged != has:
+                yield f"group {group.name} is charged {charged} {what}, it has {has}"
+        limits = group.limits
+        if limits.memory_max is not None and group.folio_pages > limits.memory_max:
+            yield f"group {group.name} has {group.folio_pages} DRAM pages, memory.max is {limits.memory_max}"
+        if limits.swap_max is not None and group.swap > limits.swap_max:
+            yield f"group {group.name} has {group.swap} pages on swap devices, memory.swap.max is {limits.swap_max}"
+    for event in ("zswpin", "zswpout", "zswpwb", "pswpin", "pswpout", "swpin_zero", "swpout_zero"):
+        counted, total = core.memcgs.root.stat[event], getattr(core.counters, event)
+        if counted != total:
+            yield f"the groups have counted {counted} {event}, the machine {total}"
 
 
 def _at_rest(core: Core) -> Iterator[str]:

@@ -1,13 +1,13 @@
-"""DRAM: frames with a limit and watermarks, and the LRU lists of their folios (docs/vswap.md, "Memory and reclaim")."""
+"""DRAM: frames with a limit and watermarks, charged to groups (docs/vswap.md, "Memory and reclaim")."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from hw.clock import Clock
 from vswap.errors import ContractViolation, OutOfMemory
 from vswap.folio import Folio
+from vswap.memcg import Memcg, MemcgTree
 
 _PATIENCE = 16  # rounds of reclaim without a freed frame before an allocation gives up, as the kernel has it
 
@@ -21,6 +21,7 @@ class Memory:
         folios: every live DRAM folio.
         pool_frames: frames of the zswap pool.
         wake_kswapd: raised when free frames fall below `low`.
+        memcgs: the groups; all folios are on the LRU lists of theirs.
     """
 
     def __init__(self, clock: Clock, limit: int, retry_ns: int) -> None:
@@ -36,46 +37,60 @@ class Memory:
         self.pool_frames = 0
         self.folios: set[Folio] = set()
         self.wake_kswapd = clock.event()
-        self._active: OrderedDict[Folio, None] = OrderedDict()
-        self._inactive: OrderedDict[Folio, None] = OrderedDict()
-        self._direct_reclaim: Callable[[], Awaitable[int]] | None = None
+        self.memcgs = MemcgTree()
+        self._direct_reclaim: Callable[[Memcg], Awaitable[int]] | None = None
 
     @property
     def free(self) -> int:
         """Free frames."""
         return self.limit - self.used
 
-    def on_pressure(self, direct_reclaim: Callable[[], Awaitable[int]]) -> None:
-        """What an allocation calls when only the reserve is left; it gives the number of frames it freed."""
+    def on_pressure(self, direct_reclaim: Callable[[Memcg], Awaitable[int]]) -> None:
+        """What an allocation calls when only the reserve is left (with the root), or when a group is at its limit (with
+        that one): it gives the number of frames it freed."""
         self._direct_reclaim = direct_reclaim
 
     # Frames
 
-    async def allocate(self) -> Folio:
-        """A private folio of zeros. Reclaims directly when only the reserve is left. Call it without holding a folio
-        lock.
+    async def allocate(self, memcg: Memcg | None = None) -> Folio:
+        """A private folio of zeros, charged to a group, by default to the root. Reclaims directly when only the reserve
+        is left, and from the group that is at its limit. Call it without holding a folio lock.
 
         Raises:
             OutOfMemory: reclaim freed nothing, many times over.
         """
+        memcg = memcg or self.memcgs.root
         failures = 0
-        while self.free <= self.minimum:
+        while True:
+            if self.free <= self.minimum:
+                short = self.memcgs.root
+                self.wake_kswapd.set()
+            else:
+                full = memcg.try_charge(1)
+                if full is None:
+                    return self._new_folio(memcg)
+                short = full
             if failures == _PATIENCE:
-                raise OutOfMemory(f"no frame can be freed: {self.used} of {self.limit} in use")
-            self.wake_kswapd.set()
-            if self._direct_reclaim is not None and await self._direct_reclaim():
+                short.events["oom"] += 1
+                raise OutOfMemory(self._shortage(short))
+            if self._direct_reclaim is not None and await self._direct_reclaim(short):
                 failures = 0
             else:
                 failures += 1
                 await self._clock.sleep(self._retry_ns * failures)
-        return self._new_folio()
+
+    def _shortage(self, short: Memcg) -> str:
+        if short is self.memcgs.root:
+            return f"no frame can be freed: {self.used} of {self.limit} in use"
+        return f"no frame of group {short.name} can be freed: {short.memory} of {short.limits.memory_max} in use"
 
     def allocate_reserve(self) -> Folio | None:
-        """A private folio for reclaim or writeback, out of the reserve if need be; None when that is empty as well."""
-        return self._new_folio() if self.free else None
+        """A private folio for reclaim or writeback, out of the reserve if need be and charged to nobody; None when the
+        reserve is empty as well."""
+        return self._new_folio(None) if self.free else None
 
-    def _new_folio(self) -> Folio:
-        folio = Folio(self._clock)
+    def _new_folio(self, memcg: Memcg | None) -> Folio:
+        folio = Folio(self._clock, memcg)
         self.used += 1
         self.folios.add(folio)
         self._check_low()
@@ -89,6 +104,8 @@ class Memory:
         self.remove(folio)
         self.folios.remove(folio)
         self.used -= 1
+        if folio.memcg is not None:
+            folio.memcg.uncharge(1)
 
     def take(self, count: int) -> bool:
         """Frames for the zswap pool, all or none. Half of the reserve stays out of its reach."""
@@ -113,21 +130,14 @@ class Memory:
     def add(self, folio: Folio) -> None:
         """Put a folio on the young end of its list."""
         if not folio.dead:
-            (self._active if folio.active else self._inactive)[folio] = None
+            assert folio.memcg is not None
+            folio.memcg.lru.add(folio)
 
     def remove(self, folio: Folio) -> None:
         """Take a folio off its list, if it is on one."""
-        self._active.pop(folio, None)
-        self._inactive.pop(folio, None)
-
-    def isolate(self) -> Folio | None:
-        """Take the oldest inactive folio off the list, after the lists were balanced; None when both are empty."""
-        while len(self._active) > 2 * len(self._inactive):
-            folio, _ = self._active.popitem(last=False)
-            folio.active = False
-            self._inactive[folio] = None
-        return self._inactive.popitem(last=False)[0] if self._inactive else None
+        if folio.memcg is not None:
+            folio.memcg.lru.remove(folio)
 
     def __len__(self) -> int:
         """Folios on the lists."""
-        return len(self._active) + len(self._inactive)
+        return sum(len(group.lru) for group in self.memcgs)

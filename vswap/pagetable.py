@@ -6,6 +6,7 @@ from collections.abc import ItemsView, ValuesView
 from enum import Enum
 
 from vswap.folio import AnyFolio, CramFolio, Folio
+from vswap.memcg import Memcg
 
 
 class PteState(Enum):
@@ -75,10 +76,12 @@ class PageTable:
 
     Attributes:
         dead: the space has exited; nothing may be mapped any more.
+        memcg: the group that its new pages are charged to.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, memcg: Memcg) -> None:
         self.name = name
+        self.memcg = memcg
         self.dead = False
         self._ptes: dict[int, Pte] = {}
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from vswap.core import Core
 from vswap.errors import SlotsExhausted
 from vswap.folio import Folio
+from vswap.memcg import Memcg
 from vswap.slots import Backing, BackingType
 
 DIRECT_BATCH = 8
 KSWAPD_BATCH = 32
 _KSWAPD_PATIENCE = 16
+_BATCH = 32  # folios of a group before the next group's turn (SWAP_CLUSTER_MAX)
 
 
 class Reclaim:
@@ -17,11 +19,14 @@ class Reclaim:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._turn = -1
         core.memory.on_pressure(self.direct)
 
-    async def direct(self) -> int:
-        """Reclaim on behalf of an allocation that found only the reserve; frames freed."""
-        freed = await self.shrink(DIRECT_BATCH)
+    async def direct(self, memcg: Memcg) -> int:
+        """Reclaim on behalf of an allocation that found only the reserve (of the root's groups, which are all), or this
+        group at its memory.max; frames freed."""
+        limit = memcg.limits.memory_max
+        freed = await self.shrink(DIRECT_BATCH if limit is None else max(1, min(DIRECT_BATCH, limit // 8)), memcg)
         self._core.counters.pgsteal_direct += freed
         return freed
 
@@ -39,18 +44,32 @@ class Reclaim:
                 return
             await core.pause(core.costs.retry * (idle_rounds + 1))
 
-    async def shrink(self, target: int) -> int:
-        """Look at each folio at most once and stop at `target` frames freed; how many it was."""
-        memory = self._core.memory
+    async def shrink(self, target: int, memcg: Memcg | None = None) -> int:
+        """Look at each folio of a group and those below it (by default, of all) at most once, some of each group in
+        turn, and stop at `target` frames freed; how many it was."""
+        groups = self._core.memcgs.subtree(memcg or self._core.memcgs.root)
+        left = {group: len(group.lru) for group in self._in_turn(groups)}
         freed = 0
-        for _ in range(len(memory)):
-            folio = memory.isolate()
-            if folio is None or freed >= target:
-                if folio is not None:
-                    memory.add(folio)
-                break
-            freed += await self.reclaim_folio(folio)
+        while left:
+            for group in list(left):
+                self._turn = group.id
+                for _ in range(min(_BATCH, left[group])):
+                    folio = group.lru.isolate()
+                    if folio is None:
+                        left[group] = 0
+                        break
+                    if freed >= target:
+                        self._core.memory.add(folio)
+                        return freed
+                    left[group] -= 1
+                    freed += await self.reclaim_folio(folio)
+                if not left[group]:
+                    del left[group]
         return freed
+
+    def _in_turn(self, groups: list[Memcg]) -> list[Memcg]:
+        """From the one after the last one looked at on, so that each is the first one now and then."""
+        return sorted(groups, key=lambda group: (group.id <= self._turn, group.id))
 
     async def reclaim_folio(self, folio: Folio, *, force: bool = False) -> bool:
         """Reclaim one folio that is off the lists; True when its frame is free. `force` ignores recent use."""
@@ -86,9 +105,10 @@ class Reclaim:
         """Unmap a locked folio and write it to a tier. Ends with the folio gone, or dirty in the swap cache and
         active."""
         core = self._core
+        assert folio.memcg is not None
         if not folio.slot:
             try:
-                slot = core.slots.allocate()
+                slot = core.allocate_slot(folio.memcg)
             except SlotsExhausted:
                 return
             core.cache.add(slot, folio)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vswap.memcg import MemcgTree
 from vswap.pagetable import PageTable, Pte, PteState
 from vswap.reverse import ReverseMap
 from vswap.slots import CLUSTER_SLOTS, Backing, BackingType, SlotTable
@@ -97,7 +98,7 @@ def _search(table: SlotTable, slots: int) -> Iterator[float]:
         table.set_backing(slot, on_disk if number % 2 else elsewhere)
         if number % 2:
             owners[slot] = slot
-    ptes = PageTable("task")
+    ptes = PageTable("task", MemcgTree().root)
     for slot in table.slots():
         ptes.set(slot, Pte.softleaf(slot, exclusive=True))
 

@@ -7,6 +7,7 @@ from vswap.core import Core
 from vswap.errors import SegmentationFault, SigBus
 from vswap.fault import handle_fault
 from vswap.folio import CramFolio
+from vswap.memcg import Memcg
 from vswap.pagetable import PageTable, Pte, PteState
 from vswap.reclaim import Reclaim
 from vswap.tiers.base import Poisoned, TierError
@@ -18,11 +19,16 @@ class AddressSpace:
     A read of a page on the device is a load from the device; everything else a task does ends in DRAM.
     """
 
-    def __init__(self, core: Core, reclaim: Reclaim, name: str) -> None:
+    def __init__(self, core: Core, reclaim: Reclaim, name: str, memcg: Memcg) -> None:
         self._core = core
         self._reclaim = reclaim
         self.name = name
-        self.table = PageTable(name)
+        self.table = PageTable(name, memcg)
+
+    @property
+    def memcg(self) -> Memcg:
+        """The group that its new pages are charged to."""
+        return self.table.memcg
 
     async def read(self, vpn: int, line: int | None = None) -> bytes:
         """The page's 4096 bytes, or the 64 bytes of `line` (0..63). Raises SigBus, OutOfMemory, SegmentationFault."""

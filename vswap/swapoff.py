@@ -172,7 +172,7 @@ class Swapoff:
 
     async def _read_in(self, slot: int) -> None:
         core = self._core
-        folio = await core.memory.allocate()
+        folio = await core.memory.allocate(core.memcg_of(slot).online_ancestor())
         folio.lock.try_acquire()  # private, so free
         try:
             core.cache.pin(slot, folio)
@@ -181,11 +181,11 @@ class Swapoff:
             folio.lock.release()
             return
         try:
-            if not self._concerns(slot):
+            if not self._concerns(slot) or core.memcg_of(slot).online_ancestor() is not folio.memcg:
                 core.drop(folio)
                 folio.lock.release()
                 return
-            folio.data = await core.load(core.slots.backing(slot))
+            folio.data = await core.load(core.slots.backing(slot), folio.memcg)
         except BaseException:
             core.drop(folio)
             folio.lock.release()
@@ -242,7 +242,7 @@ class Swapoff:
         """Copy a device page to DRAM and give it up; its mappers become softleafs. Raises TierError, OutOfMemory."""
         core = self._core
         assert core.cram is not None
-        new = await core.memory.allocate()
+        new = await core.memory.allocate(folio.memcg.online_ancestor())
         await folio.lock.acquire()
         moved = False
         try:

@@ -12,8 +12,9 @@ from vswap.config import VswapConfig
 from vswap.core import Core
 from vswap.counters import Counters
 from vswap.daemon import Daemon
-from vswap.errors import InvariantViolation
+from vswap.errors import InvariantViolation, SegmentationFault
 from vswap.invariants import contradictions
+from vswap.memcg import Memcg, MemcgLimits
 from vswap.memory import Memory
 from vswap.reclaim import Reclaim
 from vswap.spaces import AddressSpace
@@ -124,15 +125,35 @@ class VswapSystem:
             self._spawn("CRAM writeback", core.cram.wait_pressure, self.writeback.relieve)
             self._spawn("reaper", self._reaper_wait, self.writeback.reap_and_trim)
 
-    def create_space(self, name: str) -> AddressSpace:
-        """A new, empty address space."""
-        space = AddressSpace(self.core, self.reclaim, name)
+    def create_memcg(self, name: str, limits: MemcgLimits, parent: Memcg | None = None) -> Memcg:
+        """A new memory control group under `parent`, by default the root. Raises ValueError."""
+        return self.core.memcgs.create(name, limits, parent)
+
+    def remove_memcg(self, memcg: Memcg) -> None:
+        """Take a group offline. What is charged to it stays so until it is freed; pages that come back are charged to
+        who brings them in, and its zswap entries are its parent's to write back. Raises ValueError while spaces are in
+        it."""
+        if any(space.memcg is memcg and not space.table.dead for space in self.spaces):
+            raise ValueError(f"group {memcg.name} has address spaces in it")
+        self.core.memcgs.remove(memcg)
+        if self.core.zswap is not None:
+            self.core.zswap.reparent(memcg)
+
+    def create_space(self, name: str, memcg: Memcg | None = None) -> AddressSpace:
+        """A new, empty address space of a group, by default the root. Raises ValueError for one that was removed."""
+        group = memcg or self.core.memcgs.root
+        if not group.online:
+            raise ValueError(f"group {group.name} has been removed")
+        space = AddressSpace(self.core, self.reclaim, name, group)
         self.spaces.append(space)
         return space
 
     async def fork(self, space: AddressSpace, name: str) -> AddressSpace:
-        """A child that shares every page of `space` copy-on-write. Raises SegmentationFault when `space` has exited."""
-        child = self.create_space(name)
+        """A child in the same group that shares every page of `space` copy-on-write: nothing is charged. Raises
+        SegmentationFault when `space` has exited."""
+        if space.table.dead:
+            raise SegmentationFault(f"{space.name} has exited")
+        child = self.create_space(name, space.memcg)
         await space.fork_into(child)
         return child
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from vswap.core import Core
 from vswap.errors import AlreadyCached, SlotGone, SlotsExhausted
 from vswap.folio import CramFolio, Folio
+from vswap.memcg import Memcg
 from vswap.slots import Backing, BackingType
 from vswap.tiers.base import PHYSICAL, Full, Poisoned, Tier, TierError
 
@@ -17,6 +18,8 @@ class Writeback:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._turn = -1  # the group whose zswap entries were looked at last
+        core.shrink_memcg = self.shrink_memcg
         self._after_cram: tuple[Tier, ...] = ()
         if core.cram is not None:
             self._after_cram = core.order[core.order.index(core.cram) + 1 :]
@@ -109,7 +112,7 @@ class Writeback:
         if backing is None:
             core.counters.writeback_failed += 1
             return False
-        core.release(core.cache.delete(folio))
+        core.leave_cache(folio)
         core.bury(folio)
         if backing.type is BackingType.ZSWAP:
             core.counters.writebacks.cram_to_zswap += 1
@@ -123,7 +126,7 @@ class Writeback:
         core = self._core
         assert core.direct is not None
         try:
-            new = core.direct.allocate(core.direct.memcg(old), only=PHYSICAL)
+            new = core.allocate_slot(core.memcg_of(old), only=PHYSICAL)
         except SlotsExhausted:
             return None
         bounce.lock.try_acquire()  # private, so free
@@ -182,21 +185,40 @@ class Writeback:
         return bool(self._after_zswap)
 
     async def shrink_zswap(self) -> None:
-        """The pool was full: write its oldest entries to a swap device until it is at the accept threshold."""
+        """The pool was full: write old entries of all groups in turn to a swap device until it is at the accept
+        threshold (shrink_worker)."""
         core = self._core
         assert core.zswap is not None
-        failures = 0
+        failures = attempts = 0
         while core.zswap.over_threshold() and failures < _PATIENCE and not core.stopping:
-            if not await self.write_back_zswap():
+            memcg = core.memcgs.next_online(self._turn)
+            self._turn = memcg.id if memcg is not None else -1
+            if memcg is None:  # the end of a round
+                failures += not attempts
+                attempts = 0
+                continue
+            wrote = await self.shrink_memcg(memcg)
+            attempts += wrote is not None
+            if wrote is False:
                 failures += 1
                 core.counters.reject_reclaim_fail += 1
                 await core.pause(core.costs.retry)
 
-    async def write_back_zswap(self) -> bool:
-        """Move the oldest zswap entry to a swap device; False when it stays."""
+    async def shrink_memcg(self, memcg: Memcg) -> bool | None:
+        """Write the oldest zswap entry of a group to a swap device: False when it stays, None when the group has none,
+        or may not write back."""
+        core = self._core
+        if core.zswap is None or not self._after_zswap or not memcg.may_write_back():
+            return None
+        if core.zswap.oldest(memcg) is None:
+            return None
+        return await self.write_back_zswap(memcg)
+
+    async def write_back_zswap(self, memcg: Memcg | None = None) -> bool:
+        """Move the oldest zswap entry of a group (by default of the root) to a swap device; False when it stays."""
         core = self._core
         assert core.zswap is not None
-        victim = core.zswap.oldest()
+        victim = core.zswap.oldest(memcg or core.memcgs.root)
         folio = core.memory.allocate_reserve() if victim else None
         if victim is None or folio is None:
             return False
@@ -219,6 +241,7 @@ class Writeback:
             core.change_backing(slot, backing)  # frees the compressed copy, only now
             core.counters.writebacks.zswap_to_swapfile += backing.type is BackingType.SWAPFILE
             core.counters.zswpwb += 1
+            core.memcg_of(slot).count("zswpwb")
             core.counters.written_back_pages += 1
             return True
         except TierError:

@@ -43,6 +43,15 @@ def check_main(values: dict[str, Any]) -> None:
         assert values["kernel"][name] > 0, name
 
 
+def test_a_group_of_a_scenario_keeps_its_limits_and_its_figures_are_in_the_result(tmp_path: Path) -> None:
+    group = {"spaces": [0], "memory_max": 8, "swap_max": 200, "zswap_writeback": True}
+    path = write_scenario(tmp_path, **{"memory": {"limit_pages": 64}, "memcg.small": group})
+    status, _, errors = run(path, "--sim", "model", "--json", tmp_path / "out.json", "--report", tmp_path / "out.html")
+    assert status == 0, errors
+    small = figures(tmp_path / "out.json")["memcgs"]["small"]
+    assert 0 < small["memory.current"] <= 8 and 0 < small["memory.swap.current"] <= 200 and small["events.max"]
+
+
 # The main job
 
 

@@ -14,7 +14,7 @@ CLOCK = VirtualClock()
 
 
 def locked_folio() -> Folio:
-    folio = Folio(CLOCK)
+    folio = Folio(CLOCK, None)
     assert folio.lock.try_acquire()
     return folio
 
@@ -72,7 +72,7 @@ def test_a_folio_takes_the_place_of_another_and_the_pin_passes_on() -> None:
 def test_nothing_changes_without_the_folio_lock() -> None:
     table, cache, slot, folio = cached()
     with pytest.raises(ContractViolation):
-        cache.add(table.allocate(), Folio(CLOCK))
+        cache.add(table.allocate(), Folio(CLOCK, None))
     folio.lock.release()
     with pytest.raises(ContractViolation):
         cache.delete(folio)

@@ -7,6 +7,7 @@ import pytest
 from hw.virtual_time import VirtualClock
 from vswap.errors import ContractViolation, OutOfMemory
 from vswap.folio import Folio
+from vswap.memcg import Memcg
 from vswap.memory import Memory
 
 
@@ -50,7 +51,7 @@ def test_an_allocation_that_finds_only_the_reserve_reclaims_first() -> None:
     clock, pool = memory()
     folios = take(clock, pool, 64 - pool.minimum)
 
-    async def reclaim() -> int:
+    async def reclaim(_: Memcg) -> int:
         pool.release(folios.pop())
         return 1
 
@@ -62,7 +63,7 @@ def test_an_allocation_that_nobody_can_serve_ends_instead_of_spinning() -> None:
     clock, pool = memory()
     take(clock, pool, 64 - pool.minimum)
 
-    async def reclaim() -> int:
+    async def reclaim(_: Memcg) -> int:
         return 0
 
     pool.on_pressure(reclaim)
@@ -84,7 +85,7 @@ def test_the_oldest_inactive_folio_goes_first() -> None:
     folios = take(clock, pool, 3)
     for folio in folios:
         pool.add(folio)
-    assert [pool.isolate() for _ in range(4)] == [*folios, None]
+    assert [pool.memcgs.root.lru.isolate() for _ in range(4)] == [*folios, None]
 
 
 def test_active_folios_are_kept_until_they_outnumber_the_inactive_ones_twice() -> None:
@@ -94,7 +95,12 @@ def test_active_folios_are_kept_until_they_outnumber_the_inactive_ones_twice() -
         folio.active = True
     for folio in folios:
         pool.add(folio)
-    assert [pool.isolate() for _ in range(3)] == [folios[4], folios[5], folios[0]]  # the oldest active one moved over
+    lru = pool.memcgs.root.lru
+    assert [lru.isolate() for _ in range(3)] == [
+        folios[4],
+        folios[5],
+        folios[0],
+    ]  # the oldest active one moved over
     assert len(pool) == 3
 
 

@@ -24,6 +24,7 @@ from vswap.core import Core
 from vswap.errors import VswapError
 from vswap.fault import _Fault
 from vswap.folio import CramFolio, Folio
+from vswap.memcg import Memcg
 from vswap.pagetable import Pte
 from vswap.reclaim import Reclaim
 from vswap.slots import Backing, SlotTable
@@ -148,7 +149,7 @@ class ZswapChargeLeak(ZswapTier):
 
     def free(self, handle: int) -> None:
         if self._entries[handle].room is not None:
-            del self._lru[handle]
+            del self._lru(self.root)[handle]
         del self._entries[handle]
 
 
@@ -156,8 +157,8 @@ class ZswapChargeLeak(ZswapTier):
 class ZswapLruInversion(ZswapTier):
     """The newest entries are written back first."""
 
-    def oldest(self) -> tuple[int, int] | None:
-        for handle in reversed(self._lru):
+    def oldest(self, memcg: Memcg | None = None) -> tuple[int, int] | None:
+        for handle in reversed(self._lru(memcg or self.root)):
             return handle, self._entries[handle].slot
         return None
 
@@ -168,9 +169,9 @@ class ZswapShrinkerOnADeadEntry(ZswapTier):
 
     _cursor: tuple[int, int] | None = None
 
-    def oldest(self) -> tuple[int, int] | None:
+    def oldest(self, memcg: Memcg | None = None) -> tuple[int, int] | None:
         if self._cursor is None:
-            self._cursor = super().oldest()
+            self._cursor = super().oldest(memcg)
             return self._cursor
         cursor, self._cursor = self._cursor, None
         return cursor
@@ -187,7 +188,7 @@ class ZswapIncompressibleStorm(ZswapTier):
             room = self._pool.allocate(PAGE_BYTES)
             if room is None:
                 raise
-            return self._insert(_Entry(slot, data, room))
+            return self._insert(_Entry(slot, data, room, self.owner(slot)))
 
     async def load(self, handle: int) -> bytes:
         block = self._entries[handle].block
@@ -209,7 +210,7 @@ class ZswapLimitCheckedBeforeCompressing(ZswapTier):
         room = self._pool.allocate(len(block)) if len(block) < PAGE_BYTES else None
         if room is None:
             raise Rejected("the page does not shrink")
-        return self._insert(_Entry(slot, block, room))
+        return self._insert(_Entry(slot, block, room, self.owner(slot)))
 
 
 @_tier(backends.zswap)
@@ -225,7 +226,7 @@ class ZswapHalfBuiltEntry(ZswapTier):
     """The entry is in the lists before its page is compressed."""
 
     async def store(self, data: bytes, slot: int) -> int:
-        handle = self._insert(_Entry(slot, data[:8], None))
+        handle = self._insert(_Entry(slot, data[:8], None, self.owner(slot)))
         await self._clock.sleep(100)
         del self._entries[handle]
         self._counters.zswpout -= 1
@@ -492,12 +493,12 @@ def writeback_without_a_pin(patch: Patcher) -> None:
     """Writeback uses the backing it has read without a pin, while a swap-in or a free takes it away."""
     original = Writeback.write_back_zswap
 
-    async def broken(self: Writeback) -> bool:
+    async def broken(self: Writeback, memcg: Memcg | None = None) -> bool:
         core = self._core
         assert core.zswap is not None
-        victim = core.zswap.oldest()
+        victim = core.zswap.oldest(memcg)
         if victim is None or not core.slots.alive(victim[1]):
-            return await original(self)
+            return await original(self, memcg)
         handle, slot = victim
         data = await core.zswap.load(handle)
         backing = await core.write_out(data, slot, self._after_zswap)

@@ -13,6 +13,7 @@ from hw.virtual_time import VirtualTask
 from vswap.config import VswapConfig
 from vswap.contract.workload import Shape, Workload
 from vswap.errors import InvariantViolation, SegmentationFault
+from vswap.memcg import Memcg, MemcgLimits
 from vswap.races.schedule import RaceClock, Schedule
 from vswap.spaces import AddressSpace
 from vswap.swapoff import Method, SwapoffFailed
@@ -31,7 +32,7 @@ class Program(Workload):
 
     async def run(self) -> None:
         """See Workload."""
-        space = self.system.create_space("space")
+        space = self.system.create_space("space", _group(self.system, self.seed))
         self._shadows[space] = {}
         rng = Random(f"{self.seed}.program")
         tasks: list[VirtualTask[None]] = [
@@ -88,7 +89,8 @@ class Program(Workload):
             if choice < 0.3 and core.cram is not None:
                 await writeback.write_back_cram(2)
             elif choice < 0.6 and core.zswap is not None:
-                await writeback.write_back_zswap()
+                groups = list(core.memcgs)
+                await writeback.write_back_zswap(rng.choice(groups) if len(groups) > 1 else None)
             elif choice < 0.7:
                 await writeback.reap_and_trim()
             elif choice < 0.8 and core.cram is not None:
@@ -107,6 +109,21 @@ class Program(Workload):
         left = self.system.tier(name).usage().pages
         assert not left, f"{left} pages are left on {name} after its swapoff"
         self.system.swapon(name)
+
+
+def _group(system: VswapSystem, program: int) -> Memcg | None:
+    """The group that the program's tasks live in: every other program has one, with limits that a few pages reach."""
+    if program % 2 == 0:
+        return None
+    rng = Random(f"{program}.group")
+    outer = system.create_memcg("outer", MemcgLimits(memory_max=rng.choice((None, 4)), swap_max=rng.choice((None, 1))))
+    limits = MemcgLimits(
+        memory_max=rng.choice((None, 3, 5)),
+        swap_max=rng.choice((None, 0, 2)),
+        zswap_max=rng.choice((None, 0, 1)),
+        zswap_writeback=rng.random() < 0.7,
+    )
+    return system.create_memcg("inner", limits, rng.choice((None, outer)))
 
 
 def execute(program: int, schedule: Schedule, folder: Path) -> int:

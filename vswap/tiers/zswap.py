@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import lz4.block
@@ -11,6 +12,7 @@ from hw.clock import Clock
 from hw.link import PAGE_BYTES
 from vswap.costs import Costs
 from vswap.counters import Counters
+from vswap.memcg import Memcg, MemcgTree
 from vswap.slots import BackingType
 from vswap.tiers.base import Full, Rejected, Usage
 from vswap.tiers.lz4block import page_of
@@ -22,13 +24,17 @@ class _Entry:
     slot: int
     block: bytes  # LZ4 block, or the 8-byte word of a same-filled page
     room: Allocation | None  # None for a same-filled page: it takes nothing from the pool
+    memcg: Memcg
+    charged: int = 0  # bytes of the block while it is in the pool
     referenced: bool = True
 
 
 class ZswapTier:
-    """A compressed pool with a limit, an accept threshold and an LRU of its entries.
+    """A compressed pool with a limit, an accept threshold and an LRU of its entries for each memory control group.
 
     Attributes:
+        root: of the groups.
+        owner: tells the group of a slot; until somebody says otherwise, the root for all.
         limit_pages: most pages that the pool takes; at the limit it is full and refuses stores.
         accept_pages: once full, stores are accepted again when the pool is at or below this.
     """
@@ -51,7 +57,9 @@ class ZswapTier:
         self._counters = counters
         self._pool = ZsPool(frames)
         self._entries: dict[int, _Entry] = {}
-        self._lru: OrderedDict[int, None] = OrderedDict()  # pool entries, oldest first
+        self._lrus: dict[Memcg, OrderedDict[int, None]] = {}  # of each group the pool's entries, oldest first
+        self.root = MemcgTree().root
+        self.owner: Callable[[int], Memcg] = lambda _: self.root
         self._next_handle = 1
         self._was_full = False
         self._full_event = clock.event()
@@ -61,7 +69,7 @@ class ZswapTier:
     async def store(self, data: bytes, slot: int) -> int:
         """See Tier. Full at the pool limit or without frames; Rejected when the page does not shrink."""
         if data[8:] == data[:-8]:
-            return self._insert(_Entry(slot, data[:8], None))
+            return self._insert(_Entry(slot, data[:8], None, self.owner(slot)))
         if not self._accepting():
             raise Full("the zswap pool is at its limit")
         await self._clock.sleep(self._costs.zswap_compress)
@@ -76,7 +84,7 @@ class ZswapTier:
         if room is None:
             self._counters.reject_alloc_fail += 1
             raise Full("no frame for the zswap pool")
-        return self._insert(_Entry(slot, block, room))
+        return self._insert(_Entry(slot, block, room, self.owner(slot)))
 
     async def load(self, handle: int) -> bytes:
         """See Tier. Raises IoError when the block does not decompress to a page."""
@@ -91,8 +99,9 @@ class ZswapTier:
         """See Tier."""
         entry = self._entries.pop(handle)
         if entry.room is not None:
-            del self._lru[handle]
+            del self._lru(entry.memcg)[handle]
             self._pool.free(entry.room)
+            entry.memcg.charge_zswap(-entry.charged)
 
     def reown(self, handle: int, slot: int) -> None:
         """See Tier."""
@@ -127,24 +136,43 @@ class ZswapTier:
     @property
     def same_filled_pages(self) -> int:
         """Entries outside the pool."""
-        return len(self._entries) - len(self._lru)
+        return len(self._entries) - sum(map(len, self._lrus.values()))
 
-    def oldest(self) -> tuple[int, int] | None:
-        """(handle, slot) of the entry to write back next: the oldest one that was not referenced since it was last
-        passed. A referenced one gets its second chance at the young end."""
-        for _ in range(2 * len(self._lru)):
-            handle = next(iter(self._lru))
+    def charges(self) -> Counter[Memcg]:
+        """Compressed bytes of each group."""
+        held: Counter[Memcg] = Counter()
+        for entry in self._entries.values():
+            held[entry.memcg] += entry.charged
+        return held
+
+    def oldest(self, memcg: Memcg | None = None) -> tuple[int, int] | None:
+        """(handle, slot) of the entry of a group (by default the root) to write back next: the oldest one that was not
+        referenced since it was last passed. A referenced one gets its second chance at the young end
+        (shrink_memcg_cb)."""
+        lru = self._lru(memcg or self.root)
+        for _ in range(2 * len(lru)):
+            handle = next(iter(lru))
             entry = self._entries[handle]
             if not entry.referenced:
                 return handle, entry.slot
             entry.referenced = False
-            self._lru.move_to_end(handle)
+            lru.move_to_end(handle)
         return None
 
     def rotate(self, handle: int) -> None:
         """The entry could not be written back now: let others go first."""
-        if handle in self._lru:
-            self._lru.move_to_end(handle)
+        entry = self._entries.get(handle)
+        if entry is not None and entry.room is not None:
+            self._lru(entry.memcg).move_to_end(handle)
+
+    def reparent(self, memcg: Memcg) -> None:
+        """A group was removed: its entries are its parent's to write back."""
+        entries = self._lrus.pop(memcg, None)
+        if entries:
+            self._lru(memcg).update(entries)
+
+    def _lru(self, memcg: Memcg) -> OrderedDict[int, None]:
+        return self._lrus.setdefault(memcg.online_ancestor(), OrderedDict())
 
     def over_threshold(self) -> bool:
         """The pool was full and has not come down to the accept threshold yet: the shrinker has work."""
@@ -173,6 +201,8 @@ class ZswapTier:
         self._next_handle += 1
         self._entries[handle] = entry
         if entry.room is not None:
-            self._lru[handle] = None
+            self._lru(entry.memcg)[handle] = None
+            entry.charged = len(entry.block)
+            entry.memcg.charge_zswap(entry.charged)
         self._counters.zswpout += 1
         return handle

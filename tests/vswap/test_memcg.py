@@ -1,0 +1,299 @@
+"""Memory control groups: limits, charges, zswap.max and zswap.writeback, fork, removal, counters."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.pages import ZERO_PAGE, compressible_page, noise_page
+from tests.vswap.tb import TB, machine
+from vswap import AddressSpace, Memcg, MemcgLimits, OutOfMemory
+from vswap.errors import InvariantViolation
+from vswap.slots import BackingType
+
+SMALL = compressible_page(1)
+
+
+def group(tb: TB, name: str = "group", parent: Memcg | None = None, **limits: object) -> Memcg:
+    return tb.system.create_memcg(name, MemcgLimits(**limits), parent)  # type: ignore[arg-type]
+
+
+async def fill(space: AddressSpace, count: int, page: object = compressible_page) -> None:
+    for vpn in range(count):
+        await space.write(vpn, page(vpn))  # type: ignore[operator]
+
+
+# memory.max
+
+
+async def test_a_group_keeps_within_its_memory_max_and_others_do_not_pay_for_it(tb: TB) -> None:
+    neighbour = tb.space("neighbour")
+    await fill(neighbour, 8)
+    small = group(tb, memory_max=10)
+    space = tb.system.create_space("task", small)
+    for vpn in range(40):
+        await space.write(vpn, compressible_page(vpn))
+        assert small.folio_pages <= 10
+        tb.system.invariants()
+    assert all(tb.state(neighbour, vpn) == "dram rw" for vpn in range(8)), "only the group's own LRU was reclaimed"
+    assert small.events["max"] and tb.system.counters.pgsteal_direct
+    for vpn in range(40):
+        assert await space.read(vpn) == compressible_page(vpn)
+
+
+async def test_a_limit_above_binds_all_groups_below_it(tb: TB) -> None:
+    parent = group(tb, "parent", memory_max=8)
+    spaces = [tb.system.create_space(name, group(tb, name, parent)) for name in ("one", "two")]
+    for vpn in range(10):
+        for space in spaces:
+            await space.write(vpn, compressible_page(vpn))
+            assert parent.folio_pages == sum(other.memcg.folio_pages for other in spaces) <= 8
+    for space in spaces:
+        assert [await space.read(vpn) for vpn in range(10)] == [compressible_page(vpn) for vpn in range(10)]
+
+
+@machine(order=("swapfile",))
+async def test_a_group_whose_pages_cannot_leave_is_out_of_memory_and_no_one_else_is(tb: TB) -> None:
+    stuck = group(tb, memory_max=4, swap_max=0)
+    space, other = tb.system.create_space("stuck", stuck), tb.space("other")
+    await fill(space, 4)
+    with pytest.raises(OutOfMemory, match="group group"):
+        await space.write(4, SMALL)
+    assert stuck.events["oom"] == 1 and stuck.events["swap.fail"]
+    await other.write(0, SMALL)
+    assert [await space.read(vpn) for vpn in range(4)] == [compressible_page(vpn) for vpn in range(4)]
+    await space.exit()
+    assert stuck.memory == 0, "an exiting task is not stuck in a full group"
+
+
+@machine(order=("zswap", "swapfile"))
+async def test_compressed_bytes_in_zswap_are_the_groups_memory(tb: TB) -> None:
+    owner = group(tb)
+    space = tb.system.create_space("task", owner)
+    await space.write(0, SMALL)
+    assert await space.pageout(0)
+    assert owner.folio_pages == 0 and 0 < owner.zswap_bytes < 4096 and owner.memory == 1
+    await space.read(0)
+    assert owner.folio_pages == 1 and owner.zswap_bytes == 0
+
+
+# memory.swap.max: physical backing only
+
+
+async def test_only_slots_with_physical_backing_are_charged(tb: TB) -> None:
+    owner = group(tb)
+    space = tb.system.create_space("task", owner)
+    await space.write(0, ZERO_PAGE)
+    await space.write(1, SMALL)
+    assert await space.pageout(0) and await space.pageout(1)
+    assert {tb.backing(space, vpn).type for vpn in (0, 1)} == {BackingType.ZERO, BackingType.CRAM}
+    assert owner.swap == 0
+    await tb.system.swapoff("zswap")
+    await tb.system.writeback.write_back_cram(1)
+    assert tb.backing(space, 1).type is BackingType.SWAPFILE and owner.swap == 1
+    await space.unmap(1)
+    assert owner.swap == 0
+
+
+@machine(order=("zswap", "swapfile"))
+async def test_writeback_from_zswap_takes_a_charge_and_without_one_everything_stays(tb: TB) -> None:
+    owner = group(tb, swap_max=1)
+    space = tb.system.create_space("task", owner)
+    await fill(space, 2)
+    assert await space.pageout(0) and await space.pageout(1)
+    assert await tb.system.writeback.write_back_zswap(owner) and owner.swap == 1
+    assert not await tb.system.writeback.write_back_zswap(owner)
+    assert (tb.backing(space, 1).type, owner.swap, owner.events["swap.fail"]) == (BackingType.ZSWAP, 1, 1)
+    assert await space.read(1) == compressible_page(1)
+
+
+@machine(order=("swapfile",))
+async def test_a_failed_write_gives_its_charge_back(tb: TB, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = group(tb)
+    space = tb.system.create_space("task", owner)
+    await space.write(0, SMALL)
+
+    def fail(*_: object) -> None:
+        raise OSError("broken on purpose")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tb.core.swapfile, "_write", fail)
+        assert not await space.pageout(0)
+    assert owner.swap == 0
+    assert await space.read(0) == SMALL
+    assert await space.pageout(0)
+    assert owner.swap > 0
+
+
+@machine(order=("swapfile",), swapfile_pages=1000)
+async def test_a_clean_copy_is_kept_until_half_of_the_groups_swap_is_in_use(tb: TB) -> None:
+    spaces = [tb.system.create_space(name, group(tb, name, swap_max=limit)) for name, limit in (("a", 2), ("b", 20))]
+    for space in spaces:
+        await space.write(0, SMALL)
+        assert await space.pageout(0)
+        await space.read(0)
+    assert [space.memcg.swap for space in spaces] == [0, 1]
+
+
+@machine(layer="direct", order=("zswap", "swapfile"))
+async def test_direct_slots_are_charged_from_the_start_wherever_the_data_is(tb: TB) -> None:
+    owner = group(tb, swap_max=1)
+    space = tb.system.create_space("task", owner)
+    await fill(space, 2)
+    assert await space.pageout(0)
+    assert (tb.backing(space, 0).type, owner.swap) == (BackingType.ZSWAP, 1)
+    assert not await space.pageout(1), "no slot, no swap-out"
+    await space.exit()
+    assert owner.swap == 0
+
+
+# zswap.max and zswap.writeback
+
+
+@machine(order=("zswap", "swapfile"))
+async def test_zswap_max_of_zero_keeps_a_group_out_of_zswap(tb: TB) -> None:
+    space = tb.system.create_space("task", group(tb, zswap_max=0))
+    await space.write(0, SMALL)
+    assert await space.pageout(0)
+    assert tb.backing(space, 0).type is BackingType.SWAPFILE
+
+
+@machine(order=("zswap", "swapfile"))
+async def test_at_zswap_max_the_groups_oldest_entry_makes_room(tb: TB) -> None:
+    owner, other = group(tb, zswap_max=1), tb.space("other")
+    space = tb.system.create_space("task", owner)
+    await other.write(0, SMALL)
+    assert await other.pageout(0)
+    vpn = 0
+    while owner.zswap_bytes < 4096:
+        await space.write(vpn, compressible_page(vpn))
+        assert await space.pageout(vpn)
+        vpn += 1
+    written = owner.stat["zswpwb"]
+    await space.write(vpn, SMALL)
+    assert await space.pageout(vpn)
+    assert (written, owner.stat["zswpwb"]) == (0, 1) and tb.backing(space, 0).type is BackingType.SWAPFILE
+    assert tb.backing(other, 0).type is BackingType.ZSWAP, "other groups' entries stay"
+
+
+@machine(order=("zswap", "swapfile"))
+async def test_without_zswap_writeback_a_page_that_zswap_refuses_stays_in_memory(tb: TB) -> None:
+    space = tb.system.create_space("task", group(tb, zswap_writeback=False))
+    await space.write(0, noise_page(1))
+    assert not await space.pageout(0)
+    assert tb.backing(space, 0).type is BackingType.FOLIO
+    assert await space.read(0) == noise_page(1) and not tb.system.counters.pswpout
+    await space.write(1, SMALL)
+    assert await space.pageout(1)
+    assert not await tb.system.writeback.write_back_zswap(space.memcg) and not tb.system.counters.pswpout
+
+
+@machine(order=("zswap", "swapfile"))
+async def test_the_parents_zswap_writeback_binds(tb: TB) -> None:
+    space = tb.system.create_space("task", group(tb, "child", group(tb, "parent", zswap_writeback=False)))
+    await space.write(0, noise_page(1))
+    assert not await space.pageout(0)
+
+
+@machine(order=("zswap", "swapfile"))
+async def test_with_zswap_switched_off_zswap_writeback_says_nothing(tb: TB) -> None:
+    await tb.system.swapoff("zswap")
+    space = tb.system.create_space("task", group(tb, zswap_writeback=False))
+    await space.write(0, SMALL)
+    assert await space.pageout(0)
+    assert tb.backing(space, 0).type is BackingType.SWAPFILE
+
+
+# The shrinker's turns
+
+
+@machine(order=("zswap", "swapfile"), zswap_max_pool_percent=100, start=False)
+async def test_the_shrinker_goes_round_the_groups_and_passes_those_that_may_not_write_back(tb: TB) -> None:
+    owners = [group(tb, "one"), group(tb, "kept", zswap_writeback=False), group(tb, "two")]
+    for owner in owners:
+        space = tb.system.create_space(owner.name, owner)
+        await fill(space, 12)
+        for vpn in range(12):
+            assert await space.pageout(vpn)
+    assert tb.core.zswap is not None
+    tb.core.zswap._was_full, tb.core.zswap.accept_pages = True, tb.core.zswap.pool_pages - 2
+    await tb.system.writeback.shrink_zswap()
+    written = [owner.stat["zswpwb"] for owner in owners]
+    assert written[0] > 2 and written[1] == 0 and abs(written[0] - written[2]) <= 1, written
+
+
+@machine(order=("zswap", "swapfile"), start=False)
+async def test_a_removed_groups_entries_are_written_back_in_its_parents_turn(tb: TB) -> None:
+    parent = group(tb, "parent")
+    child = group(tb, "child", parent)
+    space = tb.system.create_space("task", child)
+    heir = tb.system.create_space("heir", parent)
+    await fill(space, 3)
+    for vpn in range(3):
+        assert await space.pageout(vpn)
+    tb.system.spaces.remove(space)  # its task moves to the parent
+    tb.system.remove_memcg(child)
+    space.table.memcg = parent
+    tb.system.spaces.append(space)
+    assert tb.core.memcgs.next_online(parent.id) is None, "the cursor never stops at it"
+    assert await tb.system.writeback.shrink_memcg(parent)
+    assert child.stat["zswpwb"] == 1 and child.swap == 1, "charges stay until the page is freed"
+    assert await space.read(0) == compressible_page(0)
+    assert child.folio_pages == 0 and parent.folio_pages == 1, "who brings a page in pays for it"
+    with pytest.raises(ValueError, match="address spaces"):
+        tb.system.remove_memcg(parent)
+    await heir.exit()
+
+
+# Fork, sharing, counters
+
+
+async def test_fork_charges_nobody_and_a_copy_is_charged_to_its_writer(tb: TB) -> None:
+    owner = group(tb)
+    space = tb.system.create_space("parent", owner)
+    await space.write(0, SMALL)
+    child = await tb.system.fork(space, "child")
+    assert child.memcg is owner and owner.folio_pages == 1
+    await child.write(0, compressible_page(2))
+    assert owner.folio_pages == 2
+    await space.exit()
+    assert owner.folio_pages == 1
+
+
+async def test_a_page_comes_back_charged_to_the_group_it_left(tb: TB) -> None:
+    owner = group(tb)
+    space = tb.system.create_space("task", owner)
+    await space.write(0, SMALL)
+    assert await space.pageout(0)
+    assert owner.memory == 0, "a page on the device is charged to nobody's DRAM"
+    await space.write(0, compressible_page(2))
+    assert owner.folio_pages == 1
+
+
+@machine(order=("zswap", "swapfile"))
+async def test_each_group_counts_its_own_pages_and_the_root_all(tb: TB) -> None:
+    spaces = [tb.system.create_space(name, group(tb, name)) for name in ("one", "two")]
+    for number, space in enumerate(spaces, 1):
+        for vpn, page in enumerate([ZERO_PAGE, SMALL, noise_page(1)] * number):
+            await space.write(vpn, page)
+            assert await space.pageout(vpn)
+            await space.read(vpn)
+    names = ("swpout_zero", "swpin_zero", "zswpout", "zswpin", "pswpout", "pswpin")
+    assert [[space.memcg.stat[name] for name in names] for space in spaces] == [[1] * 6, [2] * 6]
+    root = tb.core.memcgs.root
+    assert [root.stat[name] for name in names] == [getattr(tb.system.counters, name) for name in names] == [3] * 6
+
+
+@pytest.mark.parametrize("what", ["uncharge", "uncharge_swap", "charge_zswap"])
+@machine(order=("zswap", "swapfile"))
+async def test_a_charge_that_is_forgotten_is_noticed(tb: TB, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = group(tb)
+    space = tb.system.create_space("task", owner)
+    for vpn, page in enumerate([SMALL, noise_page(1), SMALL]):
+        await space.write(vpn, page)
+    assert await space.pageout(1)
+    assert await space.pageout(0)
+    monkeypatch.setattr(Memcg, what, lambda *_: None)
+    tb.leaks_expected = True
+    await space.unmap(0, 3)
+    with pytest.raises(InvariantViolation, match=r"group \w+ is charged"):
+        tb.system.invariants()

@@ -45,7 +45,8 @@ def check_main(values: dict[str, Any]) -> None:
 
 def test_a_group_of_a_scenario_keeps_its_limits_and_its_figures_are_in_the_result(tmp_path: Path) -> None:
     group = {"spaces": [0], "memory_max": 8, "swap_max": 200, "zswap_writeback": True}
-    path = write_scenario(tmp_path, **{"memory": {"limit_pages": 64}, "memcg.small": group})
+    sections: dict[str, Any] = {"memory": {"limit_pages": 64}, "memcg.small": group}
+    path = write_scenario(tmp_path, **sections)
     status, _, errors = run(path, "--sim", "model", "--json", tmp_path / "out.json", "--report", tmp_path / "out.html")
     assert status == 0, errors
     small = figures(tmp_path / "out.json")["memcgs"]["small"]

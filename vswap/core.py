@@ -23,6 +23,7 @@ from vswap.tiers.base import PHYSICAL, Tier, TierError
 from vswap.tiers.cram import CramTier
 from vswap.tiers.swapfile import SwapfileTier
 from vswap.tiers.zswap import ZswapTier
+from vswap.workingset import refault
 
 _STORED = {
     BackingType.ZERO: "swpout_zero",
@@ -205,6 +206,7 @@ class Core:
 
     def move_references(self, old: int, new: int) -> None:
         """Make every softleaf that names `old` name `new`: without virtual slots, a search of all page tables."""
+        self.slots.set_shadow(new, self.slots.shadow(old))
         for table in self.tables():
             for vpn, pte in table.items():
                 if pte.slot == old:
@@ -215,6 +217,11 @@ class Core:
     def scan_cost(self) -> int:
         """What a look at every PTE takes, ns."""
         return self.costs.fork_pte * sum(len(table) for table in self.tables())
+
+    def refaulted(self, folio: Folio, slot: int) -> None:
+        """A folio has been brought back for a slot: take the shadow out of it, and see whether it left too early."""
+        refault(folio, self.slots.shadow(slot), self.memcg_of(slot), self.memcgs, self.counters)
+        self.slots.set_shadow(slot, 0)
 
     # Slots and their groups
 

@@ -45,6 +45,9 @@ class Counters:
     pgsteal_direct: int = 0
     pgscan: int = 0
     pgactivate: int = 0
+    workingset_refault_anon: int = 0  # pages that came back while their shadow was there
+    workingset_activate_anon: int = 0  # of these, those activated at once: evicted too early
+    workingset_restore_anon: int = 0  # of these, those that had been active before
     cow: int = 0
     swap_cache_hits: int = 0
     pswpin: int = 0

@@ -145,6 +145,7 @@ class _Fault:
             if backing.type in PHYSICAL:
                 core.counters.pswpin += 1
                 memcg.count("pswpin")
+        core.refaulted(folio, pte.slot)
         core.memory.add(folio)
         if not self._changed(pte):
             self._map_cached(pte, folio)
@@ -227,6 +228,8 @@ class _Fault:
         new = self._take_spare()
         new.data = data
         core.counters.promotions += 1
+        if folio.slot:
+            core.refaulted(new, folio.slot)
         self._map_new(new)
         core.forget_mapper(self._table, self._vpn, pte)
         if core.unreferenced(folio):

@@ -24,11 +24,13 @@ class Folio:
         data: the 4096 bytes.
         memcg: the group it is charged to, None for a page that reclaim or writeback uses for a moment.
         dirty: no tier holds these bytes.
+        active: it belongs on the active list.
+        workingset: it has been active.
         private: just allocated, held by one task and reachable from nowhere else.
         dead: given back; whoever waited for the lock looks again.
     """
 
-    __slots__ = ("active", "data", "dead", "dirty", "lock", "mappers", "memcg", "private", "slot")
+    __slots__ = ("active", "data", "dead", "dirty", "lock", "mappers", "memcg", "private", "slot", "workingset")
 
     def __init__(self, clock: Clock, memcg: Memcg | None) -> None:
         self.lock = Lock(clock)
@@ -39,6 +41,7 @@ class Folio:
         self.dirty = True
         self.private = True
         self.active = False
+        self.workingset = False
         self.dead = False
 
 

@@ -13,6 +13,10 @@ from vswap.pagetable import PageTable, PteState
 from vswap.slots import BackingType
 from vswap.tiers.base import PHYSICAL
 
+_EVENTS = ("zswpin", "zswpout", "zswpwb", "pswpin", "pswpout", "swpin_zero", "swpout_zero",
+           "workingset_refault_anon", "workingset_activate_anon", "workingset_restore_anon")  # fmt: skip
+"""Of memory.stat."""
+
 
 def contradictions(core: Core, tables: Iterable[PageTable], *, quiescent: bool) -> list[str]:
     """Every contradiction in the state of `core` and the page tables that use it, [] when there is none.
@@ -189,7 +193,7 @@ def _charges(core: Core) -> Iterator[str]:
             yield f"group {group.name} has {group.folio_pages} DRAM pages, memory.max is {limits.memory_max}"
         if limits.swap_max is not None and group.swap > limits.swap_max:
             yield f"group {group.name} has {group.swap} pages on swap devices, memory.swap.max is {limits.swap_max}"
-    for event in ("zswpin", "zswpout", "zswpwb", "pswpin", "pswpout", "swpin_zero", "swpout_zero"):
+    for event in _EVENTS:
         counted, total = core.memcgs.root.stat[event], getattr(core.counters, event)
         if counted != total:
             yield f"the groups have counted {counted} {event}, the machine {total}"

@@ -31,8 +31,14 @@ class Lruvec:
         while len(self._active) > 2 * len(self._inactive):
             folio, _ = self._active.popitem(last=False)
             folio.active = False
+            folio.workingset = True
             self._inactive[folio] = None
         return self._inactive.popitem(last=False)[0] if self._inactive else None
+
+    @property
+    def active_pages(self) -> int:
+        """Pages on the active list."""
+        return len(self._active)
 
     def __iter__(self) -> Iterator[Folio]:
         yield from self._active

@@ -42,6 +42,7 @@ class Memcg:
         folio_pages: DRAM pages of folios charged.
         zswap_bytes: compressed bytes in zswap charged.
         swap: slots with physical backing charged.
+        nonresident_age: pages evicted or activated so far (vswap/workingset.py).
         stat: events of memory.stat, by the kernel's names.
         events: of memory.events and memory.swap.events: times a limit was met ("max", "oom", "swap.max", "swap.fail").
     """
@@ -56,6 +57,7 @@ class Memcg:
         self.folio_pages = 0
         self.zswap_bytes = 0
         self.swap = 0
+        self.nonresident_age = 0
         self.stat: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
 

@@ -7,6 +7,7 @@ from vswap.errors import SlotsExhausted
 from vswap.folio import Folio
 from vswap.memcg import Memcg
 from vswap.slots import Backing, BackingType
+from vswap.workingset import age, evict
 
 DIRECT_BATCH = 8
 KSWAPD_BATCH = 32
@@ -54,15 +55,14 @@ class Reclaim:
             for group in list(left):
                 self._turn = group.id
                 for _ in range(min(_BATCH, left[group])):
+                    if freed >= target:
+                        return freed
                     folio = group.lru.isolate()
                     if folio is None:
                         left[group] = 0
                         break
-                    if freed >= target:
-                        self._core.memory.add(folio)
-                        return freed
                     left[group] -= 1
-                    freed += await self.reclaim_folio(folio)
+                    freed += await self.reclaim_folio(folio, target=memcg)
                 if not left[group]:
                     del left[group]
         return freed
@@ -71,8 +71,9 @@ class Reclaim:
         """From the one after the last one looked at on, so that each is the first one now and then."""
         return sorted(groups, key=lambda group: (group.id <= self._turn, group.id))
 
-    async def reclaim_folio(self, folio: Folio, *, force: bool = False) -> bool:
-        """Reclaim one folio that is off the lists; True when its frame is free. `force` ignores recent use."""
+    async def reclaim_folio(self, folio: Folio, *, force: bool = False, target: Memcg | None = None) -> bool:
+        """Reclaim one folio that is off the lists; True when its frame is free. `force` ignores recent use; `target` is
+        the group being reclaimed, by default the root."""
         core = self._core
         core.counters.pgscan += 1
         if not folio.lock.try_acquire():
@@ -84,8 +85,10 @@ class Reclaim:
                     folio.active = True
                     core.counters.pgactivate += 1
                 else:
-                    await self._swap_out(folio)
+                    await self._swap_out(folio, target or core.memcgs.root)
         finally:
+            if folio.active and folio.memcg is not None and not folio.dead:
+                age(folio.memcg, 1)
             core.memory.add(folio)
             core.unlock(folio)
         return folio.dead
@@ -101,7 +104,7 @@ class Reclaim:
             pte.accessed = False
         return used
 
-    async def _swap_out(self, folio: Folio) -> None:
+    async def _swap_out(self, folio: Folio, target: Memcg) -> None:
         """Unmap a locked folio and write it to a tier. Ends with the folio gone, or dirty in the swap cache and
         active."""
         core = self._core
@@ -120,7 +123,7 @@ class Reclaim:
         await core.pause(core.costs.swap_machinery)
         if not folio.dirty:
             core.counters.swap_clean += 1
-            core.drop(folio)
+            self._evict(folio, slot, target)
             return
         backing = await core.write_out(folio.data, slot, core.order)
         while backing is None and core.direct is not None and core.rehome(folio):
@@ -137,4 +140,10 @@ class Reclaim:
             core.cache.replace(folio, resident)
             if core.unreferenced(resident):
                 core.reap_wanted.set()
+        self._evict(folio, slot, target)
+
+    def _evict(self, folio: Folio, slot: int, target: Memcg) -> None:
+        """Give the frame of a locked folio back that a tier has; its shadow stays in the slot."""
+        core = self._core
+        core.slots.set_shadow(slot, evict(folio, target))
         core.drop(folio)

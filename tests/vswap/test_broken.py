@@ -18,6 +18,7 @@ from vswap.core import Core
 from vswap.errors import InvariantViolation
 from vswap.fault import _Fault
 from vswap.folio import CramFolio, Folio
+from vswap.memcg import Memcg
 from vswap.pagetable import PageTable, Pte
 from vswap.reclaim import Reclaim
 from vswap.slots import Backing, BackingType, SlotTable
@@ -208,8 +209,8 @@ def failed_store_drops_the_folio(patch: Patch) -> None:
     """No tier took the page and reclaim frees it all the same."""
     original = Reclaim._swap_out
 
-    async def broken(self: Reclaim, folio: Folio) -> None:
-        await original(self, folio)
+    async def broken(self: Reclaim, folio: Folio, target: Memcg) -> None:
+        await original(self, folio, target)
         if not folio.dead and folio.slot:
             self._core.drop(folio)
 

@@ -553,8 +553,8 @@ def failed_store_drops_the_folio(patch: Patcher) -> None:
     """No tier took the page, and reclaim frees it all the same."""
     original = Reclaim._swap_out
 
-    async def broken(self: Reclaim, folio: Folio) -> None:
-        await original(self, folio)
+    async def broken(self: Reclaim, folio: Folio, target: Memcg) -> None:
+        await original(self, folio, target)
         if not folio.dead and folio.slot:
             self._core.drop(folio)
 

@@ -10,6 +10,7 @@ from vswap.contract.broken import Patcher, writeback_without_a_pin
 from vswap.core import Core
 from vswap.fault import _Fault
 from vswap.folio import CramFolio, Folio
+from vswap.memcg import Memcg
 from vswap.reclaim import Reclaim
 from vswap.spaces import AddressSpace
 from vswap.swapoff import Swapoff
@@ -88,10 +89,10 @@ def reclaim_without_the_lock(patch: Patcher) -> None:
     """Reclaim takes a folio whose lock it did not get."""
     original = Reclaim.reclaim_folio
 
-    async def broken(self: Reclaim, folio: Folio, *, force: bool = False) -> bool:
+    async def broken(self: Reclaim, folio: Folio, *, force: bool = False, target: Memcg | None = None) -> bool:
         if not folio.lock.locked() or folio.dead:
-            return await original(self, folio, force=force)
-        await self._swap_out(folio)
+            return await original(self, folio, force=force, target=target)
+        await self._swap_out(folio, target or self._core.memcgs.root)
         return folio.dead
 
     patch.replace(Reclaim, "reclaim_folio", broken)

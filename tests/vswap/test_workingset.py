@@ -1,0 +1,125 @@
+"""Workingset: shadows, refault distance, activation, and the bit that says "active before"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hw.virtual_time import VirtualClock
+from tests.pages import compressible_page
+from tests.vswap.tb import TB, machine
+from vswap import AddressSpace, Counters, MemcgLimits
+from vswap.folio import Folio
+from vswap.memcg import Memcg, MemcgTree
+from vswap.workingset import age, evict, refault
+
+CLOCK = VirtualClock()
+SWAP: dict[str, Any] = {"order": ("zswap", "swapfile"), "start": False}
+
+
+def folio_of(memcg: Memcg) -> Folio:
+    return Folio(CLOCK, memcg)
+
+
+def activate(memcg: Memcg, count: int) -> None:
+    for _ in range(count):
+        folio = folio_of(memcg)
+        folio.active = True
+        memcg.lru.add(folio)
+
+
+@pytest.mark.parametrize(("evictions", "activated"), [(0, True), (4, True), (5, False), (1000, False)])
+def test_a_page_that_comes_back_within_the_size_of_the_active_list_goes_on_it(evictions: int, activated: bool) -> None:
+    groups, counters = MemcgTree(), Counters()
+    activate(groups.root, 5)
+    shadow = evict(folio_of(groups.root), groups.root)  # an eviction ages the group by one itself
+    age(groups.root, evictions)
+    back = folio_of(groups.root)
+    refault(back, shadow, groups.root, groups, counters)
+    assert back.active is activated
+    assert (counters.workingset_refault_anon, counters.workingset_activate_anon) == (1, activated)
+
+
+def test_the_age_wraps_around() -> None:
+    groups, counters = MemcgTree(), Counters()
+    activate(groups.root, 5)
+    groups.root.nonresident_age = (1 << 27) - 1
+    shadow = evict(folio_of(groups.root), groups.root)
+    age(groups.root, 2)
+    refault(folio_of(groups.root), shadow, groups.root, groups, counters)
+    assert counters.workingset_activate_anon == 1
+
+
+def test_without_a_shadow_it_is_no_refault() -> None:
+    groups, counters = MemcgTree(), Counters()
+    refault(folio_of(groups.root), 0, groups.root, groups, counters)
+    assert counters == Counters()
+
+
+def test_a_page_that_was_active_before_is_restored() -> None:
+    groups, counters = MemcgTree(), Counters()
+    activate(groups.root, 3)
+    folio = folio_of(groups.root)
+    folio.workingset = True
+    back = folio_of(groups.root)
+    refault(back, evict(folio, groups.root), groups.root, groups, counters)
+    assert back.workingset and counters.workingset_restore_anon == 1
+
+
+def test_the_distance_is_measured_in_the_group_that_was_reclaimed() -> None:
+    groups, counters = MemcgTree(), Counters()
+    parent = groups.create("parent", MemcgLimits())
+    child, neighbour = groups.create("child", MemcgLimits(), parent), groups.create("neighbour", MemcgLimits())
+    activate(child, 2)
+    own, above = (evict(folio_of(child), target) for target in (child, groups.root))
+    age(neighbour, 100)  # ages the root, not the child
+    for shadow, activated in ((own, True), (above, False)):
+        back = folio_of(child)
+        refault(back, shadow, child, groups, counters)
+        assert back.active is activated
+    assert child.stat["workingset_refault_anon"] == parent.stat["workingset_refault_anon"] == 2
+    assert not neighbour.stat
+
+
+async def thrash(space: AddressSpace, pages: int, rounds: int) -> None:
+    for _ in range(rounds):
+        for vpn in range(pages):
+            await space.read(vpn)
+
+
+@machine(memory_pages=32, **SWAP)
+async def test_pages_in_use_that_were_evicted_too_early_come_back_active(tb: TB) -> None:
+    space = tb.space()
+    for vpn in range(40):
+        await space.write(vpn, compressible_page(vpn))
+    await thrash(space, 30, 4)
+    counters = tb.system.counters
+    assert counters.workingset_activate_anon and counters.workingset_restore_anon
+    assert counters.workingset_refault_anon >= counters.workingset_activate_anon >= counters.workingset_restore_anon
+    tb.system.invariants()
+
+
+@machine(**SWAP)
+async def test_a_shadow_goes_with_its_slot(tb: TB) -> None:
+    space = await tb.swapped_out(compressible_page(1))
+    slot = tb.slot(space, 0)
+    assert tb.core.slots.shadow(slot)
+    await space.unmap(0)
+    assert not tb.core.slots.alive(slot)
+    other = tb.space("other")
+    await other.write(0, compressible_page(2))
+    assert await other.pageout(0)
+    assert tb.core.slots.alive(slot), "the same number again"
+    await other.read(0)
+    assert tb.system.counters.workingset_refault_anon == 1
+
+
+@machine(start=False)
+async def test_a_promotion_is_a_refault_and_a_soft_fault_is_none(tb: TB) -> None:
+    space = await tb.swapped_out(compressible_page(1))
+    await space.read(0)
+    soft = tb.system.counters.snapshot()
+    await space.write(0, compressible_page(2))
+    promoted = tb.system.counters.snapshot()
+    assert (soft["workingset_refault_anon"], promoted["workingset_refault_anon"]) == (0, 1)

@@ -48,6 +48,8 @@ class Counters:
     workingset_refault_anon: int = 0  # pages that came back while their shadow was there
     workingset_activate_anon: int = 0  # of these, those activated at once: evicted too early
     workingset_restore_anon: int = 0  # of these, those that had been active before
+    pglazyfree: int = 0  # pages marked by MADV_FREE
+    pglazyfreed: int = 0  # of these, those that reclaim dropped without a swap-out
     cow: int = 0
     swap_cache_hits: int = 0
     pswpin: int = 0

@@ -164,6 +164,7 @@ class _Fault:
                 if folio.slot:
                     core.uncache(folio)  # a copy on a tier would be stale in a moment
                 folio.dirty = True
+                folio.lazyfree = False
                 core.map(self._table, self._vpn, folio, writable=True, exclusive=True)
                 return
         finally:

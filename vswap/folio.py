@@ -26,11 +26,13 @@ class Folio:
         dirty: no tier holds these bytes.
         active: it belongs on the active list.
         workingset: it has been active.
+        lazyfree: its owner does not need the content any more (MADV_FREE), unless a PTE is dirty.
         private: just allocated, held by one task and reachable from nowhere else.
         dead: given back; whoever waited for the lock looks again.
     """
 
-    __slots__ = ("active", "data", "dead", "dirty", "lock", "mappers", "memcg", "private", "slot", "workingset")
+    __slots__ = ("active", "data", "dead", "dirty", "lazyfree", "lock", "mappers", "memcg", "private", "slot",
+                 "workingset")  # fmt: skip
 
     def __init__(self, clock: Clock, memcg: Memcg | None) -> None:
         self.lock = Lock(clock)
@@ -42,6 +44,7 @@ class Folio:
         self.private = True
         self.active = False
         self.workingset = False
+        self.lazyfree = False
         self.dead = False
 
 

@@ -124,6 +124,8 @@ def _folios(core: Core) -> Iterator[str]:
         if folio.slot and not core.cache.holds(folio.slot, folio):
             yield f"{name} believes to be the folio of slot {folio.slot}"
         if isinstance(folio, Folio):
+            if folio.lazyfree and folio.slot:
+                yield f"{name} is lazyfree, slot {folio.slot} may have a copy on a tier"
             if folio.slot and not folio.dirty and core.slots.backing(folio.slot).type is BackingType.FOLIO:
                 yield f"{name} is clean and the only copy of slot {folio.slot}"
             if not (folio.mappers or folio.slot or folio.private or folio.lock.locked()):

@@ -21,6 +21,12 @@ class Lruvec:
         """Put a folio on the young end of its list."""
         (self._active if folio.active else self._inactive)[folio] = None
 
+    def add_oldest(self, folio: Folio) -> None:
+        """Put a folio where reclaim looks next."""
+        self.remove(folio)
+        self._inactive[folio] = None
+        self._inactive.move_to_end(folio, last=False)
+
     def remove(self, folio: Folio) -> None:
         """Take a folio off its list, if it is on one."""
         self._active.pop(folio, None)

@@ -133,6 +133,11 @@ class Memory:
             assert folio.memcg is not None
             folio.memcg.lru.add(folio)
 
+    def add_oldest(self, folio: Folio) -> None:
+        """Put a folio where reclaim looks next."""
+        assert folio.memcg is not None
+        folio.memcg.lru.add_oldest(folio)
+
     def remove(self, folio: Folio) -> None:
         """Take a folio off its list, if it is on one."""
         if folio.memcg is not None:

@@ -84,6 +84,8 @@ class Reclaim:
                 if self._used_lately(folio) and not force:
                     folio.active = True
                     core.counters.pgactivate += 1
+                elif folio.lazyfree:
+                    await self._discard(folio)
                 else:
                     await self._swap_out(folio, target or core.memcgs.root)
         finally:
@@ -103,6 +105,21 @@ class Reclaim:
             used |= pte.accessed
             pte.accessed = False
         return used
+
+    async def _discard(self, folio: Folio) -> None:
+        """Drop a locked lazyfree folio. Written to since MADV_FREE, it is an ordinary one again, and active."""
+        core = self._core
+        mappers = list(folio.mappers)
+        if any(pte.dirty for table, vpn in mappers if (pte := table.get(vpn)) is not None):
+            folio.lazyfree = False
+            folio.active = True
+            return
+        for table, vpn in mappers:
+            table.clear(vpn)
+        folio.mappers.clear()
+        core.counters.pglazyfreed += 1
+        await core.pause(core.costs.tlb_shootdown)
+        core.drop(folio)
 
     async def _swap_out(self, folio: Folio, target: Memcg) -> None:
         """Unmap a locked folio and write it to a tier. Ends with the folio gone, or dirty in the swap cache and

@@ -67,6 +67,13 @@ class AddressSpace:
         dropped = [page for page in range(vpn, vpn + count) if self._zap(page)]
         await self._core.pause(self._core.costs.fork_pte * len(dropped) + self._core.costs.tlb_shootdown)
 
+    async def lazyfree(self, vpn: int, count: int = 1) -> None:
+        """The content of these pages is not needed any more (madvise FREE). Until they are written to, they read as
+        before or as zeros, and reclaim may drop them. What is not in DRAM is dropped at once; a page that others share,
+        or that is being worked on, stays as it is."""
+        freed = [page for page in range(vpn, vpn + count) if self._free_lazily(page)]
+        await self._core.pause(self._core.costs.fork_pte * len(freed) + self._core.costs.tlb_shootdown)
+
     async def pageout(self, vpn: int) -> bool:
         """Reclaim one page now (madvise PAGEOUT). True when it left DRAM."""
         pte = self.table.get(vpn)
@@ -100,9 +107,9 @@ class AddressSpace:
                     stored_into.append(pte.folio)
             for table in (self.table, child.table):
                 self._core.map(table, vpn, pte.folio, writable=False, exclusive=False)
-            copy = self.table.get(vpn)
-            assert copy is not None
-            copy.accessed, copy.dirty = pte.accessed, pte.dirty
+                copy = table.get(vpn)
+                assert copy is not None
+                copy.accessed, copy.dirty = pte.accessed, pte.dirty
         await self._core.pause(self._core.costs.fork_pte * len(self.table) + self._core.costs.tlb_shootdown)
         for folio in stored_into:
             await folio.drain()
@@ -134,6 +141,27 @@ class AddressSpace:
             return False
         self._core.forget_mapper(self.table, vpn, pte)
         return True
+
+    def _free_lazily(self, vpn: int) -> bool:
+        core, pte = self._core, self.table.get(vpn)
+        if pte is None or pte.state is not PteState.DRAM:
+            return self._zap(vpn)
+        folio = pte.dram
+        if len(folio.mappers) > 1 or not folio.lock.try_acquire():
+            return False
+        try:
+            if folio.slot:
+                if core.slots.swap_count(folio.slot):
+                    return False
+                core.uncache(folio)  # a copy on a tier is as useless as the page
+            pte.dirty = pte.accessed = False
+            folio.dirty = folio.lazyfree = True
+            folio.active = False
+            core.memory.add_oldest(folio)
+            core.counters.pglazyfree += 1
+            return True
+        finally:
+            core.unlock(folio)
 
     async def _load(self, vpn: int, folio: CramFolio, line: int | None) -> bytes:
         cram = self._core.cram

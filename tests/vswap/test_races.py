@@ -60,7 +60,7 @@ def run(seed: int, shape: Shape, *, every: int, device: DeviceParameters = DEVIC
 def test_the_state_is_consistent_at_every_single_step(
     seed: int, order: tuple[str, ...], budget: int, errors: bool
 ) -> None:
-    shape = Shape(spaces=2, tasks=3, pages=12, operations=15, errors=errors)
+    shape = Shape(spaces=2, tasks=3, pages=12, operations=15, errors=errors, lazyfree=True)
     run(seed, shape, every=1, order=order, writable_budget=budget, memory_pages=16)
 
 
@@ -84,7 +84,7 @@ def test_every_page_holds_what_was_last_written_to_it(
     seed=678, budget=1, errors=True
 )  # a load from before a promotion saw what the other space then stored in place
 def test_a_crowd_on_a_few_pages_sees_them_right(seed: int, budget: int, errors: bool) -> None:
-    shape = Shape(spaces=2, tasks=4, pages=4, operations=100, errors=errors)
+    shape = Shape(spaces=2, tasks=4, pages=4, operations=100, errors=errors, lazyfree=seed % 2 == 1)
     run(seed, shape, every=20, writable_budget=budget)
 
 
@@ -105,7 +105,8 @@ def test_the_workloads_use_every_tier_and_every_path() -> None:
         assert any(getattr(counters.writebacks, moved) for counters in runs), moved
     unused = set.intersection(*({name for name, n in counters.snapshot().items() if n == 0} for counters in runs))
     assert unused <= {"trim_fallbacks", "cram_poisoned", "cram_full", "swapout_failed", "sigbus", "io_errors",
-                      "writeback_failed", "reject_alloc_fail", "reject_reclaim_fail"}  # fmt: skip
+                      "writeback_failed", "reject_alloc_fail", "reject_reclaim_fail",
+                      "pglazyfree", "pglazyfreed"}  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", [1, 2])

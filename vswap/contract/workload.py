@@ -31,6 +31,7 @@ class Shape:
         operations: operations of each task.
         errors: tiers fail now and then, and tasks are killed.
         real: pages of a real program among the made ones.
+        lazyfree: tasks mark pages with MADV_FREE.
     """
 
     spaces: int = 2
@@ -39,20 +40,26 @@ class Shape:
     operations: int = 60
     errors: bool = False
     real: bool = True
+    lazyfree: bool = False
 
 
 class Cell:
-    """What one page may hold now, and for reads by others under way, what it could hold since they began."""
+    """What one page may hold now, and for reads by others under way, what it could hold since they began.
 
-    def __init__(self, allowed: set[bytes]) -> None:
+    Attributes:
+        lazyfree: MADV_FREE was called and nothing written since: at any time it may turn to zeros.
+    """
+
+    def __init__(self, allowed: set[bytes], *, lazyfree: bool = False) -> None:
         self.allowed = allowed
+        self.lazyfree = lazyfree
         self._watchers: list[set[bytes]] = []
 
     def may_be(self, allowed: set[bytes]) -> None:
         """From now on the page holds one of these."""
-        self.allowed = allowed
+        self.allowed = allowed | {ZERO_PAGE} if self.lazyfree else allowed
         for seen in self._watchers:
-            seen.update(allowed)
+            seen.update(self.allowed)
 
     def watch(self) -> set[bytes]:
         """A set that collects what the page may be, until `unwatch`."""
@@ -124,6 +131,9 @@ class Workload:
         try:
             for _ in range(self.shape.operations):
                 vpn = rng.choice(own)
+                if self.shape.lazyfree and rng.random() < 0.08:
+                    await self._lazyfree(space, vpn)
+                    continue
                 choice = rng.random()
                 if choice < 0.15:
                     await self._read_others(space, rng.randrange(self.shape.pages))
@@ -191,13 +201,21 @@ class Workload:
             cell.may_be(before)
             await self._failed(space, vpn, error)
         else:
+            cell.lazyfree = False
             cell.may_be({data})
 
     async def _unmap(self, space: AddressSpace, vpn: int) -> None:
         cell = self._cell(space, vpn)
         cell.may_be(cell.allowed | {ZERO_PAGE})
         await space.unmap(vpn)
+        cell.lazyfree = False
         cell.may_be({ZERO_PAGE})
+
+    async def _lazyfree(self, space: AddressSpace, vpn: int) -> None:
+        cell = self._cell(space, vpn)
+        cell.lazyfree = True
+        cell.may_be(cell.allowed)
+        await space.lazyfree(vpn)
 
     async def _fork(self, space: AddressSpace, rng: Random) -> None:
         if len(self._shadows) >= 3 * self.shape.spaces or space.table.dead:
@@ -208,7 +226,7 @@ class Workload:
         self._children.append(self.clock.spawn(self._task(child, Random(rng.random()), 0, 1), child.name))
 
     def _snapshot(self, space: AddressSpace) -> Shadow:
-        return {vpn: Cell(cell.allowed) for vpn, cell in self._shadows[space].items()}
+        return {vpn: Cell(cell.allowed, lazyfree=cell.lazyfree) for vpn, cell in self._shadows[space].items()}
 
     async def _failed(self, space: AddressSpace, vpn: int, error: SigBus | OutOfMemory) -> None:
         """A page that was lost is dropped, so that it can be used again."""

@@ -51,6 +51,8 @@ class Program(Workload):
     async def _race(self, space: AddressSpace, rng: Random, part: int) -> None:
         try:
             for _ in range(OPERATIONS):
+                if self.shape.lazyfree and rng.random() < 0.25:
+                    await self._lazyfree(space, part)
                 choice = rng.random()
                 if choice < 0.35:
                     await self._write(space, part, self._page(rng))
@@ -150,7 +152,7 @@ def execute(program: int, schedule: Schedule, folder: Path) -> int:
         system = VswapSystem(clock, config, device=device, swapfile=folder / "swapfile")
         clock.on_step = _watch(system)
         await system.start()
-        load = Program(system, clock, device, program, Shape(real=False), may_run_out=True)
+        load = Program(system, clock, device, program, Shape(real=False, lazyfree=program % 2 == 1), may_run_out=True)
         try:
             await load.run()
             await _settle(system, clock)

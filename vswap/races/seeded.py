@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from vswap.cache import SwapCache
 from vswap.contract.broken import Patcher, writeback_without_a_pin
@@ -12,8 +13,10 @@ from vswap.fault import _Fault
 from vswap.folio import CramFolio, Folio
 from vswap.memcg import Memcg
 from vswap.reclaim import Reclaim
+from vswap.slots import Backing
 from vswap.spaces import AddressSpace
 from vswap.swapoff import Swapoff
+from vswap.tiers.base import PHYSICAL, Tier
 from vswap.tiers.cram import CramTier
 from vswap.writeback import Writeback
 
@@ -85,6 +88,24 @@ def freed_under_the_lock_of_another(patch: Patcher) -> None:
 
 
 @_race
+def swap_charge_taken_after_the_store(patch: Patcher) -> None:
+    """Two stores of one group look at its limit, and both charge when they are done."""
+    original = Core.write_out
+
+    async def broken(self: Core, data: bytes, slot: int, order: Iterable[Tier]) -> Backing | None:
+        group = self.memcg_of(slot)
+        limits, group.limits = group.limits, replace(group.limits, swap_max=None)
+        try:
+            if limits.swap_max is not None and group.swap + 1 > limits.swap_max:
+                order = [tier for tier in order if tier.type not in PHYSICAL]
+            return await original(self, data, slot, order)
+        finally:
+            group.limits = limits
+
+    patch.replace(Core, "write_out", broken)
+
+
+@_race
 def reclaim_without_the_lock(patch: Patcher) -> None:
     """Reclaim takes a folio whose lock it did not get."""
     original = Reclaim.reclaim_folio
@@ -127,6 +148,21 @@ def exit_marks_the_space_dead_too_late(patch: Patcher) -> None:
         self.table.dead = True
 
     patch.replace(AddressSpace, "exit", broken)
+
+
+@_race
+def lazyfree_page_dropped_although_written(patch: Patcher) -> None:
+    """Reclaim looks at the mark of MADV_FREE and not at the dirty bits: what was written since is lost."""
+    original = Reclaim._discard
+
+    async def broken(self: Reclaim, folio: Folio) -> None:
+        for table, vpn in folio.mappers:
+            pte = table.get(vpn)
+            assert pte is not None
+            pte.dirty = False
+        await original(self, folio)
+
+    patch.replace(Reclaim, "_discard", broken)
 
 
 @_race

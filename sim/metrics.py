@@ -64,9 +64,13 @@ class Latency(Value):
 class Writebacks(Value):
     """Pages moved from one tier to a later one."""
 
+    cram_to_cram: int
     cram_to_zswap: int
     cram_to_swapfile: int
+    cram_to_zram: int
+    zswap_to_cram: int
     zswap_to_swapfile: int
+    zswap_to_zram: int
 
 
 class Sample(Value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +16,13 @@ class VswapConfig:
     Attributes:
         memory_pages: DRAM frames. Tasks' pages, swap-cache folios and the zswap pool all come out of them.
         order: tiers tried at swap-out, first to last, out of "cram", "zswap", "swapfile", "zram" and the names of
-            backends that the system is given; the zero test comes first.
+            backends that the system is given; the zero test comes first. More tiers of a kind have a number behind its
+            name ("cram1", "swapfile1").
+        distances: of CRAM nodes, by name: the nearest is tried first, in the places that they have in `order`. Without
+            one, a node is farther than those before it.
+        priorities: of swap devices, by name, as swapon has them: the highest first, those of one priority in turns.
+            Without one, a device has less than those before it.
+        cram_to_cram: pages are written back from a CRAM node to those behind it.
         writable_budget: CRAM pages that may be writable at once; 0 is the safe default.
         slot_limit: virtual slots; None for no limit.
         layer: "virtual" slots, or "direct" ones: what PTEs hold is a place on a device, as without virtual swap.
@@ -33,6 +40,9 @@ class VswapConfig:
 
     memory_pages: int
     order: tuple[str, ...] = ("cram", "zswap", "swapfile")
+    distances: Mapping[str, int] = field(default_factory=dict)
+    priorities: Mapping[str, int] = field(default_factory=dict)
+    cram_to_cram: bool = False
     writable_budget: int = 0
     slot_limit: int | None = None
     layer: Literal["virtual", "direct"] = "virtual"

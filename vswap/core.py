@@ -6,7 +6,7 @@ A method that is not `async` runs as one step: no other task can run inside it.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from hw.clock import Clock
 from vswap.cache import SwapCache
@@ -18,11 +18,10 @@ from vswap.folio import AnyFolio, CramFolio, Folio
 from vswap.memcg import Memcg
 from vswap.memory import Memory
 from vswap.pagetable import PageTable, Pte, PteState
-from vswap.slots import Backing, BackingType, SlotTable
+from vswap.slots import Backing, BackingType, SlotTable, TierKey
 from vswap.tiers.base import PHYSICAL, Tier, TierError
 from vswap.tiers.cram import CramTier
-from vswap.tiers.swapfile import SwapfileTier
-from vswap.tiers.zswap import ZswapTier
+from vswap.tierset import TierSet
 from vswap.workingset import refault
 
 _STORED = {
@@ -38,49 +37,41 @@ class Core:
 
     Attributes:
         tiers: every configured tier, and zero.
-        order: tiers tried at swap-out, zero first.
-        cram, zswap, swapfile: the same tiers by name, None where not configured.
-        devices: those of them that are swap devices.
+        order, zswap, swapfile, devices, offline, storing: see TierSet.
+        crams, cram: the CRAM nodes, nearest first; the nearest, None where there is none.
         direct: the slots, where they are not virtual.
-        offline: tiers that are being, or have been, switched off.
-        storing: stores under way, by tier.
         memcgs: the memory control groups.
         charging: swap charges of stores under way, by group.
         shrink_memcg: writes one zswap entry of a group back, None when there is none to try; set by Writeback.
         tables: every page table; set by the system.
-        cram_folios: every live CRAM folio, coldest first.
+        residents: every live CRAM folio of each node, coldest first.
         writable_pages: CRAM pages that are writable now.
         reap_wanted: raised when there may be something to reap or trim.
         stopping: background work ends at its next look.
         failure: what ended a background task; every access raises it from then on.
     """
 
-    def __init__(
-        self, clock: Clock, config: VswapConfig, counters: Counters, memory: Memory, tiers: Iterable[Tier]
-    ) -> None:
+    def __init__(self, clock: Clock, config: VswapConfig, counters: Counters, memory: Memory, tiers: TierSet) -> None:
         self.clock = clock
         self.config = config
         self.costs = config.costs
         self.counters = counters
         self.memory = memory
-        self.order: tuple[Tier, ...] = tuple(tiers)
+        self.tiers = tiers
+        self.order = tiers.order
+        self.offline, self.storing = tiers.offline, tiers.storing
+        self.crams, self.zswap, self.swapfile, self.devices = tiers.crams, tiers.zswap, tiers.swapfile, tiers.devices
+        self.cram = next(iter(self.crams), None)
         self.direct = self._direct_slots() if config.layer == "direct" else None
         self.slots: AnySlots = self.direct or SlotTable(config.slot_limit)
         self.cache = SwapCache(self.slots)
         self.memcgs = memory.memcgs
         self.charging: Counter[Memcg] = Counter()
         self.shrink_memcg: Callable[[Memcg], Awaitable[bool | None]] | None = None
-        self.offline: set[Tier] = set()
-        self.storing: Counter[BackingType] = Counter()
-        self.tables: Callable[[], Iterable[PageTable]] = lambda: ()
-        self.tiers: Mapping[BackingType, Tier] = {tier.type: tier for tier in self.order}
-        self.cram = next((tier for tier in self.order if isinstance(tier, CramTier)), None)
-        self.zswap = next((tier for tier in self.order if isinstance(tier, ZswapTier)), None)
-        self.swapfile = next((tier for tier in self.order if isinstance(tier, SwapfileTier)), None)
         if self.zswap is not None:
             self.zswap.root, self.zswap.owner = self.memcgs.root, self.memcg_of
-        self.devices = tuple(tier for tier in self.order if tier.type in PHYSICAL)
-        self.cram_folios: OrderedDict[CramFolio, None] = OrderedDict()
+        self.tables: Callable[[], Iterable[PageTable]] = lambda: ()
+        self.residents: dict[CramTier, OrderedDict[CramFolio, None]] = {tier: OrderedDict() for tier in self.crams}
         self.writable_pages = 0
         self.reap_wanted = clock.event()
         self.stopping = False
@@ -100,26 +91,28 @@ class Core:
     async def load(self, backing: Backing, memcg: Memcg | None) -> bytes:
         """The page behind a backing on a tier, for a folio of this group. The caller holds the pin. Raises
         TierError."""
-        data = await self.tiers[backing.type].load(backing.handle)
+        data = await self.tiers[backing.tier].load(backing.handle)
         if backing.type is BackingType.ZERO and memcg is not None:
             memcg.count("swpin_zero")
         return data
 
-    async def write_out(self, data: bytes, slot: int, order: Iterable[Tier]) -> Backing | None:
+    async def write_out(self, data: bytes, slot: int, order: Sequence[Tier]) -> Backing | None:
         """Store a page on the first tier that takes it and that its group may use; None when there is none.
 
         A swap device is charged before the store; the charge stays until the slot loses that backing.
         """
         memcg = self.memcg_of(slot)
-        for tier in order:
+        for tier in self.tiers.candidates(order):
             if not await self._admitted(memcg, tier):
                 continue
-            if tier in self.offline or (self.direct is not None and not _fits(tier.type, self.direct.home(slot))):
+            if tier in self.offline:  # since
+                continue
+            if self.direct is not None and not _fits(self.tiers.key(tier), self.direct.home(slot)):
                 continue
             charged = self._charges_at_store(tier.type)
             if charged and not memcg.try_charge_swap(1):
                 continue
-            self.storing[tier.type] += 1
+            self.storing[tier] += 1
             self.charging[memcg] += charged
             stored = False
             try:
@@ -128,13 +121,13 @@ class Core:
             except TierError:
                 continue
             finally:
-                self.storing[tier.type] -= 1
+                self.storing[tier] -= 1
                 self.charging[memcg] -= charged
                 if charged and not stored:
                     memcg.uncharge_swap(1)
             if tier.type in _STORED:
                 memcg.count(_STORED[tier.type])
-            return Backing(tier.type, handle)
+            return self.tiers.place(tier, handle)
         return None
 
     async def _admitted(self, memcg: Memcg, tier: Tier) -> bool:
@@ -154,7 +147,7 @@ class Core:
         """Free what backed a slot of this group that is gone, or that has another backing now."""
         if backing.type in (BackingType.NONE, BackingType.FOLIO):
             return
-        self.tiers[backing.type].free(backing.handle)
+        self.tiers[backing.tier].free(backing.handle)
         if self._charges_at_store(backing.type):
             memcg.uncharge_swap(1)
         if backing.type is BackingType.CRAM:
@@ -179,21 +172,23 @@ class Core:
     # Direct slots
 
     def _direct_slots(self) -> DirectSlots:
-        kinds = {BackingType.CRAM, *PHYSICAL}
-        tiers = {tier.type: tier for tier in self.order if tier.type in kinds}
+        tiers = {self.tiers.key(tier): tier for tier in self.order if tier.type in {BackingType.CRAM, *PHYSICAL}}
 
-        def takes(kind: BackingType) -> bool:
-            tier = tiers[kind]
+        def takes(key: TierKey) -> bool:
+            tier = tiers[key]
             return tier not in self.offline and not (isinstance(tier, CramTier) and tier.closed)
 
-        return DirectSlots({kind: tier.usage().capacity or 1 << 31 for kind, tier in tiers.items()}, takes)
+        return DirectSlots({key: tier.usage().capacity or 1 << 31 for key, tier in tiers.items()}, takes)
+
+    def device_keys(self) -> list[TierKey]:
+        """The swap devices."""
+        return [self.tiers.key(tier) for tier in self.devices]
 
     def rehome(self, folio: Folio) -> bool:
         """Give a locked, unmapped folio in the swap cache a slot on a later device; False when none has room."""
         assert self.direct is not None
         old = folio.slot
-        kinds = [tier.type for tier in self.order]
-        later = kinds[kinds.index(self.direct.home(old)) + 1 :]
+        later = [self.tiers.key(tier) for tier in self.tiers.after(self.tiers[self.direct.home(old)])]
         try:
             new = self.allocate_slot(self.memcg_of(old), only=later)
         except SlotsExhausted:
@@ -229,12 +224,12 @@ class Core:
         """The group that the slot belongs to, removed or not. Raises SlotGone."""
         return self.memcgs[self.slots.memcg(slot)]
 
-    def allocate_slot(self, memcg: Memcg, only: Iterable[BackingType] | None = None) -> int:
+    def allocate_slot(self, memcg: Memcg, only: Iterable[TierKey] | None = None) -> int:
         """A new slot for a page of the group; `only` on these devices, for direct slots. Raises SlotsExhausted."""
         if self.direct is None:
             return self.slots.allocate(memcg.id)
         slot = self.direct.allocate(memcg.id, only=only)
-        if self.direct.home(slot) in PHYSICAL and not memcg.try_charge_swap(1):
+        if self.direct.home(slot).type in PHYSICAL and not memcg.try_charge_swap(1):
             self.direct.unpin(slot)
             raise SlotsExhausted(f"group {memcg.name} is at its memory.swap.max")
         return slot
@@ -244,7 +239,7 @@ class Core:
         if backing is None:
             return
         self._release(backing, memcg)
-        if self.direct is not None and self.direct.home(slot) in PHYSICAL:
+        if self.direct is not None and self.direct.home(slot).type in PHYSICAL:
             memcg.uncharge_swap(1)
 
     # References
@@ -350,38 +345,43 @@ class Core:
 
     # CRAM folios
 
-    def add_cram_folio(self, page: int, slot: int) -> CramFolio:
+    @property
+    def cram_folios(self) -> list[CramFolio]:
+        """Every live CRAM folio."""
+        return [folio for folios in self.residents.values() for folio in folios]
+
+    def add_cram_folio(self, backing: Backing, slot: int) -> CramFolio:
         """The folio of a device page that was just stored for `slot`."""
-        folio = CramFolio(self.clock, page, slot, self.memcg_of(slot))
-        self.cram_folios[folio] = None
+        tier = self.tiers[backing.tier]
+        assert isinstance(tier, CramTier)
+        folio = CramFolio(self.clock, tier, backing.handle, slot, self.memcg_of(slot))
+        self.residents[tier][folio] = None
         return folio
 
     def adopt_slot(self, folio: CramFolio) -> None:
         """Give a locked CRAM folio without a slot one, named by its mappers. Raises SlotsExhausted."""
-        assert self.cram is not None and not folio.slot
-        slot = self.allocate_slot(folio.memcg, only=PHYSICAL)
+        assert not folio.slot
+        slot = self.allocate_slot(folio.memcg, only=self.device_keys())
         self.cache.add(slot, folio)
-        self.slots.set_backing(slot, Backing(BackingType.CRAM, folio.page))
-        self.cram.reown(folio.page, slot)
+        self.slots.set_backing(slot, self.tiers.place(folio.tier, folio.page))
+        folio.tier.reown(folio.page, slot)
         for _ in folio.mappers:
             self.slots.duplicate(slot)
 
     def reap_slot(self, folio: CramFolio) -> None:
         """Drop the slot of a locked CRAM folio that one PTE names; the device page is the folio's own from now on."""
-        assert self.cram is not None
         self.slots.set_backing(folio.slot, Backing(BackingType.NONE))
         self.slots.put(folio.slot)
         self.leave_cache(folio)
-        self.cram.reown(folio.page, 0)
+        folio.tier.reown(folio.page, 0)
 
     async def release_cram(self, folio: CramFolio) -> None:
         """Give up the device page of a locked, unreferenced CRAM folio, once the accesses under way have ended."""
-        assert self.cram is not None
         await folio.drain()
         if folio.slot:
             self.leave_cache(folio)
         else:
-            self.cram.free(folio.page)
+            folio.tier.free(folio.page)
             self.reap_wanted.set()
         self.bury(folio)
 
@@ -390,9 +390,11 @@ class Core:
         if folio.busy:
             raise ContractViolation(f"CRAM page {folio.page} was given up under an access")
         folio.dead = True
-        del self.cram_folios[folio]
+        del self.residents[folio.tier][folio]
 
 
-def _fits(kind: BackingType, home: BackingType) -> bool:
+def _fits(tier: TierKey, home: TierKey) -> bool:
     """A direct slot of device `home` may have its data there, in zswap in front of a swap device, or nowhere (zero)."""
-    return kind in (home, BackingType.ZERO) or (kind is BackingType.ZSWAP and home in PHYSICAL)
+    if tier.type is BackingType.ZSWAP:
+        return home.type in PHYSICAL
+    return tier == home or tier.type is BackingType.ZERO

@@ -5,14 +5,26 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from vswap.slots import BackingType
+
 
 @dataclass
 class Writebacks:
     """Pages moved from one tier to a later one while their softleaf PTEs stayed as they were."""
 
+    cram_to_cram: int = 0
     cram_to_zswap: int = 0
     cram_to_swapfile: int = 0
+    cram_to_zram: int = 0
+    zswap_to_cram: int = 0
     zswap_to_swapfile: int = 0
+    zswap_to_zram: int = 0
+
+    def count(self, source: BackingType, target: BackingType) -> None:
+        """A page has moved."""
+        pair = f"{source.name}_to_{target.name}".lower()
+        if hasattr(self, pair):  # pairs with a backend that is not ours are not told apart
+            setattr(self, pair, getattr(self, pair) + 1)
 
 
 @dataclass

@@ -9,10 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from vswap.errors import SlotGone, SlotsExhausted
-from vswap.slots import Backing, BackingType, SlotTable
+from vswap.slots import Backing, BackingType, SlotTable, TierKey
 
 _SHIFT = 32
 _MASK = (1 << _SHIFT) - 1
+_TYPE_MASK, _DEVICE_SHIFT = 0xF, _SHIFT + 4
+
+
+def _first(tier: TierKey) -> int:
+    """What is added to a place on the tier to make a slot of it."""
+    return tier.device << _DEVICE_SHIFT | tier.type << _SHIFT
 
 
 class DirectSlots:
@@ -23,8 +29,8 @@ class DirectSlots:
         takes: says whether a device takes new pages now.
     """
 
-    def __init__(self, capacities: Mapping[BackingType, int], takes: Callable[[BackingType], bool]) -> None:
-        self._tables = {kind: SlotTable(limit=capacity) for kind, capacity in capacities.items()}
+    def __init__(self, capacities: Mapping[TierKey, int], takes: Callable[[TierKey], bool]) -> None:
+        self._tables = {tier: SlotTable(limit=capacity) for tier, capacity in capacities.items()}
         self._takes = takes
         self.alloc_reject = 0
 
@@ -33,24 +39,24 @@ class DirectSlots:
         """Slots alive, on all devices."""
         return sum(table.used for table in self._tables.values())
 
-    def allocate(self, memcg: int = 0, order: int = 0, cpu: int = 0, only: Iterable[BackingType] | None = None) -> int:
+    def allocate(self, memcg: int = 0, order: int = 0, cpu: int = 0, only: Iterable[TierKey] | None = None) -> int:
         """As SlotTable.allocate, on the first device with room, out of `only` if given. Raises SlotsExhausted."""
-        for kind, table in self._tables.items():
-            if (only is None or kind in only) and self._takes(kind):
+        for tier, table in self._tables.items():
+            if (only is None or tier in only) and self._takes(tier):
                 try:
-                    return kind << _SHIFT | table.allocate(memcg, order, cpu)
+                    return _first(tier) | table.allocate(memcg, order, cpu)
                 except SlotsExhausted:
                     continue
         self.alloc_reject += 1
         raise SlotsExhausted("no device has a free slot")
 
     @staticmethod
-    def home(slot: int) -> BackingType:
+    def home(slot: int) -> TierKey:
         """The device whose place the slot is."""
-        return BackingType(slot >> _SHIFT)
+        return TierKey(BackingType(slot >> _SHIFT & _TYPE_MASK), slot >> _DEVICE_SHIFT)
 
     def _at(self, slot: int) -> tuple[SlotTable, int]:
-        table = self._tables.get(slot >> _SHIFT)  # type: ignore[call-overload]  # an IntEnum is found by its number
+        table = self._tables.get((slot >> _SHIFT & _TYPE_MASK, slot >> _DEVICE_SHIFT))  # type: ignore[call-overload]
         if table is None:
             raise SlotGone(f"slot {slot} is on no device")
         return table, slot & _MASK
@@ -77,8 +83,11 @@ class DirectSlots:
 
     def alive(self, slot: int) -> bool:
         """See SlotTable."""
-        table = self._tables.get(slot >> _SHIFT)  # type: ignore[call-overload]
-        return table is not None and table.alive(slot & _MASK)
+        try:
+            table, place = self._at(slot)
+        except SlotGone:
+            return False
+        return table.alive(place)
 
     def swap_count(self, slot: int) -> int:
         """See SlotTable."""
@@ -117,20 +126,20 @@ class DirectSlots:
 
     def slots(self) -> Iterator[int]:
         """See SlotTable."""
-        for kind in self._tables:
-            yield from self.on_device(kind)
+        for tier in self._tables:
+            yield from self.on_device(tier)
 
-    def on_device(self, kind: BackingType) -> Iterator[int]:
+    def on_device(self, tier: TierKey) -> Iterator[int]:
         """Every live slot of a device, wherever its data is."""
-        if kind in self._tables:
-            for place in self._tables[kind].slots():
-                yield kind << _SHIFT | place
+        if tier in self._tables:
+            for place in self._tables[tier].slots():
+                yield _first(tier) | place
 
-    def backed_by(self, kind: BackingType) -> Iterator[list[int]]:
+    def backed_by(self, kind: BackingType, device: int = 0) -> Iterator[list[int]]:
         """See SlotTable."""
         for home, table in self._tables.items():
-            for places in table.backed_by(kind):
-                yield [home << _SHIFT | place for place in places]
+            for places in table.backed_by(kind, device):
+                yield [_first(home) | place for place in places]
 
     @property
     def clusters(self) -> int:

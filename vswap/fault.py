@@ -198,14 +198,13 @@ class _Fault:
         store in place, or a store from before a fork that our copy must contain.
         """
         core = self._core
-        assert core.cram is not None
         await folio.drain()
         if self._changed(pte):
             return
         if (
             core.writable_pages < core.config.writable_budget
             and (pte.exclusive or core.references(folio) == 1)
-            and not core.cram.closed
+            and not folio.tier.closed
             and not folio.poisoned
         ):
             if folio.slot:
@@ -216,7 +215,7 @@ class _Fault:
         if self._no_frame(self._table.memcg):
             return
         try:
-            data = await core.cram.load(folio.page)
+            data = await folio.tier.load(folio.page)
         except TierError as error:
             folio.poisoned |= isinstance(error, Poisoned)
             if self._changed(pte):

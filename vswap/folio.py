@@ -10,6 +10,7 @@ from hw.link import PAGE_BYTES
 if TYPE_CHECKING:
     from vswap.memcg import Memcg
     from vswap.pagetable import PageTable
+    from vswap.tiers.cram import CramTier
 
 ZERO_PAGE = bytes(PAGE_BYTES)
 
@@ -49,13 +50,14 @@ class Folio:
 
 
 class CramFolio:
-    """A page on the device, addressed by its device page number.
+    """A page on a device, addressed by its device page number.
 
     With a slot it is that slot's swap-cache folio, and its mappers are read-only. Without one (its slot was reaped when
     it became writable) it is an anonymous page that happens to lie on the device.
 
     Attributes:
         lock, slot, mappers, dead: as in Folio.
+        tier: the device it is on.
         page: device page number (DPA / 4096), the CRAM tier's handle.
         memcg: the group whose page it is. Device pages are no DRAM and no swap: nothing is charged for them.
         writable: its one mapper may store into it.
@@ -63,10 +65,11 @@ class CramFolio:
     """
 
     __slots__ = ("_accesses", "_clock", "_ended", "_started", "dead", "lock", "mappers", "memcg", "page", "poisoned",
-                 "slot", "writable")  # fmt: skip
+                 "slot", "tier", "writable")  # fmt: skip
 
-    def __init__(self, clock: Clock, page: int, slot: int, memcg: Memcg) -> None:
+    def __init__(self, clock: Clock, tier: CramTier, page: int, slot: int, memcg: Memcg) -> None:
         self._clock = clock
+        self.tier = tier
         self.lock = Lock(clock)
         self.page = page
         self.slot = slot

@@ -10,7 +10,7 @@ from vswap.core import Core
 from vswap.folio import AnyFolio, CramFolio, Folio
 from vswap.memcg import Memcg
 from vswap.pagetable import PageTable, PteState
-from vswap.slots import BackingType
+from vswap.slots import BackingType, TierKey
 from vswap.tiers.base import PHYSICAL
 
 _EVENTS = ("zswpin", "zswpout", "zswpwb", "pswpin", "pswpout", "swpin_zero", "swpout_zero",
@@ -97,12 +97,12 @@ def _slots(core: Core, tables: list[PageTable]) -> Iterator[str]:
                 if not isinstance(folio, Folio):
                     yield f"slot {slot} is backed by a folio that the swap cache does not have"
             case BackingType.CRAM:
-                if not isinstance(folio, CramFolio) or folio.page != backing.handle:
+                if not isinstance(folio, CramFolio) or core.tiers.place(folio.tier, folio.page) != backing:
                     yield f"slot {slot} is backed by CRAM page {backing.handle}, the swap cache has another folio"
             case BackingType.NONE:
                 yield f"slot {slot} has no backing"
             case _:
-                if backing.type not in core.tiers:
+                if backing.tier not in core.tiers:
                     yield f"slot {slot} is backed by {backing.type.name}, which is not configured"
     for slot in named:
         yield f"slot {slot} is named by a PTE and free"
@@ -135,10 +135,10 @@ def _folios(core: Core) -> Iterator[str]:
 
 
 def _tiers(core: Core) -> Iterator[str]:
-    owners: dict[BackingType, dict[int, int]] = {kind: {} for kind in core.tiers}
+    owners: dict[TierKey, dict[int, int]] = {key: {} for key, _ in core.tiers.items()}
     for slot in core.slots.slots():
         backing = core.slots.backing(slot)
-        held = owners.get(backing.type)
+        held = owners.get(backing.tier)
         if held is None:
             continue
         if backing.handle in held:
@@ -146,15 +146,15 @@ def _tiers(core: Core) -> Iterator[str]:
         held[backing.handle] = slot
     for folio in core.cram_folios:
         if not folio.slot:
-            held = owners[BackingType.CRAM]
+            held = owners[core.tiers.key(folio.tier)]
             if folio.page in held:
                 yield f"CRAM page {folio.page} is owned by slot {held[folio.page]} and by a folio without one"
             held[folio.page] = 0
-    for kind, tier in core.tiers.items():
-        in_tier = tier.handles()
-        for handle in in_tier.keys() - owners[kind].keys():
+    for key, tier in core.tiers.items():
+        in_tier, kind = tier.handles(), tier.type
+        for handle in in_tier.keys() - owners[key].keys():
             yield f"{kind.name} handle {handle} leaked: no slot owns it"
-        for handle, slot in owners[kind].items():
+        for handle, slot in owners[key].items():
             if in_tier.get(handle) != slot:
                 yield f"{kind.name} handle {handle} belongs to slot {slot}, the tier says {in_tier.get(handle)}"
 

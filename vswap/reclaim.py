@@ -153,7 +153,7 @@ class Reclaim:
             return
         core.change_backing(slot, backing)
         if backing.type is BackingType.CRAM:
-            resident = core.add_cram_folio(backing.handle, slot)
+            resident = core.add_cram_folio(backing, slot)
             core.cache.replace(folio, resident)
             if core.unreferenced(resident):
                 core.reap_wanted.set()

@@ -17,16 +17,18 @@ CLUSTER_SLOTS = 512
 HIGHEST_ORDER = 7  # 2^7 pages, 512 KiB
 _SHIFT, _MASK = 9, CLUSTER_SLOTS - 1
 
-# The descriptor's word:  63       handle       24 23  swap_count  5 4  type  1 0 pinned
+# The descriptor's word:  63 device 60 59   handle   24 23  swap_count  5 4  type  1 0 pinned
 # A free slot's word has no references, and the number of the next free unit of its cluster in place of the handle.
 _PINNED = 1
 _TYPE_SHIFT, _TYPE_MASK = 1, 0xF
 _COUNT_ONE, _COUNT_SHIFT, _COUNT_MASK = 1 << 5, 5, 0x7FFFF
-_HANDLE_SHIFT = 24
+_HANDLE_SHIFT, _HANDLE_MASK = 24, (1 << 36) - 1
+_DEVICE_SHIFT = 60
 _COUNT = _COUNT_MASK << _COUNT_SHIFT
 _REFERENCES = _COUNT | _PINNED
 
-MOST_HANDLES = 1 << 64 - _HANDLE_SHIFT
+MOST_HANDLES = _HANDLE_MASK + 1
+MOST_DEVICES = 1 << 64 - _DEVICE_SHIFT
 MOST_PTES = _COUNT_MASK
 
 DESCRIPTOR_BYTES = 8 + 4 + 2  # word, shadow, memcg
@@ -50,14 +52,33 @@ class BackingType(IntEnum):
 _TYPES = tuple(BackingType)
 
 
+class TierKey(NamedTuple):
+    """Which tier: its type, and its number among those of that type (the device of a swap entry)."""
+
+    type: BackingType
+    device: int = 0
+
+
 class Backing(NamedTuple):
-    """What backs a slot: a type and the tier's handle (0 where the type has none)."""
+    """What backs a slot: a type, the tier's handle (0 where the type has none), and which of the tiers of that type."""
 
     type: BackingType
     handle: int = 0
+    device: int = 0
+
+    @property
+    def tier(self) -> TierKey:
+        """The tier that it is on."""
+        return TierKey(self.type, self.device)
 
 
 NO_BACKING = Backing(BackingType.NONE)
+
+
+def _backing_of(word: int) -> Backing:
+    return Backing(
+        _TYPES[word >> _TYPE_SHIFT & _TYPE_MASK], word >> _HANDLE_SHIFT & _HANDLE_MASK, word >> _DEVICE_SHIFT
+    )
 
 
 class _Cluster:
@@ -190,7 +211,7 @@ class SlotTable:
             cluster.free = index >> order
             if was_full and cluster.cached_by < 0:
                 self._partial[order][cluster_id] = cluster
-        return Backing(_TYPES[word >> _TYPE_SHIFT & _TYPE_MASK], word >> _HANDLE_SHIFT)
+        return _backing_of(word)
 
     @staticmethod
     def _unit_lives(cluster: _Cluster, index: int) -> bool:
@@ -264,22 +285,26 @@ class SlotTable:
 
     def backing(self, slot: int) -> Backing:
         """What backs the slot. Without the pin this is a hint that must be read again. Raises SlotGone."""
-        word = self._find(slot)[2]
-        return Backing(_TYPES[word >> _TYPE_SHIFT & _TYPE_MASK], word >> _HANDLE_SHIFT)
+        return _backing_of(self._find(slot)[2])
 
     def set_backing(self, slot: int, backing: Backing) -> Backing:
         """Change what backs a pinned slot (the caller holds the folio lock); the old backing, the caller's to free.
 
-        Raises SlotGone; ContractViolation when the slot is not pinned; OverflowError for a handle of MOST_HANDLES.
+        Raises SlotGone; ContractViolation when the slot is not pinned; OverflowError beyond MOST_HANDLES, MOST_DEVICES.
         """
         cluster, index, word = self._find(slot)
         if not word & _PINNED:
             raise ContractViolation(f"backing of slot {slot} changed without the pin")
-        kind, handle = backing
-        if not 0 <= handle < MOST_HANDLES:
-            raise OverflowError(f"handle {handle} of slot {slot}, expected 0 to {MOST_HANDLES - 1}")
-        cluster.words[index] = word & _REFERENCES | kind << _TYPE_SHIFT | handle << _HANDLE_SHIFT
-        return Backing(_TYPES[word >> _TYPE_SHIFT & _TYPE_MASK], word >> _HANDLE_SHIFT)
+        kind, handle, device = backing
+        if not (0 <= handle < MOST_HANDLES and 0 <= device < MOST_DEVICES):
+            raise OverflowError(
+                f"handle {handle} on device {device} of slot {slot}, expected 0 to {MOST_HANDLES - 1} on 0 to"
+                f" {MOST_DEVICES - 1}"
+            )
+        cluster.words[index] = (
+            word & _REFERENCES | kind << _TYPE_SHIFT | handle << _HANDLE_SHIFT | device << _DEVICE_SHIFT
+        )
+        return _backing_of(word)
 
     def memcg(self, slot: int) -> int:
         """The memory control group the slot belongs to. Raises SlotGone."""
@@ -317,9 +342,10 @@ class SlotTable:
                 for index in np.flatnonzero(cluster.scan() & np.uint64(_REFERENCES)).tolist():
                     yield number << _SHIFT | index
 
-    def backed_by(self, kind: BackingType) -> Iterator[list[int]]:
-        """Cluster by cluster, the live slots with this type of backing (not NONE); a hint, as `backing` is."""
-        mask, wanted = np.uint64(_TYPE_MASK << _TYPE_SHIFT), np.uint64(kind << _TYPE_SHIFT)
+    def backed_by(self, kind: BackingType, device: int = 0) -> Iterator[list[int]]:
+        """Cluster by cluster, the live slots that this tier backs (not NONE); a hint, as `backing` is."""
+        mask = np.uint64(_TYPE_MASK << _TYPE_SHIFT | (MOST_DEVICES - 1) << _DEVICE_SHIFT)
+        wanted = np.uint64(kind << _TYPE_SHIFT | device << _DEVICE_SHIFT)
         for number, cluster in enumerate(self._clusters[:]):
             if cluster is not None:
                 found = np.flatnonzero(cluster.scan() & mask == wanted)

@@ -164,9 +164,7 @@ class AddressSpace:
             core.unlock(folio)
 
     async def _load(self, vpn: int, folio: CramFolio, line: int | None) -> bytes:
-        cram = self._core.cram
-        assert cram is not None
-        access = folio.begin_access()
+        cram, access = folio.tier, folio.begin_access()
         try:
             return await (cram.load(folio.page) if line is None else cram.load_line(folio.page, line))
         except TierError as error:
@@ -175,10 +173,9 @@ class AddressSpace:
             folio.end_access(access)
 
     async def _store(self, vpn: int, folio: CramFolio, data: bytes) -> None:
-        assert self._core.cram is not None
         access = folio.begin_access()
         try:
-            await self._core.cram.overwrite(folio.page, data)
+            await folio.tier.overwrite(folio.page, data)
         except TierError as error:
             raise self._sigbus(vpn, folio, error) from error
         finally:

@@ -90,9 +90,9 @@ class Swapoff:
 
     def _is_empty(self) -> bool:
         core, tier = self._core, self._tier
-        if core.storing[tier.type] or tier.usage().pages:
+        if core.storing[tier] or tier.usage().pages:
             return False
-        return core.direct is None or not any(True for _ in core.direct.on_device(tier.type))
+        return core.direct is None or not any(True for _ in core.direct.on_device(core.tiers.key(tier)))
 
     # Searches
 
@@ -100,7 +100,7 @@ class Swapoff:
         if self._method is Method.PAGE_TABLES:
             await self._scan_page_tables()
         elif self._method is Method.SLOTS:
-            for slots in self._core.slots.backed_by(self._tier.type):
+            for slots in self._core.slots.backed_by(*self._core.tiers.key(self._tier)):
                 await self._look(512)
                 for slot in slots:
                     await self._unuse(slot)
@@ -111,10 +111,9 @@ class Swapoff:
                     await self._unuse(slot)
                 elif handle in self._tier.handles():
                     await self._evacuate_page(handle)
-        if self._tier is self._core.cram:  # pages without a slot, which no slot names, and those that nobody names
-            for folio in list(self._core.cram_folios):
-                if not folio.slot or self._core.unreferenced(folio):
-                    await self._evacuate(folio)
+        for folio in list(self._core.cram_folios):  # device pages without a slot, and those that nobody names
+            if folio.tier is self._tier and (not folio.slot or self._core.unreferenced(folio)):
+                await self._evacuate(folio)
         if self._core.direct is not None:
             await self._drop_cached()
 
@@ -127,7 +126,7 @@ class Swapoff:
                     await self._unuse(pte.slot)
                     if table.get(vpn) is pte:
                         await self._map(table, vpn)
-                elif pte.state is PteState.CRAM and self._tier is core.cram:
+                elif pte.state is PteState.CRAM and pte.cram.tier is self._tier:
                     await self._evacuate(pte.cram)
 
     async def _look(self, entries: int) -> None:
@@ -138,10 +137,8 @@ class Swapoff:
         await core.pause(entries * per_entry)
 
     def _concerns(self, slot: int) -> bool:
-        direct = self._core.direct
-        if direct is not None and direct.home(slot) is self._tier.type:
-            return True
-        return self._core.slots.backing(slot).type is self._tier.type
+        core, key = self._core, self._core.tiers.key(self._tier)
+        return (core.direct is not None and core.direct.home(slot) == key) or core.slots.backing(slot).tier == key
 
     # One page
 
@@ -163,7 +160,7 @@ class Swapoff:
         core = self._core
         await folio.lock.acquire()
         try:
-            if core.cache.holds(slot, folio) and core.slots.backing(slot).type is self._tier.type:
+            if core.cache.holds(slot, folio) and core.slots.backing(slot).tier == core.tiers.key(self._tier):
                 folio.dirty = True
                 core.change_backing(slot, Backing(BackingType.FOLIO))
                 self._moved += 1
@@ -220,7 +217,7 @@ class Swapoff:
         """Without virtual slots: folios that are mapped give up the slots of the device that they still have."""
         core = self._core
         assert core.direct is not None
-        for slot in list(core.direct.on_device(self._tier.type)):
+        for slot in list(core.direct.on_device(core.tiers.key(self._tier))):
             folio = core.cache.lookup(slot)
             if not isinstance(folio, Folio):
                 continue
@@ -235,13 +232,12 @@ class Swapoff:
 
     async def _evacuate_page(self, page: int) -> None:
         for folio in list(self._core.cram_folios):
-            if folio.page == page:
+            if folio.tier is self._tier and folio.page == page:
                 await self._evacuate(folio)
 
     async def _evacuate(self, folio: CramFolio) -> None:
         """Copy a device page to DRAM and give it up; its mappers become softleafs. Raises TierError, OutOfMemory."""
         core = self._core
-        assert core.cram is not None
         new = await core.memory.allocate(folio.memcg.online_ancestor())
         await folio.lock.acquire()
         moved = False
@@ -257,7 +253,7 @@ class Swapoff:
             if core.unmap(folio):
                 await core.pause(core.costs.tlb_shootdown)
             await folio.drain()
-            new.data = await core.cram.load(folio.page)
+            new.data = await folio.tier.load(folio.page)
             await core.pause(core.costs.page_copy)
             slot = folio.slot
             new.lock.try_acquire()  # private, so free

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from driver import CramDevice, DeviceLost
@@ -25,6 +26,7 @@ from vswap.tiers.swapfile import SwapfileTier
 from vswap.tiers.zero import ZeroTier
 from vswap.tiers.zram import ZramTier
 from vswap.tiers.zswap import ZswapTier
+from vswap.tierset import TierSet
 from vswap.writeback import Writeback
 
 
@@ -44,12 +46,13 @@ class VswapSystem:
         clock: Clock,
         config: VswapConfig,
         *,
-        device: CramDevice | None = None,
-        swapfile: Path | None = None,
+        device: CramDevice | Mapping[str, CramDevice] | None = None,
+        swapfile: Path | Mapping[str, Path] | None = None,
         backends: Mapping[str, Callable[[Memory, Counters], Tier]] | None = None,
     ) -> None:
-        """`device` is needed where `config.order` names "cram", `swapfile` (a path) where it names "swapfile".
-        `backends` build the tiers of other names, or replace those of the same name.
+        """`device` is needed where `config.order` names "cram", `swapfile` (a path) where it names "swapfile"; where
+        there are more of a kind, one by each name. `backends` build the tiers of other names, or replace those of the
+        same name.
 
         Raises:
             ValueError: the configuration names an unknown tier, or one whose device or path is missing.
@@ -58,25 +61,19 @@ class VswapSystem:
         self.counters = Counters()
         self._clock = clock
         self._config = config
-        self._device = device
-        self._swapfile = swapfile
+        self._device = device if isinstance(device, Mapping) else {"cram": device} if device is not None else {}
+        self._swapfile = swapfile if isinstance(swapfile, Mapping) else {"swapfile": swapfile} if swapfile else {}
         memory = Memory(clock, config.memory_pages, config.costs.retry)
         if len(set(config.order)) != len(config.order):
             raise ValueError(f"order {config.order}: a tier is named twice")
-        build: dict[str, Callable[[Memory, Counters], Tier]] = {
-            "zero": lambda _, counters: ZeroTier(clock, config.costs, counters),
-            "cram": self._build_cram,
-            "zswap": self._build_zswap,
-            "swapfile": self._build_swapfile,
-            "zram": self._build_zram,
-            **(backends or {}),
-        }
-        tiers: list[Tier] = []
-        for name in ("zero", *config.order):
-            if name not in build:
-                raise ValueError(f'order names "{name}", expected {", ".join(sorted(build))}')
-            tiers.append(build[name](memory, self.counters))
-        self.core = Core(clock, config, self.counters, memory, tiers)
+        tiers = {name: self._build(name, memory, backends or {}) for name in ("zero", *config.order)}
+        self.core = Core(
+            clock,
+            config,
+            self.counters,
+            memory,
+            TierSet(tiers, distances=config.distances, priorities=config.priorities),
+        )
         self.reclaim = Reclaim(self.core)
         self.writeback = Writeback(self.core)
         self.spaces: list[AddressSpace] = []
@@ -84,34 +81,37 @@ class VswapSystem:
         self._daemons: list[Daemon] = []
         self._down = False
 
-    def _build_cram(self, _: Memory, counters: Counters) -> Tier:
-        if self._device is None:
-            raise ValueError('order names "cram", but there is no device')
-        return CramTier(self._clock, counters, self._device, trim_batch=self._config.trim_batch)
-
-    def _build_zswap(self, memory: Memory, counters: Counters) -> Tier:
-        config = self._config
-        return ZswapTier(
-            self._clock,
-            config.costs,
-            counters,
-            memory,
-            memory_pages=config.memory_pages,
-            max_pool_percent=config.zswap_max_pool_percent,
-            accept_threshold_percent=config.zswap_accept_threshold_percent,
-        )
-
-    def _build_swapfile(self, _: Memory, counters: Counters) -> Tier:
-        config = self._config
-        if self._swapfile is None:
-            raise ValueError('order names "swapfile", but there is no path')
-        pages, fsync = config.swapfile_pages, config.swapfile_fsync
-        return SwapfileTier(self._clock, config.costs, counters, self._swapfile, pages=pages, fsync=fsync)
-
-    def _build_zram(self, memory: Memory, counters: Counters) -> Tier:
-        config = self._config
-        pages, limit = config.zram_pages, config.zram_limit_pages
-        return ZramTier(self._clock, config.costs, counters, memory, pages=pages, limit_pages=limit)
+    def _build(self, name: str, memory: Memory, backends: Mapping[str, Callable[[Memory, Counters], Tier]]) -> Tier:
+        clock, config, counters = self._clock, self._config, self.counters
+        if name in backends:
+            return backends[name](memory, counters)
+        match name.rstrip("0123456789"):
+            case "zero":
+                return ZeroTier(clock, config.costs, counters)
+            case "cram":
+                if name not in self._device:
+                    raise ValueError(f'order names "{name}", but there is no device')
+                return CramTier(clock, counters, self._device[name], trim_batch=config.trim_batch)
+            case "zswap" if name == "zswap":
+                return ZswapTier(
+                    clock,
+                    config.costs,
+                    counters,
+                    memory,
+                    memory_pages=config.memory_pages,
+                    max_pool_percent=config.zswap_max_pool_percent,
+                    accept_threshold_percent=config.zswap_accept_threshold_percent,
+                )
+            case "swapfile":
+                if name not in self._swapfile:
+                    raise ValueError(f'order names "{name}", but there is no path')
+                pages, fsync = config.swapfile_pages, config.swapfile_fsync
+                return SwapfileTier(clock, config.costs, counters, self._swapfile[name], pages=pages, fsync=fsync)
+            case "zram":
+                pages, limit = config.zram_pages, config.zram_limit_pages
+                return ZramTier(clock, config.costs, counters, memory, pages=pages, limit_pages=limit)
+        known = sorted({"cram", "swapfile", "zram", "zswap", *backends})
+        raise ValueError(f'order names "{name}", expected {", ".join(known)}, or one of these with a number')
 
     async def start(self) -> None:
         """Set the device's watermarks and start kswapd, the zswap shrinker, the reaper and the interrupt watcher."""
@@ -119,10 +119,11 @@ class VswapSystem:
         self._spawn("kswapd", core.memory.wake_kswapd.wait, self.reclaim.background)
         if core.zswap is not None and self.writeback.can_shrink_zswap:
             self._spawn("zswap shrinker", core.zswap.wait_full, self.writeback.shrink_zswap)
-        if core.cram is not None:
-            await core.cram.set_watermarks(config.cram_low_percent, config.cram_recovered_percent)
-            self._spawn("CRAM watermarks", core.cram.wait_watermark, core.cram.follow_watermark)
-            self._spawn("CRAM writeback", core.cram.wait_pressure, self.writeback.relieve)
+        for cram in core.crams:
+            await cram.set_watermarks(config.cram_low_percent, config.cram_recovered_percent)
+            self._spawn("CRAM watermarks", cram.wait_watermark, cram.follow_watermark)
+            self._spawn("CRAM writeback", cram.wait_pressure, partial(self.writeback.relieve, cram))
+        if core.crams:
             self._spawn("reaper", self._reaper_wait, self.writeback.reap_and_trim)
 
     def create_memcg(self, name: str, limits: MemcgLimits, parent: Memcg | None = None) -> Memcg:
@@ -174,7 +175,7 @@ class VswapSystem:
         """The tier that the configuration calls `name`. Raises ValueError."""
         if name not in self._config.order:
             raise ValueError(f'no tier "{name}", there are {", ".join(self._config.order)}')
-        return self.core.order[1 + self._config.order.index(name)]
+        return self.core.tiers.named[name]
 
     def invariants(self, *, quiescent: bool = False) -> None:
         """Raise InvariantViolation where the state contradicts itself. May be called between any two steps;
@@ -199,19 +200,21 @@ class VswapSystem:
             values["stored_pages"] = core.zswap.usage().pages
             values["pool_total_size"] = core.zswap.pool_pages * PAGE_BYTES
             values["same_filled_pages"] = core.zswap.same_filled_pages
-        if core.cram is not None:
-            values["cram_pages"] = core.cram.usage().pages
+        if core.crams:
+            values["cram_pages"] = sum(cram.usage().pages for cram in core.crams)
             values["cram_writable"] = core.writable_pages
-        for device in core.devices:
-            values[f"{device.type.name.lower()}_pages"] = device.usage().pages
-            if isinstance(device, ZramTier):
-                values |= device.mm_stat()
+        for name, tier in core.tiers.named.items():
+            if tier in core.devices:
+                values[f"{name}_pages"] = tier.usage().pages
+            if isinstance(tier, ZramTier):
+                suffix = name.removeprefix("zram")
+                values |= {key + suffix: value for key, value in tier.mm_stat().items()}
         return values
 
     async def audit(self) -> None:
         """At quiescence: flush trims, compare with the device's own view (pages, sectors). Raises
         InvariantViolation."""
-        findings = await self.core.cram.audit() if self.core.cram is not None else []
+        findings = [finding for cram in self.core.crams for finding in await cram.audit()]
         if findings:
             raise InvariantViolation(findings)
 

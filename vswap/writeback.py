@@ -3,60 +3,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vswap.core import Core
 from vswap.errors import AlreadyCached, SlotGone, SlotsExhausted
 from vswap.folio import CramFolio, Folio
 from vswap.memcg import Memcg
 from vswap.slots import Backing, BackingType
 from vswap.tiers.base import PHYSICAL, Full, Poisoned, Tier, TierError
+from vswap.tiers.cram import CramTier
 
 _PATIENCE = 16  # pages that would not move before a round gives up
 
 
 class Writeback:
-    """CRAM -> zswap, CRAM -> swap device, zswap -> swap device."""
+    """CRAM -> a farther CRAM node, zswap, a swap device; zswap -> a swap device."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self._turn = -1  # the group whose zswap entries were looked at last
         core.shrink_memcg = self.shrink_memcg
-        self._after_cram: tuple[Tier, ...] = ()
-        if core.cram is not None:
-            self._after_cram = core.order[core.order.index(core.cram) + 1 :]
+        self._after: dict[Tier, tuple[Tier, ...]] = {}
+        for cram in core.crams:
+            between = core.config.cram_to_cram
+            self._after[cram] = tuple(
+                tier for tier in core.tiers.after(cram) if between or tier.type is not BackingType.CRAM
+            )
         self._after_zswap: tuple[Tier, ...] = ()
         if core.zswap is not None:
-            after = core.order[core.order.index(core.zswap) + 1 :]
-            self._after_zswap = tuple(tier for tier in after if tier.type in PHYSICAL)
+            self._after_zswap = tuple(tier for tier in core.tiers.after(core.zswap) if tier.type in PHYSICAL)
 
     # CRAM
 
-    async def relieve(self) -> None:
-        """The node is under pressure: reap, trim, and write the coldest pages back until it is open again (or, if it
+    async def relieve(self, cram: CramTier) -> None:
+        """The node is under pressure: reap, trim, and write its coldest pages back until it is open again (or, if it
         was open all the time, one batch)."""
         core = self._core
-        assert core.cram is not None
         failures = 0
         while True:
             await self.reap()
-            moved = await self.write_back_cram(core.config.cram_writeback_batch)
-            await core.cram.flush()
-            if not core.cram.closed or core.stopping:
+            moved = await self.write_back_cram(core.config.cram_writeback_batch, cram)
+            await cram.flush()
+            if not cram.closed or core.stopping:
                 return
             failures = 0 if moved else failures + 1
             await core.pause(min(core.costs.retry << min(failures, 20), core.config.reap_interval))
 
-    async def write_back_cram(self, count: int) -> int:
-        """Write back up to `count` of the coldest CRAM pages; how many left the device. A page read since the last scan
-        gets a second chance."""
-        core = self._core
-        if not self._after_cram:
+    async def write_back_cram(self, count: int, cram: CramTier | None = None) -> int:
+        """Write back up to `count` of the coldest CRAM pages, of one node or of each; how many left their device. A
+        page read since the last scan gets a second chance."""
+        if cram is None:
+            return sum([await self.write_back_cram(count, node) for node in self._core.crams])
+        residents = self._core.residents[cram]
+        if not self._after[cram]:
             return 0
         moved = failed = 0
-        for _ in range(2 * len(core.cram_folios)):
-            if moved >= count or failed >= _PATIENCE or not core.cram_folios:
+        for _ in range(2 * len(residents)):
+            if moved >= count or failed >= _PATIENCE or not residents:
                 break
-            folio = next(iter(core.cram_folios))
-            core.cram_folios.move_to_end(folio)
+            folio = next(iter(residents))
+            residents.move_to_end(folio)
             if self._used_lately(folio):
                 continue
             if await self.write_back_folio(folio):
@@ -81,7 +87,6 @@ class Writeback:
 
     async def _move(self, folio: CramFolio, bounce: Folio) -> bool:
         core = self._core
-        assert core.cram is not None
         if core.unreferenced(folio):
             await core.release_cram(folio)
             core.counters.zombies_reaped += 1
@@ -98,49 +103,56 @@ class Writeback:
             await core.pause(core.costs.tlb_shootdown)
         await folio.drain()
         try:
-            data = await core.cram.load(folio.page)
+            data = await folio.tier.load(folio.page)
         except TierError as error:
             folio.poisoned |= isinstance(error, Poisoned)
             core.counters.writeback_failed += 1
             return False
-        if core.direct is not None and core.direct.home(slot) is BackingType.CRAM:
-            backing = await self._write_to_another_slot(data, slot, bounce)
+        later = self._after[folio.tier]
+        if core.direct is not None and core.direct.home(slot).type is BackingType.CRAM:
+            backing = await self._write_to_another_slot(data, slot, later, bounce)
         else:
-            backing = await core.write_out(data, slot, self._after_cram)
+            backing = await core.write_out(data, slot, later)
             if backing is not None:
                 core.change_backing(slot, backing)  # the device page is given up only now, after the write succeeded
         if backing is None:
             core.counters.writeback_failed += 1
             return False
-        core.leave_cache(folio)
+        if backing.type is BackingType.CRAM and core.direct is None:
+            core.cache.replace(folio, core.add_cram_folio(backing, slot))
+        else:
+            core.leave_cache(folio)
         core.bury(folio)
-        if backing.type is BackingType.ZSWAP:
-            core.counters.writebacks.cram_to_zswap += 1
-        elif backing.type is BackingType.SWAPFILE:
-            core.counters.writebacks.cram_to_swapfile += 1
+        core.counters.writebacks.count(BackingType.CRAM, backing.type)
         return True
 
-    async def _write_to_another_slot(self, data: bytes, old: int, bounce: Folio) -> Backing | None:
+    async def _write_to_another_slot(
+        self, data: bytes, old: int, later: Sequence[Tier], bounce: Folio
+    ) -> Backing | None:
         """Without virtual slots: store the page under a slot of another device and make all PTEs name that one. The
         folio `bounce` stands for it in the swap cache meanwhile."""
         core = self._core
         assert core.direct is not None
         try:
-            new = core.allocate_slot(core.memcg_of(old), only=PHYSICAL)
+            new = core.allocate_slot(core.memcg_of(old), only=[core.tiers.key(tier) for tier in later])
         except SlotsExhausted:
             return None
         bounce.lock.try_acquire()  # private, so free
         core.cache.add(new, bounce)
         core.slots.set_backing(new, Backing(BackingType.FOLIO))
         bounce.data = data
+        backing = None
         try:
-            backing = await core.write_out(data, new, self._after_cram)
+            backing = await core.write_out(data, new, later)
             if backing is not None:
                 core.slots.set_backing(new, backing)
                 await core.pause(core.scan_cost())
                 core.move_references(old, new)
         finally:
-            core.uncache(bounce)
+            if backing is not None and backing.type is BackingType.CRAM:
+                core.cache.replace(bounce, core.add_cram_folio(backing, new))
+            else:
+                core.uncache(bounce)
             bounce.lock.release()
         return backing
 
@@ -174,8 +186,8 @@ class Writeback:
         core = self._core
         core.reap_wanted.clear()
         await self.reap()
-        if core.cram is not None:
-            await core.cram.flush()
+        for cram in core.crams:
+            await cram.flush()
 
     # zswap
 
@@ -239,7 +251,7 @@ class Writeback:
             if backing is None:
                 raise Full("no swap device has room")
             core.change_backing(slot, backing)  # frees the compressed copy, only now
-            core.counters.writebacks.zswap_to_swapfile += backing.type is BackingType.SWAPFILE
+            core.counters.writebacks.count(BackingType.ZSWAP, backing.type)
             core.counters.zswpwb += 1
             core.memcg_of(slot).count("zswpwb")
             core.counters.written_back_pages += 1

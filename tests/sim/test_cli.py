@@ -49,7 +49,7 @@ def test_a_passing_run_prints_its_figures_and_writes_json_and_report(tmp_path: P
     values = json.loads((tmp_path / "a.json").read_text())
     wanted = {"stores", "loads", "soft_faults", "promotions", "mismatches", "cycles", "writebacks", "scenario", "sim"}
     assert wanted <= values.keys()
-    assert values["writebacks"].keys() == {"cram_to_zswap", "cram_to_swapfile", "zswap_to_swapfile"}
+    assert values["writebacks"].keys() > {"cram_to_zswap", "cram_to_swapfile", "zswap_to_swapfile"}
     assert "Bytes of the pages on the device" in (tmp_path / "a.html").read_text()
 
 

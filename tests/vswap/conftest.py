@@ -32,7 +32,14 @@ def seed(request: pytest.FixtureRequest) -> int | None:
 
 
 @pytest.fixture
-def tb(request: pytest.FixtureRequest, tmp_path: Path, seed: int | None) -> TB:
+def way(request: pytest.FixtureRequest) -> str:
+    """What answers as the device: the model, or the RTL where a test asks for it."""
+    return str(getattr(request, "param", "model"))
+
+
+@pytest.fixture
+def tb(request: pytest.FixtureRequest, tmp_path: Path, seed: int | None, way: str) -> TB:
     """A machine as the test's @machine says."""
     options = getattr(request.function, "machine", {"device": DEVICE, "start": True, "config": {}})
-    return TB(tmp_path, options["device"], start=options["start"], config=options["config"], clock=VirtualClock(seed))
+    clock = VirtualClock(seed)
+    return TB(tmp_path, options["device"], start=options["start"], config=options["config"], clock=clock, link=way)

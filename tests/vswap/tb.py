@@ -10,15 +10,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from driver import CramDevice
 from hw.links.model import ModelLink
 from hw.parameters import DeviceParameters
 from hw.virtual_time import VirtualClock
 from vswap import AddressSpace, InvariantViolation, VswapConfig, VswapSystem
+from vswap.contract.suite import LINKS
 from vswap.core import Core
 from vswap.folio import CramFolio
 from vswap.pagetable import Pte, PteState
 from vswap.slots import Backing
+from vswap.tiers.cram import CramTier
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,12 +30,15 @@ DEVICE = DeviceParameters(perceived_pages=256, media_bytes=64 << 10, cache_pages
 """256 sectors of 256 bytes: 16 raw pages fill it."""
 
 
-def machine(*, device: DeviceParameters = DEVICE, start: bool = True, **config: Any) -> Callable[[F], F]:
-    """How the machine of a test is built: `config` overrides VswapConfig; `start=False` runs no background tasks."""
+def machine(
+    *, device: DeviceParameters = DEVICE, start: bool = True, rtl: bool = False, **config: Any
+) -> Callable[[F], F]:
+    """How the machine of a test is built: `config` overrides VswapConfig; `start=False` runs no background tasks; `rtl`
+    runs the test on the verilated RTL, too."""
 
     def mark(test: F) -> F:
         test.machine = {"device": device, "start": start, "config": config}  # type: ignore[attr-defined]
-        return test
+        return pytest.mark.parametrize("way", ["model", "verilated"], indirect=True)(test) if rtl else test
 
     return mark
 
@@ -40,16 +47,27 @@ class TB:
     """See the module.
 
     Attributes:
+        links, devices: of each CRAM node, by name; `device` is the one of "cram".
         leaks_expected: the test has broken the books on purpose; do not look at them at the end.
     """
 
     def __init__(
-        self, folder: Path, device: DeviceParameters, *, start: bool, config: dict[str, Any], clock: VirtualClock | None
+        self,
+        folder: Path,
+        device: DeviceParameters,
+        *,
+        start: bool,
+        config: dict[str, Any],
+        clock: VirtualClock | None,
+        link: str = "model",
     ) -> None:
         self.clock = clock or VirtualClock()
-        self.path = folder / "swapfile"
-        self.link = ModelLink(self.clock, device)
         self.config = VswapConfig(**{"memory_pages": 64, "swapfile_pages": 256, **config})
+        self.path = folder / "swapfile"
+        self.paths = {name: folder / name for name in self.config.order if name.startswith("swapfile")}
+        nodes = ["cram", *(name for name in self.config.order if name.startswith("cram") and name != "cram")]
+        self.links = {name: LINKS[link](self.clock, device) for name in nodes}
+        self.devices: dict[str, CramDevice] = {}
         self._start = start
         self.leaks_expected = False
 
@@ -58,8 +76,10 @@ class TB:
         self.clock.run(self._run(body))
 
     async def _run(self, body: Callable[[], Awaitable[None]]) -> None:
-        self.device = await CramDevice.probe(self.link)
-        self.system = VswapSystem(self.clock, self.config, device=self.device, swapfile=self.path)
+        for name, link in self.links.items():
+            self.devices[name] = await CramDevice.probe(link)
+        self.device = self.devices["cram"]
+        self.system = VswapSystem(self.clock, self.config, device=self.devices, swapfile=self.paths)
         try:
             if self._start:
                 await self.system.start()
@@ -73,7 +93,9 @@ class TB:
             self.system.invariants(quiescent=True)
             await self.system.audit()
             assert self.core.slots.used == self.core.memory.used == len(self.core.cram_folios) == 0
-            assert await self.device.free_sectors() == self.device.geometry.media_sectors
+            for device in self.devices.values():
+                await device.settle()
+                assert await device.free_sectors() == device.geometry.media_sectors
 
     async def settle(self) -> None:
         """Let the background tasks finish, and check that all is well at rest. Where memory stays short, kswapd and
@@ -88,6 +110,19 @@ class TB:
         self.system.invariants(quiescent=True)
 
     # What a test asks for
+
+    @property
+    def link(self) -> ModelLink:
+        """The link of "cram", where it is the model with its ways to do damage."""
+        link = self.links["cram"]
+        assert isinstance(link, ModelLink)
+        return link
+
+    def node(self, name: str = "cram") -> CramTier:
+        """A CRAM node by its name."""
+        tier = self.system.tier(name)
+        assert isinstance(tier, CramTier)
+        return tier
 
     @property
     def core(self) -> Core:

@@ -21,6 +21,7 @@ ORDERS = (
     ("zswap", "cram", "swapfile"),
     ("zswap", "swapfile"),
     ("swapfile",),
+    ("cram", "cram1", "zswap", "swapfile", "swapfile1"),
 )
 ROOMY = DeviceParameters(perceived_pages=256, media_bytes=1 << 20)
 """Takes every page of a workload raw."""

@@ -21,6 +21,11 @@ from vswap.system import VswapSystem
 
 DEVICE = DeviceParameters(perceived_pages=16, media_bytes=32 << 10, cache_pages=2)
 ORDERS = (("cram", "zswap", "swapfile"), ("cram", "swapfile"), ("zswap", "swapfile"), ("zram", "swapfile"))
+WIDE_ORDERS = (
+    ("cram", "cram1", "zswap", "swapfile"),
+    ("cram", "cram1", "swapfile", "swapfile1"),
+    ("zswap", "swapfile", "zram", "swapfile1"),
+)
 PAGES = 3
 OPERATIONS = 6
 MOST_STEPS = 20_000  # a hundred times what a program takes
@@ -95,12 +100,13 @@ class Program(Workload):
                 await writeback.write_back_zswap(rng.choice(groups) if len(groups) > 1 else None)
             elif choice < 0.7:
                 await writeback.reap_and_trim()
-            elif choice < 0.8 and core.cram is not None:
-                core.cram.set_no_alloc(not core.cram.closed)
+            elif choice < 0.8 and core.crams:
+                node = core.crams[int(choice * 1000) % len(core.crams)]
+                node.set_no_alloc(not node.closed)
             elif choice < 0.9:
                 await self._switch(rng)
-        if core.cram is not None:
-            core.cram.set_no_alloc(False)
+        for node in core.crams:
+            node.set_no_alloc(False)
 
     async def _switch(self, rng: Random) -> None:
         name = rng.choice(self.system.core.config.order)
@@ -135,11 +141,16 @@ def execute(program: int, schedule: Schedule, folder: Path) -> int:
         what went wrong: an InvariantViolation, an AssertionError of the shadow copy, a Deadlock, an error of the layer.
     """
     rng = Random(f"{program}.machine")
-    order = rng.choice(ORDERS)
+    order: tuple[str, ...] = rng.choice(ORDERS)
+    wide = Random(f"{program}.wide")
+    if wide.random() < 0.25:
+        order = wide.choice(WIDE_ORDERS)
     clock = RaceClock(schedule)
     config = VswapConfig(
         memory_pages=16,
         order=order,
+        priorities={"swapfile": 1, "swapfile1": 1},
+        cram_to_cram=program % 2 == 0,
         writable_budget=rng.choice((0, 0, 1, 2)),
         swapfile_pages=64,
         zram_pages=16,
@@ -148,8 +159,10 @@ def execute(program: int, schedule: Schedule, folder: Path) -> int:
     )
 
     async def main() -> None:
-        device = await CramDevice.probe(ModelLink(clock, DEVICE)) if "cram" in order else None
-        system = VswapSystem(clock, config, device=device, swapfile=folder / "swapfile")
+        devices = {name: await CramDevice.probe(ModelLink(clock, DEVICE)) for name in order if name.startswith("cram")}
+        swapfiles = {name: folder / name for name in order if name.startswith("swapfile")}
+        device = devices.get("cram")
+        system = VswapSystem(clock, config, device=devices, swapfile=swapfiles)
         clock.on_step = _watch(system)
         await system.start()
         load = Program(system, clock, device, program, Shape(real=False, lazyfree=program % 2 == 1), may_run_out=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -92,7 +92,7 @@ def swap_charge_taken_after_the_store(patch: Patcher) -> None:
     """Two stores of one group look at its limit, and both charge when they are done."""
     original = Core.write_out
 
-    async def broken(self: Core, data: bytes, slot: int, order: Iterable[Tier]) -> Backing | None:
+    async def broken(self: Core, data: bytes, slot: int, order: Sequence[Tier]) -> Backing | None:
         group = self.memcg_of(slot)
         limits, group.limits = group.limits, replace(group.limits, swap_max=None)
         try:

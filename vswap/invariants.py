@@ -175,7 +175,7 @@ def _charges(core: Core) -> Iterator[str]:
         if folio.memcg is not None:
             folios[folio.memcg] += 1
     for slot in core.slots.slots():
-        home = core.slots.backing(slot).type if core.direct is None else core.direct.home(slot)
+        home = core.slots.backing(slot).type if core.direct is None else core.direct.home(slot).type
         if home in PHYSICAL:
             swap[core.memcg_of(slot)] += 1
     swap.update(core.charging)

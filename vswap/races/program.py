@@ -143,7 +143,7 @@ def execute(program: int, schedule: Schedule, folder: Path) -> int:
     rng = Random(f"{program}.machine")
     order: tuple[str, ...] = rng.choice(ORDERS)
     wide = Random(f"{program}.wide")
-    if wide.random() < 0.25:
+    if wide.random() < 0.15:
         order = wide.choice(WIDE_ORDERS)
     clock = RaceClock(schedule)
     config = VswapConfig(

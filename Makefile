@@ -11,7 +11,7 @@ STAMP := .venv/setup-$(shell cat $(SETUP_INPUTS) | sha256sum | cut -c1-16)
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help setup run test breakages slotbench contract races lint regs fpga hwbench lock clean bench differential
+.PHONY: help setup run test breakages slotbench contract races lint regs fpga formal fuzz hwbench lock clean bench differential
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -51,6 +51,12 @@ breakages: $(STAMP)  ## break four things on purpose, one at a time, and show th
 fpga: $(STAMP)  ## area and clock on an ECP5, module by module (hours, kept): build/fpga.json
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fpga.txt
 	@$(BIN)/python -m hw.fpga
+
+formal: $(STAMP)  ## prove the RTL's rules with an SMT solver: build/formal.json
+	@$(BIN)/python -m hw.formal
+
+fuzz: $(STAMP)  ## 1,000,000 fuzzed LZ4 streams, RTL against liblz4: COUNT=, SEED=; build/fuzz.json
+	@$(BIN)/python -m sim.fuzz --count $(or $(COUNT),1000000) --seed $(or $(SEED),1)
 
 hwbench: $(STAMP)  ## measure the LZ4 engines and the device over real pages: build/hwbench.json
 	@$(BIN)/python -m sim.hwbench

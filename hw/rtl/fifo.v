@@ -43,4 +43,11 @@ module fifo #(
             tail_q <= 0;
         end
     end
+
+`ifdef FORMAL
+    reg [DEPTH*WIDTH-1:0] memory_seen;  // for hw/formal/fifo_formal.v
+    integer i;
+
+    always @* for (i = 0; i < DEPTH; i = i + 1) memory_seen[i*WIDTH +: WIDTH] = memory_q[i];
+`endif
 endmodule

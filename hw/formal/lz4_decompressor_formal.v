@@ -1,0 +1,109 @@
+// lz4_decompressor_formal: whatever bytes come in, the decompressor stays inside its input and its page, and goes on.
+//
+// The parser consumes no byte that has not come; the copier writes no line outside the page and reads none that is not
+// written; 64 lines at most leave; in every `STUCK` cycles in which nobody outside is waited for, a byte is consumed, a
+// byte of the page is decoded, or the block comes to its end. Input and page being finite, every block ends.
+//
+// The content of memory and of laid-out matches is any: bounds do not depend on it.
+
+module lz4_decompressor_formal #(
+    parameter WIDTH = 8,
+    parameter WINDOW = 32,   // of the parser, bytes
+    parameter STUCK = 6
+) (
+    input         clk_i,
+    input         rst_ni,
+    input         clear_i,
+    input         block_valid,
+    input [511:0] block_data,
+    input [6:0]   block_bytes,
+    input         block_last,
+    input         page_ready
+);
+    wire         block_ready, page_valid, page_last, error;
+    wire [511:0] page_data;
+
+    lz4_decompressor #(.BYTES_PER_CYCLE(WIDTH)) dut (
+        .clk_i(clk_i), .rst_ni(rst_ni), .clear_i(clear_i),
+        .block_valid_i(block_valid), .block_ready_o(block_ready), .block_data_i(block_data),
+        .block_bytes_i(block_bytes), .block_last_i(block_last),
+        .page_valid_o(page_valid), .page_ready_i(page_ready), .page_data_o(page_data), .page_last_o(page_last),
+        .error_o(error)
+    );
+
+    (* hierconn *) wire        \dut.restart ;
+    (* hierconn *) wire [6:0]  \dut.u_parser.have_q ;
+    (* hierconn *) wire [6:0]  \dut.u_parser.beat_left_q ;
+    (* hierconn *) wire        \dut.u_parser.beat_busy_q ;
+    (* hierconn *) wire [5:0]  \dut.u_parser.step ;
+    (* hierconn *) wire        \dut.u_parser.advance ;
+    (* hierconn *) wire        \dut.u_parser.stopped_q ;
+    (* hierconn *) wire        \dut.u_parser.error ;
+    (* hierconn *) wire        \dut.u_parser.take ;
+    (* hierconn *) wire        \dut.u_parser.received_q ;
+    (* hierconn *) wire [6:0]  \dut.u_parser.taken_bytes ;
+    (* hierconn *) wire [12:0] \dut.u_copier.position_q ;
+    (* hierconn *) wire        \dut.u_copier.stopped_q ;
+    (* hierconn *) wire        \dut.u_copier.step ;
+    (* hierconn *) wire        \dut.u_copier.bad ;
+    (* hierconn *) wire        \dut.u_copier.copies ;
+    (* hierconn *) wire        \dut.u_copier.near ;
+    (* hierconn *) wire        \dut.u_copier.complete ;
+    (* hierconn *) wire [5:0]  \dut.u_copier.far_line ;
+    (* hierconn *) wire [5:0]  \dut.u_copier.line_q ;
+    (* hierconn *) wire [12:0] \dut.u_copier.end_position ;
+
+    initial assume (!rst_ni);
+    always @* if (block_valid && block_last) assume (block_bytes >= 1 && block_bytes <= 64);
+
+    // ---- model: bytes that came and were not consumed; lines that left; cycles without progress ----
+    reg [7:0] inside_q;
+    reg [6:0] lines_q;       // completed lines in memory
+    reg [6:0] sent_q;
+    reg [3:0] stuck_q;
+    reg       held_q, up_q;
+    reg [512:0] answer_q;
+    reg       ended_q;       // this block came to its end
+    reg       page_q, fault_q;
+
+    wire progress = (\dut.u_parser.advance && !\dut.u_parser.error ) || \dut.u_copier.step || ended
+                    || (block_ready && !block_valid) || (block_valid && block_ready) || (page_valid && !page_ready);
+    wire ended = error || (page_valid && page_last);
+
+    always @(posedge clk_i) begin
+        up_q     <= rst_ni && !clear_i;
+        held_q   <= page_valid && !page_ready;
+        answer_q <= {page_last, page_data};
+        inside_q <= inside_q + (\dut.u_parser.take ? {1'b0, \dut.u_parser.taken_bytes } : 8'd0)
+                    - (\dut.u_parser.advance ? {2'd0, \dut.u_parser.step } : 8'd0);
+        if (\dut.u_copier.complete ) lines_q <= lines_q + 7'd1;
+        if (page_valid && page_ready) sent_q <= sent_q + 7'd1;
+        stuck_q <= progress ? 4'd0 : stuck_q + 4'd1;
+        if (\dut.restart ) {inside_q, lines_q, sent_q, stuck_q} <= 0;
+        if (page_valid && page_ready && page_last) page_q <= 1'b1;
+        if (error) fault_q <= 1'b1;
+        if (!rst_ni) {page_q, fault_q} <= 0;
+    end
+
+    always @(posedge clk_i) if (rst_ni) begin
+        // input: never more consumed than there is (but to report that it ends too early)
+        if (\dut.u_parser.advance && !\dut.u_parser.error ) assert (\dut.u_parser.step <= \dut.u_parser.have_q );
+        assert (\dut.u_parser.have_q <= WINDOW || \dut.u_parser.stopped_q );
+        // page
+        assert (\dut.u_copier.position_q <= 13'd4096 || \dut.u_copier.stopped_q );
+        if (\dut.u_copier.step && !\dut.u_copier.bad ) assert (\dut.u_copier.end_position <= 13'd4096);
+        if (\dut.u_copier.step && !\dut.u_copier.bad && \dut.u_copier.copies && !\dut.u_copier.near )
+            assert (\dut.u_copier.far_line < \dut.u_copier.position_q [11:6]);
+        if (\dut.u_copier.complete ) assert (lines_q <= 7'd63 && lines_q[5:0] == \dut.u_copier.line_q );
+        // output
+        if (up_q && held_q) assert (page_valid && answer_q == {page_last, page_data});
+        if (page_valid && page_last) assert (sent_q == 7'd63);
+        if (page_valid) assert (sent_q <= 7'd63);
+        // it goes on
+        assert (stuck_q <= STUCK);
+        cover (fault_q && !error);
+        cover (page_valid && !page_last);
+        cover (\dut.u_copier.step && \dut.u_copier.copies && !\dut.u_copier.bad );
+        cover (error && \dut.u_parser.received_q );
+    end
+endmodule

@@ -1,0 +1,146 @@
+"""What is proved about the RTL. Each proof is a checker in this folder: the module, a model beside it, assertions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+CHECKERS = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One checker in one configuration.
+
+    Attributes:
+        module: what it is about.
+        checker: module and file name in this folder.
+        claim: what is proved, one line.
+        mode: "prove": by induction, for all time; "bmc": for the first `depth` cycles from reset.
+        depth: cycles; of "prove" the cycles that an induction step may look back on.
+        cover_depth: cycles within which each cover statement must be reached.
+        parameters: those of the checker.
+        assumes: about the neighbours; empty: nothing but a reset in the first cycle.
+        stands_in: checkers' files `free_x` that stand in for a module `x`: more behaviour than it has.
+        multiclock: the module has more than rising edges of one clock.
+    """
+
+    module: str
+    checker: str
+    claim: str
+    mode: Literal["prove", "bmc"]
+    depth: int
+    cover_depth: int
+    parameters: tuple[tuple[str, int], ...] = ()
+    assumes: str = ""
+    stands_in: tuple[str, ...] = ()
+    multiclock: bool = False
+
+    @property
+    def configuration(self) -> str:
+        """The parameters, readable; "default" without any."""
+        return ", ".join(f"{key} {value}" for key, value in self.parameters) or "default"
+
+    @property
+    def name(self) -> str:
+        """Unique and fit for a folder."""
+        return "-".join([self.checker.removesuffix("_formal"), *(f"{key}_{value}" for key, value in self.parameters)])
+
+
+def _each(proof: Proof, *configurations: dict[str, int]) -> list[Proof]:
+    return [replace(proof, parameters=tuple(configuration.items())) for configuration in configurations]
+
+
+PROOFS: list[Proof] = [
+    *_each(
+        Proof(
+            "fifo",
+            "fifo_formal",
+            "every item comes out once, in order, unchanged; full and empty as counted",
+            "prove",
+            3,
+            24,
+        ),
+        {"WIDTH": 1, "DEPTH": 2},
+        {"WIDTH": 4, "DEPTH": 4},
+        {"WIDTH": 8, "DEPTH": 8},
+    ),
+    *_each(
+        Proof(
+            "sector_allocator",
+            "sector_allocator_formal",
+            "no sector is handed out twice, none is lost, chains stay as linked",
+            "prove",
+            3,
+            40,
+            assumes="POP only while a sector is free; the others only of sectors in use",
+        ),
+        {"SECTORS": 4, "BITS": 2},
+        {"SECTORS": 5, "BITS": 3},
+        {"SECTORS": 8, "BITS": 3},
+    ),
+    *_each(
+        Proof(
+            "register_bus",
+            "register_bus_formal",
+            "AXI4-Lite: answers stay until taken, one for each request, none without; passed on is what was asked",
+            "prove",
+            4,
+            12,
+            assumes="late data is waited for a bounded time (progress only)",
+        ),
+        {"LATE": 1},
+        {"LATE": 4},
+    ),
+    Proof(
+        "axi_host_write",
+        "axi_host_write_formal",
+        "AXI4: one response for each burst, after its last beat, its ID, the worst of its beats, stable until taken",
+        "prove",
+        3,
+        14,
+        (("PAGE_BITS", 12),),
+        "WLAST with the last beat alone",
+    ),
+    Proof(
+        "axi_host_read",
+        "axi_host_read_formal",
+        "AXI4: as many beats as asked, last one marked, IDs in order, stable until taken, none without a request",
+        "prove",
+        3,
+        14,
+        (("PAGE_BITS", 12),),
+        "addresses within a burst are any (more than there are)",
+        ("free_axi_burst_address",),
+    ),
+    *_each(
+        Proof(
+            "lz4_decompressor",
+            "lz4_decompressor_formal",
+            "any input: reads and consumes only what has come, writes and reads only inside the page, is never stuck",
+            "bmc",
+            10,
+            14,
+            assumes="1 to 64 bytes in a last beat; contents of history and laid-out matches are any",
+            stands_in=("free_lz4_decompressor_history", "free_lz4_decompressor_pattern"),
+        ),
+        {"WIDTH": 1, "WINDOW": 16},
+        {"WIDTH": 4, "WINDOW": 16},
+        {"WIDTH": 8, "WINDOW": 32},
+        {"WIDTH": 16, "WINDOW": 96},
+    ),
+]
+
+
+def table() -> str:
+    """The table of docs/formal.md: a line for each claim, with its configurations."""
+    claims: dict[tuple[str, str, str], list[Proof]] = {}
+    for proof in PROOFS:
+        how = f"induction over {proof.depth}" if proof.mode == "prove" else f"first {proof.depth} cycles"
+        claims.setdefault((proof.module, proof.claim, how), []).append(proof)
+    lines = ["| module | proved | how | configurations | assumed |", "| --- | --- | --- | --- | --- |"]
+    for (module, claim, how), proofs in claims.items():
+        configurations = "; ".join(proof.configuration for proof in proofs)
+        lines.append(f"| `{module}` | {claim} | {how} | {configurations} | {proofs[0].assumes or 'nothing'} |")
+    return "\n".join(lines)

@@ -1,0 +1,158 @@
+// sector_allocator_formal: no sector is handed out twice, none is lost, and chains stay as they were linked.
+//
+// The model beside it: which sectors are in use, and the free list as a stack `stack_q`. Nobody reads the stack but the
+// assertions that induction needs: it says what the table of the allocator must hold.
+//
+// Assumed, as the header of the allocator asks: POP only while a sector is free; PUSH, LINK and FOLLOW only of sectors
+// in use.
+
+module sector_allocator_formal #(
+    parameter SECTORS = 4,
+    parameter BITS = 2
+) (
+    input            clk_i,
+    input            rst_ni,
+    input            op_valid_i,
+    input [1:0]      op_i,
+    input [BITS-1:0] sector_i,
+    input [BITS-1:0] next_i
+);
+    localparam [1:0] POP = 2'd0, PUSH = 2'd1, LINK = 2'd2, FOLLOW = 2'd3;
+    localparam [BITS:0] ALL = SECTORS;
+
+    (* anyconst *) reg [BITS-1:0] watched;  // the sector whose fate is followed
+
+    wire            op_ready, result_valid;
+    wire [BITS-1:0] result;
+    wire [BITS:0]   free;
+
+    sector_allocator #(.SECTORS(SECTORS), .SECTOR_BITS(BITS)) dut (
+        .clk_i(clk_i), .rst_ni(rst_ni),
+        .op_valid_i(op_valid_i), .op_ready_o(op_ready), .op_i(op_i), .sector_i(sector_i), .next_i(next_i),
+        .result_valid_o(result_valid), .result_o(result), .free_o(free)
+    );
+
+    (* hierconn *) wire [BITS-1:0] \dut.head_q ;
+    (* hierconn *) wire [BITS-1:0] \dut.popped_q ;
+    (* hierconn *) wire [BITS-1:0] \dut.read_q ;
+    (* hierconn *) wire [BITS:0] \dut.list_count_q ;
+    (* hierconn *) wire [BITS:0] \dut.fresh_q ;
+    (* hierconn *) wire \dut.pop_list_q ;
+    (* hierconn *) wire \dut.take_read_q ;
+    (* hierconn *) wire [SECTORS*BITS-1:0] \dut.next_seen ;
+
+    // ---- model ----
+    integer n, m;
+    reg [SECTORS-1:0]      used_q;
+    reg [SECTORS*BITS-1:0] stack_q;      // bottom first
+    reg [SECTORS*BITS-1:0] place_q;      // where in it a sector lies
+    reg [SECTORS*BITS-1:0] successor_q;  // what LINK has said
+    reg [SECTORS-1:0]      linked_q;
+    reg [BITS:0]           depth_q;
+    reg [BITS:0]           free_q;
+    reg                    popping_q, following_q;
+    reg [BITS-1:0]         followed_q;
+    reg                    taken_again_q;  // the watched sector came back and was handed out again
+
+    wire start = op_valid_i && op_ready;
+    wire [BITS-1:0] top = stack_q[(depth_q - 1'b1)*BITS +: BITS];
+
+    initial assume (!rst_ni);
+
+    always @* begin
+        assume (watched < ALL);
+        if (op_valid_i && op_i == POP) assume (free != 0);
+        if (op_valid_i && op_i != POP) assume (sector_i < ALL && used_q[sector_i]);
+    end
+
+    always @(posedge clk_i) begin
+        popping_q   <= start && op_i == POP;
+        following_q <= start && op_i == FOLLOW;
+        if (start) followed_q <= sector_i;
+        if (start && op_i == POP) begin
+            free_q <= free_q - 1'b1;
+            if (depth_q != 0) depth_q <= depth_q - 1'b1;
+        end
+        if (start && op_i == PUSH) begin
+            free_q  <= free_q + 1'b1;
+            depth_q <= depth_q + 1'b1;
+        end
+        for (n = 0; n < SECTORS; n = n + 1) begin  // a loop, not an index, keeps the netlist small
+            if (start && op_i == PUSH && depth_q == n) stack_q[n*BITS +: BITS] <= sector_i;
+            if (start && op_i == PUSH && sector_i == n) begin
+                used_q[n]                <= 1'b0;
+                linked_q[n]              <= 1'b0;
+                place_q[n*BITS +: BITS]  <= depth_q[BITS-1:0];
+            end
+            if (start && op_i == LINK && sector_i == n) begin
+                successor_q[n*BITS +: BITS] <= next_i;
+                linked_q[n]                 <= 1'b1;
+            end
+            if (popping_q && result == n) begin
+                used_q[n]   <= 1'b1;
+                linked_q[n] <= 1'b0;
+            end
+        end
+        if (popping_q && result == watched && \dut.pop_list_q ) taken_again_q <= 1'b1;
+        if (!rst_ni) begin
+            used_q   <= 0;
+            linked_q <= 0;
+            depth_q  <= 0;
+            free_q   <= ALL;
+            {popping_q, following_q, taken_again_q} <= 3'd0;
+        end
+    end
+
+    // ---- claims ----
+    reg [BITS:0] used_count;
+
+    always @* begin
+        used_count = 0;
+        for (m = 0; m < SECTORS; m = m + 1) used_count = used_count + {{BITS{1'b0}}, used_q[m]};
+    end
+
+    always @(posedge clk_i) if (rst_ni) begin
+        assert (result_valid == !op_ready);
+        if (popping_q) assert (result < ALL && !used_q[result]);                      // not handed out twice
+        if (popping_q && result == watched) assert (!used_q[watched]);
+        assert (free == free_q);
+        assert (free_q + used_count + {{BITS{1'b0}}, popping_q} == ALL);              // none lost
+        if (following_q && linked_q[followed_q]) assert (result == successor_q[followed_q*BITS +: BITS]);
+        cover (taken_again_q && used_count == ALL);
+        cover (following_q && linked_q[followed_q] && result != followed_q);
+        cover (depth_q == ALL);
+        cover (popping_q && \dut.pop_list_q && depth_q != 0);
+    end
+
+    // ---- what induction needs: the table, the head and the counts are those of the model ----
+    genvar s;
+    wire settled = !(popping_q && \dut.pop_list_q );  // after a pop from the list the head follows a cycle later
+
+    always @(posedge clk_i) if (rst_ni) begin
+        assert (\dut.list_count_q == depth_q && \dut.fresh_q <= ALL && depth_q <= \dut.fresh_q );
+        assert (popping_q + following_q <= 1 && (!popping_q || result_valid) && (!following_q || result_valid));
+        assert (!result_valid || \dut.take_read_q == following_q);
+        if (result_valid) assert (!\dut.pop_list_q || popping_q);
+        if (depth_q != 0) assert ((settled ? \dut.head_q : \dut.read_q ) == top);
+        if (popping_q && !\dut.pop_list_q ) assert (depth_q == 0 && {1'b0, result} == \dut.fresh_q - 1'b1);
+        if (popping_q) assert ({1'b0, result} < \dut.fresh_q );
+        if (following_q && linked_q[followed_q]) assert (\dut.next_seen [followed_q*BITS +: BITS] == successor_q[followed_q*BITS +: BITS]);
+    end
+
+    generate
+        for (s = 0; s < SECTORS; s = s + 1) begin : gen_each
+            wire [BITS-1:0] listed = stack_q[s*BITS +: BITS];
+
+            always @(posedge clk_i) if (rst_ni) begin
+                if (s < depth_q)
+                    assert (!used_q[listed] && {1'b0, listed} < \dut.fresh_q
+                            && place_q[listed*BITS +: BITS] == s && !(popping_q && result == listed));
+                if (s != 0 && s < depth_q)
+                    assert (\dut.next_seen [listed*BITS +: BITS] == stack_q[(s == 0 ? 0 : s - 1)*BITS +: BITS]);
+                if (s >= \dut.fresh_q ) assert (!used_q[s]);
+                if (!used_q[s]) assert (!linked_q[s]);
+                if (linked_q[s]) assert (\dut.next_seen [s*BITS +: BITS] == successor_q[s*BITS +: BITS]);
+            end
+        end
+    endgenerate
+endmodule

@@ -9,7 +9,7 @@
 module lz4_decompressor_formal #(
     parameter WIDTH = 8,
     parameter WINDOW = 32,   // of the parser, bytes
-    parameter STUCK = 6
+    parameter STUCK = 0      // 0: bounds alone
 ) (
     input         clk_i,
     input         rst_ni,
@@ -52,6 +52,38 @@ module lz4_decompressor_formal #(
     (* hierconn *) wire [5:0]  \dut.u_copier.far_line ;
     (* hierconn *) wire [5:0]  \dut.u_copier.line_q ;
     (* hierconn *) wire [12:0] \dut.u_copier.end_position ;
+    (* hierconn *) wire \dut.op_valid ;
+    (* hierconn *) wire \dut.op_match ;
+    (* hierconn *) wire \dut.op_continue ;
+    (* hierconn *) wire \dut.op_short ;
+    (* hierconn *) wire \dut.op_final ;
+    (* hierconn *) wire \dut.op_error ;
+    (* hierconn *) wire [4:0] \dut.op_literal_bytes ;
+    (* hierconn *) wire [3:0] \dut.op_token_literals ;
+    (* hierconn *) wire [8:0] \dut.op_match_bytes ;
+    (* hierconn *) wire \dut.op_second ;
+    (* hierconn *) wire \dut.op_second_short ;
+    (* hierconn *) wire [3:0] \dut.op_second_literal_bytes ;
+    (* hierconn *) wire [8:0] \dut.op_second_match_bytes ;
+    (* hierconn *) wire \dut.u_parser.beat_last_q ;
+    (* hierconn *) wire \dut.u_parser.ended_q ;
+    (* hierconn *) wire [12:0] \dut.u_parser.run_q ;
+    (* hierconn *) wire [1:0] \dut.u_parser.state_q ;
+    (* hierconn *) wire [2:0] \dut.u_parser.slice_q ;
+    (* hierconn *) wire [3:0] \dut.u_parser.token_literals_q ;
+    (* hierconn *) wire [3:0] \dut.u_parser.token_match_q ;
+    (* hierconn *) wire \dut.u_copier.resumed_q ;
+    (* hierconn *) wire \dut.u_copier.second_q ;
+    (* hierconn *) wire \dut.u_copier.fault_q ;
+    (* hierconn *) wire \dut.u_copier.excused_q ;
+    (* hierconn *) wire [8:0] \dut.u_copier.left_q ;
+    (* hierconn *) wire \dut.u_copier.valid_q ;
+    (* hierconn *) wire \dut.u_copier.completes_q ;
+    (* hierconn *) wire \dut.u_copier.page_ends_q ;
+    (* hierconn *) wire \dut.u_copier.final_q ;
+    (* hierconn *) wire \dut.u_copier.bad_q ;
+
+    localparam LITERALS = WIDTH == 16 ? 28 : WIDTH;
 
     initial assume (!rst_ni);
     always @* if (block_valid && block_last) assume (block_bytes >= 1 && block_bytes <= 64);
@@ -100,10 +132,53 @@ module lz4_decompressor_formal #(
         if (page_valid && page_last) assert (sent_q == 7'd63);
         if (page_valid) assert (sent_q <= 7'd63);
         // it goes on
-        assert (stuck_q <= STUCK);
+        if (STUCK != 0) assert (stuck_q <= STUCK);
         cover (fault_q && !error);
         cover (WIDTH < 8 ? \dut.u_copier.position_q >= 4 : page_valid && !page_last);  // a line takes longer there
         cover (\dut.u_copier.step && \dut.u_copier.copies && !\dut.u_copier.bad );
         cover (error && \dut.u_parser.received_q );
+    end
+
+    // ---- what induction needs ----
+    wire [6:0] lines_soon = lines_q + {6'd0, \dut.u_copier.valid_q  && \dut.u_copier.completes_q };
+
+    always @(posedge clk_i) if (rst_ni) begin
+        // parser: the input side
+        if (\dut.u_parser.beat_busy_q ) assert (\dut.u_parser.beat_left_q  >= 7'd1 && \dut.u_parser.beat_left_q  <= 7'd64 && !\dut.u_parser.ended_q );
+        if (\dut.u_parser.received_q ) assert (\dut.u_parser.ended_q  || (\dut.u_parser.beat_busy_q  && \dut.u_parser.beat_last_q ));
+        else assert (!\dut.u_parser.ended_q  && !(\dut.u_parser.beat_busy_q  && \dut.u_parser.beat_last_q ));
+        if (\dut.u_parser.stopped_q ) assert (\dut.u_copier.stopped_q  || (\dut.op_valid  && (\dut.op_final  || \dut.op_error )));
+        if (\dut.op_valid  && (\dut.op_final  || \dut.op_error )) assert (\dut.u_parser.stopped_q );
+        // operations
+        if (\dut.op_valid  && !\dut.op_error ) begin
+            assert (\dut.op_literal_bytes  <= LITERALS);
+            assert (\dut.op_match  ? !\dut.op_final  : \dut.op_match_bytes  == 0);
+            if (!\dut.op_match ) assert (!\dut.op_second  && !\dut.op_continue );
+            if (\dut.op_continue ) assert (\dut.op_literal_bytes  == 0 && !\dut.op_short  && \dut.op_match_bytes  <= 9'd255);
+            if (\dut.op_short ) assert (\dut.op_match_bytes  <= 9'd18 && \dut.op_token_literals  <= 4'd14);
+            assert (\dut.op_match_bytes  <= 9'd274);
+            if (\dut.op_second ) begin
+                assert (WIDTH == 16 && \dut.op_second_literal_bytes  <= 4'd14 && \dut.op_second_match_bytes  <= 9'd274);
+                if (\dut.op_second_short ) assert (\dut.op_second_match_bytes  <= 9'd18);
+            end
+        end
+        // copier: address stage
+        if (\dut.u_copier.resumed_q && !\dut.u_copier.stopped_q ) assert (\dut.op_valid  && \dut.op_match  && !\dut.op_error  && \dut.u_copier.left_q  != 0);
+        if (\dut.u_copier.second_q && !\dut.u_copier.stopped_q ) assert (\dut.u_copier.resumed_q  && \dut.op_second );
+        if (\dut.u_copier.resumed_q  && \dut.u_copier.excused_q  && !\dut.u_copier.stopped_q )
+            assert (\dut.u_copier.position_q  + {4'd0, \dut.u_copier.left_q } <= 13'd4096);
+        if (\dut.u_copier.fault_q ) assert (!\dut.u_copier.stopped_q  && \dut.op_valid  || !\dut.u_copier.resumed_q );
+        if (!\dut.u_copier.stopped_q ) assert (lines_soon == \dut.u_copier.position_q  >> 6);
+        if (\dut.u_copier.stopped_q ) assert ((\dut.u_copier.valid_q  && (\dut.u_copier.final_q  || \dut.u_copier.bad_q )) || ended);
+        // copier: merge stage
+        assert (lines_soon <= 7'd64);
+        if (\dut.u_copier.valid_q  && \dut.u_copier.completes_q ) assert (\dut.u_copier.line_q  == lines_q[5:0] && lines_q <= 7'd63
+                                                  && \dut.u_copier.page_ends_q  == (lines_q == 7'd63) && !\dut.u_copier.bad_q );
+        if (\dut.u_copier.valid_q  && \dut.u_copier.final_q ) assert (lines_soon == 7'd64 && \dut.u_copier.stopped_q );
+        if (\dut.u_copier.valid_q  && \dut.u_copier.bad_q ) assert (\dut.u_copier.stopped_q  && !\dut.u_copier.final_q );
+        if (error) assert (\dut.u_copier.stopped_q  && !\dut.u_copier.valid_q  && !(page_valid && page_last));
+        if (page_valid && page_last) assert (lines_q == 7'd64 && \dut.u_copier.stopped_q  && !\dut.u_copier.valid_q );
+        if (lines_q == 7'd64) assert (sent_q == 7'd63 && (!page_valid || page_last));
+        else assert (sent_q + {6'd0, page_valid} == lines_q && !(page_valid && page_last));
     end
 endmodule

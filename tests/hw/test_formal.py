@@ -20,6 +20,8 @@ QUICK = {
     "sector_allocator-SECTORS_4-BITS_2",
     "register_bus-LATE_1",
     "axi_host_write-PAGE_BITS_12",
+    "watermarks",
+    "event_log-DEPTH_4",
 }
 
 # module: a line and what it is turned into
@@ -27,6 +29,8 @@ BROKEN = {
     "fifo": ("if (out_valid_o && out_ready_i) head_q <= head_q + 1'b1;", "if (out_ready_i) head_q <= head_q + 1'b1;"),
     "sector_allocator": ("if (busy_q && pop_list_q) head_q <= read_q;", "if (busy_q) head_q <= read_q;"),
     "register_bus": ("if (s_axil_wready) {write_strobe_q", "if (s_axil_wvalid) {write_strobe_q"),
+    "watermarks": ("low_o ? free_i < recovered_mark_o || free_i < low_mark_o", "low_o ? free_i < recovered_mark_o"),
+    "event_log": ("if (event_valid_i && !push) overflow_q", "if (event_valid_i && count_q == FULL) overflow_q"),
     "axi_host_write": ("if (answer > response_q) response_q <= answer;", "response_q <= answer;"),
 }
 

@@ -1,0 +1,131 @@
+// page_sequencer_formal: a page's state changes only as docs/device.md (Page states, Exhaustion, Fences) allows, whatever
+// the page cache, the page store and the mailbox answer.
+//
+// One page, whichever, is followed in `state_q` and `fenced_q`, from what is written into the table.
+//
+// Assumed: the page cache holds the page where and as long as the sequencer has put it; commands are those of sequencer_ops.vh; a close that succeeds yields zero, same, lz4 or raw.
+
+module page_sequencer_formal #(
+    parameter PAGES = 2,
+    parameter PAGE_BITS = 1
+) (
+    input       clk_i,
+    input       rst_ni,
+    input       request_valid, request_write, request_fill, request_again, critical,
+    input [PAGE_BITS-1:0] request_page, entry_page, command_page,
+    input [5:0] request_line,
+    input       lookup_hit, lookup_entry, victim_entry, victim_dirty, dirty_valid, dirty_entry, complete_valid,
+    input       complete_entry, entry_dirty, entry_missing, entry_line_missing,
+    input [7:0] free,
+    input       close_done, close_error, fill_done, release_done,
+    input [2:0] close_state,
+    input [12:0] close_length,
+    input [63:0] close_word,
+    input [31:0] close_crc, import_crc,
+    input [6:0] close_first, close_count,
+    input [7:0] fill_error,
+    input       command_valid,
+    input [3:0] command_op
+);
+    localparam [2:0] FREE = 3'd0, ZERO = 3'd1, RAW = 3'd4, LZ4 = 3'd3, POISONED = 3'd5;
+
+    (* hierconn *) wire [PAGE_BITS-1:0] \dut.u_table.watched ;
+    wire [PAGE_BITS-1:0] page = \dut.u_table.watched ;
+
+    wire ready, command_ready, refuse_write, make_dirty, take, trimmed, poisoned, closed, imported, reply;
+    wire [2:0] reply_state;
+
+    page_sequencer #(.PAGES(PAGES), .PAGE_BITS(PAGE_BITS), .ENTRY_BITS(1), .SECTOR_BITS(7), .SECTOR_BYTES(256)) dut (
+        .clk_i(clk_i), .rst_ni(rst_ni), .ready_o(ready),
+        .request_valid_i(request_valid), .request_write_i(request_write), .request_fill_i(request_fill),
+        .request_page_i(request_page), .request_line_i(request_line), .request_again_i(request_again),
+        .critical_i(critical), .refuse_write_o(refuse_write),
+        .lookup_hit_i(lookup_hit), .lookup_entry_i(lookup_entry), .victim_entry_i(victim_entry),
+        .victim_dirty_i(victim_dirty), .dirty_valid_i(dirty_valid), .dirty_entry_i(dirty_entry),
+        .complete_valid_i(complete_valid), .complete_entry_i(complete_entry), .entry_page_i(entry_page),
+        .entry_dirty_i(entry_dirty), .entry_missing_i(entry_missing), .entry_line_missing_i(entry_line_missing),
+        .lookup_page_o(lookup_page), .entry_o(entry), .drop_o(drop), .take_o(take), .make_dirty_o(make_dirty),
+        .free_i(free), .close_done_i(close_done), .close_error_i(close_error), .close_state_i(close_state),
+        .close_length_i(close_length), .close_word_i(close_word), .close_crc_i(close_crc),
+        .close_first_i(close_first), .close_count_i(close_count),
+        .fill_done_i(fill_done), .fill_error_i(fill_error), .release_done_i(release_done),
+        .command_valid_i(command_valid), .command_ready_o(command_ready), .command_op_i(command_op),
+        .command_page_i(command_page), .import_crc_i(import_crc),
+        .reply_valid_o(reply), .reply_state_o(reply_state),
+        .trimmed_o(trimmed), .poisoned_o(poisoned), .closed_o(closed), .imported_o(imported)
+    );
+
+    `include "sequencer_ops.vh"
+
+    (* hierconn *) wire        \dut.table_write ;
+    (* hierconn *) wire [PAGE_BITS-1:0] \dut.table_page ;
+    (* hierconn *) wire [80:0] \dut.table_new ;
+    (* hierconn *) wire [3:0]  \dut.op_q ;
+    (* hierconn *) wire [4:0]  \dut.state_q ;
+
+    wire [PAGE_BITS-1:0] lookup_page;
+    wire                 entry, drop;
+
+    // the page cache, as far as the watched page is concerned
+    reg cached_q, place_q;
+
+    always @(posedge clk_i) begin
+        if (take) begin
+            if (lookup_page == page) {cached_q, place_q} <= {1'b1, entry};
+            else if (entry == place_q) cached_q <= 1'b0;
+        end
+        if (drop && entry == place_q) cached_q <= 1'b0;
+        if (!rst_ni) cached_q <= 1'b0;
+    end
+
+    always @* begin
+        if (lookup_page == page) assume (lookup_hit == cached_q && (!lookup_hit || lookup_entry == place_q));
+        else assume (!lookup_hit || !cached_q || lookup_entry != place_q);
+        assume ((entry_page == page) == (cached_q && entry == place_q));
+    end
+
+    initial assume (!rst_ni);
+    always @* begin
+        if (command_valid) assume (command_op <= OP_IMPORT);
+        assume (close_state >= ZERO && close_state <= RAW);
+    end
+
+    reg [2:0] state_q;
+    reg       fenced_q;
+    reg [3:0] seen_q;   // poisoned, freed from poison, imported, fenced
+
+    wire       write      = \dut.table_write && \dut.table_page == page;
+    wire [2:0] state      = \dut.table_new [79:77];
+    wire       fenced     = \dut.table_new [80];
+    wire       by_command = trimmed || (\dut.state_q == 5'd21 && \dut.op_q == OP_CLEAR);
+
+    always @(posedge clk_i) begin
+        if (write) {fenced_q, state_q} <= {fenced, state};
+        if (write && poisoned) seen_q[0] <= 1'b1;
+        if (write && state_q == POISONED && state == FREE) seen_q[1] <= 1'b1;
+        if (write && imported) seen_q[2] <= 1'b1;
+        if (write && fenced) seen_q[3] <= 1'b1;
+        if (!rst_ni) {fenced_q, state_q, seen_q} <= 0;
+    end
+
+    always @(posedge clk_i) if (rst_ni && write) begin
+        assert (ready);
+        assert (state <= POISONED);                                        // no other state
+        if (state == FREE && state_q != FREE) assert (by_command);         // only trim and clear poison free a page
+        if (state == POISONED && state_q != POISONED) assert (poisoned);
+        if (state_q != state && state != FREE && state != POISONED) assert (closed || imported);
+        if (imported) assert (state == LZ4 && state_q != POISONED && !fenced_q);
+        if (state_q == POISONED && state != POISONED) assert (state == FREE && by_command);
+        if (fenced && !fenced_q) assert (\dut.op_q == OP_FENCE && state == state_q && state != POISONED);
+        if (fenced_q && !fenced) assert (poisoned || trimmed || \dut.op_q == OP_UNFENCE);
+        if (state == POISONED) assert (!fenced);
+        if (closed) assert (fenced == fenced_q);
+        cover (closed && state_q == FREE);
+        cover (closed && state_q != FREE);
+        cover (poisoned && fenced_q);
+        cover (state_q == POISONED && state == FREE);
+        cover (imported);
+        cover (trimmed && state_q == LZ4);
+    end
+    always @(posedge clk_i) if (rst_ni && reply && !write) cover (seen_q[3] && reply_state == POISONED);
+endmodule

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import ItemsView
 
 from vswap.direct import AnySlots
-from vswap.errors import ContractViolation
+from vswap.errors import AlreadyCached, ContractViolation, SlotGone
 from vswap.folio import AnyFolio, Folio
 from vswap.slots import Backing
 
@@ -29,21 +29,32 @@ class SwapCache:
         return self._folios.get(slot) is folio
 
     def add(self, slot: int, folio: AnyFolio) -> None:
-        """Put a folio under a slot that was just allocated (and so is pinned already)."""
+        """Put a folio under a slot that was just allocated (and so is pinned already); a large one under as many as it
+        has pages, from `slot` on."""
         self._check_locked(folio)
-        if slot in self._folios or not self._slots.pinned(slot):
-            raise ContractViolation(f"slot {slot} is not freshly allocated")
+        for each in _slots(slot, folio):
+            if each in self._folios or not self._slots.pinned(each):
+                raise ContractViolation(f"slot {each} is not freshly allocated")
         self._insert(slot, folio)
 
     def pin(self, slot: int, folio: AnyFolio) -> None:
-        """Put a folio under an existing slot, for a swap-in or a writeback: succeeds once.
+        """Put a folio under an existing slot, for a swap-in or a writeback: succeeds once. A large one goes under all
+        its slots, or under none.
 
         Raises:
             AlreadyCached: somebody else's folio is there; retry, or use it.
             SlotGone: nothing refers to the slot any more.
         """
         self._check_locked(folio)
-        self._slots.pin(slot)
+        pinned: list[int] = []
+        try:
+            for each in _slots(slot, folio):
+                self._slots.pin(each)
+                pinned.append(each)
+        except (AlreadyCached, SlotGone):
+            for each in pinned:
+                self._slots.unpin(each)  # it lives on: a pin succeeds on slots that a PTE names
+            raise
         self._insert(slot, folio)
 
     def replace(self, old: AnyFolio, new: AnyFolio) -> None:
@@ -54,15 +65,26 @@ class SwapCache:
         self._insert(old.slot, new)
         old.slot = 0
 
-    def delete(self, folio: AnyFolio) -> Backing | None:
-        """Take the folio out and drop the pin. The backing to free when nobody else refers to the slot, else None."""
+    def split(self, folio: Folio, parts: list[Folio]) -> None:
+        """Folios of one page each take the place of a large one, which is locked; the pins pass on."""
         self._check_locked(folio)
-        slot = folio.slot
-        if not self.holds(slot, folio):
-            raise ContractViolation(f"slot {slot} is held by another folio")
-        del self._folios[slot]
+        for slot, part in zip(folio.slots, parts, strict=True):
+            if not self.holds(slot, folio):
+                raise ContractViolation(f"slot {slot} is held by another folio")
+            self._insert(slot, part)
         folio.slot = 0
-        return self._slots.unpin(slot)
+
+    def delete(self, folio: AnyFolio) -> list[tuple[int, Backing]]:
+        """Take the folio out and drop the pins: the slots that nobody else refers to, which are gone now, with the
+        backings to free."""
+        self._check_locked(folio)
+        slots = _slots(folio.slot, folio)
+        for slot in slots:
+            if not self.holds(slot, folio):
+                raise ContractViolation(f"slot {slot} is held by another folio")
+            del self._folios[slot]
+        folio.slot = 0
+        return [(slot, backing) for slot in slots if (backing := self._slots.unpin(slot)) is not None]
 
     def items(self) -> ItemsView[int, AnyFolio]:
         """Every (slot, folio)."""
@@ -72,7 +94,8 @@ class SwapCache:
         return len(self._folios)
 
     def _insert(self, slot: int, folio: AnyFolio) -> None:
-        self._folios[slot] = folio
+        for each in _slots(slot, folio):
+            self._folios[each] = folio
         folio.slot = slot
         if isinstance(folio, Folio):
             folio.private = False
@@ -81,3 +104,8 @@ class SwapCache:
     def _check_locked(folio: AnyFolio) -> None:
         if not folio.lock.locked():
             raise ContractViolation("the swap cache was changed without the folio lock")
+
+
+def _slots(first: int, folio: AnyFolio) -> range:
+    """The slots of a folio that has, or is to have, `first`."""
+    return range(first, first + (len(folio.pages) if isinstance(folio, Folio) else 1))

@@ -25,6 +25,7 @@ class VswapConfig:
         cram_to_cram: pages are written back from a CRAM node to those behind it.
         writable_budget: CRAM pages that may be writable at once; 0 is the safe default.
         slot_limit: virtual slots; None for no limit.
+        mthp_orders: sizes of large folios that a fault may allocate, 2^order pages, out of 2 to 7; none: pages only.
         layer: "virtual" slots, or "direct" ones: what PTEs hold is a place on a device, as without virtual swap.
         swapfile_pages: size of the swapfile, pages (its header page comes on top).
         swapfile_fsync: flush the swapfile to stable storage when it is closed.
@@ -45,6 +46,7 @@ class VswapConfig:
     cram_to_cram: bool = False
     writable_budget: int = 0
     slot_limit: int | None = None
+    mthp_orders: tuple[int, ...] = ()
     layer: Literal["virtual", "direct"] = "virtual"
     swapfile_pages: int = 16_384
     swapfile_fsync: bool = False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 
 from hw.clock import Clock
 from vswap.cache import SwapCache
@@ -101,34 +102,41 @@ class Core:
 
         A swap device is charged before the store; the charge stays until the slot loses that backing.
         """
-        memcg = self.memcg_of(slot)
         for tier in self.tiers.candidates(order):
-            if not await self._admitted(memcg, tier):
-                continue
-            if tier in self.offline:  # since
-                continue
-            if self.direct is not None and not _fits(self.tiers.key(tier), self.direct.home(slot)):
-                continue
-            charged = self._charges_at_store(tier.type)
-            if charged and not memcg.try_charge_swap(1):
-                continue
-            self.storing[tier] += 1
-            self.charging[memcg] += charged
-            stored = False
-            try:
-                handle = await tier.store(data, slot)
-                stored = True
-            except TierError:
-                continue
-            finally:
-                self.storing[tier] -= 1
-                self.charging[memcg] -= charged
-                if charged and not stored:
-                    memcg.uncharge_swap(1)
-            if tier.type in _STORED:
-                memcg.count(_STORED[tier.type])
-            return self.tiers.place(tier, handle)
+            handle = await self.store_on(tier, slot, partial(tier.store, data, slot))
+            if handle is not None:
+                return self.tiers.place(tier, handle)
         return None
+
+    async def store_on(self, tier: Tier, slot: int, store: Callable[[], Awaitable[int]], pages: int = 1) -> int | None:
+        """Let `store` put the pages of `slot` and those after it on a tier; its handle, None where the tier refuses or
+        the group may not use it."""
+        memcg = self.memcg_of(slot)
+        if not await self._admitted(memcg, tier):
+            return None
+        if tier in self.offline:  # since
+            return None
+        if self.direct is not None and not _fits(self.tiers.key(tier), self.direct.home(slot)):
+            return None
+        charge = pages if self._charges_at_store(tier.type) else 0
+        if charge and not memcg.try_charge_swap(charge):
+            return None
+        self.storing[tier] += 1
+        self.charging[memcg] += charge
+        stored = False
+        try:
+            handle = await store()
+            stored = True
+        except TierError:
+            return None
+        finally:
+            self.storing[tier] -= 1
+            self.charging[memcg] -= charge
+            if not stored:
+                memcg.uncharge_swap(charge)
+        if tier.type in _STORED:
+            memcg.count(_STORED[tier.type], pages)
+        return handle
 
     async def _admitted(self, memcg: Memcg, tier: Tier) -> bool:
         """zswap.writeback = 0 keeps a group off the swap devices, as long as there is zswap. At zswap.max its oldest
@@ -224,13 +232,15 @@ class Core:
         """The group that the slot belongs to, removed or not. Raises SlotGone."""
         return self.memcgs[self.slots.memcg(slot)]
 
-    def allocate_slot(self, memcg: Memcg, only: Iterable[TierKey] | None = None) -> int:
-        """A new slot for a page of the group; `only` on these devices, for direct slots. Raises SlotsExhausted."""
+    def allocate_slot(self, memcg: Memcg, only: Iterable[TierKey] | None = None, order: int = 0) -> int:
+        """A new slot for a page of the group, or the first of 2^order; `only` on these devices, for direct slots.
+        Raises SlotsExhausted."""
         if self.direct is None:
-            return self.slots.allocate(memcg.id)
-        slot = self.direct.allocate(memcg.id, only=only)
-        if self.direct.home(slot).type in PHYSICAL and not memcg.try_charge_swap(1):
-            self.direct.unpin(slot)
+            return self.slots.allocate(memcg.id, order)
+        slot = self.direct.allocate(memcg.id, order, only=only)
+        if self.direct.home(slot).type in PHYSICAL and not memcg.try_charge_swap(1 << order):
+            for each in range(slot, slot + (1 << order)):
+                self.direct.unpin(each)
             raise SlotsExhausted(f"group {memcg.name} is at its memory.swap.max")
         return slot
 
@@ -256,7 +266,15 @@ class Core:
 
     def unreferenced(self, folio: AnyFolio) -> bool:
         """No PTE maps the folio or names its slot."""
-        return not folio.mappers and (not folio.slot or self.slots.swap_count(folio.slot) == 0)
+        return not folio.mappers and not self.named(folio)
+
+    def named(self, folio: AnyFolio) -> bool:
+        """A softleaf names a slot under which the swap cache holds the folio."""
+        if not folio.slot:
+            return False
+        if isinstance(folio, Folio) and folio.order:
+            return any(self.slots.swap_count(slot) for slot in folio.slots)
+        return self.slots.swap_count(folio.slot) > 0
 
     def references(self, folio: CramFolio) -> int:
         """PTEs that map a CRAM folio or name its slot."""
@@ -287,21 +305,32 @@ class Core:
 
     def leave_cache(self, folio: AnyFolio) -> None:
         """Take any locked folio out of the swap cache."""
-        slot = folio.slot
-        memcg = self.memcg_of(slot)
-        self._slot_freed(slot, memcg, self.cache.delete(folio))
+        memcg = self.memcg_of(folio.slot)
+        for slot, backing in self.cache.delete(folio):
+            self._slot_freed(slot, memcg, backing)
 
     # Mapping
 
-    def map(self, table: PageTable, vpn: int, folio: AnyFolio, *, writable: bool, exclusive: bool) -> None:
-        """Make a PTE point to the folio."""
-        table.set(vpn, Pte.present(folio, writable=writable, exclusive=exclusive))
+    def map(
+        self, table: PageTable, vpn: int, folio: AnyFolio, *, writable: bool, exclusive: bool, index: int = 0
+    ) -> None:
+        """Make a PTE point to a page of the folio."""
+        table.set(vpn, Pte.present(folio, writable=writable, exclusive=exclusive, index=index))
         folio.mappers.add((table, vpn))
         if isinstance(folio, Folio):
             folio.private = False
         elif writable:
             folio.writable = True
             self.writable_pages += 1
+
+    def map_cached(self, table: PageTable, vpn: int, pte: Pte, folio: Folio) -> None:
+        """Replace a softleaf by the locked swap-cache folio, read-only. Its slot is kept only for others that name
+        it, or while a tier's copy is good and cheap to keep."""
+        self.map(table, vpn, folio, writable=False, exclusive=pte.exclusive, index=pte.slot - folio.slot)
+        self.slots.put(pte.slot)  # pinned, so it stays
+        if not self.named(folio) and (folio.dirty or self.swap_full(folio.memcg)):
+            self.uncache(folio)
+            folio.dirty = True
 
     def unmap(self, folio: AnyFolio) -> int:
         """Make a softleaf of every PTE that points to a locked folio in the swap cache; how many there were.
@@ -312,10 +341,11 @@ class Core:
         for table, vpn in folio.mappers:
             pte = table.get(vpn)
             assert pte is not None and pte.folio is folio
+            slot = folio.slot + pte.index
             if isinstance(folio, Folio):
-                self.slots.duplicate(folio.slot)  # a PTE into CRAM names its slot already
+                self.slots.duplicate(slot)  # a PTE into CRAM names its slot already
                 folio.dirty |= pte.dirty
-            table.set(vpn, Pte.softleaf(folio.slot, exclusive=pte.exclusive))
+            table.set(vpn, Pte.softleaf(slot, exclusive=pte.exclusive))
         folio.mappers.clear()
         if isinstance(folio, CramFolio):
             self.make_read_only(folio)
@@ -332,8 +362,12 @@ class Core:
         if pte.state is PteState.SOFTLEAF:
             self.put_slot(pte.slot)
         elif pte.state is PteState.DRAM:
-            pte.dram.mappers.discard((table, vpn))
-            self.try_free(pte.dram)
+            page = pte.dram
+            page.mappers.discard((table, vpn))
+            self.try_free(page)
+            unused = page.order and not page.dead and not page.slot and not page.mapped(pte.index)
+            if unused and self.memory.defer_split(page):
+                self.counters.count_mthp(page.order, "split_deferred")
         else:
             folio = pte.cram
             folio.mappers.discard((table, vpn))

@@ -84,6 +84,15 @@ class Counters:
     discarded: int = 0
     io_errors: int = 0
 
+    mthp: dict[str, int] = field(default_factory=dict)  # sysfs: "hugepages-16kB/swpout" -> count
+
+    def count_mthp(self, order: int, event: str) -> None:
+        """An event of a large folio, by its size and the kernel's name for it."""
+        name = f"hugepages-{4 << order}kB/{event}"
+        self.mthp[name] = self.mthp.get(name, 0) + 1
+
     def snapshot(self) -> dict[str, Any]:
         """A plain copy, ready for JSON: name -> count, `writebacks` -> {pair: count}."""
-        return asdict(self)
+        values = asdict(self)
+        values.update(values.pop("mthp"))
+        return values

@@ -109,6 +109,11 @@ class DirectSlots:
         table, place = self._at(slot)
         return table.set_backing(place, backing)
 
+    def order(self, slot: int) -> int:
+        """See SlotTable."""
+        table, place = self._at(slot)
+        return table.order(place)
+
     def memcg(self, slot: int) -> int:
         """See SlotTable."""
         table, place = self._at(slot)

@@ -3,6 +3,7 @@ with nothing done and the fault looked at again, because something else changed 
 
 from __future__ import annotations
 
+from vswap import large
 from vswap.core import Core
 from vswap.errors import AlreadyCached, OutOfMemory, SegmentationFault, SigBus, SlotGone
 from vswap.folio import CramFolio, Folio
@@ -34,6 +35,7 @@ class _Fault:
         self._write = write
         self._spare: Folio | None = None  # allocated before any folio lock is taken: reclaim may need those locks
         self._allocations = 0
+        self._single = False  # it has to be done with one page
         self._wanted: Memcg | None = None  # a frame charged to this group
 
     async def resolve(self) -> None:
@@ -75,6 +77,10 @@ class _Fault:
 
     async def _zero_fill(self) -> None:
         """First access to an anonymous page."""
+        if self._core.config.mthp_orders and not self._single:
+            if await large.zero_fill(self._core, self._table, self._vpn):
+                return
+            self._single = True
         if self._no_frame(self._table.memcg):
             return
         await self._core.pause(self._core.costs.page_zero)
@@ -107,6 +113,12 @@ class _Fault:
     async def _swap_in(self, pte: Pte) -> None:
         """Pin the slot with a folio of ours and load it."""
         core = self._core
+        if self._core.config.mthp_orders and not self._single:
+            if await large.swap_in(core, self._table, self._vpn, pte):
+                return
+            self._single = True
+            if self._changed(pte):
+                return
         memcg = core.memcg_of(pte.slot)
         if self._no_frame(memcg if memcg.online else self._table.memcg):
             return
@@ -159,13 +171,16 @@ class _Fault:
         try:
             if self._changed(pte):
                 return
-            alone = len(folio.mappers) == 1 and (not folio.slot or core.slots.swap_count(folio.slot) == 0)
-            if pte.exclusive or alone:
+            named = bool(folio.slot) and core.slots.swap_count(folio.slot + pte.index) > 0
+            if pte.exclusive or (folio.mapped(pte.index) == 1 and not named):
+                if folio.order and core.named(folio):
+                    large.split(core, folio)  # others need the slots of other pages: look again at this one's
+                    return
                 if folio.slot:
                     core.uncache(folio)  # a copy on a tier would be stale in a moment
                 folio.dirty = True
                 folio.lazyfree = False
-                core.map(self._table, self._vpn, folio, writable=True, exclusive=True)
+                core.map(self._table, self._vpn, folio, writable=True, exclusive=True, index=pte.index)
                 return
         finally:
             core.unlock(folio)
@@ -174,7 +189,7 @@ class _Fault:
         await core.pause(core.costs.page_copy + core.costs.tlb_shootdown)
         if not self._changed(pte):
             new = self._take_spare()
-            new.data = folio.data
+            new.data = folio.pages[pte.index]
             core.counters.cow += 1
             self._map_new(new)
             core.forget_mapper(self._table, self._vpn, pte)
@@ -236,15 +251,7 @@ class _Fault:
             await core.release_cram(folio)
 
     def _map_cached(self, pte: Pte, folio: Folio) -> None:
-        """Replace a softleaf by the swap-cache folio, read-only. The slot is kept only for others that name it, or
-        while a tier's copy is good and cheap to keep."""
-        core = self._core
-        slot = folio.slot
-        core.map(self._table, self._vpn, folio, writable=False, exclusive=pte.exclusive)
-        core.slots.put(slot)  # pinned, so it stays
-        if core.slots.swap_count(slot) == 0 and (folio.dirty or core.swap_full(folio.memcg)):
-            core.uncache(folio)
-            folio.dirty = True
+        self._core.map_cached(self._table, self._vpn, pte, folio)
 
     def _map_new(self, folio: Folio) -> None:
         self._core.map(self._table, self._vpn, folio, writable=True, exclusive=True)

@@ -1,4 +1,4 @@
-"""Folios: one page of memory, in a DRAM frame or on the CRAM device, and who maps it (docs/vswap.md, "Folios")."""
+"""Folios: pages of memory, in DRAM frames or on the CRAM device, and who maps them (docs/vswap.md, "Folios")."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ ZERO_PAGE = bytes(PAGE_BYTES)
 
 
 class Folio:
-    """A page in a DRAM frame.
+    """A page in a DRAM frame, or 2^order of them that are swapped and reclaimed together (mTHP).
 
     Attributes:
+        order: 0 for a page, else that of a large folio.
         lock: the folio lock. It guards `slot`, the mapping of a swap-cache folio and the backing of its slot.
-        slot: the virtual slot under which the swap cache holds it, 0 when it does not.
+        slot: the virtual slot under which the swap cache holds it, 0 when it does not; of a large folio the first one.
         mappers: the reverse map: every PTE that is present and points here, as (table, vpn).
-        data: the 4096 bytes.
+        pages: the 4096 bytes of each page.
         memcg: the group it is charged to, None for a page that reclaim or writeback uses for a moment.
         dirty: no tier holds these bytes.
         active: it belongs on the active list.
@@ -32,21 +33,44 @@ class Folio:
         dead: given back; whoever waited for the lock looks again.
     """
 
-    __slots__ = ("active", "data", "dead", "dirty", "lazyfree", "lock", "mappers", "memcg", "private", "slot",
+    __slots__ = ("active", "dead", "dirty", "lazyfree", "lock", "mappers", "memcg", "order", "pages", "private", "slot",
                  "workingset")  # fmt: skip
 
-    def __init__(self, clock: Clock, memcg: Memcg | None) -> None:
+    def __init__(self, clock: Clock, memcg: Memcg | None, order: int = 0) -> None:
         self.lock = Lock(clock)
         self.memcg = memcg
+        self.order = order
         self.slot = 0
         self.mappers: set[tuple[PageTable, int]] = set()
-        self.data = ZERO_PAGE
+        self.pages = [ZERO_PAGE] * (1 << order)
         self.dirty = True
         self.private = True
         self.active = False
         self.workingset = False
         self.lazyfree = False
         self.dead = False
+
+    @property
+    def data(self) -> bytes:
+        """The bytes of a folio of one page."""
+        (data,) = self.pages
+        return data
+
+    @data.setter
+    def data(self, data: bytes) -> None:
+        (_,) = self.pages
+        self.pages[0] = data
+
+    @property
+    def slots(self) -> range:
+        """The slots under which the swap cache holds it, one a page; empty when it does not."""
+        return range(self.slot, self.slot + len(self.pages)) if self.slot else range(0)
+
+    def mapped(self, index: int) -> int:
+        """PTEs that map this page of it."""
+        if not self.order:
+            return len(self.mappers)
+        return sum(pte.index == index for table, vpn in self.mappers if (pte := table.get(vpn)) is not None)
 
 
 class CramFolio:

@@ -34,7 +34,7 @@ def contradictions(core: Core, tables: Iterable[PageTable], *, quiescent: bool) 
     ]
     if quiescent:
         findings += _at_rest(core)
-    return findings
+    return sorted(findings)  # the same words for the same state: sets have no order
 
 
 def _ptes(core: Core, tables: list[PageTable]) -> Iterator[str]:
@@ -58,8 +58,9 @@ def _ptes(core: Core, tables: list[PageTable]) -> Iterator[str]:
                 continue
             if (table, vpn) not in folio.mappers:
                 yield f"{where} is missing in its folio's reverse map"
-            if (pte.writable or pte.exclusive) and len(folio.mappers) != 1:
-                yield f"{where} is writable or exclusive, its folio has {len(folio.mappers)} mappers"
+            mapped = folio.mapped(pte.index) if isinstance(folio, Folio) else len(folio.mappers)
+            if (pte.writable or pte.exclusive) and mapped != 1:
+                yield f"{where} is writable or exclusive, its page has {mapped} mappers"
             if pte.writable and folio.slot:
                 yield f"{where} is writable while slot {folio.slot} may have a copy on a tier"
             if isinstance(folio, CramFolio) and pte.writable:
@@ -110,7 +111,7 @@ def _slots(core: Core, tables: list[PageTable]) -> Iterator[str]:
 
 def _folios(core: Core) -> Iterator[str]:
     for slot, folio in core.cache.items():
-        if folio.slot != slot:
+        if slot not in (folio.slots if isinstance(folio, Folio) else (folio.slot,)):
             yield f"the swap cache has a folio of slot {folio.slot} under slot {slot}"
         if folio.dead:
             yield f"the swap cache has a dead folio under slot {slot}"
@@ -121,13 +122,15 @@ def _folios(core: Core) -> Iterator[str]:
             pte = table.get(vpn)
             if pte is None or pte.folio is not folio:
                 yield f"{name}: its reverse map has page {vpn} of {table.name}, which does not point to it"
-        if folio.slot and not core.cache.holds(folio.slot, folio):
-            yield f"{name} believes to be the folio of slot {folio.slot}"
+        for slot in folio.slots if isinstance(folio, Folio) else filter(None, (folio.slot,)):
+            if not core.cache.holds(slot, folio):
+                yield f"{name} believes to be the folio of slot {slot}"
         if isinstance(folio, Folio):
             if folio.lazyfree and folio.slot:
                 yield f"{name} is lazyfree, slot {folio.slot} may have a copy on a tier"
-            if folio.slot and not folio.dirty and core.slots.backing(folio.slot).type is BackingType.FOLIO:
-                yield f"{name} is clean and the only copy of slot {folio.slot}"
+            for slot in folio.slots if not folio.dirty else ():
+                if core.slots.backing(slot).type is BackingType.FOLIO:
+                    yield f"{name} is clean and the only copy of slot {slot}"
             if not (folio.mappers or folio.slot or folio.private or folio.lock.locked()):
                 yield f"{name} leaked: neither mapped nor in the swap cache"
             if not folio.private and not folio.lock.locked() and core.unreferenced(folio):
@@ -164,8 +167,16 @@ def _frames(core: Core) -> Iterator[str]:
     pool = sum(getattr(tier, "pool_pages", 0) for tier in core.order)
     if memory.used > memory.limit:
         yield f"{memory.used} frames used, the limit is {memory.limit}"
-    if memory.used != len(memory.folios) + pool:
-        yield f"{memory.used} frames used, by {len(memory.folios)} folios and {pool} pages of compressed pools"
+    frames = sum(len(folio.pages) for folio in memory.folios)
+    if memory.used != frames + pool:
+        yield f"{memory.used} frames used, by {frames} pages of folios and {pool} pages of compressed pools"
+    for folio in memory.deferred:
+        if folio.dead or not folio.order:
+            yield "a folio is to be split that is dead or of one page"
+    for group in core.memcgs:
+        on_lists = sum(len(folio.pages) for folio in group.lru)
+        if group.lru.active_pages + group.lru.inactive_pages != on_lists:
+            yield f"the LRU lists of group {group.name} have {on_lists} pages, not as many as counted"
 
 
 def _charges(core: Core) -> Iterator[str]:
@@ -173,7 +184,7 @@ def _charges(core: Core) -> Iterator[str]:
     folios, swap = Counter[Memcg](), Counter[Memcg]()
     for folio in core.memory.folios:
         if folio.memcg is not None:
-            folios[folio.memcg] += 1
+            folios[folio.memcg] += len(folio.pages)
     for slot in core.slots.slots():
         home = core.slots.backing(slot).type if core.direct is None else core.direct.home(slot).type
         if home in PHYSICAL:

@@ -21,6 +21,7 @@ class Memory:
         folios: every live DRAM folio.
         pool_frames: frames of the zswap pool.
         wake_kswapd: raised when free frames fall below `low`.
+        deferred: large folios of which a page is not mapped any more, to be split (deferred_split_folio).
         memcgs: the groups; all folios are on the LRU lists of theirs.
     """
 
@@ -38,6 +39,7 @@ class Memory:
         self.folios: set[Folio] = set()
         self.wake_kswapd = clock.event()
         self.memcgs = MemcgTree()
+        self.deferred: dict[Folio, None] = {}
         self._direct_reclaim: Callable[[Memcg], Awaitable[int]] | None = None
 
     @property
@@ -89,23 +91,49 @@ class Memory:
         reserve is empty as well."""
         return self._new_folio(None) if self.free else None
 
-    def _new_folio(self, memcg: Memcg | None) -> Folio:
-        folio = Folio(self._clock, memcg)
-        self.used += 1
+    def try_allocate(self, memcg: Memcg, order: int) -> Folio | None:
+        """A private large folio, charged to a group; None without room above the low watermark or at a limit of the
+        group. Nothing is reclaimed for it: there are always pages of order 0 to be had instead."""
+        if not self.has_room(order) or memcg.try_charge(1 << order) is not None:
+            return None
+        return self._new_folio(memcg, order)
+
+    def has_room(self, order: int) -> bool:
+        """A large folio leaves the low watermark free."""
+        return self.free - (1 << order) >= self.low
+
+    def defer_split(self, folio: Folio) -> bool:
+        """A page of a large folio is not used any more: reclaim splits it and frees that page. True the first time."""
+        known = folio in self.deferred
+        self.deferred[folio] = None
+        return not known
+
+    def split(self, folio: Folio) -> list[Folio]:
+        """Give the frames of a large folio to folios of one page each, which are on no list; it is dead then."""
+        parts = [Folio(self._clock, folio.memcg) for _ in folio.pages]
+        folio.dead = True
+        self.remove(folio)
+        self.folios.remove(folio)
+        self.folios.update(parts)
+        return parts
+
+    def _new_folio(self, memcg: Memcg | None, order: int = 0) -> Folio:
+        folio = Folio(self._clock, memcg, order)
+        self.used += 1 << order
         self.folios.add(folio)
         self._check_low()
         return folio
 
     def release(self, folio: Folio) -> None:
-        """Give a folio's frame back."""
+        """Give a folio's frames back."""
         if folio.dead:
             raise ContractViolation("a frame was given back twice")
         folio.dead = True
         self.remove(folio)
         self.folios.remove(folio)
-        self.used -= 1
+        self.used -= len(folio.pages)
         if folio.memcg is not None:
-            folio.memcg.uncharge(1)
+            folio.memcg.uncharge(len(folio.pages))
 
     def take(self, count: int) -> bool:
         """Frames for the zswap pool, all or none. Half of the reserve stays out of its reach."""
@@ -139,7 +167,9 @@ class Memory:
         folio.memcg.lru.add_oldest(folio)
 
     def remove(self, folio: Folio) -> None:
-        """Take a folio off its list, if it is on one."""
+        """Take a folio off its list, if it is on one; off the list of those to be split, too, when it is dead."""
+        if folio.dead:
+            self.deferred.pop(folio, None)
         if folio.memcg is not None:
             folio.memcg.lru.remove(folio)
 

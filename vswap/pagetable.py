@@ -27,17 +27,26 @@ class Pte:
     Attributes:
         slot: the virtual slot of a softleaf, else 0 (a present PTE into CRAM names its folio's slot).
         folio: what a present PTE points to.
+        index: which page of the folio.
         exclusive: this PTE is the only reference to its page. Kept through swap-out, cleared by fork.
     """
 
-    __slots__ = ("accessed", "dirty", "exclusive", "folio", "slot", "state", "writable")
+    __slots__ = ("accessed", "dirty", "exclusive", "folio", "index", "slot", "state", "writable")
 
     def __init__(
-        self, state: PteState, *, slot: int = 0, folio: AnyFolio | None = None, writable: bool = False, exclusive: bool
+        self,
+        state: PteState,
+        *,
+        slot: int = 0,
+        folio: AnyFolio | None = None,
+        index: int = 0,
+        writable: bool = False,
+        exclusive: bool,
     ) -> None:
         self.state = state
         self.slot = slot
         self.folio = folio
+        self.index = index
         self.writable = writable
         self.exclusive = exclusive
         self.accessed = state is not PteState.SOFTLEAF  # mapped because of an access
@@ -49,10 +58,10 @@ class Pte:
         return cls(PteState.SOFTLEAF, slot=slot, exclusive=exclusive)
 
     @classmethod
-    def present(cls, folio: AnyFolio, *, writable: bool, exclusive: bool) -> Pte:
-        """A PTE that points to `folio`."""
+    def present(cls, folio: AnyFolio, *, writable: bool, exclusive: bool, index: int = 0) -> Pte:
+        """A PTE that points to a page of `folio`."""
         state = PteState.DRAM if isinstance(folio, Folio) else PteState.CRAM
-        return cls(state, folio=folio, writable=writable, exclusive=exclusive)
+        return cls(state, folio=folio, index=index, writable=writable, exclusive=exclusive)
 
     @property
     def dram(self) -> Folio:

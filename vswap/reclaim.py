@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vswap import large
 from vswap.core import Core
 from vswap.errors import SlotsExhausted
 from vswap.folio import Folio
@@ -49,8 +50,8 @@ class Reclaim:
         """Look at each folio of a group and those below it (by default, of all) at most once, some of each group in
         turn, and stop at `target` frames freed; how many it was."""
         groups = self._core.memcgs.subtree(memcg or self._core.memcgs.root)
+        freed = self._split_deferred(groups)
         left = {group: len(group.lru) for group in self._in_turn(groups)}
-        freed = 0
         while left:
             for group in list(left):
                 self._turn = group.id
@@ -71,14 +72,27 @@ class Reclaim:
         """From the one after the last one looked at on, so that each is the first one now and then."""
         return sorted(groups, key=lambda group: (group.id <= self._turn, group.id))
 
-    async def reclaim_folio(self, folio: Folio, *, force: bool = False, target: Memcg | None = None) -> bool:
-        """Reclaim one folio that is off the lists; True when its frame is free. `force` ignores recent use; `target` is
-        the group being reclaimed, by default the root."""
+    def _split_deferred(self, groups: list[Memcg]) -> int:
+        """Split the large folios of these groups that are partly unused; frames freed."""
+        memory = self._core.memory
+        before = memory.used
+        for folio in list(memory.deferred):
+            if folio.memcg in groups and folio.lock.try_acquire():
+                large.split(self._core, folio)
+                folio.lock.release()
+        return before - memory.used
+
+    async def reclaim_folio(self, folio: Folio, *, force: bool = False, target: Memcg | None = None) -> int:
+        """Reclaim one folio that is off the lists; frames freed. `force` ignores recent use; `target` is the group
+        being reclaimed, by default the root. A large folio that cannot leave as a whole is split, and its pages
+        leave one by one."""
         core = self._core
         core.counters.pgscan += 1
         if not folio.lock.try_acquire():
             core.memory.add(folio)
-            return False
+            return 0
+        parts: list[Folio] = []
+        was_dead = folio.dead
         try:
             if not folio.dead and not core.unreferenced(folio):
                 if self._used_lately(folio) and not force:
@@ -86,14 +100,23 @@ class Reclaim:
                     core.counters.pgactivate += 1
                 elif folio.lazyfree:
                     await self._discard(folio)
+                elif folio.order:
+                    parts = await self._swap_out_whole(folio, target or core.memcgs.root)
                 else:
                     await self._swap_out(folio, target or core.memcgs.root)
         finally:
             if folio.active and folio.memcg is not None and not folio.dead:
-                age(folio.memcg, 1)
+                age(folio.memcg, len(folio.pages))
             core.memory.add(folio)
             core.unlock(folio)
-        return folio.dead
+        if not parts:
+            return len(folio.pages) if folio.dead and not was_dead else 0
+        freed = 0
+        for part in parts:
+            if not part.dead:
+                core.memory.remove(part)
+                freed += await self.reclaim_folio(part, force=True, target=target)
+        return freed
 
     @staticmethod
     def _used_lately(folio: Folio) -> bool:
@@ -117,9 +140,37 @@ class Reclaim:
         for table, vpn in mappers:
             table.clear(vpn)
         folio.mappers.clear()
-        core.counters.pglazyfreed += 1
+        core.counters.pglazyfreed += len(folio.pages)
         await core.pause(core.costs.tlb_shootdown)
         core.drop(folio)
+
+    async def _swap_out_whole(self, folio: Folio, target: Memcg) -> list[Folio]:
+        """Unmap a locked large folio and write it to one tier. Where that cannot be, it is split: the folios of its
+        pages."""
+        core = self._core
+        assert folio.memcg is not None
+        if large.partially_mapped(core, folio):
+            return large.split(core, folio)
+        if not folio.slot:
+            try:
+                slot = core.allocate_slot(folio.memcg, order=folio.order)
+            except SlotsExhausted:
+                core.counters.count_mthp(folio.order, "swpout_fallback")
+                return large.split(core, folio)
+            core.cache.add(slot, folio)
+            for each in folio.slots:
+                core.slots.set_backing(each, Backing(BackingType.FOLIO))
+            folio.dirty = True
+        if core.unmap(folio):
+            await core.pause(core.costs.tlb_shootdown)
+        await core.pause(core.costs.swap_machinery)
+        if not folio.dirty:
+            core.counters.swap_clean += len(folio.pages)
+        elif not await large.write_out(core, folio):
+            core.counters.count_mthp(folio.order, "swpout_fallback")
+            return large.split(core, folio)
+        self._evict(folio, folio.slot, target)
+        return []
 
     async def _swap_out(self, folio: Folio, target: Memcg) -> None:
         """Unmap a locked folio and write it to a tier. Ends with the folio gone, or dirty in the swap cache and
@@ -162,5 +213,7 @@ class Reclaim:
     def _evict(self, folio: Folio, slot: int, target: Memcg) -> None:
         """Give the frame of a locked folio back that a tier has; its shadow stays in the slot."""
         core = self._core
-        core.slots.set_shadow(slot, evict(folio, target))
+        shadow = evict(folio, target)
+        for each in range(slot, slot + len(folio.pages)):
+            core.slots.set_shadow(each, shadow)
         core.drop(folio)

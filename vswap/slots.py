@@ -306,6 +306,10 @@ class SlotTable:
         )
         return _backing_of(word)
 
+    def order(self, slot: int) -> int:
+        """The order of the allocation that the slot was part of. Raises SlotGone."""
+        return self._find(slot)[0].order
+
     def memcg(self, slot: int) -> int:
         """The memory control group the slot belongs to. Raises SlotGone."""
         cluster, index, _ = self._find(slot)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES
+from vswap import large
 from vswap.core import Core
 from vswap.errors import SegmentationFault, SigBus
 from vswap.fault import handle_fault
-from vswap.folio import CramFolio
+from vswap.folio import CramFolio, Folio
 from vswap.memcg import Memcg
 from vswap.pagetable import PageTable, Pte, PteState
 from vswap.reclaim import Reclaim
@@ -39,7 +40,7 @@ class AddressSpace:
             if pte is None:
                 await handle_fault(self._core, self.table, vpn, write=False)
             elif pte.state is PteState.DRAM:
-                data = pte.dram.data
+                data = pte.dram.pages[pte.index]
                 await self._core.pause(self._core.costs.dram_access)
                 return data if line is None else data[line * LINE_BYTES : (line + 1) * LINE_BYTES]
             else:
@@ -56,7 +57,7 @@ class AddressSpace:
                 continue
             pte.dirty = True
             if pte.state is PteState.DRAM:
-                pte.dram.data = bytes(data)
+                pte.dram.pages[pte.index] = bytes(data)
                 await self._core.pause(self._core.costs.dram_access)
             else:
                 await self._store(vpn, pte.cram, data)
@@ -71,16 +72,23 @@ class AddressSpace:
         """The content of these pages is not needed any more (madvise FREE). Until they are written to, they read as
         before or as zeros, and reclaim may drop them. What is not in DRAM is dropped at once; a page that others share,
         or that is being worked on, stays as it is."""
-        freed = [page for page in range(vpn, vpn + count) if self._free_lazily(page)]
-        await self._core.pause(self._core.costs.fork_pte * len(freed) + self._core.costs.tlb_shootdown)
+        vpns = range(vpn, vpn + count)
+        freed = sum(self._free_lazily(page, vpns) for page in vpns)
+        await self._core.pause(self._core.costs.fork_pte * freed + self._core.costs.tlb_shootdown)
 
-    async def pageout(self, vpn: int) -> bool:
-        """Reclaim one page now (madvise PAGEOUT). True when it left DRAM."""
-        pte = self.table.get(vpn)
-        if pte is None or pte.state is not PteState.DRAM:
-            return False
-        self._core.memory.remove(pte.dram)
-        return await self._reclaim.reclaim_folio(pte.dram, force=True)
+    async def pageout(self, vpn: int, count: int = 1) -> bool:
+        """Reclaim pages now (madvise PAGEOUT). True when one left DRAM. A large folio that is not wholly among them is
+        split first."""
+        vpns = range(vpn, vpn + count)
+        freed = 0
+        seen: set[Folio] = set()
+        for page in vpns:
+            folio = self._split_unless_within(page, vpns)
+            if folio is not None and folio not in seen:
+                seen.add(folio)
+                self._core.memory.remove(folio)
+                freed += await self._reclaim.reclaim_folio(folio, force=True)
+        return freed > 0
 
     async def fork_into(self, child: AddressSpace) -> None:
         """Share every page with the empty space `child`, copy-on-write. Raises SegmentationFault when this space is
@@ -106,7 +114,7 @@ class AddressSpace:
                     self._core.make_read_only(pte.folio)
                     stored_into.append(pte.folio)
             for table in (self.table, child.table):
-                self._core.map(table, vpn, pte.folio, writable=False, exclusive=False)
+                self._core.map(table, vpn, pte.folio, writable=False, exclusive=False, index=pte.index)
                 copy = table.get(vpn)
                 assert copy is not None
                 copy.accessed, copy.dirty = pte.accessed, pte.dirty
@@ -142,23 +150,45 @@ class AddressSpace:
         self._core.forget_mapper(self.table, vpn, pte)
         return True
 
-    def _free_lazily(self, vpn: int) -> bool:
+    def _split_unless_within(self, vpn: int, vpns: range) -> Folio | None:
+        """The DRAM folio of a page; a large one that reaches beyond `vpns`, or into another space, is split
+        before. None when the page is not in DRAM, or its folio should be split and is being worked on."""
+        pte = self.table.get(vpn)
+        if pte is None or pte.state is not PteState.DRAM:
+            return None
+        folio = pte.dram
+        if not folio.order or large.within(folio, self.table, vpns):
+            return folio
+        if not folio.lock.try_acquire():
+            return None
+        large.split(self._core, folio)
+        folio.lock.release()
+        pte = self.table.get(vpn)
+        assert pte is not None
+        return pte.dram
+
+    def _free_lazily(self, vpn: int, vpns: range) -> bool:
         core, pte = self._core, self.table.get(vpn)
         if pte is None or pte.state is not PteState.DRAM:
             return self._zap(vpn)
-        folio = pte.dram
-        if len(folio.mappers) > 1 or not folio.lock.try_acquire():
+        folio = self._split_unless_within(vpn, vpns)
+        if folio is None or len(folio.mappers) > len(folio.pages) or not folio.lock.try_acquire():
             return False
         try:
+            if folio.order and folio.lazyfree and vpn > min(page for _, page in folio.mappers):
+                return False  # done with the first of its pages
+            if core.named(folio):
+                return False
             if folio.slot:
-                if core.slots.swap_count(folio.slot):
-                    return False
                 core.uncache(folio)  # a copy on a tier is as useless as the page
-            pte.dirty = pte.accessed = False
+            for table, page in folio.mappers:
+                mapped = table.get(page)
+                assert mapped is not None
+                mapped.dirty = mapped.accessed = False
             folio.dirty = folio.lazyfree = True
             folio.active = False
             core.memory.add_oldest(folio)
-            core.counters.pglazyfree += 1
+            core.counters.pglazyfree += len(folio.pages)
             return True
         finally:
             core.unlock(folio)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from vswap import large
 from vswap.core import Core
 from vswap.errors import AlreadyCached, OutOfMemory, SlotGone, SlotsExhausted, VswapError
 from vswap.folio import CramFolio, Folio
@@ -99,6 +100,10 @@ class Swapoff:
     async def _round(self) -> None:
         if self._method is Method.PAGE_TABLES:
             await self._scan_page_tables()
+            for slot, folio in list(self._core.cache.items()):  # copies of pages that are mapped, which no PTE names
+                if isinstance(folio, Folio) and self._core.cache.holds(slot, folio) and self._concerns(slot):
+                    await self._look(1)
+                    await self._keep_cached(slot, folio)
         elif self._method is Method.SLOTS:
             for slots in self._core.slots.backed_by(*self._core.tiers.key(self._tier)):
                 await self._look(512)
@@ -203,10 +208,10 @@ class Swapoff:
         await folio.lock.acquire()
         try:
             if table.get(vpn) is pte and core.cache.holds(pte.slot, folio):
-                slot = folio.slot
-                core.map(table, vpn, folio, writable=False, exclusive=pte.exclusive)
-                core.slots.put(slot)
-                if core.slots.swap_count(slot) == 0:
+                index = pte.slot - folio.slot
+                core.map(table, vpn, folio, writable=False, exclusive=pte.exclusive, index=index)
+                core.slots.put(pte.slot)
+                if not core.named(folio):
                     core.uncache(folio)
                     folio.dirty = True
                 self._moved += 1
@@ -223,7 +228,12 @@ class Swapoff:
                 continue
             await folio.lock.acquire()
             try:
-                if core.cache.holds(slot, folio) and core.slots.swap_count(slot) == 0 and folio.mappers:
+                if not core.cache.holds(slot, folio) or not folio.mappers:
+                    continue
+                if folio.order and core.named(folio):
+                    large.split(core, folio)
+                    self._moved += 1
+                elif not core.named(folio):
                     core.uncache(folio)
                     folio.dirty = True
                     self._moved += 1

@@ -18,6 +18,7 @@ from vswap.invariants import contradictions
 from vswap.memcg import Memcg, MemcgLimits
 from vswap.memory import Memory
 from vswap.reclaim import Reclaim
+from vswap.slots import HIGHEST_ORDER
 from vswap.spaces import AddressSpace
 from vswap.swapoff import Method, Swapoff, SwapoffFigures
 from vswap.tiers.base import Tier
@@ -64,6 +65,8 @@ class VswapSystem:
         self._device = device if isinstance(device, Mapping) else {"cram": device} if device is not None else {}
         self._swapfile = swapfile if isinstance(swapfile, Mapping) else {"swapfile": swapfile} if swapfile else {}
         memory = Memory(clock, config.memory_pages, config.costs.retry)
+        if not set(config.mthp_orders) <= set(range(2, HIGHEST_ORDER + 1)):
+            raise ValueError(f"mthp_orders {config.mthp_orders}, expected orders from 2 to {HIGHEST_ORDER}")
         if len(set(config.order)) != len(config.order):
             raise ValueError(f"order {config.order}: a tier is named twice")
         tiers = {name: self._build(name, memory, backends or {}) for name in ("zero", *config.order)}

@@ -30,7 +30,7 @@ def evict(folio: Folio, target: Memcg) -> int:
     assert folio.memcg is not None
     depth = min(len(target.lineage) - 1, _DEEPEST)
     eviction = _at_depth(folio.memcg, depth).nonresident_age & _EVICTION_MASK
-    age(_at_depth(folio.memcg, depth), 1)
+    age(_at_depth(folio.memcg, depth), len(folio.pages))
     workingset = _WORKINGSET if folio.workingset else 0
     return eviction << _EVICTION_SHIFT | depth << _DEPTH_SHIFT | workingset | _PRESENT
 

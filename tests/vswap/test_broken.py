@@ -39,8 +39,10 @@ def pte_left_writable_on_a_cram_page(patch: Patch) -> None:
     """A soft fault maps the page writable, over the budget."""
     original = Core.map
 
-    def broken(self: Core, table: PageTable, vpn: int, folio: Any, *, writable: bool, exclusive: bool) -> None:
-        original(self, table, vpn, folio, writable=writable, exclusive=exclusive)
+    def broken(
+        self: Core, table: PageTable, vpn: int, folio: Any, *, writable: bool, exclusive: bool, index: int = 0
+    ) -> None:
+        original(self, table, vpn, folio, writable=writable, exclusive=exclusive, index=index)
         if isinstance(folio, CramFolio):
             table.set(vpn, Pte.present(folio, writable=True, exclusive=exclusive))
 

@@ -50,14 +50,14 @@ def test_a_slot_that_is_gone_cannot_be_pinned() -> None:
 def test_leaving_the_cache_with_count_0_frees_the_slot_and_hands_out_the_backing() -> None:
     table, cache, slot, folio = cached()
     table.set_backing(slot, Backing(BackingType.SWAPFILE, 3))
-    assert cache.delete(folio) == Backing(BackingType.SWAPFILE, 3)
+    assert cache.delete(folio) == [(slot, Backing(BackingType.SWAPFILE, 3))]
     assert (folio.slot, len(cache), table.alive(slot)) == (0, 0, False)
 
 
 def test_leaving_the_cache_keeps_a_slot_that_ptes_name() -> None:
     table, cache, slot, folio = cached()
     table.duplicate(slot)
-    assert cache.delete(folio) is None
+    assert cache.delete(folio) == []
     assert table.alive(slot) and not table.pinned(slot)
 
 

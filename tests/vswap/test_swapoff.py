@@ -57,6 +57,18 @@ async def test_a_tier_is_emptied_and_every_page_is_still_there(tb: TB, tier: str
 
 
 @pytest.mark.parametrize("method", METHODS)
+@machine(order=("swapfile", "zswap"))
+async def test_a_copy_of_a_page_that_is_back_in_memory_goes_too_although_no_pte_names_its_slot(
+    tb: TB, method: Method
+) -> None:
+    space = await tb.swapped_out(page(0))
+    await space.read(0)
+    assert tb.state(space, 0) == "dram ro" and tb.system.tier("swapfile").usage().pages == 1
+    await tb.system.swapoff("swapfile", method)
+    assert tb.system.tier("swapfile").usage().pages == 0 and await space.read(0) == page(0)
+
+
+@pytest.mark.parametrize("method", METHODS)
 @machine(writable_budget=8)
 async def test_pages_that_are_mapped_into_the_device_leave_it(tb: TB, method: Method) -> None:
     space = await tb.swapped_out(page(0))

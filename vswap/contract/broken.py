@@ -38,12 +38,12 @@ from vswap.writeback import Writeback
 
 
 class Patcher:
-    """Replaces attributes of classes, and puts the old ones back at the end."""
+    """Replaces attributes of classes and modules, and puts the old ones back at the end."""
 
     def __init__(self) -> None:
-        self._undo: list[tuple[type, str, Any]] = []
+        self._undo: list[tuple[Any, str, Any]] = []
 
-    def replace(self, owner: type, name: str, value: Any) -> None:
+    def replace(self, owner: Any, name: str, value: Any) -> None:
         """Put `value` in the place of `owner.name` until the end."""
         self._undo.append((owner, name, owner.__dict__[name]))
         setattr(owner, name, value)

@@ -56,8 +56,14 @@ class Program(Workload):
     async def _race(self, space: AddressSpace, rng: Random, part: int) -> None:
         try:
             for _ in range(OPERATIONS):
-                if self.shape.lazyfree and rng.random() < 0.25:
+                if self.shape.lazyfree and rng.random() < (0.05 if self.system.core.config.mthp_orders else 0.25):
                     await self._lazyfree(space, part)
+                if self.system.core.config.mthp_orders:
+                    choice = rng.random()
+                    if choice < 0.4:
+                        await space.pageout(0, 4)
+                    elif choice < 0.5:
+                        await self._fork_once(space, rng)
                 choice = rng.random()
                 if choice < 0.35:
                     await self._write(space, part, self._page(rng))
@@ -124,10 +130,12 @@ def _group(system: VswapSystem, program: int) -> Memcg | None:
     if program % 2 == 0:
         return None
     rng = Random(f"{program}.group")
-    outer = system.create_memcg("outer", MemcgLimits(memory_max=rng.choice((None, 4)), swap_max=rng.choice((None, 1))))
+    large = bool(system.core.config.mthp_orders)
+    few, swap = ((None, None, 9), (None, None, 5)) if large else ((None, 3, 5), (None, 0, 2))
+    outer = system.create_memcg("outer", MemcgLimits(memory_max=rng.choice(few), swap_max=rng.choice(swap)))
     limits = MemcgLimits(
-        memory_max=rng.choice((None, 3, 5)),
-        swap_max=rng.choice((None, 0, 2)),
+        memory_max=rng.choice(few),
+        swap_max=rng.choice(swap),
         zswap_max=rng.choice((None, 0, 1)),
         zswap_writeback=rng.random() < 0.7,
     )
@@ -145,9 +153,12 @@ def execute(program: int, schedule: Schedule, folder: Path) -> int:
     wide = Random(f"{program}.wide")
     if wide.random() < 0.15:
         order = wide.choice(WIDE_ORDERS)
+    large = program % 4 == 1
+    if large:
+        order = rng.choice((("swapfile",), ("swapfile", "zswap"), order))
     clock = RaceClock(schedule)
     config = VswapConfig(
-        memory_pages=16,
+        memory_pages=24 if large else 16,
         order=order,
         priorities={"swapfile": 1, "swapfile1": 1},
         cram_to_cram=program % 2 == 0,
@@ -156,6 +167,7 @@ def execute(program: int, schedule: Schedule, folder: Path) -> int:
         zram_pages=16,
         trim_batch=4,
         reap_interval=20_000,
+        mthp_orders=(2,) if large else (),
     )
 
     async def main() -> None:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from vswap import large
 from vswap.cache import SwapCache
 from vswap.contract.broken import Patcher, writeback_without_a_pin
 from vswap.core import Core
 from vswap.fault import _Fault
 from vswap.folio import CramFolio, Folio
 from vswap.memcg import Memcg
+from vswap.pagetable import PageTable
 from vswap.reclaim import Reclaim
 from vswap.slots import Backing
 from vswap.spaces import AddressSpace
@@ -110,11 +112,11 @@ def reclaim_without_the_lock(patch: Patcher) -> None:
     """Reclaim takes a folio whose lock it did not get."""
     original = Reclaim.reclaim_folio
 
-    async def broken(self: Reclaim, folio: Folio, *, force: bool = False, target: Memcg | None = None) -> bool:
+    async def broken(self: Reclaim, folio: Folio, *, force: bool = False, target: Memcg | None = None) -> int:
         if not folio.lock.locked() or folio.dead:
             return await original(self, folio, force=force, target=target)
         await self._swap_out(folio, target or self._core.memcgs.root)
-        return folio.dead
+        return int(folio.dead)
 
     patch.replace(Reclaim, "reclaim_folio", broken)
 
@@ -163,6 +165,41 @@ def lazyfree_page_dropped_although_written(patch: Patcher) -> None:
         await original(self, folio)
 
     patch.replace(Reclaim, "_discard", broken)
+
+
+@_race
+def large_fault_does_not_look_again(patch: Patcher) -> None:
+    """A fault that has zeroed a large folio maps it over what other faults have mapped there meanwhile."""
+
+    async def broken(core: Core, table: PageTable, vpn: int) -> bool:
+        vpns = range(vpn & ~3, (vpn & ~3) + 4)
+        folio = None if any(map(table.get, vpns)) else core.memory.try_allocate(table.memcg, 2)
+        if folio is None:
+            return False
+        await core.pause(core.costs.page_zero << 2)
+        for index, page in enumerate(vpns):
+            core.map(table, page, folio, writable=True, exclusive=True, index=index)
+        core.memory.add(folio)
+        return True
+
+    patch.replace(large, "zero_fill", broken)
+
+
+@_race
+def large_swap_in_takes_pages_that_others_bring_in(patch: Patcher) -> None:
+    """The pages of a large folio are read at once although the swap cache has one of them already."""
+    original = large._readable_at_once
+
+    def broken(core: Core, table: PageTable, vpns: range, first: int) -> bool:
+        slots = core.slots
+        patched = Patcher()
+        patched.replace(type(slots), "pinned", lambda *_: False)
+        try:
+            return original(core, table, vpns, first)
+        finally:
+            patched.undo()
+
+    patch.replace(large, "_readable_at_once", broken)
 
 
 @_race

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from vswap.errors import VswapError
 from vswap.slots import BackingType
@@ -77,3 +78,14 @@ class Tier(Protocol):
 
     def close(self) -> None:
         """Give up what the tier holds outside of this program. Idempotent."""
+
+
+@runtime_checkable
+class RunTier(Protocol):
+    """A tier that keeps the pages of a large folio under consecutive handles and moves them at once."""
+
+    async def store_run(self, pages: Sequence[bytes], slot: int) -> int:
+        """Keep pages for `slot` and those after it: the first handle. Raises Full, IoError; then nothing is kept."""
+
+    async def load_run(self, handle: int, count: int) -> list[bytes]:
+        """`count` pages from `handle` on. Raises IoError."""

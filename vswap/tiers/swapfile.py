@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from hw.clock import Clock
@@ -85,6 +86,37 @@ class SwapfileTier:
             self._counters.io_errors += 1
             raise IoError(f"swapfile read, slot {handle}: the file ends after {len(data)} bytes of it")
         return data
+
+    async def store_run(self, pages: Sequence[bytes], slot: int) -> int:
+        """See RunTier. One write; Full without as many free slots in a row."""
+        first = self._take_run(len(pages))
+        try:
+            await self._clock.sleep(self._costs.swapfile_write + (len(pages) - 1) * self._costs.page_copy)
+            for place, data in enumerate(pages, first):
+                self._write(place, data)
+        except BaseException as error:
+            self._used[first : first + len(pages)] = bytes(len(pages))
+            if isinstance(error, OSError):
+                self._counters.io_errors += 1
+                raise IoError(f"swapfile write, slots from {first}: {error}") from error
+            raise
+        for number in range(len(pages)):
+            self._owners[first + number] = slot + number
+        self._counters.pswpout += len(pages)
+        return first
+
+    async def load_run(self, handle: int, count: int) -> list[bytes]:
+        """See RunTier."""
+        await self._clock.sleep(self._costs.swapfile_read + (count - 1) * self._costs.page_copy)
+        try:
+            pages = [self._read(place) for place in range(handle, handle + count)]
+        except OSError as error:
+            self._counters.io_errors += 1
+            raise IoError(f"swapfile read, slots from {handle}: {error}") from error
+        if any(len(data) != PAGE_BYTES for data in pages):
+            self._counters.io_errors += 1
+            raise IoError(f"swapfile read, slots from {handle}: the file ends within")
+        return pages
 
     def free(self, handle: int) -> None:
         """See Tier."""
@@ -170,6 +202,17 @@ class SwapfileTier:
         self._used[place] = 1
         self._next = place + 1
         return place
+
+    def _take_run(self, count: int) -> int:
+        """As many free slots in a row, aligned like the folio."""
+        for attempt in range(2):
+            if attempt:
+                self._discard()
+            for first in range(count, self._pages + 2 - count, count):
+                if not any(self._used[first : first + count]):
+                    self._used[first : first + count] = b"\1" * count
+                    return first
+        raise Full(f"the swapfile has no {count} free slots in a row")
 
     def _find_free(self) -> int:
         place = self._used.find(0, self._next)

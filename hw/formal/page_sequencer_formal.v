@@ -127,5 +127,29 @@ module page_sequencer_formal #(
         cover (imported);
         cover (trimmed && state_q == LZ4);
     end
+    // Who is served: host and mailbox in turn when both wait; nobody is passed over twice.
+    (* hierconn *) wire \dut.serve_request ;
+
+    wire choice     = \dut.state_q == 5'd0 && ready && !complete_valid;
+    wire to_host    = choice && \dut.serve_request ;
+    wire to_mailbox = command_valid && command_ready;
+
+    reg host_passed_q, mailbox_passed_q;
+
+    always @(posedge clk_i) begin
+        host_passed_q    <= request_valid && !to_host && (host_passed_q || to_mailbox);
+        mailbox_passed_q <= command_valid && !to_mailbox && (mailbox_passed_q || to_host);
+        if (!rst_ni) {host_passed_q, mailbox_passed_q} <= 2'b00;
+    end
+
+    always @(posedge clk_i) if (rst_ni) begin
+        assert (!(to_host && to_mailbox));
+        if (to_host) assert (request_valid);
+        if (choice && (request_valid || command_valid)) assert (to_host || to_mailbox);
+        if (host_passed_q && request_valid) assert (!to_mailbox);
+        if (mailbox_passed_q && command_valid) assert (!to_host);
+        cover (mailbox_passed_q && to_mailbox && request_valid);
+        cover (host_passed_q && to_host && command_valid);
+    end
     always @(posedge clk_i) if (rst_ni && reply && !write) cover (seen_q[3] && reply_state == POISONED);
 endmodule

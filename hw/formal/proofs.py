@@ -161,7 +161,7 @@ PROOFS: list[Proof] = [
     Proof(
         "page_sequencer",
         "page_sequencer_formal",
-        "a page's state and fence change only as device.md allows: who frees, poisons, closes, imports, fences",
+        "a page's state and fence change only as device.md allows; host and mailbox are served in turn, one at a time",
         "bmc",
         22,
         26,
@@ -189,6 +189,19 @@ PROOFS: list[Proof] = [
         "prove",
         4,
         10,
+    ),
+    *_each(
+        Proof(
+            "chain_release",
+            "chain_release_formal",
+            "as many sectors go back as asked, in chain order, each after its successor is known; then done, once",
+            "prove",
+            3,
+            16,
+            assumes="a result comes in the cycle after its operation; no start while one runs",
+        ),
+        {"BITS": 4},
+        {"BITS": 14},
     ),
 ]
 

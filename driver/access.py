@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from driver.errors import DeviceLost, DeviceTimeout, UnexpectedResponse
+from driver.errors import DeviceLost, DeviceReset, DeviceTimeout, UnexpectedResponse
 from hw.clock import Clock
 from hw.link import BusError, Link, LinkError
 
@@ -17,35 +17,52 @@ class Access:
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self._resets = link.resets
+
+    def check(self) -> None:
+        """Raise DeviceReset when the device was reset since: what it answers, or has answered, means nothing here."""
+        if self._link.resets != self._resets:
+            raise DeviceReset("the device was reset")
 
     async def read(self, offset: int, count: int = 1) -> list[int]:
         """`count` registers from byte `offset` on. Raises DeviceLost, UnexpectedResponse."""
+        self.check()
         try:
-            return await self._link.read_registers(offset, count)
+            values = await self._link.read_registers(offset, count)
         except LinkError as error:
+            self.check()
             raise DeviceLost(str(error)) from error
         except BusError as error:
+            self.check()
             raise UnexpectedResponse(f"register read: {error}") from error
+        self.check()
+        return values
 
     async def write(self, offset: int, values: list[int]) -> None:
         """Write registers from byte `offset` on. Raises DeviceLost, UnexpectedResponse."""
+        self.check()
         try:
             await self._link.write_registers(offset, values)
         except LinkError as error:
+            self.check()
             raise DeviceLost(str(error)) from error
         except BusError as error:
+            self.check()
             raise UnexpectedResponse(f"register write: {error}") from error
+        self.check()
 
     async def wait(self, mask: int, timeout_ns: int | None = None) -> int:
         """Wait for an interrupt line of `mask`; the lines that are high. Raises DeviceLost, DeviceTimeout."""
-        high = self._link.interrupts() & mask
-        if high:
-            return high
+        self.check()
         try:
+            high = self._link.interrupts() & mask
+            if high:
+                return high
             if timeout_ns is None:
                 return await self._link.wait_interrupt(mask)
             return await within(self._link.clock, timeout_ns, lambda: self._link.wait_interrupt(mask))
         except LinkError as error:
+            self.check()
             raise DeviceLost(str(error)) from error
 
 

@@ -366,20 +366,27 @@ class CramDevice:
 
     async def _read(self, page: int, offset: int, length: int) -> bytes:
         self.geometry.check_page(page)
+        self._access.check()
         try:
-            return await self.link.read(page * PAGE_BYTES + offset, length)
+            data = await self.link.read(page * PAGE_BYTES + offset, length)
+            self._access.check()
+            return data
         except BusError as error:
             raise await self._explain(error, page, False) from error
         except LinkError as error:
+            self._access.check()
             raise DeviceLost(str(error)) from error
 
     async def _write(self, page: int, offset: int, data: bytes) -> None:
         self.geometry.check_page(page)
+        self._access.check()
         try:
             await self.link.write(page * PAGE_BYTES + offset, data)
+            self._access.check()
         except BusError as error:
             raise await self._explain(error, page, True) from error
         except LinkError as error:
+            self._access.check()
             raise DeviceLost(str(error)) from error
 
     async def _explain(self, error: BusError, page: int, storing: bool) -> CramError:
@@ -387,6 +394,7 @@ class CramDevice:
 
         The event log tells exhaustion from other poison; when a burst of events has overflowed it, the free sectors do.
         """
+        self._access.check()
         if error.response == Response.DECERR:
             return AddressOutOfRange(f"page {page}: {error}")
         await self._collect_events()

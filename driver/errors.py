@@ -18,6 +18,10 @@ class DeviceLost(CramError):
     """The link failed under us: the device or its simulator is gone. Nothing on it can be reached any more."""
 
 
+class DeviceReset(DeviceLost):
+    """The device was reset under us, and has forgotten everything. It may be probed again; this driver of it is done."""
+
+
 class DeviceTimeout(CramError):
     """The device did not finish in time."""
 

@@ -58,6 +58,10 @@ class Link(Protocol):
     def cycles(self) -> int:
         """Device clock cycles run so far."""
 
+    @property
+    def resets(self) -> int:
+        """Resets so far: a host's port sees its link go down. Who holds state of the device looks at it."""
+
     async def read(self, address: int, length: int) -> bytes:
         """Read `length` bytes (a multiple of 64, inside one page, 64-byte aligned). Raises BusError, LinkError."""
 
@@ -75,7 +79,8 @@ class Link(Protocol):
         """The interrupt lines now, as a mask of 16 bits."""
 
     async def wait_interrupt(self, mask: int) -> int:
-        """Wait until a line in `mask` is high; returns the lines of `mask` that are high. Raises LinkError."""
+        """Wait until a line in `mask` is high; returns the lines of `mask` that are high. Raises LinkError, also when
+        the device is reset meanwhile."""
 
     async def reset(self) -> None:
         """Pulse the reset; returns once the device has taken it (STATUS.ready is the driver's to poll)."""

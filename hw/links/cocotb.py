@@ -133,6 +133,7 @@ class CocotbLink:
         self._register_in = _net(dut, "register_in")
         self._register_out = _net(dut, "register_out")
         self._closing = Event()
+        self.resets = 0
 
     @classmethod
     async def open(cls, dut: HierarchyObject, clock: CocotbClock | None = None) -> CocotbLink:
@@ -154,7 +155,9 @@ class CocotbLink:
     async def read(self, address: int, length: int) -> bytes:
         """Read whole lines inside one page. Raises BusError, LinkError, ValueError."""
         self._check(address, length)
+        resets = self.resets
         async with self._read:
+            self._check_same(resets)
             self._read_address.value = address
             self._read_beats.value = length // LINE_BYTES
             await self._read.transfer(address)
@@ -163,7 +166,9 @@ class CocotbLink:
     async def write(self, address: int, data: bytes) -> None:
         """Write whole lines inside one page. Raises BusError, LinkError, ValueError."""
         self._check(address, len(data))
+        resets = self.resets
         async with self._write:
+            self._check_same(resets)
             self._write_address.value = address
             self._write_beats.value = len(data) // LINE_BYTES
             self._write_data.value = int.from_bytes(data, "little")
@@ -173,9 +178,11 @@ class CocotbLink:
         """Read consecutive 32-bit registers. Raises BusError if one is unmapped, LinkError, ValueError."""
         self._check_registers(offset, count)
         values: list[int] = []
+        resets = self.resets
         async with self._register:
             for start in range(0, count, WORDS):
                 words = min(WORDS, count - start)
+                self._check_same(resets)
                 await self._register_transfer(offset + 4 * start, words, write=False)
                 raw = _bytes(self._register_head_out if words <= HEAD_WORDS else self._register_out)
                 values += [int.from_bytes(raw[4 * i : 4 * i + 4], "little") for i in range(words)]
@@ -184,9 +191,11 @@ class CocotbLink:
     async def write_registers(self, offset: int, values: list[int]) -> None:
         """Write consecutive 32-bit registers. Raises BusError if one is unmapped, LinkError, ValueError."""
         self._check_registers(offset, len(values))
+        resets = self.resets
         async with self._register:
             for start in range(0, len(values), WORDS):
                 words = values[start : start + WORDS]
+                self._check_same(resets)
                 data = self._register_head_in if len(words) <= HEAD_WORDS else self._register_in
                 data.value = sum((value & 0xFFFFFFFF) << (32 * i) for i, value in enumerate(words))
                 await self._register_transfer(offset + 4 * start, len(words), write=True)
@@ -203,17 +212,21 @@ class CocotbLink:
 
     async def wait_interrupt(self, mask: int) -> int:
         """Wait until a line in `mask` is high; returns the lines of `mask` that are high. Raises LinkError."""
+        resets = self.resets
         while True:
             self._check_open()
+            if self.resets != resets:
+                raise LinkError("the device was reset")
             high = self.interrupts() & mask
             if high:
                 return high
-            await First(ValueChange(self._interrupt), self._closing.wait())
+            await First(ValueChange(self._interrupt), ValueChange(self._reset_n), self._closing.wait())
             await _let_end(self._channels)
 
     async def reset(self) -> None:
         """Pulse the reset for four cycles; transfers under way end with SLVERR."""
         self._check_open()
+        self.resets += 1
         self._reset_n.value = 0
         await Timer(4, "ns")
         self._reset_n.value = 1
@@ -233,6 +246,12 @@ class CocotbLink:
         self._check_open()
         if offset < 0 or offset % 4 or count < 1:
             raise ValueError(f"{count} registers at 0x{offset:x}: expected a multiple of 4 and at least one")
+
+    def _check_same(self, resets: int) -> None:
+        """A transfer that has waited for its turn: it was meant for the device of then."""
+        self._check_open()
+        if self.resets != resets:
+            raise LinkError("the device was reset")
 
     def _check_open(self) -> None:
         if self._closing.is_set():

@@ -50,6 +50,7 @@ class ModelLink:
         self._perceived_bytes = self.parameters.perceived_pages * PAGE_BYTES
         self._risen = clock.event()
         self._closed = False
+        self.resets = 0
         self._build()
 
     def _build(self) -> None:
@@ -136,8 +137,11 @@ class ModelLink:
 
     async def wait_interrupt(self, mask: int) -> int:
         """Wait until a line in `mask` is high; returns the lines of `mask` that are high. Raises LinkError."""
+        resets = self.resets
         while True:
             self._check_open()
+            if self.resets != resets:
+                raise LinkError("the device was reset")
             high = self._signals.lines & mask
             if high:
                 return high
@@ -146,7 +150,9 @@ class ModelLink:
     async def reset(self) -> None:
         """Forget everything, as `rst_ni` does; commands under way are never answered."""
         self._check_open()
+        self.resets += 1
         self._build()
+        self._wake()
         await self.clock.sleep(self._clock_ns)
 
     async def close(self) -> None:

@@ -80,6 +80,7 @@ class VerilatedLink:
         self._interrupt_waiters: list[tuple[int, VirtualEvent]] = []
         self._cycles = 0  # at the close
         self._closed = False
+        self.resets = 0
         clock.attach(self)
 
     @property
@@ -90,9 +91,9 @@ class VerilatedLink:
     async def read(self, address: int, length: int) -> bytes:
         """Read whole lines inside one page. Raises BusError, LinkError, ValueError."""
         self._check(address, length)
-        channel = self._read
+        channel, resets = self._read, self.resets
         async with channel:
-            self._check_open()
+            self._check_same(resets)
             self._lib.cram_start_read(self._device, address, length // LINE_BYTES)
             await channel.completion()
             if self._device.read_response in _ERRORS:
@@ -103,9 +104,9 @@ class VerilatedLink:
         """Write whole lines inside one page. Raises BusError, LinkError, ValueError."""
         length = len(data)
         self._check(address, length)
-        channel = self._write
+        channel, resets = self._write, self.resets
         async with channel:
-            self._check_open()
+            self._check_same(resets)
             self._write_data[:length] = data
             self._lib.cram_start_write(self._device, address, length // LINE_BYTES)
             await channel.completion()
@@ -116,9 +117,11 @@ class VerilatedLink:
         """Read consecutive 32-bit registers. Raises BusError if one is unmapped, LinkError, ValueError."""
         self._check_registers(offset, count)
         values: list[int] = []
+        resets = self.resets
         async with self._registers:
             for start in range(0, count, WORDS):
                 words = min(WORDS, count - start)
+                self._check_same(resets)
                 await self._register_transfer(offset + 4 * start, words, write=False)
                 data = self._head_out if words <= HEAD_WORDS else self._registers_out
                 values += _words(words).unpack(data[: 4 * words])
@@ -127,15 +130,16 @@ class VerilatedLink:
     async def write_registers(self, offset: int, values: list[int]) -> None:
         """Write consecutive 32-bit registers. Raises BusError if one is unmapped, LinkError, ValueError."""
         self._check_registers(offset, len(values))
+        resets = self.resets
         async with self._registers:
             for start in range(0, len(values), WORDS):
+                self._check_same(resets)
                 words = [value & 0xFFFFFFFF for value in values[start : start + WORDS]]
                 data = self._head_in if len(words) <= HEAD_WORDS else self._registers_in
                 data[: 4 * len(words)] = _words(len(words)).pack(*words)
                 await self._register_transfer(offset + 4 * start, len(words), write=True)
 
     async def _register_transfer(self, offset: int, words: int, write: bool) -> None:
-        self._check_open()
         self._lib.cram_start_registers(self._device, write, offset, words)
         await self._registers.completion()
         if self._device.register_response in _ERRORS:
@@ -148,7 +152,10 @@ class VerilatedLink:
 
     async def wait_interrupt(self, mask: int) -> int:
         """Wait until a line in `mask` is high; returns the lines of `mask` that are high. Raises LinkError."""
+        resets = self.resets
         while True:
+            if self.resets != resets:
+                raise LinkError("the device was reset")
             high = self.interrupts() & mask
             if high:
                 return high
@@ -175,6 +182,8 @@ class VerilatedLink:
     async def reset(self) -> None:
         """Pulse the reset for four cycles; transfers under way end with SLVERR. Raises LinkError."""
         self._check_open()
+        self.resets += 1
+        self._wake_waiters()
         self._lib.cram_set_reset(self._device, 0)
         await self.clock.sleep(4)
         self._check_open()
@@ -232,9 +241,7 @@ class VerilatedLink:
         self.clock.detach(self)
         for _, channel in self._channels:
             channel.fail("the link is closed")
-        for _, event in self._interrupt_waiters:
-            event.set()
-        self._interrupt_waiters.clear()
+        self._wake_waiters()
         self._write_data = self._read_data = self._head_in = self._head_out = None
         self._registers_in = self._registers_out = None
         self._release(self._device)
@@ -265,6 +272,12 @@ class VerilatedLink:
                 channel.expire(now)
         return now
 
+    def _wake_waiters(self) -> None:
+        """Let who waits for an interrupt look again."""
+        for _, event in self._interrupt_waiters:
+            event.set()
+        self._interrupt_waiters.clear()
+
     def _wake_interrupted(self, lines: int) -> None:
         for waiter in list(self._interrupt_waiters):
             mask, event = waiter
@@ -289,6 +302,12 @@ class VerilatedLink:
         for _, channel in self._channels:
             if channel.on_bus:
                 raise LinkError("a transfer is under way")
+
+    def _check_same(self, resets: int) -> None:
+        """A transfer that has waited for its turn: it was meant for the device of then."""
+        self._check_open()
+        if self.resets != resets:
+            raise LinkError("the device was reset")
 
     def _check_open(self) -> None:
         if self._closed:

@@ -17,6 +17,7 @@ from driver.errors import (
     PagePoisoned,
     UnexpectedResponse,
 )
+from driver.provider import Provider, TrimAnswer
 from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, PageInfo, Pressure
 from hw.codes import EventCode, EventLog, Interrupt, Opcode, PageState, PoisonSource, ReturnCode
 
@@ -51,6 +52,8 @@ __all__ = [
     "PageState",
     "PoisonSource",
     "Pressure",
+    "Provider",
     "ReturnCode",
+    "TrimAnswer",
     "UnexpectedResponse",
 ]

@@ -19,7 +19,7 @@ class DeviceLost(CramError):
 
 
 class DeviceReset(DeviceLost):
-    """The device was reset under us, and has forgotten everything. It may be probed again; this driver of it is done."""
+    """The device was reset under us and has forgotten everything. Probe it again; this driver of it is done."""
 
 
 class DeviceTimeout(CramError):

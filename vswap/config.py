@@ -35,6 +35,10 @@ class VswapConfig:
         zswap_accept_threshold_percent: once full, the pool accepts again at or below this share of its limit.
         cram_low_percent, cram_recovered_percent: the device's watermarks, in percent of its media sectors.
         cram_writeback_batch: CRAM pages written back before the device is looked at again.
+        cram_ratio_interval: ns between two looks at the ratio that a device achieves, by which its node's balloon is
+            set; 0: none.
+        hot_threshold, hot_period: which pages a device nominates for promotion (CramDevice.track_hot_pages); 0: none.
+        hot_budget, hot_interval: at most so many pages of a node are promoted every so many ns.
         trim_batch: freed device pages collected before one trim command.
         reap_interval: ns between two scans for zombies (and flushes of a partial trim batch).
     """
@@ -57,6 +61,11 @@ class VswapConfig:
     cram_low_percent: int = 10
     cram_recovered_percent: int = 20
     cram_writeback_batch: int = 16
+    cram_ratio_interval: int = 0
+    hot_threshold: int = 0
+    hot_period: int = 0
+    hot_budget: int = 32
+    hot_interval: int = 100_000
     trim_batch: int = 64
     reap_interval: int = 1_000_000
     costs: Costs = field(default_factory=Costs)

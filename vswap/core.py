@@ -20,7 +20,7 @@ from vswap.memcg import Memcg
 from vswap.memory import Memory
 from vswap.pagetable import PageTable, Pte, PteState
 from vswap.slots import Backing, BackingType, SlotTable, TierKey
-from vswap.tiers.base import PHYSICAL, Tier, TierError
+from vswap.tiers.base import PHYSICAL, Gone, Tier, TierError
 from vswap.tiers.cram import CramTier
 from vswap.tierset import TierSet
 from vswap.workingset import refault
@@ -92,6 +92,8 @@ class Core:
     async def load(self, backing: Backing, memcg: Memcg | None) -> bytes:
         """The page behind a backing on a tier, for a folio of this group. The caller holds the pin. Raises
         TierError."""
+        if backing.type is BackingType.LOST:
+            raise Gone("the device that had the page is gone")
         data = await self.tiers[backing.tier].load(backing.handle)
         if backing.type is BackingType.ZERO and memcg is not None:
             memcg.count("swpin_zero")
@@ -153,7 +155,7 @@ class Core:
 
     def _release(self, backing: Backing, memcg: Memcg) -> None:
         """Free what backed a slot of this group that is gone, or that has another backing now."""
-        if backing.type in (BackingType.NONE, BackingType.FOLIO):
+        if backing.type in (BackingType.NONE, BackingType.FOLIO, BackingType.LOST):
             return
         self.tiers[backing.tier].free(backing.handle)
         if self._charges_at_store(backing.type):

@@ -41,6 +41,14 @@ class Counters:
     made_writable: int = 0  # made writable in place, within the budget
     zombies_reaped: int = 0  # device pages found without a mapper and given up
     trimmed: int = 0
+    trim_retries: int = 0  # rounds in which the provider was asked again
+    nodes_lost: int = 0  # devices that were removed, reset or given up
+    pages_lost: int = 0  # of them: pages that somebody still named
+    promoted_hot: int = 0  # pages copied to DRAM because the device nominated them
+    hot_nominated: int = 0
+    hot_stale: int = 0  # nominations of pages that are gone, moved or used again
+    hot_dropped: int = 0  # nominations for which there was no room in a ring, or no budget
+    ballooned_out: int = 0  # pages moved out of a node for its balloon
     trim_fallbacks: int = 0  # pages zeroed by a store because their trim failed
     cram_rejects: int = 0  # stores refused because the node was closed or full
     cram_full: int = 0  # stores that the device itself could not take

@@ -100,6 +100,8 @@ def _slots(core: Core, tables: list[PageTable]) -> Iterator[str]:
             case BackingType.CRAM:
                 if not isinstance(folio, CramFolio) or core.tiers.place(folio.tier, folio.page) != backing:
                     yield f"slot {slot} is backed by CRAM page {backing.handle}, the swap cache has another folio"
+            case BackingType.LOST:
+                pass
             case BackingType.NONE:
                 yield f"slot {slot} has no backing"
             case _:

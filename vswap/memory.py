@@ -86,6 +86,12 @@ class Memory:
             return f"no frame can be freed: {self.used} of {self.limit} in use"
         return f"no frame of group {short.name} can be freed: {short.memory} of {short.limits.memory_max} in use"
 
+    def allocate_politely(self, memcg: Memcg) -> Folio | None:
+        """A private folio that nothing has to be reclaimed for; None when there is none."""
+        if self.free <= self.high or memcg.try_charge(1) is not None:
+            return None
+        return self._new_folio(memcg)
+
     def allocate_reserve(self) -> Folio | None:
         """A private folio for reclaim or writeback, out of the reserve if need be and charged to nobody; None when the
         reserve is empty as well."""

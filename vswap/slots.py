@@ -47,6 +47,8 @@ class BackingType(IntEnum):
     ZRAM = 6
     OTHER = 7
     """A backend that is not one of this package's."""
+    LOST = 8
+    """Nowhere: the device that had it was removed. Whoever needs it gets SIGBUS."""
 
 
 _TYPES = tuple(BackingType)

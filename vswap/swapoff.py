@@ -9,6 +9,7 @@ from enum import Enum
 from vswap import large
 from vswap.core import Core
 from vswap.errors import AlreadyCached, OutOfMemory, SlotGone, SlotsExhausted, VswapError
+from vswap.evacuate import copy_to_dram
 from vswap.folio import CramFolio, Folio
 from vswap.pagetable import PageTable, PteState
 from vswap.slots import Backing, BackingType
@@ -258,19 +259,7 @@ class Swapoff:
                 await core.release_cram(folio)
                 self._moved += 1
                 return
-            if not folio.slot:
-                core.adopt_slot(folio)
-            if core.unmap(folio):
-                await core.pause(core.costs.tlb_shootdown)
-            await folio.drain()
-            new.data = await folio.tier.load(folio.page)
-            await core.pause(core.costs.page_copy)
-            slot = folio.slot
-            new.lock.try_acquire()  # private, so free
-            core.change_backing(slot, Backing(BackingType.FOLIO))
-            core.cache.replace(folio, new)
-            core.bury(folio)
-            core.memory.add(new)
+            await copy_to_dram(core, folio, new)
             moved = True
             self._moved += 1
         finally:

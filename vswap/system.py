@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from driver import CramDevice, DeviceLost
+from driver import CramDevice
 from hw.clock import Clock
 from hw.link import PAGE_BYTES
 from vswap.config import VswapConfig
@@ -14,9 +14,11 @@ from vswap.core import Core
 from vswap.counters import Counters
 from vswap.daemon import Daemon
 from vswap.errors import InvariantViolation, SegmentationFault
+from vswap.evacuate import HotPages, converge, give_up
 from vswap.invariants import contradictions
 from vswap.memcg import Memcg, MemcgLimits
 from vswap.memory import Memory
+from vswap.nodes import Nodes
 from vswap.reclaim import Reclaim
 from vswap.slots import HIGHEST_ORDER
 from vswap.spaces import AddressSpace
@@ -38,7 +40,8 @@ class VswapSystem:
 
     Attributes:
         core: the state below; for tests and reports.
-        reclaim, writeback: the paths, for tests that force one.
+        reclaim, writeback, hot: the paths, for tests that force one.
+        nodes: what providers of CRAM nodes call.
         counters: what happened so far.
     """
 
@@ -79,8 +82,10 @@ class VswapSystem:
         )
         self.reclaim = Reclaim(self.core)
         self.writeback = Writeback(self.core)
+        self.hot = HotPages(self.core, config.hot_budget, config.hot_interval)
         self.spaces: list[AddressSpace] = []
         self.core.tables = lambda: [space.table for space in self.spaces]
+        self.nodes = Nodes(self.core, self.core.tables, self.hot)
         self._daemons: list[Daemon] = []
         self._down = False
 
@@ -122,8 +127,17 @@ class VswapSystem:
         self._spawn("kswapd", core.memory.wake_kswapd.wait, self.reclaim.background)
         if core.zswap is not None and self.writeback.can_shrink_zswap:
             self._spawn("zswap shrinker", core.zswap.wait_full, self.writeback.shrink_zswap)
-        for cram in core.crams:
+        for name, cram in core.tiers.named.items():
+            if not isinstance(cram, CramTier):
+                continue
             await cram.set_watermarks(config.cram_low_percent, config.cram_recovered_percent)
+            self._spawn("removal", cram.wait_gone, partial(give_up, core, cram))
+            self._spawn("balloon", cram.resize_wanted.wait, partial(converge, core, cram))
+            if config.cram_ratio_interval:
+                self._spawn("ratio", self._ratio_wait, partial(self._report_ratio, name, cram))
+            if config.hot_threshold:
+                await cram.track_hot_pages(config.hot_threshold, config.hot_period)
+                self._spawn("hot pages", cram.wait_hot, partial(self.hot.round, cram))
             self._spawn("CRAM watermarks", cram.wait_watermark, cram.follow_watermark)
             self._spawn("CRAM writeback", cram.wait_pressure, partial(self.writeback.relieve, cram))
         if core.crams:
@@ -224,10 +238,10 @@ class VswapSystem:
     async def shutdown(self) -> None:
         """Exit every space, stop the tasks, give every device page and slot back, close the swapfile. Idempotent.
 
-        With the device lost, what needs it is left out. No access may be under way.
+        No access may be under way.
 
         Raises:
-            what ended a background task, other than DeviceLost, which every access has reported already.
+            what ended a background task.
         """
         if self._down:
             return
@@ -238,18 +252,26 @@ class VswapSystem:
             self.core.stopping = True
             for daemon in self._daemons:
                 await daemon.stop()
-            if not isinstance(self.core.failure, DeviceLost):
-                await self.writeback.reap()
-                for tier in self.core.order:
-                    await tier.flush()
+            await self.writeback.reap()
+            for tier in self.core.order:
+                await tier.flush()
         finally:
             for tier in self.core.order:
                 tier.close()
-        if self.core.failure is not None and not isinstance(self.core.failure, DeviceLost):
+        if self.core.failure is not None:
             raise self.core.failure
 
     def _spawn(self, name: str, wait: Callable[[], Awaitable[object]], work: Callable[[], Awaitable[None]]) -> None:
         self._daemons.append(Daemon(self.core, name, wait, work))
+
+    async def _ratio_wait(self) -> None:
+        await self._clock.sleep(self._config.cram_ratio_interval)
+
+    async def _report_ratio(self, name: str, cram: CramTier) -> None:
+        """Tell the node what ratio its device achieves."""
+        ratio = await cram.achieved_ratio()
+        if ratio is not None and cram.gone is None:
+            self.nodes.set_compression_ratio(name, ratio)
 
     async def _reaper_wait(self) -> None:
         await self.core.reap_wanted.wait()

@@ -44,7 +44,7 @@ class Writeback:
             await self.reap()
             moved = await self.write_back_cram(core.config.cram_writeback_batch, cram)
             await cram.flush()
-            if not cram.closed or core.stopping:
+            if not cram.under_pressure or core.stopping:
                 return
             failures = 0 if moved else failures + 1
             await core.pause(min(core.costs.retry << min(failures, 20), core.config.reap_interval))

@@ -1,4 +1,4 @@
-"""Reset of a device in use: nothing that was meant for the device of before reaches the one after it, or is believed."""
+"""Reset of a device in use: nothing meant for the device of before reaches the one after it, or is believed."""
 
 from __future__ import annotations
 

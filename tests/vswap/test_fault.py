@@ -144,10 +144,10 @@ async def test_a_shared_cram_page_is_never_made_writable(tb: TB) -> None:
 async def test_while_the_node_is_closed_nothing_becomes_writable(tb: TB) -> None:
     space = await tb.swapped_out(OLD)
     assert tb.core.cram is not None
-    tb.core.cram.closed = True
+    tb.core.cram.set_no_alloc(True)
     await space.write(0, NEW)
     assert tb.state(space, 0) == "dram rw"
-    tb.core.cram.closed = False
+    tb.core.cram.set_no_alloc(False)
 
 
 @machine(writable_budget=1, cram_low_percent=0, cram_recovered_percent=0)

@@ -211,12 +211,12 @@ async def test_low_closes_the_node_writes_cold_pages_back_and_recovered_opens_it
 async def test_a_closed_node_admits_nothing_and_its_residents_stay_readable(tb: TB) -> None:
     resident = await tb.swapped_out(OLD, "resident")
     assert tb.core.cram is not None
-    tb.core.cram.closed = True
+    tb.core.cram.set_no_alloc(True)
     late = await tb.swapped_out(NEW, "late")
     assert tb.backing(late, 0).type is BackingType.ZSWAP
     assert tb.system.counters.cram_rejects == 1
     assert (await resident.read(0), tb.state(resident, 0)) == (OLD, "cram ro")
-    tb.core.cram.closed = False
+    tb.core.cram.set_no_alloc(False)
 
 
 async def test_a_node_that_cannot_be_relieved_stays_closed_and_nothing_is_lost(tb: TB) -> None:

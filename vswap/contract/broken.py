@@ -28,7 +28,7 @@ from vswap.memcg import Memcg
 from vswap.pagetable import Pte
 from vswap.reclaim import Reclaim
 from vswap.slots import Backing, SlotTable
-from vswap.tiers.base import Full, Rejected, Usage
+from vswap.tiers.base import Full, Gone, Rejected, Usage
 from vswap.tiers.cram import CramTier
 from vswap.tiers.swapfile import SwapfileTier
 from vswap.tiers.zero import ZeroTier
@@ -403,11 +403,11 @@ class CramAdmissionAfterClose(CramTier):
     """The gate is looked at only when the device is full."""
 
     async def store(self, data: bytes, slot: int) -> int:
-        closed, self.closed = self.closed, False
+        closed, self._no_alloc = self._no_alloc, False
         try:
             return await super().store(data, slot)
         finally:
-            self.closed = closed
+            self._no_alloc = closed
 
 
 @_tier(backends.cram)
@@ -454,7 +454,7 @@ class CramLossHidden(CramTier):
     async def store(self, data: bytes, slot: int) -> int:
         try:
             return await super().store(data, slot)
-        except CramError as error:
+        except (CramError, Gone) as error:
             raise Full("no room") from error
 
 

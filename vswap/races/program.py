@@ -108,11 +108,15 @@ class Program(Workload):
                 await writeback.reap_and_trim()
             elif choice < 0.8 and core.crams:
                 node = core.crams[int(choice * 1000) % len(core.crams)]
-                node.set_no_alloc(not node.closed)
+                if choice < 0.75:
+                    node.set_pressure(not node.under_pressure)
+                else:
+                    node.set_no_alloc(not node.closed)
             elif choice < 0.9:
                 await self._switch(rng)
         for node in core.crams:
             node.set_no_alloc(False)
+            node.set_pressure(False)
 
     async def _switch(self, rng: Random) -> None:
         name = rng.choice(self.system.core.config.order)

@@ -35,6 +35,10 @@ class Poisoned(TierError):
     """The content of this one page is lost."""
 
 
+class Gone(Poisoned):
+    """The whole medium is gone, and this page with it; said of a store, too."""
+
+
 @dataclass(frozen=True)
 class Usage:
     """Room in a tier, pages: `pages` stored, of at most `capacity` (None: not bounded by itself)."""

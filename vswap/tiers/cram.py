@@ -1,29 +1,45 @@
-"""The CRAM tier: device pages handed out to slots, over the driver (docs/vswap.md, "CRAM tier").
+"""The CRAM tier: a node's device pages handed out to slots, over the driver (docs/vswap.md, "CRAM tier").
 
-free --store--> in use --free--> awaiting trim --trim--> free
+free --store--> in use --free--> awaiting trim --trim--> free <--> balloon
 """
 
 from __future__ import annotations
 
 from collections import deque
 
-from driver import CramDevice, CramError, DeviceFull, DeviceLost, Interrupt, PagePoisoned, PageState
+from driver import (
+    CramDevice,
+    CramError,
+    DeviceFull,
+    DeviceLost,
+    Interrupt,
+    PagePoisoned,
+    PageState,
+    Provider,
+    TrimAnswer,
+)
 from hw.clock import Clock
 from vswap.counters import Counters
 from vswap.folio import ZERO_PAGE
 from vswap.reverse import ReverseMap
 from vswap.slots import BackingType
-from vswap.tiers.base import Full, IoError, Poisoned, TierError, Usage
+from vswap.tiers.base import Full, Gone, IoError, Poisoned, TierError, Usage
+
+TRIM_ROUNDS = 8
+_TRIM_PAUSE = 1_000  # ns before pages whose trim is to be tried again are
 
 
 class CramTier:
     """Pages on one device. The handle is the device page number.
 
-    While the node is closed it admits nothing new; what is there stays readable. DeviceLost passes through every call:
-    a device that is gone is nobody's single page.
+    While the node is closed it admits nothing new; what is there stays readable. When the device is gone, every call
+    says so (Gone); the owner then gives up every page, and may `attach` another device, or the same one after a reset.
 
     Attributes:
-        closed: the admission gate.
+        under_pressure: between the device's LOW and RECOVERED.
+        gone: the device is lost; None while it is there.
+        balloon_target: pages that the provider cannot back, to be kept out of use.
+        dropped_nominations: hot pages that were not promoted: no room in the ring, or stale.
     """
 
     type = BackingType.CRAM
@@ -31,19 +47,37 @@ class CramTier:
     def __init__(self, clock: Clock, counters: Counters, device: CramDevice, *, trim_batch: int) -> None:
         self._clock = clock
         self._counters = counters
-        self._device = device
         self._trim_batch = trim_batch
-        self._free: deque[int] = deque(range(device.geometry.perceived_pages))
-        self._owners = ReverseMap(device.geometry.perceived_pages)
-        self._awaiting_trim: list[int] = []
-        self._zeroed: set[int] = set()  # free, but resident as zeros because their trim failed
-        self._recovered_mark = 0
+        self._marks = (0, 0)  # low and recovered, percent
+        self._tracking = (0, 0)  # of hot pages: threshold and period
         self._raised: set[Interrupt] = set()
         self._pressure = clock.event()
-        self.closed = False
+        self._attached, self._lost = clock.event(), clock.event()
+        self.resize_wanted = clock.event()
+        self._start(device)
+
+    def _start(self, device: CramDevice) -> None:
+        """An empty device."""
+        pages = device.geometry.perceived_pages
+        self._device = device
+        self._provider = Provider(device)
+        self._free: deque[int] = deque(range(pages))
+        self._owners = ReverseMap(pages)
+        self._awaiting_trim: list[int] = []
+        self._zeroed: set[int] = set()  # free, but resident as zeros because their trim failed
+        self._balloon: list[int] = []
+        self._freed_lately: set[int] = set()  # since the nominations were taken last
+        self._recovered_mark = 0
+        self.balloon_target = 0
+        self.dropped_nominations = 0
+        self.gone: DeviceLost | None = None
+        self.under_pressure = self._no_alloc = False
+        self._lost.clear()
+        self._attached.set()
 
     async def store(self, data: bytes, slot: int) -> int:
-        """See Tier. Full while closed, without a free device page, or when the device has no sectors; IoError."""
+        """See Tier. Full while closed, without a free device page, or when the device has no sectors; IoError; Gone."""
+        self._look()
         if self.closed:
             self._counters.cram_rejects += 1
             raise Full("the CRAM node is closed")
@@ -53,18 +87,21 @@ class CramTier:
             self._counters.cram_rejects += 1
             self._pressure.set()
             raise Full("the CRAM node has no free page")
-        page = self._free.popleft()
+        page, device = self._free.popleft(), self._device
         self._zeroed.discard(page)
         try:
-            await self._device.store(page, data)
+            await device.store(page, data)
+            if device is not self._device:
+                raise DeviceLost("the device was replaced")
         except BaseException as error:
-            self._awaiting_trim.append(page)  # it is poison, or its content is unknown
+            if device is self._device:  # another one knows nothing of this page
+                self._awaiting_trim.append(page)  # it is poison, or its content is unknown
             if isinstance(error, DeviceFull):
                 self._counters.cram_full += 1
                 self._pressure.set()
                 raise Full(str(error)) from error
-            if isinstance(error, CramError) and not isinstance(error, DeviceLost):
-                raise IoError(str(error)) from error
+            if isinstance(error, CramError):
+                raise self._explain(error, device) from error
             raise
         self._owners[page] = slot
         self._counters.stores += 1
@@ -72,19 +109,21 @@ class CramTier:
 
     async def load(self, handle: int) -> bytes:
         """See Tier. Raises Poisoned, IoError."""
+        device = self._device
         try:
-            data = await self._device.load(handle)
+            data = await device.load(handle)
         except CramError as error:
-            raise self._explain(error) from error
+            raise self._explain(error, device) from error
         self._counters.loads += 1
         return data
 
     async def load_line(self, handle: int, line: int) -> bytes:
         """64 bytes of a page. Raises Poisoned, IoError."""
+        device = self._device
         try:
-            data = await self._device.load_line(handle, line)
+            data = await device.load_line(handle, line)
         except CramError as error:
-            raise self._explain(error) from error
+            raise self._explain(error, device) from error
         self._counters.line_loads += 1
         return data
 
@@ -93,17 +132,20 @@ class CramTier:
 
         A device without sectors answers with poison and the page's content is gone: the risk that the budget bounds.
         """
+        device = self._device
         try:
-            await self._device.store(handle, data)
+            await device.store(handle, data)
         except CramError as error:
-            raise self._explain(error) from error
+            raise self._explain(error, device) from error
         self._counters.stores += 1
         self._counters.inplace_stores += 1
 
     def free(self, handle: int) -> None:
         """See Tier. The page is used again only after its trim."""
         del self._owners[handle]
-        self._awaiting_trim.append(handle)
+        self._freed_lately.add(handle)
+        if self.gone is None:
+            self._awaiting_trim.append(handle)
 
     def reown(self, handle: int, slot: int) -> None:
         """See Tier."""
@@ -115,7 +157,7 @@ class CramTier:
 
     def usage(self) -> Usage:
         """See Tier."""
-        return Usage(len(self._owners), self._device.geometry.perceived_pages)
+        return Usage(len(self._owners), self._device.geometry.perceived_pages - len(self._balloon))
 
     @property
     def trim_due(self) -> bool:
@@ -129,6 +171,8 @@ class CramTier:
 
     async def audit(self) -> list[str]:
         """Compare our books with the device's, at quiescence: a sentence for each difference."""
+        if self.gone is not None:
+            return [f"{len(self._owners)} pages are held on a device that is gone"] if self._owners else []
         await self.flush()
         capacity = await self._device.capacity()
         findings: list[str] = []
@@ -150,47 +194,194 @@ class CramTier:
 
     async def flush(self) -> None:
         """See Tier: trim freed pages. What cannot be trimmed is zeroed by a store, which takes no sectors either."""
-        while self._awaiting_trim:
+        while self._awaiting_trim and self.gone is None:
             batch, self._awaiting_trim = self._awaiting_trim, []
+            device = self._device
             try:
                 await self._trim(batch)
-            except BaseException:
-                self._awaiting_trim += batch
-                raise
-            self._free.extend(batch)
+            except BaseException as error:
+                if device is self._device and self.gone is None:
+                    self._awaiting_trim += batch
+                if not isinstance(error, DeviceLost):
+                    raise
+                self._lose(error, device)
+            else:
+                if device is self._device:
+                    self._free.extend(batch)
+                    self._fill_balloon()
 
     def close(self) -> None:
         """See Tier; the device belongs to whoever probed it."""
 
     # Watermarks
 
+    @property
+    def closed(self) -> bool:
+        """Nothing new is admitted: the provider's gate is down, the device is under pressure, or it is gone."""
+        return self._no_alloc or self.under_pressure or self.gone is not None
+
     def set_no_alloc(self, closed: bool) -> None:
-        """The admission gate, as the provider sets it: sticky, and neither residents nor frees notice."""
-        if closed and not self.closed:
-            self._counters.node_closed += 1
+        """The admission gate, as the provider sets it: sticky, and neither residents, the balloon nor frees notice."""
+        before, self._no_alloc = self.closed, closed
+        self._count_gate(before)
+
+    def set_pressure(self, low: bool) -> None:
+        """The device is low on media: admit nothing, and let the coldest pages be written back until it is not."""
+        before, self.under_pressure = self.closed, low
+        self._count_gate(before)
+        if low:
             self._pressure.set()
-        elif not closed and self.closed:
-            self._counters.node_reopened += 1
-        self.closed = closed
+
+    def _count_gate(self, before: bool) -> None:
+        self._counters.node_closed += self.closed and not before
+        self._counters.node_reopened += before and not self.closed
 
     async def set_watermarks(self, low_percent: int, recovered_percent: int) -> None:
         """Where the device raises LOW and RECOVERED, in percent of its media sectors."""
+        self._marks = (low_percent, recovered_percent)
+        await self._program_marks()
+
+    async def _program_marks(self) -> None:
         sectors = self._device.geometry.media_sectors
-        self._recovered_mark = sectors * recovered_percent // 100
-        await self._device.set_watermarks(sectors * low_percent // 100, self._recovered_mark)
+        self._recovered_mark = sectors * self._marks[1] // 100
+        await self._device.set_watermarks(sectors * self._marks[0] // 100, self._recovered_mark)
 
     async def wait_watermark(self) -> None:
-        """Wait for the device's LOW or RECOVERED interrupt."""
-        self._raised = await self._device.wait_interrupt(Interrupt.LOW, Interrupt.RECOVERED)
+        """Wait for the device's LOW or RECOVERED interrupt, while there is a device; it may be gone then."""
+        await self._attached.wait()
+        device = self._device
+        try:
+            self._raised = await device.wait_interrupt(Interrupt.LOW, Interrupt.RECOVERED)
+        except DeviceLost as error:
+            self._raised = set()
+            self._lose(error, device)
 
     async def follow_watermark(self) -> None:
         """After `wait_watermark`: close the node on LOW, open it again on RECOVERED."""
-        lines = self._raised
-        await self._device.acknowledge(*lines)
-        low = Interrupt.LOW in lines
-        if len(lines) == 2:  # which came last? the media tells
-            low = await self._device.free_sectors() < self._recovered_mark
-        self.set_no_alloc(low)
+        lines, device = self._raised, self._device
+        if not lines:
+            return
+        try:
+            await device.acknowledge(*lines)
+            low = Interrupt.LOW in lines
+            if len(lines) == 2:  # which came last? the media tells
+                low = await device.free_sectors() < self._recovered_mark
+        except DeviceLost as error:
+            self._lose(error, device)
+        else:
+            if self.gone is None:
+                self.set_pressure(low)
+
+    # The provider's node
+
+    @property
+    def pages(self) -> int:
+        """Perceived pages of the device."""
+        return self._provider.pages
+
+    @property
+    def configured_ratio(self) -> int:
+        """Perceived bytes per 1000 bytes of media."""
+        return self._provider.configured_ratio
+
+    async def attach(self, device: CramDevice) -> None:
+        """Serve an empty device in the place of the one that is gone or was given up. Raises DeviceLost."""
+        if self._owners or self.gone is None:
+            raise ValueError("pages of the device before are still held")
+        self._start(device)
+        await self._program_marks()
+        await device.track_hot_pages(*self._tracking)
+
+    def detach(self) -> None:
+        """The device is given up, or was removed: nothing is stored or trimmed any more."""
+        self._lose(DeviceLost("the node was unregistered"), self._device)
+
+    async def wait_gone(self) -> None:
+        """Wait until the device is gone."""
+        await self._lost.wait()
+        self._lost.clear()
+        self._counters.nodes_lost += 1
+
+    @property
+    def balloon(self) -> int:
+        """Pages that are kept out of use now."""
+        return len(self._balloon)
+
+    @property
+    def balloon_lacks(self) -> int:
+        """Pages that the balloon still has to take."""
+        return max(0, self.balloon_target - len(self._balloon)) if self.gone is None else 0
+
+    def resize_balloon(self, target: int) -> None:
+        """What the provider cannot back, pages: the last value wins. Free pages are taken as far as there are some."""
+        self.balloon_target = min(max(target, 0), self.pages)
+        self._fill_balloon()
+        self.resize_wanted.set()
+
+    def _fill_balloon(self) -> None:
+        while len(self._balloon) < self.balloon_target and self._free:
+            self._balloon.append(self._free.pop())
+        while len(self._balloon) > self.balloon_target:
+            self._free.append(self._balloon.pop())
+
+    async def achieved_ratio(self) -> int | None:
+        """See Provider; None when the device is gone, too."""
+        device = self._device
+        try:
+            return await self._provider.achieved_ratio() if self.gone is None else None
+        except DeviceLost as error:
+            self._lose(error, device)
+            return None
+
+    async def track_hot_pages(self, threshold: int, period: int) -> None:
+        """Let the device nominate pages (CramDevice.track_hot_pages)."""
+        self._tracking = threshold, period
+        await self._device.track_hot_pages(threshold, period)
+
+    async def wait_hot(self) -> None:
+        """Wait for nominations, while there is a device."""
+        await self._attached.wait()
+        device = self._device
+        try:
+            await device.wait_interrupt(Interrupt.HOT)
+        except DeviceLost as error:
+            self._lose(error, device)
+
+    async def nominations(self) -> list[int]:
+        """The slots of the pages that the device has nominated and that are still what they were then.
+
+        A page that was freed since the last call may have been used again: what was hot is not what is there now.
+        """
+        device, freed, self._freed_lately = self._device, self._freed_lately, set()
+        try:
+            pages, overflow = await device.hot_pages()
+        except DeviceLost as error:
+            self._lose(error, device)
+            return []
+        if device is not self._device:
+            return []
+        fresh = [page for page in pages if page in self._owners and page not in freed | self._freed_lately]
+        self._counters.hot_nominated += len(pages)
+        self._counters.hot_stale += len(pages) - len(fresh)
+        self._counters.hot_dropped += max(0, overflow - self.dropped_nominations)
+        self.dropped_nominations = overflow
+        return [slot for page in fresh if (slot := self._owners[page])]
+
+    def _look(self) -> None:
+        if self.gone is not None:
+            raise Gone(str(self.gone))
+
+    def _lose(self, error: DeviceLost, device: CramDevice) -> None:
+        """The device is gone, unless it is another one that is."""
+        if device is not self._device or self.gone is not None:
+            return
+        self.gone = error
+        self.under_pressure = False
+        self._free.clear()
+        self._awaiting_trim.clear()
+        self._balloon.clear()
+        self._attached.clear()
+        self._lost.set()
 
     async def wait_pressure(self) -> None:
         """Wait until the node was closed or a store found no room."""
@@ -199,29 +390,37 @@ class CramTier:
 
     # Inside
 
-    def _explain(self, error: CramError) -> TierError | DeviceLost:
+    def _explain(self, error: CramError, device: CramDevice) -> TierError:
         if isinstance(error, DeviceLost):
-            return error
+            self._lose(error, device)
+            return Gone(str(error))
         if isinstance(error, PagePoisoned | DeviceFull):
             self._counters.cram_poisoned += 1
             return Poisoned(str(error))
         return IoError(str(error))
 
     async def _trim(self, pages: list[int]) -> None:
-        try:
-            await self._device.trim(pages)
-            self._counters.trimmed += len(pages)
-        except DeviceLost:
-            raise
-        except CramError:
-            for page in pages:
-                await self._zero(page)
+        """Trim pages: those that the provider asks for are tried again, a few times; what is left is zeroed here."""
+        provider, left, busy = self._provider, pages, list[int]()
+        for attempt in range(TRIM_ROUNDS):
+            if attempt:
+                self._counters.trim_retries += 1
+                await self._clock.sleep(_TRIM_PAUSE)
+            answers = dict(zip(left, await provider.trim(left), strict=True))
+            self._counters.trimmed += sum(answer is TrimAnswer.DONE for answer in answers.values())
+            busy += [page for page, answer in answers.items() if answer is TrimAnswer.BUSY]
+            left = [page for page, answer in answers.items() if answer is TrimAnswer.AGAIN]
+            if not left:
+                break
+        for page in busy + left:
+            await self._zero(provider.device, page)
 
-    async def _zero(self, page: int) -> None:
+    async def _zero(self, device: CramDevice, page: int) -> None:
         self._counters.trim_fallbacks += 1
         try:
-            await self._device.store(page, ZERO_PAGE)
-            self._zeroed.add(page)
+            await device.store(page, ZERO_PAGE)
+            if device is self._device:
+                self._zeroed.add(page)
         except DeviceLost:
             raise
         except CramError:

@@ -7,7 +7,7 @@ from vswap.contract.bench import Bench, Factory
 from vswap.contract.checks.tools import expect, fails, subject
 from vswap.contract.pages import program_pages
 from vswap.contract.suite import NotApplicable, check
-from vswap.tiers.base import Full, IoError, Poisoned
+from vswap.tiers.base import Full, Gone, IoError, Poisoned
 
 
 @check(
@@ -60,9 +60,11 @@ async def device_lost(factory: Factory, bench: Bench) -> None:
     if not bench.device.used:
         raise NotApplicable("it does not use the device")
     bench.device.gone = True
-    expect(await fails(under_test.tier.load(handle), DeviceLost), "a load from a device that is gone")
-    expect(await fails(under_test.tier.store(page, 9), DeviceLost), "a store to a device that is gone")
-    bench.device.gone = False
+    expect(await fails(under_test.tier.load(handle), DeviceLost, Gone), "a load from a device that is gone")
+    expect(await fails(under_test.tier.store(page, 9), DeviceLost, Gone), "a store to a device that is gone")
+    under_test.free(handle)
+    await under_test.tier.flush()
+    expect(not under_test.tier.usage().pages, "a page of a device that is gone cannot be freed")
 
 
 @check("errors.failed-trim", "A trim that fails is made good: the page holds no old data when it is used again.")

@@ -182,17 +182,18 @@ class _Fault:
                 folio.lazyfree = False
                 core.map(self._table, self._vpn, folio, writable=True, exclusive=True, index=pte.index)
                 return
+            if self._no_frame(self._table.memcg):
+                return
+            # Under the lock: reclaim must not take the page again and again just before it is copied.
+            await core.pause(core.costs.page_copy + core.costs.tlb_shootdown)
+            if not self._changed(pte):
+                new = self._take_spare()
+                new.data = folio.pages[pte.index]
+                core.counters.cow += 1
+                self._map_new(new)
+                core.forget_mapper(self._table, self._vpn, pte)
         finally:
             core.unlock(folio)
-        if self._no_frame(self._table.memcg):
-            return
-        await core.pause(core.costs.page_copy + core.costs.tlb_shootdown)
-        if not self._changed(pte):
-            new = self._take_spare()
-            new.data = folio.pages[pte.index]
-            core.counters.cow += 1
-            self._map_new(new)
-            core.forget_mapper(self._table, self._vpn, pte)
 
     async def _write_to_cram(self, pte: Pte) -> None:
         """A write to a present read-only CRAM page."""

@@ -72,6 +72,9 @@ def test_the_state_is_consistent_at_every_single_step(
     budget=st.sampled_from([0, 0, 2, 1000]),
     errors=st.booleans(),
 )
+@example(
+    seed=2**32, order=("zswap", "cram", "swapfile"), budget=0, errors=False
+)  # reclaim took a shared page again and again just before a write had copied it
 def test_every_page_holds_what_was_last_written_to_it(
     seed: int, order: tuple[str, ...], budget: int, errors: bool
 ) -> None:

@@ -1,7 +1,7 @@
 """Run one proof with yowasp-sby, Yosys' driver of model checkers, and the SMT solver Yices (both from PyPI).
 
 A proof is two runs: the assertions (`prove` or `bmc`), then the cover statements, which show that the situations the
-assertions speak of can arise. Solvers run in a process group of their own that ends with the call, however it ends.
+assertions speak of can arise. Solvers end with the call, however it ends.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _run(proof: Proof, mode: str, depth: int, rtl: Path, work: Path, limit_s: in
         try:
             process.wait()
         finally:
-            kill_group(process)
+            _end(process)
             _running.discard(process)
     status = (folder / mode / "status").read_text().split() if (folder / mode / "status").exists() else ["ERROR"]
     result = _STATUS.get(status[0])
@@ -162,7 +162,17 @@ def _reached(folder: Path) -> set[str]:
 def stop_all() -> None:
     """End every run that is under way, in whatever thread."""
     for process in list(_running):
-        kill_group(process)
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End sby. It gives every tool a process group of its own and takes these down itself, when it is told to."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        pass
+    kill_group(process)
 
 
 def prepare() -> None:

@@ -9,11 +9,7 @@ from vswap.races.schedule import RaceClock, Schedule
 from vswap.races.search import attempt, decode, encode, minimize, search
 from vswap.races.seeded import SEEDED, seeded
 
-SLOW = {
-    "swapoff_does_not_wait_for_stores",
-    "reclaim_without_the_lock",
-    "large_swap_in_takes_pages_that_others_bring_in",
-}
+SLOW = {"large_swap_in_takes_pages_that_others_bring_in"}
 QUICK = sorted(SEEDED.keys() - SLOW)
 """Found within 1,000 interleavings; the others by `make races`."""
 

@@ -485,7 +485,24 @@ class CramPoisonedPageUsedAgain(CramTier):
             raise
 
 
+@_tier(backends.swapfile)
+class SwapfileRunTakesOnePlace(SwapfileTier):
+    """A run of places is found and only its first one is marked as used: the next store overwrites the others."""
+
+    def _take_run(self, count: int) -> int:
+        first = super()._take_run(count)
+        self._used[first + 1 : first + count] = bytes(count - 1)
+        self._next = first + 1
+        return first
+
+
 # The layer around the tiers
+
+
+@_layer(backends.swapfile)
+def swap_charge_leaked(patch: Patcher) -> None:
+    """A slot that loses its physical backing stays charged to its group."""
+    patch.replace(Memcg, "uncharge_swap", lambda *_: None)
 
 
 @_layer(backends.zswap)

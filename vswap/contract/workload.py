@@ -16,6 +16,7 @@ from driver import CramDevice
 from hw.virtual_time import VirtualClock, VirtualTask
 from vswap.contract.pages import ZERO_PAGE, any_page
 from vswap.errors import OutOfMemory, SegmentationFault, SigBus
+from vswap.memcg import MemcgLimits
 from vswap.spaces import AddressSpace
 from vswap.system import VswapSystem
 from vswap.tiers.base import Full, IoError
@@ -80,6 +81,7 @@ class Workload:
     """See the module. `run()` ends when all tasks have ended and every page was verified.
 
     Attributes:
+        limits: of the group that the tasks live in; none: the root.
         may_run_out: tasks may be out of memory, since swap devices are switched off.
         verified: reads whose data was right; a wrong one raises.
         lost: pages that a full device took from a writable mapping; only with a budget.
@@ -91,6 +93,7 @@ class Workload:
     seed: int
     shape: Shape
     may_run_out: bool = False
+    limits: MemcgLimits | None = None
     lost: int = 0
     verified: int = 0
     _shadows: dict[AddressSpace, Shadow] = field(default_factory=dict)
@@ -102,8 +105,9 @@ class Workload:
         if self.shape.errors:
             self._inject_errors()
         tasks: list[VirtualTask[None]] = []
+        group = self.system.create_memcg("tasks", self.limits) if self.limits is not None else None
         for number in range(self.shape.spaces):
-            space = self.system.create_space(f"space{number}")
+            space = self.system.create_space(f"space{number}", group)
             self._shadows[space] = {}
             for part in range(self.shape.tasks):
                 rng = Random(f"{self.seed}.{number}.{part}")

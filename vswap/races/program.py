@@ -98,6 +98,8 @@ class Program(Workload):
         writeback, core = self.system.writeback, self.system.core
         for _ in range(2 * OPERATIONS):
             await self.clock.sleep(rng.randrange(12_000))
+            if self.seed % 4 == 3 and rng.random() < 0.2:
+                await self._switch(rng)
             choice = rng.random()
             if choice < 0.3 and core.cram is not None:
                 await writeback.write_back_cram(2)
@@ -124,6 +126,8 @@ class Program(Workload):
             await self.system.swapoff(name, rng.choice(list(Method)))
         except SwapoffFailed:
             return
+        if self.seed % 4 == 3:  # what was under way lands by then
+            await self.clock.sleep(50_000)
         left = self.system.tier(name).usage().pages
         assert not left, f"{left} pages are left on {name} after its swapoff"
         self.system.swapon(name)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from vswap.contract.bench import Bench, Factory
 from vswap.contract.checks.tools import expect, kinds, subject
-from vswap.contract.pages import ZERO_PAGE, noise_page
-from vswap.contract.suite import check
+from vswap.contract.pages import ZERO_PAGE, noise_page, program_pages
+from vswap.contract.suite import NotApplicable, check
+from vswap.tiers.base import Full, RunTier
 
 
 @check("data.round-trip", "A page comes back byte for byte, whatever is in it, or it was refused.", seeds=2)
@@ -90,3 +91,34 @@ async def reuse(factory: Factory, bench: Bench) -> None:
         for handle in list(under_test.pages)[:: 1 + round_number % 2]:
             under_test.free(handle)
     await under_test.verify()
+
+
+@check(
+    "data.run",
+    "Pages of a large folio that are stored at once get handles in a row, come back at once or alone, and are freed "
+    "one by one; a run that does not fit leaves nothing.",
+)
+async def run(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    tier = under_test.tier
+    if not isinstance(tier, RunTier):
+        raise NotApplicable("it takes single pages")
+    for count in (4, 8, 16, 128):
+        pages = [program_pages()[bench.rng.randrange(50)] for _ in range(count)]
+        held = tier.usage().pages
+        try:
+            first = await tier.store_run(pages, under_test.next_slot)
+        except Full:
+            expect(tier.usage().pages == held, "a refused run left pages behind")
+            continue
+        for number, page in enumerate(pages):
+            under_test.pages[first + number], under_test.owners[first + number] = page, under_test.next_slot + number
+        under_test.next_slot += count
+        under_test.check_books()
+        await under_test.verify()
+        expect(await tier.load_run(first, count) == pages, "a run holds other bytes than were stored")
+        for handle in (first + 1, first + count - 1):
+            under_test.free(handle)
+        await tier.flush()
+        await under_test.must_store()
+        await under_test.verify()

@@ -6,6 +6,7 @@ checked for contradictions (docs/vswap.md, "Invariants") every few steps.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from driver import CramDevice
@@ -15,6 +16,7 @@ from vswap.contract.checks.tools import expect
 from vswap.contract.suite import check
 from vswap.contract.workload import Shape, Workload
 from vswap.counters import Counters
+from vswap.memcg import MemcgLimits
 from vswap.memory import Memory
 from vswap.slots import BackingType
 from vswap.system import VswapSystem
@@ -26,7 +28,9 @@ PRESSURE = Shape(spaces=2, tasks=2, pages=30, operations=80)
 TROUBLE = Shape(spaces=2, tasks=2, pages=20, operations=60, errors=True)
 
 
-async def _run(factory: Factory, bench: Bench, shape: Shape, every: int, **config: Any) -> VswapSystem:
+async def _run(
+    factory: Factory, bench: Bench, shape: Shape, every: int, limits: MemcgLimits | None = None, **config: Any
+) -> VswapSystem:
     def make(memory: Memory, counters: Counters) -> Tier:
         part = Bench(bench.clock, bench.costs, counters, memory, bench.folder, bench.device, bench.rng, 1000)
         return build(factory, part).tier
@@ -48,7 +52,7 @@ async def _run(factory: Factory, bench: Bench, shape: Shape, every: int, **confi
             system.invariants()
 
     device: CramDevice = bench.device
-    workload = Workload(system, bench.clock, device, bench.rng.getrandbits(30), shape)
+    workload = Workload(system, bench.clock, device, bench.rng.getrandbits(30), shape, limits=limits)
     try:
         await system.start()
         bench.watch(on_step)
@@ -91,3 +95,17 @@ async def budget(factory: Factory, bench: Bench) -> None:
     system = await _run(factory, bench, CROWD, 2, writable_budget=1)
     if system.core.order[1].type is not BackingType.CRAM:
         expect(system.counters.made_writable == 0, "a page was made writable on a backend that is no memory")
+
+
+@check("machine.large", "Large folios go out and come back as a whole or page by page, and MADV_FREE loses no write.",
+       seeds=3)  # fmt: skip
+async def large(factory: Factory, bench: Bench) -> None:
+    await _run(factory, bench, replace(PRESSURE, lazyfree=True), 10, memory_pages=32, mthp_orders=(2, 3))
+
+
+@check("machine.group", "Each page of a group is charged once, to it alone, and to nobody when it is gone.", seeds=3)
+async def group(factory: Factory, bench: Bench) -> None:
+    limits = MemcgLimits(memory_max=16, swap_max=200, zswap_max=2)
+    system = await _run(factory, bench, replace(PRESSURE, lazyfree=True), 5, limits, memory_pages=32)
+    charged = [(group.name, group.memory, group.swap) for group in system.core.memcgs if group.memory or group.swap]
+    expect(not charged, f"charges are left: {charged}")

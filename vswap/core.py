@@ -22,6 +22,7 @@ from vswap.pagetable import PageTable, Pte, PteState
 from vswap.slots import Backing, BackingType, SlotTable, TierKey
 from vswap.tiers.base import PHYSICAL, Gone, Tier, TierError
 from vswap.tiers.cram import CramTier
+from vswap.tiers.lz4block import Block, BlockTier
 from vswap.tierset import TierSet
 from vswap.workingset import refault
 
@@ -99,16 +100,37 @@ class Core:
             memcg.count("swpin_zero")
         return data
 
-    async def write_out(self, data: bytes, slot: int, order: Sequence[Tier]) -> Backing | None:
-        """Store a page on the first tier that takes it and that its group may use; None when there is none.
+    async def write_out(self, page: bytes | Block, slot: int, order: Sequence[Tier]) -> Backing | None:
+        """Store a page on the first tier that takes it and that its group may use; None when there is none. A block is
+        passed on as it is to a tier that takes blocks, and decompressed for the others.
 
         A swap device is charged before the store; the charge stays until the slot loses that backing.
+
+        Raises:
+            IoError: the block is damaged.
         """
         for tier in self.tiers.candidates(order):
-            handle = await self.store_on(tier, slot, partial(tier.store, data, slot))
+            passed = isinstance(page, Block) and isinstance(tier, BlockTier)
+            if isinstance(page, Block) and isinstance(tier, BlockTier):
+                handle = await self.store_on(tier, slot, partial(tier.store_block, page, slot))
+            else:
+                if isinstance(page, Block):
+                    await self.pause(self.costs.zswap_decompress)
+                    page = page.page(f"block of slot {slot}")
+                handle = await self.store_on(tier, slot, partial(tier.store, page, slot))
             if handle is not None:
+                self.counters.blocks_passed += passed
                 return self.tiers.place(tier, handle)
         return None
+
+    async def read_out(self, tier: Tier, handle: int, order: Sequence[Tier]) -> bytes | Block:
+        """A page that is to be moved to one of the tiers of `order`: as a block, where it is one and a tier takes
+        blocks. Raises TierError."""
+        if isinstance(tier, BlockTier) and any(isinstance(later, BlockTier) for later in order):
+            block = await tier.export_block(handle)
+            if block is not None:
+                return block
+        return await tier.load(handle)
 
     async def store_on(self, tier: Tier, slot: int, store: Callable[[], Awaitable[int]], pages: int = 1) -> int | None:
         """Let `store` put the pages of `slot` and those after it on a tier; its handle, None where the tier refuses or

@@ -56,6 +56,7 @@ class Counters:
     node_closed: int = 0
     node_reopened: int = 0
     writebacks: Writebacks = field(default_factory=Writebacks)
+    blocks_passed: int = 0  # pages moved between tiers as the LZ4 blocks that they were
     writeback_unmaps: int = 0  # read-only mappers of CRAM pages found and unmapped by a writeback
     writeback_failed: int = 0
     # vmstat

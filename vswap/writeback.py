@@ -17,7 +17,7 @@ _PATIENCE = 16  # pages that would not move before a round gives up
 
 
 class Writeback:
-    """CRAM -> a farther CRAM node, zswap, a swap device; zswap -> a swap device."""
+    """CRAM -> a farther CRAM node, zswap, a swap device; zswap -> a CRAM node behind it, a swap device."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -31,7 +31,8 @@ class Writeback:
             )
         self._after_zswap: tuple[Tier, ...] = ()
         if core.zswap is not None:
-            self._after_zswap = tuple(tier for tier in core.tiers.after(core.zswap) if tier.type in PHYSICAL)
+            behind = {BackingType.CRAM, *PHYSICAL} if core.direct is None else PHYSICAL
+            self._after_zswap = tuple(tier for tier in core.tiers.after(core.zswap) if tier.type in behind)
 
     # CRAM
 
@@ -102,19 +103,19 @@ class Writeback:
         if unmapped:
             await core.pause(core.costs.tlb_shootdown)
         await folio.drain()
+        later = self._after[folio.tier]
         try:
-            data = await folio.tier.load(folio.page)
+            if core.direct is not None and core.direct.home(slot).type is BackingType.CRAM:
+                data = await folio.tier.load(folio.page)
+                backing = await self._write_to_another_slot(data, slot, later, bounce)
+            else:
+                backing = await core.write_out(await core.read_out(folio.tier, folio.page, later), slot, later)
+                if backing is not None:
+                    core.change_backing(slot, backing)  # the device page is given up only now: the write succeeded
         except TierError as error:
             folio.poisoned |= isinstance(error, Poisoned)
             core.counters.writeback_failed += 1
             return False
-        later = self._after[folio.tier]
-        if core.direct is not None and core.direct.home(slot).type is BackingType.CRAM:
-            backing = await self._write_to_another_slot(data, slot, later, bounce)
-        else:
-            backing = await core.write_out(data, slot, later)
-            if backing is not None:
-                core.change_backing(slot, backing)  # the device page is given up only now, after the write succeeded
         if backing is None:
             core.counters.writeback_failed += 1
             return False
@@ -246,11 +247,16 @@ class Writeback:
         try:
             if core.slots.backing(slot) != Backing(BackingType.ZSWAP, handle):
                 return False
-            folio.data = await core.zswap.load(handle)
-            backing = await core.write_out(folio.data, slot, self._after_zswap)
+            page = await core.read_out(core.zswap, handle, self._after_zswap)
+            backing = await core.write_out(page, slot, self._after_zswap)
             if backing is None:
-                raise Full("no swap device has room")
+                raise Full("no later tier has room")
             core.change_backing(slot, backing)  # frees the compressed copy, only now
+            if backing.type is BackingType.CRAM:
+                resident = core.add_cram_folio(backing, slot)
+                core.cache.replace(folio, resident)
+                if core.unreferenced(resident):
+                    core.reap_wanted.set()
             core.counters.writebacks.count(BackingType.ZSWAP, backing.type)
             core.counters.zswpwb += 1
             core.memcg_of(slot).count("zswpwb")

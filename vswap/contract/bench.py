@@ -39,12 +39,14 @@ class TroubledDevice(CramDevice):
         lost: pages whose content the media has lost: loads answer poison until the next trim.
         gone: the link is down.
         refuse_trims: trims fail.
+        busy_trims: so many of the next trims are to be tried again.
         used: accesses so far.
     """
 
     lost: set[int]
     gone: bool = False
     refuse_trims: bool = False
+    busy_trims: int = 0
     used: int = 0
 
     async def load(self, page: int) -> bytes:
@@ -67,6 +69,9 @@ class TroubledDevice(CramDevice):
         pages = list(pages)
         if self.gone:
             raise DeviceLost("the device was pulled")
+        if self.busy_trims:
+            self.busy_trims -= 1
+            raise MailboxError(ReturnCode.BUSY, Opcode.MEDIA_OPERATIONS)
         if self.refuse_trims:
             raise MailboxError(ReturnCode.INTERNAL_ERROR, Opcode.MEDIA_OPERATIONS)
         await super().trim(pages)

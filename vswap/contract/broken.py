@@ -8,6 +8,7 @@ Patcher, on top of one of our own tiers.
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 
 import lz4.block
 
-from driver import CramError
+from driver import CramDevice, CramError
 from hw.link import PAGE_BYTES
 from vswap.cache import SwapCache
 from vswap.contract import backends
@@ -30,6 +31,7 @@ from vswap.reclaim import Reclaim
 from vswap.slots import Backing, SlotTable
 from vswap.tiers.base import Full, Gone, Rejected, Usage
 from vswap.tiers.cram import CramTier
+from vswap.tiers.lz4block import Block, page_of
 from vswap.tiers.swapfile import SwapfileTier
 from vswap.tiers.zero import ZeroTier
 from vswap.tiers.zram import ZramTier
@@ -210,7 +212,24 @@ class ZswapLimitCheckedBeforeCompressing(ZswapTier):
         room = self._pool.allocate(len(block)) if len(block) < PAGE_BYTES else None
         if room is None:
             raise Rejected("the page does not shrink")
-        return self._insert(_Entry(slot, block, room, self.owner(slot)))
+        return self._insert(_Entry(slot, block, room, self.owner(slot), zlib.crc32(data)))
+
+
+@_tier(backends.zswap)
+class ZswapBlockBelievedWithoutItsCrc(ZswapTier):
+    """A block that was passed on is decompressed, and nobody looks whether the page is the one that it was."""
+
+    async def load(self, handle: int) -> bytes:
+        entry = self._entries[handle]
+        return page_of(entry.block, "an entry") if entry.room is not None else await super().load(handle)
+
+
+@_tier(backends.zswap)
+class ZswapBlockCompressedTwice(ZswapTier):
+    """A block that is passed in is kept as the beginning of a page."""
+
+    async def store_block(self, block: Block, slot: int) -> int:
+        return await self.store(block.data.ljust(PAGE_BYTES, b"\0"), slot)
 
 
 @_tier(backends.zswap)
@@ -494,6 +513,47 @@ class SwapfileRunTakesOnePlace(SwapfileTier):
         self._used[first + 1 : first + count] = bytes(count - 1)
         self._next = first + 1
         return first
+
+
+@_tier(backends.cram)
+class CramTrimOfABusyDeviceTakenForDone(CramTier):
+    """A trim that is to be tried again is not: the page is used again with its old data and media."""
+
+    async def _trim(self, pages: list[int]) -> None:
+        await self._provider.trim(pages)
+
+
+@_tier(backends.cram)
+class CramBalloonGivenOut(CramTier):
+    """Pages that were freed while the balloon still lacks some are used again, beyond what the provider can back."""
+
+    def _fill_balloon(self) -> None:
+        wanted, self.balloon_target = self.balloon_target, min(self.balloon_target, len(self._free) // 2)
+        super()._fill_balloon()
+        self.balloon_target = wanted
+
+
+@_tier(backends.cram)
+class CramStaleNominationBelieved(CramTier):
+    """A page is promoted because of what was on its device page before."""
+
+    def free(self, handle: int) -> None:
+        super().free(handle)
+        self._freed_lately.clear()
+
+
+@_tier(backends.cram)
+class CramPagesOfTheDeviceBefore(CramTier):
+    """Pages that were freed after their device was removed are trimmed on, and taken for free ones of, the next."""
+
+    def free(self, handle: int) -> None:
+        super().free(handle)
+        if self.gone is not None:
+            self._left = [*getattr(self, "_left", []), handle]
+
+    async def attach(self, device: CramDevice) -> None:
+        await super().attach(device)
+        self._free.extendleft(getattr(self, "_left", []))
 
 
 # The layer around the tiers

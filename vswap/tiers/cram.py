@@ -6,6 +6,7 @@ free --store--> in use --free--> awaiting trim --trim--> free <--> balloon
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Awaitable, Callable
 
 from driver import (
     CramDevice,
@@ -19,11 +20,13 @@ from driver import (
     TrimAnswer,
 )
 from hw.clock import Clock
+from hw.link import PAGE_BYTES
 from vswap.counters import Counters
 from vswap.folio import ZERO_PAGE
 from vswap.reverse import ReverseMap
 from vswap.slots import BackingType
-from vswap.tiers.base import Full, Gone, IoError, Poisoned, TierError, Usage
+from vswap.tiers.base import Full, Gone, IoError, Poisoned, Rejected, TierError, Usage
+from vswap.tiers.lz4block import Block
 
 TRIM_ROUNDS = 8
 _TRIM_PAUSE = 1_000  # ns before pages whose trim is to be tried again are
@@ -77,6 +80,28 @@ class CramTier:
 
     async def store(self, data: bytes, slot: int) -> int:
         """See Tier. Full while closed, without a free device page, or when the device has no sectors; IoError; Gone."""
+        return await self._put(slot, lambda device, page: device.store(page, data))
+
+    async def store_block(self, block: Block, slot: int) -> int:
+        """See BlockTier: the device imports the block. Rejected when it is longer than the device keeps blocks."""
+        geometry = self._device.geometry
+        if len(block.data) > PAGE_BYTES - geometry.sector_bytes:
+            raise Rejected("the block is too long to be kept as one")
+        return await self._put(slot, lambda device, page: device.import_block(page, block.data, block.crc))
+
+    async def export_block(self, handle: int) -> Block | None:
+        """See BlockTier; None for a page that is zero, same-filled or raw. Raises Poisoned, IoError."""
+        device = self._device
+        try:
+            block = await device.export(handle)
+            if block is None:
+                return None
+            return Block(block, (await device.page_state(handle)).crc)
+        except CramError as error:
+            raise self._explain(error, device) from error
+
+    async def _put(self, slot: int, store: Callable[[CramDevice, int], Awaitable[None]]) -> int:
+        """Have the device keep something for a slot on a free page."""
         self._look()
         if self.closed:
             self._counters.cram_rejects += 1
@@ -90,7 +115,7 @@ class CramTier:
         page, device = self._free.popleft(), self._device
         self._zeroed.discard(page)
         try:
-            await device.store(page, data)
+            await store(device, page)
             if device is not self._device:
                 raise DeviceLost("the device was replaced")
         except BaseException as error:

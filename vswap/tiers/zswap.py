@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from vswap.counters import Counters
 from vswap.memcg import Memcg, MemcgTree
 from vswap.slots import BackingType
 from vswap.tiers.base import Full, Rejected, Usage
-from vswap.tiers.lz4block import page_of
+from vswap.tiers.lz4block import Block
 from vswap.tiers.zsmalloc import Allocation, Frames, ZsPool
 
 
@@ -25,6 +26,7 @@ class _Entry:
     block: bytes  # LZ4 block, or the 8-byte word of a same-filled page
     room: Allocation | None  # None for a same-filled page: it takes nothing from the pool
     memcg: Memcg
+    crc: int = 0  # of the page, where it is in the pool
     charged: int = 0  # bytes of the block while it is in the pool
     referenced: bool = True
 
@@ -77,6 +79,21 @@ class ZswapTier:
         if len(block) >= PAGE_BYTES:
             self._counters.reject_compress_poor += 1
             raise Rejected("the page does not shrink")
+        return self._keep(block, zlib.crc32(data), slot)
+
+    async def store_block(self, block: Block, slot: int) -> int:
+        """See BlockTier."""
+        if not self._accepting():
+            raise Full("the zswap pool is at its limit")
+        await self._clock.sleep(self._costs.page_copy)
+        return self._keep(block.data, block.crc, slot)
+
+    async def export_block(self, handle: int) -> Block | None:
+        """See BlockTier; None for a same-filled page."""
+        entry = self._entries[handle]
+        return None if entry.room is None else Block(entry.block, entry.crc)
+
+    def _keep(self, block: bytes, crc: int, slot: int) -> int:
         if self._pool.pages + self._pool.pages_needed(len(block)) > self.limit_pages:
             self._hit_limit()
             raise Full("the zswap pool is at its limit")
@@ -84,16 +101,16 @@ class ZswapTier:
         if room is None:
             self._counters.reject_alloc_fail += 1
             raise Full("no frame for the zswap pool")
-        return self._insert(_Entry(slot, block, room, self.owner(slot)))
+        return self._insert(_Entry(slot, block, room, self.owner(slot), crc))
 
     async def load(self, handle: int) -> bytes:
-        """See Tier. Raises IoError when the block does not decompress to a page."""
+        """See Tier. Raises IoError when the block does not decompress to the page that it was."""
         entry = self._entries[handle]
         if entry.room is None:
             await self._clock.sleep(self._costs.page_zero)
             return entry.block * (PAGE_BYTES // len(entry.block))
         await self._clock.sleep(self._costs.zswap_decompress)
-        return page_of(entry.block, f"zswap entry {handle}")
+        return Block(entry.block, entry.crc).page(f"zswap entry {handle}")
 
     def free(self, handle: int) -> None:
         """See Tier."""

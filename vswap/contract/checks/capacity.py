@@ -20,6 +20,22 @@ class Gated(Protocol):
 
 
 @runtime_checkable
+class Ballooned(Protocol):
+    """A backend on a device that may come to back less than it shows."""
+
+    balloon_target: int
+
+    def resize_balloon(self, target: int) -> None:
+        """Keep so many pages out of use."""
+
+    async def track_hot_pages(self, threshold: int, period: int) -> None:
+        """Let the device nominate pages that are read `threshold` times."""
+
+    async def nominations(self) -> list[int]:
+        """The slots of pages that were nominated, and are still what they were."""
+
+
+@runtime_checkable
 class Pooled(Protocol):
     """A backend that compresses into frames of DRAM, up to a limit."""
 
@@ -196,3 +212,53 @@ async def incompressible(factory: Factory, bench: Bench) -> None:
         expect(await fails(tier.store(noise_page(number), number), Rejected), "a page that does not shrink was kept")
     expect(tier.pool_pages == 0, "pages that were refused take frames")
     expect(bench.counters.reject_compress_poor == 10, "reject_compress_poor does not count them")
+
+
+@check("capacity.balloon", "What the provider cannot back is kept out of use; what is freed goes there first.")
+async def balloon(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    tier = under_test.tier
+    if not isinstance(tier, Ballooned):
+        raise NotApplicable("no resize_balloon")
+    page = await under_test.taken()
+    pages = bench.device.geometry.perceived_pages
+    handles = [await under_test.must_store(compressible_page(number)) for number in range(20)]
+    tier.resize_balloon(pages - 10)
+    await under_test.verify()
+    for handle in handles[:10]:
+        expect(await fails(tier.store(page, 99), Full), "a page was admitted beyond what the provider backs")
+        under_test.free(handle)
+        await tier.flush()
+    expect(await fails(tier.store(page, 99), Full), "a page was admitted beyond what the provider backs")
+    under_test.free(handles[10])
+    await tier.flush()
+    await under_test.must_store(page)
+    tier.resize_balloon(0)
+    for _ in range(5):
+        await under_test.must_store(page)
+    under_test.check_books()
+    await under_test.verify()
+
+
+@check("capacity.stale-nomination", "A nominated page that was freed and used again is not taken for the hot one.")
+async def stale_nomination(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    tier = under_test.tier
+    if not isinstance(tier, Ballooned):
+        raise NotApplicable("no nominations")
+    await tier.track_hot_pages(3, 0)
+    hot = await under_test.must_store(compressible_page(1))
+    for _ in range(3):
+        await tier.load(hot)
+    expect(await tier.nominations() == [under_test.owners[hot]], "a page that is read often is not nominated")
+    await tier.track_hot_pages(6, 0)
+    for _ in range(3):
+        await tier.load(hot)
+    under_test.free(hot)
+    await tier.flush()
+    seen = False
+    for number in range(bench.device.geometry.perceived_pages):
+        handle = await under_test.store(compressible_page(number))
+        seen |= handle == hot
+    expect(seen, "the device page is never used again")
+    expect(await tier.nominations() == [], "a page is nominated for what was there before")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
+
+import lz4.block
+
 from vswap.contract.bench import Bench, Factory
 from vswap.contract.checks.tools import expect, kinds, subject
-from vswap.contract.pages import ZERO_PAGE, noise_page, program_pages
+from vswap.contract.pages import ZERO_PAGE, compressible_page, noise_page, program_pages
 from vswap.contract.suite import NotApplicable, check
 from vswap.tiers.base import Full, RunTier
+from vswap.tiers.lz4block import Block, BlockTier
 
 
 @check("data.round-trip", "A page comes back byte for byte, whatever is in it, or it was refused.", seeds=2)
@@ -122,3 +127,23 @@ async def run(factory: Factory, bench: Bench) -> None:
         await tier.flush()
         await under_test.must_store()
         await under_test.verify()
+
+
+@check("data.blocks", "A block that is passed in comes back as its page; one passed out is that page.", seeds=2)
+async def blocks(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    tier = under_test.tier
+    if not isinstance(tier, BlockTier):
+        raise NotApplicable("no store_block")
+    for number in range(4):
+        page = bench.rng.choice(program_pages()) if number % 2 else compressible_page(number)
+        block = Block(lz4.block.compress(page, store_size=False), zlib.crc32(page))
+        handle = await tier.store_block(block, number + 1)
+        under_test.pages[handle], under_test.owners[handle] = page, number + 1
+        stored = await under_test.must_store(page)
+        for of in (handle, stored):
+            passed_out = await tier.export_block(of)
+            expect(passed_out is not None and passed_out.page("it") == page, "what is passed out is another page")
+    expect(await tier.export_block(await under_test.must_store(ZERO_PAGE)) is None, "a page of zeros is no block")
+    under_test.check_books()
+    await under_test.verify()

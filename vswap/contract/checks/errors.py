@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from driver import DeviceLost
-from vswap.contract.bench import Bench, Factory
+import zlib
+from typing import Protocol, runtime_checkable
+
+import lz4.block
+
+from driver import CramDevice, DeviceLost
+from vswap.contract.bench import Bench, Factory, TroubledDevice
 from vswap.contract.checks.tools import expect, fails, subject
-from vswap.contract.pages import program_pages
+from vswap.contract.pages import compressible_page, program_pages
 from vswap.contract.suite import NotApplicable, check
 from vswap.tiers.base import Full, Gone, IoError, Poisoned
+from vswap.tiers.lz4block import Block, BlockTier
+
+
+@runtime_checkable
+class Node(Protocol):
+    """A backend on a device that can be removed and given again."""
+
+    async def attach(self, device: CramDevice) -> None:
+        """Serve this empty device from now on."""
 
 
 @check(
@@ -101,3 +115,65 @@ async def exhaustion(factory: Factory, bench: Bench) -> None:
     await under_test.verify()
     under_test.check_books()
     await under_test.empty()
+
+
+@check("errors.damaged-block", "A block that is not the page of its CRC is an error, at once or when read.")
+async def damaged_block(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    tier = under_test.tier
+    if not isinstance(tier, BlockTier):
+        raise NotApplicable("no store_block")
+    page, other = compressible_page(1), compressible_page(2)
+    block = Block(lz4.block.compress(other, store_size=False), zlib.crc32(page))
+    try:
+        handle = await tier.store_block(block, 1)
+    except IoError:
+        under_test.check_books()
+        return
+    expect(await fails(tier.load(handle), IoError, Poisoned), "a block was believed against its CRC")
+
+
+@check("errors.busy-trim", "A trim that the device wants tried again is, or is made good: no media is lost.")
+async def busy_trim(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    page = await under_test.taken()
+    if not bench.device.used:
+        raise NotApplicable("it does not use the device")
+    for times in (1, 3, 100):
+        for _ in range(10):
+            await under_test.must_store(page)
+        bench.device.busy_trims = times
+        await under_test.empty()
+        bench.device.busy_trims = 0
+        await bench.device.settle()
+        free = await bench.device.free_sectors()
+        expect(free == bench.device.geometry.media_sectors, f"after {times} busy answers media is still in use")
+        under_test.check_books()
+
+
+@check("errors.removal", "After a removal every page can be freed, and the next device starts empty.")
+async def removal(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    tier = under_test.tier
+    if not isinstance(tier, Node):
+        raise NotApplicable("no attach")
+    for number in range(6):
+        await under_test.must_store(compressible_page(number))
+    await tier.flush()
+    link = bench.device.link
+    await link.reset()
+    for handle in under_test.pages:
+        expect(await fails(tier.load(handle), Gone), "a page of a device that was reset is said to be there")
+    await under_test.empty()
+    expect(await fails(tier.store(compressible_page(1), 1), Gone), "a device that is gone takes a page")
+    under_test.check_books()
+    device = await TroubledDevice.probe(link)
+    assert isinstance(device, TroubledDevice)
+    device.lost = set()
+    await tier.attach(device)
+    await under_test.fill(100)
+    under_test.check_books()
+    await under_test.verify()
+    await under_test.empty()
+    await device.settle()
+    expect(await device.free_sectors() == device.geometry.media_sectors, "media is in use with nothing held")

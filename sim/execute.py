@@ -41,6 +41,10 @@ def execute(scenario: Scenario, name: str, sim: Sim, report: Report) -> Result:
     swapfile = Path(scenario.swapfile.path) if scenario.swapfile.path else folder / "swapfile"
     if sim == "model" or sim == "verilated":
         result = run_in_process(scenario, sim, trace, swapfile, name, report)
+    elif len(scenario.tiers.nodes) > 1:
+        raise RunError(
+            f"{sim} simulates one device, the scenario has {len(scenario.tiers.nodes)}; use model or verilated"
+        )
     else:
         result = supervise(Request(scenario=scenario, name=name, simulator=sim, swapfile=str(swapfile)), folder, report)
     if result.ok:
@@ -58,18 +62,22 @@ def run_in_process(
 ) -> Result:
     """Run on virtual time, on the functional model or on the RTL as a library. Raises RunError."""
     clock = VirtualClock(scenario.workload.seed)
-    link: Link
-    if sim == "model":
-        link = ModelLink(clock, scenario.cram.parameters(), scenario.model_timing())
-    else:
-        from hw.links.verilated import VerilatedLink  # needs a compiler; the model must not
+    links: dict[str, Link] = {}
+    for node in scenario.tiers.nodes:
+        if sim == "model":
+            links[node] = ModelLink(clock, scenario.cram.parameters(), scenario.model_timing())
+        else:
+            from hw.links.verilated import VerilatedLink  # needs a compiler; the model must not
 
-        try:
-            link = VerilatedLink(clock, scenario.cram.parameters(), media_latency=scenario.cram.media_latency)
-        except (BuildError, ToolError) as error:
-            raise RunError(str(error)) from error
+            try:
+                links[node] = VerilatedLink(
+                    clock, scenario.cram.parameters(), media_latency=scenario.cram.media_latency
+                )
+            except (BuildError, ToolError) as error:
+                raise RunError(str(error)) from error
+    link = links.pop("cram")
 
     async def main() -> Result:
-        return await run(link, scenario, trace, swapfile, name=name, sim=sim, report=report)
+        return await run(link, scenario, trace, swapfile, name=name, sim=sim, report=report, more=links)
 
     return clock.run(main())

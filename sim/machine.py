@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from driver import CramDevice
@@ -25,36 +26,48 @@ class Machine:
         memcgs: the group of each space of the trace that has one.
     """
 
-    def __init__(self, link: Link, device: CramDevice, system: VswapSystem, interval_ns: int, lock: int | None) -> None:
+    def __init__(
+        self, link: Link, devices: Mapping[str, CramDevice], system: VswapSystem, interval_ns: int, locks: list[int]
+    ) -> None:
         self.link = link
-        self.device = device
+        self.device = devices["cram"]
         self.system = system
+        self._devices = devices
         self._interval_ns = interval_ns
-        self._lock = lock
+        self._locks = locks
         self.memcgs: dict[int, Memcg] = {}
 
     @classmethod
-    async def assemble(cls, link: Link, scenario: Scenario, swapfile: Path) -> Machine:
+    async def assemble(
+        cls, link: Link, scenario: Scenario, swapfile: Path, more: Mapping[str, Link] | None = None
+    ) -> Machine:
         """Probe the device, build the swap system on it and start it.
 
         Args:
             link: a link to a device as the scenario asks for, out of reset.
-            swapfile: the file to swap to; it is locked, so that no other run uses it.
+            swapfile: the file to swap to; it is locked, so that no other run uses it. "swapfile1" lies beside it.
+            more: links to the devices of the other nodes, by name.
 
         Raises:
             SwapfileError: the file is in use or cannot serve.
             CramError: the device does not answer.
         """
-        device = await CramDevice.probe(link)
+        devices = {name: await CramDevice.probe(to) for name, to in {"cram": link, **(more or {})}.items()}
         config = scenario.vswap_config()
-        lock = _lock(swapfile) if "swapfile" in config.order else None  # before the file is touched
+        paths = {
+            name: swapfile.with_name(swapfile.name + name.removeprefix("swapfile"))
+            for name in config.order
+            if name.startswith("swapfile")
+        }
+        locks: list[int] = []
         try:
-            system = VswapSystem(link.clock, config, device=device, swapfile=swapfile)
+            locks.extend(_lock(path) for path in paths.values())  # before the files are touched
+            system = VswapSystem(link.clock, config, device=devices, swapfile=paths)
         except BaseException:
-            if lock is not None:
+            for lock in locks:
                 os.close(lock)
             raise
-        machine = cls(link, device, system, config.reap_interval, lock)
+        machine = cls(link, devices, system, config.reap_interval, locks)
         for name, section in scenario.memcg.items():
             group = system.create_memcg(name, section.limits())
             machine.memcgs |= dict.fromkeys(section.spaces, group)
@@ -85,9 +98,8 @@ class Machine:
         try:
             await self.system.shutdown()
         finally:
-            if self._lock is not None:
-                os.close(self._lock)
-                self._lock = None
+            while self._locks:
+                os.close(self._locks.pop())
         return await self._leaks()
 
     async def _leaks(self) -> list[str]:
@@ -101,9 +113,10 @@ class Machine:
             findings.append(f"{core.slots.used} slots leaked")
         if core.memory.used:
             findings.append(f"{core.memory.used} DRAM pages leaked")
-        free, total = await self.device.free_sectors(), self.device.geometry.media_sectors
-        if free != total:
-            findings.append(f"{total - free} media sectors leaked")
+        for name, device in self._devices.items():
+            free, total = await device.free_sectors(), device.geometry.media_sectors
+            if free != total:
+                findings.append(f"{total - free} media sectors of {name} leaked")
         return findings
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,15 @@ class RunError(Exception):
 
 
 async def run(
-    link: Link, scenario: Scenario, trace: Trace, swapfile: Path, *, name: str, sim: str, report: Report
+    link: Link,
+    scenario: Scenario,
+    trace: Trace,
+    swapfile: Path,
+    *,
+    name: str,
+    sim: str,
+    report: Report,
+    more: Mapping[str, Link] | None = None,
 ) -> Result:
     """Replay the scenario's trace on a machine around `link`, verify every page, take the machine down.
 
@@ -34,12 +42,13 @@ async def run(
         swapfile: the file to swap to.
         name, sim: for the result: the scenario's name, and what runs the device.
         report: called with the progress.
+        more: links to the devices of further CRAM nodes, by name; the result's device is that of `link`.
 
     Raises:
         RunError: the swapfile cannot be used, or the device is gone. Everything else is in the result's `problems`.
     """
     try:
-        machine = await Machine.assemble(link, scenario, swapfile)
+        machine = await Machine.assemble(link, scenario, swapfile, more)
     except (SwapfileError, CramError, LinkError) as error:
         raise RunError(str(error)) from error
     timeline: list[Sample] = []

@@ -6,6 +6,7 @@ Every key has a check; what does not pass it is one line that names the file, th
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -71,6 +72,13 @@ class CramSection(Section):
     writable_budget: NonNegativeInt = Field(0, description="device pages that may be writable in place at once")
     writeback_batch: int = Field(16, ge=1, description="pages written back before the device is looked at again")
     trim_batch: int = Field(64, ge=1, description="freed device pages collected for one trim command")
+    hot_threshold: int = Field(0, ge=0, le=255, description="reads that make a page hot; 0: none is promoted for that")
+    hot_period: NonNegativeInt = Field(0, description="reads after which all heat is halved; 0: never")
+    hot_budget: int = Field(32, ge=1, description="hot pages promoted at most in an interval")
+    hot_interval_ns: int = Field(100_000, ge=1, description="ns of such an interval")
+    ratio_interval_ns: NonNegativeInt = Field(
+        0, description="ns between two looks at the achieved ratio, which sets the node's balloon; 0: none"
+    )
     reap_interval_ns: int = Field(1_000_000, ge=1, description="ns between two scans for pages that nobody uses")
 
     @model_validator(mode="after")
@@ -114,10 +122,16 @@ class SwapfileSection(Section):
 class TiersSection(Section):
     """Where pages go that leave DRAM."""
 
-    order: list[Literal["cram", "zswap", "swapfile"]] = Field(
-        ["cram", "zswap", "swapfile"], min_length=1, description="tiers tried at swap-out, first to last"
+    order: list[str] = Field(
+        ["cram", "zswap", "swapfile"],
+        min_length=1,
+        description="tiers tried at swap-out, first to last; more of a kind have a number: cram1, swapfile1, zram1",
     )
-
+    distance: dict[str, NonNegativeInt] = Field({}, description="of cram nodes, by name: the nearest comes first")
+    priority: dict[str, int] = Field(
+        {}, description="of swapfile and zram, by name, as swapon's: the highest first, equal ones in turns"
+    )
+    cram_to_cram: bool = Field(False, description="a cram node is written back to those behind it, too")
     layer: Literal["virtual", "direct"] = Field(
         "virtual", description="what PTEs hold: virtual slots, or places on a device as without virtual swap"
     )
@@ -127,7 +141,31 @@ class TiersSection(Section):
     def _once(cls, order: list[str]) -> list[str]:
         if len(set(order)) != len(order):
             raise ValueError(f"order is {order}, expected every tier once")
+        for name in order:
+            if not re.fullmatch(r"zswap|(cram|swapfile|zram)[1-9]?", name):
+                raise ValueError(f"order names {name}, expected cram, zswap, swapfile or zram, all but zswap with a "
+                                 "number from 1 to 9 where there are more")  # fmt: skip
         return order
+
+    @model_validator(mode="after")
+    def _ranked(self) -> TiersSection:
+        for key, ranks, kinds in (("distance", self.distance, "cram"), ("priority", self.priority, "swapfile|zram")):
+            for name in ranks:
+                if name not in self.order or not re.match(kinds, name):
+                    raise ValueError(f"{key} names {name}, expected one of order that is {kinds.replace('|', ' or ')}")
+        return self
+
+    @property
+    def nodes(self) -> list[str]:
+        """The cram nodes by name, "cram" in any case: the device of the run's figures."""
+        return ["cram", *(name for name in self.order if name.startswith("cram") and name != "cram")]
+
+
+class ZramSection(Section):
+    """The compressed block device."""
+
+    pages: int = Field(16_384, ge=1, le=1 << 24, description="its size, blocks of 4 KiB")
+    limit_pages: int | None = Field(None, ge=1, description="DRAM pages that it may take; none: no limit")
 
 
 class MemcgSection(Section):
@@ -153,6 +191,7 @@ class Scenario(Section):
     cram: CramSection = CramSection()
     zswap: ZswapSection = ZswapSection()
     swapfile: SwapfileSection = SwapfileSection()
+    zram: ZramSection = ZramSection()
     tiers: TiersSection = TiersSection()
     memcg: dict[str, MemcgSection] = Field({}, description="memory control groups by name: [memcg.NAME]")
     costs: dict[str, NonNegativeInt] = Field({}, description="ns of each software step (docs/vswap.md)")
@@ -205,6 +244,16 @@ class Scenario(Section):
             memory_pages=self.memory.limit_pages,
             order=tuple(self.tiers.order),
             layer=self.tiers.layer,
+            distances=self.tiers.distance,
+            priorities=self.tiers.priority,
+            cram_to_cram=self.tiers.cram_to_cram,
+            zram_pages=self.zram.pages,
+            zram_limit_pages=self.zram.limit_pages,
+            hot_threshold=self.cram.hot_threshold,
+            hot_period=self.cram.hot_period,
+            hot_budget=self.cram.hot_budget,
+            hot_interval=self.cram.hot_interval_ns,
+            cram_ratio_interval=self.cram.ratio_interval_ns,
             writable_budget=self.cram.writable_budget,
             swapfile_pages=self.swapfile.pages,
             swapfile_fsync=self.swapfile.fsync,

@@ -65,8 +65,11 @@ def test_a_cost_reaches_the_swap_system(tmp_path: Path) -> None:
         (MINIMAL + "[zswap]\nmax_pool_percent = 101", "[zswap] max_pool_percent is 101, expected at most 100"),
         (MINIMAL + "[swapfile]\npages = 0", "[swapfile] pages is 0, expected at least 1"),
         (MINIMAL + "[swapfile]\nfsync = 1", "[swapfile] fsync is 1, expected true or false"),
-        (MINIMAL + '[tiers]\norder = ["cram", "disk"]', "[tiers] order is \"disk\", expected 'cram', 'zswap' or "),
+        (MINIMAL + '[tiers]\norder = ["cram", "disk"]', "[tiers] order names disk, expected cram, zswap, swapf"),
         (MINIMAL + '[tiers]\norder = ["cram", "cram"]', "[tiers] order is ['cram', 'cram'], expected every tier once"),
+        (MINIMAL + '[tiers]\norder = ["zswap1"]', "[tiers] order names zswap1, expected cram, zswap, swapfile or zram"),
+        (MINIMAL + "[tiers.distance]\nswapfile = 1", "[tiers] distance names swapfile, expected one of order"),
+        (MINIMAL + "[tiers.priority]\nzram = 1", "[tiers] priority names zram, expected one of order"),
         (MINIMAL + "[tiers]\norder = []", "[tiers] order is [], expected not empty"),
         (MINIMAL + "[costs]\nfualt = 1", "[costs] unknown key fualt; did you mean fault?"),
         (MINIMAL + "[costs]\nfault = -1", "[costs] fault is -1, expected at least 0"),
@@ -104,3 +107,18 @@ def test_a_scenario_that_is_not_there_is_named_with_those_that_are(tmp_path: Pat
 def test_every_key_has_a_meaning() -> None:
     assert all(meaning for _, _, _, meaning in keys())
     assert ("memory", "limit_pages", "required") in [row[:3] for row in keys()]
+
+
+def test_a_scenario_may_name_any_order_of_tiers_with_several_of_a_kind(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    tiers = """
+[tiers]
+order = ["zram", "cram", "cram1", "zswap", "swapfile", "swapfile1"]
+distance = { cram = 20, cram1 = 10 }
+priority = { swapfile = 5, swapfile1 = 5 }
+cram_to_cram = true
+"""
+    path.write_text(MINIMAL + tiers)
+    config = Scenario.load(path).vswap_config()
+    assert config.order == ("zram", "cram", "cram1", "zswap", "swapfile", "swapfile1")
+    assert (config.distances["cram1"], config.priorities["swapfile1"], config.cram_to_cram) == (10, 5, True)

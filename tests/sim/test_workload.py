@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -17,7 +17,7 @@ from sim.run import run
 from sim.scenario import Scenario
 from sim.trace import Event, Kind, Trace, TraceWriter
 from tests.pages import program_pages
-from tests.sim.scenes import HEADER, write_scenario
+from tests.sim.scenes import HEADER, MAIN_DEVICE, write_scenario
 
 PAGES = [page for page in dict.fromkeys(program_pages()) if any(page)]
 
@@ -200,3 +200,21 @@ def test_progress_is_reported_up_to_the_end_of_each_phase(tmp_path: Path) -> Non
         steps = [progress for progress in seen if progress.phase == phase]
         assert [step.done for step in steps] == sorted(step.done for step in steps)
         assert steps[-1].done == steps[-1].total
+
+
+@pytest.mark.parametrize("sim", ["model", "verilated"])
+def test_a_scenario_may_have_two_devices_two_swapfiles_and_zram(
+    tmp_path: Path, sim: Literal["model", "verilated"]
+) -> None:
+    order = ["cram", "cram1", "zswap", "zram", "swapfile", "swapfile1"]
+    path = write_scenario(
+        tmp_path,
+        tiers={"order": order, "cram_to_cram": True},
+        zram={"pages": 8, "limit_pages": 2},
+        cram=MAIN_DEVICE | {"hot_threshold": 2, "low_percent": 96, "recovered_percent": 97},
+    )
+    scenario = Scenario.load(path)
+    trace = Trace.load(Path(scenario.workload.trace))
+    result = run_in_process(scenario, sim, trace, tmp_path / "swapfile", "several", lambda _: None)
+    assert result.ok, result.problems
+    assert result.writebacks.cram_to_cram > 0 and (tmp_path / "swapfile1").exists()

@@ -168,13 +168,14 @@ def break_stores(
 ) -> None:
     """Make the stores of these tiers fail."""
 
-    async def fail(data: bytes, slot: int) -> int:
+    async def fail(data: object, slot: int) -> int:
         raise error("broken on purpose")
 
-    store: Callable[[bytes, int], Awaitable[int]] = fail
+    store: Callable[[object, int], Awaitable[int]] = fail
     for name in tiers:
         tier = getattr(tb.core, name)
-        if patch is None:
-            tier.store = store
-        else:
-            patch.setattr(tier, "store", store)
+        for call in ("store", "store_block"):
+            if patch is None:
+                setattr(tier, call, store)
+            else:
+                patch.setattr(tier, call, store, raising=False)

@@ -20,6 +20,7 @@ from vswap.memcg import MemcgLimits
 from vswap.spaces import AddressSpace
 from vswap.system import VswapSystem
 from vswap.tiers.base import Full, IoError
+from vswap.tiers.lz4block import BlockTier
 
 
 @dataclass(frozen=True)
@@ -297,6 +298,11 @@ class Workload:
             patched: Any = tier
             patched.store = breaking(tier.store, rng.choice([Full("injected"), IoError("injected")]), 0.1)
             patched.load = breaking(tier.load, IoError("injected"), 0.03)
+            if isinstance(tier, BlockTier):
+                patched.store_block = breaking(
+                    tier.store_block, rng.choice([Full("injected"), IoError("injected")]), 0.1
+                )
+                patched.export_block = breaking(tier.export_block, IoError("injected"), 0.03)
 
     async def _killer(self, tasks: list[VirtualTask[None]]) -> None:
         rng = Random(f"{self.seed}.killer")

@@ -205,6 +205,18 @@ async def test_a_trim_that_is_to_be_tried_again_is_and_in_the_end_the_pages_are_
     await filled(tb, name="again")
 
 
+@machine(start=False, rtl=True)
+async def test_a_flush_waits_for_the_trim_that_another_task_has_under_way(tb: TB) -> None:
+    await filled(tb)
+    await tb.system.spaces[0].exit()
+    await tb.system.writeback.reap()
+    other = tb.clock.spawn(tb.node().flush())
+    await tb.clock.sleep(5)
+    await tb.node().flush()
+    assert await tb.device.free_sectors() == tb.device.geometry.media_sectors
+    await other
+
+
 # Removal and reset
 
 

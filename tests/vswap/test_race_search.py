@@ -20,6 +20,17 @@ def test_two_thousand_interleavings_of_our_code_are_clean(first: int) -> None:
     assert finding is None, finding
 
 
+@pytest.mark.parametrize(
+    ("program", "schedule"),
+    [
+        # the books were compared while another task's trim was under way
+        (2110, "1196688367:17+150000,24+40000,25+40000,32+150000,70+40000,75+150000,106+40000,112+150000"),
+    ],
+)
+def test_an_interleaving_that_once_failed_is_clean(program: int, schedule: str) -> None:
+    assert attempt(program, decode(schedule))[0] is None
+
+
 @pytest.mark.parametrize("name", QUICK)
 def test_a_race_put_in_on_purpose_is_found(name: str) -> None:
     finding = find_seeded(name, 1000)

@@ -19,7 +19,7 @@ from driver import (
     Provider,
     TrimAnswer,
 )
-from hw.clock import Clock
+from hw.clock import Clock, Lock
 from hw.link import PAGE_BYTES
 from vswap.counters import Counters
 from vswap.folio import ZERO_PAGE
@@ -54,6 +54,7 @@ class CramTier:
         self._marks = (0, 0)  # low and recovered, percent
         self._tracking = (0, 0)  # of hot pages: threshold and period
         self._raised: set[Interrupt] = set()
+        self._flushing = Lock(clock)
         self._pressure = clock.event()
         self._attached, self._lost = clock.event(), clock.event()
         self.resize_wanted = clock.event()
@@ -218,7 +219,12 @@ class CramTier:
         return findings
 
     async def flush(self) -> None:
-        """See Tier: trim freed pages. What cannot be trimmed is zeroed by a store, which takes no sectors either."""
+        """See Tier: trim freed pages, and wait for trims that others have under way. What cannot be trimmed is zeroed
+        by a store, which takes no sectors either."""
+        async with self._flushing:
+            await self._flush()
+
+    async def _flush(self) -> None:
         while self._awaiting_trim and self.gone is None:
             batch, self._awaiting_trim = self._awaiting_trim, []
             device = self._device

@@ -22,6 +22,8 @@ from sim.capture import Progress as Recording
 from sim.corpus import CorpusError, gather, summary
 from sim.execute import Sim, execute
 from sim.interrupts import Interrupted, interruptible
+from sim.pager import PagerError
+from sim.pager.command import pager_command
 from sim.progress import progress_bar
 from sim.report import print_table, verdict, write_html
 from sim.run import RunError
@@ -35,7 +37,7 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 REPORTS = ROOT / "build" / "report"
 
 _BAD_INPUT = (ScenarioError, TraceError)
-_FAILURES = (RunError, BuildError, ToolError, CaptureError, CorpusError, VswapError, CramError, OSError)
+_FAILURES = (RunError, BuildError, ToolError, CaptureError, PagerError, CorpusError, VswapError, CramError, OSError)
 
 
 class _Failure(click.ClickException):
@@ -246,6 +248,9 @@ def _show_outcome(outcome: Outcome) -> None:
     if outcome.verdict == "fail":
         click.echo(f"    the kernel relies on this: {CHECKS[outcome.identifier].relies}")
         click.echo(f"    seed {outcome.seed}: {outcome.reason}")
+
+
+cli.add_command(pager_command)
 
 
 class _RecordingLine:

@@ -238,6 +238,10 @@ class Scenario(Section):
         """The same with other values of [workload]; they must be legal."""
         return self.model_copy(update={"workload": self.workload.model_copy(update=changes)})
 
+    def with_limit(self, pages: int) -> Scenario:
+        """The same with another DRAM limit, at least 16 pages."""
+        return self.model_copy(update={"memory": self.memory.model_copy(update={"limit_pages": pages})})
+
     def vswap_config(self) -> VswapConfig:
         """The swap system's dials."""
         return VswapConfig(

@@ -106,6 +106,20 @@ class PageTable:
         """Back to state none; what was there."""
         return self._ptes.pop(vpn, None)
 
+    def within(self, vpn: int, count: int) -> list[int]:
+        """The pages of `vpn` .. `vpn + count - 1` that are not none; as fast as the smaller of range and table."""
+        if count < len(self._ptes):
+            return [page for page in range(vpn, vpn + count) if page in self._ptes]
+        return [page for page in self._ptes if vpn <= page < vpn + count]
+
+    def rename(self, old: int, new: int) -> None:
+        """Move an entry to another page, which has none: the entry itself does not change."""
+        pte = self._ptes.pop(old)
+        if pte.folio is not None:
+            pte.folio.mappers.discard((self, old))
+            pte.folio.mappers.add((self, new))
+        self._ptes[new] = pte
+
     def items(self) -> ItemsView[int, Pte]:
         """Every (vpn, Pte) that is not none."""
         return self._ptes.items()

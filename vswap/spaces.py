@@ -20,11 +20,11 @@ class AddressSpace:
     A read of a page on the device is a load from the device; everything else a task does ends in DRAM.
     """
 
-    def __init__(self, core: Core, reclaim: Reclaim, name: str, memcg: Memcg) -> None:
+    def __init__(self, core: Core, reclaim: Reclaim, table: PageTable) -> None:
         self._core = core
         self._reclaim = reclaim
-        self.name = name
-        self.table = PageTable(name, memcg)
+        self.name = table.name
+        self.table = table
 
     @property
     def memcg(self) -> Memcg:
@@ -65,8 +65,23 @@ class AddressSpace:
 
     async def unmap(self, vpn: int, count: int = 1) -> None:
         """Drop the pages `vpn` .. `vpn + count - 1`; they read as zeros afterwards."""
-        dropped = [page for page in range(vpn, vpn + count) if self._zap(page)]
+        dropped = [page for page in self.table.within(vpn, count) if self._zap(page)]
         await self._core.pause(self._core.costs.fork_pte * len(dropped) + self._core.costs.tlb_shootdown)
+
+    async def fault(self, vpn: int, *, write: bool) -> Pte:
+        """Make the page allow an access, and do no more; the entry that does. Raises as the access would."""
+        while True:
+            await handle_fault(self._core, self.table, vpn, write=write)
+            pte = self._usable(vpn, write=write)
+            if pte is not None:
+                return pte
+
+    async def move(self, vpn: int, count: int, target: int) -> None:
+        """Let the pages `vpn` .. `vpn + count - 1` be at `target` on; nothing is there (mremap(2))."""
+        moved = self.table.within(vpn, count) if vpn != target else []
+        for page in moved:
+            self.table.rename(page, target + page - vpn)
+        await self._core.pause(self._core.costs.fork_pte * len(moved) + self._core.costs.tlb_shootdown)
 
     async def lazyfree(self, vpn: int, count: int = 1) -> None:
         """The content of these pages is not needed any more (madvise FREE). Until they are written to, they read as

@@ -19,6 +19,7 @@ from vswap.invariants import contradictions
 from vswap.memcg import Memcg, MemcgLimits
 from vswap.memory import Memory
 from vswap.nodes import Nodes
+from vswap.pagetable import PageTable
 from vswap.reclaim import Reclaim
 from vswap.slots import HIGHEST_ORDER
 from vswap.spaces import AddressSpace
@@ -157,12 +158,15 @@ class VswapSystem:
         if self.core.zswap is not None:
             self.core.zswap.reparent(memcg)
 
-    def create_space(self, name: str, memcg: Memcg | None = None) -> AddressSpace:
-        """A new, empty address space of a group, by default the root. Raises ValueError for one that was removed."""
+    def create_space(
+        self, name: str, memcg: Memcg | None = None, table: Callable[[str, Memcg], PageTable] = PageTable
+    ) -> AddressSpace:
+        """A new, empty address space of a group, by default the root; `table` makes its page table. Raises ValueError
+        for a group that was removed."""
         group = memcg or self.core.memcgs.root
         if not group.online:
             raise ValueError(f"group {group.name} has been removed")
-        space = AddressSpace(self.core, self.reclaim, name, group)
+        space = AddressSpace(self.core, self.reclaim, table(name, group))
         self.spaces.append(space)
         return space
 
@@ -174,6 +178,11 @@ class VswapSystem:
         child = self.create_space(name, space.memcg)
         await space.fork_into(child)
         return child
+
+    async def remove_space(self, space: AddressSpace) -> None:
+        """Exit a space and forget it, for systems in which spaces come and go."""
+        await space.exit()
+        self.spaces.remove(space)
 
     async def swapoff(self, name: str, method: Method = Method.SLOTS) -> SwapoffFigures:
         """Empty the tier called `name` ("cram", "zswap", "swapfile", ...) while tasks run; it takes nothing any more.

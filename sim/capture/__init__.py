@@ -6,13 +6,12 @@ import datetime
 import errno
 import os
 import platform
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.capture import userfault
-from sim.capture.recorder import CaptureError, Progress, Recorder
+from sim import follow
+from sim.capture.recorder import Progress, Recorder
 from sim.trace import Trace, TraceHeader, TraceWriter, save
 
 __all__ = ["CaptureError", "CaptureResult", "Progress", "capture"]
@@ -28,6 +27,10 @@ _LOSS = (
     "Pages are closed in the order they were opened. What was written before a page could be watched (the first stack) "
     "shows as one write each, in order of address."
 )
+
+
+class CaptureError(Exception):
+    """A program could not be recorded; one line that says why and what to do about it."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,12 @@ def capture(
         raise CaptureError(f"capture works on Linux x86_64 only, not on {platform.system()} {platform.machine()}")
     if window < 16:
         raise CaptureError(f"window of {window} pages is too small: one instruction may need several; at least 16")
-    if (refusal := userfault.available()) is not None:
+    if (refusal := follow.available()) is not None:
         raise CaptureError(f"cannot watch page faults (userfaultfd: {refusal}); run as root")
-    program = _find(argv)
+    try:
+        program = follow.find_program(argv)
+    except follow.FollowError as error:
+        raise CaptureError(str(error)) from error
     _check_writable(output)
     writer = TraceWriter()
     recorder = Recorder(writer, window, max_events, max_contents, progress)
@@ -89,6 +95,8 @@ def capture(
         exit_status = recorder.run([program, *argv[1:]], env)
     except KeyboardInterrupt:
         interrupted, exit_status = True, 130
+    except follow.FollowError as error:
+        raise CaptureError(str(error)) from error
     if not len(writer):
         raise CaptureError(f"{argv[0]}: nothing was recorded (exit status {exit_status}); no trace written")
     header = TraceHeader(
@@ -107,17 +115,6 @@ def capture(
     except OSError as error:
         raise CaptureError(f"{output}: {error.strerror}") from error
     return CaptureResult(trace, size, exit_status, interrupted)
-
-
-def _find(argv: Sequence[str]) -> str:
-    if not argv:
-        raise CaptureError("no command given: vcram capture -o FILE -- CMD...")
-    program = shutil.which(argv[0])
-    if program:
-        return program
-    exists = os.sep in argv[0] and Path(argv[0]).exists()
-    reason = os.strerror(errno.EACCES) if exists else "no such command"
-    raise CaptureError(f"{argv[0]}: {reason}")
 
 
 def _check_writable(output: Path) -> None:

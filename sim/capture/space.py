@@ -7,11 +7,10 @@ window is full, the pages opened longest ago are closed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sim.capture.agent import Agent
-from sim.capture.userfault import PAGE_BYTES, Fault, Userfault
+from sim.follow import PAGE_BYTES, Agent, Fault, Inheritance, Userfault, runs
 from sim.trace import Event, Kind, TraceWriter
 
 ZERO_PAGE = bytes(PAGE_BYTES)
@@ -28,8 +27,8 @@ class OpenPage:
     write: int | None
 
 
-class Space:
-    """The pages of one address space.
+class RecordedSpace:
+    """The pages of one address space; a Space of its Follower.
 
     Args:
         number: its number in the trace.
@@ -41,7 +40,7 @@ class Space:
     """
 
     def __init__(
-        self, number: int, agent: Agent, writer: TraceWriter, window: int, parent: Space | None = None
+        self, number: int, agent: Agent, writer: TraceWriter, window: int, parent: RecordedSpace | None = None
     ) -> None:
         self.number = number
         self.agent = agent
@@ -52,6 +51,7 @@ class Space:
         self._known: dict[int, int] = {}  # virtual page -> content id, as last seen
         self._numbers: dict[int, int] = {}  # virtual page -> page number in the trace
         self._next_number = 0
+        self._inheritance = Inheritance()
         self._open: dict[int, OpenPage] = {}  # in the order in which they were opened
         self._pinned: dict[int, int] = {}  # thread -> page that the kernel writes without waiting for a fault
         mappings = agent.anonymous()
@@ -104,7 +104,7 @@ class Space:
         """Undo `pin`."""
         self._pinned.pop(thread, None)
 
-    def mapped(self, page: int, count: int, populated: bool) -> None:
+    def mapped(self, page: int, count: int, *, populated: bool) -> None:
         """The program has mapped new private anonymous memory."""
         self.userfault.register(page, count)
         if populated:
@@ -118,6 +118,23 @@ class Space:
                 self._settle(gone, held, self.agent.read(gone, 1)[0])
             self._writer.append(Event(self.number, self._numbers.pop(gone), Kind.UNMAP))
             del self._known[gone]
+
+    def unmapping(self, page: int, count: int) -> bool:
+        """As `unmapped`; True if there was anything."""
+        pages = len(self._known)
+        self.unmapped(page, count)
+        return len(self._known) < pages
+
+    def dropping(self, page: int, count: int) -> None:
+        """The program drops what a range holds; it can still be read."""
+        self.unmapped(page, count)
+
+    def dropped(self, page: int, count: int) -> None:
+        """It has: noted in `dropping` already."""
+
+    def at_fork(self, page: int, count: int, *, inherit: bool) -> None:
+        """Children inherit what the range holds, or find zeros there."""
+        self._inheritance.set(page, count, inherit)
 
     def moving(self, page: int, count: int) -> None:
         """The program is about to move memory: close what is open of it, so that it moves with `moved` alone."""
@@ -189,7 +206,7 @@ class Space:
             self._close(oldest[: max(1, self._window // 4)])
 
     def _close(self, pages: Iterable[int]) -> None:
-        for first, count in _runs(pages):
+        for first, count in runs(pages):
             self.userfault.protect(first, count, on=True)
             for page, data in zip(range(first, first + count), self.agent.read(first, count), strict=True):
                 self._settle(page, self._open.pop(page), data)
@@ -223,7 +240,7 @@ class Space:
                 self._open[page] = OpenPage(None)
         self._close(pages)
 
-    def _inherit(self, parent: Space, present: list[int]) -> None:
+    def _inherit(self, parent: RecordedSpace, present: list[int]) -> None:
         """Settle the parent's open pages by what the child got of them, then take them all over."""
         for page in present:
             held = parent._open.get(page)
@@ -234,22 +251,12 @@ class Space:
         self._known = dict(parent._known)
         self._numbers = dict(parent._numbers)
         self._next_number = parent._next_number
+        self._inheritance = parent._inheritance.copy()
+        for page in parent._inheritance.withheld(self._known):
+            self._writer.append(Event(self.number, self._numbers.pop(page), Kind.UNMAP))
+            del self._known[page]
 
     def _inside(self, page: int, count: int) -> list[int]:
         if count < len(self._known):
             return [p for p in range(page, page + count) if p in self._known]
         return sorted(p for p in self._known if page <= p < page + count)
-
-
-def _runs(pages: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Ranges (first, count) of consecutive pages."""
-    first, count = 0, 0
-    for page in sorted(pages):
-        if count and page == first + count:
-            count += 1
-            continue
-        if count:
-            yield first, count
-        first, count = page, 1
-    if count:
-        yield first, count

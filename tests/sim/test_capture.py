@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from sim.capture import CaptureError, CaptureResult, Progress, capture, userfault
+from sim.capture import CaptureError, CaptureResult, Progress, capture
+from sim.follow import available
 from sim.trace import Event, Kind, Trace
 
 needs_root = pytest.mark.skipif(
-    userfault.available() is not None and "CI" not in os.environ, reason="recording needs root (userfaultfd)"
+    available() is not None and "CI" not in os.environ, reason="recording needs root (userfaultfd)"
 )
 
 PATTERN = """

@@ -1,4 +1,4 @@
-"""userfaultfd(2), as far as the recorder needs it: see ioctl_userfaultfd(2) for the structures."""
+"""userfaultfd(2), as far as following a program needs it: see ioctl_userfaultfd(2) for the structures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 PAGE_BYTES = 4096
@@ -14,9 +15,11 @@ SYS_USERFAULTFD = 323
 SYS_PIDFD_GETFD = 438
 
 _API, _REGISTER, _WAKE, _COPY, _WRITEPROTECT = 0xC018AA3F, 0xC020AA00, 0x8010AA02, 0xC028AA03, 0xC018AA06
+_POISON = 0xC020AA08
 _FEATURE_WP = 1 << 0
 _MODE_MISSING_WP = 1 | 2
 _EVENT_PAGEFAULT = 0x12
+_COPY_ARGUMENT = struct.Struct("<QQQQq")
 _MESSAGE = struct.Struct("<BxxxxxxxQQQ")  # event, flags, address, thread
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -44,6 +47,7 @@ class Userfault:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._source = ctypes.create_string_buffer(PAGE_BYTES)
+        self._source_address = ctypes.addressof(self._source)
         fcntl.ioctl(fd, _API, bytearray(struct.pack("<QQQ", 0xAA, _FEATURE_WP, 0)))
 
     def fileno(self) -> int:
@@ -53,6 +57,15 @@ class Userfault:
     def close(self) -> None:
         """Give every range back to the kernel and wake all who wait."""
         os.close(self._fd)
+
+    @staticmethod
+    def is_gone(fd: int) -> bool:
+        """Whether the address space of a userfaultfd is no more."""
+        try:
+            fcntl.ioctl(fd, _WAKE, bytearray(struct.pack("<QQ", 0, PAGE_BYTES)))
+        except OSError as error:
+            return error.errno == errno.ESRCH
+        return False
 
     def faults(self) -> list[Fault]:
         """The faults that came since the last call; does not wait."""
@@ -70,13 +83,18 @@ class Userfault:
         """Have faults of these pages reported; False where the kernel does not do that (they stay as they were)."""
         return self._ioctl(_REGISTER, struct.pack("<QQQQ", *_range(page, count), _MODE_MISSING_WP, 0))
 
-    def place(self, page: int, data: bytes, *, protected: bool) -> None:
-        """Put a page where one was missing, and wake who waits."""
+    def place(self, page: int, data: bytes, *, protected: bool) -> bool:
+        """Put a page where one was missing, and wake who waits. False where there is a page already, or no mapping."""
         ctypes.memmove(self._source, data, PAGE_BYTES)
-        start, length = _range(page, 1)
-        request = struct.pack("<QQQQq", start, ctypes.addressof(self._source), length, 2 if protected else 0, 0)
-        if not self._ioctl(_COPY, request):
-            self.wake(page)
+        request = _COPY_ARGUMENT.pack(page * PAGE_BYTES, self._source_address, PAGE_BYTES, 2 if protected else 0, 0)
+        if self._ioctl(_COPY, request):
+            return True
+        self.wake(page)
+        return False
+
+    def poison(self, page: int) -> bool:
+        """Have accesses to a missing page end in SIGBUS; False where the kernel cannot (before 6.6)."""
+        return self._ioctl(_POISON, struct.pack("<QQQq", *_range(page, 1), 0, 0))
 
     def protect(self, page: int, count: int, on: bool) -> None:
         """Write-protect present pages, or lift that and wake who waits."""
@@ -120,6 +138,20 @@ def take_fd(pid: int, fd: int) -> int:
         return copy
     finally:
         os.close(pidfd)
+
+
+def runs(pages: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Ranges (first, count) of consecutive pages."""
+    first, count = 0, 0
+    for page in sorted(pages):
+        if count and page == first + count:
+            count += 1
+            continue
+        if count:
+            yield first, count
+        first, count = page, 1
+    if count:
+        yield first, count
 
 
 def _range(page: int, count: int) -> tuple[int, int]:

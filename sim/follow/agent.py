@@ -1,4 +1,4 @@
-"""Agent: a helper process inside a recorded program's address space.
+"""Agent: a helper process inside a followed program's address space.
 
 It is made by having the program clone(CLONE_VM) itself once, right after exec or fork, and never runs an instruction of
 its own except the system calls that it is told to do. So the program's own threads are never interrupted for that, its
@@ -9,19 +9,26 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import signal
+import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.capture import ptrace
-from sim.capture.ptrace import Stop
-from sim.capture.userfault import PAGE_BYTES, SYS_USERFAULTFD, Userfault, take_fd
+from sim.follow import ptrace
+from sim.follow.ptrace import Stop
+from sim.follow.userfault import PAGE_BYTES, SYS_USERFAULTFD, Userfault, runs, take_fd
 
 CLONE_VM = 0x100
-_SYS_MADVISE, _SYS_CLONE, _SYS_CLOSE_RANGE = 28, 56, 436
-_MADV_DONTNEED_LOCKED = 24
+_SYS_MMAP, _SYS_MADVISE, _SYS_GETPID, _SYS_CLONE, _SYS_PIDFD_OPEN, _SYS_CLOSE_RANGE = 9, 28, 39, 56, 434, 436
+_SYS_PROCESS_MADVISE = 440
+_MADV_DONTFORK, _MADV_DONTNEED_LOCKED = 10, 24
+_PROT_READ_WRITE, _MAP_SHARED_ANONYMOUS = 3, 0x21
+_VECTORS = PAGE_BYTES // 16  # struct iovec that fit into a page
 _SYSCALL_INSTRUCTION = b"\x0f\x05"
+_IOVEC = struct.Struct("<QQ")
 _PRESENT, _SWAPPED = 1 << 63, 1 << 62
 
 
@@ -46,8 +53,10 @@ class Agent:
             code = memory.read(vdso.count * PAGE_BYTES)
         self._syscall_address = vdso.page * PAGE_BYTES + code.index(_SYSCALL_INSTRUCTION)
         self.pid = self._clone(tid)
-        self._memory = os.open(f"/proc/{self.pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+        self._memory = os.open(f"/proc/{self.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
         self._pagemap = os.open(f"/proc/{self.pid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+        self._vector = 0  # address of a page for struct iovec, in the program's memory but shared, so not one of its
+        self._itself = -1  # the agent's descriptor of itself
         self.call(_SYS_CLOSE_RANGE, 0, 0xFFFFFFFF, 0)  # a copy of the program's pipes would keep them open
 
     def _clone(self, tid: int) -> int:
@@ -109,6 +118,33 @@ class Agent:
             self.call(_SYS_MADVISE, page * PAGE_BYTES, count * PAGE_BYTES, _MADV_DONTNEED_LOCKED)
         except OSError:
             pass  # unmapped by the program in the meantime
+
+    def drop_all(self, pages: Iterable[int]) -> None:
+        """As `drop`, for many pages at once."""
+        ranges = list(runs(pages))
+        if len(ranges) > 1 and self._vector >= 0 and not self._vector:
+            self._prepare_vector()
+        while len(ranges) > 1 and self._vector > 0:
+            batch, ranges = ranges[:_VECTORS], ranges[_VECTORS:]
+            vector = b"".join(_IOVEC.pack(page * PAGE_BYTES, count * PAGE_BYTES) for page, count in batch)
+            os.pwrite(self._memory, vector, self._vector)
+            length = sum(count for _, count in batch) * PAGE_BYTES
+            try:
+                done = self.call(_SYS_PROCESS_MADVISE, self._itself, self._vector, len(batch), _MADV_DONTNEED_LOCKED, 0)
+            except OSError as error:
+                if error.errno in (errno.EINVAL, errno.ENOSYS):  # before Linux 6.13
+                    self._vector = -1
+                done = 0
+            if done != length:  # a hole among them
+                for page, count in batch:
+                    self.drop(page, count)
+        for page, count in ranges:
+            self.drop(page, count)
+
+    def _prepare_vector(self) -> None:
+        self._vector = self.call(_SYS_MMAP, 0, PAGE_BYTES, _PROT_READ_WRITE, _MAP_SHARED_ANONYMOUS, -1 & (1 << 64) - 1)
+        self.call(_SYS_MADVISE, self._vector, PAGE_BYTES, _MADV_DONTFORK)
+        self._itself = self.call(_SYS_PIDFD_OPEN, self.call(_SYS_GETPID), 0)
 
     def read(self, page: int, count: int) -> list[bytes | None]:
         """The contents of present pages; None for those that are not there."""

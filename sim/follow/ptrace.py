@@ -1,4 +1,4 @@
-"""ptrace(2), as far as the recorder needs it: stops, registers of x86-64, and what a stop means."""
+"""ptrace(2), as far as following a program needs it: stops, registers of x86-64, and what a stop means."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ class Request(IntEnum):
     GET_SYSCALL_INFO = 0x420E
 
 
-# TRACESYSGOOD, FORK, VFORK, CLONE, EXEC, EXIT, EXITKILL: children and threads are followed from their first
-# instruction, and nothing outlives the recorder.
-OPTIONS = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x40 | 0x100000
+# TRACESYSGOOD, FORK, VFORK, CLONE, EXEC, EXIT, SECCOMP, EXITKILL: children and threads are followed from their first
+# instruction, and nothing outlives the follower.
+OPTIONS = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x40 | 0x80 | 0x100000
 
 
 class Stop(Enum):
     """Why a traced thread no longer runs."""
 
     SYSCALL = "syscall"
+    SECCOMP = "seccomp"  # at the entry of a system call that the filter names
     BIRTH = "birth"  # fork, vfork or clone has made a child
     EXEC = "exec"
     EXITING = "exiting"
@@ -140,7 +141,7 @@ def syscall_info(tid: int) -> Syscall:
     info = _SyscallInfo()
     _ptrace(Request.GET_SYSCALL_INFO, tid, ctypes.sizeof(info), ctypes.addressof(info))
     words = tuple(info.words)
-    if info.op == 1:
+    if info.op in (1, 3):  # entry, or the filter's stop, which is one
         return Syscall(True, words[0], words[1:7], 0, info.arch)
     return Syscall(False, -1, (), words[0] - (words[0] >> 63 << 64), info.arch)
 
@@ -169,6 +170,8 @@ def decode(status: int) -> Status:
             return Status(Stop.EXEC)
         case 6:
             return Status(Stop.EXITING)
+        case 7:
+            return Status(Stop.SECCOMP)
         case 128 if number != signal.SIGTRAP:
             return Status(Stop.GROUP, number)
         case _:

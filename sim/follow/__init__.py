@@ -1,0 +1,31 @@
+"""Follow: run a program and everything it starts under ptrace and userfaultfd, its memory in somebody else's hands.
+
+`Follower` runs the program; who wants its memory implements `Space` (one address space) and `Policy` (makes them).
+`sim/capture` records with it, `sim/pager` pages with it.
+"""
+
+from __future__ import annotations
+
+from sim.follow.agent import Agent, Mapping
+from sim.follow.filter import Rule
+from sim.follow.follower import Follower, FollowError, Policy, Refusal, Space, find_program
+from sim.follow.inheritance import Inheritance
+from sim.follow.userfault import PAGE_BYTES, Fault, Userfault, available, runs
+
+__all__ = [
+    "PAGE_BYTES",
+    "Agent",
+    "Fault",
+    "FollowError",
+    "Follower",
+    "Inheritance",
+    "Mapping",
+    "Policy",
+    "Refusal",
+    "Rule",
+    "Space",
+    "Userfault",
+    "available",
+    "find_program",
+    "runs",
+]

@@ -1,0 +1,129 @@
+"""Pager: runs a real program with its anonymous memory limited and paged through the swap system (docs/pager.md)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from driver import CramError
+from hw.link import Link, LinkError
+from hw.links.model import ModelLink
+from hw.virtual_time import VirtualClock
+from sim import follow
+from sim.machine import Machine
+from sim.pager.figures import Figures
+from sim.pager.pager import MINIMUM_PAGES, Pager, PagerError
+from sim.scenario import Scenario
+from vswap.tiers.swapfile import SwapfileError
+
+__all__ = ["Device", "Figures", "Outcome", "PagerError", "page"]
+
+Device = Literal["model", "verilated"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        exit_status: the program's, as a shell gives it.
+        figures: what was counted.
+        limit, window: pages.
+        seconds: wall clock.
+        simulated_ns: time on the machine's clock.
+        problems: contradictions in the books of the swap system, and between them and the device's.
+    """
+
+    exit_status: int
+    figures: Figures
+    limit: int
+    window: int
+    seconds: float
+    simulated_ns: int
+    problems: list[str]
+
+
+def page(
+    argv: Sequence[str],
+    scenario: Scenario,
+    *,
+    limit: int,
+    device: Device = "model",
+    env: Mapping[str, str] | None = None,
+    live: Callable[[Figures, float], None] | None = None,
+    make_link: Callable[[VirtualClock, Scenario], Link] | None = None,
+) -> Outcome:
+    """Run a program with at most `limit` pages of its private anonymous memory in DRAM.
+
+    Must be called in the main thread. The program keeps this process' standard streams and, unless `env` is given, its
+    environment.
+
+    Args:
+        argv: program (looked up in PATH) and arguments.
+        scenario: the machine; its workload and its memory limit are not used.
+        limit: pages, at least 256. A quarter of them is for device pages that the program sees.
+        device: what runs the device.
+        live: called a few times a second with the figures and the seconds since the start.
+        make_link: a link in the place of `device`'s.
+
+    Raises:
+        PagerError: what cannot work, before the program runs; or why it was ended.
+        BuildError, ToolError: the RTL does not compile here.
+        KeyboardInterrupt: interrupted; the program and all it started are dead.
+    """
+    program = _check(argv, scenario, limit)
+    window = limit // 4
+    scenario = scenario.with_limit(limit - window)
+    clock = VirtualClock()
+    link = (make_link or _LINKS[device])(clock, scenario)
+    with tempfile.TemporaryDirectory(prefix="vcram-pager-") as folder:
+        swapfile = Path(scenario.swapfile.path) if scenario.swapfile.path else Path(folder) / "swapfile"
+        try:
+            machine = clock.run_until(Machine.assemble(link, scenario, swapfile))
+        except (SwapfileError, CramError, LinkError) as error:
+            raise PagerError(str(error)) from error
+        pager = Pager(machine, clock, window, live)
+        status = pager.run([program, *argv[1:]], env)
+        figures, seconds, simulated = pager.figures(), pager.seconds, clock.now
+        try:
+            problems = clock.run_until(machine.settle())
+            problems += clock.run_until(machine.close())
+            clock.run_until(link.close())
+        except (CramError, LinkError) as error:
+            raise PagerError(f"the program has ended with {status}, but the device is gone: {error}") from error
+        clock.shut_down()
+    return Outcome(status, figures, limit, window, seconds, simulated, problems)
+
+
+def _check(argv: Sequence[str], scenario: Scenario, limit: int) -> str:
+    if (refusal := follow.available()) is not None:
+        raise PagerError(f"cannot take page faults of a program (userfaultfd: {refusal}); run as root")
+    if limit < MINIMUM_PAGES:
+        raise PagerError(f"limit of {limit} pages is too small, expected at least {MINIMUM_PAGES} (1M)")
+    if scenario.cram.writable_budget:
+        raise PagerError(
+            f"[cram] writable_budget is {scenario.cram.writable_budget}, expected 0: the stores of a real program "
+            "cannot be followed into the device"
+        )
+    if scenario.vswap_config().mthp_orders:
+        raise PagerError("large folios are not possible here: a real program's pages come one by one")
+    try:
+        return follow.find_program(argv)
+    except follow.FollowError as error:
+        raise PagerError(str(error)) from error
+
+
+def _model(clock: VirtualClock, scenario: Scenario) -> Link:
+    return ModelLink(clock, scenario.cram.parameters(), scenario.model_timing())
+
+
+def _verilated(clock: VirtualClock, scenario: Scenario) -> Link:
+    from hw.links.verilated import VerilatedLink  # needs a compiler; the model must not
+
+    return VerilatedLink(clock, scenario.cram.parameters(), media_latency=scenario.cram.media_latency)
+
+
+_LINKS: dict[Device, Callable[[VirtualClock, Scenario], Link]] = {"model": _model, "verilated": _verilated}

@@ -1,0 +1,244 @@
+"""PagedSpace: an address space of the program, its faults answered by the swap system."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
+
+from sim.follow import PAGE_BYTES, Agent, Fault, Inheritance, Userfault, runs
+from sim.pager.table import ProgramTable
+from vswap import AddressSpace, SigBus
+from vswap.folio import ZERO_PAGE, Folio
+from vswap.pagetable import PteState
+from vswap.system import VswapSystem
+
+T = TypeVar("T")
+
+
+class Host(Protocol):
+    """What a space needs of the pager."""
+
+    @property
+    def system(self) -> VswapSystem:
+        """The swap system behind all spaces."""
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run swap system work to its end."""
+
+    def watch(self, userfault: Userfault) -> None:
+        """A userfaultfd is in use from now on; it must not be closed before the program is dead."""
+
+    def served(self, space: PagedSpace) -> None:
+        """A fault was answered."""
+
+    def soft_mapped(self, table: ProgramTable, vpn: int) -> None:
+        """A device page was put into the program's memory."""
+
+    def lost(self, space: PagedSpace, vpn: int, error: SigBus) -> None:
+        """A page cannot be read any more, and a thread waits for it."""
+
+
+class PagedSpace:
+    """One address space; a Space of its Follower.
+
+    Args:
+        number: counts the spaces.
+        agent: our helper inside.
+        host: the pager.
+        parent: the space it was forked from just now; the program's other threads may have changed that since.
+    """
+
+    def __init__(self, number: int, agent: Agent, host: Host, parent: PagedSpace | None) -> None:
+        self.processes = 1
+        self.program_break: int = parent.program_break if parent else 0
+        self.agent = agent
+        self.userfault: Userfault = agent.userfault()
+        host.watch(self.userfault)
+        self.space: AddressSpace = host.system.create_space(
+            f"space {number}", table=lambda name, memcg: ProgramTable(name, memcg, agent, self.userfault)
+        )
+        assert isinstance(self.space.table, ProgramTable)
+        self.table = self.space.table
+        self.inheritance: Inheritance = parent.inheritance.copy() if parent else Inheritance()
+        self._host = host
+        self._pinned: dict[int, int] = {}  # thread -> page
+        self._pinned_folios: dict[int, Folio] = {}  # page -> folio, off the LRU lists
+        self._placed_before = 0
+        mappings = agent.anonymous()
+        present = [page for mapping in mappings for page in agent.present(mapping.page, mapping.count)]
+        for mapping in mappings:
+            self.userfault.register(mapping.page, mapping.count)
+        if parent:
+            self._inherit(parent, set(present))
+        else:
+            self._adopt(present)
+
+    # --- faults ----------------------------------------------------------------------------------------------------
+
+    def fault(self, fault: Fault) -> None:
+        """Let a thread have its page."""
+        vpn = fault.page
+        writable = self.table.present.get(vpn)
+        if writable:
+            # Another thread's fault was answered before; or the program has dropped the page while we had it placed.
+            if fault.protected or not self.userfault.place(vpn, ZERO_PAGE, protected=False):
+                self.userfault.wake(vpn)
+            return
+        try:
+            self._host.wait(self._resolve(vpn, write=fault.write))
+        except SigBus as error:
+            self._host.lost(self, vpn, error)
+        self._host.served(self)
+
+    async def _resolve(self, vpn: int, *, write: bool) -> None:
+        table, space = self.table, self.space
+        if write:
+            await space.fault(vpn, write=True)
+            return
+        while True:
+            data = await space.read(vpn)
+            pte = table.get(vpn)
+            if pte is None or pte.state is PteState.SOFTLEAF:
+                continue  # it has left again while it was loaded
+            if pte.state is PteState.CRAM:
+                known = vpn in table.present
+                table.place(vpn, data, protected=True)
+                if not known:
+                    self._host.soft_mapped(table, vpn)
+            elif not table.present[vpn]:
+                table.place(vpn, pte.dram.data, protected=True)  # no harm where it is present: it wakes who waits
+            return
+
+    def pin(self, thread: int, page: int) -> None:
+        """See Space."""
+        self._pinned[thread] = page
+        self._hold(page)
+
+    def unpin(self, thread: int) -> None:
+        """See Space."""
+        page = self._pinned.pop(thread, None)
+        if page is not None and page not in self._pinned.values():
+            folio = self._pinned_folios.pop(page, None)
+            if folio is not None:
+                self._host.system.core.memory.add(folio)
+
+    def _hold(self, page: int) -> None:
+        pte = self._host.wait(self.space.fault(page, write=True))
+        self._pinned_folios[page] = pte.dram
+        self._host.system.core.memory.remove(pte.dram)
+
+    # --- what the program does to its memory ---------------------------------------------------------------------
+
+    def mapped(self, page: int, count: int, *, populated: bool) -> None:
+        """See Space."""
+        self._forget(page, count)
+        self.userfault.register(page, count)
+        if populated:
+            self._adopt(self.agent.present(page, count))
+
+    def unmapping(self, page: int, count: int) -> bool:
+        """See Space."""
+        return self._forget(page, count)
+
+    def dropping(self, page: int, count: int) -> None:
+        """See Space."""
+        self._placed_before = self.table.placed
+
+    def dropped(self, page: int, count: int) -> None:
+        """See Space."""
+        if self.table.placed != self._placed_before:  # maybe there, by another thread, after the kernel had dropped it
+            self.agent.drop_all(vpn for vpn in self.table.within(page, count) if vpn in self.table.present)
+        self._forget(page, count)
+
+    def at_fork(self, page: int, count: int, *, inherit: bool) -> None:
+        """See Space."""
+        self.inheritance.set(page, count, inherit)
+
+    def moving(self, page: int, count: int) -> None:
+        """See Space."""
+        self.table.flush()
+
+    def moved(self, source: int, target: int, count: int, target_count: int) -> None:
+        """See Space."""
+        kept = min(count, target_count)
+        if source != target:
+            self._forget(target, target_count)
+            self._host.wait(self.space.move(source, kept, target))
+        self.userfault.register(target, target_count)  # the kernel forgets that, and the protection, on a move
+        present = self.table.present
+        self.table.protect(vpn for vpn in self.table.within(target, kept) if present.get(vpn) is False)
+
+    def read_words(self, address: int, count: int) -> list[int]:
+        """See Space."""
+        for page in range(address // PAGE_BYTES, (address + 8 * count - 1) // PAGE_BYTES + 1):
+            if self.table.get(page) is not None and page not in self.table.present:
+                self._host.wait(self._resolve(page, write=False))
+        return self.agent.read_words(address, count)
+
+    def end(self) -> None:
+        """See Space."""
+        self._host.wait(self._host.system.remove_space(self.space))
+        self.abandon()
+
+    def abandon(self) -> None:
+        """See Space."""
+        self.agent.close()
+        self.userfault.close()
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    def _adopt(self, pages: list[int]) -> None:
+        """Pages that came into being before they could be watched: they are in DRAM."""
+        for page in pages:
+            self.table.present[page] = True
+        for page in pages:
+            self._host.wait(self.space.fault(page, write=True))
+
+    def _forget(self, page: int, count: int) -> bool:
+        """The program has given up what a range holds. True if it held anything."""
+        if not self.table.within(page, count):
+            return False
+        self._host.wait(self.space.unmap(page, count))
+        return True
+
+    def _inherit(self, parent: PagedSpace, present: set[int]) -> None:
+        """Take over what the parent has.
+
+        The kernel copied the page tables at the fork, so the child's pages are the snapshot. A thread of the parent may
+        have written since: those pages are given to the parent alone, as a copy on write.
+        """
+        changed = self._freeze(parent)
+        mine = {vpn: False for vpn in parent.table.present if vpn in present}
+        self.table.present = mine
+        self.table.protect(mine)
+        self._host.wait(parent.space.fork_into(self.space))
+        for page in changed:
+            self._host.wait(parent.space.fault(page, write=True))
+        for page in set(parent._pinned.values()):
+            parent._hold(page)
+        withheld = parent.inheritance.withheld([vpn for vpn, _ in self.table.items()])
+        self.agent.drop_all(withheld)
+        for page in withheld:
+            self._forget(page, 1)
+        for page, pte in self.table.items():
+            if pte.state is PteState.CRAM:
+                self._host.soft_mapped(self.table, page)
+        others = [page for page in present if page not in self.table.present]
+        self.agent.drop_all(page for page in others if self.table.get(page) is not None)
+        self._adopt([page for page in others if self.table.get(page) is None])
+
+    def _freeze(self, parent: PagedSpace) -> list[int]:
+        """Write-protect the parent's pages and note what they held at the fork; which have changed since."""
+        table, changed = parent.table, []
+        table.flush()
+        for first, count in runs(vpn for vpn, writable in table.present.items() if writable):
+            parent.userfault.protect(first, count, on=True)
+            now, then = parent.agent.read(first, count), self.agent.read(first, count)
+            for vpn, new, old in zip(range(first, first + count), now, then, strict=True):
+                pte = table.get(vpn)
+                assert pte is not None
+                pte.dram.data = old or new or ZERO_PAGE  # a page that the child does not get is the parent's alone
+                table.present[vpn] = False
+                if old is not None and new != old:
+                    changed.append(vpn)
+        return changed

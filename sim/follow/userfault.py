@@ -94,7 +94,9 @@ class Userfault:
 
     def poison(self, page: int) -> bool:
         """Have accesses to a missing page end in SIGBUS; False where the kernel cannot (before 6.6)."""
-        return self._ioctl(_POISON, struct.pack("<QQQq", *_range(page, 1), 0, 0))
+        done = self._ioctl(_POISON, struct.pack("<QQQq", *_range(page, 1), 0, 0))
+        self.wake(page)
+        return done
 
     def protect(self, page: int, count: int, on: bool) -> None:
         """Write-protect present pages, or lift that and wake who waits."""

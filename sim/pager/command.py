@@ -69,6 +69,10 @@ def pager_command(
         json_file.write_text(outcome.figures.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if not quiet:
         console.print(_summary(outcome))
+    if outcome.figures.lost:
+        click.echo(
+            f"vcram: {outcome.figures.lost} times a page could not be read back: SIGBUS for the program", err=True
+        )
     for problem in outcome.problems:
         click.echo(f"vcram: {problem}", err=True)
     sys.exit(outcome.exit_status or bool(outcome.problems))

@@ -122,6 +122,7 @@ class Pager:
 
     def lost(self, space: PagedSpace, vpn: int, error: SigBus) -> None:
         """See Host."""
+        space.table.give_up(vpn)
         if not space.userfault.poison(vpn):
             raise PagerError(f"the program was ended: {error}; this kernel cannot give it SIGBUS (Linux 6.6 can)")
 

@@ -101,6 +101,12 @@ class ProgramTable(PageTable):
             self.agent.drop_all(self.doomed)
             self.doomed.clear()
 
+    def give_up(self, vpn: int) -> None:
+        """Take a page that cannot be moved any more out of the program's memory."""
+        self.doomed.pop(vpn, None)
+        if self.present.pop(vpn, None) is not None:
+            self.agent.drop(vpn, 1)
+
     def protect(self, vpns: Iterable[int]) -> None:
         """Write-protect pages that are present."""
         for first, count in runs(vpns):

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -52,6 +52,9 @@ class MemorySection(Section):
     """DRAM."""
 
     limit_pages: int = Field(ge=16, description="DRAM pages; everything beyond is swapped")
+    mthp_orders: list[Annotated[int, Field(ge=2, le=7)]] = Field(
+        [], description="large folios of 2^order pages that a fault may allocate"
+    )
 
 
 class CramSection(Section):
@@ -258,6 +261,7 @@ class Scenario(Section):
             hot_budget=self.cram.hot_budget,
             hot_interval=self.cram.hot_interval_ns,
             cram_ratio_interval=self.cram.ratio_interval_ns,
+            mthp_orders=tuple(self.memory.mthp_orders),
             writable_budget=self.cram.writable_budget,
             swapfile_pages=self.swapfile.pages,
             swapfile_fsync=self.swapfile.fsync,

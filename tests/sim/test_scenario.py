@@ -81,6 +81,7 @@ def test_a_cost_reaches_the_swap_system(tmp_path: Path) -> None:
         ('[workload]\ntrace = "x"\nseed = -1\n[memory]\nlimit_pages = 64', "[workload] seed is -1, expected at least"),
         ('[workload]\ntrace = "x"\n[memory]\nlimit_pages = 4', "[memory] limit_pages is 4, expected at least 16"),
         ("[workload", "not TOML: "),
+        (MINIMAL + "mthp_orders = [1]", "[memory] mthp_orders is 1, expected at least 2"),
         (MINIMAL + "[memcg.a]\nmemory_max = -1", "[memcg.a] memory_max is -1, expected at least 0"),
         (MINIMAL + "[memcg.a]\nmemory_mx = 1", "[memcg.a] unknown key memory_mx; did you mean memory_max?"),
         (MINIMAL + "[memcg.a]\nspaces = [1]\n[memcg.b]\nspaces = [1]", "[memcg] space 1 is in a and in b, expected"),

@@ -93,8 +93,9 @@ class Nodes:
         if tier.gone is None:
             tier.detach()
         await tier.attach(device)
+        if node not in self._ranges:  # else it may be switched off for another reason
+            self._core.offline.discard(tier)
         self._ranges[node] = list(ranges)
-        self._core.offline.discard(tier)
 
     async def unregister(self, node: str, ranges: Sequence[range]) -> None:
         """See NodeCalls."""

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from driver import MailboxError
+from driver import DeviceTimeout, MailboxError
 from tests.pages import ZERO_PAGE, compressible_page, noise_page
 from tests.vswap.tb import TB, machine
 from vswap import SigBus
 from vswap.slots import BackingType
+from vswap.tiers.base import IoError
 from vswap.tiers.swapfile import SwapfileTier
 
 GOOD, BAD = noise_page(1), noise_page(2)
@@ -139,3 +140,56 @@ async def test_a_removed_device_costs_its_own_pages_and_nothing_else(tb: TB) -> 
         await space.read(0)
     assert await space.read(1) == BAD
     tb.device_gone = True
+
+
+@pytest.mark.parametrize("write", [False, True], ids=["read", "write"])
+@machine(rtl=True)
+async def test_a_device_that_does_not_answer_in_time_is_sigbus_for_that_access_and_the_page_is_still_there(
+    tb: TB, write: bool
+) -> None:
+    space, other = await tb.swapped_out(GOOD), await tb.swapped_out(BAD, "other")
+    page, load = tb.cram_folio(space, 0).page, tb.device.load
+
+    async def late(wanted: int) -> bytes:
+        if wanted == page:
+            raise DeviceTimeout("on purpose")
+        return await load(wanted)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tb.device, "load", late)
+        with pytest.raises(SigBus):
+            await (space.write(0, BAD) if write else space.read(0))
+        assert await other.read(0) == BAD
+        assert not await tb.system.writeback.write_back_folio(tb.cram_folio(space, 0))
+    tb.system.invariants(quiescent=True)
+    assert await space.read(0) == GOOD
+
+
+@pytest.mark.parametrize("name", ["cram", "zswap", "zram", "swapfile"])
+@pytest.mark.parametrize("failing", ["store", "load"])
+@machine(order=("cram", "zswap", "zram", "swapfile"))
+async def test_an_error_of_any_tier_costs_one_access_and_no_page(tb: TB, name: str, failing: str) -> None:
+    """A store that fails goes to the next tier or leaves the page in memory, a load that fails is SIGBUS, once."""
+    names = ("cram", "zswap", "zram", "swapfile")
+    tb.core.offline |= {tb.system.tier(other) for other in names if other != name}
+
+    async def fail(*_: object) -> bytes:
+        raise IoError("on purpose")
+
+    data = compressible_page(3)
+    if failing == "store":
+        space = tb.space()
+        await space.write(0, data)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tb.system.tier(name), "store", fail)
+            assert not await space.pageout(0)
+            assert await space.read(0) == data
+        assert tb.system.counters.swapout_failed == 1
+    else:
+        space = await tb.swapped_out(data)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tb.system.tier(name), "load", fail)
+            with pytest.raises(SigBus):
+                await space.read(0)
+            tb.system.invariants(quiescent=True)
+    assert await space.read(0) == data

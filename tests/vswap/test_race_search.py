@@ -9,7 +9,7 @@ from vswap.races.schedule import RaceClock, Schedule
 from vswap.races.search import attempt, decode, encode, minimize, search
 from vswap.races.seeded import SEEDED, seeded
 
-SLOW = {"large_swap_in_takes_pages_that_others_bring_in"}
+SLOW = {"large_swap_in_takes_pages_that_others_bring_in", "device_given_again_before_its_pages_are_given_up"}
 QUICK = sorted(SEEDED.keys() - SLOW)
 """Found within 1,000 interleavings; the others by `make races`."""
 

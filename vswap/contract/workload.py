@@ -241,8 +241,9 @@ class Workload:
             await self._unmap(space, vpn)
 
     def _check_legal(self, error: SigBus | OutOfMemory) -> None:
-        """SIGBUS comes after injected errors, or on a page that a full device took from a writable mapping; a task is
-        out of memory only while stores fail, or where no swapfile takes what the other tiers refuse."""
+        """SIGBUS comes after injected errors, on a page that a full device took from a writable mapping, or after a
+        device was removed; a task is out of memory only while stores fail, or where no swapfile takes what the other
+        tiers refuse."""
         if isinstance(error, SigBus):
             assert self.shape.errors or self._can_lose(), "SIGBUS without a reason"
         else:
@@ -251,7 +252,8 @@ class Workload:
             )
 
     def _can_lose(self) -> bool:
-        return self.system.core.config.writable_budget > 0 and self.system.counters.cram_poisoned > 0
+        counters = self.system.counters
+        return counters.nodes_lost > 0 or (self.system.core.config.writable_budget > 0 and counters.cram_poisoned > 0)
 
     def _cell(self, space: AddressSpace, vpn: int) -> Cell:
         return self._shadows[space].setdefault(vpn, Cell({ZERO_PAGE}))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import errno
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
 from driver import CramDevice
+from hw.link import Link
 from hw.links.model import ModelLink
 from hw.parameters import DeviceParameters
 from hw.virtual_time import VirtualTask
@@ -14,6 +16,7 @@ from vswap.config import VswapConfig
 from vswap.contract.workload import Shape, Workload
 from vswap.errors import InvariantViolation, SegmentationFault
 from vswap.memcg import Memcg, MemcgLimits
+from vswap.nodes import NodeError
 from vswap.races.schedule import RaceClock, Schedule
 from vswap.spaces import AddressSpace
 from vswap.swapoff import Method, SwapoffFailed
@@ -33,7 +36,13 @@ MOST_STEPS = 20_000  # a hundred times what a program takes
 
 class Program(Workload):
     """Three tasks of one space that fork, swap out, read and write pages, and one that plays the rest of the machine:
-    writeback, reaping, swapoff and swapon, the device's pressure interrupts, madvise."""
+    writeback, reaping, swapoff and swapon, the device's pressure interrupts, madvise.
+
+    Attributes:
+        links: of the CRAM nodes, by name, where one of them is to be reset and given again in the middle.
+    """
+
+    links: Mapping[str, Link] = {}
 
     async def run(self) -> None:
         """See Workload."""
@@ -45,6 +54,8 @@ class Program(Workload):
             for part in range(PAGES)
         ]
         tasks.append(self.clock.spawn(self._rest(Random(rng.getrandbits(64))), "machine"))
+        if self.links:
+            tasks.append(self.clock.spawn(self._reset(Random(f"{self.seed}.reset")), "removal"))
         for task in tasks:
             await task
         while self._children:
@@ -120,6 +131,25 @@ class Program(Workload):
             node.set_no_alloc(False)
             node.set_pressure(False)
 
+    async def _reset(self, rng: Random) -> None:
+        """A balloon and a reset of a node, which is given again as soon as its pages have been given up."""
+        name = rng.choice(list(self.links))
+        nodes, link = self.system.nodes, self.links[name]
+        await self.clock.sleep(rng.randrange(20_000))
+        nodes.set_capacity(name, rng.randrange(DEVICE.perceived_pages))
+        await self.clock.sleep(rng.randrange(40_000))
+        nodes.set_capacity(name, DEVICE.perceived_pages)
+        await link.reset()
+        device = await CramDevice.probe(link)
+        while True:
+            try:
+                await nodes.register(name, [range(DEVICE.perceived_pages)], 2000, device)
+            except NodeError as error:
+                assert error.errno == errno.EBUSY
+                await self.clock.sleep(5_000)
+            else:
+                return
+
     async def _switch(self, rng: Random) -> None:
         name = rng.choice(self.system.core.config.order)
         try:
@@ -176,16 +206,21 @@ def execute(program: int, schedule: Schedule, folder: Path) -> int:
         trim_batch=4,
         reap_interval=20_000,
         mthp_orders=(2,) if large else (),
+        hot_threshold=2 if program % 8 == 6 else 0,
+        hot_interval=10_000,
     )
 
     async def main() -> None:
-        devices = {name: await CramDevice.probe(ModelLink(clock, DEVICE)) for name in order if name.startswith("cram")}
+        links = {name: ModelLink(clock, DEVICE) for name in order if name.startswith("cram")}
+        devices = {name: await CramDevice.probe(link) for name, link in links.items()}
         swapfiles = {name: folder / name for name in order if name.startswith("swapfile")}
         device = devices.get("cram")
         system = VswapSystem(clock, config, device=devices, swapfile=swapfiles)
         clock.on_step = _watch(system)
         await system.start()
         load = Program(system, clock, device, program, Shape(real=False, lazyfree=program % 2 == 1), may_run_out=True)
+        if Random(f"{program}.reset").random() < 0.3:
+            load.links = links
         try:
             await load.run()
             await _settle(system, clock)

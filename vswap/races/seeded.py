@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from driver import CramDevice
 from vswap import large
 from vswap.cache import SwapCache
 from vswap.contract.broken import Patcher, writeback_without_a_pin
@@ -13,6 +14,7 @@ from vswap.core import Core
 from vswap.fault import _Fault
 from vswap.folio import CramFolio, Folio
 from vswap.memcg import Memcg
+from vswap.nodes import Nodes
 from vswap.pagetable import PageTable
 from vswap.reclaim import Reclaim
 from vswap.slots import Backing
@@ -219,3 +221,22 @@ def pages_freed_during_a_trim_are_forgotten(patch: Patcher) -> None:
             self._awaiting_trim.clear()
 
     patch.replace(CramTier, "flush", broken)
+
+
+@_race
+def device_given_again_before_its_pages_are_given_up(patch: Patcher) -> None:
+    """A node registers while slots still name pages of the device before, which read as the new device's."""
+
+    async def broken(self: CramTier, device: CramDevice) -> None:
+        held = list(self._owners.copy().items())
+        self._start(device)
+        for page, slot in held:
+            self._owners[page] = slot
+            self._free.remove(page)
+        await self._program_marks()
+
+    async def register(self: Nodes, node: str, ranges: object, ratio: int, device: CramDevice) -> None:
+        await self._tier(node).attach(device)
+
+    patch.replace(CramTier, "attach", broken)
+    patch.replace(Nodes, "register", register)

@@ -105,7 +105,8 @@ def test_bad_input_is_named(arguments: list[str], message: str) -> None:
     assert result.exit_code == 2 and message in result.output
 
 
-def test_pytest_runs_the_checks_as_tests(pytester: pytest.Pytester) -> None:
+def test_pytest_runs_the_checks_as_tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))  # this tree, wherever another one is installed
     plugin = ("-p", "vswap.contract.plugin", "-p", "no:cacheprovider", "-p", "no:randomly")
     result = pytester.runpytest_subprocess(*plugin, "--contract", "vswap.contract.backends:zero", "-k", "data or gate")
     result.assert_outcomes(passed=7, skipped=3, deselected=len(CHECKS) - 10)

@@ -11,7 +11,7 @@ STAMP := .venv/setup-$(shell cat $(SETUP_INPUTS) | sha256sum | cut -c1-16)
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help setup run test breakages slotbench contract races lint regs fpga formal fuzz hwbench lock clean bench differential
+.PHONY: help setup run test breakages slotbench contract races lint regs fpga formal fuzz hwbench lock clean bench differential pager
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -44,6 +44,9 @@ bench: $(STAMP)  ## how fast is each way to run the device, side by side: build/
 
 differential: $(STAMP)  ## put all links through the same random operations, for longer: EXAMPLES=500
 	VCRAM_EXAMPLES=$(or $(EXAMPLES),500) $(BIN)/pytest tests/equivalence
+
+pager: $(STAMP)  ## page real programs at a quarter of their memory, and kill who takes part: build/pager.json
+	$(BIN)/python tests/pager_campaign.py
 
 breakages: $(STAMP)  ## break four things on purpose, one at a time, and show that the tests notice
 	$(BIN)/python tests/breakages.py

@@ -157,14 +157,19 @@ async def _store(core: Core, folio: Folio, tier: Tier) -> bool:
         for number, slot in enumerate(folio.slots):
             core.change_backing(slot, core.tiers.place(tier, handle + number))
         return True
-    for slot, data in zip(folio.slots, folio.pages, strict=True):
-        backing = await core.write_out(data, slot, (tier,))
-        if backing is None:
-            for stored in range(folio.slot, slot):
-                core.change_backing(stored, Backing(BackingType.FOLIO))
-            return False
-        core.change_backing(slot, backing)
-    return True
+    stored = 0
+    try:
+        for slot, data in zip(folio.slots, folio.pages, strict=True):
+            backing = await core.write_out(data, slot, (tier,))
+            if backing is None:
+                return False
+            core.change_backing(slot, backing)
+            stored += 1
+        return True
+    finally:
+        if stored < len(folio.pages):  # refused, or whoever reclaims was killed
+            for slot in folio.slots[:stored]:
+                core.change_backing(slot, Backing(BackingType.FOLIO))
 
 
 # Splitting

@@ -75,6 +75,7 @@ def test_the_state_is_consistent_at_every_single_step(
 @example(
     seed=2**32, order=("zswap", "cram", "swapfile"), budget=0, errors=False
 )  # reclaim took a shared page again and again just before a write had copied it
+@example(seed=71, order=("cram", "swapfile"), budget=0, errors=True)  # killed halfway through a large store
 def test_every_page_holds_what_was_last_written_to_it(
     seed: int, order: tuple[str, ...], budget: int, errors: bool
 ) -> None:

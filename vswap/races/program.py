@@ -206,7 +206,7 @@ def execute(program: int, schedule: Schedule, folder: Path) -> int:
         trim_batch=4,
         reap_interval=20_000,
         mthp_orders=(2,) if large else (),
-        hot_threshold=2 if program % 8 == 6 else 0,
+        hot_threshold=2 if program % 8 == 2 else 0,
         hot_interval=10_000,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import platform
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +15,13 @@ from hw.link import Link, LinkError
 from hw.links.model import ModelLink
 from hw.virtual_time import VirtualClock
 from sim import follow
+from sim.capture import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS
 from sim.machine import Machine
 from sim.pager.figures import Figures
+from sim.pager.log import Recording
 from sim.pager.pager import MINIMUM_PAGES, Pager, PagerError
 from sim.scenario import Scenario
+from sim.trace import TraceHeader, TraceWriter, save
 from vswap.tiers.swapfile import SwapfileError
 
 __all__ = ["Device", "Figures", "Outcome", "PagerError", "page"]
@@ -54,6 +59,7 @@ def page(
     device: Device = "model",
     env: Mapping[str, str] | None = None,
     live: Callable[[Figures, float], None] | None = None,
+    trace: Path | None = None,
     make_link: Callable[[VirtualClock, Scenario], Link] | None = None,
 ) -> Outcome:
     """Run a program with at most `limit` pages of its private anonymous memory in DRAM.
@@ -67,6 +73,7 @@ def page(
         limit: pages, at least 256. A quarter of them is for device pages that the program sees.
         device: what runs the device.
         live: called a few times a second with the figures and the seconds since the start.
+        trace: file to keep a trace in, for `vcram run` (docs/trace.md).
         make_link: a link in the place of `device`'s.
 
     Raises:
@@ -85,7 +92,8 @@ def page(
             machine = clock.run_until(Machine.assemble(link, scenario, swapfile))
         except (SwapfileError, CramError, LinkError) as error:
             raise PagerError(str(error)) from error
-        pager = Pager(machine, clock, window, live)
+        recording = Recording(TraceWriter(), DEFAULT_MAX_EVENTS, DEFAULT_MAX_CONTENTS) if trace else None
+        pager = Pager(machine, clock, window, live, recording)
         status = pager.run([program, *argv[1:]], env)
         figures, seconds, simulated = pager.figures(), pager.seconds, clock.now
         try:
@@ -95,7 +103,27 @@ def page(
         except (CramError, LinkError) as error:
             raise PagerError(f"the program has ended with {status}, but the device is gone: {error}") from error
         clock.shut_down()
+    if trace is not None and recording is not None:
+        _save(trace, recording, [program, *argv[1:]], limit)
     return Outcome(status, figures, limit, window, seconds, simulated, problems)
+
+
+def _save(path: Path, recording: Recording, argv: Sequence[str], limit: int) -> None:
+    header = TraceHeader(
+        program=Path(argv[0]).name,
+        argv=list(argv),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        recorder=f"vcram pager, Linux {platform.release().split('-')[0]} {platform.machine()}",
+        python=platform.python_version(),
+        window=limit,
+        loss="Faults of a paged program only (docs/pager.md, Traces): of a page that is present nothing shows but the "
+        "first write; which pages are present was the swap system's choice at this limit.",
+        complete=recording.complete,
+    )
+    try:
+        save(recording.writer.finish(header), path)
+    except OSError as error:
+        raise PagerError(f"{path}: {error.strerror}") from error
 
 
 def _check(argv: Sequence[str], scenario: Scenario, limit: int) -> str:

@@ -45,10 +45,18 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs o
               help="The machine: a file, or the name of a shipped scenario.")  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE", type=click.Path(path_type=Path),
               help="Write the figures as JSON.")  # fmt: skip
+@click.option("--trace", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+              help="Keep a trace of the faults, for `vcram run`.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="No counters while it runs, and no table at the end.")
 @click.argument("command", nargs=-1, required=True, metavar="-- CMD...", type=click.UNPROCESSED)
 def pager_command(
-    limit: int, device: Device, scenario: str, json_file: Path | None, quiet: bool, command: tuple[str, ...]
+    limit: int,
+    device: Device,
+    scenario: str,
+    json_file: Path | None,
+    trace: Path | None,
+    quiet: bool,
+    command: tuple[str, ...],
 ) -> None:
     """Run a program with its anonymous memory limited and paged through the swap system.
 
@@ -61,10 +69,13 @@ def pager_command(
       vcram pager --limit 24M -- python3 -m test -q test_dict test_list
       vcram pager --limit 8M --device verilated -- sqlite3 :memory: < book.sql
     """
+    for name, file in (("--json", json_file), ("--trace", trace)):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise click.BadParameter(f"{file}: no such folder", param_hint=name)
     console = Console(stderr=True)
     loaded = Scenario.load(find(scenario))
     with _counters(console, quiet) as live:
-        outcome = page(command, loaded, limit=limit, device=device, live=live)
+        outcome = page(command, loaded, limit=limit, device=device, live=live, trace=trace)
     if json_file is not None:
         json_file.write_text(outcome.figures.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if not quiet:

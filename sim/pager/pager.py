@@ -14,6 +14,7 @@ from sim.follow import Agent, Follower, FollowError, Space
 from sim.machine import Machine
 from sim.pager.figures import Figures
 from sim.pager.guardian import Guardian
+from sim.pager.log import Recording
 from sim.pager.refusals import REFUSALS
 from sim.pager.space import PagedSpace
 from sim.pager.table import ProgramTable
@@ -40,10 +41,16 @@ class Pager:
         clock: its clock.
         window: device pages that the program may see at a time.
         live: called a few times a second with the figures and the seconds since the start.
+        recording: the trace that is kept, if any.
     """
 
     def __init__(
-        self, machine: Machine, clock: VirtualClock, window: int, live: Callable[[Figures, float], None] | None = None
+        self,
+        machine: Machine,
+        clock: VirtualClock,
+        window: int,
+        live: Callable[[Figures, float], None] | None = None,
+        recording: Recording | None = None,
     ) -> None:
         self.system: VswapSystem = machine.system
         self.spaces_seen = 0
@@ -54,6 +61,7 @@ class Pager:
         self._batch = max(8, min(64, window // 8))
         self._spaces: list[PagedSpace] = []
         self._live = live
+        self._recording = recording
         self._start = self._next_live = time.monotonic()
         self._guardian = Guardian()
         self._follower = Follower(self, REFUSALS)
@@ -79,7 +87,7 @@ class Pager:
     def space(self, agent: Agent, parent: Space | None) -> PagedSpace:
         """See Policy."""
         assert parent is None or isinstance(parent, PagedSpace)
-        space = PagedSpace(self.spaces_seen, agent, self, parent)
+        space = PagedSpace(self.spaces_seen, agent, self, parent, self._recording)
         self._spaces.append(space)
         self.spaces_seen += 1
         return space

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, Protocol, TypeVar
 
 from sim.follow import PAGE_BYTES, Agent, Fault, Inheritance, Userfault, runs
+from sim.pager.log import Recording, SpaceLog
 from sim.pager.table import ProgramTable
 from vswap import AddressSpace, SigBus
 from vswap.folio import ZERO_PAGE, Folio
@@ -46,9 +47,12 @@ class PagedSpace:
         agent: our helper inside.
         host: the pager.
         parent: the space it was forked from just now; the program's other threads may have changed that since.
+        recording: the trace that is kept, if any.
     """
 
-    def __init__(self, number: int, agent: Agent, host: Host, parent: PagedSpace | None) -> None:
+    def __init__(
+        self, number: int, agent: Agent, host: Host, parent: PagedSpace | None, recording: Recording | None = None
+    ) -> None:
         self.processes = 1
         self.program_break: int = parent.program_break if parent else 0
         self.agent = agent
@@ -59,6 +63,9 @@ class PagedSpace:
         )
         assert isinstance(self.space.table, ProgramTable)
         self.table = self.space.table
+        self.log: SpaceLog | None = None
+        if parent is None and recording is not None:
+            self._keep(SpaceLog(number, recording))
         self.inheritance: Inheritance = parent.inheritance.copy() if parent else Inheritance()
         self._host = host
         self._pinned: dict[int, int] = {}  # thread -> page
@@ -69,7 +76,7 @@ class PagedSpace:
         for mapping in mappings:
             self.userfault.register(mapping.page, mapping.count)
         if parent:
-            self._inherit(parent, set(present))
+            self._inherit(parent, set(present), number, recording)
         else:
             self._adopt(present)
 
@@ -88,6 +95,9 @@ class PagedSpace:
             self._host.wait(self._resolve(vpn, write=fault.write))
         except SigBus as error:
             self._host.lost(self, vpn, error)
+        else:
+            if self.log is not None:
+                self.log.accessed(vpn, write=fault.write)
         self._host.served(self)
 
     async def _resolve(self, vpn: int, *, write: bool) -> None:
@@ -138,11 +148,13 @@ class PagedSpace:
 
     def unmapping(self, page: int, count: int) -> bool:
         """See Space."""
+        self._settle(self.table.within(page, count))
         return self._forget(page, count)
 
     def dropping(self, page: int, count: int) -> None:
         """See Space."""
         self._placed_before = self.table.placed
+        self._settle(self.table.within(page, count))
 
     def dropped(self, page: int, count: int) -> None:
         """See Space."""
@@ -163,6 +175,8 @@ class PagedSpace:
         kept = min(count, target_count)
         if source != target:
             self._forget(target, target_count)
+            if self.log is not None:
+                self.log.moved(self.table.within(source, kept), target - source)
             self._host.wait(self.space.move(source, kept, target))
         self.userfault.register(target, target_count)  # the kernel forgets that, and the protection, on a move
         present = self.table.present
@@ -177,6 +191,9 @@ class PagedSpace:
 
     def end(self) -> None:
         """See Space."""
+        if self.log is not None:
+            self._settle(list(self.table.present))
+            self.log.ended()
         self._host.wait(self._host.system.remove_space(self.space))
         self.abandon()
 
@@ -184,6 +201,18 @@ class PagedSpace:
         """See Space."""
         self.agent.close()
         self.userfault.close()
+
+    def _keep(self, log: SpaceLog) -> None:
+        self.log = log
+        self.table.settled = log.settled
+
+    def _settle(self, pages: Iterable[int]) -> None:
+        """Note what writable pages hold, for the trace."""
+        if self.log is not None:
+            for first, count in runs(page for page in pages if self.table.present.get(page)):
+                for page, data in zip(range(first, first + count), self.agent.read(first, count), strict=True):
+                    if data is not None:
+                        self.log.settled(page, data)
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
@@ -196,24 +225,31 @@ class PagedSpace:
 
     def _forget(self, page: int, count: int) -> bool:
         """The program has given up what a range holds. True if it held anything."""
-        if not self.table.within(page, count):
+        pages = self.table.within(page, count)
+        if not pages:
             return False
+        if self.log is not None:
+            self.log.unmapped(pages)
         self._host.wait(self.space.unmap(page, count))
         return True
 
-    def _inherit(self, parent: PagedSpace, present: set[int]) -> None:
+    def _inherit(self, parent: PagedSpace, present: set[int], number: int, recording: Recording | None) -> None:
         """Take over what the parent has.
 
         The kernel copied the page tables at the fork, so the child's pages are the snapshot. A thread of the parent may
         have written since: those pages are given to the parent alone, as a copy on write.
         """
         changed = self._freeze(parent)
+        if recording is not None:
+            self._keep(SpaceLog(number, recording, parent.log))
         mine = {vpn: False for vpn in parent.table.present if vpn in present}
         self.table.present = mine
         self.table.protect(mine)
         self._host.wait(parent.space.fork_into(self.space))
         for page in changed:
             self._host.wait(parent.space.fault(page, write=True))
+            if parent.log is not None:
+                parent.log.accessed(page, write=True)
         for page in set(parent._pinned.values()):
             parent._hold(page)
         withheld = parent.inheritance.withheld([vpn for vpn, _ in self.table.items()])
@@ -238,6 +274,8 @@ class PagedSpace:
                 pte = table.get(vpn)
                 assert pte is not None
                 pte.dram.data = old or new or ZERO_PAGE  # a page that the child does not get is the parent's alone
+                if parent.log is not None:
+                    parent.log.settled(vpn, pte.dram.data)
                 table.present[vpn] = False
                 if old is not None and new != old:
                     changed.append(vpn)

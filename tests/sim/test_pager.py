@@ -5,6 +5,7 @@ Paging needs root; where it is refused, these tests cannot tell anything and say
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from hw.virtual_time import VirtualClock
 from sim.follow import available
 from sim.pager import Device, Outcome, PagerError, page
 from sim.scenario import Scenario, find
+from sim.trace import Kind, Trace
 
 needs_root = pytest.mark.skipif(
     available() is not None and "CI" not in os.environ, reason="paging needs root (userfaultfd)"
@@ -207,6 +209,26 @@ def test_streams_and_exit_status_pass_through(capfd: pytest.CaptureFixture[str])
 def test_what_cannot_be_run_is_refused_before_anything_runs(argv: list[str], limit: int, what: str) -> None:
     with pytest.raises(PagerError, match=what):
         page(argv, Scenario.load(find("pager")), limit=limit)
+
+
+def test_a_trace_that_was_kept_can_be_replayed(tmp_path: Path) -> None:
+    script = """
+fill(range(PAGES), 1)
+child = os.fork()
+if not child:
+    verify(range(PAGES), 1); fill(range(300), 3); os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+fill(range(0, PAGES, 2), 2); memory.resize((PAGES + 400) * 4096); verify(range(0, PAGES, 2), 2)
+"""
+    kept = tmp_path / "kept.trace"
+    scenario = Scenario.load(find("pager"))
+    check(page([sys.executable, "-I", "-S", "-c", PATTERN + script], scenario, limit=400, trace=kept))
+    trace = Trace.load(kept)  # follows every page through the events
+    assert trace.header.complete
+    assert {Kind.READ, Kind.WRITE, Kind.FORK, Kind.UNMAP, Kind.EXIT} == {event.kind for event in trace}
+    contents = {bytes(content) for content in trace.contents}
+    for number, version in ((0, 1), (1599, 1), (299, 3), (1598, 2)):
+        assert hashlib.sha256(b"%d/%d" % (number, version)).digest() * 128 in contents
 
 
 class FailingLink(ModelLink):

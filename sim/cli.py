@@ -13,13 +13,13 @@ from typing import IO, Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from driver import CramError
 from hw.build import ROOT, BuildError, ToolError
 from sim.capture import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, DEFAULT_WINDOW, CaptureError, capture
 from sim.capture import Progress as Recording
-from sim.corpus import CorpusError, gather, summary
+from sim.corpus import CorpusError
+from sim.corpus_command import corpus_group
 from sim.execute import Sim, execute
 from sim.interrupts import Interrupted, interruptible
 from sim.pager import PagerError
@@ -188,25 +188,6 @@ def capture_command(output: Path, window: int, max_events: int, max_contents: in
     sys.exit(INTERRUPTED if result.interrupted else result.exit_status)
 
 
-@cli.group("corpus")
-def corpus_group() -> None:
-    """Anonymous pages of real programs, gathered on this machine."""
-
-
-@corpus_group.command("stat")
-@click.option("--pages", type=click.IntRange(1), default=10_000, show_default=True, help="Pages to gather.")
-def corpus_stat(pages: int) -> None:
-    """Gather the corpus, where that has not been done yet, and say what its pages are like."""
-    with Console(stderr=True).status("gathering pages of running programs"), interruptible():
-        rows = summary(gather(pages))
-    table = Table(show_edge=False, pad_edge=False)
-    for column in ("kind", "pages", "zero", "same", "raw", "ratio"):
-        table.add_column(column, justify="left" if column == "kind" else "right")
-    for row in rows:
-        table.add_row(row.kind, f"{row.pages:,}", f"{row.zero:,}", f"{row.same:,}", f"{row.raw:,}", f"{row.ratio:.2f}")
-    Console().print(table)
-
-
 @cli.command("contract")
 @click.argument("factory", metavar="PACKAGE:FACTORY")
 @click.option("--link", type=click.Choice(sorted(LINKS)), default="model", show_default=True,
@@ -250,6 +231,7 @@ def _show_outcome(outcome: Outcome) -> None:
         click.echo(f"    seed {outcome.seed}: {outcome.reason}")
 
 
+cli.add_command(corpus_group)
 cli.add_command(pager_command)
 
 

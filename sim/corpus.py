@@ -108,7 +108,7 @@ class Program:
         kind: its name in the corpus.
         argv: what to start.
         moments: times that it says it is ready to be looked at; 0 where it is looked at while it works.
-        stdin: what it reads, for a program with 0 moments.
+        stdin: what it reads first; with 0 moments, all that it reads.
         child: the name of the process below it whose pages are meant, "" for itself.
     """
 
@@ -199,7 +199,7 @@ def pages_of(program: Program, cache: Path) -> list[bytes]:
             return [row.tobytes() for row in stored["pages"]]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass  # not there, or cut short by an earlier end: gather anew
-    pages = list(dict.fromkeys(_run(program)))
+    pages = list(dict.fromkeys(run(program)))
     cache.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.{os.getpid()}.npz")
     np.savez_compressed(part, pages=np.frombuffer(b"".join(pages), dtype=np.uint8).reshape(-1, PAGE_BYTES))
@@ -207,7 +207,8 @@ def pages_of(program: Program, cache: Path) -> list[bytes]:
     return pages
 
 
-def _run(program: Program) -> Iterator[bytes]:
+def run(program: Program) -> Iterator[bytes]:
+    """Run a program and give its pages at each of its moments, equal ones as often as they are there."""
     process = subprocess.Popen(
         program.argv,
         stdin=subprocess.PIPE,
@@ -223,6 +224,9 @@ def _run(program: Program) -> Iterator[bytes]:
             process.stdin.write(program.stdin)
             process.stdin.close()
             yield from _while_working(process, program.child)
+        elif program.stdin:
+            process.stdin.write(program.stdin)
+            process.stdin.flush()
         for _ in range(program.moments):
             if not process.stdout.readline():
                 return  # it ended early; what there is will have to do

@@ -46,6 +46,17 @@ print("integrity ok")
 """
 
 
+NODE = """
+const book = new Map(); let bad = 0;
+for (let i = 0; i < 80000; i++) book.set("e" + i, {n: i, s: ("v" + i).repeat(5)});
+for (let r = 0; r < 3; r++)
+  for (const [k, v] of book) if (v.s !== ("v" + v.n).repeat(5) || k !== "e" + v.n) bad++;
+const buffers = [...Array(200).keys()].map(i => Buffer.alloc(65536, i % 256));
+for (let r = 0; r < 3; r++) buffers.forEach((b, i) => { if (b.some(x => x !== i % 256)) bad++; });
+process.exit(bad ? 1 : 0);
+"""
+
+
 def pager(limit_kib: int, argv: list[str], figures: Path) -> list[str]:
     """The command line that pages another one."""
     return [sys.executable, "-m", "sim.cli", "pager", "--quiet", "--device", DEVICE, "--limit", f"{limit_kib}K",
@@ -269,7 +280,7 @@ def alive(pid: int) -> bool:
 
 def main() -> None:
     """Everything, or the parts that are named."""
-    wanted = sys.argv[1:] or ["python", "sqlite", "redis", "kill"]
+    wanted = sys.argv[1:] or ["python", "sqlite", "node", "redis", "kill"]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     results: list[dict[str, object]] = []
     if "python" in wanted:
@@ -277,6 +288,8 @@ def main() -> None:
         results.append(run("python tests", ["python3", "-m", "test", "-q", *tests], 24 << 10))
     if "sqlite" in wanted:
         results.append(run("sqlite", ["python3", "-c", SQLITE]))
+    if "node" in wanted and shutil.which("node"):
+        results.append(run("node", ["node", "-e", NODE]))
     if "redis" in wanted:
         assert shutil.which("redis-server") and shutil.which("redis-benchmark"), "install redis-server and redis-tools"
         results.append(redis())

@@ -76,6 +76,8 @@ class Pager:
             raise PagerError(str(error)) from error
         except OutOfMemory as error:
             raise PagerError(f"the program was ended: {error}, and no tier has room; give the scenario more") from error
+        except BrokenPipeError as error:  # nothing else here writes to anybody
+            raise PagerError("the program was ended: its guardian process is gone") from error
         except (VswapError, CramError, LinkError) as error:
             raise PagerError(f"the program was ended: {error}") from error
         finally:

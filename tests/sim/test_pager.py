@@ -211,6 +211,41 @@ def test_what_cannot_be_run_is_refused_before_anything_runs(argv: list[str], lim
         page(argv, Scenario.load(find("pager")), limit=limit)
 
 
+STATIC = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main() {
+  enum { N = 800 };
+  static unsigned char *block[N];
+  for (int round = 0; round < 3; round++) {
+    for (int i = 0; i < N; i++) {
+      if (!round) block[i] = (unsigned char *)malloc(5000);
+      memset(block[i], (i * 7 + round) % 251, 5000);
+    }
+    for (int i = 0; i < N; i++)
+      for (int j = 0; j < 5000; j += 500)
+        if (block[i][j] != (i * 7 + round) % 251) return 1;
+  }
+  int status = 0;
+  pid_t child = vfork();
+  if (!child) _exit(3);
+  waitpid(child, &status, 0);
+  return WEXITSTATUS(status) == 3 ? 0 : 2;
+}
+"""
+
+
+def test_a_static_program_with_its_heap_at_the_break_is_paged_too(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    subprocess.run(["g++", "-x", "c++", "-O1", "-static", "-o", str(program), "-"], input=STATIC.encode(), check=True)
+    outcome = page([str(program)], Scenario.load(find("pager")), limit=256)
+    check(outcome)
+    assert outcome.figures.evictions > 1000
+
+
 def test_a_trace_that_was_kept_can_be_replayed(tmp_path: Path) -> None:
     script = """
 fill(range(PAGES), 1)

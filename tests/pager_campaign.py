@@ -161,6 +161,8 @@ def exercise(client: Redis, path: Path, keys: int) -> int:
             client.answer()
     subprocess.run(["redis-benchmark", "-s", str(path), "-q", "-n", "20000", "-r", "20000", "-d", "200", "-t",
                     "set,get,lpush,lpop,incr"], check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+    for key in range(0, keys, 8):  # here and there, so that pages are written to that went long ago
+        assert client.call(b"set", b"kept:%d" % key, value(key)) == b"OK"
     assert client.call(b"bgsave") is not None
     for first in range(0, keys, 500):
         for key in range(first, first + 500):

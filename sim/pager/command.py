@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from hw.link import PAGE_BYTES
 from sim.pager import Device, Figures, Outcome, page
@@ -98,7 +99,8 @@ class _Counters:
     def __call__(self, figures: Figures, seconds: float) -> None:
         if self._live is not None:
             values = "  ".join(f"{name.replace('_', ' ')} {getattr(figures, name):,}" for name in _SHOWN)
-            self._live.update(f"[dim]{seconds:6.1f} s  {values}[/]", refresh=True)
+            line = Text(f"{seconds:6.1f} s  {values}", style="dim", no_wrap=True, overflow="crop")
+            self._live.update(line, refresh=True)  # one line only: what the program writes must not be overwritten
 
 
 @contextmanager

@@ -106,6 +106,24 @@ async def test_unmapped_pages_read_as_zeros_and_are_given_back(tb: TB) -> None:
     assert tb.core.slots.used == 0 and tb.core.memory.used == 1
 
 
+async def test_moved_pages_are_the_same_pages_at_another_address(tb: TB) -> None:
+    space = await tb.swapped_out(OLD)
+    await space.write(1, NEW)
+    slot = tb.slot(space, 0)
+    await space.move(0, 2, target=1 << 20)
+    tb.system.invariants()
+    assert tb.slot(space, 1 << 20) == slot
+    assert (await space.read(1 << 20), await space.read((1 << 20) + 1)) == (OLD, NEW)
+    assert (await space.read(0), await space.read(1)) == (ZERO_PAGE, ZERO_PAGE)
+
+
+async def test_a_range_larger_than_the_table_is_unmapped_as_fast_as_the_table_is_small(tb: TB) -> None:
+    space = tb.space()
+    await space.write(5, NEW)
+    await space.unmap(0, count=1 << 40)
+    assert len(space.table) == 0
+
+
 async def test_exit_gives_everything_back_and_later_accesses_fail(tb: TB) -> None:
     space = await tb.swapped_out(OLD)
     await space.write(1, NEW)

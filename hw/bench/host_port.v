@@ -8,6 +8,8 @@
 //            answers holds until its next transfer. A reset ends a transfer with SLVERR.
 // Latency:   one cycle before the address, two after the last response: `*_done_o` moves one cycle after the answer, so
 //            that who waits for it in zero time finds the answer settled.
+//
+// The inputs are read at clock edges only: a simulator then has nothing to work out when one of them changes.
 
 module host_port (
     input              clk_i,
@@ -94,32 +96,41 @@ module host_port (
                     || register_request_i != register_done_o;
 
     // ---- write --------------------------------------------------------------------------------------------------
-    reg       write_active_q, write_address_q;  // the address is still to be taken
-    reg       write_over_q;
-    reg [6:0] write_beat_q;
+    reg         write_active_q, write_address_q;  // the address is still to be taken
+    reg         write_over_q;
+    reg [39:0]  write_to_q;
+    reg [6:0]   write_beats_q, write_beat_q;
+    reg [511:0] write_line_q;                      // the data of the beat
 
-    wire write_last = write_beat_q + 7'd1 == write_beats_i;
+    wire [6:0] write_next = write_beat_q + 7'd1;
+    wire       write_last = write_next == write_beats_q;
 
     assign m_axi_awid    = 8'd0;
-    assign m_axi_awaddr  = write_address_i;
-    assign m_axi_awlen   = {1'b0, write_beats_i} - 8'd1;
+    assign m_axi_awaddr  = write_to_q;
+    assign m_axi_awlen   = {1'b0, write_beats_q} - 8'd1;
     assign m_axi_awsize  = SIZE_64;
     assign m_axi_awburst = INCR;
     assign m_axi_awvalid = write_address_q;
-    assign m_axi_wdata   = write_data_i[{write_beat_q[5:0], 9'd0} +: 512];
+    assign m_axi_wdata   = write_line_q;
     assign m_axi_wstrb   = {64{1'b1}};
     assign m_axi_wlast   = write_last;
-    assign m_axi_wvalid  = write_active_q && write_beat_q != write_beats_i;
+    assign m_axi_wvalid  = write_active_q && write_beat_q != write_beats_q;
     assign m_axi_bready  = write_active_q;
 
     always @(posedge clk_i) begin
         if (!write_active_q && !write_over_q && write_request_i != write_done_o) begin
             write_active_q  <= 1'b1;
             write_address_q <= 1'b1;
+            write_to_q      <= write_address_i;
+            write_beats_q   <= write_beats_i;
             write_beat_q    <= 7'd0;
+            write_line_q    <= write_data_i[511:0];
         end
         if (m_axi_awvalid && m_axi_awready) write_address_q <= 1'b0;
-        if (m_axi_wvalid && m_axi_wready) write_beat_q <= write_beat_q + 1'b1;
+        if (m_axi_wvalid && m_axi_wready) begin
+            write_beat_q <= write_next;
+            write_line_q <= write_data_i[{write_next[5:0], 9'd0} +: 512];
+        end
         if (m_axi_bvalid && m_axi_bready) begin
             write_active_q   <= 1'b0;
             write_over_q     <= 1'b1;
@@ -140,11 +151,13 @@ module host_port (
 
     // ---- read ---------------------------------------------------------------------------------------------------
     reg         read_active_q, read_address_q, read_over_q;
+    reg [39:0]  read_from_q;
+    reg [6:0]   read_beats_q;
     reg [5:0]   read_beat_q;
 
     assign m_axi_arid    = 8'd0;
-    assign m_axi_araddr  = read_address_i;
-    assign m_axi_arlen   = {1'b0, read_beats_i} - 8'd1;
+    assign m_axi_araddr  = read_from_q;
+    assign m_axi_arlen   = {1'b0, read_beats_q} - 8'd1;
     assign m_axi_arsize  = SIZE_64;
     assign m_axi_arburst = INCR;
     assign m_axi_arvalid = read_address_q;
@@ -161,6 +174,8 @@ module host_port (
         if (!read_active_q && !read_over_q && read_request_i != read_done_o) begin
             read_active_q   <= 1'b1;
             read_address_q  <= 1'b1;
+            read_from_q     <= read_address_i;
+            read_beats_q    <= read_beats_i;
             read_beat_q     <= 6'd0;
             read_response_o <= 2'b00;
         end
@@ -190,20 +205,23 @@ module host_port (
     // ---- registers, one word at a time --------------------------------------------------------------------------
     reg        register_active_q, register_address_q, register_data_q;  // active; address, data still to be taken
     reg        register_over_q;
-    reg [10:0] register_word_q;
+    reg        register_write_q;
+    reg [15:0] register_base_q;
+    reg [10:0] register_words_q, register_word_q;
+    reg [31:0] register_value_q;                                         // the data of the word
 
     wire       word_done      = (m_axil_bvalid && m_axil_bready) || (m_axil_rvalid && m_axil_rready);
-    wire [1:0] word_response  = register_write_i ? m_axil_bresp : m_axil_rresp;
-    wire       short_transfer = register_words_i <= 11'd16;
-    wire       last_word      = register_word_q + 11'd1 == register_words_i;
+    wire [1:0] word_response  = register_write_q ? m_axil_bresp : m_axil_rresp;
+    wire       short_transfer = register_words_q <= 11'd16;
+    wire [10:0] next_word     = register_word_q + 11'd1;
+    wire       last_word      = next_word == register_words_q;
 
-    assign m_axil_awaddr  = register_address_i + {3'd0, register_word_q, 2'd0};
+    assign m_axil_awaddr  = register_base_q + {3'd0, register_word_q, 2'd0};
     assign m_axil_araddr  = m_axil_awaddr;
-    assign m_axil_awvalid = register_address_q && register_write_i;
-    assign m_axil_arvalid = register_address_q && !register_write_i;
+    assign m_axil_awvalid = register_address_q && register_write_q;
+    assign m_axil_arvalid = register_address_q && !register_write_q;
     assign m_axil_wvalid  = register_data_q;
-    assign m_axil_wdata   = short_transfer ? register_head_i[{register_word_q[3:0], 5'd0} +: 32]
-                            : register_data_i[{register_word_q[9:0], 5'd0} +: 32];
+    assign m_axil_wdata   = register_value_q;
     assign m_axil_bready  = register_active_q;
     assign m_axil_rready  = register_active_q;
 
@@ -212,20 +230,26 @@ module host_port (
             register_active_q   <= 1'b1;
             register_address_q  <= 1'b1;
             register_data_q     <= register_write_i;
+            register_write_q    <= register_write_i;
+            register_base_q     <= register_address_i;
+            register_words_q    <= register_words_i;
             register_word_q     <= 11'd0;
+            register_value_q    <= register_words_i <= 11'd16 ? register_head_i[31:0] : register_data_i[31:0];
             register_response_o <= 2'b00;
         end
         if ((m_axil_awvalid && m_axil_awready) || (m_axil_arvalid && m_axil_arready)) register_address_q <= 1'b0;
         if (m_axil_wvalid && m_axil_wready) register_data_q <= 1'b0;
         if (word_done) begin
-            if (!register_write_i && short_transfer)
+            if (!register_write_q && short_transfer)
                 register_head_o[{register_word_q[3:0], 5'd0} +: 32] <= m_axil_rdata;
-            if (!register_write_i && !short_transfer)
+            if (!register_write_q && !short_transfer)
                 register_data_o[{register_word_q[9:0], 5'd0} +: 32] <= m_axil_rdata;
             if (word_response > register_response_o) register_response_o <= word_response;
-            register_word_q    <= register_word_q + 1'b1;
+            register_word_q    <= next_word;
+            register_value_q   <= short_transfer ? register_head_i[{next_word[3:0], 5'd0} +: 32]
+                                  : register_data_i[{next_word[9:0], 5'd0} +: 32];
             register_address_q <= !last_word;
-            register_data_q    <= !last_word && register_write_i;
+            register_data_q    <= !last_word && register_write_q;
             if (last_word) begin
                 register_active_q <= 1'b0;
                 register_over_q   <= 1'b1;

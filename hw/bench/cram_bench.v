@@ -46,7 +46,8 @@ module cram_bench #(
 );
     wire host_busy, device_idle, media_idle;
 
-    // Taken at an edge, as all inputs are: else a simulator works out everything behind it again whenever one moves.
+    // Taken at an edge, as all inputs are: else a simulator works out everything behind them again whenever one moves. The
+    // host starts a cycle before the others, and needs that cycle to bring its first address.
     reg reset_n;
 
     initial reset_n = 1'b0;
@@ -81,7 +82,7 @@ module cram_bench #(
 
     host_port u_host (
         .clk_i(clk_i),
-        .rst_ni(reset_n),
+        .rst_ni(rst_ni),
         .busy_o(host_busy),
         .write_request_i(write_request_i),
         .write_done_o(write_done_o),

@@ -1,12 +1,13 @@
 // crc32: takes a CRC-32 (IEEE 802.3, as zlib computes it) on by 64 bytes.
 //
-// Handshake: none, combinational. `crc_o` is the register after `data_i` (byte 0 in bits 7:0) given `crc_i` before it;
+// Handshake: none, combinational; zero, and nothing toggles, without `valid_i`. `crc_o` is the register after `data_i` (byte 0 in bits 7:0) given `crc_i` before it;
 //            the register starts as all ones and its complement is the checksum.
 //
 // The CRC is linear: bit i of the result is the parity of the data bits that reach it. MASK(i) has a one for each of
 // them. The register enters like the first 32 bits of the data.
 
 module crc32 (
+    input          valid_i,
     input  [31:0]  crc_i,
     input  [511:0] data_i,
     output [31:0]  crc_o
@@ -27,13 +28,13 @@ module crc32 (
         end
     endfunction
 
-    wire [511:0] entering = data_i ^ {480'd0, crc_i};
+    wire [511:0] entering = valid_i ? data_i ^ {480'd0, crc_i} : 512'd0;
 
     genvar i;
     generate
         for (i = 0; i < 32; i = i + 1) begin : gen_bit
             localparam [511:0] MASK = reach(i[4:0]);
-            assign crc_o[i] = ^(entering & MASK);
+            assign crc_o[i] = valid_i ? ^(entering & MASK) : 1'b0;
         end
     endgenerate
 endmodule

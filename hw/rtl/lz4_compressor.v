@@ -59,6 +59,7 @@ module lz4_compressor #(
     // ---- one copy of the page for each reader
 
     wire [11:0]  window_address, match_address, candidate_address, literal_address;
+    wire         window_read, match_read, literal_read;
     wire [511:0] match_data, candidate_data;
 
     wire [8*WINDOW_BYTES-1:0] window_data;
@@ -66,19 +67,19 @@ module lz4_compressor #(
 
     lz4_page_buffer #(.READ_BYTES(WINDOW_BYTES)) window_buffer (
         .clk_i(clk_i), .write_i(line), .write_line_i(loaded_q[5:0]), .write_data_i(page_data_i),
-        .read_address_i(window_address), .read_data_o(window_data)
+        .read_i(window_read), .read_address_i(window_address), .read_data_o(window_data)
     );
     lz4_page_buffer match_buffer (
         .clk_i(clk_i), .write_i(line), .write_line_i(loaded_q[5:0]), .write_data_i(page_data_i),
-        .read_address_i(match_address), .read_data_o(match_data)
+        .read_i(match_read), .read_address_i(match_address), .read_data_o(match_data)
     );
     lz4_page_buffer candidate_buffer (
         .clk_i(clk_i), .write_i(line), .write_line_i(loaded_q[5:0]), .write_data_i(page_data_i),
-        .read_address_i(candidate_address), .read_data_o(candidate_data)
+        .read_i(match_read), .read_address_i(candidate_address), .read_data_o(candidate_data)
     );
     lz4_page_buffer #(.READ_BYTES(LITERALS)) literal_buffer (
         .clk_i(clk_i), .write_i(line), .write_line_i(loaded_q[5:0]), .write_data_i(page_data_i),
-        .read_address_i(literal_address), .read_data_o(literal_data)
+        .read_i(literal_read), .read_address_i(literal_address), .read_data_o(literal_data)
     );
 
     // ---- matches
@@ -105,6 +106,7 @@ module lz4_compressor #(
         .run_i              (run),
         .loaded_i           (loaded_q),
         .resume_i           (resume),
+        .read_o             (window_read),
         .read_address_o     (window_address),
         .read_data_i        (window_data),
         .done_o             (windows_done),
@@ -141,6 +143,7 @@ module lz4_compressor #(
         .done_i              (windows_done),
         .resume_o            (resume),
         .loaded_i            (loaded_q),
+        .match_read_o        (match_read),
         .match_address_o     (match_address),
         .match_data_i        (match_data),
         .candidate_address_o (candidate_address),
@@ -183,6 +186,7 @@ module lz4_compressor #(
         .literal_length_i  (queued[36:24]),
         .match_length_i    (queued[23:12]),
         .match_offset_i    (queued[11:0]),
+        .literal_read_o    (literal_read),
         .literal_address_o (literal_address),
         .literal_data_i    (literal_data),
         .fragment_valid_o  (fragment_valid),

@@ -21,6 +21,7 @@ module lz4_emitter (
     input  [11:0]      match_length_i,
     input  [11:0]      match_offset_i,
 
+    output             literal_read_o,
     output [11:0]      literal_address_o,
     input  [447:0]     literal_data_i,
 
@@ -66,6 +67,8 @@ module lz4_emitter (
     // ---- fragment of this cycle
 
     wire        with_literals = phase_q == BODY || (phase_q == HEAD && (!long_run || run_rest < 13'd255));
+    assign literal_read_o = sequence_valid_i && with_literals;
+
     wire        run_ends   = with_literals && unsent <= LITERALS[12:0];
     wire        with_tail  = run_ends && !sequence_last_i;
     wire        more_match = long_match && match_rest >= 13'd255;
@@ -110,8 +113,12 @@ module lz4_emitter (
     reg [511:0]          fragment;
 
     always @* begin
-        middle = with_literals ? literal_data_i & ~({LITERALS*8{1'b1}} << {run, 3'b0}) : {LITERALS*8{1'b0}};
-        fragment = {496'd0, head} | ({64'd0, middle} << {head_bytes, 3'b0}) | ({488'd0, tail} << {tail_at, 3'b0});
+        middle   = {LITERALS*8{1'b0}};
+        fragment = 512'd0;
+        if (sequence_valid_i) begin  // nothing toggles without
+            if (with_literals) middle = literal_data_i & ~({LITERALS*8{1'b1}} << {run, 3'b0});
+            fragment = {496'd0, head} | ({64'd0, middle} << {head_bytes, 3'b0}) | ({488'd0, tail} << {tail_at, 3'b0});
+        end
     end
 
     // ---- registers

@@ -1,6 +1,7 @@
 // lz4_hash_table: where in this page four bytes with a given hash were seen last, for LANES positions a cycle.
 //
 // Handshake: while `lookup_i` is high, LANES consecutive positions from `base_i` on are looked up and then entered.
+//            `compare_i` asks for what the last lookup found; without it the lengths are 0, and nothing toggles.
 //            `new_page_i` forgets all entries (not together with `lookup_i`). After reset nothing may be done before
 //            `ready_o` is high.
 // Latency:   one cycle from `lookup_i` to `length_o` and `candidate_o`, which hold until the next lookup. `ready_o` rises
@@ -37,6 +38,7 @@ module lz4_hash_table #(
     input  [11:0]                          base_i,
     input  [8*(LANES+COMPARE_BYTES-1)-1:0] bytes_i,       // the page from base_i on
 
+    input                                  compare_i,
     output [LANES*LENGTH_BITS-1:0]         length_o,
     output [LANES*12-1:0]                  candidate_o    // position
 );
@@ -81,7 +83,7 @@ module lz4_hash_table #(
         write_row = {BANKS*ROW_BITS{1'b0}};
         write_lane = {BANKS*LANE_BITS{1'b0}};
         bank = {BANK_BITS{1'b0}};
-        for (lane = 0; lane < LANES; lane = lane + 1) begin
+        if (lookup_i) for (lane = 0; lane < LANES; lane = lane + 1) begin
             bank = hash_i[lane*HASH_BITS +: BANK_BITS];
             if (!wanted[bank]) read_row[bank*ROW_BITS +: ROW_BITS] = hash_i[lane*HASH_BITS+BANK_BITS +: ROW_BITS];
             write_row[bank*ROW_BITS +: ROW_BITS] = hash_i[lane*HASH_BITS+BANK_BITS +: ROW_BITS];
@@ -100,16 +102,19 @@ module lz4_hash_table #(
             wire [LANE_BITS-1:0] writer   = write_lane[b*LANE_BITS +: LANE_BITS];
             wire [11:0]          position = base_i + {{12-LANE_BITS{1'b0}}, writer};
 
-            reg [DATA_BITS-1:0] bytes;
+            reg [ENTRY-1:0] written;
 
-            always @* bytes = wanted[b] ? bytes_i[writer*8 +: DATA_BITS] : {DATA_BITS{1'b0}};
+            always @* begin
+                written = {ENTRY{1'b0}};  // as a clear writes it
+                if (wanted[b]) written = {1'b1, page_q, position, bytes_i[writer*8 +: DATA_BITS]};
+            end
 
             lz4_table_bank #(.WIDTH(ENTRY), .ROW_BITS(ROW_BITS)) bank (
                 .clk_i        (clk_i),
-                .write_i      (clear || (lookup_i && wanted[b])),
+                .write_i      (clear || wanted[b]),
                 .write_row_i  (clear ? clear_row : write_row[b*ROW_BITS +: ROW_BITS]),
-                .write_data_i ({!clear, page_q, position, bytes}),
-                .read_i       (lookup_i && wanted[b]),
+                .write_data_i (written),
+                .read_i       (wanted[b]),
                 .read_row_i   (read_row[b*ROW_BITS +: ROW_BITS]),
                 .read_data_o  (entry[b])
             );
@@ -134,12 +139,15 @@ module lz4_hash_table #(
 
             always @* begin
                 i = 0;  // or it would be a latch where the loop does not run
-                differ = mine[0 +: DATA_BITS] ^ bytes_q[l*8 +: DATA_BITS];
+                differ = {DATA_BITS{1'b0}};
                 length = {LENGTH_BITS{1'b0}};
-                if (mine[ENTRY-1 -: 1+ROW_BITS] == {1'b1, page_q} && differ[31:0] == 32'd0) begin
-                    length = COMPARE_BYTES[LENGTH_BITS-1:0];
-                    for (i = COMPARE_BYTES - 1; i >= 4; i = i - 1)
-                        if (differ[i*8 +: 8] != 8'd0) length = i[LENGTH_BITS-1:0];
+                if (compare_i && mine[ENTRY-1 -: 1+ROW_BITS] == {1'b1, page_q}) begin
+                    differ = mine[0 +: DATA_BITS] ^ bytes_q[l*8 +: DATA_BITS];
+                    if (differ[31:0] == 32'd0) begin
+                        length = COMPARE_BYTES[LENGTH_BITS-1:0];
+                        for (i = COMPARE_BYTES - 1; i >= 4; i = i - 1)
+                            if (differ[i*8 +: 8] != 8'd0) length = i[LENGTH_BITS-1:0];
+                    end
                 end
             end
 

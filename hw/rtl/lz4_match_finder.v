@@ -26,6 +26,7 @@ module lz4_match_finder #(
 
     input  [6:0]                   loaded_i,       // lines of the page that can be read, 0 .. 64
     input  [11:0]                  resume_i,
+    output                         read_o,
     output [11:0]                  read_address_o,
     input  [8*(LANES+COMPARE_BYTES-1)-1:0] read_data_i,  // the page from there on
     output                         done_o,
@@ -52,6 +53,7 @@ module lz4_match_finder #(
     wire [12:0] end_byte    = base + BYTES[12:0] - 13'd1;
     wire        more        = base <= LAST_START[12:0];
 
+    assign read_o         = more && advance;
     assign read_address_o = base[11:0];
     assign can_run_o      = !more || loaded_i[6] || end_byte[12:6] < loaded_i;
 
@@ -74,6 +76,7 @@ module lz4_match_finder #(
 
     // ---- table
 
+    reg                          compare_valid_q;
     wire [LANES*LENGTH_BITS-1:0] length;
     wire [LANES*12-1:0]          candidate;
 
@@ -89,13 +92,13 @@ module lz4_match_finder #(
         .hash_i      (hash),
         .base_i      (hash_base_q),
         .bytes_i     (hash_bytes_q),
+        .compare_i   (compare_valid_q),
         .length_o    (length),
         .candidate_o (candidate)
     );
 
     // ---- pipeline
 
-    reg        compare_valid_q;
     reg [11:0] compare_base_q;
 
     assign done_o = !more && !hash_valid_q && !compare_valid_q && !window_valid_o;

@@ -27,7 +27,11 @@ module lz4_packer (
 
     reg [1023:0] joined;
 
-    always @* joined = {512'd0, kept_q} | ({512'd0, fragment_data_i} << {count_q, 3'b0});
+    always @* begin
+        joined = 1024'd0;
+        if (fragment_valid_i)  // nothing toggles without
+            joined = {512'd0, kept_q} | ({512'd0, fragment_data_i} << {count_q, 3'b0});
+    end
 
     wire [6:0] total  = {1'b0, count_q} + {1'b0, fragment_bytes_i};
     wire       full   = total >= 7'd64;

@@ -1,6 +1,6 @@
 // lz4_page_buffer: one page, written in lines, read as up to 64 bytes from any byte address.
 //
-// Handshake: none; `write_i` writes a line. A page that is read from several places has one copy per place.
+// Handshake: none; `write_i` writes a line; what is read is zero without `read_i`, so that nothing toggles. A page that is read from several places has one copy per place.
 // Latency:   reads are combinational; a line can be read in the cycle after it was written. Reads past the end of the
 //            page go on at its start.
 //
@@ -19,6 +19,7 @@ module lz4_page_buffer #(
     input  [5:0]                  write_line_i,
     input  [511:0]                write_data_i,
 
+    input                         read_i,
     input  [11:0]                 read_address_i,
     output reg [8*READ_BYTES-1:0] read_data_o
 );
@@ -33,8 +34,12 @@ module lz4_page_buffer #(
     reg [1023:0] pair;
 
     always @* begin
-        pair = line[0] ? {even_line, odd_line} : {odd_line, even_line};
-        read_data_o = pair[{1'b0, read_address_i[5:0], 3'b0} +: 8*READ_BYTES];
+        pair        = 1024'd0;
+        read_data_o = {8 * READ_BYTES{1'b0}};
+        if (read_i) begin
+            pair        = line[0] ? {even_line, odd_line} : {odd_line, even_line};
+            read_data_o = pair[{1'b0, read_address_i[5:0], 3'b0} +: 8*READ_BYTES];
+        end
     end
 
     always @(posedge clk_i)

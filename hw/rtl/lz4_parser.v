@@ -39,6 +39,7 @@ module lz4_parser #(
     output [11:0]                  resume_o,
 
     input  [6:0]                   loaded_i,            // lines of the page that can be read, 0 .. 64
+    output                         match_read_o,        // of both
     output [11:0]                  match_address_o,
     input  [511:0]                 match_data_i,
     output [11:0]                  candidate_address_o,
@@ -122,6 +123,7 @@ module lz4_parser #(
 
     wire [11:0] origin = open_q ? resume_q - KNOWN_BYTES[11:0] : start_q - BACK_BYTES[11:0];
 
+    assign match_read_o        = match_q;
     assign match_address_o     = origin;
     assign candidate_address_o = origin - offset_q;
 

@@ -26,12 +26,13 @@ module page_scan (
     wire [31:0] crc_d;
 
     crc32 u_crc32 (
-        .crc_i (first ? 32'hFFFFFFFF : crc_q),
-        .data_i(data_i),
-        .crc_o (crc_d)
+        .valid_i(valid_i),
+        .crc_i  (first ? 32'hFFFFFFFF : crc_q),
+        .data_i (data_i),
+        .crc_o  (crc_d)
     );
 
-    wire beat_same = data_i == {8{first ? data_i[63:0] : word_q}};
+    wire beat_same = valid_i && data_i == {8{first ? data_i[63:0] : word_q}};
 
     always @(posedge clk_i) begin
         if (restart) begin

@@ -70,24 +70,26 @@ module lz4_hash_table #(
 
     // ---- lanes to banks
 
-    reg [BANKS-1:0]           wanted;
-    reg [BANKS*ROW_BITS-1:0]  read_row, write_row;
-    reg [BANKS*LANE_BITS-1:0] write_lane;
+    reg [BANKS-1:0]     wanted;
+    reg [ROW_BITS-1:0]  read_row [0:BANKS-1], write_row [0:BANKS-1];
+    reg [LANE_BITS-1:0] write_lane [0:BANKS-1];
 
     reg [BANK_BITS-1:0] bank;
-    integer             lane;
+    integer             lane, n;
 
     always @* begin
         wanted = {BANKS{1'b0}};
-        read_row = {BANKS*ROW_BITS{1'b0}};
-        write_row = {BANKS*ROW_BITS{1'b0}};
-        write_lane = {BANKS*LANE_BITS{1'b0}};
+        for (n = 0; n < BANKS; n = n + 1) begin
+            read_row[n] = {ROW_BITS{1'b0}};
+            write_row[n] = {ROW_BITS{1'b0}};
+            write_lane[n] = {LANE_BITS{1'b0}};
+        end
         bank = {BANK_BITS{1'b0}};
         if (lookup_i) for (lane = 0; lane < LANES; lane = lane + 1) begin
             bank = hash_i[lane*HASH_BITS +: BANK_BITS];
-            if (!wanted[bank]) read_row[bank*ROW_BITS +: ROW_BITS] = hash_i[lane*HASH_BITS+BANK_BITS +: ROW_BITS];
-            write_row[bank*ROW_BITS +: ROW_BITS] = hash_i[lane*HASH_BITS+BANK_BITS +: ROW_BITS];
-            write_lane[bank*LANE_BITS +: LANE_BITS] = lane[LANE_BITS-1:0];
+            if (!wanted[bank]) read_row[bank] = hash_i[lane*HASH_BITS+BANK_BITS +: ROW_BITS];
+            write_row[bank] = hash_i[lane*HASH_BITS+BANK_BITS +: ROW_BITS];
+            write_lane[bank] = lane[LANE_BITS-1:0];
             wanted[bank] = 1'b1;
         end
     end
@@ -99,7 +101,7 @@ module lz4_hash_table #(
     genvar b;
     generate
         for (b = 0; b < BANKS; b = b + 1) begin : banks
-            wire [LANE_BITS-1:0] writer   = write_lane[b*LANE_BITS +: LANE_BITS];
+            wire [LANE_BITS-1:0] writer   = write_lane[b];
             wire [11:0]          position = base_i + {{12-LANE_BITS{1'b0}}, writer};
 
             reg [ENTRY-1:0] written;
@@ -112,10 +114,10 @@ module lz4_hash_table #(
             lz4_table_bank #(.WIDTH(ENTRY), .ROW_BITS(ROW_BITS)) bank (
                 .clk_i        (clk_i),
                 .write_i      (clear || wanted[b]),
-                .write_row_i  (clear ? clear_row : write_row[b*ROW_BITS +: ROW_BITS]),
+                .write_row_i  (clear ? clear_row : write_row[b]),
                 .write_data_i (written),
                 .read_i       (wanted[b]),
-                .read_row_i   (read_row[b*ROW_BITS +: ROW_BITS]),
+                .read_row_i   (read_row[b]),
                 .read_data_o  (entry[b])
             );
         end

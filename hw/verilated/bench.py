@@ -17,13 +17,13 @@ from hw.link import PAGE_BYTES
 from hw.links.verilated import VerilatedLink
 from hw.parameters import DeviceParameters
 from hw.speed import Speed, store_and_load
-from hw.verilated.library import HERE, compiled
+from hw.verilated.library import HERE, MEDIA_LATENCY, compiled
 from hw.virtual_time import VirtualClock
 
 
-def bare(pages: list[bytes], rounds: int, parameters: DeviceParameters) -> Speed:
+def bare(pages: list[bytes], rounds: int, parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY) -> Speed:
     """A loop in C++ that stores and loads all `pages`, `rounds` times. Raises CalledProcessError if one is not kept."""
-    library = compiled(parameters)
+    library = compiled(parameters, media_latency)
     with tempfile.TemporaryDirectory() as folder:
         program, file = Path(folder) / "bare", Path(folder) / "pages"
         file.write_bytes(b"".join(pages))
@@ -35,10 +35,10 @@ def bare(pages: list[bytes], rounds: int, parameters: DeviceParameters) -> Speed
     return Speed(int(cycles), 2 * rounds * len(pages), float(seconds))
 
 
-def linked(pages: list[bytes], rounds: int, parameters: DeviceParameters) -> Speed:
+def linked(pages: list[bytes], rounds: int, parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY) -> Speed:
     """The same over the verilated link. Raises AssertionError if a page is not kept."""
     clock = VirtualClock()
-    link = VerilatedLink(clock, parameters)
+    link = VerilatedLink(clock, parameters, media_latency=media_latency)
     return clock.run(store_and_load(link, pages, rounds, parameters))
 
 

@@ -20,7 +20,7 @@ from vswap import VswapConfig, VswapSystem
 MEMORY_PAGES = 32  # of DRAM below the stack: nearly every access is a fault that ends on the media
 
 
-def stack(pages: list[bytes], rounds: int, parameters: DeviceParameters) -> Speed:
+def stack(pages: list[bytes], rounds: int, parameters: DeviceParameters, media_latency: int) -> Speed:
     """The whole stack, from a task's access to the media: write all pages, then read and compare them, `rounds` times.
 
     Page operations are the device's own: lines written and read, by its counters, in pages.
@@ -29,7 +29,7 @@ def stack(pages: list[bytes], rounds: int, parameters: DeviceParameters) -> Spee
         AssertionError: a page came back different.
     """
     clock = VirtualClock()
-    link = VerilatedLink(clock, parameters)
+    link = VerilatedLink(clock, parameters, media_latency=media_latency)
 
     async def main(folder: str) -> Speed:
         device = await CramDevice.probe(link)

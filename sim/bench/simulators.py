@@ -14,10 +14,17 @@ from hw.parameters import DeviceParameters
 from hw.speed import Speed
 
 
-def simulated(what: Literal["link", "conventional"], pages: list[bytes], parameters: DeviceParameters) -> Speed:
-    """Store, load and compare all pages once. Raises AssertionError if one came back different."""
+def simulated(
+    what: Literal["link", "conventional"], pages: list[bytes], parameters: DeviceParameters, media_latency: int
+) -> Speed:
+    """Store, load and compare all pages once. Raises AssertionError if one came back different.
+
+    `media_latency`, in cycles, is the link's; the conventional testbench has the media of cocotbext-axi.
+    """
     if what == "link":
-        built = build("cram_tb", "verilator", parameters.verilog(), sources=BENCH_SOURCES)
+        built = build(
+            "cram_tb", "verilator", parameters.verilog() | {"MEDIA_LATENCY": media_latency}, sources=BENCH_SOURCES
+        )
     else:
         built = build("cram_device", "verilator", parameters.verilog())
     with tempfile.TemporaryDirectory() as folder:

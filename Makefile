@@ -11,7 +11,7 @@ STAMP := .venv/setup-$(shell cat $(SETUP_INPUTS) | sha256sum | cut -c1-16)
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help setup run test breakages slotbench contract races lint regs fpga formal fuzz hwbench lock clean bench differential pager
+.PHONY: help setup run test breakages slotbench contract races lint regs fpga formal fuzz hwbench lock clean bench soak differential pager
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -41,6 +41,9 @@ lint: $(STAMP)  ## style, types, and the RTL under both linters
 
 bench: $(STAMP)  ## how fast is each way to run the device, side by side: build/bench.json
 	@$(BIN)/python -m sim.bench
+
+soak: $(STAMP)  ## ten million faults on the model, and the memory of the process meanwhile: build/soak.json
+	@$(BIN)/python -m sim.bench.soak
 
 differential: $(STAMP)  ## put all links through the same random operations, for longer: EXAMPLES=500
 	VCRAM_EXAMPLES=$(or $(EXAMPLES),500) $(BIN)/pytest tests/equivalence

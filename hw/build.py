@@ -173,14 +173,14 @@ def build(
     files = closure(top, sources or ())
     headers = sorted(RTL.glob("*.vh"))
     if simulator == "verilator":
-        tool, flags = verilator().version + _compiler_version(), VERILATOR_FLAGS + CXX_FLAGS
+        tool, flags = verilator().version + compiler_version(), VERILATOR_FLAGS + CXX_FLAGS
     else:
         tool, flags = icarus(), ICARUS_FLAGS
     digest = hashlib.sha256()
     for part in [top, tool, str(cocotb_tools.config.libs_dir), repr(flags), repr(sorted(values.items()))]:
         digest.update(part.encode() + b"\0")
     digest.update(f"{waves} {public}\0".encode())
-    for path in [*files, *headers, *_waivers()]:
+    for path in [*files, *headers, *waivers()]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     folder = BUILDS / f"{top}-{simulator}-{digest.hexdigest()[:16]}"
     result = Build(top, simulator, folder, waves)
@@ -188,7 +188,7 @@ def build(
     complete = folder / "complete"
     if complete.exists():
         return result
-    with _locked(folder.with_suffix(".lock")):
+    with locked(folder.with_suffix(".lock")):
         if complete.exists():  # another process was faster
             return result
         shutil.rmtree(folder, ignore_errors=True)
@@ -206,7 +206,7 @@ def _build_verilator(result: Build, parameters: Mapping[str, int | str], files: 
     tool = verilator()
     libraries = cocotb_tools.config.libs_dir
     main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
-    _run_tool(
+    run_tool(
         result,
         [
             str(tool.program),
@@ -217,20 +217,20 @@ def _build_verilator(result: Build, parameters: Mapping[str, int | str], files: 
             *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
             *(f"-G{name}={_literal(value)}" for name, value in parameters.items()),
             str(main),
-            *map(str, _waivers()),
+            *map(str, waivers()),
             *map(str, files),
         ],
         os.environ | tool.environment,
     )
     jobs = min(2, os.cpu_count() or 1)
     make = ["make", "-s", f"-j{jobs}", "-C", str(result.folder), "-f", "Vtop.mk", f"VM_TRACE={int(result.waves)}"]
-    make += [f"CXX={_compiler()}", f"LINK={_compiler()}", "AR=ar", f"PYTHON3={sys.executable}"]  # the wheel guesses
+    make += [f"CXX={compiler()}", f"LINK={compiler()}", "AR=ar", f"PYTHON3={sys.executable}"]  # the wheel guesses
     # the set-up's own make must not lend its flags to this one
     clean = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     shared = _runtime_folder(result.folder)
     for file in shared.glob("*.o"):
         shutil.copy(file, result.folder)
-    _run_tool(result, [*make, *CXX_FLAGS], clean | tool.environment)
+    run_tool(result, [*make, *CXX_FLAGS], clean | tool.environment)
     shared.mkdir(exist_ok=True)
     for file in result.folder.glob("verilated*.o"):
         if not (shared / file.name).exists():
@@ -248,7 +248,7 @@ def _runtime_folder(folder: Path) -> Path:
     parts = [
         verilator().version,
         str(verilator().program),
-        _compiler_version(),
+        compiler_version(),
         *CXX_FLAGS,
         *VERILATOR_FLAGS,
         *switches,
@@ -269,7 +269,7 @@ def _build_icarus(result: Build, parameters: Mapping[str, int | str], files: Seq
         )
         tops += ["-s", "dump_waves"]
         extra = [dump]
-    _run_tool(
+    run_tool(
         result,
         [
             *("iverilog", *ICARUS_FLAGS, "-o", str(result.folder / "simulation.vvp"), *tops),
@@ -281,7 +281,8 @@ def _build_icarus(result: Build, parameters: Mapping[str, int | str], files: Seq
     )
 
 
-def _run_tool(result: Build, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+def run_tool(result: Build, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run one tool of a build, its output to `compile.log`. Raises BuildError with the line that tells why."""
     path = result.folder / "compile.log"
     with path.open("ab") as output:
         output.write((" ".join(argv) + "\n").encode())
@@ -299,23 +300,26 @@ def _literal(value: int | str) -> str:
     return str(value) if isinstance(value, int) else f'"{value}"'
 
 
-def _waivers() -> list[Path]:
+def waivers() -> list[Path]:
+    """The files of lint waivers beside the RTL, each with its reasons."""
     return sorted(RTL.glob("*waivers.vlt"))
 
 
-def _compiler() -> str:
+def compiler() -> str:
+    """The C++ compiler: CXX of the environment, or g++."""
     return os.environ.get("CXX", "g++")
 
 
 @cache
-def _compiler_version() -> str:
-    if shutil.which(_compiler()) is None:
-        raise ToolError(f"{_compiler()} not found: run `make setup` as root, or install the package g++")
-    return subprocess.run([_compiler(), "--version"], capture_output=True, text=True).stdout.splitlines()[0]
+def compiler_version() -> str:
+    """Its first line about itself. Raises ToolError if there is none."""
+    if shutil.which(compiler()) is None:
+        raise ToolError(f"{compiler()} not found: run `make setup` as root, or install the package g++")
+    return subprocess.run([compiler(), "--version"], capture_output=True, text=True).stdout.splitlines()[0]
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold a file lock; the kernel drops it when the process dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
@@ -466,7 +470,7 @@ def lint(
         tool = verilator()
         argv = [str(tool.program), "--lint-only", "--timing", "-Wall", "--timescale", TIMESCALE, "--top-module", top]
         argv += [*(f"-G{name}={value}" for name, value in values.items())]
-        argv += [f"-I{RTL}", *map(str, _waivers()), *map(str, files)]
+        argv += [f"-I{RTL}", *map(str, waivers()), *map(str, files)]
         answer = subprocess.run(argv, env=os.environ | tool.environment, capture_output=True, text=True)
     else:
         icarus()

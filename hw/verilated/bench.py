@@ -27,7 +27,7 @@ def bare(pages: list[bytes], rounds: int, parameters: DeviceParameters, media_la
     with tempfile.TemporaryDirectory() as folder:
         program, file = Path(folder) / "bare", Path(folder) / "pages"
         file.write_bytes(b"".join(pages))
-        compiler = [build._compiler(), "-O2", "-std=c++20", f"-I{HERE}", str(HERE / "bare.cpp"), str(library)]
+        compiler = [build.compiler(), "-O2", "-std=c++20", f"-I{HERE}", str(HERE / "bare.cpp"), str(library)]
         subprocess.run([*compiler, f"-Wl,-rpath,{library.parent}", "-o", str(program)], check=True)
         argv = [str(program), str(file), str(rounds), str(parameters.perceived_pages)]
         answer = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -85,9 +85,9 @@ def compile_library(
         hw.build.BuildError, hw.build.ToolError: it cannot be compiled.
     """
     files = build.closure(top, sources)
-    texts = [*files, *sorted(build.RTL.glob("*.vh")), *build._waivers(), harness, abi]
+    texts = [*files, *sorted(build.RTL.glob("*.vh")), *build.waivers(), harness, abi]
     digest = hashlib.sha256()
-    tool = build.verilator().version + build._compiler_version()
+    tool = build.verilator().version + build.compiler_version()
     flags = [*VERILATOR_FLAGS, *(["--trace-vcd", "--trace-structs"] if waves else [])]
     for part in [top, tool, repr(flags), repr(CXX_FLAGS), repr(sorted(values.items()))]:
         digest.update(part.encode() + b"\0")
@@ -97,12 +97,12 @@ def compile_library(
     complete = folder / "complete"
     if complete.exists():
         return folder / LIBRARY
-    with build._locked(folder.with_suffix(".lock")):
+    with build.locked(folder.with_suffix(".lock")):
         if not complete.exists():  # no other process was faster
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             build.log.info("compiling %s as a library", top)
-            _compile(top, folder, values, [harness, *build._waivers(), *files], flags)
+            _compile(top, folder, values, [harness, *build.waivers(), *files], flags)
             complete.touch()
     return folder / LIBRARY
 
@@ -114,13 +114,12 @@ def _compile(top: str, folder: Path, values: dict[str, int], files: list[Path], 
     argv += ["-Mdir", str(folder), f"-I{build.RTL}", "-CFLAGS", f"-I{HERE}"]
     argv += [f"-G{name}={value}" for name, value in values.items()]
     argv += map(str, files)
-    build._run_tool(target, argv, os.environ | tool.environment)
-    compiler = build._compiler()
+    build.run_tool(target, argv, os.environ | tool.environment)
     make = ["make", "-s", f"-j{min(2, os.cpu_count() or 1)}", "-C", str(folder), "-f", "Vtop.mk", *CXX_FLAGS]
-    make += [f"CXX={compiler}", f"LINK={compiler}", "AR=ar", f"PYTHON3={sys.executable}"]
+    make += [f"CXX={build.compiler()}", f"LINK={build.compiler()}", "AR=ar", f"PYTHON3={sys.executable}"]
     # a make around this one must not lend it its flags
     clean = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    build._run_tool(target, make, clean | tool.environment)
+    build.run_tool(target, make, clean | tool.environment)
 
 
 @cache

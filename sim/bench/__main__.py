@@ -17,9 +17,8 @@ from hw.parameters import DeviceParameters
 from hw.speed import Speed
 from hw.verilated.bench import bare, linked
 from sim.bench.in_process import liblz4, model, stack, task_switches_per_s
+from sim.bench.pages import recorded_pages
 from sim.bench.simulators import simulated
-from sim.data import ORDERS_TRACE
-from sim.trace import Trace
 
 OUTPUT = ROOT / "build" / "bench.json"
 PARAMETERS = DeviceParameters()
@@ -31,14 +30,6 @@ TARGETS = (  # what, dividend, divisor, at least
     ("whole stack over conventional testbench, pages", "stack_pages_per_s", "conventional_pages_per_s", 20.0),
     ("model over liblz4 alone, pages", "model_pages_per_s", "lz4_pages_per_s", 0.50),
 )
-
-
-def recorded_pages(count: int) -> list[bytes]:
-    """`count` pages of the shipped trace, spread over it: a program's own, none all zero or of one repeated word."""
-    trace = Trace.load(ORDERS_TRACE)
-    contents = [data for data in map(trace.page, range(len(trace.contents))) if data != data[:8] * (len(data) // 8)]
-    step = len(contents) / count
-    return [contents[int(number * step)] for number in range(count)]
 
 
 def measure(count: int, repeats: int, show: Callable[[str], None]) -> dict[str, Speed]:

@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -287,13 +287,37 @@ def run_tool(result: Build, argv: Sequence[str], environment: Mapping[str, str])
     with path.open("ab") as output:
         output.write((" ".join(argv) + "\n").encode())
         output.flush()
-        status = subprocess.run(argv, env=environment, stdout=output, stderr=subprocess.STDOUT).returncode
+        process = subprocess.Popen(argv, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            status = process.wait()
+        finally:
+            _kill_tree(process)
     if status != 0:
         lines = path.read_text(errors="replace").splitlines()
         # an illegal parameter may upset other lines first; the sentence about it is what helps
         said = [line for line in lines[1:] if "_must_be_" in line]
         said = said or [line for line in lines[1:] if re.search(r"%Error|\berror\b", line)] or lines[-1:]
         raise BuildError(f"{result.top} does not compile under {result.simulator}: {said[0].strip()} (log: {path})")
+
+
+def _kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """End a process with all that it has started; nothing if it has ended. Not by its group: whoever interrupts us may
+    end ours, and the tools have to go with it."""
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGSTOP)  # it starts no more
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            pid, rest = int(stat.parent.name), stat.read_text().rpartition(")")[2].split()
+            parents.setdefault(int(rest[1]), []).append(pid)
+    doomed = [process.pid]
+    for pid in doomed:
+        doomed += parents.get(pid, [])
+    for pid in doomed:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
 
 
 def _literal(value: int | str) -> str:

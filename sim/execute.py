@@ -10,8 +10,8 @@ from typing import Literal
 
 from hw.build import ROOT, BuildError, ToolError
 from hw.link import Link
-from hw.links.model import ModelLink
 from hw.virtual_time import VirtualClock
+from sim.links import InProcess, make_link
 from sim.metrics import Result
 from sim.request import Request
 from sim.run import Report, RunError, run
@@ -54,7 +54,7 @@ def execute(scenario: Scenario, name: str, sim: Sim, report: Report) -> Result:
 
 def run_in_process(
     scenario: Scenario,
-    sim: Literal["verilated", "model"],
+    sim: InProcess,
     trace: Trace,
     swapfile: Path,
     name: str,
@@ -64,17 +64,10 @@ def run_in_process(
     clock = VirtualClock(scenario.workload.seed)
     links: dict[str, Link] = {}
     for node in scenario.tiers.nodes:
-        if sim == "model":
-            links[node] = ModelLink(clock, scenario.cram.parameters(), scenario.model_timing())
-        else:
-            from hw.links.verilated import VerilatedLink  # needs a compiler; the model must not
-
-            try:
-                links[node] = VerilatedLink(
-                    clock, scenario.cram.parameters(), media_latency=scenario.cram.media_latency
-                )
-            except (BuildError, ToolError) as error:
-                raise RunError(str(error)) from error
+        try:
+            links[node] = make_link(sim, clock, scenario)
+        except (BuildError, ToolError) as error:
+            raise RunError(str(error)) from error
     link = links.pop("cram")
 
     async def main() -> Result:

@@ -102,20 +102,16 @@ def soak(
             await accesses(SPACE_PAGES)
             await system.remove_space(child)
 
-        resident: list[int] = []
-        start, looks = time.process_time(), _looks(faults, steps)
-        goal = next(looks)
-        while True:
-            await work()
-            if (taken := system.counters.pgfault) >= goal:
-                resident.append(look())
-                show(taken)
-                if (following := next(looks, None)) is None:
-                    break
-                goal = following
-        seconds = time.process_time() - start
+        memory: list[int] = []
+        start = time.process_time()
+        for goal in _looks(faults, steps):
+            while system.counters.pgfault < goal:
+                await work()
+            memory.append(look())
+            show(system.counters.pgfault)
+        seconds, taken = time.process_time() - start, system.counters.pgfault
         await system.shutdown()
-        return Soak(taken, taken / seconds, resident, resident[-1] - resident[0])
+        return Soak(taken, taken / seconds, memory, memory[-1] - memory[0])
 
     with tempfile.TemporaryDirectory() as folder:
         return clock.run(main(folder))

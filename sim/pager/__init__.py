@@ -8,14 +8,14 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from driver import CramError
 from hw.link import Link, LinkError
-from hw.links.model import ModelLink
 from hw.virtual_time import VirtualClock
 from sim import follow
 from sim.capture import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS
+from sim.links import InProcess as Device
+from sim.links import make_link
 from sim.machine import Machine
 from sim.pager.figures import Figures
 from sim.pager.log import Recording
@@ -25,8 +25,6 @@ from sim.trace import TraceHeader, TraceWriter, save
 from vswap.tiers.swapfile import SwapfileError
 
 __all__ = ["Device", "Figures", "Outcome", "PagerError", "page"]
-
-Device = Literal["model", "verilated"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def page(
     env: Mapping[str, str] | None = None,
     live: Callable[[Figures, float], None] | None = None,
     trace: Path | None = None,
-    make_link: Callable[[VirtualClock, Scenario], Link] | None = None,
+    make: Callable[[VirtualClock, Scenario], Link] | None = None,
 ) -> Outcome:
     """Run a program with at most `limit` pages of its private anonymous memory in DRAM.
 
@@ -74,7 +72,7 @@ def page(
         device: what runs the device.
         live: called a few times a second with the figures and the seconds since the start.
         trace: file to keep a trace in, for `vcram run` (docs/trace.md).
-        make_link: a link in the place of `device`'s.
+        make: makes a link in the place of `device`'s.
 
     Raises:
         PagerError: what cannot work, before the program runs; or why it was ended.
@@ -85,7 +83,7 @@ def page(
     window = limit // 4
     scenario = scenario.with_limit(limit - window)
     clock = VirtualClock()
-    link = (make_link or _LINKS[device])(clock, scenario)
+    link = make(clock, scenario) if make else make_link(device, clock, scenario)
     with tempfile.TemporaryDirectory(prefix="vcram-pager-") as folder:
         swapfile = Path(scenario.swapfile.path) if scenario.swapfile.path else Path(folder) / "swapfile"
         try:
@@ -142,16 +140,3 @@ def _check(argv: Sequence[str], scenario: Scenario, limit: int) -> str:
         return follow.find_program(argv)
     except follow.FollowError as error:
         raise PagerError(str(error)) from error
-
-
-def _model(clock: VirtualClock, scenario: Scenario) -> Link:
-    return ModelLink(clock, scenario.cram.parameters(), scenario.model_timing())
-
-
-def _verilated(clock: VirtualClock, scenario: Scenario) -> Link:
-    from hw.links.verilated import VerilatedLink  # needs a compiler; the model must not
-
-    return VerilatedLink(clock, scenario.cram.parameters(), media_latency=scenario.cram.media_latency)
-
-
-_LINKS: dict[Device, Callable[[VirtualClock, Scenario], Link]] = {"model": _model, "verilated": _verilated}

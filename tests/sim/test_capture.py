@@ -5,7 +5,6 @@ Recording needs root; where it is refused, these tests cannot tell anything and 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -17,37 +16,14 @@ from pathlib import Path
 import pytest
 
 from sim.capture import CaptureError, CaptureResult, Progress, capture
-from sim.follow import available
 from sim.trace import Event, Kind, Trace
-
-needs_root = pytest.mark.skipif(
-    available() is not None and "CI" not in os.environ, reason="recording needs root (userfaultfd)"
-)
-
-PATTERN = """
-import ctypes, hashlib, mmap, os, sys
-PAGES = 800
-memory = mmap.mmap(-1, PAGES * 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-def pattern(page, version):
-    return hashlib.sha256(b"%d/%d" % (page, version)).digest() * 128
-def fill(pages, version):
-    for page in pages:
-        memory[page * 4096:page * 4096 + 4096] = pattern(page, version)
-def verify(pages, version):
-    for page in pages:
-        assert memory[page * 4096:page * 4096 + 4096] == pattern(page, version), (page, version)
-"""
-
-
-def pattern(page: int, version: int) -> bytes:
-    return hashlib.sha256(b"%d/%d" % (page, version)).digest() * 128
+from tests.sim.followed import needs_root, pattern, program
 
 
 def record(tmp_path: Path, script: str, window: int = 384, **limits: int) -> CaptureResult:
     output = tmp_path / "program.trace"
-    argv = [sys.executable, "-I", "-S", "-c", PATTERN + script]
     result = capture(
-        argv,
+        program(800, script),
         output,
         window=window,
         max_events=limits.get("max_events", 100_000),

@@ -5,7 +5,6 @@ Paging needs root; where it is refused, these tests cannot tell anything and say
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -18,35 +17,19 @@ import pytest
 from hw.link import Link, LinkError
 from hw.links.model import ModelLink
 from hw.virtual_time import VirtualClock
-from sim.follow import available
 from sim.pager import Device, Outcome, PagerError, page
 from sim.scenario import Scenario, find
 from sim.trace import Kind, Trace
+from tests.sim.followed import needs_root, pattern, program
 
-needs_root = pytest.mark.skipif(
-    available() is not None and "CI" not in os.environ, reason="paging needs root (userfaultfd)"
-)
 pytestmark = needs_root
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-
-PATTERN = """
-import ctypes, hashlib, mmap, os, sys
 PAGES = 1600
-memory = mmap.mmap(-1, PAGES * 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-def pattern(page, version):
-    return hashlib.sha256(b"%d/%d" % (page, version)).digest() * 128
-def fill(pages, version):
-    for page in pages:
-        memory[page * 4096:page * 4096 + 4096] = pattern(page, version)
-def verify(pages, version):
-    for page in pages:
-        assert memory[page * 4096:page * 4096 + 4096] == pattern(page, version), (page, version)
-"""
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def run(script: str, limit: int = 400, device: Device = "model") -> Outcome:
-    argv = [sys.executable, "-I", "-S", "-c", PATTERN + script]
+    argv = program(PAGES, script)
     scenario = Scenario.load(find("main" if device == "verilated" else "pager"))
     return page(argv, scenario, limit=limit, device=device)
 
@@ -192,7 +175,7 @@ else:
 for number in (425, 323, 206, 278):  # io_uring_setup, userfaultfd, io_setup, vmsplice
     assert libc.syscall(number, 0, 0, 0, 0) == -1 and ctypes.get_errno() == errno.ENOSYS, number
 """
-    argv = [sys.executable, "-I", "-S", "-c", PATTERN + script, str(tmp_path / "file")]
+    argv = [*program(PAGES, script), str(tmp_path / "file")]
     check(page(argv, Scenario.load(find("pager")), limit=2000))
 
 
@@ -239,9 +222,9 @@ int main() {
 
 
 def test_a_static_program_with_its_heap_at_the_break_is_paged_too(tmp_path: Path) -> None:
-    program = tmp_path / "program"
-    subprocess.run(["g++", "-x", "c++", "-O1", "-static", "-o", str(program), "-"], input=STATIC.encode(), check=True)
-    outcome = page([str(program)], Scenario.load(find("pager")), limit=256)
+    static = tmp_path / "program"
+    subprocess.run(["g++", "-x", "c++", "-O1", "-static", "-o", str(static), "-"], input=STATIC.encode(), check=True)
+    outcome = page([str(static)], Scenario.load(find("pager")), limit=256)
     check(outcome)
     assert outcome.figures.evictions > 1000
 
@@ -257,13 +240,13 @@ fill(range(0, PAGES, 2), 2); memory.resize((PAGES + 400) * 4096); verify(range(0
 """
     kept = tmp_path / "kept.trace"
     scenario = Scenario.load(find("pager"))
-    check(page([sys.executable, "-I", "-S", "-c", PATTERN + script], scenario, limit=400, trace=kept))
+    check(page(program(PAGES, script), scenario, limit=400, trace=kept))
     trace = Trace.load(kept)  # follows every page through the events
     assert trace.header.complete
     assert {Kind.READ, Kind.WRITE, Kind.FORK, Kind.UNMAP, Kind.EXIT} == {event.kind for event in trace}
     contents = {bytes(content) for content in trace.contents}
     for number, version in ((0, 1), (1599, 1), (299, 3), (1598, 2)):
-        assert hashlib.sha256(b"%d/%d" % (number, version)).digest() * 128 in contents
+        assert pattern(number, version) in contents
 
 
 class FailingLink(ModelLink):
@@ -283,8 +266,8 @@ def test_a_page_that_the_device_cannot_give_back_is_a_sigbus() -> None:
         return FailingLink(clock, scenario.cram.parameters())
 
     script = "fill(range(PAGES), 1)\nwhile True: verify(range(PAGES), 1)"
-    argv = [sys.executable, "-I", "-S", "-c", PATTERN + script]
-    outcome = page(argv, Scenario.load(find("pager")), limit=400, make_link=make)
+    argv = program(PAGES, script)
+    outcome = page(argv, Scenario.load(find("pager")), limit=400, make=make)
     assert outcome.exit_status == 128 + signal.SIGBUS
     assert outcome.figures.lost > 0
 
@@ -304,30 +287,26 @@ while True:
 @pytest.mark.parametrize("victim", ["pager", "guardian", "program"])
 def test_whoever_is_killed_no_wrong_byte_is_written_and_nothing_is_left(victim: str, tmp_path: Path) -> None:
     """The program writes evicted pages to a file all the time, by the kernel's hand, too."""
-    script = PATTERN + "libc = ctypes.CDLL(None); base = ctypes.addressof(ctypes.c_char.from_buffer(memory))\n" + WRITER
+    script = "libc = ctypes.CDLL(None); base = ctypes.addressof(ctypes.c_char.from_buffer(memory))\n" + WRITER
     output = tmp_path / "written"
-    argv = [sys.executable, "-m", "sim.cli", "pager", "--quiet", "--limit", "400", "--", sys.executable, "-I", "-S",
-            "-c", script, str(output)]  # fmt: skip
+    pager_argv = [sys.executable, "-m", "sim.cli", "pager", "--quiet", "--limit", "400", "--"]
+    argv = [*pager_argv, *program(PAGES, script), str(output)]
     pager = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
     assert pager.stdout is not None
     assert pager.stdout.readline() == b"up\n"
     time.sleep(0.2)
     children = [int(pid) for pid in Path(f"/proc/{pager.pid}/task/{pager.pid}/children").read_text().split()]
     (guardian,) = (pid for pid in children if is_fork_of(pid, pager.pid))
-    (program,) = (pid for pid in children if pid != guardian)
-    os.kill({"pager": pager.pid, "guardian": guardian, "program": program}[victim], signal.SIGKILL)
+    (victim_pid,) = (pid for pid in children if pid != guardian)
+    os.kill({"pager": pager.pid, "guardian": guardian, "program": victim_pid}[victim], signal.SIGKILL)
     assert pager.wait(timeout=20) != 0
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and any(alive(pid) for pid in [program, *children]):
+    while time.monotonic() < deadline and any(alive(pid) for pid in [victim_pid, *children]):
         time.sleep(0.02)
-    assert not [pid for pid in [program, *children] if alive(pid)]
+    assert not [pid for pid in [victim_pid, *children] if alive(pid)]
     pager.stdout.close()
     data = output.read_bytes()
-    expected: dict[str, object] = {"__name__": "pattern"}
-    exec(PATTERN.split("memory =")[0] + "def pattern" + PATTERN.split("def pattern")[1].split("def fill")[0], expected)  # noqa: S102
-    pattern = expected["pattern"]
-    assert callable(pattern)
-    pages = {pattern(number, 1) for number in range(1600)}
+    pages = {pattern(number, 1) for number in range(PAGES)}
     whole = [data[i : i + 4096] for i in range(0, len(data) - len(data) % 4096, 4096)]
     assert len(whole) > 10
     assert all(content in pages for content in whole)

@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +24,8 @@ from pathlib import Path
 
 import lz4.block
 import numpy as np
+
+from sim.scrub import ENVIRONMENT
 
 PAGE_BYTES = 4096
 RAW_BYTES = PAGE_BYTES - 256  # a block that saves no sector of 256 bytes is stored raw (docs/device.md, Page states)
@@ -110,6 +113,7 @@ class Program:
         moments: times that it says it is ready to be looked at; 0 where it is looked at while it works.
         stdin: what it reads first; with 0 moments, all that it reads.
         child: the name of the process below it whose pages are meant, "" for itself.
+        version: what to start to be told its version; `argv[0] --version` by default.
     """
 
     kind: str
@@ -117,6 +121,7 @@ class Program:
     moments: int = 1
     stdin: str = ""
     child: str = ""
+    version: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,12 @@ def programs() -> list[Program]:
     """The programs that this machine has, of those that the corpus knows."""
     known = [
         Program("python-objects", (sys.executable, "-I", "-c", _PYTHON_OBJECTS), moments=2),
-        Program("python-numbers", (sys.executable, "-I", "-c", _PYTHON_NUMBERS), moments=2),
+        Program(
+            "python-numbers",
+            (sys.executable, "-I", "-c", _PYTHON_NUMBERS),
+            moments=2,
+            version=(sys.executable, "-c", "import numpy; print('numpy', numpy.__version__)"),
+        ),
         Program("perl", ("perl", "-e", _PERL)),
         Program(
             "compiler", ("g++", "-std=c++17", "-O2", "-S", "-x", "c++", "-", "-o", "/dev/null"), 0, _CPP, "cc1plus"
@@ -208,15 +218,24 @@ def pages_of(program: Program, cache: Path) -> list[bytes]:
 
 
 def run(program: Program) -> Iterator[bytes]:
-    """Run a program and give its pages at each of its moments, equal ones as often as they are there."""
+    """Run a program and give its pages at each of its moments, equal ones as often as they are there.
+
+    It runs in a folder of its own and with an environment that says nothing of this machine.
+    """
+    with tempfile.TemporaryDirectory(prefix="vcram-") as folder:
+        yield from _run(program, folder)
+
+
+def _run(program: Program, folder: str) -> Iterator[bytes]:
     process = subprocess.Popen(
-        program.argv,
+        [shutil.which(program.argv[0]) or program.argv[0], *program.argv[1:]],
+        cwd=folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
-        env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"},
+        env={**ENVIRONMENT, "OPENBLAS_NUM_THREADS": "1"},
     )
     try:
         assert process.stdin and process.stdout
@@ -230,7 +249,9 @@ def run(program: Program) -> Iterator[bytes]:
         for _ in range(program.moments):
             if not process.stdout.readline():
                 return  # it ended early; what there is will have to do
-            yield from read_pages(process.pid)
+            pid = _child(process.pid, program.child) if program.child else process.pid
+            if pid:
+                yield from read_pages(pid)
             process.stdin.write("\n")
             process.stdin.flush()
     finally:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sim.corpus import gather, summary
+from sim.corpus_chart import corpus_chart
 from sim.corpus_files import BINS, Manifest, build, load
 from sim.interrupts import interruptible
 
@@ -23,10 +24,12 @@ def corpus_group() -> None:
 @corpus_group.command("build")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only this program; may be repeated.")
-def corpus_build(folder: Path, kinds: tuple[str, ...]) -> None:
+@click.option("--sample", type=click.IntRange(1), metavar="PAGES",
+              help="Only so many pages of each program, and none that tells of this machine.")  # fmt: skip
+def corpus_build(folder: Path, kinds: tuple[str, ...], sample: int | None) -> None:
     """Run programs and write their pages, a file each, and a manifest into FOLDER."""
     with Console(stderr=True).status("gathering pages") as status, interruptible():
-        manifest = build(folder, kinds or None, lambda kind: status.update(f"gathering pages of {kind}"))
+        manifest = build(folder, kinds or None, lambda kind: status.update(f"gathering pages of {kind}"), sample)
     _show(manifest)
 
 
@@ -34,11 +37,21 @@ def corpus_build(folder: Path, kinds: tuple[str, ...]) -> None:
 @click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--pages", type=click.IntRange(1), default=10_000, show_default=True,
               help="Without FOLDER: different pages to gather.")  # fmt: skip
-def corpus_stat(folder: Path | None, pages: int) -> None:
-    """Say what the pages in FOLDER are like; without it, those of programs on this machine."""
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.svg",
+              help="With FOLDER: draw the shares and the sizes of LZ4 blocks into this file, too.")  # fmt: skip
+def corpus_stat(folder: Path | None, pages: int, plot: Path | None) -> None:
+    """Say what the pages in FOLDER are like; without it, those of programs on this machine.
+
+    The figures are counted from the pages and must be those of the manifest.
+    """
     if folder is not None:
-        _show(load(folder))
+        manifest = load(folder)
+        _show(manifest)
+        if plot is not None:
+            plot.write_text(corpus_chart(manifest), encoding="utf-8")
         return
+    if plot is not None:
+        raise click.UsageError("--plot needs a FOLDER, which `vcram corpus build` makes")
     with Console(stderr=True).status("gathering pages of running programs"), interruptible():
         rows = summary(gather(pages))
     table = _table("kind", "pages", "zero", "same", "raw", "ratio")
@@ -55,7 +68,8 @@ def _show(manifest: Manifest) -> None:
         table.add_row(entry.kind, f"{entry.pages:,}", *shares, f"{entry.ratio:.2f}", bars(entry.sizes))
     Console().print(table)
     for entry in manifest.entries:
-        Console().print(f"{entry.kind}: {entry.version}", style="dim", highlight=False, markup=False)
+        Console().print(f"{entry.kind}: {entry.version}", style="dim", highlight=False, markup=False,
+                        soft_wrap=True)  # fmt: skip
 
 
 def bars(sizes: list[int]) -> str:

@@ -8,30 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import sys
 from pathlib import Path
 
 from sim.capture import CaptureError, CaptureResult, capture
 from sim.data import ORDERS_TRACE
 from sim.reuse import reuse
+from sim.scrub import ENVIRONMENT, machine_words, this_machine
 from sim.trace import Trace
 
 COMMAND = ("/usr/bin/python3", "-I", "-S", "-")
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
 WINDOW = 960
 LIMIT_BYTES = 2 << 20
-SECRETS = re.compile(rb"/root/|/home/|/work/|PRIVATE KEY|PASSWORD|TOKEN=|SSH_AUTH|BEGIN RSA", re.IGNORECASE)
-
-
-def machine_words(trace: Trace) -> list[str]:
-    """Text in a trace that would tell of the machine it was made on: its name, folders, credentials."""
-    memory = trace.contents.tobytes()
-    found = {match.group().decode() for match in SECRETS.finditer(memory)}
-    name = os.uname().nodename
-    if re.search(rb"(?<!\w)" + re.escape(name.encode()) + rb"(?!\w)", memory) and len(name) > 3:
-        found.add(name)
-    return sorted(found)
 
 
 def record(output: Path) -> CaptureResult:
@@ -80,7 +68,7 @@ def main() -> None:
         sys.exit(f"record: {error}")
     if result.exit_status or not result.trace.header.complete:
         sys.exit(f"record: {output}: not a whole run (exit status {result.exit_status})")
-    if words := machine_words(result.trace):
+    if words := machine_words(result.trace.contents.tobytes(), this_machine()):
         sys.exit(f"record: {output}: tells of this machine: {', '.join(words)}")
     if result.file_bytes > LIMIT_BYTES:
         sys.exit(f"record: {output}: {result.file_bytes} bytes are more than {LIMIT_BYTES}")

@@ -11,7 +11,7 @@ STAMP := .venv/setup-$(shell cat $(SETUP_INPUTS) | sha256sum | cut -c1-16)
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help setup run test breakages slotbench contract races lint regs fpga formal fuzz hwbench lock clean bench soak differential pager
+.PHONY: help setup run test breakages slotbench contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -63,6 +63,9 @@ formal: $(STAMP)  ## prove the RTL's rules with an SMT solver: build/formal.json
 
 fuzz: $(STAMP)  ## 1,000,000 fuzzed LZ4 streams, RTL against liblz4: COUNT=, SEED=; build/fuzz.json
 	@$(BIN)/python -m sim.fuzz --count $(or $(COUNT),1000000) --seed $(or $(SEED),1)
+
+coverage: $(STAMP)  ## line and toggle coverage of the RTL by its tests (half an hour): build/coverage.json
+	@$(BIN)/python -m hw.coverage
 
 hwbench: $(STAMP)  ## measure the LZ4 engines and the device over real pages: build/hwbench.json
 	@$(BIN)/python -m sim.hwbench

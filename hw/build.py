@@ -9,6 +9,9 @@ nothing stale is ever run. The same call works for Verilator and Icarus:
 
 Only the signals of the top module are visible to cocotb under Verilator (ports and its own nets): making every signal
 public costs most of the speed. `public=True` shows all.
+
+With VCRAM_COVERAGE=<folder> in the environment Verilator counts which lines and toggles a run reaches, and every run
+leaves a `.dat` there; hw/coverage reads them. Such builds are builds of their own, and slower.
 """
 
 from __future__ import annotations
@@ -56,6 +59,8 @@ CXX_FLAGS = [
     *("OPT_FAST=-O2", "OPT_GLOBAL=-O2", "OPT_SLOW=-O1"),
     "CFG_CXXFLAGS_PCH_I=-include",  # the wheel was configured without it, and larger designs have precompiled headers
 ]
+# 1024: the width of the widest port of the RTL; without a limit the memories' widest words take most of the time
+COVERAGE_FLAGS = ["--coverage-line", "--coverage-toggle", "--coverage-max-width", "1024"]
 ICARUS_FLAGS = ["-g2005"]
 
 log = logging.getLogger(__name__)
@@ -78,12 +83,14 @@ class Build:
         simulator: "verilator" or "icarus".
         folder: where it lies, absolute.
         waves: whether a run records all signals (`waves.vcd` or `waves.fst` in the folder of the run).
+        coverage: whether a run leaves `coverage.dat` in its folder.
     """
 
     top: str
     simulator: Simulator
     folder: Path
     waves: bool
+    coverage: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +161,7 @@ def build(
     sources: Sequence[Path] | None = None,
     waves: bool = False,
     public: bool = False,
+    coverage: bool | None = None,
 ) -> Build:
     """Compile `top`, or find the compiled one. Safe to call from several processes at once.
 
@@ -164,16 +172,19 @@ def build(
         sources: further files, named after their modules (testbenches); `hw/rtl` is always searched.
         waves: record all signals when run.
         public: let cocotb see every signal under Verilator, not only the top module's. Icarus always shows all.
+        coverage: count lines and toggles, under Verilator only; by default if VCRAM_COVERAGE is set.
 
     Raises:
         BuildError: the RTL does not compile.
         ToolError: the simulator is missing or too old.
     """
     values = dict(parameters or {})
+    coverage = simulator == "verilator" and (coverage_folder() is not None if coverage is None else coverage)
     files = closure(top, sources or ())
     headers = sorted(RTL.glob("*.vh"))
     if simulator == "verilator":
         tool, flags = verilator().version + compiler_version(), VERILATOR_FLAGS + CXX_FLAGS
+        flags = flags + COVERAGE_FLAGS if coverage else flags
     else:
         tool, flags = icarus(), ICARUS_FLAGS
     digest = hashlib.sha256()
@@ -183,7 +194,7 @@ def build(
     for path in [*files, *headers, *waivers()]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     folder = BUILDS / f"{top}-{simulator}-{digest.hexdigest()[:16]}"
-    result = Build(top, simulator, folder, waves)
+    result = Build(top, simulator, folder, waves, coverage)
 
     complete = folder / "complete"
     if complete.exists():
@@ -213,6 +224,7 @@ def _build_verilator(result: Build, parameters: Mapping[str, int | str], files: 
             *VERILATOR_FLAGS,
             *(["--public-flat-rw"] if public else ["--public-depth", "1"]),
             *(["--trace"] if result.waves else []),
+            *(COVERAGE_FLAGS if result.coverage else []),
             *("-Mdir", str(result.folder), "--top-module", result.top, f"-I{RTL}"),
             *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
             *(f"-G{name}={_literal(value)}" for name, value in parameters.items()),
@@ -329,6 +341,12 @@ def waivers() -> list[Path]:
     return sorted(RTL.glob("*waivers.vlt"))
 
 
+def coverage_folder() -> Path | None:
+    """Where runs leave what they have covered: VCRAM_COVERAGE of the environment; None: nothing is counted."""
+    folder = os.environ.get("VCRAM_COVERAGE")
+    return Path(folder).resolve() if folder else None
+
+
 def compiler() -> str:
     """The C++ compiler: CXX of the environment, or g++."""
     return os.environ.get("CXX", "g++")
@@ -443,6 +461,10 @@ def simulate(
         finally:
             kill_group(process)
     _check(report, process.returncode, f"{test_module} under {built.simulator}", log_file)
+    folder = coverage_folder()
+    if built.coverage and folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.move(results / "coverage.dat", folder / f"{results.name}.dat")
     return results
 
 

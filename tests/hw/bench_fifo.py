@@ -47,3 +47,24 @@ async def items_leave_in_order_whatever_both_sides_do(dut: Any) -> None:
             queue.clear()
         await RisingEdge(dut.clk_i)
     assert full > 50 and empty > 50
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def a_reset_empties_it(dut: Any) -> None:
+    """Also in the middle of a run, full."""
+    Clock(dut.clk_i, 2, unit="ns").start()
+    for name in ("clear_i", "out_ready_i", "in_data_i", "rst_ni"):
+        getattr(dut, name).value = 0
+    dut.in_valid_i.value = 1
+    for _ in range(2):
+        await RisingEdge(dut.clk_i)
+    for _ in range(2):
+        dut.rst_ni.value = 1
+        for _ in range(DEPTH):
+            await RisingEdge(dut.clk_i)
+        await FallingEdge(dut.clk_i)
+        assert dut.out_valid_o.value == 1 and dut.in_ready_o.value == 0
+        dut.rst_ni.value = 0
+        await RisingEdge(dut.clk_i)
+        await FallingEdge(dut.clk_i)
+        assert dut.out_valid_o.value == 0 and dut.in_ready_o.value == 1

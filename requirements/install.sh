@@ -16,6 +16,8 @@ need() { missing="$missing $1"; }
 command -v "$python" >/dev/null || need python3
 command -v g++ >/dev/null || need g++
 command -v iverilog >/dev/null || need iverilog
+command -v nbdkit >/dev/null || need nbdkit
+nbdkit python --dump-plugin >/dev/null 2>&1 || need nbdkit-plugin-python
 if command -v "$python" >/dev/null; then
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$python is older than 3.11: set PYTHON"
     "$python" -c 'import ensurepip, venv' 2>/dev/null || need python3-venv

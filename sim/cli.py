@@ -22,6 +22,8 @@ from sim.corpus import CorpusError
 from sim.corpus_command import corpus_group
 from sim.execute import Sim, execute
 from sim.interrupts import Interrupted, interruptible
+from sim.nbd import NbdError
+from sim.nbd.command import nbd_command
 from sim.pager import PagerError
 from sim.pager.command import pager_command
 from sim.progress import progress_bar
@@ -37,7 +39,9 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 REPORTS = ROOT / "build" / "report"
 
 _BAD_INPUT = (ScenarioError, TraceError)
-_FAILURES = (RunError, BuildError, ToolError, CaptureError, PagerError, CorpusError, VswapError, CramError, OSError)
+_FAILURES = (
+    RunError, BuildError, ToolError, CaptureError, PagerError, NbdError, CorpusError, VswapError, CramError, OSError,
+)  # fmt: skip
 
 
 class _Failure(click.ClickException):
@@ -232,6 +236,7 @@ def _show_outcome(outcome: Outcome) -> None:
 
 
 cli.add_command(corpus_group)
+cli.add_command(nbd_command)
 cli.add_command(pager_command)
 
 

@@ -11,7 +11,7 @@ STAMP := .venv/setup-$(shell cat $(SETUP_INPUTS) | sha256sum | cut -c1-16)
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help setup run test breakages slotbench contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager
+.PHONY: help setup run test breakages slotbench contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -60,6 +60,9 @@ fpga: $(STAMP)  ## area and clock on an ECP5, module by module (hours, kept): bu
 
 formal: $(STAMP)  ## prove the RTL's rules with an SMT solver: build/formal.json
 	@$(BIN)/python -m hw.formal
+
+mutation: $(STAMP)  ## mutants of the RTL, by Yosys, and whether the benches notice: COUNT=320, SEED=; build/mutation.json
+	@$(BIN)/python -m hw.mutation --count $(or $(COUNT),320) --seed $(or $(SEED),1)
 
 fuzz: $(STAMP)  ## 1,000,000 fuzzed LZ4 streams, RTL against liblz4: COUNT=, SEED=; build/fuzz.json
 	@$(BIN)/python -m sim.fuzz --count $(or $(COUNT),1000000) --seed $(or $(SEED),1)

@@ -1,0 +1,118 @@
+"""Sample mutants of the device and run the tests on them: `python -m hw.mutation`; writes build/mutation.json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import signal
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hw.build import ROOT, BuildError, ToolError
+from hw.mutation.netlist import MutationError, Netlist
+from hw.mutation.run import DEVICE, Campaign, Verdict
+
+RESULT = ROOT / "build" / "mutation.json"
+EQUIVALENT = Path(__file__).parent / "equivalent.toml"
+SHARE = 0.95  # of the mutants that are not equivalent, at least
+
+
+def equivalents(path: Path = EQUIVALENT) -> dict[str, str]:
+    """Key of a mutant that no test can tell from the original -> why. Raises MutationError."""
+    try:
+        entries = tomllib.loads(path.read_text()).get("equivalent", [])
+        return {entry["key"]: entry["reason"] for entry in entries}
+    except (tomllib.TOMLDecodeError, KeyError) as error:
+        raise MutationError(f"{path}: {error}: each [[equivalent]] has `key` and `reason`") from None
+
+
+def row(verdict: Verdict, reasons: Mapping[str, str]) -> dict[str, Any]:
+    """What build/mutation.json keeps of a mutant."""
+    mutant = verdict.mutant
+    result = "killed" if verdict.killer else "equivalent" if mutant.key in reasons else "survived"
+    return {
+        "key": mutant.key,
+        "module": mutant.module.source,
+        "mutation": mutant.what,
+        "lines": list(mutant.lines),
+        "result": result,
+        "killer": verdict.killer,
+        "detail": verdict.said or reasons.get(mutant.key, ""),
+        "seconds": round(verdict.seconds, 1),
+    }
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Mutants, killed, equivalent and survived by module, and all together."""
+    counts: dict[str, Counter[str]] = {}
+    for entry in rows:
+        counts.setdefault(entry["module"], Counter())[entry["result"]] += 1
+    total = sum(counts.values(), Counter())
+    lines = [f"{'module':<26}{'mutants':>9}{'killed':>9}{'equivalent':>12}{'survived':>10}"]
+    for name, count in [*sorted(counts.items()), ("all", total)]:
+        lines.append(
+            f"{name:<26}{count.total():>9}{count['killed']:>9}{count['equivalent']:>12}{count['survived']:>10}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Judge the sample, a line a mutant; returns 1 if too few are killed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m hw.mutation",
+        description="Mutants of the RTL, made by Yosys, and whether the benches notice; docs/verification.md",
+        epilog="What was found out before is kept as long as neither RTL nor bench changes: a run can be interrupted.",
+    )
+    parser.add_argument("--count", type=int, default=320, help="mutants, about (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="another one, other mutants (%(default)s)")
+    parser.add_argument("--module", metavar="NAME", help="all of them in this module of hw/rtl")
+    parser.add_argument("--list", action="store_true", help="name the mutants, run nothing")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="mutation: %(message)s")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    reasons = equivalents()
+    rows: list[dict[str, Any]] = []
+    try:
+        netlist = Netlist(DEVICE.verilog())
+        mutants = netlist.sample(arguments.count, arguments.seed, arguments.module)
+        if arguments.list:
+            print("\n".join(f"{mutant.key} {mutant.module.source}: {mutant.what}" for mutant in mutants))
+            return 0
+        campaign = Campaign(netlist, mutants)
+        start = time.monotonic()
+        for number, mutant in enumerate(mutants, 1):
+            entry = row(campaign.judge(mutant), reasons)
+            rows.append(entry)
+            by = f" by {entry['killer']}" if entry["killer"] else ""
+            print(
+                f"[{number}/{len(mutants)}, {time.monotonic() - start:.0f} s] {entry['key']} {entry['module']}: "
+                f"{entry['mutation']}: {entry['result']}{by}; {entry['detail']}",
+                flush=True,
+            )
+            _write(rows, arguments)
+    except KeyboardInterrupt:
+        print("\nmutation: interrupted; nothing is left running, and the next run goes on from here", file=sys.stderr)
+        return 130
+    print(table(rows))
+    killed = sum(entry["result"] == "killed" for entry in rows)
+    able = sum(entry["result"] != "equivalent" for entry in rows)
+    print(f"{killed} of {able} killed, {killed / max(1, able):.1%}; rows: {RESULT}")
+    return int(killed < SHARE * able)
+
+
+def _write(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps({"seed": arguments.seed, "mutants": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (MutationError, BuildError, ToolError) as error:
+        sys.exit(f"mutation: {error}")

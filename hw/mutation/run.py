@@ -1,0 +1,199 @@
+"""Run the tests on mutants: the benches of tests/hw that can see a module, the cheapest first, up to the first to fail.
+
+A mutant is killed when a bench fails on it, ends the simulation or does not come to an end. What a bench says about a
+mutant is kept, and asked again only if the RTL, the bench or the files it shares have changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from hw.build import ROOT, Build, build, simulate
+from hw.mutation.netlist import VARIABLE, Module, Mutant, MutationError, Netlist, wrapper
+from hw.parameters import DeviceParameters
+
+# The device of most chapters in tests/hw/test_cram_device.py: corners are near, and the widest engines.
+DEVICE = DeviceParameters(perceived_pages=64, media_bytes=64 << 10, cache_pages=4, bytes_per_cycle=16)
+log = logging.getLogger(__name__)
+BENCHES = ROOT / "tests" / "hw"
+
+
+@dataclass(frozen=True)
+class Killer:
+    """A bench to run on mutants.
+
+    Attributes:
+        bench: `tests/hw/bench_<bench>.py`.
+        top: the module it is written for; it sees mutants in this one and in all below.
+        settings: environment variables besides those that give the parameters.
+    """
+
+    bench: str
+    top: str
+    settings: tuple[tuple[str, str], ...] = ()
+
+    def environment(self, module: Module) -> dict[str, str]:
+        """What the bench reads: the parameters of its top module and of the device, and its settings."""
+        device = {"DEVICE": json.dumps(asdict(DEVICE))}
+        values = DEVICE.verilog() | dict(module.parameters)
+        return {key: str(value) for key, value in values.items()} | device | dict(self.settings)
+
+    @property
+    def digest(self) -> str:
+        """Of all that decides what it says about a mutant, but the RTL."""
+        digest = hashlib.sha256(repr(self).encode())
+        shared = [path for path in sorted(BENCHES.glob("*.py")) if not path.name.startswith(("bench_", "test_"))]
+        for path in [BENCHES / f"bench_{self.bench}.py", *shared]:
+            digest.update(path.read_bytes() + b"\0")
+        return digest.hexdigest()[:10]
+
+
+def _killers() -> Iterator[Killer]:
+    yield Killer("fifo", "fifo")
+    yield Killer("page_scan", "page_scan", (("REAL_PAGES", "40"),))
+    yield Killer("heat_tracker", "heat_tracker")
+    yield Killer("sector_allocator", "sector_allocator", (("ROUNDS", "400"),))
+    yield Killer("page_cache", "page_cache", (("ROUNDS", "600"),))
+    yield Killer("lz4_compressor", "lz4_compressor", (("EFFORT", "1.0"),))
+    yield Killer("lz4_decompressor", "lz4_decompressor", (("EFFORT", "1.0"),))
+    yield Killer("registers", "cram_registers")
+    yield Killer("mailbox", "cram_registers")
+    for chapter in ("traffic", "states", "bursts", "cache", "exhaustion", "media", "signals", "faults", "reset"):
+        yield Killer(f"cram_device_{chapter}", "cram_device", (("EFFORT", "1.0"),))
+
+
+KILLERS = tuple(_killers())
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a bench says about a mutant.
+
+    Attributes:
+        killed: it noticed.
+        seconds: wall clock.
+        said: how it noticed, one line; empty if it did not.
+    """
+
+    killed: bool
+    seconds: float
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What all benches say about a mutant: the one that noticed, or None, and how; seconds of all of them."""
+
+    mutant: Mutant
+    killer: str | None
+    said: str
+    seconds: float
+
+
+class Campaign:
+    """The benches on one sample of mutants.
+
+    Args:
+        netlist: the device.
+        mutants: the sample.
+        killers: which benches.
+        record: file that keeps the answers; one of the netlist's if not given.
+
+    Raises:
+        MutationError: Yosys refuses.
+        hw.build.BuildError, hw.build.ToolError: a simulation cannot be compiled.
+    """
+
+    def __init__(
+        self,
+        netlist: Netlist,
+        mutants: Sequence[Mutant],
+        killers: Sequence[Killer] = KILLERS,
+        record: Path | None = None,
+    ) -> None:
+        self.netlist = netlist
+        self.mutants = mutants
+        self.killers = killers
+        self._mutated = netlist.mutated(mutants)
+        self._record = record or netlist.folder / "answers.jsonl"
+        self._answers: dict[str, Answer] = {}
+        if self._record.exists():
+            for line in self._record.read_text().splitlines():
+                key, *answer = json.loads(line)
+                self._answers[key] = Answer(*answer)
+        self._limits: dict[Killer, float] = {}
+        self._digests = {killer: killer.digest for killer in killers}
+        self._below = cache(self._find_below)
+        self._built = cache(self._build)
+
+    def judge(self, mutant: Mutant) -> Verdict:
+        """Run benches on a mutant until one notices. Raises MutationError if one fails without any mutant as well."""
+        seconds = 0.0
+        for killer in self.killers:
+            if mutant.module.name in self._below(killer.top):
+                answer = self.ask(killer, mutant)
+                seconds += answer.seconds
+                if answer.killed:
+                    return Verdict(mutant, killer.bench, answer.said, seconds)
+        return Verdict(mutant, None, "", seconds)
+
+    def ask(self, killer: Killer, mutant: Mutant) -> Answer:
+        """What one bench says about a mutant, now or earlier."""
+        key = f"{mutant.key} {killer.bench} {self._digests[killer]}"
+        if key not in self._answers:
+            answer = self._run(killer, mutant.number, self.limit_s(killer))
+            self._answers[key] = answer
+            with self._record.open("a") as file:
+                file.write(json.dumps([key, answer.killed, round(answer.seconds, 1), answer.said]) + "\n")
+        return self._answers[key]
+
+    def limit_s(self, killer: Killer) -> float:
+        """How long a bench may take, seconds: several times what it takes with no mutant, where it has to pass."""
+        if killer not in self._limits:
+            log.info("%s without a mutant ...", killer.bench)
+            answer = self._run(killer, 0, 1200)
+            log.info("%s: %.1f s", killer.bench, answer.seconds)
+            if answer.killed:
+                raise MutationError(f"bench_{killer.bench} fails without a mutant: {answer.said}")
+            self._limits[killer] = 10 + 4 * answer.seconds
+        return self._limits[killer]
+
+    def _run(self, killer: Killer, number: int, limit_s: float) -> Answer:
+        module, built = self._built(killer.top)
+        settings = killer.environment(module) | {VARIABLE: str(number), "COCOTB_MAX_FAILURES": "1"}
+        folder = self._mutated.parent / f"run-{os.getpid()}"
+        start = time.monotonic()
+        try:
+            simulate(built, f"tests.hw.bench_{killer.bench}", environment=settings, timeout_s=limit_s, results=folder)
+        except TimeoutError:
+            return Answer(True, time.monotonic() - start, f"no end within {limit_s:.0f} s")
+        except AssertionError as error:
+            return Answer(True, time.monotonic() - start, _reason(str(error)))
+        return Answer(False, time.monotonic() - start)
+
+    def _build(self, top: str) -> tuple[Module, Build]:
+        module = self.netlist.module(top)
+        parameters: Mapping[str, int] = module.parameters
+        return module, build(top, "verilator", parameters, [self._mutated, wrapper(self._mutated, module)])
+
+    def _find_below(self, top: str) -> frozenset[str]:
+        """Names of the module that is tested as `top`, and of all below it."""
+        modules = {module.name: module for module in self.netlist.modules}
+        found = {self.netlist.module(top).name}
+        while more := {part for name in found for part in modules[name].parts} - found:
+            found |= more
+        return frozenset(found)
+
+
+def _reason(text: str) -> str:
+    """The line of a failure that tells most."""
+    lines = text.splitlines()
+    return (lines[1] if len(lines) > 1 else lines[0])[:200]

@@ -182,7 +182,9 @@ class Campaign:
     def _build(self, top: str) -> tuple[Module, Build]:
         module = self.netlist.module(top)
         parameters: Mapping[str, int] = module.parameters
-        return module, build(top, "verilator", parameters, [self._mutated, wrapper(self._mutated, module)])
+        return module, build(
+            top, "verilator", parameters, [self._mutated, wrapper(self._mutated, module)], coverage=False
+        )
 
     def _find_below(self, top: str) -> frozenset[str]:
         """Names of the module that is tested as `top`, and of all below it."""

@@ -404,7 +404,9 @@ def command(
     if built.simulator == "verilator":
         env["COCOTB_TRUST_INERTIAL_WRITES"] = "1"
     env.update(environment or {})
-    if built.simulator == "verilator":  # initial values of registers and memories follow the seed
+    if built.coverage:  # a random value that the reset takes away would count as a toggle
+        argv += ["+verilator+rand+reset+0"]
+    elif built.simulator == "verilator":  # initial values of registers and memories follow the seed
         seed = int(env.get("COCOTB_RANDOM_SEED", "1")) % (2**31 - 1) + 1
         argv += ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
     return argv, env

@@ -19,7 +19,7 @@ from hw.build import RTL
 Kind = Literal["line", "toggle"]
 
 _FIELD = re.compile("\x01([^\x02]*)\x02([^\x01]*)")
-_NAME = re.compile(r"(?P<signal>[^\[:]+)(?P<index>(\[\d+\])*)(:(?P<edge>.*))?")
+_NAME = re.compile(r"(.*\.)?(?P<signal>[^\[:]+)(?P<index>(\[\d+\])*)(:(?P<edge>.*))?")
 
 
 @dataclass(frozen=True, order=True)
@@ -43,7 +43,7 @@ class Point:
 
     @property
     def signal(self) -> str:
-        """Name of the signal of a toggle, without index."""
+        """Name of the signal of a toggle, without index and without the generate blocks that it is in."""
         return self._parts()["signal"]
 
     @property

@@ -20,6 +20,14 @@ WORD = 0xFFFFFFFF
 LIVE = {"CYCLES_LOW", "CYCLES_HIGH"}  # differ between two reads
 PARAMETERS = {name: int(os.environ[name]) for name in MAP.parameters if name in os.environ}
 LOW, RECOVERED = 1 << 12, 1 << 13
+PULSES = {
+    "CLOSED_ZERO": "closed_zero", "CLOSED_SAME": "closed_same", "CLOSED_LZ4": "closed_lz4",
+    "CLOSED_RAW": "closed_raw", "PAGES_FILLED": "page_filled", "PAGES_OPENED": "page_opened",
+    "PAGES_TRIMMED": "page_trimmed", "PAGES_POISONED": "page_poisoned", "LINES_READ": "line_read",
+    "LINES_WRITTEN": "line_written", "LINES_NOT_ADMITTED": "line_not_admitted", "LINES_FENCED": "line_fenced",
+    "PAGES_IMPORTED": "page_imported",
+}  # fmt: skip
+"""Counters, and the inputs that they count."""
 
 
 async def started(dut: Any) -> TB:
@@ -288,10 +296,16 @@ async def hot_pages_are_passed_on(dut: Any) -> None:
     await tb.write(Register.HEAT_THRESHOLD, WORD)
     await tb.write(Register.HEAT_PERIOD, 0x12345678)
     assert (dut.heat_threshold_o.value, dut.heat_period_o.value) == (0xFF, 0x12345678)
-    dut.hot_count_i.value, dut.hot_page_i.value, dut.hot_overflow_i.value = 3, 0xABCDEF, 9
-    assert await tb.read(Register.HOT_COUNT) == 3
-    assert await tb.read(Register.HOT_PAGE) == 0xABCDEF
-    assert await tb.read(Register.HOT_OVERFLOW) == 9
+    for _ in range(10):
+        threshold, period = tb.random.getrandbits(8), tb.random.getrandbits(32)
+        await tb.write(Register.HEAT_THRESHOLD, threshold)
+        await tb.write(Register.HEAT_PERIOD, period)
+        assert (dut.heat_threshold_o.value, dut.heat_period_o.value) == (threshold, period)
+        count, page, overflow = tb.random.randrange(65), tb.random.getrandbits(32), tb.random.getrandbits(32)
+        dut.hot_count_i.value, dut.hot_page_i.value, dut.hot_overflow_i.value = count, page, overflow
+        assert await tb.read(Register.HOT_COUNT) == count
+        assert await tb.read(Register.HOT_PAGE) == page
+        assert await tb.read(Register.HOT_OVERFLOW) == overflow
     await tb.pulse(hot_nominated=1)
     await tb.cycles(1)
     assert await tb.read(Register.INTERRUPT_STATUS) == 4
@@ -390,19 +404,12 @@ async def a_pop_makes_room_in_the_same_cycle(dut: Any) -> None:
 @cocotb.test()
 async def every_pulse_is_counted_once(dut: Any) -> None:
     tb = await started(dut)
-    pulses = {
-        "CLOSED_ZERO": "closed_zero", "CLOSED_SAME": "closed_same", "CLOSED_LZ4": "closed_lz4",
-        "CLOSED_RAW": "closed_raw", "PAGES_FILLED": "page_filled", "PAGES_OPENED": "page_opened",
-        "PAGES_TRIMMED": "page_trimmed", "PAGES_POISONED": "page_poisoned", "LINES_READ": "line_read",
-        "LINES_WRITTEN": "line_written", "LINES_NOT_ADMITTED": "line_not_admitted", "LINES_FENCED": "line_fenced",
-        "PAGES_IMPORTED": "page_imported",
-    }  # fmt: skip
-    counts = dict.fromkeys(pulses, 0)
+    counts = dict.fromkeys(PULSES, 0)
     block_bytes = 0
     for _ in range(100):
-        inputs = {pulse: tb.random.getrandbits(1) for pulse in pulses.values()}
+        inputs = {pulse: tb.random.getrandbits(1) for pulse in PULSES.values()}
         length = tb.random.randrange(1, 4097)
-        for name, pulse in pulses.items():
+        for name, pulse in PULSES.items():
             counts[name] += inputs[pulse]
         block_bytes += length if inputs["closed_lz4"] else 0
         await tb.pulse(**inputs, block_bytes=length)
@@ -416,14 +423,23 @@ async def every_pulse_is_counted_once(dut: Any) -> None:
 @cocotb.test()
 async def counters_wrap_at_32_bit_and_block_bytes_carry(dut: Any) -> None:
     tb = await started(dut)
-    dut.lines_read_q.value = WORD
+    for name in PULSES:
+        getattr(dut, f"{name.lower()}_q").value = WORD
     dut.block_bytes_q.value = WORD
     await tb.cycles(1)
-    await tb.pulse(line_read=1, closed_lz4=1, block_bytes=1)
+    for name in PULSES:
+        assert await tb.read(Register[name]) == WORD, name
+    await tb.pulse(**dict.fromkeys(PULSES.values(), 1), block_bytes=1)
     await tb.cycles(1)
-    assert await tb.read(Register.LINES_READ) == 0
+    for name in PULSES:
+        assert await tb.read(Register[name]) == 0, name
     assert await tb.read(Register.BLOCK_BYTES_LOW) == 0
     assert await tb.read(Register.BLOCK_BYTES_HIGH) == 1
+    dut.block_bytes_q.value = (1 << 64) - 1
+    await tb.cycles(1)
+    await tb.pulse(closed_lz4=1, block_bytes=1)
+    await tb.cycles(1)
+    assert await tb.read(Register.BLOCK_BYTES_LOW) == await tb.read(Register.BLOCK_BYTES_HIGH) == 0
 
 
 @cocotb.test()

@@ -26,8 +26,10 @@ def test_identify_of_a_large_device(simulator: Simulator) -> None:
         simulate(rtl, "tests.hw.bench_mailbox", testcase=case, environment=settings, timeout_s=120)
 
 
-def test_a_long_poison_list() -> None:
-    """1024 pages, most of them poison, do not fit one reply."""
+@pytest.mark.parametrize(
+    "case", ["the_poison_list_goes_on_where_it_was_cut_off", "sanitize_trims_every_page_behind_the_commands"]
+)
+def test_many_pages(case: str) -> None:
+    """1024 pages: those that are poison do not fit one reply, and a sanitize has steps of less than one per cent."""
     rtl = build("cram_registers", "verilator", {"PERCEIVED_PAGES": 1024})
-    case = "the_poison_list_goes_on_where_it_was_cut_off"
     simulate(rtl, "tests.hw.bench_mailbox", testcase=case, environment={"PERCEIVED_PAGES": "1024"}, timeout_s=120)

@@ -1,0 +1,87 @@
+"""event_log: sixteen events, oldest first, with CXL's handles. Oracle: a deque."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge
+
+DEPTH = 16
+WORD = 0xFFFFFFFF
+
+
+async def started(dut: Any) -> random.Random:
+    """Quiet inputs and a reset."""
+    for name in ("event_valid_i", "event_code_i", "event_page_i", "pop_i", "cleared_i", "index_i", "rst_ni"):
+        getattr(dut, name).value = 0
+    Clock(dut.clk_i, 2, unit="ns").start()
+    for _ in range(2):
+        await RisingEdge(dut.clk_i)
+    dut.rst_ni.value = 1
+    return random.Random(cocotb.RANDOM_SEED)
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def events_leave_in_order_and_what_finds_no_room_is_counted(dut: Any) -> None:
+    """Any code and page; every output is checked in every cycle, also across resets."""
+    source = await started(dut)
+    log: deque[tuple[int, int]] = deque()
+    popped = overflow = known = 0
+    for cycle in range(4000):
+        eager = 0.9 if cycle // 200 % 2 else 0.3  # now filling, now draining
+        event, pop = source.random() < eager, source.random() < 1.1 - eager
+        cleared, reset = source.random() < 0.05, source.random() < 0.001
+        code, page, index = source.getrandbits(8), source.getrandbits(32), source.randrange(DEPTH)
+        dut.event_valid_i.value, dut.event_code_i.value, dut.event_page_i.value = int(event), code, page
+        dut.pop_i.value, dut.cleared_i.value, dut.index_i.value = int(pop), int(cleared), index
+        dut.rst_ni.value = int(not reset)
+        await FallingEdge(dut.clk_i)
+        assert int(dut.count_o.value) == len(log)
+        assert (int(dut.code_o.value), int(dut.page_o.value)) == (log[0] if log else (0, 0))
+        assert int(dut.handle_o.value) == 0x8000 + popped
+        assert (int(dut.overflow_o.value), int(dut.lost_o.value)) == (overflow, overflow - known)
+        if index < len(log):
+            assert (int(dut.index_code_o.value), int(dut.index_page_o.value)) == log[index]
+        room = len(log) < DEPTH or pop
+        assert (dut.logged_o.value == 1) == (event and room)
+        await RisingEdge(dut.clk_i)
+        if cleared:
+            known = overflow
+        if pop and log:
+            log.popleft()
+            popped += 1
+        if event and room:
+            log.append((code, page))
+        overflow += event and not room
+        if reset:
+            log.clear()
+            popped = overflow = known = 0
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def handles_start_again_at_8000h_and_counts_wrap_at_32_bit(dut: Any) -> None:
+    await started(dut)
+    dut.popped_q.value, dut.overflow_q.value = 0x7FFF, WORD
+    dut.event_valid_i.value = 1
+    for _ in range(DEPTH):
+        await RisingEdge(dut.clk_i)
+    await FallingEdge(dut.clk_i)
+    assert int(dut.handle_o.value) == 0xFFFF
+    assert int(dut.overflow_o.value) == int(dut.lost_o.value) == WORD
+    dut.cleared_i.value = 1
+    await RisingEdge(dut.clk_i)  # one more event is lost while the others become known
+    dut.cleared_i.value, dut.event_valid_i.value, dut.pop_i.value = 0, 0, 1
+    await FallingEdge(dut.clk_i)
+    assert int(dut.overflow_o.value) == 0
+    assert int(dut.lost_o.value) == 1
+    await RisingEdge(dut.clk_i)
+    await FallingEdge(dut.clk_i)
+    assert int(dut.handle_o.value) == 0x8000
+    dut.cleared_i.value = 1
+    await RisingEdge(dut.clk_i)
+    await FallingEdge(dut.clk_i)
+    assert int(dut.lost_o.value) == 0

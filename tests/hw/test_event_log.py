@@ -1,0 +1,13 @@
+"""The event log follows docs/device.md, Events, under both simulators."""
+
+from __future__ import annotations
+
+import pytest
+
+from hw.build import SIMULATORS, Simulator, build, simulate
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_event_log(simulator: Simulator) -> None:
+    """The rules are in bench_event_log.py."""
+    simulate(build("event_log", simulator), "tests.hw.bench_event_log", timeout_s=120)

@@ -25,6 +25,9 @@ def test_two_thousand_interleavings_of_our_code_are_clean(first: int) -> None:
     [
         # the books were compared while another task's trim was under way
         (2110, "1196688367:17+150000,24+40000,25+40000,32+150000,70+40000,75+150000,106+40000,112+150000"),
+        # an access told of a device's reset before the node's own task had seen it
+        (3517, "1509796962:13+150000,41+40000,42+3000,52+10000"),
+        (3782, "2771985767:19+150000,21+200,27+10000,30+10000,48+150000"),
     ],
 )
 def test_an_interleaving_that_once_failed_is_clean(program: int, schedule: str) -> None:

@@ -331,7 +331,6 @@ class CramTier:
         """Wait until the device is gone."""
         await self._lost.wait()
         self._lost.clear()
-        self._counters.nodes_lost += 1
 
     @property
     def balloon(self) -> int:
@@ -407,6 +406,7 @@ class CramTier:
         if device is not self._device or self.gone is not None:
             return
         self.gone = error
+        self._counters.nodes_lost += 1
         self.under_pressure = False
         self._free.clear()
         self._awaiting_trim.clear()

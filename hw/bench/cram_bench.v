@@ -11,6 +11,7 @@ module cram_bench #(
     parameter SECTOR_BYTES    = 256,
     parameter CACHE_PAGES     = 8,
     parameter BYTES_PER_CYCLE = 8,
+    parameter GATE_CLOCKS     = 1,
     parameter MEDIA_LATENCY   = 40
 ) (
     input              clk_i,
@@ -156,7 +157,8 @@ module cram_bench #(
         .MEDIA_BYTES(MEDIA_BYTES),
         .SECTOR_BYTES(SECTOR_BYTES),
         .CACHE_PAGES(CACHE_PAGES),
-        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
+        .BYTES_PER_CYCLE(BYTES_PER_CYCLE),
+        .GATE_CLOCKS(GATE_CLOCKS)
     ) u_device (
         .clk_i(clk_i),
         .rst_ni(reset_n),

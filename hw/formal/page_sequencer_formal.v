@@ -32,11 +32,11 @@ module page_sequencer_formal #(
     (* hierconn *) wire [PAGE_BITS-1:0] \dut.u_table.watched ;
     wire [PAGE_BITS-1:0] page = \dut.u_table.watched ;
 
-    wire ready, command_ready, refuse_write, make_dirty, take, trimmed, poisoned, closed, imported, reply;
+    wire moves, ready, command_ready, refuse_write, make_dirty, take, trimmed, poisoned, closed, imported, reply;
     wire [2:0] reply_state;
 
     page_sequencer #(.PAGES(PAGES), .PAGE_BITS(PAGE_BITS), .ENTRY_BITS(1), .SECTOR_BITS(7), .SECTOR_BYTES(256)) dut (
-        .clk_i(clk_i), .rst_ni(rst_ni), .ready_o(ready),
+        .clk_i(clk_i), .rst_ni(rst_ni), .moves_o(moves), .ready_o(ready),
         .request_valid_i(request_valid), .request_write_i(request_write), .request_fill_i(request_fill),
         .request_page_i(request_page), .request_line_i(request_line), .request_again_i(request_again),
         .critical_i(critical), .refuse_write_o(refuse_write),

@@ -14,6 +14,7 @@ module axi_host_read #(
     input                  clk_i,
     input                  rst_ni,
     output                 idle_o,
+    output                 moves_o,       // the next edge changes something
 
     input  [7:0]           s_axi_arid,
     input  [39:0]          s_axi_araddr,
@@ -66,6 +67,7 @@ module axi_host_read #(
     );
 
     assign idle_o        = !active_q && ahead_q == 0 && !s_axi_arvalid;
+    assign moves_o       = (s_axi_arvalid && s_axi_arready) || ask || flight_q || taken;
     assign s_axi_arready = !active_q;
     assign line_valid_o  = active_q && room && !outside;
     assign line_page_o   = address_q[PAGE_BITS+11:12];
@@ -127,6 +129,16 @@ module axi_host_read #(
     // `ahead_q` keeps the queue from overflowing.
 `ifdef FORMAL
     always @(posedge clk_i) if (rst_ni && flight_q) assert (queue_ready);
+
+    // An edge that `moves_o` does not announce changes nothing that is looked at.
+    reg rested_q;
+
+    initial rested_q = 1'b0;
+    always @(posedge clk_i) begin
+        rested_q <= rst_ni && !moves_o;
+        if (rested_q)
+            assert ($stable({active_q, id_q, length_q, left_q, address_q, size_q, burst_q, flight_q, ahead_q, queued}));
+    end
 `else
     wire unused = queue_ready;
 `endif

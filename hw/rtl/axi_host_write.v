@@ -12,6 +12,7 @@ module axi_host_write #(
     input                  clk_i,
     input                  rst_ni,
     output                 idle_o,
+    output                 moves_o,       // the next edge changes something
 
     input  [7:0]           s_axi_awid,
     input  [39:0]          s_axi_awaddr,
@@ -65,6 +66,7 @@ module axi_host_write #(
     );
 
     assign idle_o        = state_q == IDLE && !s_axi_awvalid;
+    assign moves_o       = (s_axi_awvalid && s_axi_awready) || beat || (s_axi_bvalid && s_axi_bready);
     assign s_axi_awready = state_q == IDLE;
     assign s_axi_wready  = state_q == DATA && (!pass || line_ready_i);
     assign s_axi_bid     = id_q;
@@ -98,4 +100,15 @@ module axi_host_write #(
         endcase
         if (!rst_ni) state_q <= IDLE;
     end
+
+`ifdef FORMAL
+    // An edge that `moves_o` does not announce changes nothing.
+    reg rested_q;
+
+    initial rested_q = 1'b0;
+    always @(posedge clk_i) begin
+        rested_q <= rst_ni && !moves_o;
+        if (rested_q) assert ($stable({state_q, id_q, address_q, length_q, size_q, burst_q, response_q}));
+    end
+`endif
 endmodule

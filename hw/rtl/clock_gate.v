@@ -4,17 +4,27 @@
 // Handshake: `enable_i` comes from the domain of `clk_i` and names the next rising edge: `clk_o` has that edge or not.
 // Latency:   none; the edges of `clk_o` are edges of `clk_i`. `enable_i` has half a cycle to settle.
 //
-// A technology with a clock-gating cell puts it in the place of this module; where clocks are not to be gated (FPGA,
-// proofs), `assign clk_o = clk_i` is right too, as a block that rests does not change without its clock.
+// A technology with a clock-gating cell puts it in the place of this module. Where clocks are not to be gated (FPGA), GATE
+// is 0 and the clock always passes: a block that rests does not change with its clock either.
 
-module clock_gate (
+module clock_gate #(
+    parameter GATE = 1
+) (
     input  clk_i,
     input  enable_i,
     output clk_o
 );
-    reg enable_q;
+    generate
+        if (GATE != 0) begin : gen_gate
+            reg enable_q;
 
-    always @(negedge clk_i) enable_q <= enable_i;
+            always @(negedge clk_i) enable_q <= enable_i;
 
-    assign clk_o = clk_i && enable_q;
+            assign clk_o = clk_i && enable_q;
+        end else begin : gen_pass
+            wire unused = enable_i;
+
+            assign clk_o = clk_i;
+        end
+    endgenerate
 endmodule

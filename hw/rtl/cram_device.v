@@ -13,7 +13,8 @@ module cram_device #(
     parameter MEDIA_BYTES     = 4194304,
     parameter SECTOR_BYTES    = 256,
     parameter CACHE_PAGES     = 8,
-    parameter BYTES_PER_CYCLE = 8
+    parameter BYTES_PER_CYCLE = 8,
+    parameter GATE_CLOCKS     = 1   // 0: blocks that rest keep their clock (clock_gate)
 ) (
     input          clk_i,
     input          rst_ni,
@@ -133,6 +134,17 @@ module cram_device #(
         end
     endgenerate
 
+    // ---- clock: what stands between the ports and the engines rests while it waits for one of them -------------------
+    wire write_moves, read_moves, cache_moves, sequencer_moves, heat_moves, core_clk;
+
+    clock_gate #(
+        .GATE(GATE_CLOCKS)
+    ) u_core_clock (
+        .clk_i(clk_i),
+        .enable_i(!rst_ni || write_moves || read_moves || cache_moves || sequencer_moves || heat_moves),
+        .clk_o(core_clk)
+    );
+
     // ---- host ports ---------------------------------------------------------------------------------------------
     wire                 write_valid, write_ready, write_error, write_again, write_idle;
     wire [PAGE_BITS-1:0] write_page;
@@ -143,9 +155,10 @@ module cram_device #(
     axi_host_write #(
         .PAGE_BITS(PAGE_BITS)
     ) u_write (
-        .clk_i(clk_i),
+        .clk_i(core_clk),
         .rst_ni(rst_ni),
         .idle_o(write_idle),
+        .moves_o(write_moves),
         .s_axi_awid(s_axi_awid),
         .s_axi_awaddr(s_axi_awaddr),
         .s_axi_awlen(s_axi_awlen),
@@ -181,9 +194,10 @@ module cram_device #(
     axi_host_read #(
         .PAGE_BITS(PAGE_BITS)
     ) u_read (
-        .clk_i(clk_i),
+        .clk_i(core_clk),
         .rst_ni(rst_ni),
         .idle_o(read_idle),
+        .moves_o(read_moves),
         .s_axi_arid(s_axi_arid),
         .s_axi_araddr(s_axi_araddr),
         .s_axi_arlen(s_axi_arlen),
@@ -225,8 +239,9 @@ module cram_device #(
         .CACHE_PAGES(CACHE_PAGES),
         .ENTRY_BITS(ENTRY_BITS)
     ) u_cache (
-        .clk_i(clk_i),
+        .clk_i(core_clk),
         .rst_ni(rst_ni),
+        .moves_o(cache_moves),
         .write_valid_i(write_valid),
         .write_ready_o(write_ready),
         .write_error_o(write_error),
@@ -310,7 +325,8 @@ module cram_device #(
         .SECTORS(SECTORS),
         .SECTOR_BITS(SECTOR_BITS),
         .SECTOR_BYTES(SECTOR_BYTES),
-        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
+        .BYTES_PER_CYCLE(BYTES_PER_CYCLE),
+        .GATE_CLOCKS(GATE_CLOCKS)
     ) u_store (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
@@ -406,10 +422,11 @@ module cram_device #(
         .SECTOR_BITS(SECTOR_BITS),
         .SECTOR_BYTES(SECTOR_BYTES)
     ) u_sequencer (
-        .clk_i(clk_i),
+        .clk_i(core_clk),
         .rst_ni(rst_ni),
         .ready_o(sequencer_ready),
         .idle_o(sequencer_idle),
+        .moves_o(sequencer_moves),
         .reserved_o(reserved),
         .resident_o(resident),
         .request_valid_i(request_valid),
@@ -504,9 +521,10 @@ module cram_device #(
         .PAGES(PERCEIVED_PAGES),
         .PAGE_BITS(PAGE_BITS)
     ) u_heat (
-        .clk_i(clk_i),
+        .clk_i(core_clk),
         .rst_ni(rst_ni),
         .busy_o(heat_busy),
+        .moves_o(heat_moves),
         .access_i(read_valid && read_ready && !refuse_read && read_first),
         .access_page_i(read_page),
         .forget_i(trimmed),
@@ -533,7 +551,8 @@ module cram_device #(
         .MEDIA_SECTORS(SECTORS),
         .SECTOR_BYTES(SECTOR_BYTES),
         .CACHE_PAGES(CACHE_PAGES),
-        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
+        .BYTES_PER_CYCLE(BYTES_PER_CYCLE),
+        .GATE_CLOCKS(GATE_CLOCKS)
     ) u_registers (
         .clk_i(clk_i),
         .rst_ni(rst_ni),

@@ -17,7 +17,8 @@ module cram_registers #(
     parameter MEDIA_SECTORS   = 16384,
     parameter SECTOR_BYTES    = 256,
     parameter CACHE_PAGES     = 8,
-    parameter BYTES_PER_CYCLE = 8
+    parameter BYTES_PER_CYCLE = 8,
+    parameter GATE_CLOCKS     = 1
 ) (
     input  wire         clk_i,
     input  wire         rst_ni,
@@ -116,6 +117,15 @@ module cram_registers #(
     localparam [31:0] SECTOR_COUNT = MEDIA_SECTORS;
     localparam [15:0] INTERRUPTS = 16'h7C07;  // the lines that exist
 
+    // ---- Clock: all but the counters rests while nobody asks and nothing is under way ---------------------------------
+    wire clk;
+
+    clock_gate #(.GATE(GATE_CLOCKS)) gate (
+        .clk_i    (clk_i),
+        .enable_i (!rst_ni || s_axil_awvalid || s_axil_wvalid || s_axil_arvalid || !idle_o),
+        .clk_o    (clk)
+    );
+
     // ---- Bus --------------------------------------------------------------------------------------------------------
     wire        write, read, bus_idle;
     wire [15:0] write_address, read_address;
@@ -139,7 +149,7 @@ module cram_registers #(
     end
 
     register_bus bus (
-        .clk_i           (clk_i),
+        .clk_i           (clk),
         .rst_ni          (rst_ni),
         .idle_o          (bus_idle),
         .s_axil_awvalid  (s_axil_awvalid),
@@ -175,7 +185,7 @@ module cram_registers #(
 
     // ---- Achieved ratio: computed when it is read ---------------------------------------------------------------------
     ratio_meter #(.SECTOR_BYTES(SECTOR_BYTES)) meter (
-        .clk_i      (clk_i),
+        .clk_i      (clk),
         .rst_ni     (rst_ni),
         .start_i    (read_ratio || mailbox_ratio),  // who waits for an earlier start gets this one's result
         .resident_i (resident_pages_i),
@@ -184,7 +194,7 @@ module cram_registers #(
         .ratio_o    (ratio)
     );
 
-    always @(posedge clk_i) if (read) ratio_q <= read_ratio;
+    always @(posedge clk) if (read) ratio_q <= read_ratio;
 
     // ---- Which addresses exist, and what a write means --------------------------------------------------------------------
     function in_payload;
@@ -262,7 +272,7 @@ module cram_registers #(
     wire        raise_high, raise_medium, raise_low, raise_recovered, raise_critical, watermarks_settled;
 
     watermarks marks (
-        .clk_i              (clk_i),
+        .clk_i              (clk),
         .rst_ni             (rst_ni),
         .free_i             (free_sectors_i),
         .write_mask_i       (write_mask),
@@ -302,7 +312,7 @@ module cram_registers #(
 
     assign interrupt_o = interrupt_status_q & interrupt_enable_q;
 
-    always @(posedge clk_i) begin
+    always @(posedge clk) begin
         interrupt_status_q <= interrupt_status_q & ~(status_write ? write_bits[15:0] : 16'd0) | raised;
         if (enable_write)
             interrupt_enable_q <= (interrupt_enable_q & ~write_mask[15:0] | write_bits[15:0]) & INTERRUPTS;
@@ -317,7 +327,7 @@ module cram_registers #(
 
     assign hot_pop_o = (hot_pop_write && write_bits[HOT_POP_POP]) || mailbox_hot_pop;
 
-    always @(posedge clk_i) begin
+    always @(posedge clk) begin
         if (threshold_write) heat_threshold_o <= heat_threshold_o & ~write_mask[7:0] | write_bits[7:0];
         if (period_write) heat_period_o <= heat_period_o & ~write_mask | write_bits;
         if (!rst_ni) begin
@@ -336,7 +346,7 @@ module cram_registers #(
     wire        mailbox_pop, event_cleared;
 
     event_log #(.DEPTH(16)) events (
-        .clk_i         (clk_i),
+        .clk_i         (clk),
         .rst_ni        (rst_ni),
         .event_valid_i (event_valid_i),
         .event_code_i  (event_code_i),
@@ -356,49 +366,45 @@ module cram_registers #(
     );
 
     // ---- Counters ---------------------------------------------------------------------------------------------------
-    reg [63:0] cycles_q, block_bytes_q;
-    reg [31:0] cycles_high_q;
-    reg [31:0] closed_zero_q, closed_same_q, closed_lz4_q, closed_raw_q;
-    reg [31:0] pages_filled_q, pages_opened_q, pages_trimmed_q, pages_poisoned_q, lines_read_q, lines_written_q,
-               lines_not_admitted_q, lines_fenced_q, pages_imported_q;
+    wire [63:0] block_bytes;
+    wire [31:0] cycles, cycles_high, closed_zero, closed_same, closed_lz4, closed_raw, pages_filled, pages_opened, pages_trimmed,
+                pages_poisoned, pages_imported, lines_read, lines_written, lines_not_admitted, lines_fenced;
 
-    always @(posedge clk_i) begin
-        if (!rst_ni) begin
-            cycles_q         <= 64'd0;
-            cycles_high_q    <= 32'd0;
-            block_bytes_q    <= 64'd0;
-            closed_zero_q    <= 32'd0;
-            closed_same_q    <= 32'd0;
-            closed_lz4_q     <= 32'd0;
-            closed_raw_q     <= 32'd0;
-            pages_filled_q   <= 32'd0;
-            pages_opened_q   <= 32'd0;
-            pages_trimmed_q  <= 32'd0;
-            pages_poisoned_q <= 32'd0;
-            lines_read_q     <= 32'd0;
-            lines_written_q  <= 32'd0;
-            lines_not_admitted_q <= 32'd0;
-            lines_fenced_q       <= 32'd0;
-            pages_imported_q     <= 32'd0;
-        end else begin
-            cycles_q <= cycles_q + 64'd1;
-            if (read && read_address == ADDRESS_CYCLES_LOW) cycles_high_q <= cycles_q[63:32];
-            if (closed_lz4_i) block_bytes_q <= block_bytes_q + {51'd0, block_bytes_i};
-            closed_zero_q    <= closed_zero_q + {31'd0, closed_zero_i};
-            closed_same_q    <= closed_same_q + {31'd0, closed_same_i};
-            closed_lz4_q     <= closed_lz4_q + {31'd0, closed_lz4_i};
-            closed_raw_q     <= closed_raw_q + {31'd0, closed_raw_i};
-            pages_filled_q   <= pages_filled_q + {31'd0, page_filled_i};
-            pages_opened_q   <= pages_opened_q + {31'd0, page_opened_i};
-            pages_trimmed_q  <= pages_trimmed_q + {31'd0, page_trimmed_i};
-            pages_poisoned_q <= pages_poisoned_q + {31'd0, page_poisoned_i};
-            lines_read_q     <= lines_read_q + {31'd0, line_read_i};
-            lines_written_q  <= lines_written_q + {31'd0, line_written_i};
-            lines_not_admitted_q <= lines_not_admitted_q + {31'd0, line_not_admitted_i};
-            lines_fenced_q       <= lines_fenced_q + {31'd0, line_fenced_i};
-            pages_imported_q     <= pages_imported_q + {31'd0, page_imported_i};
-        end
-    end
+    device_counters counters (
+        .clk_i                (clk_i),
+        .rst_ni               (rst_ni),
+        .cycles_read_i        (read && read_address == ADDRESS_CYCLES_LOW),
+        .closed_zero_i        (closed_zero_i),
+        .closed_same_i        (closed_same_i),
+        .closed_lz4_i         (closed_lz4_i),
+        .closed_raw_i         (closed_raw_i),
+        .block_bytes_i        (block_bytes_i),
+        .page_filled_i        (page_filled_i),
+        .page_opened_i        (page_opened_i),
+        .page_trimmed_i       (page_trimmed_i),
+        .page_poisoned_i      (page_poisoned_i),
+        .page_imported_i      (page_imported_i),
+        .line_read_i          (line_read_i),
+        .line_written_i       (line_written_i),
+        .line_not_admitted_i  (line_not_admitted_i),
+        .line_fenced_i        (line_fenced_i),
+        .cycles_o             (cycles),
+        .cycles_high_o        (cycles_high),
+        .closed_zero_o        (closed_zero),
+        .closed_same_o        (closed_same),
+        .closed_lz4_o         (closed_lz4),
+        .closed_raw_o         (closed_raw),
+        .block_bytes_o        (block_bytes),
+        .pages_filled_o       (pages_filled),
+        .pages_opened_o       (pages_opened),
+        .pages_trimmed_o      (pages_trimmed),
+        .pages_poisoned_o     (pages_poisoned),
+        .pages_imported_o     (pages_imported),
+        .lines_read_o         (lines_read),
+        .lines_written_o      (lines_written),
+        .lines_not_admitted_o (lines_not_admitted),
+        .lines_fenced_o       (lines_fenced)
+    );
 
     // ---- Mailbox ----------------------------------------------------------------------------------------------------
     wire        doorbell, background;
@@ -411,7 +417,7 @@ module cram_registers #(
         .MEDIA_SECTORS(MEDIA_SECTORS),
         .SECTOR_BYTES(SECTOR_BYTES)
     ) commands (
-        .clk_i                (clk_i),
+        .clk_i                (clk),
         .rst_ni               (rst_ni),
         .doorbell_set_i       (doorbell_write && write_bits[MAILBOX_CONTROL_DOORBELL]),
         .command_low_write_i  (command_low_write),
@@ -514,29 +520,29 @@ module cram_registers #(
             ADDRESS_EVENT_CODE:           read_data[7:0] = event_code;
             ADDRESS_EVENT_PAGE:           read_data = event_page;
             ADDRESS_EVENT_OVERFLOW:       read_data = event_overflow;
-            ADDRESS_CYCLES_LOW:           read_data = cycles_q[31:0];
-            ADDRESS_CYCLES_HIGH:          read_data = cycles_high_q;
-            ADDRESS_PAGES_CLOSED:         read_data = closed_zero_q + closed_same_q + closed_lz4_q + closed_raw_q;
-            ADDRESS_CLOSED_ZERO:          read_data = closed_zero_q;
-            ADDRESS_CLOSED_SAME:          read_data = closed_same_q;
-            ADDRESS_CLOSED_LZ4:           read_data = closed_lz4_q;
-            ADDRESS_CLOSED_RAW:           read_data = closed_raw_q;
-            ADDRESS_PAGES_FILLED:         read_data = pages_filled_q;
-            ADDRESS_PAGES_OPENED:         read_data = pages_opened_q;
-            ADDRESS_PAGES_TRIMMED:        read_data = pages_trimmed_q;
-            ADDRESS_PAGES_POISONED:       read_data = pages_poisoned_q;
-            ADDRESS_LINES_READ:           read_data = lines_read_q;
-            ADDRESS_LINES_WRITTEN:        read_data = lines_written_q;
-            ADDRESS_BLOCK_BYTES_LOW:      read_data = block_bytes_q[31:0];
-            ADDRESS_BLOCK_BYTES_HIGH:     read_data = block_bytes_q[63:32];
-            ADDRESS_LINES_NOT_ADMITTED:   read_data = lines_not_admitted_q;
-            ADDRESS_LINES_FENCED:         read_data = lines_fenced_q;
+            ADDRESS_CYCLES_LOW:           read_data = cycles;
+            ADDRESS_CYCLES_HIGH:          read_data = cycles_high;
+            ADDRESS_PAGES_CLOSED:         read_data = closed_zero + closed_same + closed_lz4 + closed_raw;
+            ADDRESS_CLOSED_ZERO:          read_data = closed_zero;
+            ADDRESS_CLOSED_SAME:          read_data = closed_same;
+            ADDRESS_CLOSED_LZ4:           read_data = closed_lz4;
+            ADDRESS_CLOSED_RAW:           read_data = closed_raw;
+            ADDRESS_PAGES_FILLED:         read_data = pages_filled;
+            ADDRESS_PAGES_OPENED:         read_data = pages_opened;
+            ADDRESS_PAGES_TRIMMED:        read_data = pages_trimmed;
+            ADDRESS_PAGES_POISONED:       read_data = pages_poisoned;
+            ADDRESS_LINES_READ:           read_data = lines_read;
+            ADDRESS_LINES_WRITTEN:        read_data = lines_written;
+            ADDRESS_BLOCK_BYTES_LOW:      read_data = block_bytes[31:0];
+            ADDRESS_BLOCK_BYTES_HIGH:     read_data = block_bytes[63:32];
+            ADDRESS_LINES_NOT_ADMITTED:   read_data = lines_not_admitted;
+            ADDRESS_LINES_FENCED:         read_data = lines_fenced;
             ADDRESS_HEAT_THRESHOLD:       read_data[7:0] = heat_threshold_o;
             ADDRESS_HEAT_PERIOD:          read_data = heat_period_o;
             ADDRESS_HOT_COUNT:            read_data = hot_count_i;
             ADDRESS_HOT_PAGE:             read_data = hot_page_i;
             ADDRESS_HOT_OVERFLOW:         read_data = hot_overflow_i;
-            ADDRESS_PAGES_IMPORTED:       read_data = pages_imported_q;
+            ADDRESS_PAGES_IMPORTED:       read_data = pages_imported;
             ADDRESS_MAILBOX_CAPABILITIES: read_data = VALUE_MAILBOX_CAPABILITIES;
             ADDRESS_MAILBOX_CONTROL:      read_data[MAILBOX_CONTROL_DOORBELL] = doorbell;
             ADDRESS_MAILBOX_COMMAND_LOW:  read_data = {length[15:0], opcode};

@@ -21,6 +21,7 @@ module heat_tracker #(
     input                  clk_i,
     input                  rst_ni,
     output                 busy_o,
+    output                 moves_o,       // the next edge changes something
 
     input                  access_i,
     input  [PAGE_BITS-1:0] access_page_i,
@@ -55,7 +56,8 @@ module heat_tracker #(
     wire [7:0] warmed = cooled == 8'hFF ? 8'hFF : cooled + 8'd1;
     wire       crosses = read_q && threshold_i != 8'd0 && cooled < threshold_i && warmed >= threshold_i;
 
-    assign busy_o = read_q || forget_q || access_i || forget_i;
+    assign busy_o  = read_q || forget_q || access_i || forget_i;
+    assign moves_o = busy_o || sweeping || pop_i;
 
     always @(posedge clk_i) begin
         if (sweeping) heat_q[sweep_q[PAGE_BITS-1:0]] <= 16'd0;

@@ -19,6 +19,7 @@ module page_cache #(
 ) (
     input                   clk_i,
     input                   rst_ni,
+    output                  moves_o,           // the next edge changes something
 
     // ---- host writes ----
     input                   write_valid_i,
@@ -310,6 +311,10 @@ module page_cache #(
         read_zero_q  <= !read_valid && !read_passes;
         read_error_q <= refuse_read_i;
     end
+
+    // ---- rest -----------------------------------------------------------------------------------------------------
+    assign moves_o = write_ready_o || read_ready_o || take_i || drop_i || make_dirty_i || make_clean_i || fill_valid_i
+                     || stream_start_i || stream_clear_i || stream_read || stream_flight_q || stream_pop;
 
     // ---- stream: a line a cycle through the RAM, into a queue that always has room for what is under way ----------
     reg       stream_flight_q, stream_zero_q;

@@ -199,7 +199,7 @@ module page_closer #(
     assign stream_clear_o = phase_q == DONE;
     assign stream_ready_o = scanning ? compressor_ready : raw && writer_ready;
 
-    assign busy_o   = phase_q != IDLE;
+    assign busy_o   = phase_q != IDLE || !compressor_ready;  // after a reset the compressor gets its tables ready
     assign done_o   = phase_q == DONE;
     assign state_o  = state_q;
     assign length_o = state_q == ZERO || state_q == SAME ? 13'd0 : length_q;

@@ -22,6 +22,7 @@ module page_sequencer #(
     input                    rst_ni,
     output                   ready_o,
     output                   idle_o,
+    output                   moves_o,          // the next edge changes something
     output [31:0]            reserved_o,
     output [31:0]            resident_o,
 
@@ -235,6 +236,11 @@ module page_sequencer #(
     wire room = free_i - reserved_q >= RAW_SECTORS;
 
     assign idle_o          = state_q == IDLE && ready_o && !complete_valid_i && !request_valid_i && !command_valid_i;
+    wire   waits           = (state_q == CLOSE_WAIT && !close_done_i) || (state_q == FILL_WAIT && !fill_done_i)
+                             || (state_q == RELEASE_WAIT && !release_done_i);
+    wire   cleared         = !export_q && !import_q && !error_q && reason_q == REASON_INTERNAL;  // as IDLE leaves them
+
+    assign moves_o         = take_q || (state_q == IDLE ? !idle_o || !cleared : !waits);
     assign reserved_o      = {{(31 - SECTOR_BITS){1'b0}}, reserved_q};
     assign resident_o      = {{(31 - PAGE_BITS){1'b0}}, resident_q};
 
@@ -521,4 +527,20 @@ module page_sequencer #(
             command_turn_q <= 1'b0;
         end
     end
+
+`ifdef FORMAL
+    // An edge that `moves_o` does not announce changes nothing.
+    reg rested_q;
+
+    initial rested_q = 1'b0;
+    always @(posedge clk_i) begin
+        rested_q <= rst_ni && !moves_o;
+        if (rested_q) begin
+            assert ($stable({state_q, after_close_q, after_fill_q, after_release_q, command_turn_q, take_q}));
+            assert ($stable({write_q, fill_q, target_q, line_q, op_q, export_q, import_q, page_q, entry_q, code_q}));
+            assert ($stable({error_q, reason_q, cached_q, dirty_q, release_first_q, release_count_q}));
+            assert ($stable({reserved_q, resident_q}));
+        end
+    end
+`endif
 endmodule

@@ -9,7 +9,8 @@ module page_store #(
     parameter SECTORS = 16384,
     parameter SECTOR_BITS = 14,
     parameter SECTOR_BYTES = 256,
-    parameter BYTES_PER_CYCLE = 8
+    parameter BYTES_PER_CYCLE = 8,
+    parameter GATE_CLOCKS = 1
 ) (
     input                    clk_i,
     input                    rst_ni,
@@ -123,13 +124,17 @@ module page_store #(
 
     always @(posedge clk_i) reset_q <= !rst_ni;
 
-    clock_gate u_closer_clock (
+    clock_gate #(
+        .GATE(GATE_CLOCKS)
+    ) u_closer_clock (
         .clk_i(clk_i),
         .enable_i(!engine_rst_n || close_start_i || closer_busy || import_i),
         .clk_o(closer_clk)
     );
 
-    clock_gate u_filler_clock (
+    clock_gate #(
+        .GATE(GATE_CLOCKS)
+    ) u_filler_clock (
         .clk_i(clk_i),
         .enable_i(!engine_rst_n || fill_start_i || filler_busy),
         .clk_o(filler_clk)

@@ -424,8 +424,8 @@ async def every_pulse_is_counted_once(dut: Any) -> None:
 async def counters_wrap_at_32_bit_and_block_bytes_carry(dut: Any) -> None:
     tb = await started(dut)
     for name in PULSES:
-        getattr(dut, f"{name.lower()}_q").value = WORD
-    dut.block_bytes_q.value = WORD
+        getattr(dut.counters, f"{name.lower()}_o").value = WORD
+    dut.counters.block_bytes_o.value = WORD
     await tb.cycles(1)
     for name in PULSES:
         assert await tb.read(Register[name]) == WORD, name
@@ -435,7 +435,7 @@ async def counters_wrap_at_32_bit_and_block_bytes_carry(dut: Any) -> None:
         assert await tb.read(Register[name]) == 0, name
     assert await tb.read(Register.BLOCK_BYTES_LOW) == 0
     assert await tb.read(Register.BLOCK_BYTES_HIGH) == 1
-    dut.block_bytes_q.value = (1 << 64) - 1
+    dut.counters.block_bytes_o.value = (1 << 64) - 1
     await tb.cycles(1)
     await tb.pulse(closed_lz4=1, block_bytes=1)
     await tb.cycles(1)
@@ -454,12 +454,12 @@ async def cycles_count_the_clock_and_reading_low_latches_high(dut: Any) -> None:
     await tb.cycles(1000)
     second, second_time = await now()
     assert (second - first) * PERIOD_NS * 1000 == second_time - first_time
-    dut.cycles_q.value = 0x7_FFFF_FFFF
+    dut.counters.cycles_q.value = 0x7_FFFF_FFFF
     await tb.cycles(1)
     assert await tb.read(Register.CYCLES_HIGH) == 0, "not read live"
     low = await tb.read(Register.CYCLES_LOW)
     assert low < 1000
-    dut.cycles_q.value = 0x9_FFFF_0000
+    dut.counters.cycles_q.value = 0x9_FFFF_0000
     await tb.cycles(1)
     for offset in (Register.ID, Register.CYCLES_HIGH, Register.PAGES_CLOSED, Register.CYCLES_HIGH):
         value = await tb.read(offset)

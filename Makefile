@@ -11,7 +11,7 @@ STAMP := .venv/setup-$(shell cat $(SETUP_INPUTS) | sha256sum | cut -c1-16)
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help setup run test breakages slotbench contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation
+.PHONY: help setup run test breakages slotbench contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation linuxswap
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -50,6 +50,9 @@ differential: $(STAMP)  ## put all links through the same random operations, for
 
 pager: $(STAMP)  ## page real programs at a quarter of their memory, and kill who takes part: build/pager.json
 	$(BIN)/python tests/pager_campaign.py
+
+linuxswap: $(STAMP)  ## boot a Linux guest (QEMU) that swaps to the RTL as its disk: build/linux-swap.json
+	@$(BIN)/python examples/linux-swap/run.py
 
 breakages: $(STAMP)  ## break four things on purpose, one at a time, and show that the tests notice
 	$(BIN)/python tests/breakages.py

@@ -22,6 +22,7 @@ from hw.link import PAGE_BYTES
 from tests.hw.registers_tb import OKAY, TB, pack
 
 PAGES = int(os.environ["PERCEIVED_PAGES"])
+SECTORS = int(os.environ.get("MEDIA_SECTORS", "16384"))
 PAYLOAD = Register.MAILBOX_PAYLOAD
 TRIM, STATE, EXPORT, FLUSH, INJECT, CLEAR, FENCE, UNFENCE, IMPORT = range(9)
 MAILBOX = 1
@@ -629,10 +630,10 @@ async def health_and_alerts_have_the_layout_of_cxl(dut: Any) -> None:
 async def capacity_is_read_in_one_command(dut: Any) -> None:
     tb = await begun(dut)
     for _ in range(5):
-        free, reserved, resident = tb.random.randrange(16384), tb.random.getrandbits(10), tb.random.randrange(1, 4096)
+        free, reserved, resident = tb.random.randrange(SECTORS), tb.random.getrandbits(10), tb.random.randrange(1, 4096)
         dut.free_sectors_i.value, dut.reserved_sectors_i.value, dut.resident_pages_i.value = free, reserved, resident
-        ratio = resident * 16 * 1000 // (16384 - free)
-        reply = struct.pack("<6I", 16384, free, reserved, resident, 256, ratio)
+        ratio = resident * 16 * 1000 // (SECTORS - free)
+        reply = struct.pack("<6I", SECTORS, free, reserved, resident, 256, ratio)
         reading = cocotb.start_soon(tb.read(Register.ACHIEVED_RATIO))  # both use the one divider
         assert await tb.execute(Opcode.GET_CAPACITY) == (ReturnCode.SUCCESS, reply)
         assert await reading == ratio

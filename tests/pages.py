@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
-from pathlib import Path
+from itertools import zip_longest
 from random import Random
 
 import lz4.block
 
 from hw.link import PAGE_BYTES
+from sim.corpus import is_same
+from sim.corpus_files import load, pages
+from sim.data import CORPUS
 
 ZERO_PAGE = bytes(PAGE_BYTES)
 SAME_WORD = 0x0123456789ABCDEF
@@ -18,17 +20,10 @@ SAME_PAGE = SAME_WORD.to_bytes(8, "little") * (PAGE_BYTES // 8)
 
 @cache
 def program_pages() -> tuple[bytes, ...]:
-    """Pages of the running Python's own program file, those that every device keeps as LZ4: code, tables, strings.
-
-    Which files a process has mapped depends on what it has imported; its interpreter does not.
-    """
-    mapped = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "/" in line}
-    interpreters = [path for path in map(Path, mapped) if re.match(r"(lib)?python3", path.name) and path.is_file()]
-    content = max(interpreters, key=lambda path: path.stat().st_size).read_bytes()
-    pages = (content[i : i + PAGE_BYTES] for i in range(0, len(content) - PAGE_BYTES + 1, PAGE_BYTES))
-    return tuple(
-        page for page in pages if page != page[:8] * (PAGE_BYTES // 8) and len(lz4.block.compress(page)) < 3000
-    )
+    """Pages of real programs, those that every device keeps as LZ4, the kinds of program in turn (sim/data/corpus)."""
+    kinds = [pages(CORPUS, entry) for entry in load(CORPUS).entries]
+    in_turn = (page for row in zip_longest(*kinds) for page in row if page is not None)
+    return tuple(page for page in in_turn if not is_same(page) and len(lz4.block.compress(page)) < 3000)
 
 
 def noise_page(seed: int) -> bytes:

@@ -53,7 +53,7 @@ async def test_an_offset_of_0_is_malformed_although_liblz4_takes_it(device: Cram
 
 
 async def test_every_byte_of_a_block_counts(device: CramDevice, damage: Damage) -> None:
-    content = program_pages()[4]
+    content = program_pages()[5]
     await device.store(1, content)
     length = (await device.page_state(1)).length
     for offset in range(0, length, 101):

@@ -53,6 +53,7 @@ class Agent:
             code = memory.read(vdso.count * PAGE_BYTES)
         self._syscall_address = vdso.page * PAGE_BYTES + code.index(_SYSCALL_INSTRUCTION)
         self.pid = self._clone(tid)
+        ptrace.exempt(self.pid)  # else each call that the program's filter looks at takes a stop more
         self._memory = os.open(f"/proc/{self.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
         self._pagemap = os.open(f"/proc/{self.pid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
         self._vector = 0  # address of a page for struct iovec, in the program's memory but shared, so not one of its
@@ -95,15 +96,16 @@ class Agent:
     def call(self, number: int, *args: int) -> int:
         """Do a system call in the agent; returns its result. Raises OSError."""
         self._prepare(self.pid, ptrace.registers(self.pid), number, *args)
-        syscall_stops = 0
-        while syscall_stops < 2:
-            ptrace.resume(self.pid)  # signals are not for the agent
+        done = False
+        while not done:  # signals, which are not for the agent, and the program's filter may come first
+            ptrace.step(self.pid)
             status = ptrace.wait(self.pid, block=True)
             assert status is not None
             if status.stop is Stop.GONE:
                 raise ProcessLookupError(self.pid)
-            syscall_stops += status.stop is Stop.SYSCALL
-        result = ctypes.c_int64(ptrace.registers(self.pid).rax).value
+            after = ptrace.registers(self.pid)
+            done = status.stop is not Stop.SECCOMP and after.rip == self._syscall_address + len(_SYSCALL_INSTRUCTION)
+        result = ctypes.c_int64(after.rax).value
         if result < 0:
             raise OSError(-result, os.strerror(-result))
         return result

@@ -20,9 +20,11 @@ class Request(IntEnum):
     """Requests of <sys/ptrace.h>."""
 
     CONT = 7
+    SINGLESTEP = 9
     GETREGS = 12
     SETREGS = 13
     SYSCALL = 24
+    SETOPTIONS = 0x4200
     GETEVENTMSG = 0x4201
     SEIZE = 0x4206
     LISTEN = 0x4208
@@ -32,6 +34,7 @@ class Request(IntEnum):
 # TRACESYSGOOD, FORK, VFORK, CLONE, EXEC, EXIT, SECCOMP, EXITKILL: children and threads are followed from their first
 # instruction, and nothing outlives the follower.
 OPTIONS = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x40 | 0x80 | 0x100000
+_SUSPEND_SECCOMP = 0x200000
 
 
 class Stop(Enum):
@@ -110,6 +113,20 @@ def seize(tid: int) -> None:
 def resume(tid: int, *, deliver: int = 0, to_syscall: bool = True) -> None:
     """Let a stopped thread run, delivering a signal; with `to_syscall` it stops at the next system call."""
     _ptrace(Request.SYSCALL if to_syscall else Request.CONT, tid, 0, deliver)
+
+
+def step(tid: int) -> None:
+    """Let a stopped thread run one instruction; a signal is not delivered. It stops with SIGTRAP."""
+    _ptrace(Request.SINGLESTEP, tid, 0, 0)
+
+
+def exempt(tid: int) -> bool:
+    """Let a stopped thread's system calls pass its seccomp filters; False where the kernel does not allow that."""
+    try:
+        _ptrace(Request.SETOPTIONS, tid, 0, OPTIONS | _SUSPEND_SECCOMP)
+    except OSError:
+        return False
+    return True
 
 
 def listen(tid: int) -> None:

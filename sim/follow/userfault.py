@@ -8,7 +8,7 @@ import fcntl
 import os
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 PAGE_BYTES = 4096
 SYS_USERFAULTFD = 323
@@ -26,8 +26,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """A thread waits at a page.
 
     Attributes:
@@ -48,6 +47,7 @@ class Userfault:
         self._fd = fd
         self._source = ctypes.create_string_buffer(PAGE_BYTES)
         self._source_address = ctypes.addressof(self._source)
+        self._copy = bytearray(_COPY_ARGUMENT.size)
         fcntl.ioctl(fd, _API, bytearray(struct.pack("<QQQ", 0xAA, _FEATURE_WP, 0)))
 
     def fileno(self) -> int:
@@ -85,9 +85,10 @@ class Userfault:
 
     def place(self, page: int, data: bytes, *, protected: bool) -> bool:
         """Put a page where one was missing, and wake who waits. False where there is a page already, or no mapping."""
-        ctypes.memmove(self._source, data, PAGE_BYTES)
-        request = _COPY_ARGUMENT.pack(page * PAGE_BYTES, self._source_address, PAGE_BYTES, 2 if protected else 0, 0)
-        if self._ioctl(_COPY, request):
+        self._source.raw = data
+        mode = 2 if protected else 0
+        _COPY_ARGUMENT.pack_into(self._copy, 0, page * PAGE_BYTES, self._source_address, PAGE_BYTES, mode, 0)
+        if self._ioctl(_COPY, self._copy):
             return True
         self.wake(page)
         return False
@@ -107,10 +108,10 @@ class Userfault:
         """Let who waits at a page try again."""
         self._ioctl(_WAKE, struct.pack("<QQ", *_range(page, 1)))
 
-    def _ioctl(self, request: int, argument: bytes) -> bool:
+    def _ioctl(self, request: int, argument: bytes | bytearray) -> bool:
         while True:
             try:
-                fcntl.ioctl(self._fd, request, bytearray(argument))
+                fcntl.ioctl(self._fd, request, argument)
             except OSError as error:
                 if error.errno == errno.EAGAIN:
                     continue

@@ -58,7 +58,7 @@ class Pager:
         self._machine = machine
         self._clock = clock
         self._window = Window(machine.system.core, window)
-        self._batch = max(8, min(64, window // 8))
+        self._batch = max(8, min(256, window // 8))
         self._spaces: list[PagedSpace] = []
         self._live = live
         self._recording = recording

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from hw.link import Link, LinkError
 from hw.links.model import ModelLink
 from hw.virtual_time import VirtualClock
+from sim.follow import ptrace
 from sim.pager import Device, Outcome, PagerError, page
 from sim.scenario import Scenario, find
 from sim.trace import Kind, Trace
@@ -47,6 +49,22 @@ def test_pages_that_were_evicted_come_back_as_they_were() -> None:
     figures = outcome.figures
     assert min(figures.evictions, figures.soft_faults) > 1000
     assert figures.promotions > 500
+
+
+def test_its_helper_in_the_program_works_under_the_programs_filter_and_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    step, steps = ptrace.step, count()
+
+    def signalled(tid: int) -> None:
+        if not next(steps) % 4:  # one before every step would never let it do anything
+            os.kill(tid, signal.SIGUSR1)
+        step(tid)
+
+    monkeypatch.setattr(ptrace, "exempt", lambda tid: False)  # as on a kernel without PTRACE_O_SUSPEND_SECCOMP
+    monkeypatch.setattr(ptrace, "step", signalled)
+    outcome = run("fill(range(PAGES), 1); fill(range(0, PAGES, 2), 2); verify(range(1, PAGES, 2), 1)\n"
+                  "verify(range(0, PAGES, 2), 2)")  # fmt: skip
+    check(outcome)
+    assert min(outcome.figures.evictions, outcome.figures.soft_faults) > 1000
 
 
 def test_no_more_of_the_program_is_present_than_the_limit_allows() -> None:

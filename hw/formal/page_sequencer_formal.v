@@ -3,6 +3,8 @@
 //
 // One page, whichever, is followed in `state_q` and `fenced_q`, from what is written into the table.
 //
+// One of closing, filling and releasing runs at a time.
+//
 // Assumed: the page cache holds the page where and as long as the sequencer has put it; commands are those of sequencer_ops.vh; a close that succeeds yields zero, same, lz4 or raw.
 
 module page_sequencer_formal #(
@@ -32,7 +34,7 @@ module page_sequencer_formal #(
     (* hierconn *) wire [PAGE_BITS-1:0] \dut.u_table.watched ;
     wire [PAGE_BITS-1:0] page = \dut.u_table.watched ;
 
-    wire moves, ready, command_ready, refuse_write, make_dirty, take, trimmed, poisoned, closed, imported, reply;
+    wire moves, close_start, fill_start, release_start, ready, command_ready, refuse_write, make_dirty, take, trimmed, poisoned, closed, imported, reply;
     wire [2:0] reply_state;
 
     page_sequencer #(.PAGES(PAGES), .PAGE_BITS(PAGE_BITS), .ENTRY_BITS(1), .SECTOR_BITS(7), .SECTOR_BYTES(256)) dut (
@@ -45,6 +47,7 @@ module page_sequencer_formal #(
         .complete_valid_i(complete_valid), .complete_entry_i(complete_entry), .entry_page_i(entry_page),
         .entry_dirty_i(entry_dirty), .entry_missing_i(entry_missing), .entry_line_missing_i(entry_line_missing),
         .lookup_page_o(lookup_page), .entry_o(entry), .drop_o(drop), .take_o(take), .make_dirty_o(make_dirty),
+        .close_start_o(close_start), .fill_start_o(fill_start), .release_start_o(release_start),
         .free_i(free), .close_done_i(close_done), .close_error_i(close_error), .close_state_i(close_state),
         .close_length_i(close_length), .close_word_i(close_word), .close_crc_i(close_crc),
         .close_first_i(close_first), .close_count_i(close_count),
@@ -127,6 +130,32 @@ module page_sequencer_formal #(
         cover (imported);
         cover (trimmed && state_q == LZ4);
     end
+    // page_store's allocator has one user: one of close, fill and release starts, and only when the last one is done.
+    reg close_runs_q, fill_runs_q, release_runs_q;
+
+    wire any_runs = close_runs_q || fill_runs_q || release_runs_q;
+
+    always @* begin
+        if (!close_runs_q) assume (!close_done);
+        if (!fill_runs_q) assume (!fill_done);
+        if (!release_runs_q) assume (!release_done);
+    end
+
+    always @(posedge clk_i) begin
+        if (close_done) close_runs_q <= 1'b0;
+        if (fill_done) fill_runs_q <= 1'b0;
+        if (release_done) release_runs_q <= 1'b0;
+        if (close_start) close_runs_q <= 1'b1;
+        if (fill_start) fill_runs_q <= 1'b1;
+        if (release_start) release_runs_q <= 1'b1;
+        if (!rst_ni) {close_runs_q, fill_runs_q, release_runs_q} <= 3'b000;
+    end
+
+    always @(posedge clk_i) if (rst_ni) begin
+        assert ({2'b00, close_start} + {2'b00, fill_start} + {2'b00, release_start} <= 3'd1);
+        if (any_runs) assert (!close_start && !fill_start && !release_start);
+    end
+
     // Who is served: host and mailbox in turn when both wait; nobody is passed over twice.
     (* hierconn *) wire \dut.serve_request ;
 

@@ -161,7 +161,7 @@ PROOFS: list[Proof] = [
     Proof(
         "page_sequencer",
         "page_sequencer_formal",
-        "a page's state and fence change only as device.md allows; host and mailbox are served in turn, one at a time",
+        "a page's state and fence change only as device.md allows; host and mailbox in turn; one media operation at a time",
         "bmc",
         22,
         26,
@@ -202,6 +202,34 @@ PROOFS: list[Proof] = [
         ),
         {"BITS": 4},
         {"BITS": 14},
+    ),
+    *_each(
+        Proof(
+            "media_writer",
+            "media_writer_formal",
+            "AXI4: one burst for each sector, its beats and no more, last one marked, stable until taken, within 4 KiB",
+            "prove",
+            3,
+            20,
+            assumes="as many beats as a sector has; data held until taken; a response after its burst",
+        ),
+        {"SECTOR_BYTES": 64},
+        {"SECTOR_BYTES": 256},
+        {"SECTOR_BYTES": 1024},
+    ),
+    *_each(
+        Proof(
+            "chain_reader",
+            "chain_reader_formal",
+            "AXI4: a page's sectors in chain order, each once, stable until taken; no beat shown after a bad one",
+            "prove",
+            3,
+            24,
+            assumes="one page at a time; the allocator answers in the next cycle; the media gives beats of bursts it took",
+        ),
+        {"SECTOR_BYTES": 64},
+        {"SECTOR_BYTES": 256},
+        {"SECTOR_BYTES": 1024},
     ),
 ]
 

@@ -161,7 +161,7 @@ PROOFS: list[Proof] = [
     Proof(
         "page_sequencer",
         "page_sequencer_formal",
-        "a page's state and fence change only as device.md allows; host and mailbox in turn; one media operation at a time",
+        "page states and fences change only as device.md allows; host and mailbox in turn; one media operation at a time",
         "bmc",
         22,
         26,
@@ -225,7 +225,7 @@ PROOFS: list[Proof] = [
             "prove",
             3,
             24,
-            assumes="one page at a time; the allocator answers in the next cycle; the media gives beats of bursts it took",
+            assumes="one page at a time; the allocator answers in the next cycle; beats only of bursts taken",
         ),
         {"SECTOR_BYTES": 64},
         {"SECTOR_BYTES": 256},

@@ -161,7 +161,7 @@ PROOFS: list[Proof] = [
     Proof(
         "page_sequencer",
         "page_sequencer_formal",
-        "page states and fences change only as device.md allows; host and mailbox in turn; one media operation at a time",
+        "page states and fences change only as device.md allows; host and mailbox in turn; one media operation",
         "bmc",
         22,
         26,

@@ -401,8 +401,10 @@ async def judges_damaged_blocks_as_liblz4_does(dut: Any) -> None:
     rng = tb.rng
     pages = real_pages(rng, 40)
     good = [lz4.block.compress(page, store_size=False, **rng.choice(MODES)) for page in pages]
-    rejected = 0
-    for _ in range(count(300)):
+    rejected, tries = 0, 0
+    while rejected < count(150):
+        tries += 1
+        assert tries <= 4 * count(150), "damage that liblz4 rejects is common, or nothing is tested here"
         block = bytearray(rng.choice(good))
         match rng.randrange(5):
             case 0:
@@ -422,7 +424,6 @@ async def judges_damaged_blocks_as_liblz4_does(dut: Any) -> None:
         if answer.error:
             rejected += 1
             await tb.check(rng.choice(good))
-    assert rejected > count(300) // 2
 
 
 @cocotb.test()

@@ -466,7 +466,7 @@ def simulate(
     folder = coverage_folder()
     if built.coverage and folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.move(results / "coverage.dat", folder / f"{results.name}.dat")
+        shutil.move(results / "coverage.dat", folder / f"{results.parent.name}-{results.name}.dat")
     return results
 
 

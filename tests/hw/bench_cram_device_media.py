@@ -5,13 +5,15 @@ Blocks that are malformed, or well formed with other content, are written straig
 
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import Any
 
 import cocotb
 import lz4.block
 
 from driver.registers import Register
-from hw.codes import EventCode, PageState, ReturnCode
+from hw.codes import EventCode, Opcode, PageState, ReturnCode
 from hw.link import PAGE_BYTES
 from tests.hw.cram_device_tb import OKAY, PARAMETERS, SLVERR, TB, PageInfo, effort
 from tests.pages import ZERO_PAGE, compressible_page, noise_page, program_pages
@@ -89,6 +91,28 @@ async def a_write_error_on_any_sector_poisons_the_page_being_closed(dut: Any) ->
             await tb.check_chains(range(PARAMETERS.perceived_pages))
             assert await tb.register(Register.RESERVED_SECTORS) == 0
             await tb.trim((0, 2))
+    await tb.conserved()
+
+
+@cocotb.test(timeout_time=300, timeout_unit="ms")
+async def an_import_that_the_media_does_not_take_changes_nothing(dut: Any) -> None:
+    """It is refused with an internal error and an event; the sectors that it took are free again."""
+    tb = await TB.open(dut)
+    content = program_pages()[1]
+    block = lz4.block.compress(content, store_size=False)
+    command = struct.pack("<QI52x", PAGE_BYTES, zlib.crc32(content)) + block
+    for old in (ZERO_PAGE, noise_page(3), compressible_page(3)):
+        before = await stored(tb, 1, old)
+        free = await tb.register(Register.FREE_SECTORS)
+        tb.media.bad_writes = set(range(PARAMETERS.media_sectors))
+        assert await tb.mailbox(Opcode.IMPORT_BLOCK, command) == (ReturnCode.INTERNAL_ERROR, b"")
+        tb.media.bad_writes = set()
+        assert await tb.events() == [(EventCode.IMPORT_REFUSED, 1)]
+        assert await tb.register(Register.FREE_SECTORS) == free
+        assert await tb.page_state(1) == before
+        assert await tb.load(1) == old
+    assert await tb.mailbox(Opcode.IMPORT_BLOCK, command) == (ReturnCode.SUCCESS, b"")
+    assert await tb.load(1) == content
     await tb.conserved()
 
 

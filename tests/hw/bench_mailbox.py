@@ -624,6 +624,9 @@ async def health_and_alerts_have_the_layout_of_cxl(dut: Any) -> None:
     assert await tb.execute(Opcode.GET_ALERT_CONFIGURATION) == (ReturnCode.SUCCESS, alerts(8, 0x1234))
     assert await set_alerts(8, 0xF7, 7) == ReturnCode.SUCCESS
     assert await tb.execute(Opcode.GET_ALERT_CONFIGURATION) == (ReturnCode.SUCCESS, alerts(0, 7))
+    for threshold in (0xFFFF, *(tb.random.getrandbits(16) for _ in range(8)), 0):
+        assert await set_alerts(8, 8, threshold) == ReturnCode.SUCCESS
+        assert await tb.execute(Opcode.GET_ALERT_CONFIGURATION) == (ReturnCode.SUCCESS, alerts(8, threshold))
 
 
 @cocotb.test()
@@ -637,6 +640,48 @@ async def capacity_is_read_in_one_command(dut: Any) -> None:
         reading = cocotb.start_soon(tb.read(Register.ACHIEVED_RATIO))  # both use the one divider
         assert await tb.execute(Opcode.GET_CAPACITY) == (ReturnCode.SUCCESS, reply)
         assert await reading == ratio
+
+
+@cocotb.test()
+async def hot_pages_leave_the_ring_in_order(dut: Any) -> None:
+    """As many as are in it when the command is taken; one that is nominated meanwhile stays for the next."""
+    tb = await begun(dut)
+    ring: list[int] = []
+
+    def show() -> None:
+        dut.hot_count_i.value = len(ring)
+        dut.hot_page_i.value = ring[0] if ring else 0
+
+    async def tracker() -> None:
+        while True:
+            await RisingEdge(dut.clk_i)
+            if dut.hot_pop_o.value == 1:
+                ring.pop(0)
+                show()
+
+    cocotb.start_soon(tracker())
+    for count in (0, 1, 5, 64, 63):
+        ring += [tb.random.getrandbits(32) for _ in range(count - len(ring))]
+        overflow = tb.random.getrandbits(32)
+        dut.hot_overflow_i.value = overflow
+        show()
+        nominated = list(ring)
+        meanwhile = count in (5, 63)
+        if meanwhile:
+            await tb.ring(Opcode.GET_HOT_PAGES)
+            while len(ring) == count:
+                await RisingEdge(dut.clk_i)
+            ring.append(tb.random.getrandbits(32))
+            show()
+            code, reply = await tb.finish()
+        else:
+            code, reply = await tb.execute(Opcode.GET_HOT_PAGES)
+        expected = struct.pack("<IIQ", count, overflow, 0)
+        expected += b"".join(struct.pack("<QQ", page * PAGE_BYTES, 0) for page in nominated)
+        assert (code, reply) == (ReturnCode.SUCCESS, expected)
+        assert len(ring) == meanwhile
+    assert (await tb.execute(Opcode.GET_HOT_PAGES, b"x"))[0] == ReturnCode.INVALID_PAYLOAD_LENGTH
+    assert len(ring) == 1
 
 
 @cocotb.test()

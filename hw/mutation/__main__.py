@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import multiprocessing
+import os
 import signal
 import sys
 import time
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hw.build import ROOT, BuildError, ToolError
 from hw.mutation.netlist import MutationError, Netlist
-from hw.mutation.run import DEVICE, Campaign, Verdict
+from hw.mutation.run import DEVICE, KILLERS, Campaign, Verdict
 
 RESULT = ROOT / "build" / "mutation.json"
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
@@ -62,6 +65,25 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+@cache
+def campaign(count: int, seed: int, only: str | None) -> Campaign:
+    """The campaign of these arguments, once a process; a process that is forked off has its parent's."""
+    netlist = Netlist(DEVICE.verilog())
+    return Campaign(netlist, netlist.sample(count, seed, only))
+
+
+def original(task: tuple[int, int, str | None, int]) -> tuple[str, float]:
+    """Run a bench without a mutant, for a pool of processes: the arguments of `campaign`, which bench."""
+    killer = KILLERS[task[3]]
+    return killer.bench, campaign(*task[:3]).limit_s(killer)
+
+
+def judge(task: tuple[int, int, str | None, int]) -> tuple[int, Verdict]:
+    """Judge a mutant, for a pool of processes: the arguments of `campaign`, which mutant."""
+    judging = campaign(*task[:3])
+    return task[3], judging.judge(judging.mutants[task[3]])
+
+
 def main() -> int:
     """Judge the sample, a line a mutant; returns 1 if too few are killed."""
     parser = argparse.ArgumentParser(
@@ -72,33 +94,40 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=320, help="mutants, about (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="another one, other mutants (%(default)s)")
     parser.add_argument("--module", metavar="NAME", help="all of them in this module of hw/rtl")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="simulations at a time (%(default)s)")
     parser.add_argument("--list", action="store_true", help="name the mutants, run nothing")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="mutation: %(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     reasons = equivalents()
-    rows: list[dict[str, Any]] = []
+    judged: dict[int, dict[str, Any]] = {}
+    chosen = (arguments.count, arguments.seed, arguments.module)
     try:
-        netlist = Netlist(DEVICE.verilog())
-        mutants = netlist.sample(arguments.count, arguments.seed, arguments.module)
+        judging = campaign(*chosen)
+        mutants = judging.mutants
         if arguments.list:
             print("\n".join(f"{mutant.key} {mutant.module.source}: {mutant.what}" for mutant in mutants))
             return 0
-        campaign = Campaign(netlist, mutants)
         start = time.monotonic()
-        for number, mutant in enumerate(mutants, 1):
-            entry = row(campaign.judge(mutant), reasons)
-            rows.append(entry)
-            by = f" by {entry['killer']}" if entry["killer"] else ""
-            print(
-                f"[{number}/{len(mutants)}, {time.monotonic() - start:.0f} s] {entry['key']} {entry['module']}: "
-                f"{entry['mutation']}: {entry['result']}{by}; {entry['detail']}",
-                flush=True,
-            )
-            _write(rows, arguments)
+        fork = multiprocessing.get_context("fork")  # which hands the campaign on
+        with fork.Pool(arguments.jobs) as pool:
+            for bench, limit_s in pool.imap_unordered(original, [(*chosen, which) for which in range(len(KILLERS))]):
+                logging.info("%s passes without a mutant; a mutant gets %.0f s", bench, limit_s)
+        judging.recall()
+        with fork.Pool(arguments.jobs) as pool:
+            for which, verdict in pool.imap_unordered(judge, [(*chosen, which) for which in range(len(mutants))]):
+                entry = judged[which] = row(verdict, reasons)
+                by = f" by {entry['killer']}" if entry["killer"] else ""
+                print(
+                    f"[{len(judged)}/{len(mutants)}, {time.monotonic() - start:.0f} s] {entry['key']} "
+                    f"{entry['module']}: {entry['mutation']}: {entry['result']}{by}; {entry['detail']}",
+                    flush=True,
+                )
+                _write([judged[which] for which in sorted(judged)], arguments)
     except KeyboardInterrupt:
         print("\nmutation: interrupted; nothing is left running, and the next run goes on from here", file=sys.stderr)
         return 130
+    rows = [judged[which] for which in sorted(judged)]
     print(table(rows))
     killed = sum(entry["result"] == "killed" for entry in rows)
     able = sum(entry["result"] != "equivalent" for entry in rows)

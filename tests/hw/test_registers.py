@@ -13,11 +13,12 @@ MEDIA_BYTES = 64 << 10
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_registers(simulator: Simulator) -> None:
-    """The rules are in bench_registers.py."""
+    """The rules are in bench_registers.py, those of counters that overflow in bench_registers_overflow.py."""
     sectors = MEDIA_BYTES // PARAMETERS["SECTOR_BYTES"]
     rtl = build("cram_registers", simulator, PARAMETERS | {"MEDIA_SECTORS": sectors}, public=True)
     settings = {name: str(value) for name, value in (PARAMETERS | {"MEDIA_BYTES": MEDIA_BYTES}).items()}
-    simulate(rtl, "tests.hw.bench_registers", environment=settings, timeout_s=600)
+    for bench in ("bench_registers", "bench_registers_overflow"):
+        simulate(rtl, f"tests.hw.{bench}", environment=settings, timeout_s=600)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)

@@ -5,7 +5,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
-SETUP_INPUTS := requirements/install.sh requirements/build.txt requirements/python.txt pyproject.toml
+SETUP_INPUTS := requirements/install.sh requirements/packages.sh requirements/build.txt requirements/python.txt pyproject.toml
 # The stamp is named after the content of what the set-up reads: unchanged content, no work.
 STAMP := .venv/setup-$(shell cat $(SETUP_INPUTS) | sha256sum | cut -c1-16)
 BIN := .venv/bin
@@ -49,9 +49,11 @@ differential: $(STAMP)  ## put all links through the same random operations, for
 	VCRAM_EXAMPLES=$(or $(EXAMPLES),500) $(BIN)/pytest tests/equivalence
 
 pager: $(STAMP)  ## page real programs at a quarter of their memory, and kill who takes part: build/pager.json
+	@command -v redis-benchmark >/dev/null || requirements/packages.sh redis-server redis-tools
 	$(BIN)/python tests/pager_campaign.py
 
 linuxswap: $(STAMP)  ## boot a Linux guest (QEMU) that swaps to the RTL as its disk: build/linux-swap.json
+	@command -v qemu-system-x86_64 >/dev/null || requirements/packages.sh qemu-system-x86
 	@$(BIN)/python examples/linux-swap/run.py
 
 breakages: $(STAMP)  ## break four things on purpose, one at a time, and show that the tests notice

@@ -33,16 +33,8 @@ else
     need python3-venv
     need libpython3-dev
 fi
-if [ -n "$missing" ]; then
-    command -v apt-get >/dev/null || fail "please install:$missing"
-    [ "$(id -u)" = 0 ] || fail "please install (as root): apt-get install$missing"
-    echo "setup: installing$missing"
-    log=$(mktemp)
-    # shellcheck disable=SC2086
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } \
-        >"$log" 2>&1 || { cat "$log" >&2; fail "apt-get could not install$missing"; }
-    rm -f "$log"
-fi
+# shellcheck disable=SC2086
+requirements/packages.sh $missing
 
 echo "setup: .venv from requirements/ (about a minute)"
 [ -x .venv/bin/python ] || "$python" -m venv .venv

@@ -1,4 +1,6 @@
-"""Run the tests on mutants: the benches of tests/hw that can see a module, the cheapest first, up to the first to fail.
+"""Run the tests on mutants: the benches that can see a module, the cheapest first, up to the first to fail.
+
+These are the benches of tests/hw and the driver's contract, as tests/driver/test_over_rtl.py runs it.
 
 A mutant is killed when a bench fails on it, ends the simulation or does not come to an end. What a bench says about a
 mutant is kept, and asked again only if the RTL, the bench or the files it shares have changed.
@@ -17,12 +19,12 @@ from functools import cache
 from pathlib import Path
 
 from hw.build import ROOT, Build, build, simulate
+from hw.links.cocotb import BENCH_SOURCES
 from hw.mutation.netlist import VARIABLE, Module, Mutant, MutationError, Netlist, wrapper
 from hw.parameters import DeviceParameters
 
 # The device of most chapters in tests/hw/test_cram_device.py: corners are near, and the widest engines.
-DEVICE = DeviceParameters(perceived_pages=64, media_bytes=64 << 10, cache_pages=4, bytes_per_cycle=16)
-BENCHES = ROOT / "tests" / "hw"
+DEVICE = DeviceParameters(perceived_pages=128, media_bytes=64 << 10, cache_pages=4, bytes_per_cycle=16)
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,21 @@ class Killer:
     """A bench to run on mutants.
 
     Attributes:
-        bench: `tests/hw/bench_<bench>.py`.
-        top: the module it is written for; it sees mutants in this one and in all below.
+        bench: `tests/hw/bench_<bench>.py`, or the dotted name of a module of cocotb tests.
+        top: the module of hw/rtl it is written for; it sees mutants in this one and in all below.
         settings: environment variables besides those that give the parameters.
+        around: the module of hw/bench that holds `top`, with the same parameters; none if empty.
     """
 
     bench: str
     top: str
     settings: tuple[tuple[str, str], ...] = ()
+    around: str = ""
+
+    @property
+    def module(self) -> str:
+        """The cocotb tests, for Python's import."""
+        return self.bench if "." in self.bench else f"tests.hw.bench_{self.bench}"
 
     def environment(self, module: Module) -> dict[str, str]:
         """What the bench reads: the parameters of its top module and of the device, and its settings."""
@@ -48,11 +57,18 @@ class Killer:
     @property
     def digest(self) -> str:
         """Of all that decides what it says about a mutant, but the RTL."""
-        digest = hashlib.sha256(repr(self).encode())
-        shared = [path for path in sorted(BENCHES.glob("*.py")) if not path.name.startswith(("bench_", "test_"))]
-        for path in [BENCHES / f"bench_{self.bench}.py", *shared]:
+        digest = hashlib.sha256(repr((self.bench, self.top, self.settings, self.around)).encode())
+        own = ROOT / Path(*self.module.split(".")).with_suffix(".py")
+        among = sorted(own.parent.glob("*.py"))
+        if own.parent.name == "hw":  # each bench has a file there, with its test beside it
+            among = [path for path in among if path == own or not path.name.startswith(("bench_", "test_"))]
+        for path in among:
             digest.update(path.read_bytes() + b"\0")
         return digest.hexdigest()[:10]
+
+
+CONTRACT = ("probe", "pages", "mailbox", "import", "fence", "cxl", "hot", "watermarks", "pressure", "trim_in_use")
+"""The driver's tests in tests/driver that run on mutants."""
 
 
 def _killers() -> Iterator[Killer]:
@@ -67,6 +83,8 @@ def _killers() -> Iterator[Killer]:
     yield Killer("mailbox", "cram_registers")
     for chapter in ("traffic", "states", "bursts", "cache", "exhaustion", "signals", "faults", "reset", "media"):
         yield Killer(f"cram_device_{chapter}", "cram_device", (("EFFORT", "1.0"),))
+    files = [str(ROOT / f"tests/driver/test_{name}.py") for name in CONTRACT]
+    yield Killer("tests.driver.inside", "cram_device", (("VCRAM_TESTS", " ".join(["-x", *files])),), around="cram_tb")
 
 
 KILLERS = tuple(_killers())
@@ -174,24 +192,23 @@ class Campaign:
         return self._answers[key]
 
     def _run(self, killer: Killer, number: int, limit_s: float) -> Answer:
-        module, built = self._built(killer.top)
+        module, built = self._built(killer.top, killer.around)
         settings = killer.environment(module) | {VARIABLE: str(number), "COCOTB_MAX_FAILURES": "1"}
         folder = self._mutated.parent / f"run-{os.getpid()}"
         start = time.monotonic()
         try:
-            simulate(built, f"tests.hw.bench_{killer.bench}", environment=settings, timeout_s=limit_s, results=folder)
+            simulate(built, killer.module, environment=settings, timeout_s=limit_s, results=folder)
         except TimeoutError:
             return Answer(True, time.monotonic() - start, f"no end within {limit_s:.0f} s")
         except AssertionError as error:
             return Answer(True, time.monotonic() - start, _reason(str(error)))
         return Answer(False, time.monotonic() - start)
 
-    def _build(self, top: str) -> tuple[Module, Build]:
+    def _build(self, top: str, around: str) -> tuple[Module, Build]:
         module = self.netlist.module(top)
         parameters: Mapping[str, int] = module.parameters
-        return module, build(
-            top, "verilator", parameters, [self._mutated, wrapper(self._mutated, module)], coverage=False
-        )
+        sources = [*(BENCH_SOURCES if around else ()), self._mutated, wrapper(self._mutated, module)]
+        return module, build(around or top, "verilator", parameters, sources, coverage=False)
 
     def _find_below(self, top: str) -> frozenset[str]:
         """Names of the module that is tested as `top`, and of all below it."""

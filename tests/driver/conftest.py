@@ -8,6 +8,8 @@ such as damaging its media, is a fixture of its own.
 from __future__ import annotations
 
 import inspect
+import json
+import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
@@ -21,8 +23,9 @@ from hw.parameters import DeviceParameters
 from hw.virtual_time import VirtualClock
 from tests.driver.inside import Simulation, SimulatorClock
 
-PARAMETERS = DeviceParameters(perceived_pages=256, media_bytes=64 << 10, cache_pages=4)
-"""A small device: 256 sectors of 256 bytes, so that 16 raw pages fill it."""
+SMALL = {"perceived_pages": 256, "media_bytes": 64 << 10, "cache_pages": 4}
+PARAMETERS = DeviceParameters(**json.loads(os.environ.get("DEVICE", json.dumps(SMALL))))
+"""A small device, with 256 sectors of 256 bytes, so that 16 raw pages fill it; inside a simulator, the one there."""
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ async def test_the_poison_list_names_pages_and_sources(device: CramDevice) -> No
     with pytest.raises(Exception, match="no sectors"):
         await device.store(40, noise_page(40))
     assert await device.cxl.poison_list() == {40: PoisonSource.EXHAUSTED, 99: PoisonSource.INJECTED}
-    assert await device.cxl.poison_list(41, 100) == {99: PoisonSource.INJECTED}
+    assert await device.cxl.poison_list(41, 60) == {99: PoisonSource.INJECTED}
     assert await device.cxl.poison_list(41, 58) == {}
     await device.trim([40])
     assert await device.cxl.poison_list() == {99: PoisonSource.INJECTED}

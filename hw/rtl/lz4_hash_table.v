@@ -85,6 +85,7 @@ module lz4_hash_table #(
             write_lane[n] = {LANE_BITS{1'b0}};
         end
         bank = {BANK_BITS{1'b0}};
+        lane = 0;  // or synthesis sees a latch where there is no lookup
         if (lookup_i) for (lane = 0; lane < LANES; lane = lane + 1) begin
             bank = hash_i[lane*HASH_BITS +: BANK_BITS];
             if (!wanted[bank]) read_row[bank] = hash_i[lane*HASH_BITS+BANK_BITS +: ROW_BITS];

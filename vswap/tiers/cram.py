@@ -6,7 +6,8 @@ free --store--> in use --free--> awaiting trim --trim--> free <--> balloon
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 from driver import (
     CramDevice,
@@ -92,14 +93,9 @@ class CramTier:
 
     async def export_block(self, handle: int) -> Block | None:
         """See BlockTier; None for a page that is zero, same-filled or raw. Raises Poisoned, IoError."""
-        device = self._device
-        try:
+        with self._explained() as device:
             block = await device.export(handle)
-            if block is None:
-                return None
-            return Block(block, (await device.page_state(handle)).crc)
-        except CramError as error:
-            raise self._explain(error, device) from error
+            return None if block is None else Block(block, (await device.page_state(handle)).crc)
 
     async def _put(self, slot: int, store: Callable[[CramDevice, int], Awaitable[None]]) -> int:
         """Have the device keep something for a slot on a free page."""
@@ -135,21 +131,15 @@ class CramTier:
 
     async def load(self, handle: int) -> bytes:
         """See Tier. Raises Poisoned, IoError."""
-        device = self._device
-        try:
+        with self._explained() as device:
             data = await device.load(handle)
-        except CramError as error:
-            raise self._explain(error, device) from error
         self._counters.loads += 1
         return data
 
     async def load_line(self, handle: int, line: int) -> bytes:
         """64 bytes of a page. Raises Poisoned, IoError."""
-        device = self._device
-        try:
+        with self._explained() as device:
             data = await device.load_line(handle, line)
-        except CramError as error:
-            raise self._explain(error, device) from error
         self._counters.line_loads += 1
         return data
 
@@ -158,11 +148,8 @@ class CramTier:
 
         A device without sectors answers with poison and the page's content is gone: the risk that the budget bounds.
         """
-        device = self._device
-        try:
+        with self._explained() as device:
             await device.store(handle, data)
-        except CramError as error:
-            raise self._explain(error, device) from error
         self._counters.stores += 1
         self._counters.inplace_stores += 1
 
@@ -420,6 +407,15 @@ class CramTier:
         self._pressure.clear()
 
     # Inside
+
+    @contextmanager
+    def _explained(self) -> Iterator[CramDevice]:
+        """The device of now; what it raises, in the words of a tier."""
+        device = self._device
+        try:
+            yield device
+        except CramError as error:
+            raise self._explain(error, device) from error
 
     def _explain(self, error: CramError, device: CramDevice) -> TierError:
         if isinstance(error, DeviceLost):

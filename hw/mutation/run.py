@@ -82,7 +82,7 @@ def _killers() -> Iterator[Killer]:
     yield Killer("registers", "cram_registers")
     yield Killer("mailbox", "cram_registers")
     for chapter in ("traffic", "states", "bursts", "cache", "exhaustion", "signals", "faults", "reset", "media"):
-        yield Killer(f"cram_device_{chapter}", "cram_device", (("EFFORT", "1.0"),))
+        yield Killer(f"cram_device_{chapter}", "cram_device", (("EFFORT", "0.3"),))
     files = [str(ROOT / f"tests/driver/test_{name}.py") for name in CONTRACT]
     yield Killer("tests.driver.inside", "cram_device", (("VCRAM_TESTS", " ".join(["-x", *files])),), around="cram_tb")
 

@@ -16,7 +16,8 @@ from hw.link import PAGE_BYTES
 from tests.hw.cram_device_tb import DECERR, OKAY, PARAMETERS, TB, effort
 from tests.hw.host_bursts import BUS_BYTES, FIXED, INCR, WRAP, Burst, Bursts, random_burst, random_strobes
 
-PAGES = min(8, PARAMETERS.media_bytes // PAGE_BYTES - PARAMETERS.cache_pages)  # the media can hold all of them raw
+COUNT = min(8, PARAMETERS.media_bytes // PAGE_BYTES - PARAMETERS.cache_pages)  # the media can hold all of them raw
+PAGES = range(0, PARAMETERS.perceived_pages, PARAMETERS.perceived_pages // COUNT)[:COUNT]  # all over the device
 
 
 class Memory:
@@ -24,7 +25,7 @@ class Memory:
 
     def __init__(self, tb: TB, port: Bursts) -> None:
         self.tb, self.port = tb, port
-        self.bytes = bytearray(PAGES * PAGE_BYTES)
+        self.pages = {page: bytearray(PAGE_BYTES) for page in PAGES}
 
     async def write(self, burst: Burst, strobes: list[int]) -> None:
         """Random data; the response must be OKAY. The oracle changes at once: writes are answered in order."""
@@ -34,17 +35,17 @@ class Memory:
             line = value.to_bytes(BUS_BYTES, "little")
             for lane in range(BUS_BYTES):
                 if strobe >> lane & 1:
-                    self.bytes[word + lane] = line[lane]
+                    self.pages[word // PAGE_BYTES][word % PAGE_BYTES + lane] = line[lane]
         assert await self.port.write(burst, data, strobes, self.tb.random.getrandbits(8)) == OKAY, burst
 
     async def read(self, burst: Burst) -> None:
         """Every lane of every beat must be what the oracle holds now."""
-        expected = bytes(self.bytes)
+        expected = bytes(self.pages[burst.address // PAGE_BYTES])
         for number, (data, response) in enumerate(await self.port.read(burst, self.tb.random.getrandbits(8))):
             word, lanes = burst.beat(number)
             assert response == OKAY
-            where = slice(word + lanes.start, word + lanes.stop)
-            assert data[lanes.start : lanes.stop] == expected[where], f"beat {number} of {burst}"
+            line = expected[word % PAGE_BYTES :]
+            assert data[lanes.start : lanes.stop] == line[lanes.start : lanes.stop], f"beat {number} of {burst}"
 
 
 async def traffic(dut: Any, stall: float, batches: int) -> None:
@@ -57,8 +58,8 @@ async def traffic(dut: Any, stall: float, batches: int) -> None:
         tb.stall(stall)
         tb.media.latency = lambda: tb.random.choice([0, 0, 1, 5, 40])
     for _ in range(effort(batches)):
-        pages = tb.random.sample(range(PAGES), PAGES)
-        split = tb.random.randrange(1, PAGES)
+        pages = tb.random.sample(PAGES, COUNT)
+        split = tb.random.randrange(1, COUNT)
         jobs = []
         for _ in range(tb.random.randint(1, 6)):
             jobs.append(cocotb.start_soon(memory.read(random_burst(tb.random, tb.random.choice(pages[:split])))))
@@ -68,7 +69,7 @@ async def traffic(dut: Any, stall: float, batches: int) -> None:
             await job
         for page in tb.random.sample(pages, 2):
             await memory.read(random_burst(tb.random, page))
-    for page in range(PAGES):
+    for page in PAGES:
         await memory.read(Burst(page * PAGE_BYTES, 64, 6, INCR))
     await tb.conserved()
 
@@ -94,13 +95,13 @@ async def every_size_and_length_of_each_burst_type(dut: Any) -> None:
         bursts = [Burst(offset, beats, size, INCR) for beats in (1, 2, 255, 256) for offset in (0, nbytes - 1)
                   if beats * nbytes <= PAGE_BYTES]  # fmt: skip
         bursts += [Burst(at, beats, size, WRAP) for beats in (2, 4, 8, 16) for at in (0, nbytes * (beats - 1))]
-        bursts += [Burst(PAGE_BYTES + 37, beats, size, FIXED) for beats in (1, 16)]
+        bursts += [Burst(PAGES[1] * PAGE_BYTES + 37, beats, size, FIXED) for beats in (1, 16)]
         for burst in bursts:
             full = [sum(1 << lane for lane in burst.beat(number)[1]) for number in range(burst.beats)]
             await memory.write(burst, full)
             await memory.read(burst)
     await memory.read(Burst(0, 64, 6, INCR))
-    await memory.read(Burst(PAGE_BYTES, 64, 6, INCR))
+    await memory.read(Burst(PAGES[1] * PAGE_BYTES, 64, 6, INCR))
     await tb.conserved()
 
 
@@ -127,7 +128,11 @@ async def bursts_outside_the_pages_are_answered_decerr_beat_by_beat(dut: Any) ->
             burst = Burst(address, beats, 6, kind)
             assert await port.read(burst, 5) == [(bytes(64), DECERR)] * beats
             assert await port.write(burst, [7] * beats, [(1 << 64) - 1] * beats, 6) == DECERR
-    for page in range(PAGES):
+    for bit in range(end.bit_length() - 1, 40):  # each bit of an address counts
+        burst = Burst(1 << bit, 1, 6, INCR)
+        assert await port.read(burst, 5) == [(bytes(64), DECERR)], bit
+        assert await port.write(burst, [7], [(1 << 64) - 1], 6) == DECERR, bit
+    for page in PAGES:
         assert await port.read(Burst(page * PAGE_BYTES, 1, 6, INCR)) == [(bytes(64), AxiResp.OKAY)]
     assert await tb.register(Register.LINES_WRITTEN) == 0
     await tb.conserved()

@@ -113,12 +113,12 @@ class Traffic:
 
 
 async def run(dut: Any, pages: int, count: int, stall: float = 0.0) -> None:
-    """Traffic, then silence, then every rule that holds always."""
+    """Traffic on so many pages, all over the device; then silence, then every rule that holds always."""
     tb = await TB.open(dut)
     if stall:
         tb.stall(stall)
         tb.media.latency = lambda: tb.random.choice([0, 1, 10, 60])
-    traffic = Traffic(tb, range(pages))
+    traffic = Traffic(tb, range(0, PARAMETERS.perceived_pages, PARAMETERS.perceived_pages // pages)[:pages])
     jobs = [traffic.writer(effort(count)), traffic.reader(), traffic.trimmer()]
     for job in [cocotb.start_soon(job) for job in jobs]:
         await job

@@ -1,0 +1,177 @@
+"""The measured tables of the documents, from the records in docs/figures.
+
+    python -m sim.figures             write the tables into the documents again
+    python -m sim.figures --record    take build/hwbench.json and build/fpga.json as the records first
+
+A table follows a line `<!-- made by python -m sim.figures: NAME -->` and ends at an empty line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hw.build import ROOT
+
+RECORDS = ROOT / "docs" / "figures"
+DOCUMENTS = ("hwbench.md", "compressor.md", "decompressor.md")
+_MARK = re.compile(r"(<!-- made by `python -m sim\.figures`: ([a-z-]+) -->\n)(.*?)(?=\n\n|\Z)", re.DOTALL)
+
+Records = Mapping[str, Sequence[Mapping[str, Any]]]
+"""The rows of each record: "hwbench" (sim/hwbench.py) and "fpga" (hw/fpga.py)."""
+
+
+class FiguresError(Exception):
+    """A record or a document is not as it should be; one line."""
+
+
+def records(folder: Path = RECORDS) -> Records:
+    """Read the records. Raises FiguresError."""
+    found = {}
+    for name in ("hwbench", "fpga"):
+        file = folder / f"{name}.json"
+        try:
+            found[name] = json.loads(file.read_text())
+        except (OSError, ValueError) as error:
+            raise FiguresError(f"{file}: {error}: run `make {name}`, then python -m sim.figures --record") from None
+    return found
+
+
+def widths(kept: Records) -> str:
+    """All kinds together: a line a width."""
+    heads = [
+        "width",
+        "bytes/cycle in",
+        "out",
+        "ratio to liblz4",
+        "store",
+        "load",
+        "first line",
+        "random line: median",
+        "p99",
+    ]
+    rows = [
+        [
+            row["width"], f"{row['compress_bytes_per_cycle']:.2f}", f"{row['decompress_bytes_per_cycle']:.2f}",
+            f"{row['ratio_to_liblz4']:.3f}", f"{row['store_cycles']:.0f}", f"{row['load_cycles']:.0f}",
+            f"{row['first_line_median_cycles']:.0f}", f"{row['read_miss_median_cycles']:.0f}",
+            f"{row['read_miss_p99_cycles']:.0f}",
+        ]
+        for row in kept["hwbench"] if row["kind"] == "all"
+    ]  # fmt: skip
+    return _table(heads, rows)
+
+
+def misses(kept: Records) -> str:
+    """Reads of a random line at the widest engines: a line a kind of pages."""
+    widest = max(row["width"] for row in kept["hwbench"])
+    heads = ["pages of", *(f"{tenth} %" for tenth in range(10, 100, 10)), "99 %"]
+    rows = [
+        [row["kind"], *row["read_miss_deciles"], row["read_miss_p99_cycles"]]
+        for row in kept["hwbench"] if row["width"] == widest
+    ]  # fmt: skip
+    return _table(heads, rows)
+
+
+def compressor(kept: Records) -> str:
+    """Ratio and rate of the compressor by kind of pages and width."""
+    rows, heads = [], ["pages of"]
+    chosen = _widths(kept)
+    for width in chosen:
+        heads += [f"{width}: of liblz4", "bytes/cycle"]
+    for kind, by_width in _kinds(kept):
+        cells: list[object] = [kind]
+        for width in chosen:
+            row = by_width[width]
+            cells += [f"{row['ratio_to_liblz4']:.3f}", f"{row['compress_bytes_per_cycle']:.2f}"]
+        rows.append([*cells, f"{by_width[chosen[-1]]['ratio']:.2f}"])
+    return _table([*heads, f"ratio at {chosen[-1]}"], rows)
+
+
+def decompressor(kept: Records) -> str:
+    """Rate of the decompressor by kind of pages and width, over our blocks and liblz4's."""
+    rows, heads = [], ["pages of"]
+    for width in _widths(kept):
+        heads += [f"{width}: bytes/cycle", "liblz4's"]
+    for kind, by_width in _kinds(kept):
+        cells: list[object] = [kind]
+        for width in _widths(kept):
+            row = by_width[width]
+            cells += [f"{row['decompress_bytes_per_cycle']:.2f}", f"{row['decompress_liblz4_bytes_per_cycle']:.2f}"]
+        rows.append(cells)
+    return _table(heads, rows)
+
+
+def fpga(kept: Records) -> str:
+    """Area and clock of each module."""
+    heads = ["module", "width", "LUTs", "flip-flops", "block RAMs", "MHz", ""]
+    keys = ["luts", "flip_flops", "block_rams", "fmax_mhz"]
+    rows = [
+        [row["module"], row["width"] or "", *(_number(row[key]) for key in keys), row["note"]] for row in kept["fpga"]
+    ]
+    return _table(heads, rows)
+
+
+TABLES: Mapping[str, Callable[[Records], str]] = {
+    "widths": widths, "misses": misses, "compressor": compressor, "decompressor": decompressor, "fpga": fpga,
+}  # fmt: skip
+
+
+def updated(text: str, kept: Records) -> str:
+    """A document with its tables made again. Raises FiguresError for a name that is none."""
+
+    def make(match: re.Match[str]) -> str:
+        if match[2] not in TABLES:
+            raise FiguresError(f"no table {match[2]!r}: one of {', '.join(TABLES)}")
+        return match[1] + TABLES[match[2]](kept)
+
+    return _MARK.sub(make, text)
+
+
+def _widths(kept: Records) -> list[int]:
+    return sorted({row["width"] for row in kept["hwbench"]})
+
+
+def _kinds(kept: Records) -> Iterable[tuple[str, dict[int, Mapping[str, Any]]]]:
+    """The rows of each kind of pages by width."""
+    found: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for row in kept["hwbench"]:
+        found.setdefault(row["kind"], {})[row["width"]] = row
+    return found.items()
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """In Markdown."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--record", is_flag=True, help="Take build/hwbench.json and build/fpga.json as the records first.")
+def main(record: bool) -> None:
+    """Write the measured tables of the documents again, from docs/figures."""
+    try:
+        if record:
+            RECORDS.mkdir(exist_ok=True)
+            for name in ("hwbench", "fpga"):
+                shutil.copy(ROOT / "build" / f"{name}.json", RECORDS)
+        kept = records()
+        for name in DOCUMENTS:
+            file = ROOT / "docs" / name
+            file.write_text(updated(file.read_text(), kept))
+    except (FiguresError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The tables of measured figures in the documents are those of docs/figures."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+
+from sim.figures import DOCUMENTS, RECORDS, TABLES, FiguresError, records, updated
+
+DOCS = RECORDS.parent
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_tables_are_up_to_date(name: str) -> None:
+    """`python -m sim.figures` brings them up to date."""
+    text = (DOCS / name).read_text()
+    assert updated(text, records()) == text
+
+
+def test_every_table_is_in_a_document() -> None:
+    text = "".join((DOCS / name).read_text() for name in DOCUMENTS)
+    assert {name for name in TABLES if f"<!-- made by `python -m sim.figures`: {name} -->" in text} == set(TABLES)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_figure_that_changes_shows(name: str) -> None:
+    """The check above can fail."""
+    changed = copy.deepcopy({key: [dict(row) for row in rows] for key, rows in records().items()})
+    for row in changed["hwbench"]:
+        for key in ("decompress_bytes_per_cycle", "compress_bytes_per_cycle"):
+            row[key] += 1
+    text = (DOCS / name).read_text()
+    assert updated(text, changed) != text
+
+
+def test_every_width_is_recorded_over_at_least_four_kinds_of_pages() -> None:
+    rows = records()["hwbench"]
+    kinds = {(row["width"], row["kind"]) for row in rows}
+    assert {width for width, _ in kinds} == {1, 4, 8, 16}
+    assert all(len({kind for each, kind in kinds if each == width}) > 4 for width in (1, 4, 8, 16))
+
+
+def test_a_record_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FiguresError, match=r"hwbench\.json: .*make hwbench"):
+        records(tmp_path)
+    (tmp_path / "hwbench.json").write_text(json.dumps([]))
+    (tmp_path / "fpga.json").write_text("{")
+    with pytest.raises(FiguresError, match=r"fpga\.json"):
+        records(tmp_path)
+
+
+def test_a_table_that_is_none_is_an_error() -> None:
+    with pytest.raises(FiguresError, match="no table 'nothing'"):
+        updated("<!-- made by `python -m sim.figures`: nothing -->\nx\n", {"hwbench": [], "fpga": []})

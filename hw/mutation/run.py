@@ -156,12 +156,16 @@ class Campaign:
                 key, *answer = json.loads(line)
                 self._answers[key] = Answer(*answer)
 
+    def sees(self, killer: Killer, mutant: Mutant) -> bool:
+        """Whether the mutant is in what the bench tests."""
+        return mutant.module.name in self._below(killer.top)
+
     def judge(self, mutant: Mutant) -> Verdict:
         """Run benches on a mutant until one notices. Raises MutationError if one fails without any mutant as well."""
         seconds = 0.0
         kills = self._kills.setdefault(mutant.module.name, Counter())
         for killer in sorted(self.killers, key=lambda killer: -kills[killer]):
-            if mutant.module.name in self._below(killer.top):
+            if self.sees(killer, mutant):
                 answer = self.ask(killer, mutant)
                 seconds += answer.seconds
                 if answer.killed:

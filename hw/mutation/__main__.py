@@ -84,6 +84,16 @@ def judge(task: tuple[int, int, str | None, int]) -> tuple[int, Verdict]:
     return task[3], judging.judge(judging.mutants[task[3]])
 
 
+def _quietly() -> None:
+    """For a process of a pool: a signal ends it, and its simulation, without a traceback."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)
+
+
 def main() -> int:
     """Judge the sample, a line a mutant; returns 1 if too few are killed."""
     parser = argparse.ArgumentParser(
@@ -110,13 +120,17 @@ def main() -> int:
             return 0
         start = time.monotonic()
         fork = multiprocessing.get_context("fork")  # which hands the campaign on
-        with fork.Pool(arguments.jobs) as pool:
+        with fork.Pool(arguments.jobs, _quietly) as pool:
             needed = [n for n, killer in enumerate(KILLERS) if any(judging.sees(killer, mutant) for mutant in mutants)]
             for bench, limit_s in pool.imap_unordered(original, [(*chosen, which) for which in needed]):
                 logging.info("%s passes without a mutant; a mutant gets %.0f s", bench, limit_s)
         judging.recall()
-        with fork.Pool(arguments.jobs) as pool:
-            for which, verdict in pool.imap_unordered(judge, [(*chosen, which) for which in range(len(mutants))]):
+        with fork.Pool(arguments.jobs, _quietly) as pool:
+            asked = [(*chosen, which) for which, mutant in enumerate(mutants) if mutant.key not in reasons]
+            for which, mutant in enumerate(mutants):
+                if mutant.key in reasons:
+                    judged[which] = row(Verdict(mutant, None, "", 0), reasons)
+            for which, verdict in pool.imap_unordered(judge, asked):
                 entry = judged[which] = row(verdict, reasons)
                 by = f" by {entry['killer']}" if entry["killer"] else ""
                 print(

@@ -37,7 +37,7 @@ lint: $(STAMP)  ## style, types, and the RTL under both linters
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m hw.build
+	$(BIN)/python -m hw.lint
 
 bench: $(STAMP)  ## how fast is each way to run the device, side by side: build/bench.json
 	@$(BIN)/python -m sim.bench

@@ -25,8 +25,9 @@ from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
-from hw.build import ROOT, RTL, closure, kill_group
 from hw.parameters import ENGINE_WIDTHS
+from hw.processes import kill_group
+from hw.sources import ROOT, RTL, closure
 
 RESULT = ROOT / "build" / "fpga.json"
 WORK = ROOT / "build" / "fpga"

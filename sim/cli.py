@@ -15,7 +15,9 @@ import click
 from rich.console import Console
 
 from driver import CramError
-from hw.build import ROOT, BuildError, ToolError
+from hw.build import BuildError
+from hw.sources import ROOT
+from hw.tools import ToolError
 from sim.capture import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, DEFAULT_WINDOW, CaptureError, capture
 from sim.capture import Progress as Recording
 from sim.corpus import CorpusError

@@ -8,8 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from hw.build import ROOT, BuildError, ToolError
+from hw.build import BuildError
 from hw.link import Link
+from hw.sources import ROOT
+from hw.tools import ToolError
 from hw.virtual_time import VirtualClock
 from sim.links import InProcess, make_link
 from sim.metrics import Result

@@ -24,10 +24,11 @@ from types import TracebackType
 from typing import Any, Literal, Protocol
 
 from driver import CramDevice, DeviceLost, PageInfo
-from hw.build import build, command
+from hw.build import build
 from hw.link import Link
 from hw.links.model import ModelLink
 from hw.parameters import DeviceParameters
+from hw.simulate import command
 from hw.virtual_time import VirtualClock
 
 Kind = Literal["model", "verilated", "cocotb"]
@@ -122,7 +123,7 @@ def open_device(
 
     Raises:
         ValueError: no such kind, or an illegal parameter.
-        hw.build.ToolError, hw.build.BuildError: the RTL cannot be compiled here.
+        hw.tools.ToolError, hw.build.BuildError: the RTL cannot be compiled here.
     """
     parameters = DeviceParameters(pages, media_bytes, sector_bytes, cache_pages, bytes_per_cycle)
     if kind == "cocotb":

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from hw.build import ROOT
+from hw.sources import ROOT
 
 RECORDS = ROOT / "docs" / "figures"
 DOCUMENTS = ("hwbench.md", "compressor.md", "decompressor.md")

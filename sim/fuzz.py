@@ -22,9 +22,11 @@ import lz4.block
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from hw.build import ROOT, BuildError, ToolError
+from hw.build import BuildError
 from hw.link import PAGE_BYTES
 from hw.links.model_store import has_zero_offset
+from hw.sources import ROOT
+from hw.tools import ToolError
 from hw.verilated.engines import EngineHangError, Engines
 from sim.bench_pages import bench_pages
 from sim.corpus import CorpusError

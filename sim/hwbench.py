@@ -20,10 +20,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from driver.registers import Register
-from hw.build import ROOT, BuildError, ToolError
+from hw.build import BuildError
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES
 from hw.links.verilated import VerilatedLink
 from hw.parameters import ENGINE_WIDTHS, DeviceParameters
+from hw.sources import ROOT
+from hw.tools import ToolError
 from hw.verilated.engines import EngineHangError, Engines
 from hw.virtual_time import VirtualClock
 from sim.bench_pages import bench_pages
@@ -135,7 +137,7 @@ def measure(width: int, pages: dict[str, list[bytes]], tick: Tick, reads: int = 
         reads: random lines read of every page.
 
     Raises:
-        BenchError, EngineHangError, hw.build.BuildError, hw.build.ToolError.
+        BenchError, EngineHangError, hw.build.BuildError, hw.tools.ToolError.
     """
     listed = [(kind, page) for kind, members in pages.items() for page in members]
     engines = _engines(width, [page for _, page in listed], tick)

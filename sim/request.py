@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from driver import CramError
-from hw.build import BuildError, ToolError
+from hw.build import BuildError
+from hw.tools import ToolError
 from sim.metrics import Progress, Result, Value
 from sim.run import RunError
 from sim.scenario import Scenario

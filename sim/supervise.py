@@ -13,7 +13,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from hw.build import ROOT, build, command, kill_group
+from hw.build import build
+from hw.processes import kill_group
+from hw.simulate import command
+from hw.sources import ROOT
 from sim.metrics import Progress, Result
 from sim.request import CHANNEL, REQUEST, Channel, Failure, Request, decode
 from sim.run import RunError

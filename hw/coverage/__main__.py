@@ -11,10 +11,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hw.build import ROOT, kill_group
 from hw.coverage.holes import HoleError, load, table
 from hw.coverage.points import read
 from hw.coverage.report import grouped, report
+from hw.processes import kill_group
+from hw.sources import ROOT
 
 RESULT = ROOT / "build" / "coverage.json"
 RUNS = ROOT / "build" / "coverage"

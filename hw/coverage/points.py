@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from hw.build import RTL
+from hw.sources import RTL
 
 Kind = Literal["line", "toggle"]
 

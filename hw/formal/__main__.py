@@ -9,9 +9,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
-from hw.build import ROOT
 from hw.formal.proofs import PROOFS, Proof, table
 from hw.formal.run import LIMIT_S, FormalError, Outcome, prepare, prove, stop_all
+from hw.sources import ROOT
 
 RESULT = ROOT / "build" / "formal.json"
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from os import environ
 from pathlib import Path
 
-from hw.build import ROOT, RTL, closure, kill_group
 from hw.formal.proofs import CHECKERS, Proof
+from hw.processes import kill_group
+from hw.sources import ROOT, RTL, closure
 
 WORK = ROOT / "build" / "formal"
 BIN = Path(sys.executable).parent

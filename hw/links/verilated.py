@@ -43,7 +43,7 @@ class VerilatedLink:
         waves: able to write waves (`start_waves`); a library of its own, and slower.
 
     Raises:
-        hw.build.BuildError, hw.build.ToolError: the library cannot be compiled.
+        hw.build.BuildError, hw.tools.ToolError: the library cannot be compiled.
     """
 
     def __init__(

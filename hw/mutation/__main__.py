@@ -17,9 +17,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hw.build import ROOT, BuildError, ToolError
+from hw.build import BuildError
 from hw.mutation.netlist import MutationError, Netlist
 from hw.mutation.run import DEVICE, KILLERS, Campaign, Verdict
+from hw.sources import ROOT
+from hw.tools import ToolError
 
 RESULT = ROOT / "build" / "mutation.json"
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"

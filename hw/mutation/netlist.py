@@ -22,7 +22,8 @@ from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hw.build import ROOT, RTL, closure, kill_group, locked
+from hw.processes import kill_group, locked
+from hw.sources import ROOT, RTL, closure
 
 log = logging.getLogger(__name__)
 WORK = ROOT / "build" / "mutation"

@@ -18,10 +18,12 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
-from hw.build import ROOT, Build, build, simulate
+from hw.build import Build, build
 from hw.links.cocotb import BENCH_SOURCES
 from hw.mutation.netlist import VARIABLE, Module, Mutant, MutationError, Netlist, wrapper
 from hw.parameters import DeviceParameters
+from hw.simulate import simulate
+from hw.sources import ROOT
 
 # The device of most chapters in tests/hw/test_cram_device.py: corners are near, and the widest engines.
 DEVICE = DeviceParameters(perceived_pages=128, media_bytes=64 << 10, cache_pages=4, bytes_per_cycle=16)
@@ -131,7 +133,7 @@ class Campaign:
 
     Raises:
         MutationError: Yosys refuses.
-        hw.build.BuildError, hw.build.ToolError: a simulation cannot be compiled.
+        hw.build.BuildError, hw.tools.ToolError: a simulation cannot be compiled.
     """
 
     def __init__(

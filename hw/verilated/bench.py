@@ -12,11 +12,11 @@ from pathlib import Path
 
 import find_libpython
 
-from hw import build
 from hw.link import PAGE_BYTES
 from hw.links.verilated import VerilatedLink
 from hw.parameters import DeviceParameters
 from hw.speed import Speed, store_and_load
+from hw.tools import compiler
 from hw.verilated.library import HERE, MEDIA_LATENCY, compiled
 from hw.virtual_time import VirtualClock
 
@@ -27,8 +27,8 @@ def bare(pages: list[bytes], rounds: int, parameters: DeviceParameters, media_la
     with tempfile.TemporaryDirectory() as folder:
         program, file = Path(folder) / "bare", Path(folder) / "pages"
         file.write_bytes(b"".join(pages))
-        compiler = [build.compiler(), "-O2", "-std=c++20", f"-I{HERE}", str(HERE / "bare.cpp"), str(library)]
-        subprocess.run([*compiler, f"-Wl,-rpath,{library.parent}", "-o", str(program)], check=True)
+        command = [compiler(), "-O2", "-std=c++20", f"-I{HERE}", str(HERE / "bare.cpp"), str(library)]
+        subprocess.run([*command, f"-Wl,-rpath,{library.parent}", "-o", str(program)], check=True)
         argv = [str(program), str(file), str(rounds), str(parameters.perceived_pages)]
         answer = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout
     cycles, seconds = answer.split()

@@ -55,7 +55,7 @@ class Engines:
         seed: what registers and memories without a reset hold at first.
 
     Raises:
-        hw.build.BuildError, hw.build.ToolError: they cannot be compiled.
+        hw.build.BuildError, hw.tools.ToolError: they cannot be compiled.
     """
 
     def __init__(self, bytes_per_cycle: int, seed: int = 1) -> None:

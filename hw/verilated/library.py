@@ -7,6 +7,7 @@ rules as the simulations of `hw/build.py`: the hash covers everything that can c
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import sys
@@ -17,12 +18,15 @@ from typing import Any
 
 from cffi import FFI
 
-from hw import build
+from hw.build import BUILDS, TIMESCALE, Build, run_tool
 from hw.parameters import DeviceParameters
+from hw.processes import locked
+from hw.sources import ROOT, RTL, closure, waivers
+from hw.tools import compiler, compiler_version, verilator
 
 HERE = Path(__file__).resolve().parent
 ABI = HERE / "abi.h"
-BENCH = build.ROOT / "hw" / "bench"
+BENCH = ROOT / "hw" / "bench"
 BENCH_SOURCES = [BENCH / "cram_bench.v", BENCH / "host_port.v", BENCH / "media_dram.v"]
 LIBRARY = "libcram.so"
 MEDIA_LATENCY = 40
@@ -30,11 +34,13 @@ MEDIA_LATENCY = 40
 VERILATOR_FLAGS = [
     "-cc", "--exe", "--no-timing", "-O3", "-Wno-fatal", "--savable", "--no-std-package",
     "--x-assign", "fast", "--x-initial", "unique",
-    "--timescale", build.TIMESCALE, "--prefix", "Vtop", "-o", LIBRARY,
+    "--timescale", TIMESCALE, "--prefix", "Vtop", "-o", LIBRARY,
     # one library's symbols must never be taken for another's: the same names stand for devices of other parameters
     "-CFLAGS", "-std=c++20 -fPIC -fvisibility=hidden -fno-gnu-unique", "-LDFLAGS", "-shared -Wl,-Bsymbolic",
 ]  # fmt: skip
 CXX_FLAGS = ["OPT_FAST=-O3", "OPT_GLOBAL=-O2", "OPT_SLOW=-O1", "CFG_CXXFLAGS_PCH_I=-include"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ def compiled(parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY, w
 
     Raises:
         hw.build.BuildError: it does not compile.
-        hw.build.ToolError: Verilator or the compiler is missing or too old.
+        hw.tools.ToolError: Verilator or the compiler is missing or too old.
     """
     values = parameters.verilog() | {"MEDIA_LATENCY": media_latency}
     return compile_library("cram_bench", values, BENCH_SOURCES, HERE / "device.cpp", ABI, waves)
@@ -82,44 +88,44 @@ def compile_library(
         waves: compile it with what writes waves (VM_TRACE in the harness).
 
     Raises:
-        hw.build.BuildError, hw.build.ToolError: it cannot be compiled.
+        hw.build.BuildError, hw.tools.ToolError: it cannot be compiled.
     """
-    files = build.closure(top, sources)
-    texts = [*files, *sorted(build.RTL.glob("*.vh")), *build.waivers(), harness, abi]
+    files = closure(top, sources)
+    texts = [*files, *sorted(RTL.glob("*.vh")), *waivers(), harness, abi]
     digest = hashlib.sha256()
-    tool = build.verilator().version + build.compiler_version()
+    tool = verilator().version + compiler_version()
     flags = [*VERILATOR_FLAGS, *(["--trace-vcd", "--trace-structs"] if waves else [])]
     for part in [top, tool, repr(flags), repr(CXX_FLAGS), repr(sorted(values.items()))]:
         digest.update(part.encode() + b"\0")
     for path in texts:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    folder = build.BUILDS / f"{top}-library-{digest.hexdigest()[:16]}"
+    folder = BUILDS / f"{top}-library-{digest.hexdigest()[:16]}"
     complete = folder / "complete"
     if complete.exists():
         return folder / LIBRARY
-    with build.locked(folder.with_suffix(".lock")):
+    with locked(folder.with_suffix(".lock")):
         if not complete.exists():  # no other process was faster
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            build.log.info("compiling %s as a library", top)
-            _compile(top, folder, values, [harness, *build.waivers(), *files], flags)
+            log.info("compiling %s as a library", top)
+            _compile(top, folder, values, [harness, *waivers(), *files], flags)
             complete.touch()
     return folder / LIBRARY
 
 
 def _compile(top: str, folder: Path, values: dict[str, int], files: list[Path], flags: list[str]) -> None:
-    tool = build.verilator()
-    target = build.Build(top, "verilator", folder, waves=False)
+    tool = verilator()
+    target = Build(top, "verilator", folder, waves=False)
     argv = [str(tool.program), *flags, "--top-module", top]
-    argv += ["-Mdir", str(folder), f"-I{build.RTL}", "-CFLAGS", f"-I{HERE}"]
+    argv += ["-Mdir", str(folder), f"-I{RTL}", "-CFLAGS", f"-I{HERE}"]
     argv += [f"-G{name}={value}" for name, value in values.items()]
     argv += map(str, files)
-    build.run_tool(target, argv, os.environ | tool.environment)
+    run_tool(target, argv, os.environ | tool.environment)
     make = ["make", "-s", f"-j{min(2, os.cpu_count() or 1)}", "-C", str(folder), "-f", "Vtop.mk", *CXX_FLAGS]
-    make += [f"CXX={build.compiler()}", f"LINK={build.compiler()}", "AR=ar", f"PYTHON3={sys.executable}"]
+    make += [f"CXX={compiler()}", f"LINK={compiler()}", "AR=ar", f"PYTHON3={sys.executable}"]
     # a make around this one must not lend it its flags
     clean = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    build.run_tool(target, make, clean | tool.environment)
+    run_tool(target, make, clean | tool.environment)
 
 
 @cache

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hw.build import ROOT
 from hw.parameters import DeviceParameters
+from hw.sources import ROOT
 from hw.speed import Speed
 from hw.verilated.bench import bare, linked
 from sim.bench.in_process import liblz4, model, stack, task_switches_per_s

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
-from hw.build import build, simulate
+from hw.build import build
 from hw.links.cocotb import BENCH_SOURCES
 from hw.parameters import DeviceParameters
+from hw.simulate import simulate
 from hw.speed import Speed
 
 

@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from driver import CramDevice
-from hw.build import ROOT
 from hw.links.model import ModelLink
 from hw.parameters import DeviceParameters
+from hw.sources import ROOT
 from hw.virtual_time import VirtualClock
 from sim.bench.pages import recorded_pages
 from vswap import VswapConfig, VswapSystem

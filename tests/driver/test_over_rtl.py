@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hw.build import SIMULATORS, Simulator, build, simulate
+from hw.build import build
 from hw.links.cocotb import BENCH_SOURCES
+from hw.simulate import simulate
+from hw.tools import SIMULATORS, Simulator
 from tests.driver.conftest import PARAMETERS
 
 HERE = Path(__file__).parent

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hw.build import Simulator, build, simulate
+from hw.build import build
 from hw.links.cocotb import BENCH_SOURCES
+from hw.simulate import simulate
+from hw.tools import Simulator
 from sim.corpus import gather
 from sim.data import ORDERS_TRACE
 from sim.trace import Trace

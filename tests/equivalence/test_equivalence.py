@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hw.build import build, simulate
+from hw.build import build
 from hw.links.cocotb import BENCH_SOURCES
+from hw.simulate import simulate
 from tests.driver.conftest import PARAMETERS
 
 RULES = Path(__file__).with_name("rules.py")

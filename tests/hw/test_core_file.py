@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from hw.build import ROOT, RTL
+from hw.sources import ROOT, RTL
 
 CORE = ROOT / "hw" / "vcram.core"
 

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from hw.build import ROOT, RTL, build, simulate
+from hw.build import build
 from hw.coverage.cross import Cross, Illegal
 from hw.coverage.holes import Hole, HoleError, load, sort, table
 from hw.coverage.points import Point, read, source
 from hw.coverage.report import report
+from hw.simulate import simulate
+from hw.sources import ROOT, RTL
 from tests.equivalence.page_events import page_cross
 
 HOLES = load()

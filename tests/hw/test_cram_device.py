@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from hw.build import SIMULATORS, Build, Simulator, build, lint, simulate
+from hw.build import Build, build
+from hw.lint import lint
 from hw.parameters import DeviceParameters
+from hw.simulate import simulate
+from hw.tools import SIMULATORS, Simulator
 from tests.hw.cram_device_tb import environment
 
 # Icarus is some twenty times slower: fewer rounds, and one device for most chapters.

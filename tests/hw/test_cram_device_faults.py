@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from hw.build import SIMULATORS, Simulator, simulate
 from hw.parameters import DeviceParameters
+from hw.simulate import simulate
+from hw.tools import SIMULATORS, Simulator
 from tests.hw.cram_device_tb import environment
 from tests.hw.test_cram_device import EFFORT, LARGE_SECTORS, SMALL, TINY_SECTORS, compiled, label
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hw.build import SIMULATORS, BuildError, Simulator, build, lint
+from hw.build import BuildError, build
+from hw.lint import lint
+from hw.tools import SIMULATORS, Simulator
 
 ILLEGAL = [
     ("PERCEIVED_PAGES", 0),

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hw.build import ROOT, RTL
 from hw.formal.proofs import CHECKERS, PROOFS, Proof, table
 from hw.formal.run import prepare, prove
+from hw.sources import ROOT, RTL
 
 QUICK = {
     "fifo-WIDTH_4-DEPTH_4",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hw.build import SIMULATORS, Simulator, build, lint, simulate
+from hw.build import build
+from hw.lint import lint
+from hw.simulate import simulate
+from hw.tools import SIMULATORS, Simulator
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)

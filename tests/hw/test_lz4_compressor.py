@@ -6,7 +6,9 @@ from typing import Literal
 
 import pytest
 
-from hw.build import BuildError, build, lint, simulate
+from hw.build import BuildError, build
+from hw.lint import lint
+from hw.simulate import simulate
 
 # Fewer pages where one takes longer: Icarus is some twenty times slower, and narrow engines take more cycles.
 EFFORT = {"verilator": 1.0, "icarus": 0.1}

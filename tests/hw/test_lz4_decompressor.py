@@ -6,7 +6,9 @@ from typing import Literal
 
 import pytest
 
-from hw.build import BuildError, build, lint, simulate
+from hw.build import BuildError, build
+from hw.lint import lint
+from hw.simulate import simulate
 
 # A page takes 4096 / width cycles, and Icarus is several times slower: fewer blocks where they take long.
 EFFORT = {

@@ -6,7 +6,9 @@ from typing import Literal
 
 import pytest
 
-from hw.build import build, lint, simulate
+from hw.build import build
+from hw.lint import lint
+from hw.simulate import simulate
 
 REAL_PAGES = {"verilator": 200, "icarus": 20}
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from hw.build import SIMULATORS, Simulator, build, lint, simulate
+from hw.build import build
+from hw.lint import lint
 from hw.regs import generate, model
+from hw.simulate import simulate
+from hw.tools import SIMULATORS, Simulator
 
 PARAMETERS = {"PERCEIVED_PAGES": 64, "SECTOR_BYTES": 128, "CACHE_PAGES": 4, "BYTES_PER_CYCLE": 16}
 MEDIA_BYTES = 64 << 10

@@ -11,8 +11,8 @@ from pyverilog.vparser import ast
 from pyverilog.vparser.parser import VerilogParser
 from pyverilog.vparser.preprocessor import VerilogPreprocessor
 
-from hw.build import RTL, closure
 from hw.regs import model
+from hw.sources import RTL, closure
 
 MAP = model.read()
 UNSEEN = {"GATE_CLOCKS": 1}

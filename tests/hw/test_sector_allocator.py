@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hw.build import SIMULATORS, Simulator, build, simulate
+from hw.build import build
+from hw.simulate import simulate
+from hw.tools import SIMULATORS, Simulator
 
 
 @pytest.mark.parametrize("sectors", [32, 33, 99, 640])

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hw.build import RTL, closure
+from hw.sources import RTL, closure
 
 LATCH = """module latch (input wire a, input wire b, output reg c);
     always @(*) if (a) c = b;

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hw.build import ROOT
+from hw.sources import ROOT
 from sim.trace import Event, Kind, TraceHeader, TraceWriter, save
 from tests.pages import ZERO_PAGE, program_pages
 

@@ -100,7 +100,7 @@ def model_link(clock: VirtualClock, parameters: DeviceParameters) -> Link:
 
 
 def verilated_link(clock: VirtualClock, parameters: DeviceParameters) -> Link:
-    """The RTL as a library. Raises hw.build.BuildError, hw.build.ToolError."""
+    """The RTL as a library. Raises hw.build.BuildError, hw.tools.ToolError."""
     from hw.links.verilated import VerilatedLink  # needs a compiler; the model must not
 
     return VerilatedLink(clock, parameters)

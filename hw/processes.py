@@ -1,0 +1,49 @@
+"""Processes that end with us, and locks between those that work on the same files."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a group of its own, with everything it has started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """End a process with all that it has started; nothing if it has ended. Not by its group: whoever interrupts us may
+    end ours, and the tools have to go with it."""
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGSTOP)  # it starts no more
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            pid, rest = int(stat.parent.name), stat.read_text().rpartition(")")[2].split()
+            parents.setdefault(int(rest[1]), []).append(pid)
+    doomed = [process.pid]
+    for pid in doomed:
+        doomed += parents.get(pid, [])
+    for pid in doomed:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file lock; the kernel drops it when the process dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

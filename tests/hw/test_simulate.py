@@ -1,0 +1,99 @@
+"""A simulation ends as it should, whatever happens to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hw.simulate import simulate
+from hw.sources import ROOT
+from hw.tools import SIMULATORS, Simulator
+from tests.hw.test_build import BENCH, STEP, probe
+
+simulators = pytest.mark.parametrize("simulator", SIMULATORS)
+
+
+@simulators
+def test_cocotb_sees_the_top_module_only(simulator: Simulator) -> None:
+    built = probe(simulator)
+    simulate(built, BENCH, testcase="ports_are_read_and_written_a_page_wide", environment=STEP)
+    if simulator == "verilator":
+        simulate(built, BENCH, testcase="inner_signals_are_hidden", environment=STEP)
+
+
+@simulators
+def test_public_shows_every_signal(simulator: Simulator) -> None:
+    simulate(probe(simulator, public=True), BENCH, testcase="inner_signals_are_shown", environment=STEP)
+
+
+@simulators
+def test_a_failing_test_is_named(simulator: Simulator) -> None:
+    with pytest.raises(AssertionError, match="this_one_fails: on purpose"):
+        simulate(probe(simulator), BENCH, testcase="this_one_fails")
+
+
+@simulators
+def test_no_test_is_a_failure(simulator: Simulator) -> None:
+    with pytest.raises(AssertionError, match="no test ran"):
+        simulate(probe(simulator), BENCH, testcase="no_such_test")
+
+
+@simulators
+def test_a_simulator_that_dies_is_a_failure(simulator: Simulator) -> None:
+    with pytest.raises(AssertionError, match="the simulator ended with -6"):
+        simulate(probe(simulator), BENCH, testcase="this_one_kills_the_simulator")
+
+
+def gone(pid: int) -> bool:
+    """The process has ended (perhaps nobody has waited for it yet)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@simulators
+def test_a_timeout_ends_the_simulator(simulator: Simulator, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with pytest.raises(TimeoutError, match="longer than 2 s"):
+        simulate(
+            probe(simulator), BENCH, testcase="this_one_never_ends",
+            environment={"PID_FILE": str(pid_file)}, timeout_s=2,
+        )  # fmt: skip
+    assert gone(int(pid_file.read_text()))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@simulators
+def test_no_simulator_outlives_its_caller(simulator: Simulator, signum: signal.Signals, tmp_path: Path) -> None:
+    """Ctrl-C, a polite kill and a hard one."""
+    probe(simulator)
+    pid_file = tmp_path / "pid"
+    script = (
+        "from tests.hw.test_build import BENCH, probe\n"
+        "from hw.simulate import simulate\n"
+        f"simulate(probe('{simulator}'), BENCH, testcase='this_one_never_ends', "
+        f"environment={{'PID_FILE': {str(pid_file)!r}}})\n"
+    )
+    caller = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(pid_file.exists)
+        os.kill(caller.pid, signum)
+        assert caller.wait(timeout=20) != 0
+    finally:
+        caller.kill()
+    wait_until(lambda: gone(int(pid_file.read_text())))
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)

@@ -20,10 +20,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from hw.parameters import ENGINE_WIDTHS
 from hw.processes import kill_group
@@ -74,6 +75,16 @@ class Row:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class EngineArea:
+    """Both LZ4 engines of a width: their look-up tables together, the clock of the slower one, as in `Row`; each None
+    if it is not known of both."""
+
+    luts: int | None
+    fmax_mhz: float | None
+    estimate_mhz: float | None
+
+
 class FpgaError(Exception):
     """A tool is missing or refuses the RTL; one line."""
 
@@ -84,12 +95,14 @@ def targets() -> list[Target]:
         *(Target(name) for name in ("crc32", "page_scan", "chain_reader", "chain_release", "media_writer")),
         *(Target(name) for name in ("sector_allocator", "page_table", "mailbox", "page_sequencer", "page_cache")),
     ]
-    engines = [
-        Target(module, ((_WIDTH, width),), width)
-        for width in ENGINE_WIDTHS
-        for module in ("lz4_decompressor", "lz4_compressor")
+    return [
+        *blocks,
+        *(
+            Target(module, ((_WIDTH, width),), width)
+            for width in ENGINE_WIDTHS
+            for module in ("lz4_decompressor", "lz4_compressor")
+        ),
     ]
-    return [*blocks, *engines]
 
 
 def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> Row:
@@ -136,6 +149,25 @@ def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> 
         (folder / "report.part").replace(folder / "report.json")
     clocks = json.loads((folder / "report.json").read_text())["fmax"].values()
     return replace(row, fmax_mhz=round(min(clock["achieved"] for clock in clocks), 1) if clocks else None)
+
+
+def engines(rows: Sequence[Mapping[str, Any]], width: int) -> EngineArea:
+    """What the rows of build/fpga.json say about the engines of a width."""
+    chosen = [row for row in rows if row["width"] == width]
+
+    def both(key: str) -> list[Any] | None:
+        values = [row[key] for row in chosen if row.get(key) is not None]
+        return values if len(values) == 2 else None
+
+    luts, fmax, estimate = both("luts"), both("fmax_mhz"), both("estimate_mhz")
+    return EngineArea(sum(luts) if luts else None, min(fmax) if fmax else None, min(estimate) if estimate else None)
+
+
+def clock(fmax_mhz: float | None, estimate_mhz: float | None) -> str:
+    """For a table: the clock of what was routed, else the estimate, marked by ~, else a dash."""
+    if fmax_mhz is None:
+        return "-" if estimate_mhz is None else f"~{estimate_mhz:.0f}"
+    return f"{fmax_mhz:.0f}"
 
 
 def _area(target: Target, stat: dict[str, dict[str, dict[str, int]]]) -> Row:

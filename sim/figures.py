@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from hw.fpga import clock, engines
 from hw.sources import ROOT
 
 RECORDS = ROOT / "docs" / "figures"
@@ -55,13 +56,17 @@ def widths(kept: Records) -> str:
         "first line",
         "random line: median",
         "p99",
+        "LUTs",
+        "MHz",
     ]
+    area = {row["width"]: engines(kept["fpga"], row["width"]) for row in kept["hwbench"]}
     rows = [
         [
             row["width"], f"{row['compress_bytes_per_cycle']:.2f}", f"{row['decompress_bytes_per_cycle']:.2f}",
             f"{row['ratio_to_liblz4']:.3f}", f"{row['store_cycles']:.0f}", f"{row['load_cycles']:.0f}",
             f"{row['first_line_median_cycles']:.0f}", f"{row['read_miss_median_cycles']:.0f}",
-            f"{row['read_miss_p99_cycles']:.0f}",
+            f"{row['read_miss_p99_cycles']:.0f}", _number(area[row["width"]].luts),
+            clock(area[row["width"]].fmax_mhz, area[row["width"]].estimate_mhz),
         ]
         for row in kept["hwbench"] if row["kind"] == "all"
     ]  # fmt: skip
@@ -110,10 +115,11 @@ def decompressor(kept: Records) -> str:
 
 def fpga(kept: Records) -> str:
     """Area and clock of each module."""
-    heads = ["module", "width", "LUTs", "flip-flops", "block RAMs", "MHz", ""]
-    keys = ["luts", "flip_flops", "block_rams", "fmax_mhz"]
+    heads = ["module", "width", "LUTs", "flip-flops", "block RAMs", "MHz", "estimate", ""]
+    keys = ["luts", "flip_flops", "block_rams", "fmax_mhz", "estimate_mhz"]
     rows = [
-        [row["module"], row["width"] or "", *(_number(row[key]) for key in keys), row["note"]] for row in kept["fpga"]
+        [row["module"], row["width"] or "", *(_number(row.get(key)) for key in keys), row["note"]]
+        for row in kept["fpga"]
     ]
     return _table(heads, rows)
 

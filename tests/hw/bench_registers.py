@@ -6,12 +6,12 @@ import os
 from typing import Any
 
 import cocotb
-from cocotb.triggers import FallingEdge
+from cocotb.triggers import FallingEdge, Timer
 from cocotbext.axi import AxiLiteMasterRead, AxiLiteReadBus
 
 from driver.registers import Register
 from hw.regs import model
-from tests.hw.registers_tb import OKAY, SLVERR, TB, RawWrite
+from tests.hw.registers_tb import OKAY, PERIOD_NS, SLVERR, TB, RawWrite
 
 MAP = model.read()
 BY_NAME = {register.name: register for register in MAP.registers}
@@ -425,6 +425,27 @@ async def every_pulse_is_counted_once(dut: Any) -> None:
         assert await tb.read(BY_NAME[name].offset) == count, name
     assert await tb.read(Register.PAGES_CLOSED) == closed
     assert await tb.read(Register.BLOCK_BYTES_LOW) == block_bytes
+
+
+@cocotb.test()
+async def counts_go_on_for_long(dut: Any) -> None:
+    tb = await started(dut)
+    length, count = 4093, (1 << 18) + 5
+    dut.block_bytes_i.value = length
+    for pulse in PULSES.values():
+        getattr(dut, f"{pulse}_i").value = 1
+    await tb.cycles(1)
+    await Timer((count - 2) * PERIOD_NS + PERIOD_NS // 2, "ns")  # to between two edges; no callback in every cycle
+    await tb.cycles(1)
+    for pulse in PULSES.values():
+        getattr(dut, f"{pulse}_i").value = 0
+    await tb.cycles(1)
+    for name in PULSES:
+        assert await tb.read(BY_NAME[name].offset) == count, name
+    assert await tb.read(Register.PAGES_CLOSED) == 4 * count
+    assert await tb.read(Register.BLOCK_BYTES_LOW) == length * count
+    assert count < await tb.read(Register.CYCLES_LOW) < 2 * count
+    assert await tb.read(Register.CYCLES_HIGH) == 0
 
 
 @cocotb.test()

@@ -73,6 +73,10 @@ CONTRACT = ("probe", "pages", "mailbox", "import", "fence", "cxl", "hot", "water
 """The driver's tests in tests/driver that run on mutants."""
 
 
+WHOLE = "cram_device"
+BROAD = ("cram_device_traffic", "tests.driver.inside")
+
+
 def _killers() -> Iterator[Killer]:
     yield Killer("fifo", "fifo")
     yield Killer("page_scan", "page_scan", (("REAL_PAGES", "40"),))
@@ -85,11 +89,11 @@ def _killers() -> Iterator[Killer]:
     yield Killer("mailbox", "cram_registers")
     files = [str(ROOT / f"tests/driver/test_{name}.py") for name in CONTRACT]
     chapters = [
-        Killer(f"cram_device_{chapter}", "cram_device", (("EFFORT", "0.1"),))
+        Killer(f"cram_device_{chapter}", WHOLE, (("EFFORT", "0.1"),))
         for chapter in ("traffic", "bursts", "cache", "states", "signals", "faults", "reset", "exhaustion", "media")
     ]
     yield chapters[0]
-    yield Killer("tests.driver.inside", "cram_device", (("VCRAM_TESTS", " ".join(["-x", *files])),), around="cram_tb")
+    yield Killer("tests.driver.inside", WHOLE, (("VCRAM_TESTS", " ".join(["-x", *files])),), around="cram_tb")
     yield from chapters[1:]
 
 
@@ -170,14 +174,20 @@ class Campaign:
         """Run benches on a mutant until one notices. Raises MutationError if one fails without any mutant as well."""
         seconds = 0.0
         kills = self._kills.setdefault(mutant.module.name, Counter())
-        for killer in sorted(self.killers, key=lambda killer: -kills[killer]):
-            if self.sees(killer, mutant):
-                answer = self.ask(killer, mutant)
-                seconds += answer.seconds
-                if answer.killed:
-                    kills[killer] += 1
-                    return Verdict(mutant, killer.bench, answer.said, seconds)
+        for killer in sorted(self.asked(mutant), key=lambda killer: -kills[killer]):
+            answer = self.ask(killer, mutant)
+            seconds += answer.seconds
+            if answer.killed:
+                kills[killer] += 1
+                return Verdict(mutant, killer.bench, answer.said, seconds)
         return Verdict(mutant, None, "", seconds)
+
+    def asked(self, mutant: Mutant) -> list[Killer]:
+        """The benches that may kill it: all that see it, but for a module with a bench of its own, or in a block with
+        one, only the broad ones of those of the whole device; the others tell no more and take minutes."""
+        seeing = [killer for killer in self.killers if self.sees(killer, mutant)]
+        own = any(killer.top != WHOLE for killer in seeing)
+        return [killer for killer in seeing if killer.top != WHOLE or not own or killer.bench in BROAD]
 
     def ask(self, killer: Killer, mutant: Mutant) -> Answer:
         """What one bench says about a mutant, now or earlier."""

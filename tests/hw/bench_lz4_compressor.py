@@ -319,6 +319,8 @@ async def counts_lengths_around_every_extension_byte(dut: Any) -> None:
     lengths = [15, 16, 19, 20]
     for extra in (255, 510, 765, 1020, 2040, 3825):
         lengths += [15 + extra + delta for delta in (-1, 0, 1, 4)]
+    for bit in range(8):  # one bit short of a whole byte
+        lengths += [15 + (255 ^ 1 << bit) + delta for delta in (-1, 0, 4)]
     pages = []
     for length in lengths:
         noise = tb.rng.randbytes(PAGE)

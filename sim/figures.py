@@ -1,7 +1,7 @@
 """The measured tables of the documents, from the records in docs/figures.
 
     python -m sim.figures             write the tables into the documents again
-    python -m sim.figures --record    take build/hwbench.json and build/fpga.json as the records first
+    python -m sim.figures --record    take what the last make hwbench, fpga and mutation wrote as the records first
 
 A table follows a line `<!-- made by python -m sim.figures: NAME -->` and ends at an empty line.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,17 @@ from typing import Any
 import click
 
 from hw.fpga import clock, engines
+from hw.mutation.run import by_module
 from hw.sources import ROOT
 
 RECORDS = ROOT / "docs" / "figures"
-DOCUMENTS = ("hwbench.md", "compressor.md", "decompressor.md")
+DOCUMENTS = ("hwbench.md", "compressor.md", "decompressor.md", "verification.md")
+NAMES = ("hwbench", "fpga", "mutation")
+SURVIVED = "survived"
 _MARK = re.compile(r"(<!-- made by `python -m sim\.figures`: ([a-z-]+) -->\n)(.*?)(?=\n\n|\Z)", re.DOTALL)
 
 Records = Mapping[str, Sequence[Mapping[str, Any]]]
-"""The rows of each record: "hwbench" (sim/hwbench.py) and "fpga" (hw/fpga.py)."""
+"""The rows of each record: "hwbench" (sim/hwbench.py), "fpga" (hw/fpga.py) and "mutation" (hw/mutation), in short."""
 
 
 class FiguresError(Exception):
@@ -35,7 +37,7 @@ class FiguresError(Exception):
 def records(folder: Path = RECORDS) -> Records:
     """Read the records. Raises FiguresError."""
     found = {}
-    for name in ("hwbench", "fpga"):
+    for name in NAMES:
         file = folder / f"{name}.json"
         try:
             found[name] = json.loads(file.read_text())
@@ -124,8 +126,26 @@ def fpga(kept: Records) -> str:
     return _table(heads, rows)
 
 
+def mutants(kept: Records) -> str:
+    """How many mutants of each module were killed."""
+    results = ("killed", "equivalent", "survived")
+    rows = [
+        [module, count.total(), *(count[result] for result in results)] for module, count in by_module(kept["mutation"])
+    ]
+    return _table(["module", "mutants", *results], rows)
+
+
+def survivors(kept: Records) -> str:
+    """The mutants that no bench noticed."""
+    rows = [
+        [row["key"], row["module"], f"`{row['mutation']}`"] for row in kept["mutation"] if row["result"] == SURVIVED
+    ]
+    return _table(["key", "module", "mutation"], rows)
+
+
 TABLES: Mapping[str, Callable[[Records], str]] = {
     "widths": widths, "misses": misses, "compressor": compressor, "decompressor": decompressor, "fpga": fpga,
+    "mutants": mutants, "survivors": survivors,
 }  # fmt: skip
 
 
@@ -162,15 +182,28 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
+def _record() -> None:
+    """Take the records from build/, where they are there."""
+    for name in NAMES:
+        source = ROOT / "build" / f"{name}.json"
+        if not source.exists():
+            continue
+        rows = json.loads(source.read_text())
+        if name == "mutation":  # of hundreds that are killed nobody wants to see each
+            keys = {"killed": ("module", "result"), SURVIVED: ("module", "result", "key", "mutation")}
+            rows = [{key: row[key] for key in keys.get(row["result"], keys["killed"])} for row in rows["mutants"]]
+        RECORDS.mkdir(exist_ok=True)
+        text = ",\n".join(map(json.dumps, rows)) if name == "mutation" else json.dumps(rows, indent=1)[2:-2]
+        (RECORDS / f"{name}.json").write_text(f"[\n{text}\n]\n")
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--record", is_flag=True, help="Take build/hwbench.json and build/fpga.json as the records first.")
+@click.option("--record", is_flag=True, help="Take build/{hwbench,fpga,mutation}.json as the records first.")
 def main(record: bool) -> None:
     """Write the measured tables of the documents again, from docs/figures."""
     try:
         if record:
-            RECORDS.mkdir(exist_ok=True)
-            for name in ("hwbench", "fpga"):
-                shutil.copy(ROOT / "build" / f"{name}.json", RECORDS)
+            _record()
         kept = records()
         for name in DOCUMENTS:
             file = ROOT / "docs" / name

@@ -11,7 +11,6 @@ import signal
 import sys
 import time
 import tomllib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 
 from hw.build import BuildError
 from hw.mutation.netlist import MutationError, Netlist
-from hw.mutation.run import DEVICE, KILLERS, Campaign, Verdict
+from hw.mutation.run import DEVICE, KILLERS, KNOWN, Campaign, Verdict, by_module
 from hw.sources import ROOT
 from hw.tools import ToolError
 
@@ -55,12 +54,8 @@ def row(verdict: Verdict, reasons: Mapping[str, str]) -> dict[str, Any]:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Mutants, killed, equivalent and survived by module, and all together."""
-    counts: dict[str, Counter[str]] = {}
-    for entry in rows:
-        counts.setdefault(entry["module"], Counter())[entry["result"]] += 1
-    total = sum(counts.values(), Counter())
     lines = [f"{'module':<26}{'mutants':>9}{'killed':>9}{'equivalent':>12}{'survived':>10}"]
-    for name, count in [*sorted(counts.items()), ("all", total)]:
+    for name, count in by_module(rows):
         lines.append(
             f"{name:<26}{count.total():>9}{count['killed']:>9}{count['equivalent']:>12}{count['survived']:>10}"
         )
@@ -68,22 +63,27 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 @cache
-def campaign(count: int, seed: int, only: str | None) -> Campaign:
+def campaign(count: int, seed: int, only: str | None, afresh: bool) -> Campaign:
     """The campaign of these arguments, once a process; a process that is forked off has its parent's."""
     netlist = Netlist(DEVICE.verilog())
-    return Campaign(netlist, netlist.sample(count, seed, only))
+    return Campaign(netlist, netlist.sample(count, seed, only), known=None if afresh else KNOWN)
 
 
-def original(task: tuple[int, int, str | None, int]) -> tuple[str, float]:
-    """Run a bench without a mutant, for a pool of processes: the arguments of `campaign`, which bench."""
-    killer = KILLERS[task[3]]
-    return killer.bench, campaign(*task[:3]).limit_s(killer)
+Chosen = tuple[int, int, str | None, bool]
+"""The arguments of `campaign`."""
 
 
-def judge(task: tuple[int, int, str | None, int]) -> tuple[int, Verdict]:
-    """Judge a mutant, for a pool of processes: the arguments of `campaign`, which mutant."""
-    judging = campaign(*task[:3])
-    return task[3], judging.judge(judging.mutants[task[3]])
+def original(task: tuple[Chosen, int]) -> tuple[str, float]:
+    """Run a bench without a mutant, for a pool of processes: in which campaign, which bench."""
+    chosen, which = task
+    return KILLERS[which].bench, campaign(*chosen).limit_s(KILLERS[which])
+
+
+def judge(task: tuple[Chosen, int]) -> tuple[int, Verdict]:
+    """Judge a mutant, for a pool of processes: in which campaign, which mutant."""
+    chosen, which = task
+    judging = campaign(*chosen)
+    return which, judging.judge(judging.mutants[which])
 
 
 def _quietly() -> None:
@@ -107,28 +107,34 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="another one, other mutants (%(default)s)")
     parser.add_argument("--module", metavar="NAME", help="all of them in this module of hw/rtl")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="simulations at a time (%(default)s)")
+    parser.add_argument("--afresh", action="store_true", help=f"do not use what {KNOWN.name} says of earlier runs")
+    parser.add_argument("--keep", action="store_true", help=f"write {KNOWN.name} from what is known now, run nothing")
     parser.add_argument("--list", action="store_true", help="name the mutants, run nothing")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="mutation: %(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     reasons = equivalents()
     judged: dict[int, dict[str, Any]] = {}
-    chosen = (arguments.count, arguments.seed, arguments.module)
+    chosen = (arguments.count, arguments.seed, arguments.module, arguments.afresh)
     try:
         judging = campaign(*chosen)
         mutants = judging.mutants
         if arguments.list:
             print("\n".join(f"{mutant.key} {mutant.module.source}: {mutant.what}" for mutant in mutants))
             return 0
+        if arguments.keep:
+            print(f"{judging.keep()} of {len(mutants)} mutants are decided; kept in {KNOWN}")
+            return 0
         start = time.monotonic()
         fork = multiprocessing.get_context("fork")  # which hands the campaign on
         with fork.Pool(arguments.jobs, _quietly) as pool:
-            needed = [n for n, killer in enumerate(KILLERS) if any(judging.sees(killer, mutant) for mutant in mutants)]
-            for bench, limit_s in pool.imap_unordered(original, [(*chosen, which) for which in needed]):
+            needed = {killer for mutant in mutants if mutant.key not in reasons for killer in judging.open(mutant)}
+            asked = [(chosen, which) for which, killer in enumerate(KILLERS) if killer in needed]
+            for bench, limit_s in pool.imap_unordered(original, asked):
                 logging.info("%s passes without a mutant; a mutant gets %.0f s", bench, limit_s)
         judging.recall()
         with fork.Pool(arguments.jobs, _quietly) as pool:
-            asked = [(*chosen, which) for which, mutant in enumerate(mutants) if mutant.key not in reasons]
+            asked = [(chosen, which) for which, mutant in enumerate(mutants) if mutant.key not in reasons]
             for which, mutant in enumerate(mutants):
                 if mutant.key in reasons:
                     judged[which] = row(Verdict(mutant, None, "", 0), reasons)

@@ -42,6 +42,20 @@ def test_what_a_bench_has_said_is_kept(netlist: Netlist, mutants: Sequence[Mutan
     assert (tmp_path / "answers").read_text() == kept
 
 
+def test_answers_of_an_earlier_run_hold_as_long_as_the_bench_does(
+    netlist: Netlist, mutants: Sequence[Mutant], tmp_path: Path
+) -> None:
+    first, known = Campaign(netlist, mutants[:2], [FIFO], tmp_path / "answers"), tmp_path / "known"
+    first.judge(mutants[0])
+    assert first.keep(known) == 1
+    again = Campaign(netlist, mutants[:2], [FIFO], tmp_path / "none", known)
+    assert (again.open(mutants[0]), again.open(mutants[1])) == ([], [FIFO])
+    assert again.judge(mutants[0]).killer == "fifo"
+    assert not (tmp_path / "none").exists(), "nothing was run"
+    known.write_text(known.read_text().replace(FIFO.digest, "0" * len(FIFO.digest)))  # the bench was another one then
+    assert Campaign(netlist, mutants[:2], [FIFO], tmp_path / "none", known).open(mutants[0]) == [FIFO]
+
+
 def test_a_mutant_that_no_bench_sees_survives(netlist: Netlist, mutants: Sequence[Mutant]) -> None:
     verdict = Campaign(netlist, mutants, []).judge(mutants[0])
     assert verdict.killer is None

@@ -32,6 +32,7 @@ def test_a_figure_that_changes_shows(name: str) -> None:
     for row in changed["hwbench"]:
         for key in ("decompress_bytes_per_cycle", "compress_bytes_per_cycle"):
             row[key] += 1
+    changed["mutation"][0]["result"] = "equivalent"
     text = (DOCS / name).read_text()
     assert updated(text, changed) != text
 
@@ -47,6 +48,7 @@ def test_a_record_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
     with pytest.raises(FiguresError, match=r"hwbench\.json: .*make hwbench"):
         records(tmp_path)
     (tmp_path / "hwbench.json").write_text(json.dumps([]))
+    (tmp_path / "mutation.json").write_text(json.dumps([]))
     (tmp_path / "fpga.json").write_text("{")
     with pytest.raises(FiguresError, match=r"fpga\.json"):
         records(tmp_path)
@@ -54,4 +56,4 @@ def test_a_record_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
 
 def test_a_table_that_is_none_is_an_error() -> None:
     with pytest.raises(FiguresError, match="no table 'nothing'"):
-        updated("<!-- made by `python -m sim.figures`: nothing -->\nx\n", {"hwbench": [], "fpga": []})
+        updated("<!-- made by `python -m sim.figures`: nothing -->\nx\n", {"hwbench": [], "fpga": [], "mutation": []})

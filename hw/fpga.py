@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from hw.parameters import ENGINE_WIDTHS
-from hw.processes import kill_group
+from hw.processes import run_logged
 from hw.sources import ROOT, RTL, closure
 
 RESULT = ROOT / "build" / "fpga.json"
@@ -96,14 +96,12 @@ def targets() -> list[Target]:
         *(Target(name) for name in ("crc32", "page_scan", "chain_reader", "chain_release", "media_writer")),
         *(Target(name) for name in ("sector_allocator", "page_table", "mailbox", "page_sequencer", "page_cache")),
     ]
-    return [
-        *blocks,
-        *(
-            Target(module, ((_WIDTH, width),), width)
-            for width in ENGINE_WIDTHS
-            for module in ("lz4_decompressor", "lz4_compressor")
-        ),
+    engines = [
+        Target(module, ((_WIDTH, width),), width)
+        for width in ENGINE_WIDTHS
+        for module in ("lz4_decompressor", "lz4_compressor")
     ]
+    return [*blocks, *engines]
 
 
 def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> Row:
@@ -153,7 +151,7 @@ def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> 
     return replace(row, fmax_mhz=round(min(clock["achieved"] for clock in clocks), 1) if clocks else None)
 
 
-def engines(rows: Sequence[Mapping[str, Any]], width: int) -> EngineArea:
+def engine_area(rows: Sequence[Mapping[str, Any]], width: int) -> EngineArea:
     """What the rows of build/fpga.json say about the engines of a width."""
     chosen = [row for row in rows if row["width"] == width]
 
@@ -165,7 +163,7 @@ def engines(rows: Sequence[Mapping[str, Any]], width: int) -> EngineArea:
     return EngineArea(sum(luts) if luts else None, min(fmax) if fmax else None, min(estimate) if estimate else None)
 
 
-def clock(fmax_mhz: float | None, estimate_mhz: float | None) -> str:
+def clock_text(fmax_mhz: float | None, estimate_mhz: float | None) -> str:
     """For a table: the clock of what was routed, else the estimate, marked by ~, else a dash."""
     if fmax_mhz is None:
         return "-" if estimate_mhz is None else f"~{estimate_mhz:.0f}"
@@ -211,16 +209,10 @@ def _digest(target: Target) -> str:
 
 def _run(argv: list[str], folder: Path, log: str, limit_s: float) -> bool:
     """Run a tool in `folder`; False if it was stopped at the limit. Raises FpgaError."""
-    with (folder / log).open("wb") as output:
-        process = subprocess.Popen(
-            argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
-        try:
-            status = process.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            return False
-        finally:
-            kill_group(process)
+    try:
+        status = run_logged(argv, folder, folder / log, limit_s)
+    except subprocess.TimeoutExpired:
+        return False
     if status != 0:
         lines = (folder / log).read_text(errors="replace").splitlines()
         said = [line for line in lines if re.search(r"ERROR|[Ee]rror:", line)] or lines[-1:] or ["no word"]

@@ -6,7 +6,7 @@ import fcntl
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,6 +18,24 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     except ProcessLookupError:
         pass
     process.wait()
+
+
+def run_logged(
+    argv: Sequence[str], folder: Path, log: Path, limit_s: float | None = None, env: Mapping[str, str] | None = None
+) -> int:
+    """Run a program in `folder`, its output to the file `log`, and return its exit status.
+
+    It leads a process group, which ends with the call, however that ends. Raises subprocess.TimeoutExpired after
+    `limit_s` seconds.
+    """
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            argv, env=env, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            return process.wait(limit_s)
+        finally:
+            kill_group(process)
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:

@@ -16,7 +16,7 @@ import cocotb_tools.config
 import find_libpython
 
 from hw.build import Build, coverage_folder
-from hw.processes import kill_group
+from hw.processes import run_logged
 from hw.sources import ROOT
 from hw.tools import ToolError
 
@@ -105,18 +105,12 @@ def simulate(
         settings["COCOTB_TEST_FILTER"] = rf"\.{re.escape(testcase)}(/|$)"
     argv, env = command(built, test_module, settings | dict(environment or {}))
     log_file = results / "simulation.log"
-    with log_file.open("wb") as output:
-        process = subprocess.Popen(
-            argv, env=env, cwd=results, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
-        try:
-            process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            limit = f"{test_module} ran longer than {timeout_s} s under {built.simulator}; log: {log_file}"
-            raise TimeoutError(limit) from None
-        finally:
-            kill_group(process)
-    _check(report, process.returncode, f"{test_module} under {built.simulator}", log_file)
+    try:
+        status = run_logged(argv, results, log_file, timeout_s, env)
+    except subprocess.TimeoutExpired:
+        limit = f"{test_module} ran longer than {timeout_s} s under {built.simulator}; log: {log_file}"
+        raise TimeoutError(limit) from None
+    _check(report, status, f"{test_module} under {built.simulator}", log_file)
     folder = coverage_folder()
     if built.coverage and folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

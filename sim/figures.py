@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from hw.fpga import clock, engines
+from hw.fpga import clock_text, engine_area
 from hw.mutation.run import by_module
 from hw.sources import ROOT
 
@@ -61,14 +61,14 @@ def widths(kept: Records) -> str:
         "LUTs",
         "MHz",
     ]
-    area = {row["width"]: engines(kept["fpga"], row["width"]) for row in kept["hwbench"]}
+    area = {row["width"]: engine_area(kept["fpga"], row["width"]) for row in kept["hwbench"]}
     rows = [
         [
             row["width"], f"{row['compress_bytes_per_cycle']:.2f}", f"{row['decompress_bytes_per_cycle']:.2f}",
             f"{row['ratio_to_liblz4']:.3f}", f"{row['store_cycles']:.0f}", f"{row['load_cycles']:.0f}",
             f"{row['first_line_median_cycles']:.0f}", f"{row['read_miss_median_cycles']:.0f}",
             f"{row['read_miss_p99_cycles']:.0f}", _number(area[row["width"]].luts),
-            clock(area[row["width"]].fmax_mhz, area[row["width"]].estimate_mhz),
+            clock_text(area[row["width"]].fmax_mhz, area[row["width"]].estimate_mhz),
         ]
         for row in kept["hwbench"] if row["kind"] == "all"
     ]  # fmt: skip
@@ -189,12 +189,17 @@ def _record() -> None:
         if not source.exists():
             continue
         rows = json.loads(source.read_text())
-        if name == "mutation":  # of hundreds that are killed nobody wants to see each
-            keys = {"killed": ("module", "result"), SURVIVED: ("module", "result", "key", "mutation")}
-            rows = [{key: row[key] for key in keys.get(row["result"], keys["killed"])} for row in rows["mutants"]]
+        if name == "mutation":
+            rows = [_short(row) for row in rows["mutants"]]
         RECORDS.mkdir(exist_ok=True)
-        text = ",\n".join(map(json.dumps, rows)) if name == "mutation" else json.dumps(rows, indent=1)[2:-2]
+        text = ",\n".join(map(json.dumps, rows))
         (RECORDS / f"{name}.json").write_text(f"[\n{text}\n]\n")
+
+
+def _short(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a mutant only what the tables say: which one it is matters of a survivor alone."""
+    keys = ("module", "result", "key", "mutation") if row["result"] == SURVIVED else ("module", "result")
+    return {key: row[key] for key in keys}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

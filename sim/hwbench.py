@@ -272,7 +272,7 @@ def _area(width: int) -> fpga.EngineArea:
         rows = json.loads(fpga.RESULT.read_text())
     except OSError:
         rows = []
-    return fpga.engines(rows, width)
+    return fpga.engine_area(rows, width)
 
 
 def print_rows(rows: Sequence[Row], console: Console) -> None:
@@ -292,7 +292,7 @@ def print_rows(rows: Sequence[Row], console: Console) -> None:
             *(f"{row.first_line_median_cycles:.0f}", f"{row.read_miss_median_cycles:.0f}"),
             f"{row.read_miss_p99_cycles:.0f}",
             "-" if row.luts is None else f"{row.luts:,}",
-            fpga.clock(row.fmax_mhz, row.estimate_mhz),
+            fpga.clock_text(row.fmax_mhz, row.estimate_mhz),
         )
     console.print(table)
     console.print("store, load, line 0, miss: cycles. B/cycle in: compressor; out: decompressor, on its blocks.")

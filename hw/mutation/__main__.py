@@ -125,20 +125,22 @@ def main() -> int:
         if arguments.keep:
             print(f"{judging.keep()} of {len(mutants)} mutants are decided; kept in {KNOWN}")
             return 0
+        for which, mutant in enumerate(mutants):
+            if mutant.key in reasons:  # there is nothing to ask
+                judged[which] = row(Verdict(mutant, None, "", 0), reasons)
+        needed = {
+            killer for which, mutant in enumerate(mutants) if which not in judged for killer in judging.open(mutant)
+        }
         start = time.monotonic()
         fork = multiprocessing.get_context("fork")  # which hands the campaign on
         with fork.Pool(arguments.jobs, _quietly) as pool:
-            needed = {killer for mutant in mutants if mutant.key not in reasons for killer in judging.open(mutant)}
-            asked = [(chosen, which) for which, killer in enumerate(KILLERS) if killer in needed]
-            for bench, limit_s in pool.imap_unordered(original, asked):
+            benches = [(chosen, which) for which, killer in enumerate(KILLERS) if killer in needed]
+            for bench, limit_s in pool.imap_unordered(original, benches):
                 logging.info("%s passes without a mutant; a mutant gets %.0f s", bench, limit_s)
         judging.recall()
         with fork.Pool(arguments.jobs, _quietly) as pool:
-            asked = [(chosen, which) for which, mutant in enumerate(mutants) if mutant.key not in reasons]
-            for which, mutant in enumerate(mutants):
-                if mutant.key in reasons:
-                    judged[which] = row(Verdict(mutant, None, "", 0), reasons)
-            for which, verdict in pool.imap_unordered(judge, asked):
+            others = [(chosen, which) for which in range(len(mutants)) if which not in judged]
+            for which, verdict in pool.imap_unordered(judge, others):
                 entry = judged[which] = row(verdict, reasons)
                 by = f" by {entry['killer']}" if entry["killer"] else ""
                 print(

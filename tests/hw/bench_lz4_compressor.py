@@ -20,6 +20,8 @@ import lz4.block
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
+from tests.hw import compressor_model
+
 PAGE = 4096
 LINE = 64
 LARGEST_BLOCK = PAGE + PAGE // 255 + 16
@@ -243,6 +245,7 @@ class TB:
     async def check(self, page: bytes, gaps: float = 0, stalls: float = 0) -> Answer:
         answer = await self.compress(page, gaps, stalls)
         check_block(page, answer.block)
+        assert answer.block == compressor_model.compress(page, WIDTH), "not the block of the model"
         return answer
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import cocotb
-from cocotb.triggers import Event, RisingEdge
+from cocotb.triggers import Event, FallingEdge, RisingEdge
 
 from driver.registers import MAILBOX_COMMAND_LOW_OPCODE, MAILBOX_STATUS_HIGH_RETURN_CODE, Register
 from hw.codes import Opcode, PageState, ReturnCode
@@ -47,7 +47,10 @@ class Page:
 
 
 class Core:
-    """The core's sequencer: one command at a time, pauses before the handshake, between beats and before the reply."""
+    """The core's sequencer: one command at a time, pauses before the handshake, between beats and before the reply.
+
+    It may show itself ready before it has replied: that there is one command at a time is the mailbox's business.
+    """
 
     def __init__(self, tb: TB) -> None:
         self.dut = tb.dut
@@ -60,7 +63,10 @@ class Core:
         self.crc = self.length = 0
         self.may_answer = Event()
         self.may_answer.set()
+        self.ready_early = True
+        self.outstanding = False
         cocotb.start_soon(self._run())
+        cocotb.start_soon(self._watch())
 
     def trimmed(self) -> list[int]:
         """Pages trimmed since the last call, in order."""
@@ -82,7 +88,8 @@ class Core:
                 await RisingEdge(dut.clk_i)
                 if dut.command_valid_o.value:
                     break
-            dut.command_ready_i.value = 0
+            dut.command_ready_i.value = self.ready_early and self.random.getrandbits(1)
+            self.outstanding = True
             op, number = int(dut.command_op_o.value), int(dut.command_page_o.value)
             self.taken.append((op, number))
             page = self.pages.get(number, Page())
@@ -110,6 +117,12 @@ class Core:
             dut.reply_valid_i.value = 1
             await RisingEdge(dut.clk_i)
             dut.reply_valid_i.value = 0
+            self.outstanding = False
+
+    async def _watch(self) -> None:
+        while True:
+            await FallingEdge(self.dut.clk_i)
+            assert not (self.outstanding and self.dut.command_valid_o.value), "a command before the last one's reply"
 
     async def _receive(self) -> None:
         """Take a block; `wanted` bytes of it at most, as a core that has found it malformed."""
@@ -804,6 +817,7 @@ async def completion_raises_the_interrupt_once(dut: Any) -> None:
 async def a_reset_in_the_middle_forgets_the_command(dut: Any) -> None:
     tb = await begun(dut)
     tb.core.slowness = 0
+    tb.core.ready_early = False  # nobody tells the core of the reset
     for wait in range(0, 40, 7):
         await tb.ring(Opcode.MEDIA_OPERATIONS, ranges(pages(0, 16)))
         await tb.cycles(wait)

@@ -69,6 +69,7 @@ class TB:
         self.read: tuple[int, int] | None = None
         self.expected: int | None = None  # what the read port must show in this cycle
         self.streamed: list[int] = []
+        self.write_was_last = False  # of the two host ports to be served
         self.fired = {"read": 0, "write": 0, "complete": 0, "passed": 0}
         for name in INPUTS:
             getattr(dut, f"{name}_i").value = 0
@@ -92,7 +93,12 @@ class TB:
             self.write = Write(source.choice(PAGES), line, source.getrandbits(512), strobe)
         if self.read is None and source.random() < 0.7:
             self.read = source.choice(PAGES), source.choice([source.randrange(64), source.randrange(4)])
-        values = dict.fromkeys(("take", "drop", "make_dirty", "make_clean", "fill_valid", "stream_start"), 0) | inputs
+        values = dict.fromkeys(("take", "drop", "make_dirty", "make_clean", "fill_valid", "stream_start"), 0)
+        for name in ("write_page", "read_page", "take_page", "lookup_page"):  # what nobody calls valid is anything
+            values[name] = source.choice(PAGES)
+        for name in ("write_line", "read_line", "fill_line", "entry_line"):
+            values[name] = source.randrange(64)
+        values |= {"write_strobe": source.getrandbits(64), "take_zero": source.getrandbits(1)} | inputs
         values |= {"stream_ready": source.getrandbits(1), "write_valid": int(self.write is not None)}
         values |= {"read_valid": int(self.read is not None)}
         if self.write is not None:
@@ -135,7 +141,10 @@ class TB:
         assert (dut.read_ready_o.value == 1) == reads
         assert (dut.write_ready_o.value == 1) == writes
         assert (dut.request_valid_o.value == 1) == (read_wants or write_wants)
+        if read_wants or write_wants:
+            self._check_request(write_wants and not (read_wants and self.write_was_last))
         self._check_victims()
+        self._check_entries(values)
         if dut.stream_valid_o.value == 1 and values["stream_ready"]:
             self.streamed.append(int(dut.stream_data_o.value))
 
@@ -146,12 +155,37 @@ class TB:
             self._touch(read_hit)
             self.read = None
             self.fired["read"] += 1
+            self.write_was_last = False
         if writes and self.write is not None and write_hit is not None:
             self._take_write(write_hit, self.write)
             self._touch(write_hit)
             self.write = None
             self.fired["write"] += 1
+            self.write_was_last = True
         self._take_operation(values)
+
+    def _check_request(self, of_write: bool) -> None:
+        """The sequencer is told of one port what it waits for; a write of a whole line needs no old line."""
+        dut, write, read = self.dut, self.write, self.read
+        assert (dut.request_write_o.value == 1) == of_write
+        fill = not (of_write and write is not None and write.strobe == FULL)
+        assert (dut.request_fill_o.value == 1) == fill
+        wanted = (write.page, write.line) if of_write and write is not None else read
+        assert (int(dut.request_page_o.value), int(dut.request_line_o.value)) == wanted
+
+    def _check_entries(self, values: dict[str, int]) -> None:
+        """What the sequencer sees of the entry it names, and where it finds a page."""
+        dut = self.dut
+        entry = self.entries[int(dut.entry_i.value)]
+        if entry.page is not None:
+            assert int(dut.entry_page_o.value) == entry.page
+            assert (dut.entry_dirty_o.value == 1) == entry.dirty
+            assert (dut.entry_missing_o.value == 1) == (not entry.zero and len(entry.lines) < 64)
+            assert (dut.entry_line_missing_o.value == 1) == (not entry.there(values["entry_line"]))
+        found = self.find(values["lookup_page"])
+        assert (dut.lookup_hit_o.value == 1) == (found is not None)
+        if found is not None:
+            assert int(dut.lookup_entry_o.value) == found
 
     def _check_victims(self) -> None:
         dut = self.dut
@@ -296,6 +330,7 @@ class TB:
             assert dut.read_ready_o.value == 1
             await RisingEdge(dut.clk_i)
             dut.refuse_read_i.value, dut.read_valid_i.value = 0, 0
+            self.write_was_last = False
             await FallingEdge(dut.clk_i)
             assert (int(dut.read_error_o.value), int(dut.read_data_o.value)) == (1, 0)
             self.expected = None

@@ -106,7 +106,8 @@ def _killers() -> Iterator[Killer]:
     yield Killer("lz4_compressor", "lz4_compressor", (("EFFORT", "0.3"),))
     yield Killer("lz4_decompressor", "lz4_decompressor", (("EFFORT", "1.0"),))
     yield Killer("registers", "cram_registers")
-    yield Killer("mailbox", "cram_registers")
+    for part in ("protocol", "pages", "reports"):
+        yield Killer(f"mailbox_{part}", "cram_registers")
     files = [str(ROOT / f"tests/driver/test_{name}.py") for name in CONTRACT]
     chapters = [  # but media, which takes longer than the others together and has killed none
         Killer(f"cram_device_{chapter}", WHOLE, (("EFFORT", "0.1"),))

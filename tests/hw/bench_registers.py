@@ -101,7 +101,7 @@ async def writes_do_what_the_access_type_says(dut: Any) -> None:
         length = tb.random.randrange(1, 5 - first)
         data = tb.random.getrandbits(32)
         if register.mask("w1s"):
-            data &= ~register.mask("w1s")  # 1 would run a command: bench_mailbox
+            data &= ~register.mask("w1s")  # 1 would run a command: bench_mailbox_*
         strobed = sum(0xFF << 8 * byte for byte in range(first, first + length))
         before = await tb.read(register.offset)
         written = data.to_bytes(4, "little")[first : first + length]

@@ -11,11 +11,12 @@ from hw.tools import SIMULATORS, Simulator
 PAGES = 64
 
 
+@pytest.mark.parametrize("bench", ["protocol", "pages", "reports"])
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_mailbox(simulator: Simulator) -> None:
-    """The rules are in bench_mailbox.py."""
+def test_mailbox(simulator: Simulator, bench: str) -> None:
+    """The rules are in bench_mailbox_*.py."""
     rtl = build("cram_registers", simulator, {"PERCEIVED_PAGES": PAGES})
-    simulate(rtl, "tests.hw.bench_mailbox", environment={"PERCEIVED_PAGES": str(PAGES)}, timeout_s=600)
+    simulate(rtl, f"tests.hw.bench_mailbox_{bench}", environment={"PERCEIVED_PAGES": str(PAGES)}, timeout_s=600)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
@@ -23,15 +24,23 @@ def test_identify_of_a_large_device(simulator: Simulator) -> None:
     """2^24 pages are 256 units of 256 MiB; the capacity is not lost to a narrow constant."""
     pages = 1 << 24
     rtl = build("cram_registers", simulator, {"PERCEIVED_PAGES": pages})
-    for case in ("identify_tells_firmware_and_capacity", "a_dpa_must_be_a_perceived_page"):
+    for bench, case in [
+        ("reports", "identify_tells_firmware_and_capacity"),
+        ("protocol", "a_dpa_must_be_a_perceived_page"),
+    ]:
         settings = {"PERCEIVED_PAGES": str(pages)}
-        simulate(rtl, "tests.hw.bench_mailbox", testcase=case, environment=settings, timeout_s=120)
+        simulate(rtl, f"tests.hw.bench_mailbox_{bench}", testcase=case, environment=settings, timeout_s=120)
 
 
 @pytest.mark.parametrize(
-    "case", ["the_poison_list_goes_on_where_it_was_cut_off", "sanitize_trims_every_page_behind_the_commands"]
+    ("bench", "case"),
+    [
+        ("reports", "the_poison_list_goes_on_where_it_was_cut_off"),
+        ("pages", "sanitize_trims_every_page_behind_the_commands"),
+    ],
 )
-def test_many_pages(case: str) -> None:
+def test_many_pages(bench: str, case: str) -> None:
     """1024 pages: those that are poison do not fit one reply, and a sanitize has steps of less than one per cent."""
     rtl = build("cram_registers", "verilator", {"PERCEIVED_PAGES": 1024})
-    simulate(rtl, "tests.hw.bench_mailbox", testcase=case, environment={"PERCEIVED_PAGES": "1024"}, timeout_s=120)
+    settings = {"PERCEIVED_PAGES": "1024"}
+    simulate(rtl, f"tests.hw.bench_mailbox_{bench}", testcase=case, environment=settings, timeout_s=120)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from sim.follow.agent import Agent, Mapping
 from sim.follow.filter import Rule
-from sim.follow.follower import Follower, FollowError, Policy, Refusal, Space, find_program
+from sim.follow.follower import Follower
 from sim.follow.inheritance import Inheritance
+from sim.follow.launch import FollowError, find_program
+from sim.follow.policy import Policy, Refusal, Space
 from sim.follow.userfault import PAGE_BYTES, Fault, Userfault, available, runs
 
 __all__ = [

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import select
-import shutil
 import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Protocol
 
 from sim.follow import filter as seccomp
 from sim.follow import ptrace
 from sim.follow.agent import CLONE_VM, Agent
 from sim.follow.filter import Rule
+from sim.follow.launch import FollowError, launch
+from sim.follow.policy import Policy, Refusal, Space
 from sim.follow.ptrace import Stop, Syscall
-from sim.follow.userfault import PAGE_BYTES, Fault, Userfault
+from sim.follow.userfault import PAGE_BYTES
 
 _MMAP, _MUNMAP, _BRK, _MREMAP, _MADVISE = 9, 11, 12, 25, 28
 _CLONE, _FORK, _VFORK, _SET_TID_ADDRESS, _CLONE3 = 56, 57, 58, 218, 435
@@ -32,106 +31,10 @@ _MAP_HUGETLB = 0x40000
 _MREMAP_FIXED, _MREMAP_DONTUNMAP = 2, 4
 _MADV_DONTNEED, _MADV_FREE, _MADV_DONTNEED_LOCKED = 4, 8, 24
 _MADV_DONTFORK, _MADV_DOFORK, _MADV_WIPEONFORK, _MADV_KEEPONFORK = 10, 11, 18, 19
-_PR_SET_THP_DISABLE, _PR_SET_CHILD_SUBREAPER = 41, 36
 
 # After Ctrl-C the program may end by itself; then it is asked to, and then made to.
 _GRACE_S, _LAST_S = 0.5, 2.0
 _IDLE_MS = 100
-
-
-class FollowError(Exception):
-    """A program cannot be followed (any further); one line that says why and what to do about it."""
-
-
-class Space(Protocol):
-    """One address space, in the hands of whoever follows the program. Ranges are (first page, pages).
-
-    Attributes:
-        processes: that use it: more than one after vfork.
-        program_break: as brk(2) has it, 0 until it is known.
-    """
-
-    processes: int
-    program_break: int
-
-    @property
-    def userfault(self) -> Userfault:
-        """Where its faults come from."""
-
-    def fault(self, fault: Fault) -> None:
-        """A thread waits at a page: let it go on."""
-
-    def pin(self, thread: int, page: int) -> None:
-        """Keep a page present and writable: the kernel is about to write there on behalf of a thread that cannot wait
-        for a fault (set_tid_address(2): a thread's end, a child's birth)."""
-
-    def unpin(self, thread: int) -> None:
-        """Undo `pin`."""
-
-    def mapped(self, page: int, count: int, *, populated: bool) -> None:
-        """There is new private anonymous memory; `populated`: the kernel may have put pages there."""
-
-    def unmapping(self, page: int, count: int) -> bool:
-        """A range is about to go, with what it holds. True if it holds anything."""
-
-    def dropping(self, page: int, count: int) -> None:
-        """What a range holds is about to be dropped (MADV_DONTNEED); the range stays."""
-
-    def dropped(self, page: int, count: int) -> None:
-        """It has been."""
-
-    def at_fork(self, page: int, count: int, *, inherit: bool) -> None:
-        """Whether children get what a range holds from now on (MADV_DONTFORK, MADV_WIPEONFORK)."""
-
-    def moving(self, page: int, count: int) -> None:
-        """mremap(2) is about to move or resize a range."""
-
-    def moved(self, source: int, target: int, count: int, target_count: int) -> None:
-        """It has: each page stays the page it was, at another address."""
-
-    def read_words(self, address: int, count: int) -> list[int]:
-        """64-bit words of the program's memory, read as the program would. Raises OSError where it could not."""
-
-    def end(self) -> None:
-        """No process uses the space any more; its agent can still read it."""
-
-    def abandon(self) -> None:
-        """Leave everything as it is; the program is dead."""
-
-
-class Policy(Protocol):
-    """What the follower asks about a program."""
-
-    def space(self, agent: Agent, parent: Space | None) -> Space:
-        """A new address space, made by exec, or by a fork just now of `parent`; it has not run yet."""
-
-    def process(self, pid: int) -> None:
-        """There is a new process; it has not run yet."""
-
-    def tick(self) -> None:
-        """Called after each round of the loop, at least ten times a second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A system call that the program is not allowed.
-
-    Attributes:
-        rule: the call, and for which arguments.
-        errno: what it gets instead: an answer that such calls have on other systems anyway.
-        where: only where this argument has exactly this value, if given.
-    """
-
-    rule: Rule
-    errno: int = errno.ENOSYS
-    where: tuple[int, int] | None = None
-
-    def hits(self, call: Syscall) -> bool:
-        """Whether it is about this call."""
-        rule = self.rule
-        if rule.number != call.number or (rule.argument is not None and not call.args[rule.argument] & rule.mask):
-            return False
-        return self.where is None or call.args[self.where[0]] & 0xFFFFFFFF == self.where[1]
 
 
 @dataclass(slots=True)
@@ -199,7 +102,7 @@ class Follower:
         before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
         wakeup_before = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         try:
-            root = _launch(argv, env, seccomp.program([*map(Rule, _WATCHED), *(r.rule for r in self._refusals)]))
+            root = launch(argv, env, seccomp.program([*map(Rule, _WATCHED), *(r.rule for r in self._refusals)]))
             self._tasks[root] = Task(root, root, None)
             self._policy.process(root)
             return self._loop(root, wake_read)
@@ -469,55 +372,6 @@ class Follower:
         for pid in self._orphans:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, ptrace.WALL | os.WNOHANG)
-
-
-def find_program(argv: Sequence[str]) -> str:
-    """The file that a command line runs. Raises FollowError."""
-    if not argv:
-        raise FollowError("no command given: ... -- CMD...")
-    program = shutil.which(argv[0])
-    if program:
-        return program
-    exists = os.sep in argv[0] and os.path.exists(argv[0])  # noqa: PTH110 - a path as the user wrote it
-    reason = os.strerror(errno.EACCES) if exists else "no such command"
-    raise FollowError(f"{argv[0]}: {reason}")
-
-
-def _launch(argv: Sequence[str], env: Mapping[str, str] | None, code: bytes) -> int:
-    """Start a program under ptrace and a filter; it has not run yet when this returns. Raises FollowError."""
-    environment = dict(os.environ if env is None else env)
-    go_read, go_write = os.pipe2(os.O_CLOEXEC)
-    prctl = ctypes.CDLL(None).prctl
-    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # agents whose process has ended are ours to reap
-    child = os.fork()
-    if not child:
-        # Only what a forked child may do: no allocation to speak of, no return.
-        what = argv[0]
-        try:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE):
-                signal.signal(number, signal.SIG_DFL)
-            os.close(go_write)
-            prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)  # a huge page cannot be watched piece by piece
-            if os.read(go_read, 1):
-                what = "seccomp"
-                seccomp.install(code)
-                what = argv[0]
-                os.execve(argv[0], list(argv), environment)
-        except OSError as error:
-            os.write(2, f"vcram: {what}: {error.strerror}\n".encode())
-        finally:
-            os._exit(126)
-    os.close(go_read)
-    try:
-        ptrace.seize(child)
-        os.write(go_write, b"x")
-    except OSError as error:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        raise FollowError(f"cannot trace {argv[0]}: {error.strerror}; run as root, not under a debugger") from error
-    finally:
-        os.close(go_write)
-    return child
 
 
 def _fail(tid: int, number: int) -> None:

@@ -103,7 +103,7 @@ def _killers() -> Iterator[Killer]:
     yield Killer("heat_tracker", "heat_tracker")
     yield Killer("sector_allocator", "sector_allocator", (("ROUNDS", "400"),))
     yield Killer("page_cache", "page_cache", (("ROUNDS", "600"),))
-    yield Killer("lz4_compressor", "lz4_compressor", (("EFFORT", "0.3"),))
+    yield Killer("lz4_compressor", "lz4_compressor", (("EFFORT", "1.0"),))
     yield Killer("lz4_decompressor", "lz4_decompressor", (("EFFORT", "1.0"),))
     yield Killer("registers", "cram_registers")
     for part in ("protocol", "pages", "reports"):

@@ -351,6 +351,18 @@ async def every_interleaving_of_host_and_sequencer_keeps_the_lines(dut: Any) -> 
 
 
 @cocotb.test(timeout_time=50, timeout_unit="ms")
+async def an_entry_that_is_taken_has_no_line_whatever_the_fill_port_shows(dut: Any) -> None:
+    tb = TB(dut)
+    await tb.reset()
+    for line in range(64):
+        entry = int(dut.victim_entry_o.value)
+        page = tb.random.choice([page for page in PAGES if tb.find(page) is None])
+        await tb.cycle(entry=entry, take=1, take_page=page, take_zero=0, fill_line=line)
+        await tb.cycle(entry=entry, entry_line=line)
+        assert dut.entry_line_missing_o.value == 1
+
+
+@cocotb.test(timeout_time=50, timeout_unit="ms")
 async def both_ports_are_asked_for_in_turn(dut: Any) -> None:
     """Two misses: after the one that was served, the other's page is requested."""
     tb = TB(dut)

@@ -21,8 +21,8 @@ RESULT = ROOT / "build" / "coverage.json"
 RUNS = ROOT / "build" / "coverage"
 TESTS = [
     *(f"tests/hw/test_{name}.py" for name in (
-        "fifo", "heat_tracker", "mailbox", "page_cache", "page_scan", "registers", "sector_allocator",
-        "lz4_compressor", "lz4_decompressor", "cram_device", "cram_device_faults",
+        "fifo", "heat_tracker", "mailbox", "media_writer", "page_cache", "page_scan", "registers",
+        "sector_allocator", "lz4_compressor", "lz4_decompressor", "cram_device", "cram_device_faults",
     )),
     "tests/driver/test_over_rtl.py",
 ]  # fmt: skip

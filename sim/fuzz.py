@@ -25,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hw.build import BuildError
 from hw.link import PAGE_BYTES
 from hw.links.model_store import has_zero_offset
+from hw.lz4_block import sequence
 from hw.sources import ROOT
 from hw.tools import ToolError
 from hw.verilated.engines import EngineHangError, Engines
@@ -54,24 +55,6 @@ def expected(stream: bytes) -> bytes | None:
 
 
 # ---- streams
-
-
-def sequence(literals: bytes, match: int | None = None, offset: int = 0) -> bytes:
-    """One sequence of the LZ4 block format; without a match it is the last one of a block."""
-    code = 0 if match is None else match - 4
-    out = bytearray([min(len(literals), 15) << 4 | min(code, 15)])
-    if len(literals) >= 15:
-        out += _extension(len(literals) - 15)
-    out += literals
-    if match is not None:
-        out += offset.to_bytes(2, "little")
-        if code >= 15:
-            out += _extension(code - 15)
-    return bytes(out)
-
-
-def _extension(length: int) -> bytes:
-    return b"\xff" * (length // 255) + bytes([length % 255])
 
 
 def damaged(block: bytes, random: Random) -> bytes:

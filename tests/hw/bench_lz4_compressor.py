@@ -10,7 +10,6 @@ import os
 import random
 import re
 import sysconfig
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import lz4.block
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
+from hw.lz4_block import sequences
 from tests.hw import compressor_model
 
 PAGE = 4096
@@ -92,33 +92,6 @@ def repeated(pattern: bytes, length: int = PAGE) -> bytes:
 
 
 # ---- blocks
-
-
-def sequences(block: bytes) -> Iterator[tuple[int, int, int]]:
-    """(literals, match bytes, offset) of each sequence of a well-formed block; the last one has match and offset 0."""
-    at = 0
-
-    def length(code: int) -> int:
-        nonlocal at
-        if code == 15:
-            while True:
-                at += 1
-                code += block[at - 1]
-                if block[at - 1] != 255:
-                    break
-        return code
-
-    while True:
-        token = block[at]
-        at += 1
-        literals = length(token >> 4)
-        at += literals
-        if at == len(block):
-            yield literals, 0, 0
-            return
-        offset = int.from_bytes(block[at : at + 2], "little")
-        at += 2
-        yield literals, 4 + length(token & 15), offset
 
 
 def check_block(page: bytes, block: bytes) -> None:

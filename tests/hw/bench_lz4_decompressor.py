@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ import lz4.block
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, Timer
 
+from hw.lz4_block import sequence, sequences
 from tests.hw.pages import heap_pages, real_pages, text_pages
 
 T = TypeVar("T")
@@ -50,54 +51,10 @@ def liblz4(block: bytes) -> bytes | None:
 def expected(block: bytes) -> bytes | None:
     """What the device must answer: liblz4's verdict, but offset 0, whose result is undefined there, is an error."""
     page = liblz4(block)
-    return None if page is None or any(offset == 0 for _, _, offset in sequences(block)) else page
-
-
-def sequences(block: bytes) -> Iterator[tuple[int, int, int]]:
-    """(literals, match bytes, offset) of a well-formed block, without the last sequence."""
-    at = 0
-
-    def length(code: int) -> int:
-        nonlocal at
-        if code == 15:
-            while True:
-                at += 1
-                code += block[at - 1]
-                if block[at - 1] != 255:
-                    break
-        return code
-
-    while True:
-        token = block[at]
-        at += 1
-        literals = length(token >> 4)
-        at += literals
-        if at == len(block):
-            return
-        offset = int.from_bytes(block[at : at + 2], "little")
-        at += 2
-        yield literals, 4 + length(token & 15), offset
+    return None if page is None or any(match and not offset for _, match, offset in sequences(block)) else page
 
 
 # ---- blocks
-
-
-def sequence(literals: bytes, match: int | None = None, offset: int = 0) -> bytes:
-    """One sequence of the LZ4 block format; without a match it is the last one of a block."""
-
-    def extension(length: int) -> bytes:
-        return b"\xff" * (length // 255) + bytes([length % 255])
-
-    code = 0 if match is None else match - 4
-    out = bytes([min(len(literals), 15) << 4 | min(code, 15)])
-    if len(literals) >= 15:
-        out += extension(len(literals) - 15)
-    out += literals
-    if match is not None:
-        out += offset.to_bytes(2, "little")
-        if code >= 15:
-            out += extension(code - 15)
-    return out
 
 
 def assemble(rng: random.Random, choose: Callable[[int], tuple[int, int, int]]) -> bytes:

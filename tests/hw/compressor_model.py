@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hw.lz4_block import sequence
+
 PAGE = 4096
 LAST_START = PAGE - 12  # LZ4 block format, end of block: no match starts later,
 LAST_END = PAGE - 5  # and the last five bytes are literals
@@ -17,15 +19,6 @@ COMPARE = 16  # bytes of an entry of the table
 REACH = 7  # lanes behind the first candidate among which the longest is taken
 BACK, FORWARD = 8, 40  # bytes that a match grows, backwards once and forwards in a cycle
 HASH_BITS = 12
-
-
-@dataclass(frozen=True)
-class Sequence:
-    """Literals, then a match; the last of a block has none (`match` is 0)."""
-
-    literals: bytes
-    match: int = 0
-    offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -133,7 +126,7 @@ def grow(page: bytes, match: Match, anchor: int) -> tuple[int, int, bool]:
     return start, min(end + equal, LAST_END), equal < FORWARD or end + equal >= LAST_END
 
 
-def parse(page: bytes, lanes: int) -> Iterator[Sequence]:
+def parse(page: bytes, lanes: int) -> Iterator[bytes]:
     """The sequences of the block of a page."""
     finder = Finder(page, lanes)
     match: Match | None = None
@@ -153,37 +146,16 @@ def parse(page: bytes, lanes: int) -> Iterator[Sequence]:
             finder.step(resume)
 
         if match and leaves:
-            yield Sequence(page[anchor:start], end - start, match.offset)
+            yield sequence(page[anchor:start], end - start, match.offset)
             match, resume, anchor = None, end, end
         elif match:
             match = Match(start, end, match.offset, open=True, fresh=False)
             resume = end
         if chosen:
             match, resume = chosen, chosen.end
-    yield Sequence(page[anchor:])
-
-
-def encode(sequence: Sequence) -> bytes:
-    """The bytes of a sequence: LZ4 block format, token, lengths, literals, offset."""
-
-    def nibble(length: int) -> tuple[int, bytes]:
-        if length < 15:
-            return length, b""
-        return 15, b"\xff" * ((length - 15) // 255) + bytes([(length - 15) % 255])
-
-    high, more_literals = nibble(len(sequence.literals))
-    if not sequence.match:
-        return bytes([high << 4]) + more_literals + sequence.literals
-    low, more_match = nibble(sequence.match - 4)
-    return (
-        bytes([high << 4 | low])
-        + more_literals
-        + sequence.literals
-        + sequence.offset.to_bytes(2, "little")
-        + more_match
-    )
+    yield sequence(page[anchor:])
 
 
 def compress(page: bytes, lanes: int) -> bytes:
     """The block that a compressor of `lanes` bytes a cycle gives for a page of 4096 bytes."""
-    return b"".join(map(encode, parse(page, lanes)))
+    return b"".join(parse(page, lanes))

@@ -50,14 +50,14 @@ differential: $(STAMP)  ## put all links through the same random operations, for
 
 pager: $(STAMP)  ## page real programs at a quarter of their memory, and kill who takes part: build/pager.json
 	@command -v redis-benchmark >/dev/null || requirements/packages.sh redis-server redis-tools
-	$(BIN)/python tests/pager_campaign.py
+	$(BIN)/python tests/campaigns/pager.py
 
 linuxswap: $(STAMP)  ## boot a Linux guest (QEMU) that swaps to the RTL as its disk: build/linux-swap.json
 	@command -v qemu-system-x86_64 >/dev/null || requirements/packages.sh qemu-system-x86
 	@$(BIN)/python examples/linux-swap/run.py
 
 breakages: $(STAMP)  ## break four things on purpose, one at a time, and show that the tests notice
-	$(BIN)/python tests/breakages.py
+	$(BIN)/python tests/campaigns/breakages.py
 
 fpga: $(STAMP)  ## area and clock on an ECP5, module by module (hours, kept): build/fpga.json
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fpga.txt
@@ -67,19 +67,19 @@ formal: $(STAMP)  ## prove the RTL's rules with an SMT solver: build/formal.json
 	@$(BIN)/python -m hw.formal
 
 mutation: $(STAMP)  ## mutants of the RTL, by Yosys, and whether the benches notice: COUNT=320, SEED=; build/mutation.json
-	@$(BIN)/python -m hw.mutation --count $(or $(COUNT),320) --seed $(or $(SEED),1)
+	@$(BIN)/python -m tests.campaigns.mutation --count $(or $(COUNT),320) --seed $(or $(SEED),1)
 
 fuzz: $(STAMP)  ## 1,000,000 fuzzed LZ4 streams, RTL against liblz4: COUNT=, SEED=; build/fuzz.json
-	@$(BIN)/python -m sim.fuzz --count $(or $(COUNT),1000000) --seed $(or $(SEED),1)
+	@$(BIN)/python -m sim.bench.fuzz --count $(or $(COUNT),1000000) --seed $(or $(SEED),1)
 
 coverage: $(STAMP)  ## line and toggle coverage of the RTL by its tests (half an hour): build/coverage.json
-	@$(BIN)/python -m hw.coverage
+	@$(BIN)/python -m tests.campaigns.coverage
 
 hwbench: $(STAMP)  ## measure the LZ4 engines and the device over real pages: build/hwbench.json
-	@$(BIN)/python -m sim.hwbench
+	@$(BIN)/python -m sim.bench.hwbench
 
 slotbench: $(STAMP)  ## measure the slot table from 10^4 to 10^7 slots
-	$(BIN)/python -m vswap.slotbench --json build/slotbench.json
+	$(BIN)/python -m sim.bench.slotbench --json build/slotbench.json
 
 contract: $(STAMP)  ## our tiers through the contract suite on model and RTL, and the broken ones rejected
 	$(BIN)/python -m vswap.contract --json build/contract.json

@@ -11,7 +11,7 @@ Only the signals of the top module are visible to cocotb under Verilator (ports 
 public costs most of the speed. `public=True` shows all.
 
 With VCRAM_COVERAGE=<folder> in the environment Verilator counts which lines and toggles a run reaches, and every run
-leaves a `.dat` there; hw/coverage reads them. Such builds are builds of their own, and slower.
+leaves a `.dat` there, for `make coverage` to read. Such builds are builds of their own, and slower.
 """
 
 from __future__ import annotations

@@ -18,21 +18,21 @@ from driver import CramError
 from hw.build import BuildError
 from hw.sources import ROOT
 from hw.tools import ToolError
+from sim.base.interrupts import Interrupted, interruptible
 from sim.capture import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, DEFAULT_WINDOW, CaptureError, capture
 from sim.capture import Progress as Recording
-from sim.corpus import CorpusError
-from sim.corpus_command import corpus_group
-from sim.execute import Sim, execute
-from sim.interrupts import Interrupted, interruptible
+from sim.corpus.command import corpus_group
+from sim.corpus.corpus import CorpusError
 from sim.nbd import NbdError
 from sim.nbd.command import nbd_command
 from sim.pager import PagerError
 from sim.pager.command import pager_command
-from sim.progress import progress_bar
-from sim.report import print_table, verdict, write_html
-from sim.run import RunError
-from sim.scenario import DEFAULT, Scenario, ScenarioError, find, keys, shipped
-from sim.trace import TraceError
+from sim.run.execute import Sim, execute
+from sim.run.progress import progress_bar
+from sim.run.report import print_table, verdict, write_html
+from sim.run.run import RunError
+from sim.scenario.scenario import DEFAULT, Scenario, ScenarioError, find, keys, shipped
+from sim.trace.file import TraceError
 from vswap import VswapError
 from vswap.contract import CHECKS, Outcome, SuiteError, load_factory, run_contract
 from vswap.contract.suite import LINKS

@@ -9,8 +9,8 @@ from random import Random
 import lz4.block
 
 from hw.link import PAGE_BYTES
-from sim.corpus import is_same
-from sim.corpus_files import load, pages
+from sim.corpus.corpus import is_same
+from sim.corpus.files import load, pages
 from sim.data import CORPUS
 
 ZERO_PAGE = bytes(PAGE_BYTES)

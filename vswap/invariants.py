@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from vswap.core import Core
-from vswap.folio import AnyFolio, CramFolio, Folio
-from vswap.memcg import Memcg
-from vswap.pagetable import PageTable, PteState
-from vswap.slots import BackingType, TierKey
+from vswap.mm.folio import AnyFolio, CramFolio, Folio
+from vswap.mm.memcg import Memcg
+from vswap.mm.pagetable import PageTable, PteState
+from vswap.slots.table import BackingType, TierKey
+from vswap.state.core import Core
 from vswap.tiers.base import PHYSICAL
 
 _EVENTS = ("zswpin", "zswpout", "zswpwb", "pswpin", "pswpout", "swpin_zero", "swpout_zero",

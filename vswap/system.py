@@ -9,29 +9,29 @@ from pathlib import Path
 from driver import CramDevice
 from hw.clock import Clock
 from hw.link import PAGE_BYTES
-from vswap.config import VswapConfig
-from vswap.core import Core
-from vswap.counters import Counters
-from vswap.daemon import Daemon
-from vswap.errors import InvariantViolation, SegmentationFault
-from vswap.evacuate import HotPages, converge, give_up
+from vswap.base.config import VswapConfig
+from vswap.base.counters import Counters
+from vswap.base.errors import InvariantViolation, SegmentationFault
 from vswap.invariants import contradictions
-from vswap.memcg import Memcg, MemcgLimits
-from vswap.memory import Memory
-from vswap.nodes import Nodes
-from vswap.pagetable import PageTable
-from vswap.reclaim import Reclaim
-from vswap.slots import HIGHEST_ORDER
-from vswap.spaces import AddressSpace
-from vswap.swapoff import Method, Swapoff, SwapoffFigures
+from vswap.mm.frames import Memory
+from vswap.mm.memcg import Memcg, MemcgLimits
+from vswap.mm.pagetable import PageTable
+from vswap.paths.daemon import Daemon
+from vswap.paths.evacuate import HotPages, converge, give_up
+from vswap.paths.nodes import Nodes
+from vswap.paths.reclaim import Reclaim
+from vswap.paths.spaces import AddressSpace
+from vswap.paths.swapoff import Method, Swapoff, SwapoffFigures
+from vswap.paths.writeback import Writeback
+from vswap.slots.table import HIGHEST_ORDER
+from vswap.state.core import Core
 from vswap.tiers.base import Tier
 from vswap.tiers.cram import CramTier
 from vswap.tiers.swapfile import SwapfileTier
+from vswap.tiers.tierset import TierSet
 from vswap.tiers.zero import ZeroTier
 from vswap.tiers.zram import ZramTier
 from vswap.tiers.zswap import ZswapTier
-from vswap.tierset import TierSet
-from vswap.writeback import Writeback
 
 
 class VswapSystem:

@@ -29,9 +29,9 @@ sys.path.insert(0, str(ROOT))
 
 from guest import Guest, GuestError, build_guest  # noqa: E402
 
-from sim import corpus_files  # noqa: E402
+from sim.base.interrupts import interruptible  # noqa: E402
+from sim.corpus import files as corpus_files  # noqa: E402
 from sim.data import CORPUS  # noqa: E402
-from sim.interrupts import interruptible  # noqa: E402
 
 FOLDER = ROOT / "build" / "linux-swap"
 FIGURES = ROOT / "build" / "linux-swap.json"

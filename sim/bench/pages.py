@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim.data import ORDERS_TRACE
-from sim.trace import Trace
+from sim.trace.file import Trace
 
 
 def recorded_pages(count: int) -> list[bytes]:

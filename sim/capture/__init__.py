@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sim import follow
 from sim.capture.recorder import Progress, Recorder
-from sim.trace import Trace, TraceHeader, TraceWriter, save
+from sim.trace.file import Trace, TraceHeader, TraceWriter, save
 
 __all__ = ["CaptureError", "CaptureResult", "Progress", "capture"]
 

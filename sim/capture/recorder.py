@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sim.capture.space import RecordedSpace
 from sim.follow import Agent, Follower, Space
-from sim.trace import TraceWriter
+from sim.trace.file import TraceWriter
 
 _PROGRESS_S = 0.2
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sim.follow import PAGE_BYTES, Agent, Fault, Inheritance, Userfault, runs
-from sim.trace import Event, Kind, TraceWriter
+from sim.trace.file import Event, Kind, TraceWriter
 
 ZERO_PAGE = bytes(PAGE_BYTES)
 

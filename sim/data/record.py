@@ -13,9 +13,9 @@ from pathlib import Path
 
 from sim.capture import CaptureError, CaptureResult, capture
 from sim.data import ORDERS_TRACE
-from sim.reuse import reuse
-from sim.scrub import ENVIRONMENT, machine_words, this_machine
-from sim.trace import Trace
+from sim.trace.file import Trace
+from sim.trace.reuse import reuse
+from sim.trace.scrub import ENVIRONMENT, machine_words, this_machine
 
 COMMAND = ("/usr/bin/python3", "-I", "-S", "-")
 WINDOW = 960
@@ -55,7 +55,7 @@ def manifest(path: Path, trace: Trace) -> str:
         "spaces": header.spaces,
     }
     text = "".join(f"{key} = {value!r}\n".replace("'", '"') for key, value in lines.items())
-    text += "\n# what it asks for at a DRAM limit of a quarter of its pages, by sim/reuse.py\n[reuse]\n"
+    text += "\n# what it asks for at a DRAM limit of a quarter of its pages, by sim/trace/reuse.py\n[reuse]\n"
     return text + "".join(f"{key} = {value}\n" for key, value in vars(asked).items())
 
 

@@ -14,12 +14,12 @@ from hw.link import PAGE_BYTES, Link
 from hw.links.model import ModelLink
 from hw.parameters import DeviceParameters
 from hw.virtual_time import VirtualClock
-from sim.interrupts import interruptible
-from sim.links import InProcess
-from sim.metrics import Value
+from sim.base.interrupts import interruptible
 from sim.nbd.disk import Disk, Usage
 from sim.nbd.server import serve
 from sim.pager.command import Size
+from sim.run.metrics import Value
+from sim.scenario.links import InProcess
 
 
 class Figures(Value):

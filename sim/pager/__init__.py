@@ -14,14 +14,14 @@ from hw.link import Link, LinkError
 from hw.virtual_time import VirtualClock
 from sim import follow
 from sim.capture import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS
-from sim.links import InProcess as Device
-from sim.links import make_link
-from sim.machine import Machine
 from sim.pager.figures import Figures
 from sim.pager.log import Recording
 from sim.pager.pager import MINIMUM_PAGES, Pager, PagerError
-from sim.scenario import Scenario
-from sim.trace import TraceHeader, TraceWriter, save
+from sim.run.machine import Machine
+from sim.scenario.links import InProcess as Device
+from sim.scenario.links import make_link
+from sim.scenario.scenario import Scenario
+from sim.trace.file import TraceHeader, TraceWriter, save
 from vswap.tiers.swapfile import SwapfileError
 
 __all__ = ["Device", "Figures", "Outcome", "PagerError", "page"]

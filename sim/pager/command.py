@@ -16,7 +16,7 @@ from rich.text import Text
 
 from hw.link import PAGE_BYTES
 from sim.pager import Device, Figures, Outcome, page
-from sim.scenario import Scenario, find
+from sim.scenario.scenario import Scenario, find
 
 _UNITS = {"": PAGE_BYTES, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _SHOWN = ("faults", "evictions", "soft_faults", "promotions", "swap_ins", "dram", "device", "zswap", "swapfile")

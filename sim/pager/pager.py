@@ -11,7 +11,6 @@ from hw.link import LinkError
 from hw.virtual_time import VirtualClock
 from sim import follow
 from sim.follow import Agent, Follower, FollowError, Space
-from sim.machine import Machine
 from sim.pager.figures import Figures
 from sim.pager.guardian import Guardian
 from sim.pager.log import Recording
@@ -19,6 +18,7 @@ from sim.pager.refusals import REFUSALS
 from sim.pager.space import PagedSpace
 from sim.pager.table import ProgramTable
 from sim.pager.window import Window
+from sim.run.machine import Machine
 from vswap import OutOfMemory, SigBus, VswapError
 from vswap.system import VswapSystem
 

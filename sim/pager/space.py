@@ -9,8 +9,8 @@ from sim.follow import PAGE_BYTES, Agent, Fault, Inheritance, Userfault, runs
 from sim.pager.log import Recording, SpaceLog
 from sim.pager.table import ProgramTable
 from vswap import AddressSpace, SigBus
-from vswap.folio import ZERO_PAGE, Folio
-from vswap.pagetable import PteState
+from vswap.mm.folio import ZERO_PAGE, Folio
+from vswap.mm.pagetable import PteState
 from vswap.system import VswapSystem
 
 T = TypeVar("T")

@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from sim.follow import Agent, Userfault, runs
-from vswap.folio import ZERO_PAGE
-from vswap.memcg import Memcg
-from vswap.pagetable import PageTable, Pte, PteState
+from vswap.mm.folio import ZERO_PAGE
+from vswap.mm.memcg import Memcg
+from vswap.mm.pagetable import PageTable, Pte, PteState
 
 IN_PROGRAM = b""  # what a folio holds while the program may write to it: nothing that could be taken for a page
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import deque
 
 from sim.pager.table import ProgramTable
-from vswap.core import Core
-from vswap.pagetable import Pte, PteState
+from vswap.mm.pagetable import Pte, PteState
+from vswap.state.core import Core
 
 
 class Window:

@@ -13,9 +13,9 @@ from hw.build import build
 from hw.links.cocotb import BENCH_SOURCES
 from hw.simulate import simulate
 from hw.tools import Simulator
-from sim.corpus import gather
+from sim.corpus.corpus import gather
 from sim.data import ORDERS_TRACE
-from sim.trace import Trace
+from sim.trace.file import Trace
 
 PAGES: dict[Simulator, int] = {"verilator": 10_000, "icarus": 60}  # Icarus takes a tenth of a second a page
 MODEL_DIFFERS = 0.05  # at most: the model, whose blocks are liblz4's, against the RTL, in bytes over all pages

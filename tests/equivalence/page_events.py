@@ -13,7 +13,7 @@ from typing import Any
 import lz4.block
 
 from driver import CramDevice, PageInfo, PageState
-from hw.coverage.cross import Cross, Illegal
+from tests.campaigns.coverage.cross import Cross, Illegal
 from tests.equivalence.rigs import attempt, block_content, comparable
 from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page
 

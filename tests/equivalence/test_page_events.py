@@ -6,11 +6,11 @@ import random
 from typing import Any
 
 from driver import CramDevice
-from hw.coverage.cross import Bin, Cross
 from hw.link import Link
 from hw.links.model import ModelLink
 from hw.links.verilated import VerilatedLink
 from hw.virtual_time import VirtualClock
+from tests.campaigns.coverage.cross import Bin, Cross
 from tests.driver.conftest import PARAMETERS
 from tests.equivalence.page_events import Monitor, Stage, page_cross
 

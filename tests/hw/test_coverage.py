@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from hw.build import build
-from hw.coverage.cross import Cross, Illegal
-from hw.coverage.holes import Hole, HoleError, load, sort, table
-from hw.coverage.points import Point, read, source
-from hw.coverage.report import report
 from hw.simulate import simulate
 from hw.sources import ROOT, RTL
+from tests.campaigns.coverage.cross import Cross, Illegal
+from tests.campaigns.coverage.holes import Hole, HoleError, load, sort, table
+from tests.campaigns.coverage.points import Point, read, source
+from tests.campaigns.coverage.report import report
 from tests.equivalence.page_events import page_cross
 
 HOLES = load()
@@ -72,7 +72,7 @@ def test_a_hole_speaks_of_its_bits_and_edges_only() -> None:
 
 def test_a_hole_that_is_none_any_more_is_a_complaint() -> None:
     outcome = report(POINTS, [Hole("all", ("m",), ("x_q",)), Hole("gone", ("m",), ("y_q",))])
-    assert outcome.complaints == ["stale hole, remove it from hw/coverage/holes.toml: m: y_q (gone)"]
+    assert outcome.complaints == ["stale hole, remove it from tests/campaigns/coverage/holes.toml: m: y_q (gone)"]
 
 
 def test_too_little_is_a_complaint() -> None:
@@ -103,7 +103,7 @@ def test_what_is_listed_is_in_the_source() -> None:
 def test_the_document_lists_the_holes_and_the_cross() -> None:
     document = (ROOT / "docs" / "coverage.md").read_text()
     assert page_cross().table() in document, "print it again: python -m tests.equivalence.page_events"
-    assert document.endswith(f"-->\n{table(HOLES)}\n"), "make it again: python -m hw.coverage --holes"
+    assert document.endswith(f"-->\n{table(HOLES)}\n"), "make it again: python -m tests.campaigns.coverage --holes"
 
 
 AXES = {"light": ("red", "green"), "car": ("stands", "drives")}

@@ -8,7 +8,7 @@ import lz4.block
 import pytest
 
 from hw.verilated.engines import Decompressed, Engines
-from sim.fuzz import BATCH, Campaign, FuzzError, batch, feature, judge, read_corpus, real_blocks, write_corpus
+from sim.bench.fuzz import BATCH, Campaign, FuzzError, batch, feature, judge, read_corpus, real_blocks, write_corpus
 from tests.pages import program_pages
 
 CORPUS = read_corpus(Path(__file__).parent / "data" / "lz4_streams.txt")

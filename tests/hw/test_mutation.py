@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hw.mutation.__main__ import equivalents, row, table
-from hw.mutation.netlist import Mutant, MutationError, Netlist
-from hw.mutation.run import Campaign, Killer
+from tests.campaigns.mutation.__main__ import equivalents, row, table
+from tests.campaigns.mutation.netlist import Mutant, MutationError, Netlist
+from tests.campaigns.mutation.run import Campaign, Killer
 
 MUTANTS = 6
 FIFO = Killer("fifo", "fifo")

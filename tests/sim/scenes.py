@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hw.sources import ROOT
-from sim.trace import Event, Kind, TraceHeader, TraceWriter, save
+from sim.trace.file import Event, Kind, TraceHeader, TraceWriter, save
 from tests.pages import ZERO_PAGE, program_pages
 
 HEADER = TraceHeader(

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from sim.capture import CaptureError, CaptureResult, Progress, capture
-from sim.trace import Event, Kind, Trace
+from sim.trace.file import Event, Kind, Trace
 from tests.sim.followed import needs_root, pattern, program
 
 

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sim.cli import cli
-from sim.scenario import shipped
-from sim.trace import Trace
+from sim.scenario.scenario import shipped
+from sim.trace.file import Trace
 from tests.sim.scenes import write_scenario
 
 

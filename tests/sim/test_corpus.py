@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sim.corpus import PAGE_BYTES, CorpusError, CorpusPage, gather, is_same, programs, read_pages, summary
+from sim.corpus.corpus import PAGE_BYTES, CorpusError, CorpusPage, gather, is_same, programs, read_pages, summary
 from sim.data import ORDERS_TRACE
-from sim.trace import Trace
+from sim.trace.file import Trace
 
 
 @pytest.fixture(scope="module")

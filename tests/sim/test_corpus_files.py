@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from sim.cli import cli
-from sim.corpus import CorpusError
-from sim.corpus_files import MANIFEST, Figures, build, counts, figures, load, pages
+from sim.corpus.corpus import CorpusError
+from sim.corpus.files import MANIFEST, Figures, build, counts, figures, load, pages
 from sim.data import CORPUS
-from sim.scrub import machine_words, this_machine
+from sim.trace.scrub import machine_words, this_machine
 
 KINDS = {"python-objects", "python-numbers", "perl", "compiler", "shell", "javascript", "database", "key-value"}
 

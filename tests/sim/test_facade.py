@@ -9,7 +9,7 @@ import pytest
 
 from driver import AddressOutOfRange, DeviceFull, DeviceLost, PageState
 from sim import DeviceHandle, open_device
-from sim.facade import Kind
+from sim.handle.facade import Kind
 from tests.pages import SAME_PAGE, ZERO_PAGE, noise_page, program_pages
 
 KINDS: tuple[Kind, ...] = ("model", "verilated", "cocotb")

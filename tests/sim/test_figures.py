@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from sim.figures import DOCUMENTS, RECORDS, TABLES, FiguresError, records, updated
+from sim.bench.figures import DOCUMENTS, RECORDS, TABLES, FiguresError, records, updated
 
 DOCS = RECORDS.parent
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_the_tables_are_up_to_date(name: str) -> None:
-    """`python -m sim.figures` brings them up to date."""
+    """`python -m sim.bench.figures` brings them up to date."""
     text = (DOCS / name).read_text()
     assert updated(text, records()) == text
 
 
 def test_every_table_is_in_a_document() -> None:
     text = "".join((DOCS / name).read_text() for name in DOCUMENTS)
-    assert {name for name in TABLES if f"<!-- made by `python -m sim.figures`: {name} -->" in text} == set(TABLES)
+    assert {name for name in TABLES if f"<!-- made by `python -m sim.bench.figures`: {name} -->" in text} == set(TABLES)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -56,4 +56,6 @@ def test_a_record_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
 
 def test_a_table_that_is_none_is_an_error() -> None:
     with pytest.raises(FiguresError, match="no table 'nothing'"):
-        updated("<!-- made by `python -m sim.figures`: nothing -->\nx\n", {"hwbench": [], "fpga": [], "mutation": []})
+        updated(
+            "<!-- made by `python -m sim.bench.figures`: nothing -->\nx\n", {"hwbench": [], "fpga": [], "mutation": []}
+        )

@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 import pytest
 
-from sim.bench_pages import bench_kinds, bench_pages
-from sim.corpus import CorpusError, is_same
-from sim.hwbench import ALL, Row, measure, stages
+from sim.bench.hardware_pages import bench_kinds, bench_pages
+from sim.bench.hwbench import ALL, Row, measure, stages
+from sim.corpus.corpus import CorpusError, is_same
 
 PAGES_OF_A_KIND = 12
 REQUIRED = {

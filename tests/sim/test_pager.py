@@ -20,8 +20,8 @@ from hw.links.model import ModelLink
 from hw.virtual_time import VirtualClock
 from sim.follow import ptrace
 from sim.pager import Device, Outcome, PagerError, page
-from sim.scenario import Scenario, find
-from sim.trace import Kind, Trace
+from sim.scenario.scenario import Scenario, find
+from sim.trace.file import Kind, Trace
 from tests.sim.followed import needs_root, pattern, program
 
 pytestmark = needs_root

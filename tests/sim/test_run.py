@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hw.link import PAGE_BYTES
-from sim.scenario import Scenario, find
+from sim.scenario.scenario import Scenario, find
 from tests.sim.scenes import MAIN_DEVICE, Command, wait, write_scenario
 
 SWAPFILE_PAGES = 512

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.scenario import Scenario, ScenarioError, find, keys, shipped
-from sim.trace import Trace
+from sim.scenario.scenario import Scenario, ScenarioError, find, keys, shipped
+from sim.trace.file import Trace
 
 MINIMAL = '[workload]\ntrace = "x.trace"\n[memory]\nlimit_pages = 64\n'
 CRAM = MINIMAL + "[cram]\n"

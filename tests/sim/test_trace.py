@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.data import ORDERS_TRACE
-from sim.reuse import reuse
-from sim.scrub import machine_words
-from sim.trace import Event, Kind, Trace, TraceError, TraceHeader, TraceWriter, save
+from sim.trace.file import Event, Kind, Trace, TraceError, TraceHeader, TraceWriter, save
+from sim.trace.reuse import reuse
+from sim.trace.scrub import machine_words
 
 HEADER = TraceHeader(
     program="test", argv=["test", "-x"], date="2026-01-01", recorder="none", python="3.11", window=0, loss="none",

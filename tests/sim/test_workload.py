@@ -11,11 +11,11 @@ import pytest
 from hw.link import PAGE_BYTES
 from hw.links.model import ModelLink
 from hw.virtual_time import VirtualClock
-from sim.execute import run_in_process
-from sim.metrics import Progress, Result
-from sim.run import run
-from sim.scenario import Scenario
-from sim.trace import Event, Kind, Trace, TraceWriter
+from sim.run.execute import run_in_process
+from sim.run.metrics import Progress, Result
+from sim.run.run import run
+from sim.scenario.scenario import Scenario
+from sim.trace.file import Event, Kind, Trace, TraceWriter
 from tests.pages import program_pages
 from tests.sim.scenes import HEADER, MAIN_DEVICE, write_scenario
 

@@ -18,10 +18,10 @@ from hw.parameters import DeviceParameters
 from hw.virtual_time import VirtualClock
 from vswap import AddressSpace, InvariantViolation, VswapConfig, VswapSystem
 from vswap.contract.suite import LINKS
-from vswap.core import Core
-from vswap.folio import CramFolio
-from vswap.pagetable import Pte, PteState
-from vswap.slots import Backing
+from vswap.mm.folio import CramFolio
+from vswap.mm.pagetable import Pte, PteState
+from vswap.slots.table import Backing
+from vswap.state.core import Core
 from vswap.tiers.cram import CramTier
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -12,17 +12,17 @@ import pytest
 
 from tests.vswap.test_races import run
 from vswap import VswapError
-from vswap.cache import SwapCache
+from vswap.base.errors import InvariantViolation
 from vswap.contract.workload import Shape
-from vswap.core import Core
-from vswap.errors import InvariantViolation
-from vswap.fault import _Fault
-from vswap.folio import CramFolio, Folio
-from vswap.memcg import Memcg
-from vswap.pagetable import PageTable, Pte
-from vswap.reclaim import Reclaim
-from vswap.slots import Backing, BackingType, SlotTable
-from vswap.spaces import AddressSpace
+from vswap.mm.cache import SwapCache
+from vswap.mm.folio import CramFolio, Folio
+from vswap.mm.memcg import Memcg
+from vswap.mm.pagetable import PageTable, Pte
+from vswap.paths.fault import _Fault
+from vswap.paths.reclaim import Reclaim
+from vswap.paths.spaces import AddressSpace
+from vswap.slots.table import Backing, BackingType, SlotTable
+from vswap.state.core import Core
 from vswap.tiers.base import Tier, TierError
 from vswap.tiers.cram import CramTier
 from vswap.tiers.swapfile import SwapfileTier

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from hw.virtual_time import VirtualClock
-from vswap.cache import SwapCache
-from vswap.errors import AlreadyCached, ContractViolation, SlotGone
-from vswap.folio import Folio
-from vswap.slots import Backing, BackingType, SlotTable
+from vswap.base.errors import AlreadyCached, ContractViolation, SlotGone
+from vswap.mm.cache import SwapCache
+from vswap.mm.folio import Folio
+from vswap.slots.table import Backing, BackingType, SlotTable
 
 CLOCK = VirtualClock()
 

@@ -15,7 +15,7 @@ from tests.vswap.tb import DEVICE, TB, machine
 from tests.vswap.test_races import SMALL_MEMORY, run
 from vswap.contract.pages import any_page
 from vswap.contract.workload import Shape
-from vswap.slots import BackingType
+from vswap.slots.table import BackingType
 
 ORDERS = (("cram", "zswap", "swapfile"), ("cram", "swapfile"), ("zswap", "swapfile"), ("swapfile", "zram"))
 

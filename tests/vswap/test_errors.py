@@ -10,7 +10,7 @@ from driver import DeviceTimeout, MailboxError
 from tests.pages import ZERO_PAGE, compressible_page, noise_page
 from tests.vswap.tb import TB, machine
 from vswap import SigBus
-from vswap.slots import BackingType
+from vswap.slots.table import BackingType
 from vswap.tiers.base import IoError
 from vswap.tiers.swapfile import SwapfileTier
 

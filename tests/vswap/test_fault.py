@@ -8,7 +8,7 @@ from hw.link import LINE_BYTES
 from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, program_pages
 from tests.vswap.tb import TB, machine
 from vswap import AddressSpace, SigBus
-from vswap.slots import BackingType
+from vswap.slots.table import BackingType
 
 OLD, NEW = compressible_page(1), compressible_page(2)
 

@@ -9,9 +9,9 @@ import pytest
 from tests.pages import ZERO_PAGE, compressible_page, noise_page
 from tests.vswap.tb import TB, machine
 from vswap import AddressSpace, MemcgLimits, VswapConfig
-from vswap.folio import Folio
-from vswap.slots import BackingType
-from vswap.swapoff import Method
+from vswap.mm.folio import Folio
+from vswap.paths.swapoff import Method
+from vswap.slots.table import BackingType
 from vswap.system import VswapSystem
 from vswap.tiers.base import IoError
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.pages import ZERO_PAGE, compressible_page
 from tests.vswap.tb import TB, machine
-from vswap.slots import BackingType
+from vswap.slots.table import BackingType
 
 OLD, NEW = compressible_page(1), compressible_page(2)
 

@@ -7,8 +7,8 @@ import pytest
 from tests.pages import ZERO_PAGE, compressible_page, noise_page
 from tests.vswap.tb import TB, machine
 from vswap import AddressSpace, Memcg, MemcgLimits, OutOfMemory
-from vswap.errors import InvariantViolation
-from vswap.slots import BackingType
+from vswap.base.errors import InvariantViolation
+from vswap.slots.table import BackingType
 
 SMALL = compressible_page(1)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from hw.virtual_time import VirtualClock
-from vswap.errors import ContractViolation, OutOfMemory
-from vswap.folio import Folio
-from vswap.memcg import Memcg
-from vswap.memory import Memory
+from vswap.base.errors import ContractViolation, OutOfMemory
+from vswap.mm.folio import Folio
+from vswap.mm.frames import Memory
+from vswap.mm.memcg import Memcg
 
 
 def memory(limit: int = 64) -> tuple[VirtualClock, Memory]:

@@ -12,8 +12,8 @@ from hw.codes import Opcode, ReturnCode
 from tests.pages import compressible_page, noise_page
 from tests.vswap.tb import TB, machine
 from vswap import SigBus
-from vswap.nodes import NodeError
-from vswap.slots import BackingType
+from vswap.paths.nodes import NodeError
+from vswap.slots.table import BackingType
 from vswap.tiers.base import Full
 from vswap.tiers.cram import TRIM_ROUNDS
 

@@ -11,7 +11,7 @@ from driver import PageState
 from tests.pages import SAME_PAGE, compressible_page, noise_page
 from tests.vswap.tb import TB, machine
 from vswap import SigBus
-from vswap.slots import BackingType
+from vswap.slots.table import BackingType
 
 PAGE = compressible_page(5)
 

@@ -8,8 +8,8 @@ from hw.parameters import DeviceParameters
 from tests.pages import compressible_page, noise_page
 from tests.vswap.tb import TB, machine
 from vswap import VswapSystem
-from vswap.slots import BackingType
-from vswap.swapoff import Method
+from vswap.paths.swapoff import Method
+from vswap.slots.table import BackingType
 from vswap.tiers.base import Full
 
 TWO_NODES = ("cram", "cram1", "zswap", "swapfile")

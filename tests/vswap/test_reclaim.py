@@ -9,8 +9,8 @@ import pytest
 from tests.pages import ZERO_PAGE, compressible_page, noise_page, program_pages
 from tests.vswap.tb import TB, machine
 from vswap import OutOfMemory
-from vswap.folio import Folio
-from vswap.slots import BackingType
+from vswap.mm.folio import Folio
+from vswap.slots.table import BackingType
 from vswap.tiers.base import Full, IoError
 
 SMALL = compressible_page(1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vswap.reverse import ReverseMap
+from vswap.slots.reverse import ReverseMap
 
 
 @given(st.lists(st.tuples(st.sampled_from(["set", "del", "reown"]), st.integers(0, 9), st.integers(0, 2**62))))

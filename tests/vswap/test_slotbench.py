@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vswap.slotbench import measure_apart
+from sim.bench.slotbench import measure_apart
 
 
 def test_a_slot_takes_16_bytes_and_8_more_with_the_reverse_map() -> None:

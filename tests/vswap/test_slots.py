@@ -16,8 +16,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from vswap.errors import AlreadyCached, ContractViolation, CountOverflow, SlotGone, SlotsExhausted
-from vswap.slots import (
+from vswap.base.errors import AlreadyCached, ContractViolation, CountOverflow, SlotGone, SlotsExhausted
+from vswap.slots.table import (
     CLUSTER_SLOTS,
     HIGHEST_ORDER,
     MOST_HANDLES,

@@ -12,10 +12,10 @@ from hw.virtual_time import VirtualClock
 from tests.pages import compressible_page, noise_page
 from tests.vswap.tb import DEVICE, TB, machine
 from tests.vswap.test_races import SMALL_MEMORY
+from vswap.base.errors import OutOfMemory
 from vswap.contract.workload import Shape, Workload
-from vswap.errors import OutOfMemory
-from vswap.slots import BackingType
-from vswap.swapoff import Method, SwapoffFailed
+from vswap.paths.swapoff import Method, SwapoffFailed
+from vswap.slots.table import BackingType
 from vswap.tiers.base import IoError
 
 METHODS = list(Method)

@@ -15,9 +15,9 @@ from hw.link import PAGE_BYTES
 from hw.virtual_time import VirtualClock
 from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, program_pages
 from tests.vswap.test_zsmalloc import CountedFrames
-from vswap.costs import Costs
-from vswap.counters import Counters
-from vswap.memcg import MemcgLimits
+from vswap.base.costs import Costs
+from vswap.base.counters import Counters
+from vswap.mm.memcg import MemcgLimits
 from vswap.tiers.base import Full, IoError, Rejected
 from vswap.tiers.swapfile import SIGNATURE, SwapfileError, SwapfileTier
 from vswap.tiers.zero import ZeroTier

@@ -10,9 +10,9 @@ from hw.virtual_time import VirtualClock
 from tests.pages import compressible_page
 from tests.vswap.tb import TB, machine
 from vswap import AddressSpace, Counters, MemcgLimits
-from vswap.folio import Folio
-from vswap.memcg import Memcg, MemcgTree
-from vswap.workingset import age, evict, refault
+from vswap.mm.folio import Folio
+from vswap.mm.memcg import Memcg, MemcgTree
+from vswap.mm.workingset import age, evict, refault
 
 CLOCK = VirtualClock()
 SWAP: dict[str, Any] = {"order": ("zswap", "swapfile"), "start": False}

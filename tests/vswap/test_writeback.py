@@ -9,7 +9,7 @@ from tests.pages import ZERO_PAGE, compressible_page, noise_page
 from tests.vswap.tb import TB, machine
 from tests.vswap.test_reclaim import break_stores
 from vswap import AddressSpace
-from vswap.slots import BackingType
+from vswap.slots.table import BackingType
 from vswap.tiers.base import Full, IoError
 
 OLD, NEW = compressible_page(1), compressible_page(2)

@@ -14,9 +14,9 @@ from hw.codes import Opcode, ReturnCode
 from hw.link import Link
 from hw.parameters import DeviceParameters
 from hw.virtual_time import VirtualClock
-from vswap.costs import Costs
-from vswap.counters import Counters
-from vswap.memory import Memory
+from vswap.base.costs import Costs
+from vswap.base.counters import Counters
+from vswap.mm.frames import Memory
 from vswap.tiers.base import Tier
 
 DEVICE = DeviceParameters(perceived_pages=64, media_bytes=64 << 10, cache_pages=4)

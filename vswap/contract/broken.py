@@ -18,17 +18,18 @@ import lz4.block
 
 from driver import CramDevice, CramError
 from hw.link import PAGE_BYTES
-from vswap.cache import SwapCache
+from vswap.base.errors import VswapError
 from vswap.contract import backends
 from vswap.contract.bench import Backend, Factory
-from vswap.core import Core
-from vswap.errors import VswapError
-from vswap.fault import _Fault
-from vswap.folio import CramFolio, Folio
-from vswap.memcg import Memcg
-from vswap.pagetable import Pte
-from vswap.reclaim import Reclaim
-from vswap.slots import Backing, SlotTable
+from vswap.mm.cache import SwapCache
+from vswap.mm.folio import CramFolio, Folio
+from vswap.mm.memcg import Memcg
+from vswap.mm.pagetable import Pte
+from vswap.paths.fault import _Fault
+from vswap.paths.reclaim import Reclaim
+from vswap.paths.writeback import Writeback
+from vswap.slots.table import Backing, SlotTable
+from vswap.state.core import Core
 from vswap.tiers.base import Full, Gone, Rejected, Usage
 from vswap.tiers.cram import CramTier
 from vswap.tiers.lz4block import Block, page_of
@@ -36,7 +37,6 @@ from vswap.tiers.swapfile import SwapfileTier
 from vswap.tiers.zero import ZeroTier
 from vswap.tiers.zram import ZramTier
 from vswap.tiers.zswap import ZswapTier, _Entry
-from vswap.writeback import Writeback
 
 
 class Patcher:

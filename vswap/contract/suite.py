@@ -15,10 +15,10 @@ from hw.link import Link
 from hw.links.model import ModelLink
 from hw.parameters import DeviceParameters
 from hw.virtual_time import VirtualClock
+from vswap.base.costs import Costs
+from vswap.base.counters import Counters
 from vswap.contract.bench import DEVICE, MEMORY_PAGES, Bench, Factory, LinkMaker, TroubledDevice
-from vswap.costs import Costs
-from vswap.counters import Counters
-from vswap.memory import Memory
+from vswap.mm.frames import Memory
 
 
 class NotApplicable(Exception):  # noqa: N818 - not an error

@@ -14,10 +14,10 @@ from typing import Any
 
 from driver import CramDevice
 from hw.virtual_time import VirtualClock, VirtualTask
+from vswap.base.errors import OutOfMemory, SegmentationFault, SigBus
 from vswap.contract.pages import ZERO_PAGE, any_page
-from vswap.errors import OutOfMemory, SegmentationFault, SigBus
-from vswap.memcg import MemcgLimits
-from vswap.spaces import AddressSpace
+from vswap.mm.memcg import MemcgLimits
+from vswap.paths.spaces import AddressSpace
 from vswap.system import VswapSystem
 from vswap.tiers.base import Full, IoError
 from vswap.tiers.lz4block import BlockTier

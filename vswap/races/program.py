@@ -12,14 +12,14 @@ from hw.link import Link
 from hw.links.model import ModelLink
 from hw.parameters import DeviceParameters
 from hw.virtual_time import VirtualTask
-from vswap.config import VswapConfig
+from vswap.base.config import VswapConfig
+from vswap.base.errors import InvariantViolation, SegmentationFault
 from vswap.contract.workload import Shape, Workload
-from vswap.errors import InvariantViolation, SegmentationFault
-from vswap.memcg import Memcg, MemcgLimits
-from vswap.nodes import NodeError
+from vswap.mm.memcg import Memcg, MemcgLimits
+from vswap.paths.nodes import NodeError
+from vswap.paths.spaces import AddressSpace
+from vswap.paths.swapoff import Method, SwapoffFailed
 from vswap.races.schedule import RaceClock, Schedule
-from vswap.spaces import AddressSpace
-from vswap.swapoff import Method, SwapoffFailed
 from vswap.system import VswapSystem
 
 DEVICE = DeviceParameters(perceived_pages=16, media_bytes=32 << 10, cache_pages=2)

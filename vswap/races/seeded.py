@@ -7,22 +7,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from driver import CramDevice
-from vswap import large
-from vswap.cache import SwapCache
 from vswap.contract.broken import Patcher, writeback_without_a_pin
-from vswap.core import Core
-from vswap.fault import _Fault
-from vswap.folio import CramFolio, Folio
-from vswap.memcg import Memcg
-from vswap.nodes import Nodes
-from vswap.pagetable import PageTable
-from vswap.reclaim import Reclaim
-from vswap.slots import Backing
-from vswap.spaces import AddressSpace
-from vswap.swapoff import Swapoff
+from vswap.mm.cache import SwapCache
+from vswap.mm.folio import CramFolio, Folio
+from vswap.mm.memcg import Memcg
+from vswap.mm.pagetable import PageTable
+from vswap.paths import large
+from vswap.paths.fault import _Fault
+from vswap.paths.nodes import Nodes
+from vswap.paths.reclaim import Reclaim
+from vswap.paths.spaces import AddressSpace
+from vswap.paths.swapoff import Swapoff
+from vswap.paths.writeback import Writeback
+from vswap.slots.table import Backing
+from vswap.state.core import Core
 from vswap.tiers.base import PHYSICAL, Tier
 from vswap.tiers.cram import CramTier
-from vswap.writeback import Writeback
 
 SEEDED: dict[str, Callable[[Patcher], None]] = {"writeback_without_a_pin": writeback_without_a_pin}
 

@@ -11,10 +11,10 @@ import lz4.block
 
 from hw.clock import Clock
 from hw.link import PAGE_BYTES
-from vswap.costs import Costs
-from vswap.counters import Counters
-from vswap.memcg import Memcg, MemcgTree
-from vswap.slots import BackingType
+from vswap.base.costs import Costs
+from vswap.base.counters import Counters
+from vswap.mm.memcg import Memcg, MemcgTree
+from vswap.slots.table import BackingType
 from vswap.tiers.base import Full, IoError, Rejected, Usage
 from vswap.tiers.lz4block import Block
 from vswap.tiers.zsmalloc import Allocation, Frames, ZsPool

@@ -7,7 +7,7 @@ from vswap.contract.bench import Bench, Factory
 from vswap.contract.checks.tools import Subject, expect, kinds, subject
 from vswap.contract.pages import SAME_PAGE
 from vswap.contract.suite import NotApplicable, check
-from vswap.slots import BackingType
+from vswap.slots.table import BackingType
 from vswap.tiers.base import PHYSICAL
 
 _STORES = {BackingType.ZERO: "swpout_zero", BackingType.ZSWAP: "zswpout", BackingType.CRAM: "stores"}

@@ -6,7 +6,7 @@ from vswap.contract.bench import Bench, Factory
 from vswap.contract.checks.tools import Subject, expect, raises, subject
 from vswap.contract.pages import compressible_page, program_pages
 from vswap.contract.suite import check
-from vswap.slots import BackingType
+from vswap.slots.table import BackingType
 
 
 @check("lifetime.unique", "No handle is handed out while it is in use.", seeds=3)

@@ -10,15 +10,15 @@ from dataclasses import replace
 from typing import Any
 
 from driver import CramDevice
-from vswap.config import VswapConfig
+from vswap.base.config import VswapConfig
+from vswap.base.counters import Counters
 from vswap.contract.bench import Bench, Factory, build
 from vswap.contract.checks.tools import expect
 from vswap.contract.suite import check
 from vswap.contract.workload import Shape, Workload
-from vswap.counters import Counters
-from vswap.memcg import MemcgLimits
-from vswap.memory import Memory
-from vswap.slots import BackingType
+from vswap.mm.frames import Memory
+from vswap.mm.memcg import MemcgLimits
+from vswap.slots.table import BackingType
 from vswap.system import VswapSystem
 from vswap.tiers.base import Tier
 

@@ -1,0 +1,221 @@
+"""The measured tables of the documents, from the records in docs/figures.
+
+    python -m sim.bench.figures             write the documents' tables again
+    python -m sim.bench.figures --record    first take what the last make hwbench, fpga, mutation wrote
+
+A table follows a line `<!-- made by python -m sim.bench.figures: NAME -->` and ends at an empty line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hw.fpga import clock_text, engine_area
+from hw.sources import ROOT
+from tests.campaigns.mutation.run import by_module
+
+RECORDS = ROOT / "docs" / "figures"
+DOCUMENTS = ("hwbench.md", "compressor.md", "decompressor.md", "verification.md")
+NAMES = ("hwbench", "fpga", "mutation")
+SURVIVED = "survived"
+_MARK = re.compile(r"(<!-- made by `python -m sim\.bench\.figures`: ([a-z-]+) -->\n)(.*?)(?=\n\n|\Z)", re.DOTALL)
+
+Records = Mapping[str, Sequence[Mapping[str, Any]]]
+"""The rows of each record: "hwbench" (sim/bench/hwbench.py), "fpga" (hw/fpga.py), "mutation" (tests/campaigns)."""
+
+
+class FiguresError(Exception):
+    """A record or a document is not as it should be; one line."""
+
+
+def records(folder: Path = RECORDS) -> Records:
+    """Read the records. Raises FiguresError."""
+    found = {}
+    for name in NAMES:
+        file = folder / f"{name}.json"
+        try:
+            found[name] = json.loads(file.read_text())
+        except (OSError, ValueError) as error:
+            raise FiguresError(f"{file}: {error}: `make {name}`, then python -m sim.bench.figures --record") from None
+    return found
+
+
+def widths(kept: Records) -> str:
+    """All kinds together: a line a width."""
+    heads = [
+        "width",
+        "bytes/cycle in",
+        "out",
+        "ratio to liblz4",
+        "store",
+        "load",
+        "first line",
+        "random line: median",
+        "p99",
+        "LUTs",
+        "MHz",
+    ]
+    area = {row["width"]: engine_area(kept["fpga"], row["width"]) for row in kept["hwbench"]}
+    rows = [
+        [
+            row["width"], f"{row['compress_bytes_per_cycle']:.2f}", f"{row['decompress_bytes_per_cycle']:.2f}",
+            f"{row['ratio_to_liblz4']:.3f}", f"{row['store_cycles']:.0f}", f"{row['load_cycles']:.0f}",
+            f"{row['first_line_median_cycles']:.0f}", f"{row['read_miss_median_cycles']:.0f}",
+            f"{row['read_miss_p99_cycles']:.0f}", _number(area[row["width"]].luts),
+            clock_text(area[row["width"]].fmax_mhz, area[row["width"]].estimate_mhz),
+        ]
+        for row in kept["hwbench"] if row["kind"] == "all"
+    ]  # fmt: skip
+    return _table(heads, rows)
+
+
+def misses(kept: Records) -> str:
+    """Reads of a random line at the widest engines: a line a kind of pages."""
+    widest = max(row["width"] for row in kept["hwbench"])
+    heads = ["pages of", *(f"{tenth} %" for tenth in range(10, 100, 10)), "99 %"]
+    rows = [
+        [row["kind"], *row["read_miss_deciles"], row["read_miss_p99_cycles"]]
+        for row in kept["hwbench"] if row["width"] == widest
+    ]  # fmt: skip
+    return _table(heads, rows)
+
+
+def compressor(kept: Records) -> str:
+    """Ratio and rate of the compressor by kind of pages and width."""
+    rows, heads = [], ["pages of"]
+    chosen = _widths(kept)
+    for width in chosen:
+        heads += [f"{width}: of liblz4", "bytes/cycle"]
+    for kind, by_width in _kinds(kept):
+        cells: list[object] = [kind]
+        for width in chosen:
+            row = by_width[width]
+            cells += [f"{row['ratio_to_liblz4']:.3f}", f"{row['compress_bytes_per_cycle']:.2f}"]
+        rows.append([*cells, f"{by_width[chosen[-1]]['ratio']:.2f}"])
+    return _table([*heads, f"ratio at {chosen[-1]}"], rows)
+
+
+def decompressor(kept: Records) -> str:
+    """Rate of the decompressor by kind of pages and width, over our blocks and liblz4's."""
+    rows, heads = [], ["pages of"]
+    for width in _widths(kept):
+        heads += [f"{width}: bytes/cycle", "liblz4's"]
+    for kind, by_width in _kinds(kept):
+        cells: list[object] = [kind]
+        for width in _widths(kept):
+            row = by_width[width]
+            cells += [f"{row['decompress_bytes_per_cycle']:.2f}", f"{row['decompress_liblz4_bytes_per_cycle']:.2f}"]
+        rows.append(cells)
+    return _table(heads, rows)
+
+
+def fpga(kept: Records) -> str:
+    """Area and clock of each module."""
+    heads = ["module", "width", "LUTs", "flip-flops", "block RAMs", "MHz", "estimate", ""]
+    keys = ["luts", "flip_flops", "block_rams", "fmax_mhz", "estimate_mhz"]
+    rows = [
+        [row["module"], row["width"] or "", *(_number(row.get(key)) for key in keys), row["note"]]
+        for row in kept["fpga"]
+    ]
+    return _table(heads, rows)
+
+
+def mutants(kept: Records) -> str:
+    """How many mutants of each module were killed."""
+    results = ("killed", "equivalent", "survived")
+    rows = [
+        [module, count.total(), *(count[result] for result in results)] for module, count in by_module(kept["mutation"])
+    ]
+    return _table(["module", "mutants", *results], rows)
+
+
+def survivors(kept: Records) -> str:
+    """The mutants that no bench noticed."""
+    rows = [
+        [row["key"], row["module"], f"`{row['mutation']}`"] for row in kept["mutation"] if row["result"] == SURVIVED
+    ]
+    return _table(["key", "module", "mutation"], rows)
+
+
+TABLES: Mapping[str, Callable[[Records], str]] = {
+    "widths": widths, "misses": misses, "compressor": compressor, "decompressor": decompressor, "fpga": fpga,
+    "mutants": mutants, "survivors": survivors,
+}  # fmt: skip
+
+
+def updated(text: str, kept: Records) -> str:
+    """A document with its tables made again. Raises FiguresError for a name that is none."""
+
+    def make(match: re.Match[str]) -> str:
+        if match[2] not in TABLES:
+            raise FiguresError(f"no table {match[2]!r}: one of {', '.join(TABLES)}")
+        return match[1] + TABLES[match[2]](kept)
+
+    return _MARK.sub(make, text)
+
+
+def _widths(kept: Records) -> list[int]:
+    return sorted({row["width"] for row in kept["hwbench"]})
+
+
+def _kinds(kept: Records) -> Iterable[tuple[str, dict[int, Mapping[str, Any]]]]:
+    """The rows of each kind of pages by width."""
+    found: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for row in kept["hwbench"]:
+        found.setdefault(row["kind"], {})[row["width"]] = row
+    return found.items()
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """In Markdown."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def _record() -> None:
+    """Take the records from build/, where they are there."""
+    for name in NAMES:
+        source = ROOT / "build" / f"{name}.json"
+        if not source.exists():
+            continue
+        rows = json.loads(source.read_text())
+        if name == "mutation":
+            rows = [_short(row) for row in rows["mutants"]]
+        RECORDS.mkdir(exist_ok=True)
+        text = ",\n".join(map(json.dumps, rows))
+        (RECORDS / f"{name}.json").write_text(f"[\n{text}\n]\n")
+
+
+def _short(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a mutant only what the tables say: which one it is matters of a survivor alone."""
+    keys = ("module", "result", "key", "mutation") if row["result"] == SURVIVED else ("module", "result")
+    return {key: row[key] for key in keys}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--record", is_flag=True, help="Take build/{hwbench,fpga,mutation}.json as the records first.")
+def main(record: bool) -> None:
+    """Write the measured tables of the documents again, from docs/figures."""
+    try:
+        if record:
+            _record()
+        kept = records()
+        for name in DOCUMENTS:
+            file = ROOT / "docs" / name
+            file.write_text(updated(file.read_text(), kept))
+    except (FiguresError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,345 @@
+"""The engines' bench: bytes a cycle, ratio, latencies, area and clock of every engine width over real pages.
+
+`python -m sim.bench.hwbench` prints one table and writes build/hwbench.json. docs/hwbench.md explains the figures.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+
+import click
+import lz4.block
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from driver.registers import Register
+from hw import fpga
+from hw.build import BuildError
+from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES
+from hw.links.verilated import VerilatedLink
+from hw.parameters import ENGINE_WIDTHS, DeviceParameters
+from hw.sources import ROOT
+from hw.tools import ToolError
+from hw.verilated.engines import EngineHangError, Engines
+from hw.virtual_time import VirtualClock
+from sim.base.interrupts import interruptible
+from sim.bench.hardware_pages import bench_pages
+from sim.corpus.corpus import RAW_BYTES, CorpusError
+
+RESULT = ROOT / "build" / "hwbench.json"
+ALL = "all"
+
+# The host port of the bench (hw/bench/host_port.v) raises AR a cycle after the request and reports the last beat a
+# cycle late. What is left of a read is the distance from the cycle of the AR handshake to that of the R handshake.
+_HOST_PORT_CYCLES = 3
+_LONG = 100_000  # cycles; nothing the device does to one page takes longer
+_SEED = 1
+
+
+class BenchError(Exception):
+    """A page did not come back as it was stored, or the device stored it otherwise than expected."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one width reaches on one kind of pages, or on all (docs/hwbench.md). Cycles are of the device's clock.
+
+    Attributes:
+        width: bytes a cycle that the engines are built for.
+        kind: of the pages; "all" for all of them together.
+        pages: how many.
+        lz4_pages: those of them that the device stores as LZ4.
+        compress_bytes_per_cycle, decompress_bytes_per_cycle: page bytes per cycle of the engine alone.
+        decompress_liblz4_bytes_per_cycle: the same over liblz4's blocks of the pages.
+        ratio, ratio_to_liblz4: page bytes per block byte, blocks larger than a page counted as a page; over liblz4's.
+        store_cycles, load_cycles: mean of a whole page written until it is closed; read until its last line.
+        first_line_median_cycles: a read of a page's first line that misses, AR to R.
+        read_miss_median_cycles, read_miss_p99_cycles: a read of a random line that misses, AR to R.
+        read_miss_deciles: cycles of the 10, 20 .. 90 % fastest of them.
+        luts, fmax_mhz, estimate_mhz: both engines on an ECP5 (hw.fpga.EngineArea); None before `make fpga` has run.
+    """
+
+    width: int
+    kind: str
+    pages: int
+    lz4_pages: int
+    compress_bytes_per_cycle: float
+    decompress_bytes_per_cycle: float
+    decompress_liblz4_bytes_per_cycle: float
+    ratio: float
+    ratio_to_liblz4: float
+    store_cycles: float
+    load_cycles: float
+    first_line_median_cycles: float
+    read_miss_median_cycles: float
+    read_miss_p99_cycles: float
+    read_miss_deciles: list[int]
+    luts: int | None
+    fmax_mhz: float | None
+    estimate_mhz: float | None
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure of another open core, with where it comes from."""
+
+    core: str
+    does: str
+    bytes_per_cycle: str
+    source: str
+
+
+PUBLISHED = (
+    Published("gzip compressor (Verilog)", "compress", "0.84 text, 0.73 ELF",
+              "WangXuan95/FPGA-Gzip-compressor, takes a byte a cycle; 4,904 and 5,644 cycles for 4 KiB"),
+    Published("HDL-deflate (MyHDL)", "compress", "0.36", "tomtor/HDL-deflate"),
+    Published("Vitis LZ4 (HLS), an engine", "both", "1", "Vitis Libraries, data compression, kernel design"),
+    Published("LZ4 decoders (RTL)", "decompress", "0.68 .. 1.0", "FarisHijazi/LZ4-Decompressor-Verilog and others"),
+    Published("vhsnunzip Snappy (VHDL)", "decompress", "5.5", "abs-tudelft/vhsnunzip, single core"),
+    Published("Deflate for memory (Chisel)", "decompress", "8 at most",
+              "HEAP-Lab-VT/ASIC-DEFLATE-for-memory, decompressorCharsOut"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Page:
+    """What was measured for one page."""
+
+    kind: str
+    lz4: bool
+    block: int  # bytes
+    liblz4: int
+    compress: int  # cycles, as all below; 0: not decompressed
+    decompress: int
+    decompress_liblz4: int
+    store: int
+    load: int
+    first_line: int
+    lines: tuple[int, ...]
+
+
+Tick = Callable[[str], None]
+
+
+def measure(width: int, pages: dict[str, list[bytes]], tick: Tick, reads: int = 8) -> list[Row]:
+    """The rows of one width, "all" first.
+
+    Args:
+        width: of the engines.
+        pages: by kind.
+        tick: called once per page and stage.
+        reads: random lines read of every page.
+
+    Raises:
+        BenchError, EngineHangError, hw.build.BuildError, hw.tools.ToolError.
+    """
+    listed = [(kind, page) for kind, members in pages.items() for page in members]
+    engines = _engines(width, [page for _, page in listed], tick)
+    device = _device(width, [page for _, page in listed], [block for block, *_ in engines], tick, reads)
+    measured = [
+        _Page(kind, engine[0] <= RAW_BYTES, *engine, *timing)
+        for (kind, _), engine, timing in zip(listed, engines, device, strict=True)
+    ]
+    area = _area(width)
+    return [_row(width, kind, [page for page in measured if kind in (ALL, page.kind)], area) for kind in (ALL, *pages)]
+
+
+def stages(pages: dict[str, list[bytes]], reads: int = 8) -> int:
+    """How often `measure` calls its `tick`."""
+    return (4 + reads) * sum(map(len, pages.values()))
+
+
+def _engines(width: int, pages: Sequence[bytes], tick: Tick) -> list[tuple[int, int, int, int, int]]:
+    """(block bytes, liblz4's, cycles to compress, to decompress ours, to decompress liblz4's) of each page."""
+    engines = Engines(width)
+    answers = []
+
+    def decompress(block: bytes, page: bytes) -> int:
+        if len(block) > RAW_BYTES:  # a page like this is stored raw
+            return 0
+        answer = engines.decompress(block)
+        if answer.data != page:
+            raise BenchError(f"width {width}: a block was decoded to another page")
+        return answer.cycles
+
+    for page in pages:
+        ours = engines.compress(page)
+        theirs = lz4.block.compress(page, store_size=False)
+        if lz4.block.decompress(ours.data, uncompressed_size=PAGE_BYTES) != page:
+            raise BenchError(f"width {width}: liblz4 decodes a block to another page")
+        cycles = decompress(ours.data, page), decompress(theirs, page)
+        answers.append((len(ours.data), len(theirs), ours.cycles, *cycles))
+        tick("engines")
+    return answers
+
+
+def _device(
+    width: int, pages: Sequence[bytes], blocks: Sequence[int], tick: Tick, reads: int
+) -> list[tuple[int, int, int, tuple[int, ...]]]:
+    """(store, load, first line, random lines) of each page, in cycles, of a device whose media answers at once.
+
+    The device is idle before each access. Pages are visited in turn, and there are more of them than the cache holds:
+    every read misses.
+    """
+    size = 16
+    while size < len(pages):
+        size *= 2
+    parameters = DeviceParameters(perceived_pages=size, media_bytes=size * PAGE_BYTES, bytes_per_cycle=width)
+    if len(pages) <= 2 * parameters.cache_pages:
+        raise BenchError(f"{len(pages)} pages do not overflow a cache of {parameters.cache_pages}")
+    clock = VirtualClock()
+    link = VerilatedLink(clock, parameters, media_latency=0)
+    random = Random(_SEED)
+
+    async def timed(stage: str, number: int, line: int, lines: int) -> int:
+        start = clock.now
+        offset = line * LINE_BYTES
+        data = await link.read(number * PAGE_BYTES + offset, lines * LINE_BYTES)
+        cycles = clock.now - start - _HOST_PORT_CYCLES
+        if data != pages[number][offset : offset + lines * LINE_BYTES]:
+            raise BenchError(f"width {width}: page {number} came back different")
+        await clock.sleep(_LONG)
+        tick(stage)
+        return cycles
+
+    async def main() -> list[tuple[int, int, int, tuple[int, ...]]]:
+        await clock.sleep(2 * size + _LONG)
+        numbers = range(len(pages))
+        stores = []
+        for number, page in enumerate(pages):
+            start = link.cycles
+            await link.write(number * PAGE_BYTES, page)
+            await clock.sleep(_LONG)  # cycles are counted until it is idle
+            stores.append(link.cycles - start)
+            tick("store")
+        stored = (await link.read_registers(Register.CLOSED_LZ4))[0]
+        if stored != sum(block <= RAW_BYTES for block in blocks):
+            raise BenchError(f"width {width}: the device stored {stored} pages as LZ4, other than its compressor alone")
+        loads = [await timed("load", number, 0, LINES_PER_PAGE) for number in numbers]
+        firsts = [await timed("first line", number, 0, 1) for number in numbers]
+        passes = [
+            [await timed("random line", number, random.randrange(LINES_PER_PAGE), 1) for number in numbers]
+            for _ in range(reads)
+        ]
+        await link.close()
+        return list(zip(stores, loads, firsts, zip(*passes, strict=True), strict=True))
+
+    return clock.run(main())
+
+
+def _row(width: int, kind: str, pages: list[_Page], area: fpga.EngineArea) -> Row:
+    lz4_pages = [page for page in pages if page.lz4]
+    misses = sorted(cycles for page in lz4_pages for cycles in page.lines) or [0]
+    ours = sum(min(PAGE_BYTES, page.block) for page in pages)
+    theirs = sum(min(PAGE_BYTES, page.liblz4) for page in pages)
+    return Row(
+        width=width,
+        kind=kind,
+        pages=len(pages),
+        lz4_pages=len(lz4_pages),
+        compress_bytes_per_cycle=_rate([page.compress for page in pages]),
+        decompress_bytes_per_cycle=_rate([page.decompress for page in pages if page.decompress]),
+        decompress_liblz4_bytes_per_cycle=_rate([page.decompress_liblz4 for page in pages if page.decompress_liblz4]),
+        ratio=round(len(pages) * PAGE_BYTES / ours, 3),
+        ratio_to_liblz4=round(theirs / ours, 4),
+        store_cycles=round(statistics.mean(page.store for page in pages), 1),
+        load_cycles=round(statistics.mean(page.load for page in pages), 1),
+        first_line_median_cycles=statistics.median([page.first_line for page in lz4_pages] or [0]),
+        read_miss_median_cycles=statistics.median(misses),
+        read_miss_p99_cycles=misses[(99 * len(misses) - 1) // 100],
+        read_miss_deciles=[misses[tenth * (len(misses) - 1) // 10] for tenth in range(1, 10)],
+        luts=area.luts,
+        fmax_mhz=area.fmax_mhz,
+        estimate_mhz=area.estimate_mhz,
+    )
+
+
+def _rate(cycles: list[int]) -> float:
+    """Page bytes per cycle over pages that took so many cycles each; 0 without pages."""
+    return round(len(cycles) * PAGE_BYTES / sum(cycles), 3) if cycles else 0.0
+
+
+def _area(width: int) -> fpga.EngineArea:
+    """The engines of a width in the last `make fpga`."""
+    try:
+        rows = json.loads(fpga.RESULT.read_text())
+    except OSError:
+        rows = []
+    return fpga.engine_area(rows, width)
+
+
+def print_rows(rows: Sequence[Row], console: Console) -> None:
+    """One table of all widths and kinds, and the figures of other cores."""
+    table = Table(title="LZ4 engines and device, media latency 0", title_justify="left")
+    heads = ("width", "pages of", "pages", "B/cycle in", "B/cycle out", "ratio", "of liblz4", "store", "load",
+             "line 0", "miss: median", "p99", "LUTs", "MHz")  # fmt: skip
+    for head in heads:
+        table.add_column(head, justify="left" if head == "pages of" else "right")
+    for row in rows:
+        if row.kind == ALL:
+            table.add_section()
+        table.add_row(
+            *(str(row.width), row.kind, str(row.pages)),
+            *(f"{row.compress_bytes_per_cycle:.2f}", f"{row.decompress_bytes_per_cycle:.2f}"),
+            *(f"{row.ratio:.2f}", f"{row.ratio_to_liblz4:.3f}", f"{row.store_cycles:.0f}", f"{row.load_cycles:.0f}"),
+            *(f"{row.first_line_median_cycles:.0f}", f"{row.read_miss_median_cycles:.0f}"),
+            f"{row.read_miss_p99_cycles:.0f}",
+            "-" if row.luts is None else f"{row.luts:,}",
+            fpga.clock_text(row.fmax_mhz, row.estimate_mhz),
+        )
+    console.print(table)
+    console.print("store, load, line 0, miss: cycles. B/cycle in: compressor; out: decompressor, on its blocks.")
+    console.print("LUTs, MHz: of both engines on an ECP5; ~: not routed but estimated by the technology mapper.")
+    for row in (row for row in rows if row.kind == ALL):
+        deciles = " ".join(map(str, row.read_miss_deciles))
+        console.print(f"width {row.width}: read misses of random lines, cycles at 10 % .. 90 %: {deciles}")
+    others = Table(title="Other open cores", title_justify="left")
+    for head in ("core", "does", "B/cycle", "source"):
+        others.add_column(head)
+    for core in PUBLISHED:
+        others.add_row(core.core, core.does, core.bytes_per_cycle, core.source)
+    console.print(others)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--pages", "count", type=click.IntRange(4, 500), default=100, show_default=True, help="Pages of a kind.")
+@click.option("--width", "widths", type=click.Choice([str(width) for width in ENGINE_WIDTHS]), multiple=True,
+              help="Only this width; may be given again.")  # fmt: skip
+@click.option("--json", "target", type=click.Path(path_type=Path, dir_okay=False), default=RESULT,
+              help="Where the rows go.  [default: build/hwbench.json]")  # fmt: skip
+def main(count: int, widths: tuple[str, ...], target: Path) -> None:
+    """Measure the engines and the device over real pages, at every width."""
+    chosen = [int(width) for width in widths] or list(ENGINE_WIDTHS)
+    columns = (TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    try:
+        with interruptible(), Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task("gather pages", total=None)
+            pages = bench_pages(count)
+            progress.update(task, total=len(chosen) * stages(pages))
+            rows = []
+            for width in chosen:
+                progress.update(task, description=f"width {width}: compile")
+
+                def tick(stage: str, width: int = width) -> None:
+                    progress.update(task, advance=1, description=f"width {width}: {stage}")
+
+                rows += measure(width, pages, tick)
+    except KeyboardInterrupt:
+        sys.exit("hwbench: interrupted; nothing is left running")
+    except (BenchError, EngineHangError, BuildError, ToolError, CorpusError, OSError) as error:
+        sys.exit(f"hwbench: {error}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    print_rows(rows, Console(width=None if sys.stdout.isatty() else 200))
+    click.echo(f"rows: {target}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""`vcram corpus`: gather pages of real programs, and look at them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from sim.base.interrupts import interruptible
+from sim.corpus.chart import corpus_chart
+from sim.corpus.corpus import gather, summary
+from sim.corpus.files import BINS, Manifest, build, load
+
+_BARS = " ▁▂▃▄▅▆▇█"
+
+
+@click.group("corpus")
+def corpus_group() -> None:
+    """Anonymous pages of real programs, gathered on this machine."""
+
+
+@corpus_group.command("build")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only this program; may be repeated.")
+@click.option("--sample", type=click.IntRange(1), metavar="PAGES",
+              help="Only so many pages of each program, and none that tells of this machine.")  # fmt: skip
+def corpus_build(folder: Path, kinds: tuple[str, ...], sample: int | None) -> None:
+    """Run programs and write their pages, a file each, and a manifest into FOLDER."""
+    with Console(stderr=True).status("gathering pages") as status, interruptible():
+        manifest = build(folder, kinds or None, lambda kind: status.update(f"gathering pages of {kind}"), sample)
+    _show(manifest)
+
+
+@corpus_group.command("stat")
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--pages", type=click.IntRange(1), default=10_000, show_default=True,
+              help="Without FOLDER: different pages to gather.")  # fmt: skip
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.svg",
+              help="With FOLDER: draw the shares and the sizes of LZ4 blocks into this file, too.")  # fmt: skip
+def corpus_stat(folder: Path | None, pages: int, plot: Path | None) -> None:
+    """Say what the pages in FOLDER are like; without it, those of programs on this machine.
+
+    The figures are counted from the pages and must be those of the manifest.
+    """
+    if folder is not None:
+        manifest = load(folder)
+        _show(manifest)
+        if plot is not None:
+            plot.write_text(corpus_chart(manifest), encoding="utf-8")
+        return
+    if plot is not None:
+        raise click.UsageError("--plot needs a FOLDER, which `vcram corpus build` makes")
+    with Console(stderr=True).status("gathering pages of running programs"), interruptible():
+        rows = summary(gather(pages))
+    table = _table("kind", "pages", "zero", "same", "raw", "ratio")
+    for row in rows:
+        table.add_row(row.kind, f"{row.pages:,}", f"{row.zero:.1%}", f"{row.same:.1%}", f"{row.raw:.1%}",
+                      f"{row.ratio:.2f}")  # fmt: skip
+    Console().print(table)
+
+
+def _show(manifest: Manifest) -> None:
+    table = _table("kind", "pages", "zero", "same", "twice", "raw", "ratio", "LZ4 to 4 KiB")
+    for entry in manifest.entries:
+        shares = (f"{share:.1%}" for share in (entry.zero, entry.same, entry.duplicate, entry.incompressible))
+        table.add_row(entry.kind, f"{entry.pages:,}", *shares, f"{entry.ratio:.2f}", bars(entry.sizes))
+    Console().print(table)
+    for entry in manifest.entries:
+        Console().print(f"{entry.kind}: {entry.version}", style="dim", highlight=False, markup=False,
+                        soft_wrap=True)  # fmt: skip
+
+
+def bars(sizes: list[int]) -> str:
+    """A histogram in a line: a full block for the largest count."""
+    top = max([*sizes, 1])
+    return "".join(_BARS[-(-size * (len(_BARS) - 1) // top)] for size in sizes).ljust(BINS)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(show_edge=False, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="left" if column == "kind" else "right", no_wrap=True)
+    return table

@@ -1,0 +1,78 @@
+"""Execute: a scenario on the model or the RTL in this process, or on the RTL in a simulator's."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+from hw.build import BuildError
+from hw.link import Link
+from hw.sources import ROOT
+from hw.tools import ToolError
+from hw.virtual_time import VirtualClock
+from sim.run.metrics import Result
+from sim.run.request import Request
+from sim.run.run import Report, RunError, run
+from sim.run.supervise import supervise
+from sim.scenario.links import InProcess, make_link
+from sim.scenario.scenario import Scenario
+from sim.trace.file import Trace
+
+Sim = Literal["verilated", "verilator", "icarus", "model"]
+RUNS = ROOT / "build" / "run"
+
+
+def execute(scenario: Scenario, name: str, sim: Sim, report: Report) -> Result:
+    """Run a scenario to its result.
+
+    The run's folder, `build/run/<name>-<sim>-*`, holds the simulator's log and, unless the scenario names another, the
+    swapfile. It is removed when the run passes, and stays otherwise.
+
+    Raises:
+        TraceError: the trace cannot be used.
+        RunError: there is no result; a line that says why, and where the log and the swapfile are.
+        KeyboardInterrupt: interrupted; nothing that was started is left.
+    """
+    trace = Trace.load(Path(scenario.workload.trace))  # a bad one is told before anything is compiled
+    RUNS.mkdir(parents=True, exist_ok=True)
+    prefix = re.sub(r"[^\w.-]", "_", f"{name}-{sim}-")
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=RUNS))
+    swapfile = Path(scenario.swapfile.path) if scenario.swapfile.path else folder / "swapfile"
+    if sim == "model" or sim == "verilated":
+        result = run_in_process(scenario, sim, trace, swapfile, name, report)
+    elif len(scenario.tiers.nodes) > 1:
+        raise RunError(
+            f"{sim} simulates one device, the scenario has {len(scenario.tiers.nodes)}; use model or verilated"
+        )
+    else:
+        result = supervise(Request(scenario=scenario, name=name, simulator=sim, swapfile=str(swapfile)), folder, report)
+    if result.ok:
+        shutil.rmtree(folder)
+    return result
+
+
+def run_in_process(
+    scenario: Scenario,
+    sim: InProcess,
+    trace: Trace,
+    swapfile: Path,
+    name: str,
+    report: Report,
+) -> Result:
+    """Run on virtual time, on the functional model or on the RTL as a library. Raises RunError."""
+    clock = VirtualClock(scenario.workload.seed)
+    links: dict[str, Link] = {}
+    for node in scenario.tiers.nodes:
+        try:
+            links[node] = make_link(sim, clock, scenario)
+        except (BuildError, ToolError) as error:
+            raise RunError(str(error)) from error
+    link = links.pop("cram")
+
+    async def main() -> Result:
+        return await run(link, scenario, trace, swapfile, name=name, sim=sim, report=report, more=links)
+
+    return clock.run(main())

@@ -1,0 +1,134 @@
+"""Machine: a link, the driver and the swap system of a scenario, the same whatever is behind the link."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from driver import CramDevice
+from hw.link import Link
+from sim.scenario.scenario import Scenario
+from vswap import InvariantViolation, Memcg, VswapSystem
+from vswap.tiers.swapfile import SwapfileError
+
+_PATIENCE = 64  # reap intervals that the background tasks get to come to rest
+
+
+class Machine:
+    """A machine in use. Make it with `await Machine.assemble(...)`, give it back with `await close()`.
+
+    Attributes:
+        link: the way to the device.
+        device: its driver.
+        system: the swap system, started.
+        memcgs: the group of each space of the trace that has one.
+    """
+
+    def __init__(
+        self, link: Link, devices: Mapping[str, CramDevice], system: VswapSystem, interval_ns: int, locks: list[int]
+    ) -> None:
+        self.link = link
+        self.device = devices["cram"]
+        self.system = system
+        self._devices = devices
+        self._interval_ns = interval_ns
+        self._locks = locks
+        self.memcgs: dict[int, Memcg] = {}
+
+    @classmethod
+    async def assemble(
+        cls, link: Link, scenario: Scenario, swapfile: Path, more: Mapping[str, Link] | None = None
+    ) -> Machine:
+        """Probe the device, build the swap system on it and start it.
+
+        Args:
+            link: a link to a device as the scenario asks for, out of reset.
+            swapfile: the file to swap to; it is locked, so that no other run uses it. "swapfile1" lies beside it.
+            more: links to the devices of the other nodes, by name.
+
+        Raises:
+            SwapfileError: the file is in use or cannot serve.
+            CramError: the device does not answer.
+        """
+        devices = {name: await CramDevice.probe(to) for name, to in {"cram": link, **(more or {})}.items()}
+        config = scenario.vswap_config()
+        paths = {
+            name: swapfile.with_name(swapfile.name + name.removeprefix("swapfile"))
+            for name in config.order
+            if name.startswith("swapfile")
+        }
+        locks: list[int] = []
+        try:
+            locks.extend(_lock(path) for path in paths.values())  # before the files are touched
+            system = VswapSystem(link.clock, config, device=devices, swapfile=paths)
+        except BaseException:
+            for lock in locks:
+                os.close(lock)
+            raise
+        machine = cls(link, devices, system, config.reap_interval, locks)
+        for name, section in scenario.memcg.items():
+            group = system.create_memcg(name, section.limits())
+            machine.memcgs |= dict.fromkeys(section.spaces, group)
+        try:
+            await system.start()
+        except BaseException:
+            await machine.close()
+            raise
+        return machine
+
+    async def settle(self) -> list[str]:
+        """Let the background tasks come to rest; then what contradicts itself, in the swap system's books and between
+        them and the device's."""
+        findings: list[str] = []
+        for _ in range(_PATIENCE):
+            await self.link.clock.sleep(self._interval_ns)
+            try:
+                self.system.invariants(quiescent=True)
+                await self.system.audit()
+            except InvariantViolation as error:
+                findings = error.findings
+            else:
+                return []
+        return findings
+
+    async def close(self) -> list[str]:
+        """Exit every space and shut down; what was not given back. Raises what a background task died of."""
+        try:
+            await self.system.shutdown()
+        finally:
+            while self._locks:
+                os.close(self._locks.pop())
+        return await self._leaks()
+
+    async def _leaks(self) -> list[str]:
+        core = self.system.core
+        findings = []
+        try:
+            self.system.invariants(quiescent=True)
+        except InvariantViolation as error:
+            findings += error.findings
+        if core.slots.used:
+            findings.append(f"{core.slots.used} slots leaked")
+        if core.memory.used:
+            findings.append(f"{core.memory.used} DRAM pages leaked")
+        for name, device in self._devices.items():
+            free, total = await device.free_sectors(), device.geometry.media_sectors
+            if free != total:
+                findings.append(f"{total - free} media sectors of {name} leaked")
+        return findings
+
+
+def _lock(path: Path) -> int:
+    """Hold a lock on the file, made if need be; the kernel drops it with the process."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SwapfileError(f"{path}: {error.strerror}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(file)
+        raise SwapfileError(f"{path}: in use by another run; name another file") from error
+    return file

@@ -1,0 +1,162 @@
+"""Metrics: what a run counted, as values and as JSON (docs/run.md, "Figures").
+
+Nothing in here depends on the machine that ran the simulation, so that a scenario and a seed give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from driver.values import Capacity, Counters, Geometry
+from hw.link import LINES_PER_PAGE
+
+
+class Value(BaseModel):
+    """A part of a result."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Progress(Value):
+    """How far a run is.
+
+    Attributes:
+        phase: "compile", "replay" or "verify".
+        done, total: events, or pages to verify.
+        faults, mismatches: so far.
+    """
+
+    phase: str
+    done: int
+    total: int
+    faults: int = 0
+    mismatches: int = 0
+
+
+class Latency(Value):
+    """Durations of one kind of access in simulated ns; percentiles are those of the nearest rank."""
+
+    count: int
+    p50_ns: int
+    p90_ns: int
+    p99_ns: int
+    max_ns: int
+
+    @classmethod
+    def of(cls, durations: Mapping[int, int]) -> Latency:
+        """From how often each duration, ns, was seen; at least one was."""
+        count = sum(durations.values())
+        ordered = sorted(durations.items())
+
+        def rank(percent: int) -> int:
+            left = max(1, -(-count * percent // 100))
+            for duration, times in ordered:
+                left -= times
+                if left <= 0:
+                    return duration
+            raise AssertionError("a rank beyond the count")
+
+        return cls(count=count, p50_ns=rank(50), p90_ns=rank(90), p99_ns=rank(99), max_ns=ordered[-1][0])
+
+
+class Writebacks(Value):
+    """Pages moved from one tier to a later one."""
+
+    cram_to_cram: int
+    cram_to_zswap: int
+    cram_to_swapfile: int
+    cram_to_zram: int
+    zswap_to_cram: int
+    zswap_to_swapfile: int
+    zswap_to_zram: int
+
+
+class Sample(Value):
+    """What was in use at one moment, pages; media in percent of the sectors."""
+
+    simulated_ns: int
+    event: int
+    dram: int
+    cram: int
+    zswap: int
+    swapfile: int
+    media_used_percent: float
+    node_closed: bool
+
+
+class DeviceFigures(Value):
+    """The device's own view when the last page had been verified: geometry, use of the media, counters since reset."""
+
+    perceived_pages: int
+    media_sectors: int
+    sector_bytes: int
+    cache_pages: int
+    bytes_per_cycle: int
+    free_sectors: int
+    resident_pages: int
+    ratio: float
+    events_lost: int
+    counters: dict[str, int]
+
+    @classmethod
+    def of(cls, geometry: Geometry, capacity: Capacity, counters: Counters, events_lost: int) -> DeviceFigures:
+        """From what the driver read."""
+        return cls(
+            perceived_pages=geometry.perceived_pages,
+            media_sectors=geometry.media_sectors,
+            sector_bytes=geometry.sector_bytes,
+            cache_pages=geometry.cache_pages,
+            bytes_per_cycle=geometry.bytes_per_cycle,
+            free_sectors=capacity.free_sectors,
+            resident_pages=capacity.resident_pages,
+            ratio=round(min(capacity.ratio, 1e6), 3),
+            events_lost=events_lost,
+            counters=vars(counters),
+        )
+
+
+class Result(Value):
+    """What a run came to; `problems` is empty when all is well. The figures are explained in sim/run/report.py."""
+
+    scenario: str
+    sim: str
+    seed: int
+    finished: bool
+    problems: list[str]
+    events: int
+    events_done: int
+    spaces: int
+    stores: int
+    loads: int
+    soft_faults: int
+    promotions: int
+    mismatches: int
+    reads_verified: int
+    pages_verified: int
+    lost_pages: int
+    cycles: int
+    simulated_ns: int
+    writebacks: Writebacks
+    faults: dict[str, Latency]
+    accesses: dict[str, Latency]
+    tiers: dict[str, int]
+    device: DeviceFigures
+    kernel: dict[str, int]
+    memcgs: dict[str, dict[str, int]]
+    timeline: list[Sample]
+
+    @property
+    def ok(self) -> bool:
+        """The run is a success."""
+        return self.finished and not self.problems and not self.mismatches and not self.lost_pages
+
+    def to_json(self) -> str:
+        """The same bytes for the same scenario and seed."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def pages(lines: int) -> int:
+    """Whole pages in a count of lines."""
+    return lines // LINES_PER_PAGE

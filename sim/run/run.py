@@ -1,0 +1,144 @@
+"""Run: one scenario from a link to a result, the same for every link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from driver import CramError
+from hw.link import Link, LinkError
+from sim.run.machine import Machine
+from sim.run.metrics import DeviceFigures, Latency, Progress, Result, Sample, Writebacks, pages
+from sim.run.workload import Replay, Tally
+from sim.scenario.scenario import Scenario
+from sim.trace.file import Trace
+from vswap import VswapError
+from vswap.tiers.swapfile import SwapfileError
+
+Report = Callable[[Progress], None]
+
+
+class RunError(Exception):
+    """A run came to no result; one line that says why."""
+
+
+async def run(
+    link: Link,
+    scenario: Scenario,
+    trace: Trace,
+    swapfile: Path,
+    *,
+    name: str,
+    sim: str,
+    report: Report,
+    more: Mapping[str, Link] | None = None,
+) -> Result:
+    """Replay the scenario's trace on a machine around `link`, verify every page, take the machine down.
+
+    Args:
+        link: a link to a device as the scenario asks for, out of reset. It stays open.
+        trace: the scenario's trace.
+        swapfile: the file to swap to.
+        name, sim: for the result: the scenario's name, and what runs the device.
+        report: called with the progress.
+        more: links to the devices of further CRAM nodes, by name; the result's device is that of `link`.
+
+    Raises:
+        RunError: the swapfile cannot be used, or the device is gone. Everything else is in the result's `problems`.
+    """
+    try:
+        machine = await Machine.assemble(link, scenario, swapfile, more)
+    except (SwapfileError, CramError, LinkError) as error:
+        raise RunError(str(error)) from error
+    timeline: list[Sample] = []
+
+    async def observe(progress: Progress) -> None:
+        if progress.phase == "replay":
+            timeline.append(await _sample(machine, progress.done))
+        report(progress)
+
+    workload = scenario.workload
+    total = workload.rounds * len(trace.events)
+    replay = Replay(
+        machine.system,
+        link.clock,
+        trace,
+        rounds=workload.rounds,
+        think_ns=workload.think_ns,
+        verify_exits=workload.verify_exits,
+        memcgs=machine.memcgs,
+        observe=observe,
+    )
+    tally = replay.tally
+    problems: list[str] = []
+    try:
+        try:
+            await replay.events()
+            await replay.verify()
+        except VswapError as error:
+            problems.append(f"stopped at event {tally.done} of {total}: {type(error).__name__}: {error}")
+        figures = await _figures(machine, tally)
+        if not problems:
+            problems += await machine.settle()
+        problems += await machine.close()
+    except (CramError, LinkError) as error:
+        raise RunError(f"stopped at event {tally.done} of {total}: {error}") from error
+    return Result(
+        scenario=name,
+        sim=sim,
+        seed=workload.seed,
+        events=total,
+        problems=tally.findings + problems,
+        timeline=timeline,
+        **figures,
+    )
+
+
+async def _figures(machine: Machine, tally: Tally) -> dict[str, Any]:
+    """Everything a result counts, as of now."""
+    system, device = machine.system, machine.device
+    simulated_ns, cycles = machine.link.clock.now, machine.link.cycles
+    tiers = system.gauges()
+    kernel = system.counters.snapshot()
+    view = DeviceFigures.of(
+        device.geometry, await device.capacity(), await device.counters(), await device.lost_events()
+    )
+    return {
+        "finished": tally.finished,
+        "events_done": tally.done,
+        "spaces": len(system.spaces),
+        "stores": pages(view.counters["lines_written"]),
+        "loads": pages(view.counters["lines_read"]),
+        "soft_faults": kernel["soft_faults"],
+        "promotions": kernel["promotions"],
+        "mismatches": tally.mismatches,
+        "reads_verified": tally.reads_verified,
+        "pages_verified": tally.pages_verified,
+        "lost_pages": tally.lost_pages,
+        "cycles": cycles,
+        "simulated_ns": simulated_ns,
+        "writebacks": Writebacks(**kernel.pop("writebacks")),
+        "faults": {kind: Latency.of(times) for kind, times in sorted(tally.faults.items())},
+        "accesses": {kind: Latency.of(times) for kind, times in sorted(tally.accesses.items())},
+        "tiers": tiers,
+        "device": view,
+        "kernel": kernel,
+        "memcgs": {group.name: group.figures() for group in list(system.core.memcgs)[1:]},
+    }
+
+
+async def _sample(machine: Machine, event: int) -> Sample:
+    """What is in use now."""
+    gauges, capacity = machine.system.gauges(), await machine.device.capacity()
+    cram = machine.system.core.cram
+    return Sample(
+        simulated_ns=machine.link.clock.now,
+        event=event,
+        dram=gauges["memory_used"],
+        cram=gauges.get("cram_pages", 0),
+        zswap=gauges.get("stored_pages", 0),
+        swapfile=gauges.get("swapfile_pages", 0),
+        media_used_percent=round(100 - 100 * capacity.free_sectors / capacity.total_sectors, 2),
+        node_closed=cram is not None and cram.closed,
+    )

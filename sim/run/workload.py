@@ -1,0 +1,243 @@
+"""Workload: replays a trace on a machine and compares every byte that comes back with the trace's own copy.
+
+The trace is one sequence of events, and so is the replay: the program's next access starts when the one before has
+ended. What runs beside it are the swap system's background tasks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from hw.clock import Clock
+from hw.link import PAGE_BYTES
+from sim.run.metrics import Progress
+from sim.trace.file import Event, Kind, Trace
+from vswap import AddressSpace, Memcg, SigBus, VswapSystem
+from vswap import Counters as SwapCounters
+
+REPORTS = 200  # progress reports over a phase
+_NAMED = 10  # mismatches that are described; all are counted
+
+_FAULTS = (  # a fault is named after the first of these counters that it moved
+    ("swapfile", "pswpin"),
+    ("zswap", "zswpin"),
+    ("zero", "swpin_zero"),
+    ("promotion", "promotions"),
+    ("writable", "made_writable"),
+    ("soft_fault", "soft_faults"),
+    ("copy_on_write", "cow"),
+    ("swap_cache", "swap_cache_hits"),
+)
+
+
+@dataclass
+class Tally:
+    """What a replay has seen.
+
+    Attributes:
+        done: events replayed.
+        finished: all were replayed, and all pages read back at the end.
+        reads_verified: READ events whose bytes were compared.
+        pages_verified: pages read back and compared when their space ended, or at the end of the trace.
+        mismatches: comparisons that failed.
+        lost_pages: accesses that ended in SIGBUS: the page's content was gone, and the stack said so.
+        findings: the first of both in words.
+        faults, accesses: kind -> how often each duration in ns was seen, of accesses with and without a fault. So a run
+            of any length needs memory for distinct durations only.
+    """
+
+    done: int = 0
+    finished: bool = False
+    reads_verified: int = 0
+    pages_verified: int = 0
+    mismatches: int = 0
+    lost_pages: int = 0
+    findings: list[str] = field(default_factory=list)
+    faults: dict[str, Counter[int]] = field(default_factory=dict)
+    accesses: dict[str, Counter[int]] = field(default_factory=dict)
+
+
+class Replay:
+    """One replay of a trace.
+
+    Args:
+        system: a started swap system.
+        clock: its clock.
+        trace: what to replay.
+        rounds: how often. Between two rounds every space that is left exits; those of the last one stay.
+        think_ns: simulated time between two events.
+        verify_exits: read back every page of a space before it exits, too.
+        memcgs: the group of a space by its number; the others are in the root.
+        observe: awaited about REPORTS times a phase, and at its end.
+    """
+
+    def __init__(
+        self,
+        system: VswapSystem,
+        clock: Clock,
+        trace: Trace,
+        *,
+        rounds: int = 1,
+        think_ns: int,
+        verify_exits: bool,
+        memcgs: Mapping[int, Memcg] = MappingProxyType({}),
+        observe: Callable[[Progress], Awaitable[None]],
+    ) -> None:
+        self.tally = Tally()
+        self._system = system
+        self._clock = clock
+        self._trace = trace
+        self._rounds = rounds
+        self._think_ns = think_ns
+        self._verify_exits = verify_exits
+        self._memcgs = memcgs
+        self._observe = observe
+        self._spaces: dict[int, AddressSpace] = {}
+        self._shadow: dict[int, dict[int, int]] = {}  # space -> page -> content
+
+    async def events(self) -> None:
+        """Replay every event. Raises OutOfMemory, DeviceLost and what else ends a machine."""
+        total = self._rounds * len(self._trace.events)
+        step = max(1, total // REPORTS)
+        for round_ in range(self._rounds):
+            if round_:
+                for number in sorted(self._spaces):
+                    await self._exit(number)
+            for event in self._trace:
+                if self._think_ns:
+                    await self._clock.sleep(self._think_ns)
+                await self._replay(event)
+                self.tally.done += 1
+                if self.tally.done % step == 0 or self.tally.done == total:
+                    await self._observe(self._progress("replay", self.tally.done, total))
+
+    async def verify(self) -> None:
+        """Read back every page of every space that is left. Raises as `events` does."""
+        total = sum(map(len, self._shadow.values()))
+        step = max(1, total // REPORTS)
+        done = 0
+        for space in sorted(self._shadow):
+            async for _ in self._verify_space(space):
+                done += 1
+                if done % step == 0 or done == total:
+                    await self._observe(self._progress("verify", done, total))
+        self.tally.finished = True
+
+    # Events
+
+    async def _replay(self, event: Event) -> None:
+        space = self._space(event.space)
+        shadow = self._shadow[event.space]
+        match event.kind:
+            case Kind.WRITE:
+                shadow[event.page] = event.content
+                await self._write(event, space)
+            case Kind.READ:
+                self.tally.reads_verified += 1
+                await self._read(event.space, event.page, event.content)
+            case Kind.FORK:
+                self._spaces[event.page] = await self._system.fork(space, f"space {event.page}")
+                self._shadow[event.page] = dict(shadow)
+            case Kind.UNMAP:
+                del shadow[event.page]
+                await space.unmap(event.page)
+            case Kind.EXIT:
+                await self._exit(event.space)
+
+    async def _exit(self, number: int) -> None:
+        if self._verify_exits:
+            async for _ in self._verify_space(number):
+                pass
+        await self._spaces[number].exit()
+        del self._spaces[number], self._shadow[number]
+
+    def _space(self, number: int) -> AddressSpace:
+        if number not in self._spaces:
+            self._spaces[number] = self._system.create_space(f"space {number}", self._memcgs.get(number))
+            self._shadow[number] = {}
+        return self._spaces[number]
+
+    async def _write(self, event: Event, space: AddressSpace) -> None:
+        with self._timed(space, event.page):
+            try:
+                await space.write(event.page, self._trace.page(event.content))
+            except SigBus as error:
+                self._lost(error)
+
+    async def _read(self, number: int, page: int, content: int) -> None:
+        space = self._spaces[number]
+        with self._timed(space, page):
+            try:
+                data = await space.read(page)
+            except SigBus as error:
+                self._lost(error)
+                return
+        expected = self._trace.page(content)
+        if data != expected:
+            self.tally.mismatches += 1
+            at = next(i for i in range(PAGE_BYTES) if data[i : i + 1] != expected[i : i + 1])
+            self._find(
+                f"page {page} of space {number} differs at event {self.tally.done}: byte {at} is "
+                f"{data[at : at + 1].hex() or 'missing'}, the trace says {expected[at : at + 1].hex()}"
+            )
+
+    async def _verify_space(self, number: int) -> AsyncIterator[None]:
+        for page, content in sorted(self._shadow[number].items()):
+            await self._read(number, page, content)
+            self.tally.pages_verified += 1
+            yield
+
+    # Figures
+
+    def _timed(self, space: AddressSpace, page: int) -> _Timed:
+        return _Timed(self._clock, self._system.counters, self.tally, space, page)
+
+    def _lost(self, error: SigBus) -> None:
+        self.tally.lost_pages += 1
+        self._find(str(error))
+
+    def _find(self, finding: str) -> None:
+        if len(self.tally.findings) < _NAMED:
+            self.tally.findings.append(finding)
+
+    def _progress(self, phase: str, done: int, total: int) -> Progress:
+        return Progress(
+            phase=phase,
+            done=done,
+            total=total,
+            faults=self._system.counters.pgfault,
+            mismatches=self.tally.mismatches + self.tally.lost_pages,
+        )
+
+
+class _Timed:
+    """Times one access and names its kind by what it moved. The counters of faults move for this access alone, since
+    background tasks do not fault."""
+
+    def __init__(self, clock: Clock, counters: SwapCounters, tally: Tally, space: AddressSpace, page: int) -> None:
+        self._clock = clock
+        self._counters = counters
+        self._tally = tally
+        self._pte = space.table.get(page)
+
+    def __enter__(self) -> None:
+        self._start = self._clock.now
+        self._before = self._marks()
+
+    def __exit__(self, *_: object) -> None:
+        duration = self._clock.now - self._start
+        pgfault, *before = self._before
+        now_pgfault, *now = self._marks()
+        if now_pgfault == pgfault:
+            kind = self._pte.state.value if self._pte is not None else "none"
+            self._tally.accesses.setdefault(kind, Counter())[duration] += 1
+            return
+        moved = (name for (name, _), a, b in zip(_FAULTS, before, now, strict=True) if a != b)
+        rest = "first_touch" if self._pte is None else "write_protect"
+        self._tally.faults.setdefault(next(moved, rest), Counter())[duration] += 1
+
+    def _marks(self) -> list[int]:
+        return [self._counters.pgfault, *(getattr(self._counters, name) for _, name in _FAULTS)]

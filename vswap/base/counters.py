@@ -1,0 +1,107 @@
+"""Counters under the kernel's own names (vmstat, zswap's debugfs), and the CRAM ones beside them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from vswap.slots.table import BackingType
+
+
+@dataclass
+class Writebacks:
+    """Pages moved from one tier to a later one while their softleaf PTEs stayed as they were."""
+
+    cram_to_cram: int = 0
+    cram_to_zswap: int = 0
+    cram_to_swapfile: int = 0
+    cram_to_zram: int = 0
+    zswap_to_cram: int = 0
+    zswap_to_swapfile: int = 0
+    zswap_to_zram: int = 0
+
+    def count(self, source: BackingType, target: BackingType) -> None:
+        """A page has moved."""
+        pair = f"{source.name}_to_{target.name}".lower()
+        if hasattr(self, pair):  # pairs with a backend that is not ours are not told apart
+            setattr(self, pair, getattr(self, pair) + 1)
+
+
+@dataclass
+class Counters:
+    """Everything is a count of pages or events since start."""
+
+    # CRAM
+    stores: int = 0  # pages stored into the device
+    loads: int = 0  # pages loaded from the device
+    line_loads: int = 0  # single lines loaded from the device
+    inplace_stores: int = 0  # of the stores: those of tasks, through writable PTEs
+    soft_faults: int = 0  # softleaf -> present read-only into the device, no copy
+    promotions: int = 0  # copied to DRAM because of a write
+    made_writable: int = 0  # made writable in place, within the budget
+    zombies_reaped: int = 0  # device pages found without a mapper and given up
+    trimmed: int = 0
+    trim_retries: int = 0  # rounds in which the provider was asked again
+    nodes_lost: int = 0  # devices that were removed, reset or given up
+    pages_lost: int = 0  # of them: pages that somebody still named
+    promoted_hot: int = 0  # pages copied to DRAM because the device nominated them
+    hot_nominated: int = 0
+    hot_stale: int = 0  # nominations of pages that are gone, moved or used again
+    hot_dropped: int = 0  # nominations for which there was no room in a ring, or no budget
+    ballooned_out: int = 0  # pages moved out of a node for its balloon
+    trim_fallbacks: int = 0  # pages zeroed by a store because their trim failed
+    cram_rejects: int = 0  # stores refused because the node was closed or full
+    cram_full: int = 0  # stores that the device itself could not take
+    cram_poisoned: int = 0  # accesses answered with poison
+    node_closed: int = 0
+    node_reopened: int = 0
+    writebacks: Writebacks = field(default_factory=Writebacks)
+    blocks_passed: int = 0  # pages moved between tiers as the LZ4 blocks that they were
+    writeback_unmaps: int = 0  # read-only mappers of CRAM pages found and unmapped by a writeback
+    writeback_failed: int = 0
+    # vmstat
+    pgfault: int = 0
+    pgmajfault: int = 0
+    pgsteal_kswapd: int = 0
+    pgsteal_direct: int = 0
+    pgscan: int = 0
+    pgactivate: int = 0
+    workingset_refault_anon: int = 0  # pages that came back while their shadow was there
+    workingset_activate_anon: int = 0  # of these, those activated at once: evicted too early
+    workingset_restore_anon: int = 0  # of these, those that had been active before
+    pglazyfree: int = 0  # pages marked by MADV_FREE
+    pglazyfreed: int = 0  # of these, those that reclaim dropped without a swap-out
+    cow: int = 0
+    swap_cache_hits: int = 0
+    pswpin: int = 0
+    pswpout: int = 0
+    zswpin: int = 0
+    zswpout: int = 0
+    zswpwb: int = 0
+    swpin_zero: int = 0
+    swpout_zero: int = 0
+    swap_clean: int = 0  # reclaimed without writing: the copy on the tier was still good
+    swapout_failed: int = 0  # no tier took the page: redirtied and kept
+    sigbus: int = 0
+    # zswap's debugfs names
+    pool_limit_hit: int = 0
+    reject_compress_poor: int = 0
+    reject_alloc_fail: int = 0
+    reject_reclaim_fail: int = 0
+    written_back_pages: int = 0
+    # swapfile
+    discarded: int = 0
+    io_errors: int = 0
+
+    mthp: dict[str, int] = field(default_factory=dict)  # sysfs: "hugepages-16kB/swpout" -> count
+
+    def count_mthp(self, order: int, event: str) -> None:
+        """An event of a large folio, by its size and the kernel's name for it."""
+        name = f"hugepages-{4 << order}kB/{event}"
+        self.mthp[name] = self.mthp.get(name, 0) + 1
+
+    def snapshot(self) -> dict[str, Any]:
+        """A plain copy, ready for JSON: name -> count, `writebacks` -> {pair: count}."""
+        values = asdict(self)
+        values.update(values.pop("mthp"))
+        return values

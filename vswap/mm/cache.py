@@ -1,0 +1,111 @@
+"""The swap cache: at most one folio a slot, and the pin that goes with it (docs/vswap.md, "Swap cache")."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView
+
+from vswap.base.errors import AlreadyCached, ContractViolation, SlotGone
+from vswap.mm.folio import AnyFolio, Folio
+from vswap.slots.direct import AnySlots
+from vswap.slots.table import Backing
+
+
+class SwapCache:
+    """Slot -> folio. Being here is the pin: exactly the pinned slots have an entry.
+
+    Every change is made by the holder of the folio lock. A lookup is only a hint: lock the folio, then ask `holds`.
+    """
+
+    def __init__(self, slots: AnySlots) -> None:
+        self._slots = slots
+        self._folios: dict[int, AnyFolio] = {}
+
+    def lookup(self, slot: int) -> AnyFolio | None:
+        """The folio that holds the slot now, if any."""
+        return self._folios.get(slot)
+
+    def holds(self, slot: int, folio: AnyFolio) -> bool:
+        """The check after the lock: the folio is still the one of this slot."""
+        return self._folios.get(slot) is folio
+
+    def add(self, slot: int, folio: AnyFolio) -> None:
+        """Put a folio under a slot that was just allocated (and so is pinned already); a large one under as many as it
+        has pages, from `slot` on."""
+        self._check_locked(folio)
+        for each in _slots(slot, folio):
+            if each in self._folios or not self._slots.pinned(each):
+                raise ContractViolation(f"slot {each} is not freshly allocated")
+        self._insert(slot, folio)
+
+    def pin(self, slot: int, folio: AnyFolio) -> None:
+        """Put a folio under an existing slot, for a swap-in or a writeback: succeeds once. A large one goes under all
+        its slots, or under none.
+
+        Raises:
+            AlreadyCached: somebody else's folio is there; retry, or use it.
+            SlotGone: nothing refers to the slot any more.
+        """
+        self._check_locked(folio)
+        pinned: list[int] = []
+        try:
+            for each in _slots(slot, folio):
+                self._slots.pin(each)
+                pinned.append(each)
+        except (AlreadyCached, SlotGone):
+            for each in pinned:
+                self._slots.unpin(each)  # it lives on: a pin succeeds on slots that a PTE names
+            raise
+        self._insert(slot, folio)
+
+    def replace(self, old: AnyFolio, new: AnyFolio) -> None:
+        """Another folio takes the place of `old`, which is locked; the pin passes on."""
+        self._check_locked(old)
+        if not self.holds(old.slot, old):
+            raise ContractViolation(f"slot {old.slot} is held by another folio")
+        self._insert(old.slot, new)
+        old.slot = 0
+
+    def split(self, folio: Folio, parts: list[Folio]) -> None:
+        """Folios of one page each take the place of a large one, which is locked; the pins pass on."""
+        self._check_locked(folio)
+        for slot, part in zip(folio.slots, parts, strict=True):
+            if not self.holds(slot, folio):
+                raise ContractViolation(f"slot {slot} is held by another folio")
+            self._insert(slot, part)
+        folio.slot = 0
+
+    def delete(self, folio: AnyFolio) -> list[tuple[int, Backing]]:
+        """Take the folio out and drop the pins: the slots that nobody else refers to, which are gone now, with the
+        backings to free."""
+        self._check_locked(folio)
+        slots = _slots(folio.slot, folio)
+        for slot in slots:
+            if not self.holds(slot, folio):
+                raise ContractViolation(f"slot {slot} is held by another folio")
+            del self._folios[slot]
+        folio.slot = 0
+        return [(slot, backing) for slot in slots if (backing := self._slots.unpin(slot)) is not None]
+
+    def items(self) -> ItemsView[int, AnyFolio]:
+        """Every (slot, folio)."""
+        return self._folios.items()
+
+    def __len__(self) -> int:
+        return len(self._folios)
+
+    def _insert(self, slot: int, folio: AnyFolio) -> None:
+        for each in _slots(slot, folio):
+            self._folios[each] = folio
+        folio.slot = slot
+        if isinstance(folio, Folio):
+            folio.private = False
+
+    @staticmethod
+    def _check_locked(folio: AnyFolio) -> None:
+        if not folio.lock.locked():
+            raise ContractViolation("the swap cache was changed without the folio lock")
+
+
+def _slots(first: int, folio: AnyFolio) -> range:
+    """The slots of a folio that has, or is to have, `first`."""
+    return range(first, first + (len(folio.pages) if isinstance(folio, Folio) else 1))

@@ -1,0 +1,139 @@
+"""Folios: pages of memory, in DRAM frames or on the CRAM device, and who maps them (docs/vswap.md, "Folios")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hw.clock import Clock, Event, Lock
+from hw.link import PAGE_BYTES
+
+if TYPE_CHECKING:
+    from vswap.mm.memcg import Memcg
+    from vswap.mm.pagetable import PageTable
+    from vswap.tiers.cram import CramTier
+
+ZERO_PAGE = bytes(PAGE_BYTES)
+
+
+class Folio:
+    """A page in a DRAM frame, or 2^order of them that are swapped and reclaimed together (mTHP).
+
+    Attributes:
+        order: 0 for a page, else that of a large folio.
+        lock: the folio lock. It guards `slot`, the mapping of a swap-cache folio and the backing of its slot.
+        slot: the virtual slot under which the swap cache holds it, 0 when it does not; of a large folio the first one.
+        mappers: the reverse map: every PTE that is present and points here, as (table, vpn).
+        pages: the 4096 bytes of each page.
+        memcg: the group it is charged to, None for a page that reclaim or writeback uses for a moment.
+        dirty: no tier holds these bytes.
+        active: it belongs on the active list.
+        workingset: it has been active.
+        lazyfree: its owner does not need the content any more (MADV_FREE), unless a PTE is dirty.
+        private: just allocated, held by one task and reachable from nowhere else.
+        dead: given back; whoever waited for the lock looks again.
+    """
+
+    __slots__ = ("active", "dead", "dirty", "lazyfree", "lock", "mappers", "memcg", "order", "pages", "private", "slot",
+                 "workingset")  # fmt: skip
+
+    def __init__(self, clock: Clock, memcg: Memcg | None, order: int = 0) -> None:
+        self.lock = Lock(clock)
+        self.memcg = memcg
+        self.order = order
+        self.slot = 0
+        self.mappers: set[tuple[PageTable, int]] = set()
+        self.pages = [ZERO_PAGE] * (1 << order)
+        self.dirty = True
+        self.private = True
+        self.active = False
+        self.workingset = False
+        self.lazyfree = False
+        self.dead = False
+
+    @property
+    def data(self) -> bytes:
+        """The bytes of a folio of one page."""
+        (data,) = self.pages
+        return data
+
+    @data.setter
+    def data(self, data: bytes) -> None:
+        (_,) = self.pages
+        self.pages[0] = data
+
+    @property
+    def slots(self) -> range:
+        """The slots under which the swap cache holds it, one a page; empty when it does not."""
+        return range(self.slot, self.slot + len(self.pages)) if self.slot else range(0)
+
+    def mapped(self, index: int) -> int:
+        """PTEs that map this page of it."""
+        if not self.order:
+            return len(self.mappers)
+        return sum(pte.index == index for table, vpn in self.mappers if (pte := table.get(vpn)) is not None)
+
+
+class CramFolio:
+    """A page on a device, addressed by its device page number.
+
+    With a slot it is that slot's swap-cache folio, and its mappers are read-only. Without one (its slot was reaped when
+    it became writable) it is an anonymous page that happens to lie on the device.
+
+    Attributes:
+        lock, slot, mappers, dead: as in Folio.
+        tier: the device it is on.
+        page: device page number (DPA / 4096), the CRAM tier's handle.
+        memcg: the group whose page it is. Device pages are no DRAM and no swap: nothing is charged for them.
+        writable: its one mapper may store into it.
+        poisoned: the device answered with poison; it cannot be moved any more.
+    """
+
+    __slots__ = ("_accesses", "_clock", "_ended", "_started", "dead", "lock", "mappers", "memcg", "page", "poisoned",
+                 "slot", "tier", "writable")  # fmt: skip
+
+    def __init__(self, clock: Clock, tier: CramTier, page: int, slot: int, memcg: Memcg) -> None:
+        self._clock = clock
+        self.tier = tier
+        self.lock = Lock(clock)
+        self.page = page
+        self.slot = slot
+        self.memcg = memcg
+        self.mappers: set[tuple[PageTable, int]] = set()
+        self.writable = False
+        self.poisoned = False
+        self.dead = False
+        self._started = 0
+        self._accesses: dict[int, None] = {}  # under way, by number, oldest first
+        self._ended: Event | None = None
+
+    @property
+    def busy(self) -> bool:
+        """A load or store of a task is under way."""
+        return bool(self._accesses)
+
+    def begin_access(self) -> int:
+        """A task's load or store starts; its number. Between finding the PTE and this there must be no await."""
+        self._started += 1
+        self._accesses[self._started] = None
+        return self._started
+
+    def end_access(self, number: int) -> None:
+        """It has ended."""
+        del self._accesses[number]
+        if self._ended is not None:
+            self._ended.set()
+            self._ended = None
+
+    async def drain(self) -> None:
+        """Wait for the accesses that have started before: what a TLB shootdown does, as an instruction finishes first.
+
+        Call it after a PTE has changed. Accesses through other PTEs may go on and are not waited for.
+        """
+        last = self._started
+        while self._accesses and next(iter(self._accesses)) <= last:
+            if self._ended is None:
+                self._ended = self._clock.event()
+            await self._ended.wait()
+
+
+AnyFolio = Folio | CramFolio

@@ -1,0 +1,191 @@
+"""Memory control groups: limits for groups of address spaces, and what is charged to them (docs/vswap.md, "Memory
+control groups")."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hw.link import PAGE_BYTES
+from vswap.mm.lru import Lruvec
+
+MOST_GROUPS = 1 << 16
+"""A slot's descriptor has 16 bits for its group."""
+
+
+@dataclass(frozen=True)
+class MemcgLimits:
+    """The dials of a group under cgroup v2's names; sizes in pages, None for no limit.
+
+    Attributes:
+        memory_max: DRAM: folios, and the group's share of the zswap pool.
+        swap_max: slots with physical backing.
+        zswap_max: compressed pages in the zswap pool; 0 keeps the group out of zswap.
+        zswap_writeback: pages of the group may go to swap devices. Without it what zswap refuses stays in memory.
+    """
+
+    memory_max: int | None = None
+    swap_max: int | None = None
+    zswap_max: int | None = None
+    zswap_writeback: bool = True
+
+
+class Memcg:
+    """One group. What is charged to it is charged to all its ancestors as well, so each figure is its subtree's.
+
+    Attributes:
+        id: its number, which slots remember; 0 is the root's.
+        lineage: the group, its parent, ..., the root.
+        online: False once removed. What it has stays charged to it until it is freed.
+        lru: its own folios in DRAM.
+        folio_pages: DRAM pages of folios charged.
+        zswap_bytes: compressed bytes in zswap charged.
+        swap: slots with physical backing charged.
+        nonresident_age: pages evicted or activated so far (vswap/mm/workingset.py).
+        stat: events of memory.stat, by the kernel's names.
+        events: of memory.events and memory.swap.events: times a limit was met ("max", "oom", "swap.max", "swap.fail").
+    """
+
+    def __init__(self, number: int, name: str, parent: Memcg | None, limits: MemcgLimits) -> None:
+        self.id = number
+        self.name = name
+        self.limits = limits
+        self.lineage: tuple[Memcg, ...] = (self, *(parent.lineage if parent else ()))
+        self.online = True
+        self.lru = Lruvec()
+        self.folio_pages = 0
+        self.zswap_bytes = 0
+        self.swap = 0
+        self.nonresident_age = 0
+        self.stat: Counter[str] = Counter()
+        self.events: Counter[str] = Counter()
+
+    @property
+    def parent(self) -> Memcg | None:
+        """The group above; None for the root."""
+        return self.lineage[1] if len(self.lineage) > 1 else None
+
+    @property
+    def memory(self) -> int:
+        """memory.current, pages."""
+        return self.folio_pages + -(-self.zswap_bytes // PAGE_BYTES)
+
+    def online_ancestor(self) -> Memcg:
+        """The group itself, or the nearest above that has not been removed."""
+        return next(group for group in self.lineage if group.online)
+
+    def count(self, event: str, pages: int = 1) -> None:
+        """An event of memory.stat has happened to this many pages."""
+        for group in self.lineage:
+            group.stat[event] += pages
+
+    def figures(self) -> dict[str, int]:
+        """What is charged now, pages, and what has happened."""
+        now = {"memory.current": self.memory, "memory.swap.current": self.swap, "zswap_bytes": self.zswap_bytes}
+        return now | dict(sorted(self.stat.items())) | {f"events.{name}": n for name, n in sorted(self.events.items())}
+
+    # Memory
+
+    def try_charge(self, pages: int) -> Memcg | None:
+        """Charge DRAM pages of a folio. The group whose memory.max does not allow it, and then nothing is charged."""
+        for group in self.lineage:
+            limit = group.limits.memory_max
+            if limit is not None and group.memory + pages > limit:
+                group.events["max"] += 1
+                return group
+        for group in self.lineage:
+            group.folio_pages += pages
+        return None
+
+    def uncharge(self, pages: int) -> None:
+        """The folio's pages are free."""
+        for group in self.lineage:
+            group.folio_pages -= pages
+
+    def charge_zswap(self, size: int) -> None:
+        """Charge compressed bytes (negative: uncharge). Never refused: a page is about to leave for them."""
+        for group in self.lineage:
+            group.zswap_bytes += size
+
+    # Swap
+
+    def try_charge_swap(self, pages: int) -> bool:
+        """Charge slots that get physical backing; False, and nothing charged, where memory.swap.max does not allow
+        it."""
+        for group in self.lineage:
+            limit = group.limits.swap_max
+            if limit is not None and group.swap + pages > limit:
+                group.events["swap.max"] += 1
+                self.events["swap.fail"] += 1
+                return False
+        for group in self.lineage:
+            group.swap += pages
+        return True
+
+    def uncharge_swap(self, pages: int) -> None:
+        """The slots have no physical backing any more."""
+        for group in self.lineage:
+            group.swap -= pages
+
+    def swap_full(self) -> bool:
+        """More than half of what memory.swap.max allows is in use (mem_cgroup_swap_full)."""
+        return any(group.limits.swap_max is not None and 2 * group.swap >= group.limits.swap_max
+                   for group in self.lineage)  # fmt: skip
+
+    def may_zswap(self) -> bool:
+        """zswap.max leaves room (obj_cgroup_may_zswap)."""
+        return all(
+            group.limits.zswap_max is None or group.zswap_bytes // PAGE_BYTES < group.limits.zswap_max
+            for group in self.lineage
+        )
+
+    def may_write_back(self) -> bool:
+        """zswap.writeback of the group and of all above it (mem_cgroup_zswap_writeback_enabled)."""
+        return all(group.limits.zswap_writeback for group in self.lineage)
+
+
+class MemcgTree:
+    """All groups of a machine. A number is never used again, so that a cursor over them cannot dangle."""
+
+    def __init__(self) -> None:
+        self.root = Memcg(0, "root", None, MemcgLimits())
+        self._groups: list[Memcg] = [self.root]
+
+    def create(self, name: str, limits: MemcgLimits, parent: Memcg | None = None) -> Memcg:
+        """A new group under `parent`, by default the root. Raises ValueError."""
+        above = parent or self.root
+        if not above.online:
+            raise ValueError(f"group {above.name} has been removed")
+        if len(self._groups) == MOST_GROUPS:
+            raise ValueError(f"there have been {MOST_GROUPS} groups, no number is left")
+        group = Memcg(len(self._groups), name, above, limits)
+        self._groups.append(group)
+        return group
+
+    def remove(self, group: Memcg) -> None:
+        """Take a group without children offline. Raises ValueError."""
+        if group is self.root or not group.online:
+            raise ValueError(f"group {group.name} cannot be removed")
+        if any(child.online and child.parent is group for child in self._groups):
+            raise ValueError(f"group {group.name} has groups below it")
+        group.online = False
+
+    def __getitem__(self, number: int) -> Memcg:
+        """The group of a number, online or not."""
+        return self._groups[number]
+
+    def __iter__(self) -> Iterator[Memcg]:
+        """All groups, removed ones too."""
+        return iter(self._groups)
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def subtree(self, top: Memcg) -> list[Memcg]:
+        """`top` and all below it, removed ones too."""
+        return [group for group in self._groups if top in group.lineage]
+
+    def next_online(self, after: int) -> Memcg | None:
+        """The first online group with a number above `after`; None at the end of a round."""
+        return next((group for group in self._groups[after + 1 :] if group.online), None)

@@ -1,0 +1,132 @@
+"""PTEs and the table of them (docs/vswap.md, "PTE states")."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, ValuesView
+from enum import Enum
+
+from vswap.mm.folio import AnyFolio, CramFolio, Folio
+from vswap.mm.memcg import Memcg
+
+
+class PteState(Enum):
+    """What a PTE says. A page without a PTE in the table is in state none."""
+
+    SOFTLEAF = "softleaf"
+    """Not present; names a virtual slot."""
+    CRAM = "cram"
+    """Present, pointing into the device; read-only unless made writable within the budget. A slot stays named."""
+    DRAM = "dram"
+    """Present, pointing to a DRAM folio."""
+
+
+class Pte:
+    """One page table entry. A change of what it says is a new Pte: whoever slept compares by identity (pte_same).
+    Only `accessed` and `dirty` change in place, as the hardware's bits do.
+
+    Attributes:
+        slot: the virtual slot of a softleaf, else 0 (a present PTE into CRAM names its folio's slot).
+        folio: what a present PTE points to.
+        index: which page of the folio.
+        exclusive: this PTE is the only reference to its page. Kept through swap-out, cleared by fork.
+    """
+
+    __slots__ = ("accessed", "dirty", "exclusive", "folio", "index", "slot", "state", "writable")
+
+    def __init__(
+        self,
+        state: PteState,
+        *,
+        slot: int = 0,
+        folio: AnyFolio | None = None,
+        index: int = 0,
+        writable: bool = False,
+        exclusive: bool,
+    ) -> None:
+        self.state = state
+        self.slot = slot
+        self.folio = folio
+        self.index = index
+        self.writable = writable
+        self.exclusive = exclusive
+        self.accessed = state is not PteState.SOFTLEAF  # mapped because of an access
+        self.dirty = False
+
+    @classmethod
+    def softleaf(cls, slot: int, *, exclusive: bool) -> Pte:
+        """A PTE that is not present and names `slot`."""
+        return cls(PteState.SOFTLEAF, slot=slot, exclusive=exclusive)
+
+    @classmethod
+    def present(cls, folio: AnyFolio, *, writable: bool, exclusive: bool, index: int = 0) -> Pte:
+        """A PTE that points to a page of `folio`."""
+        state = PteState.DRAM if isinstance(folio, Folio) else PteState.CRAM
+        return cls(state, folio=folio, index=index, writable=writable, exclusive=exclusive)
+
+    @property
+    def dram(self) -> Folio:
+        """The DRAM folio of a PTE in state DRAM."""
+        assert isinstance(self.folio, Folio)
+        return self.folio
+
+    @property
+    def cram(self) -> CramFolio:
+        """The CRAM folio of a PTE in state CRAM."""
+        assert isinstance(self.folio, CramFolio)
+        return self.folio
+
+    def allows(self, write: bool) -> bool:
+        """True when the access needs no fault."""
+        return self.state is not PteState.SOFTLEAF and (self.writable or not write)
+
+
+class PageTable:
+    """vpn -> Pte of one address space.
+
+    Attributes:
+        dead: the space has exited; nothing may be mapped any more.
+        memcg: the group that its new pages are charged to.
+    """
+
+    def __init__(self, name: str, memcg: Memcg) -> None:
+        self.name = name
+        self.memcg = memcg
+        self.dead = False
+        self._ptes: dict[int, Pte] = {}
+
+    def get(self, vpn: int) -> Pte | None:
+        """The PTE, None in state none."""
+        return self._ptes.get(vpn)
+
+    def set(self, vpn: int, pte: Pte) -> None:
+        """Replace the PTE."""
+        self._ptes[vpn] = pte
+
+    def clear(self, vpn: int) -> Pte | None:
+        """Back to state none; what was there."""
+        return self._ptes.pop(vpn, None)
+
+    def within(self, vpn: int, count: int) -> list[int]:
+        """The pages of `vpn` .. `vpn + count - 1` that are not none; as fast as the smaller of range and table."""
+        if count < len(self._ptes):
+            return [page for page in range(vpn, vpn + count) if page in self._ptes]
+        return [page for page in self._ptes if vpn <= page < vpn + count]
+
+    def rename(self, old: int, new: int) -> None:
+        """Move an entry to another page, which has none: the entry itself does not change."""
+        pte = self._ptes.pop(old)
+        if pte.folio is not None:
+            pte.folio.mappers.discard((self, old))
+            pte.folio.mappers.add((self, new))
+        self._ptes[new] = pte
+
+    def items(self) -> ItemsView[int, Pte]:
+        """Every (vpn, Pte) that is not none."""
+        return self._ptes.items()
+
+    def values(self) -> ValuesView[Pte]:
+        """Every Pte that is not none."""
+        return self._ptes.values()
+
+    def __len__(self) -> int:
+        return len(self._ptes)

@@ -1,0 +1,232 @@
+"""Address spaces (mm): a page table and the accesses of tasks to it (docs/vswap.md, "Address spaces")."""
+
+from __future__ import annotations
+
+from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES
+from vswap.base.errors import SegmentationFault, SigBus
+from vswap.mm.folio import CramFolio, Folio
+from vswap.mm.memcg import Memcg
+from vswap.mm.pagetable import PageTable, Pte, PteState
+from vswap.paths import large
+from vswap.paths.fault import handle_fault
+from vswap.paths.reclaim import Reclaim
+from vswap.state.core import Core
+from vswap.tiers.base import Poisoned, TierError
+
+
+class AddressSpace:
+    """One task group's anonymous memory. Any number of tasks may access it at once.
+
+    A read of a page on the device is a load from the device; everything else a task does ends in DRAM.
+    """
+
+    def __init__(self, core: Core, reclaim: Reclaim, table: PageTable) -> None:
+        self._core = core
+        self._reclaim = reclaim
+        self.name = table.name
+        self.table = table
+
+    @property
+    def memcg(self) -> Memcg:
+        """The group that its new pages are charged to."""
+        return self.table.memcg
+
+    async def read(self, vpn: int, line: int | None = None) -> bytes:
+        """The page's 4096 bytes, or the 64 bytes of `line` (0..63). Raises SigBus, OutOfMemory, SegmentationFault."""
+        if line is not None and not 0 <= line < LINES_PER_PAGE:
+            raise ValueError(f"line {line}, expected 0 to {LINES_PER_PAGE - 1}")
+        while True:
+            pte = self._usable(vpn, write=False)
+            if pte is None:
+                await handle_fault(self._core, self.table, vpn, write=False)
+            elif pte.state is PteState.DRAM:
+                data = pte.dram.pages[pte.index]
+                await self._core.pause(self._core.costs.dram_access)
+                return data if line is None else data[line * LINE_BYTES : (line + 1) * LINE_BYTES]
+            else:
+                return await self._load(vpn, pte.cram, line)
+
+    async def write(self, vpn: int, data: bytes) -> None:
+        """Store a whole page of 4096 bytes. Raises SigBus, OutOfMemory, SegmentationFault."""
+        if len(data) != PAGE_BYTES:
+            raise ValueError(f"a page is {PAGE_BYTES} bytes, got {len(data)}")
+        while True:
+            pte = self._usable(vpn, write=True)
+            if pte is None:
+                await handle_fault(self._core, self.table, vpn, write=True)
+                continue
+            pte.dirty = True
+            if pte.state is PteState.DRAM:
+                pte.dram.pages[pte.index] = bytes(data)
+                await self._core.pause(self._core.costs.dram_access)
+            else:
+                await self._store(vpn, pte.cram, data)
+            return
+
+    async def unmap(self, vpn: int, count: int = 1) -> None:
+        """Drop the pages `vpn` .. `vpn + count - 1`; they read as zeros afterwards."""
+        dropped = [page for page in self.table.within(vpn, count) if self._zap(page)]
+        await self._core.pause(self._core.costs.fork_pte * len(dropped) + self._core.costs.tlb_shootdown)
+
+    async def fault(self, vpn: int, *, write: bool) -> Pte:
+        """Make the page allow an access, and do no more; the entry that does. Raises as the access would."""
+        while True:
+            await handle_fault(self._core, self.table, vpn, write=write)
+            pte = self._usable(vpn, write=write)
+            if pte is not None:
+                return pte
+
+    async def move(self, vpn: int, count: int, target: int) -> None:
+        """Let the pages `vpn` .. `vpn + count - 1` be at `target` on; nothing is there (mremap(2))."""
+        moved = self.table.within(vpn, count) if vpn != target else []
+        for page in moved:
+            self.table.rename(page, target + page - vpn)
+        await self._core.pause(self._core.costs.fork_pte * len(moved) + self._core.costs.tlb_shootdown)
+
+    async def lazyfree(self, vpn: int, count: int = 1) -> None:
+        """The content of these pages is not needed any more (madvise FREE). Until they are written to, they read as
+        before or as zeros, and reclaim may drop them. What is not in DRAM is dropped at once; a page that others share,
+        or that is being worked on, stays as it is."""
+        vpns = range(vpn, vpn + count)
+        freed = sum(self._free_lazily(page, vpns) for page in vpns)
+        await self._core.pause(self._core.costs.fork_pte * freed + self._core.costs.tlb_shootdown)
+
+    async def pageout(self, vpn: int, count: int = 1) -> bool:
+        """Reclaim pages now (madvise PAGEOUT). True when one left DRAM. A large folio that is not wholly among them is
+        split first."""
+        vpns = range(vpn, vpn + count)
+        freed = 0
+        seen: set[Folio] = set()
+        for page in vpns:
+            folio = self._split_unless_within(page, vpns)
+            if folio is not None and folio not in seen:
+                seen.add(folio)
+                self._core.memory.remove(folio)
+                freed += await self._reclaim.reclaim_folio(folio, force=True)
+        return freed > 0
+
+    async def fork_into(self, child: AddressSpace) -> None:
+        """Share every page with the empty space `child`, copy-on-write. Raises SegmentationFault when this space is
+        gone.
+
+        All entries are copied in one step, so the child is a snapshot; stores under way through writable PTEs into the
+        device belong to it, and are waited for.
+        """
+        if self.table.dead:
+            raise SegmentationFault(f"{self.name} has exited")
+        stored_into: list[CramFolio] = []
+        for vpn, pte in list(self.table.items()):
+            if pte.state is PteState.SOFTLEAF:
+                self._core.slots.duplicate(pte.slot)
+                for table in (self.table, child.table):
+                    table.set(vpn, Pte.softleaf(pte.slot, exclusive=False))
+                continue
+            assert pte.folio is not None
+            if isinstance(pte.folio, CramFolio):
+                if pte.folio.slot:
+                    self._core.slots.duplicate(pte.folio.slot)
+                if pte.folio.writable:
+                    self._core.make_read_only(pte.folio)
+                    stored_into.append(pte.folio)
+            for table in (self.table, child.table):
+                self._core.map(table, vpn, pte.folio, writable=False, exclusive=False, index=pte.index)
+                copy = table.get(vpn)
+                assert copy is not None
+                copy.accessed, copy.dirty = pte.accessed, pte.dirty
+        await self._core.pause(self._core.costs.fork_pte * len(self.table) + self._core.costs.tlb_shootdown)
+        for folio in stored_into:
+            await folio.drain()
+
+    async def exit(self) -> None:
+        """Drop every page. Accesses raise SegmentationFault afterwards. Idempotent."""
+        self.table.dead = True
+        vpns = [vpn for vpn, _ in self.table.items()]
+        for vpn in vpns:
+            self._zap(vpn)
+        await self._core.pause(self._core.costs.fork_pte * len(vpns))
+
+    # Inside
+
+    def _usable(self, vpn: int, *, write: bool) -> Pte | None:
+        """The PTE if it allows the access, with its accessed bit set."""
+        self._core.check()
+        if self.table.dead:
+            raise SegmentationFault(f"{self.name} has exited")
+        pte = self.table.get(vpn)
+        if pte is None or not pte.allows(write):
+            return None
+        pte.accessed = True
+        return pte
+
+    def _zap(self, vpn: int) -> bool:
+        pte = self.table.clear(vpn)
+        if pte is None:
+            return False
+        self._core.forget_mapper(self.table, vpn, pte)
+        return True
+
+    def _split_unless_within(self, vpn: int, vpns: range) -> Folio | None:
+        """The DRAM folio of a page; a large one that reaches beyond `vpns`, or into another space, is split
+        before. None when the page is not in DRAM, or its folio should be split and is being worked on."""
+        pte = self.table.get(vpn)
+        if pte is None or pte.state is not PteState.DRAM:
+            return None
+        folio = pte.dram
+        if not folio.order or large.within(folio, self.table, vpns):
+            return folio
+        if not folio.lock.try_acquire():
+            return None
+        large.split(self._core, folio)
+        folio.lock.release()
+        pte = self.table.get(vpn)
+        assert pte is not None
+        return pte.dram
+
+    def _free_lazily(self, vpn: int, vpns: range) -> bool:
+        core, pte = self._core, self.table.get(vpn)
+        if pte is None or pte.state is not PteState.DRAM:
+            return self._zap(vpn)
+        folio = self._split_unless_within(vpn, vpns)
+        if folio is None or len(folio.mappers) > len(folio.pages) or not folio.lock.try_acquire():
+            return False
+        try:
+            if folio.order and folio.lazyfree and vpn > min(page for _, page in folio.mappers):
+                return False  # done with the first of its pages
+            if core.named(folio):
+                return False
+            if folio.slot:
+                core.uncache(folio)  # a copy on a tier is as useless as the page
+            for table, page in folio.mappers:
+                mapped = table.get(page)
+                assert mapped is not None
+                mapped.dirty = mapped.accessed = False
+            folio.dirty = folio.lazyfree = True
+            folio.active = False
+            core.memory.add_oldest(folio)
+            core.counters.pglazyfree += len(folio.pages)
+            return True
+        finally:
+            core.unlock(folio)
+
+    async def _load(self, vpn: int, folio: CramFolio, line: int | None) -> bytes:
+        cram, access = folio.tier, folio.begin_access()
+        try:
+            return await (cram.load(folio.page) if line is None else cram.load_line(folio.page, line))
+        except TierError as error:
+            raise self._sigbus(vpn, folio, error) from error
+        finally:
+            folio.end_access(access)
+
+    async def _store(self, vpn: int, folio: CramFolio, data: bytes) -> None:
+        access = folio.begin_access()
+        try:
+            await folio.tier.overwrite(folio.page, data)
+        except TierError as error:
+            raise self._sigbus(vpn, folio, error) from error
+        finally:
+            folio.end_access(access)
+
+    def _sigbus(self, vpn: int, folio: CramFolio, error: TierError) -> SigBus:
+        folio.poisoned |= isinstance(error, Poisoned)
+        self._core.counters.sigbus += 1
+        return SigBus(self.name, vpn, error)

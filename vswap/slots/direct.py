@@ -1,0 +1,155 @@
+"""Direct slots: the layer that kernels have without virtual swap (docs/vswap.md, "Direct layer").
+
+A PTE names a place on a device. So a slot takes room on its device from the start, wherever its data is, and a page
+that changes devices gets another slot, which every PTE must be made to name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from vswap.base.errors import SlotGone, SlotsExhausted
+from vswap.slots.table import Backing, BackingType, SlotTable, TierKey
+
+_SHIFT = 32
+_MASK = (1 << _SHIFT) - 1
+_TYPE_MASK, _DEVICE_SHIFT = 0xF, _SHIFT + 4
+
+
+def _first(tier: TierKey) -> int:
+    """What is added to a place on the tier to make a slot of it."""
+    return tier.device << _DEVICE_SHIFT | tier.type << _SHIFT
+
+
+class DirectSlots:
+    """As SlotTable, with a table for each device; a slot is the device's number and the place on it.
+
+    Args:
+        capacities: device -> its places, in the order in which they are tried.
+        takes: says whether a device takes new pages now.
+    """
+
+    def __init__(self, capacities: Mapping[TierKey, int], takes: Callable[[TierKey], bool]) -> None:
+        self._tables = {tier: SlotTable(limit=capacity) for tier, capacity in capacities.items()}
+        self._takes = takes
+        self.alloc_reject = 0
+
+    @property
+    def used(self) -> int:
+        """Slots alive, on all devices."""
+        return sum(table.used for table in self._tables.values())
+
+    def allocate(self, memcg: int = 0, order: int = 0, cpu: int = 0, only: Iterable[TierKey] | None = None) -> int:
+        """As SlotTable.allocate, on the first device with room, out of `only` if given. Raises SlotsExhausted."""
+        for tier, table in self._tables.items():
+            if (only is None or tier in only) and self._takes(tier):
+                try:
+                    return _first(tier) | table.allocate(memcg, order, cpu)
+                except SlotsExhausted:
+                    continue
+        self.alloc_reject += 1
+        raise SlotsExhausted("no device has a free slot")
+
+    @staticmethod
+    def home(slot: int) -> TierKey:
+        """The device whose place the slot is."""
+        return TierKey(BackingType(slot >> _SHIFT & _TYPE_MASK), slot >> _DEVICE_SHIFT)
+
+    def _at(self, slot: int) -> tuple[SlotTable, int]:
+        table = self._tables.get((slot >> _SHIFT & _TYPE_MASK, slot >> _DEVICE_SHIFT))  # type: ignore[call-overload]
+        if table is None:
+            raise SlotGone(f"slot {slot} is on no device")
+        return table, slot & _MASK
+
+    def pin(self, slot: int) -> None:
+        """See SlotTable."""
+        table, place = self._at(slot)
+        table.pin(place)
+
+    def unpin(self, slot: int) -> Backing | None:
+        """See SlotTable."""
+        table, place = self._at(slot)
+        return table.unpin(place)
+
+    def duplicate(self, slot: int) -> None:
+        """See SlotTable."""
+        table, place = self._at(slot)
+        table.duplicate(place)
+
+    def put(self, slot: int) -> Backing | None:
+        """See SlotTable."""
+        table, place = self._at(slot)
+        return table.put(place)
+
+    def alive(self, slot: int) -> bool:
+        """See SlotTable."""
+        try:
+            table, place = self._at(slot)
+        except SlotGone:
+            return False
+        return table.alive(place)
+
+    def swap_count(self, slot: int) -> int:
+        """See SlotTable."""
+        table, place = self._at(slot)
+        return table.swap_count(place)
+
+    def pinned(self, slot: int) -> bool:
+        """See SlotTable."""
+        table, place = self._at(slot)
+        return table.pinned(place)
+
+    def backing(self, slot: int) -> Backing:
+        """See SlotTable."""
+        table, place = self._at(slot)
+        return table.backing(place)
+
+    def set_backing(self, slot: int, backing: Backing) -> Backing:
+        """See SlotTable."""
+        table, place = self._at(slot)
+        return table.set_backing(place, backing)
+
+    def order(self, slot: int) -> int:
+        """See SlotTable."""
+        table, place = self._at(slot)
+        return table.order(place)
+
+    def memcg(self, slot: int) -> int:
+        """See SlotTable."""
+        table, place = self._at(slot)
+        return table.memcg(place)
+
+    def shadow(self, slot: int) -> int:
+        """See SlotTable."""
+        table, place = self._at(slot)
+        return table.shadow(place)
+
+    def set_shadow(self, slot: int, shadow: int) -> None:
+        """See SlotTable."""
+        table, place = self._at(slot)
+        table.set_shadow(place, shadow)
+
+    def slots(self) -> Iterator[int]:
+        """See SlotTable."""
+        for tier in self._tables:
+            yield from self.on_device(tier)
+
+    def on_device(self, tier: TierKey) -> Iterator[int]:
+        """Every live slot of a device, wherever its data is."""
+        if tier in self._tables:
+            for place in self._tables[tier].slots():
+                yield _first(tier) | place
+
+    def backed_by(self, kind: BackingType, device: int = 0) -> Iterator[list[int]]:
+        """See SlotTable."""
+        for home, table in self._tables.items():
+            for places in table.backed_by(kind, device):
+                yield [_first(home) | place for place in places]
+
+    @property
+    def clusters(self) -> int:
+        """Clusters in existence."""
+        return sum(table.clusters for table in self._tables.values())
+
+
+AnySlots = SlotTable | DirectSlots

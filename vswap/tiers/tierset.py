@@ -1,0 +1,115 @@
+"""The tiers of a machine: which there are, in which order they are tried (docs/vswap.md, "Order of the tiers")."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from vswap.slots.table import MOST_DEVICES, Backing, BackingType, TierKey
+from vswap.tiers.base import PHYSICAL, Tier
+from vswap.tiers.cram import CramTier
+from vswap.tiers.swapfile import SwapfileTier
+from vswap.tiers.zswap import ZswapTier
+
+
+class TierSet:
+    """Tiers by name and by key, in the order in which they are tried.
+
+    Where the configuration names CRAM nodes, the nearest comes first; where it names swap devices, the one with the
+    highest priority. Swap devices of one priority take turns, as those of swapon do.
+
+    Attributes:
+        order: the tiers as they are tried at swap-out, zero first.
+        named: name in the configuration -> tier.
+        crams: the CRAM nodes, nearest first.
+        zswap, swapfile: the first tier of that kind, None where there is none.
+        devices: the swap devices, highest priority first.
+        offline: tiers that are being, or have been, switched off.
+        storing: stores under way, by tier.
+    """
+
+    def __init__(
+        self,
+        tiers: Mapping[str, Tier],
+        *,
+        distances: Mapping[str, int] | None = None,
+        priorities: Mapping[str, int] | None = None,
+    ) -> None:
+        """Tiers in the order of the configuration. `distances` of CRAM nodes and `priorities` of swap devices by name;
+        without one, each is farther, or of lower priority, than those before it."""
+        self.named = dict(tiers)
+        distances, priorities = distances or {}, priorities or {}
+        ranks: dict[Tier, int] = {}
+        for default, (name, tier) in enumerate(tiers.items(), 1):
+            if tier.type is BackingType.CRAM:
+                ranks[tier] = distances.get(name, 1_000_000 + default)
+            elif tier.type in PHYSICAL:
+                ranks[tier] = -priorities.get(name, -default)
+        order = _ranked(list(tiers.values()), ranks, lambda tier: tier.type is BackingType.CRAM)
+        self.order = tuple(_ranked(order, ranks, lambda tier: tier.type in PHYSICAL))
+        self._keys: dict[Tier, TierKey] = {}
+        for tier in tiers.values():  # numbered as configured
+            device = sum(key.type is tier.type for key in self._keys.values())
+            if device == MOST_DEVICES:
+                raise ValueError(f"{device + 1} tiers of type {tier.type.name}, expected at most {MOST_DEVICES}")
+            self._keys[tier] = TierKey(tier.type, device)
+        self._tiers = {key: tier for tier, key in self._keys.items()}
+        self.crams = tuple(tier for tier in self.order if isinstance(tier, CramTier))
+        self.zswap = next((tier for tier in self.order if isinstance(tier, ZswapTier)), None)
+        self.swapfile = next((tier for tier in self.order if isinstance(tier, SwapfileTier)), None)
+        self.devices = tuple(tier for tier in self.order if tier.type in PHYSICAL)
+        self.offline: set[Tier] = set()
+        self.storing: Counter[Tier] = Counter()
+        self._turns: dict[Tier, list[Tier]] = {}  # of swap devices that share a priority: who is next
+        for tier in self.devices:
+            group = [other for other in self.devices if ranks[other] == ranks[tier]]
+            if len(group) > 1:
+                self._turns[tier] = self._turns.get(group[0], group)
+
+    def __getitem__(self, key: TierKey) -> Tier:
+        """The tier of a key. Raises KeyError."""
+        return self._tiers[key]
+
+    def __contains__(self, key: TierKey) -> bool:
+        return key in self._tiers
+
+    def items(self) -> Iterable[tuple[TierKey, Tier]]:
+        """Every tier with its key."""
+        return self._tiers.items()
+
+    def key(self, tier: Tier) -> TierKey:
+        """The key of a tier."""
+        return self._keys[tier]
+
+    def place(self, tier: Tier, handle: int) -> Backing:
+        """The backing that a handle of this tier is."""
+        kind, device = self._keys[tier]
+        return Backing(kind, handle, device)
+
+    def after(self, tier: Tier) -> tuple[Tier, ...]:
+        """The tiers that come later than this one."""
+        return self.order[self.order.index(tier) + 1 :]
+
+    def candidates(self, order: Sequence[Tier]) -> Iterator[Tier]:
+        """The tiers of `order` that are in use, as they are to be tried now."""
+        for tier in order:
+            group = self._turns.get(tier)
+            if group is None:
+                turn: Sequence[Tier] = (tier,)
+            elif tier is next(other for other in order if other in group):
+                turn = [other for other in group if other in order]
+            else:
+                continue  # had its turn with the first of its group
+            for candidate in turn:
+                if candidate in self.offline:
+                    continue
+                if group is not None:
+                    group.remove(candidate)
+                    group.append(candidate)
+                yield candidate
+
+
+def _ranked(order: list[Tier], ranks: Mapping[Tier, int], concerns: Callable[[Tier], bool]) -> list[Tier]:
+    """`order` with the tiers that this concerns sorted by rank among the places that they have."""
+    ranked = iter(sorted((tier for tier in order if concerns(tier)), key=lambda tier: ranks[tier]))
+    return [next(ranked) if concerns(tier) else tier for tier in order]

@@ -15,8 +15,8 @@ from rich.table import Table
 from hw.parameters import DeviceParameters
 from hw.sources import ROOT
 from hw.speed import Speed
-from hw.verilated.bench import bare, linked
 from sim.bench.in_process import liblz4, model, stack, task_switches_per_s
+from sim.bench.library import bare, linked
 from sim.bench.pages import recorded_pages
 from sim.bench.simulators import simulated
 

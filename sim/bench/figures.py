@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ import click
 
 from hw.fpga import clock_text, engine_area
 from hw.sources import ROOT
-from tests.campaigns.mutation.run import by_module
 
 RECORDS = ROOT / "docs" / "figures"
 DOCUMENTS = ("hwbench.md", "compressor.md", "decompressor.md", "verification.md")
@@ -32,6 +32,14 @@ Records = Mapping[str, Sequence[Mapping[str, Any]]]
 
 class FiguresError(Exception):
     """A record or a document is not as it should be; one line."""
+
+
+def by_module(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Counter[str]]]:
+    """How many of the rows of build/mutation.json have which result: of each module, and of "all" at the end."""
+    counts: dict[str, Counter[str]] = {}
+    for row in rows:
+        counts.setdefault(row["module"], Counter())[row["result"]] += 1
+    return [*sorted(counts.items()), ("all", sum(counts.values(), Counter()))]
 
 
 def records(folder: Path = RECORDS) -> Records:

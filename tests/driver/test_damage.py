@@ -8,9 +8,8 @@ import pytest
 
 from driver import CramDevice, DeviceEvent, EventCode, PagePoisoned, PageState
 from hw.links.model import ModelLink
+from tests.driver.cache import evict_everything
 from tests.pages import ZERO_PAGE, compressible_page, noise_page, program_pages
-
-from .test_pages import evict_everything
 
 Damage = Callable[[int, int], None]
 

@@ -15,9 +15,8 @@ from driver import (
     PageState,
 )
 from hw.link import BusError
+from tests.driver.cache import evict_everything
 from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, program_pages
-
-from .test_pages import evict_everything
 
 CONTENTS = {0: ZERO_PAGE, 1: SAME_PAGE, 2: program_pages()[5], 3: noise_page(3), 4: compressible_page(4)}
 

@@ -22,9 +22,8 @@ from driver import (
     ReturnCode,
 )
 from hw.links.model import ModelLink
+from tests.driver.cache import evict_everything
 from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, program_pages
-
-from .test_pages import evict_everything
 
 
 def block_of(content: bytes) -> tuple[bytes, int]:

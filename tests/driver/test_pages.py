@@ -10,6 +10,7 @@ import pytest
 from driver import AddressOutOfRange, CramDevice, PageInfo, PageState
 from hw.link import LINE_BYTES, PAGE_BYTES
 from hw.parameters import DeviceParameters
+from tests.driver.cache import evict_everything
 from tests.driver.conftest import PARAMETERS
 from tests.pages import SAME_PAGE, SAME_WORD, ZERO_PAGE, compressible_page, noise_page, program_pages
 
@@ -23,13 +24,6 @@ def test_no_block_of_a_page_fits_into_the_page_table() -> None:
     for period in range(2, 65):
         page = (bytes(range(period)) * 4096)[:4096]
         assert len(lz4.block.compress(page, store_size=False)) >= 26
-
-
-async def evict_everything(device: CramDevice) -> None:
-    """Replace what is in the page cache by free pages, so that the next load comes from the media."""
-    last = device.geometry.perceived_pages - 1
-    for page in range(last, last - device.geometry.cache_pages, -1):
-        await device.load(page)
 
 
 async def test_real_pages_come_back_byte_for_byte(device: CramDevice) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from driver import CramDevice, PageState
+from tests.driver.cache import evict_everything
 from tests.pages import ZERO_PAGE, noise_page, program_pages
-
-from .test_pages import evict_everything
 
 DELAYS = [0, 3, 20, 70, 130, 250, 400, 600, 900]
 """ns from the start of an access to that of the trim, which takes some hundred itself."""

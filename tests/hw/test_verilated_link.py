@@ -17,9 +17,9 @@ from hw.codes import Interrupt, Opcode
 from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response
 from hw.links.verilated import TIMEOUT_NS, VerilatedLink
 from hw.parameters import DeviceParameters
-from hw.verilated.bench import bare, linked
 from hw.verilated.library import compiled, load
 from hw.virtual_time import Deadlock, VirtualClock
+from sim.bench.library import bare, linked
 from tests.driver.conftest import PARAMETERS
 from tests.pages import noise_page, program_pages
 

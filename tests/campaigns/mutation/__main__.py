@@ -19,8 +19,9 @@ from typing import Any
 from hw.build import BuildError
 from hw.sources import ROOT
 from hw.tools import ToolError
+from sim.bench.figures import by_module
 from tests.campaigns.mutation.netlist import MutationError, Netlist
-from tests.campaigns.mutation.run import DEVICE, KILLERS, KNOWN, Campaign, Verdict, by_module
+from tests.campaigns.mutation.run import DEVICE, KILLERS, KNOWN, Campaign, Verdict
 
 RESULT = ROOT / "build" / "mutation.json"
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"

@@ -18,7 +18,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from hw.build import Build, build
 from hw.links.cocotb import BENCH_SOURCES
@@ -147,14 +146,6 @@ class Verdict:
     killer: str | None
     said: str
     seconds: float
-
-
-def by_module(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Counter[str]]]:
-    """How many of the rows of build/mutation.json have which result: of each module, and of "all" at the end."""
-    counts: dict[str, Counter[str]] = {}
-    for row in rows:
-        counts.setdefault(row["module"], Counter())[row["result"]] += 1
-    return [*sorted(counts.items()), ("all", sum(counts.values(), Counter()))]
 
 
 class Campaign:

@@ -1,6 +1,6 @@
 """How fast the compiled RTL runs below the driver, side by side with a bare C++ loop over the same pages.
 
-`python -m hw.verilated.bench` stores real pages, then loads and compares them, a few rounds of each.
+`python -m sim.bench.library` stores real pages, then loads and compares them, a few rounds of each.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from hw.fpga import clock_text, engine_area
 from hw.sources import ROOT
 
 RECORDS = ROOT / "docs" / "figures"
-DOCUMENTS = ("hwbench.md", "compressor.md", "decompressor.md", "verification.md")
+DOCUMENTS = ("hwbench.md", "compressor.md", "decompressor.md", "mutants.md")
 NAMES = ("hwbench", "fpga", "mutation")
 SURVIVED = "survived"
 _MARK = re.compile(r"(<!-- made by `python -m sim\.bench\.figures`: ([a-z-]+) -->\n)(.*?)(?=\n\n|\Z)", re.DOTALL)

@@ -101,8 +101,9 @@ def test_what_is_listed_is_in_the_source() -> None:
 
 
 def test_the_document_lists_the_holes_and_the_cross() -> None:
-    document = (ROOT / "docs" / "coverage.md").read_text()
-    assert page_cross().table() in document, "print it again: python -m tests.equivalence.page_events"
+    cross = (ROOT / "docs" / "coverage.md").read_text()
+    document = (ROOT / "docs" / "holes.md").read_text()
+    assert page_cross().table() in cross, "print it again: python -m tests.equivalence.page_events"
     assert document.endswith(f"-->\n{table(HOLES)}\n"), "make it again: python -m tests.campaigns.coverage --holes"
 
 

@@ -1,1 +1,1 @@
-"""Mutation: faults put into the RTL by Yosys, one at a time, and whether the tests notice (docs/verification.md)."""
+"""Mutation: faults put into the RTL by Yosys, one at a time, and whether the tests notice (docs/mutants.md)."""

@@ -101,7 +101,7 @@ def main() -> int:
     """Judge the sample, a line a mutant; returns 1 if too few are killed."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.campaigns.mutation",
-        description="Mutants of the RTL, made by Yosys, and whether the benches notice; docs/verification.md",
+        description="Mutants of the RTL, made by Yosys, and whether the benches notice; docs/mutants.md",
         epilog="What was found out before is kept as long as neither RTL nor bench changes: a run can be interrupted.",
     )
     parser.add_argument("--count", type=int, default=320, help="mutants, about (%(default)s)")

@@ -32,7 +32,7 @@ class Geometry:
 
 @dataclass(frozen=True)
 class PageInfo:
-    """Stored form of a page (docs/device.md, Mailbox commands, Get Page State).
+    """Stored form of a page (docs/device/mailbox.md, "Get Page State and Export").
 
     Attributes:
         state: how it is stored; an open page that was never closed is still free.
@@ -86,7 +86,7 @@ class Capacity:
 
 @dataclass(frozen=True)
 class Counters:
-    """Counters since reset (docs/device.md, Registers). Page and line counters wrap at 32 bit."""
+    """Counters since reset (docs/device/registers.md). Page and line counters wrap at 32 bit."""
 
     cycles: int
     pages_closed: int
@@ -108,7 +108,7 @@ class Counters:
 
 @dataclass(frozen=True)
 class Pressure:
-    """Which of the watermarks' states hold (docs/device.md, Watermarks)."""
+    """Which of the watermarks' states hold (docs/device/pressure.md, "Watermarks")."""
 
     high: bool
     medium: bool

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class PageState(IntEnum):
-    """How a page is stored (docs/device.md, Page states)."""
+    """How a page is stored (docs/device/pages.md, "Page states")."""
 
     FREE = 0
     ZERO = 1
@@ -17,7 +17,7 @@ class PageState(IntEnum):
 
 
 class EventCode(IntEnum):
-    """What the event log tells: why a page became poison, or why a write was refused (docs/device.md, Events)."""
+    """What the event log tells: why a page became poison, or why a write was refused (docs/device/events.md)."""
 
     EXHAUSTED = 1
     CRC_MISMATCH = 2
@@ -35,7 +35,7 @@ class EventCode(IntEnum):
 
 
 class Interrupt(IntEnum):
-    """Interrupt lines (docs/device.md, Interrupts); the value is the bit number."""
+    """Interrupt lines (docs/device/events.md, "Interrupts"); the value is the bit number."""
 
     MAILBOX = 0
     EVENT = 1
@@ -53,7 +53,7 @@ class Interrupt(IntEnum):
 
 
 class Opcode(IntEnum):
-    """Mailbox commands (docs/device.md, Mailbox commands)."""
+    """Mailbox commands (docs/device/mailbox.md)."""
 
     GET_EVENT_RECORDS = 0x0100
     CLEAR_EVENT_RECORDS = 0x0101

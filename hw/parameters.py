@@ -1,4 +1,4 @@
-"""DeviceParameters: the parameters a device is built with (docs/device.md, Parameters)."""
+"""DeviceParameters: the parameters a device is built with (docs/device/ports.md, "Parameters")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold between any two steps of a swap system (docs/vswap.md, "Invariants"): one generator a subject, each
+"""What must hold between any two steps of a swap system (docs/vswap/invariants.md): one generator a subject, each
 yields a sentence for every contradiction it finds."""
 
 from __future__ import annotations

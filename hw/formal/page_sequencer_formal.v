@@ -1,4 +1,4 @@
-// page_sequencer_formal: a page's state changes only as docs/device.md (Page states, Exhaustion, Fences) allows, whatever
+// page_sequencer_formal: a page's state changes only as docs/device/pages.md allows, whatever
 // the page cache, the page store and the mailbox answer.
 //
 // One page, whichever, is followed in `state_q` and `fenced_q`, from what is written into the table.

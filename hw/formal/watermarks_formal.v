@@ -1,4 +1,4 @@
-// watermarks_formal: the four states follow the free sectors with hysteresis (docs/device.md, Watermarks), one cycle late;
+// watermarks_formal: the four states follow the free sectors with hysteresis (docs/device/pressure.md), one cycle late;
 // each entry, and leaving low, is signalled once.
 //
 // Free: the number of free sectors and every write of a mark.

@@ -1,4 +1,4 @@
-"""Page cache of the model device (docs/device.md, Page cache and Exhaustion).
+"""Page cache of the model device (docs/device/cache.md; docs/device/pressure.md, "Exhaustion").
 
 All operations are atomic: they happen at once, and say in `elapsed` how many cycles the device would be busy, in
 `answered` after how many of them the host has its answer.

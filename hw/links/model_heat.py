@@ -1,4 +1,4 @@
-"""Hot-page tracking of the model device (docs/device.md, Hot pages)."""
+"""Hot-page tracking of the model device (docs/device/hot-pages.md)."""
 
 from __future__ import annotations
 

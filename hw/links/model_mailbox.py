@@ -1,4 +1,4 @@
-"""Mailbox of the model device: its registers and commands (docs/device.md, Mailbox commands)."""
+"""Mailbox of the model device: its registers and commands (docs/device/mailbox.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Register file of the model device: offsets, access types, side effects (docs/device.md, Registers).
+"""Register file of the model device: offsets, access types, side effects (docs/device/registers.md).
 
 The offsets are written here once more instead of being taken from the generated ones, so that a fault in the generator
 shows as a difference between the device and its driver.

@@ -1,4 +1,4 @@
-"""Stored pages of the model device: sectors, page table, and the content of the media (docs/device.md, Page states).
+"""Stored pages of the model device: sectors, page table, and the content of the media (docs/device/pages.md).
 
 The media is kept page by page instead of sector by sector: what a page occupies is a list of sector numbers, what it
 holds is one bytes object. Faults of the media are made by `damage` and `fail_sectors`.

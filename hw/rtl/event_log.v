@@ -1,4 +1,4 @@
-// event_log: the last events, oldest first (docs/device.md, Events).
+// event_log: the last events, oldest first (docs/device/events.md, "Events").
 //
 // Handshake: an event is taken in the cycle of `event_valid_i`; a full log drops the new one and counts it. `pop_i`
 //            drops the oldest and makes room in the same cycle; on an empty log it does nothing. The event of number

@@ -1,4 +1,4 @@
-// heat_tracker: which pages the host reads often (docs/device.md, Hot pages).
+// heat_tracker: which pages the host reads often (docs/device/hot-pages.md).
 //
 // Per page a heat and the epoch in which it was last touched; the heat is halved for every epoch that has passed since,
 // when the page is touched again. A page whose heat reaches the threshold is nominated: its number goes into a ring.

@@ -5,7 +5,7 @@
 //            beats in ascending order, each as soon as it is decoded. `page_last_o` comes with the 64th beat, which is
 //            offered only after the block was found well formed to its very end. Once it is taken the next block may
 //            come. `page_valid_o` never falls without `page_ready_i`, but by `clear_i`.
-// Error:     `error_o` rises when the block is malformed (docs/decompressor.md, What is accepted), after the beats that
+// Error:     `error_o` rises when the block is malformed (docs/decompressor.md), after the beats that
 //            precede the fault have been taken; no beat follows. The rest of the block is taken and dropped. It falls
 //            with `clear_i`.
 // Clear:     `clear_i` abandons the block. No input beat is taken in that cycle; the next one may begin a new block.

@@ -1,4 +1,4 @@
-// mailbox_commands: runs one mailbox command at a time (docs/device.md, Mailbox commands).
+// mailbox_commands: runs one mailbox command at a time (docs/device/mailbox.md).
 //
 //     IDLE -> DECODE -> READ <-> TAKE -> RANGE -> COMMAND <-> REPLY -> WRITE -> DONE
 //                \________ what a command does not need is left out _______/

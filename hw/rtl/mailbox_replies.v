@@ -1,4 +1,4 @@
-// mailbox_replies: what the mailbox answers, 16 bytes at a time (docs/device.md, Mailbox commands).
+// mailbox_replies: what the mailbox answers, 16 bytes at a time (docs/device/mailbox.md).
 //
 //     Identify         | firmware (16) | capacity (8) |
 //     Get Health       | health, media, additional, life, temperature (2), dirty shutdowns (4), corrected (4), ... (18) |

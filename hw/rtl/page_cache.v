@@ -2,7 +2,7 @@
 //
 // Each of the CACHE_PAGES entries holds a page number, 64 lines, and per line a valid and a dirty bit. `zero_q` tells
 // that lines which are not valid read as zeros (the page was free when it was opened). The rules are those of
-// docs/device.md, "Page cache"; what needs more than the entry itself (opening, reserving, filling, closing) is done by
+// docs/device/cache.md; what needs more than the entry itself (opening, reserving, filling, closing) is done by
 // the page_sequencer. A host access that cannot be served raises `request_*` and simply waits: it is looked up anew
 // every cycle, so nothing about it is stored here.
 //

@@ -1,4 +1,4 @@
-// watermarks: how full the media is, as four states with hysteresis (docs/device.md, Watermarks).
+// watermarks: how full the media is, as four states with hysteresis (docs/device/pressure.md, "Watermarks").
 //
 //     free sectors      high, medium, critical: entered below the mark, left at the mark plus `hysteresis`
 //     ------------      low:                    entered below its mark, left at `recovered` (or at its mark, if higher)

@@ -2,7 +2,7 @@
 
 `python -m sim.bench.fuzz` runs 1,000,000 of them (`make fuzz`, `COUNT=`) and writes build/fuzz.json. Streams come from
 three sources: blocks of real pages with damage, blocks put together by the grammar with last sequences near the rules
-of the page's end (docs/decompressor.md, What is accepted), and noise. A batch of 1,000 streams depends on the seed and
+of the page's end (docs/decompressor.md), and noise. A batch of 1,000 streams depends on the seed and
 its number alone, so that any part of a campaign can be run again.
 """
 

@@ -84,7 +84,7 @@ class DeviceHandle:
         return info
 
     def stats(self) -> dict[str, int]:
-        """Counters and capacity (docs/device.md, Registers), once the device is at rest."""
+        """Counters and capacity (docs/device/registers.md), once the device is at rest."""
         self._caller.call("settle")
         return asdict(self._caller.call("counters")) | asdict(self._caller.call("capacity"))
 
@@ -119,7 +119,7 @@ def open_device(
 
     Args:
         kind: "model", "verilated" or "cocotb". The last two compile the RTL when it is not compiled yet (a minute).
-        pages, media_bytes, sector_bytes, cache_pages, bytes_per_cycle: docs/device.md, Parameters.
+        pages, media_bytes, sector_bytes, cache_pages, bytes_per_cycle: docs/device/ports.md, "Parameters".
 
     Raises:
         ValueError: no such kind, or an illegal parameter.

@@ -67,7 +67,7 @@ class Disk:
 
     @classmethod
     async def on(cls, device: CramDevice, size: int) -> Disk:
-        """A disk whose device keeps room for rewriting: below it no new page is admitted (docs/driver.md, Errors)."""
+        """A disk whose device keeps room for rewriting: below it no new page is admitted (docs/driver.md, "Errors")."""
         geometry = device.geometry
         margin = min(geometry.raw_sectors * (geometry.cache_pages + 1), geometry.media_sectors // 2)
         await device.set_pressure_marks(margin, margin, margin)

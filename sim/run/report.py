@@ -175,7 +175,7 @@ def _html(result: Result, notes: dict[str, str]) -> str:
     parts.append("</table>")
     for heading, meaning, values in (
         ("In use at the end", "Pages, when the last one had been verified; pool_total_size is in bytes.", result.tiers),
-        ("The device's counters", "docs/device.md, Registers.", result.device.counters),
+        ("The device's counters", "docs/device/registers.md.", result.device.counters),
         ("The swap system's counters", "Under the kernel's names; docs/vswap.md.", result.kernel),
     ):
         rows = "".join(f"<tr><td>{escape(name)}<td class=n>{value:,}" for name, value in values.items())

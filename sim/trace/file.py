@@ -75,7 +75,7 @@ class TraceHeader(BaseModel):
         date: day of the recording, ISO 8601.
         recorder: what recorded it, with its own version and the kernel's.
         python: version of the Python that recorded it.
-        window: pages that were open at a time (docs/trace.md, Loss); 0 where no recorder was at work.
+        window: pages that were open at a time (docs/trace.md, "Loss"); 0 where no recorder was at work.
         loss: what the trace does not show, in words.
         complete: False when the recording stopped at a limit before the program ended.
         events, contents, pages, spaces: counts; pages are distinct (space, page) pairs that were touched.

@@ -18,7 +18,7 @@ FREE_PAGE = PageInfo(PageState.FREE, cached=False, dirty=False, length=0, crc=0,
 
 
 def test_no_block_of_a_page_fits_into_the_page_table() -> None:
-    """docs/device.md, Page states: 26 bytes are the least, and liblz4 reaches it; the table has 8 to spare."""
+    """docs/device/pages.md, "Page states": 26 bytes are the least, and liblz4 reaches it; the table has 8 to spare."""
     shortest = [len(lz4.block.compress(bytes([n]) * 4096, store_size=False)) for n in range(256)]
     assert set(shortest) == {26}
     for period in range(2, 65):

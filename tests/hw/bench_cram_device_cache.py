@@ -1,4 +1,4 @@
-"""The rules of the page cache (docs/device.md, Page cache).
+"""The rules of the page cache (docs/device/cache.md).
 
 Oracle for victims: `Cache`, the rules written down again for one access at a time; Get Page State tells what is cached.
 """

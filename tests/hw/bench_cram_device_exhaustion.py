@@ -1,4 +1,4 @@
-"""A full media loses the page that is being written and no other (docs/device.md, Exhaustion)."""
+"""A full media loses the page that is being written and no other (docs/device/pressure.md, "Exhaustion")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A media that fails, forgets, lies or dawdles (docs/device.md, Exhaustion: media errors).
+"""A media that fails, forgets, lies or dawdles (docs/device/pressure.md, "Exhaustion").
 
 Blocks that are malformed, or well formed with other content, are written straight onto the media; liblz4 says which.
 """

@@ -1,4 +1,4 @@
-"""cocotb tests of heat_tracker; run by test_heat_tracker.py. The rule is docs/device.md, Hot pages, in a dict."""
+"""cocotb tests of heat_tracker; run by test_heat_tracker.py. The rule is docs/device/hot-pages.md, in a dict."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """page_cache: every handshake, every line and every victim, cycle by cycle, while the test plays the sequencer.
 
-Oracle: `Entry` with a dict of lines; the rules of docs/device.md, Page cache.
+Oracle: `Entry` with a dict of lines; the rules of docs/device/cache.md.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class Media(Region):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class PageInfo:
-    """The answer of Get Page State (docs/device.md, Mailbox commands)."""
+    """The answer of Get Page State (docs/device/mailbox.md)."""
 
     state: PageState
     cached: bool

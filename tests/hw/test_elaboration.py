@@ -1,4 +1,4 @@
-"""A device with a parameter outside its range (docs/device.md, Parameters) does not elaborate; the tool says why."""
+"""A device with a parameter outside its range (docs/device/ports.md) does not elaborate; the tool says why."""
 
 from __future__ import annotations
 

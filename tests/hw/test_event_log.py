@@ -1,4 +1,4 @@
-"""The event log follows docs/device.md, Events, under both simulators."""
+"""The event log follows docs/device/events.md, "Events", under both simulators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The heat tracker follows docs/device.md, Hot pages, under both simulators."""
+"""The heat tracker follows docs/device/hot-pages.md, under both simulators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mailbox follows docs/device.md, Mailbox commands, and has an answer to every misuse, under both simulators."""
+"""The mailbox follows docs/device/mailbox.md, and has an answer to every misuse, under both simulators."""
 
 from __future__ import annotations
 

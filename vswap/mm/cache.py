@@ -1,4 +1,4 @@
-"""The swap cache: at most one folio a slot, and the pin that goes with it (docs/vswap.md, "Swap cache")."""
+"""The swap cache: at most one folio a slot, and the pin that goes with it (docs/vswap/slots.md, "Swap cache")."""
 
 from __future__ import annotations
 

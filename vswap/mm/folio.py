@@ -1,4 +1,4 @@
-"""Folios: pages of memory, in DRAM frames or on the CRAM device, and who maps them (docs/vswap.md, "Folios")."""
+"""Folios: pages of memory, in DRAM frames or on the CRAM device, and who maps them (docs/vswap/folios.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DRAM: frames with a limit and watermarks, charged to groups (docs/vswap.md, "Memory and reclaim")."""
+"""DRAM: frames with a limit and watermarks, charged to groups (docs/vswap/reclaim.md)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Memory control groups: limits for groups of address spaces, and what is charged to them (docs/vswap.md, "Memory
-control groups")."""
+"""Memory control groups: limits for groups of address spaces, and what is charged to them (docs/vswap/memcg.md)."""
 
 from __future__ import annotations
 

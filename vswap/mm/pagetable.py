@@ -1,4 +1,4 @@
-"""PTEs and the table of them (docs/vswap.md, "PTE states")."""
+"""PTEs and the table of them (docs/vswap/faults.md, "PTE states")."""
 
 from __future__ import annotations
 

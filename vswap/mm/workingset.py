@@ -1,4 +1,4 @@
-"""Refault detection: was a page that comes back evicted too early? (docs/vswap.md, "Workingset"; mm/workingset.c)
+"""Refault detection: was a page that comes back evicted too early? (docs/vswap/reclaim.md; mm/workingset.c)
 
 A shadow is left in the slot's descriptor when a folio is evicted:
 

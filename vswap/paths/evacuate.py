@@ -1,4 +1,4 @@
-"""Device pages that leave their node for DRAM, or for nowhere (docs/vswap.md, "Nodes and their providers")."""
+"""Device pages that leave their node for DRAM, or for nowhere (docs/vswap/nodes.md)."""
 
 from __future__ import annotations
 

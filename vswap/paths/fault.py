@@ -1,4 +1,4 @@
-"""Page faults (docs/vswap.md, "Faults"). One object per fault; each case is a method that ends with the PTE changed, or
+"""Page faults (docs/vswap/faults.md). One object per fault; each case is a method that ends with the PTE changed, or
 with nothing done and the fault looked at again, because something else changed it meanwhile."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Large folios (mTHP): allocated by one fault, swapped out and in as a whole where a tier can, else split
-(docs/vswap.md, "Large folios")."""
+(docs/vswap/large-folios.md)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Nodes: how a provider gives memory to the swap system and takes it back (docs/vswap.md, "Nodes and their
-providers")."""
+"""Nodes: how a provider gives memory to the swap system and takes it back (docs/vswap/nodes.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reclaim of DRAM: which folios go, and where to (docs/vswap.md, "Memory and reclaim")."""
+"""Reclaim of DRAM: which folios go, and where to (docs/vswap/reclaim.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Address spaces (mm): a page table and the accesses of tasks to it (docs/vswap.md, "Address spaces")."""
+"""Address spaces (mm): a page table and the accesses of tasks to it (docs/vswap/spaces.md)."""
 
 from __future__ import annotations
 

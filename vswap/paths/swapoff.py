@@ -1,4 +1,4 @@
-"""swapoff: empty a tier while tasks run, by any of three searches (docs/vswap.md, "Swapoff")."""
+"""swapoff: empty a tier while tasks run, by any of three searches (docs/vswap/swapoff.md)."""
 
 from __future__ import annotations
 

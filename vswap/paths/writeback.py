@@ -1,5 +1,4 @@
-"""Moving pages to a later tier behind the back of their softleaf PTEs, and reaping zombies (docs/vswap.md,
-"Writeback")."""
+"""Moving pages to a later tier behind the back of their softleafs, and reaping zombies (docs/vswap/writeback.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Direct slots: the layer that kernels have without virtual swap (docs/vswap.md, "Direct layer").
+"""Direct slots: the layer that kernels have without virtual swap (docs/vswap/direct.md).
 
 A PTE names a place on a device. So a slot takes room on its device from the start, wherever its data is, and a page
 that changes devices gets another slot, which every PTE must be made to name.

@@ -1,4 +1,4 @@
-"""The way back from a place on a tier to the slot that owns it (docs/vswap.md, "Reverse map")."""
+"""The way back from a place on a tier to the slot that owns it (docs/vswap/slots.md, "Reverse map")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Virtual swap slots: the numbers that PTEs hold, and what backs each of them (docs/vswap.md, "Slots")."""
+"""Virtual swap slots: the numbers that PTEs hold, and what backs each of them (docs/vswap/slots.md)."""
 
 from __future__ import annotations
 

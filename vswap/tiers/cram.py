@@ -1,4 +1,4 @@
-"""The CRAM tier: a node's device pages handed out to slots, over the driver (docs/vswap.md, "CRAM tier").
+"""The CRAM tier: a node's device pages handed out to slots, over the driver (docs/vswap/tiers.md, "CRAM tier").
 
 free --store--> in use --free--> awaiting trim --trim--> free <--> balloon
 """

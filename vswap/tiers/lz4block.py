@@ -1,4 +1,4 @@
-"""The LZ4 blocks that the compressed tiers keep, and pass on to one another (docs/vswap.md, "Pass-through")."""
+"""The LZ4 blocks that the compressed tiers keep, and pass on to one another (docs/vswap/tiers.md, "Pass-through")."""
 
 from __future__ import annotations
 

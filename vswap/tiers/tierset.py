@@ -1,4 +1,4 @@
-"""The tiers of a machine: which there are, in which order they are tried (docs/vswap.md, "Order of the tiers")."""
+"""The tiers of a machine: which there are, in which order they are tried (docs/vswap/tiers.md)."""
 
 from __future__ import annotations
 

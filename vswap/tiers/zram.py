@@ -1,4 +1,4 @@
-"""zram: a compressed block device in DRAM, used as a swap device (docs/vswap.md, "zram")."""
+"""zram: a compressed block device in DRAM, used as a swap device (docs/vswap/tiers.md, "zram")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""zswap: pages compressed with LZ4 into a pool that is taken out of DRAM (docs/vswap.md, "zswap")."""
+"""zswap: pages compressed with LZ4 into a pool that is taken out of DRAM (docs/vswap/tiers.md, "zswap")."""
 
 from __future__ import annotations
 

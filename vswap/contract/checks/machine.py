@@ -1,7 +1,7 @@
 """machine: the backend inside a whole swap system, with random programs on top.
 
 The backend is the first tier, a swapfile comes after it. Every page is compared with a shadow copy, and the state is
-checked for contradictions (docs/vswap.md, "Invariants") every few steps.
+checked for contradictions (docs/vswap/invariants.md) every few steps.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class Access:
         self._resets = link.resets
 
     def check(self) -> None:
-        """Raise DeviceReset when the device was reset since: what it answers, or has answered, means nothing here."""
+        """Raise DeviceReset if the device has been reset meanwhile: its answers then mean nothing to this driver."""
         if self._link.resets != self._resets:
             raise DeviceReset("the device was reset")
 
@@ -52,7 +52,7 @@ class Access:
         self.check()
 
     async def wait(self, mask: int, timeout_ns: int | None = None) -> int:
-        """Wait for an interrupt line of `mask`; the lines that are high. Raises DeviceLost, DeviceTimeout."""
+        """Wait for an interrupt line of `mask`; return the lines that are high. Raises DeviceLost, DeviceTimeout."""
         self.check()
         try:
             high = self._link.interrupts() & mask

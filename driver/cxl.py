@@ -50,7 +50,7 @@ class EventRecord:
     Attributes:
         handle: its name for `clear_event_records`.
         code: what happened.
-        page: to which page.
+        page: the page that it happened to.
         uncorrectable: the page's content is lost.
     """
 
@@ -75,7 +75,7 @@ class CxlCommands:
     Every call may raise DeviceLost, DeviceTimeout and MailboxError.
 
     Args:
-        forget: called with the pages that are poison no more, None for all.
+        forget: called with the pages that are no longer poison, None for all.
     """
 
     def __init__(

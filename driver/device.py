@@ -58,8 +58,8 @@ class CramDevice:
     Attributes:
         link: the way to the device.
         clock: the clock it lives on.
-        geometry: what it was built with.
-        cxl: commands of CXL that nothing here needs: health, poison, event records, sanitize.
+        geometry: the parameters that the device was built with.
+        cxl: commands of CXL that this class does not need itself: health, poison, event records, sanitize.
     """
 
     def __init__(self, link: Link, geometry: Geometry, access: Access) -> None:
@@ -111,7 +111,7 @@ class CramDevice:
 
         Raises:
             DeviceFull: no sectors; the page is poison now. Trim it, then keep the data elsewhere.
-            AdmissionClosed: the device is critically low and the page was free; it still is. A DeviceFull, too.
+            AdmissionClosed: a DeviceFull, too: the device is critically low and the page was free; it still is.
             PageFenced: the page is fenced; its content is as it was.
             PagePoisoned: the page was poison already, or was found damaged.
             AddressOutOfRange: no such page.
@@ -149,8 +149,7 @@ class CramDevice:
     async def trim(self, pages: Iterable[int]) -> None:
         """Drop pages: they become free and read as zeros. Ranges are coalesced; poison and fences are cleared.
 
-        With more ranges than a command takes it is several commands. Raises AddressOutOfRange before any page is
-        dropped.
+        More ranges than one command takes are several commands. Raises AddressOutOfRange before any page is dropped.
         """
         wanted = await self._ranges(Opcode.MEDIA_OPERATIONS, (_ZERO_CLASS, _ZERO_SUBCLASS), pages)
         if self._causes:
@@ -222,12 +221,12 @@ class CramDevice:
         The device decompresses it to check it. Whatever is raised, the page is as it was.
 
         Args:
-            page: what it replaces.
-            block: 1 to 4096 - sector_bytes bytes.
+            page: the page whose content it replaces.
+            block: the LZ4 block, 1 to 4096 - sector_bytes bytes.
             crc: CRC-32 of the 4096 bytes that it stands for, as in `page_state`.
 
         Raises:
-            BlockRefused: it is malformed, or the CRC is another.
+            BlockRefused: the block is malformed, or the CRC does not match.
             AdmissionClosed: no room, or the page is free and the device critically low.
             PageFenced, PagePoisoned, AddressOutOfRange, ValueError.
         """
@@ -259,7 +258,7 @@ class CramDevice:
     # Capacity and counters
 
     async def free_sectors(self) -> int:
-        """Sectors not in use, including those reserved for dirty pages."""
+        """Sectors that are not in use, including those reserved for dirty pages."""
         return (await self._access.read(Register.FREE_SECTORS))[0]
 
     async def capacity(self) -> Capacity:
@@ -330,7 +329,7 @@ class CramDevice:
         await self._access.write(Register.HEAT_THRESHOLD, [threshold, period])
 
     async def hot_pages(self) -> tuple[list[int], int]:
-        """Take the nominations, oldest first, and acknowledge HOT; with how many were dropped since reset, ring full.
+        """Take the nominations, oldest first, and how many were dropped since reset (ring full); acknowledge HOT.
 
         A page may have been written, trimmed or stored anew since it was nominated.
         """
@@ -354,7 +353,7 @@ class CramDevice:
         return (await self._access.read(Register.EVENT_OVERFLOW))[0]
 
     async def wait_interrupt(self, *interrupts: Interrupt) -> set[Interrupt]:
-        """Wait until one of the lines is high; those of them that are. Leave MAILBOX to the mailbox."""
+        """Wait until one of the lines is high; return those that are. Leave MAILBOX to the mailbox."""
         high = await self._access.wait(_mask(interrupts))
         return {line for line in Interrupt if high & line.mask}
 
@@ -392,7 +391,7 @@ class CramDevice:
     async def _explain(self, error: BusError, page: int, storing: bool) -> CramError:
         """What a bus error of a page access means.
 
-        The event log tells exhaustion from other poison; when a burst of events has overflowed it, the free sectors do.
+        The event log distinguishes exhaustion from other poison. If events have overflowed it, the free sectors do.
         """
         self._access.check()
         if error.response == Response.DECERR:
@@ -428,7 +427,7 @@ class CramDevice:
                 (self._causes if event.code.is_loss else self._refused)[page] = event.code
 
     def _forget(self, page: int | None) -> None:
-        """A page, or None for every page, is not poison any more."""
+        """Note that a page, or every page for None, is no longer poison."""
         if page is None:
             self._causes.clear()
         else:

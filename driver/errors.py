@@ -15,11 +15,11 @@ class DeviceNotFound(CramError):
 
 
 class DeviceLost(CramError):
-    """The link failed under us: the device or its simulator is gone. Nothing on it can be reached any more."""
+    """The link failed: the device or its simulator is gone. Nothing on it can be reached any more."""
 
 
 class DeviceReset(DeviceLost):
-    """The device was reset under us and has forgotten everything. Probe it again; this driver of it is done."""
+    """The device was reset and has forgotten everything. Probe it again; this driver object cannot be used any more."""
 
 
 class DeviceTimeout(CramError):
@@ -31,7 +31,7 @@ class AddressOutOfRange(CramError):
 
 
 class UnexpectedResponse(CramError):
-    """A bus error that docs/device.md gives no reason for."""
+    """A bus error for which docs/device.md gives no reason."""
 
 
 class PagePoisoned(CramError):
@@ -81,14 +81,14 @@ class PageFenced(CramError):
 
 
 class BlockRefused(CramError):
-    """An imported block is malformed or not that of the CRC given with it. The page is as it was.
+    """An imported block is malformed, or does not match the CRC given with it. The page is as it was.
 
     Attributes:
-        page: the page that it was for.
+        page: the page that the block was for.
     """
 
     def __init__(self, page: int) -> None:
-        super().__init__(f"the block for page {page} is malformed, or its CRC is another")
+        super().__init__(f"the block for page {page} is malformed, or its CRC does not match")
         self.page = page
 
 
@@ -96,7 +96,7 @@ class MailboxError(CramError):
     """A mailbox command was refused.
 
     Attributes:
-        return_code: the device's answer; a plain int when it is none of docs/device.md.
+        return_code: the device's answer; a plain int if docs/device/mailbox.md does not name it.
         opcode: the command.
     """
 

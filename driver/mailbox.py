@@ -16,7 +16,7 @@ _HEAD = (Register.MAILBOX_PAYLOAD - Register.MAILBOX_CONTROL) // 4  # registers 
 class Mailbox:
     """Runs one command at a time; tasks queue for it, first come, first served.
 
-    Completion is the MAILBOX interrupt, which this class alone waits for and acknowledges; it must be enabled.
+    The MAILBOX interrupt signals completion. Only this class waits for it and acknowledges it. It must be enabled.
     """
 
     def __init__(self, access: Access, clock: Clock, timeout_ns: int) -> None:
@@ -34,7 +34,7 @@ class Mailbox:
             opcode: the command.
             payload: its input, at most 4096 bytes.
             expected_bytes: length of the reply if known; saves a register transfer.
-            timeout_ns: how long to wait for it, if not as long as for any command.
+            timeout_ns: how long to wait for the reply; by default as long as for any command.
 
         Raises:
             MailboxError: the device answered with a return code other than success and background started.
@@ -67,13 +67,13 @@ class Mailbox:
             return _bytes(reply)[:length]
 
     async def _settle(self, timeout_ns: int) -> None:
-        """Wait for the end of a command that nobody waited for: timed out, cancelled, or of a driver before us."""
+        """Wait for the end of a command that nobody waited for: timed out, cancelled, or of an earlier driver."""
         (control,) = await self._access.read(Register.MAILBOX_CONTROL)
         if MAILBOX_CONTROL_DOORBELL.get(control):
             await self._answer("an earlier command", 0, timeout_ns)
 
     async def _answer(self, command: str, expected_bytes: int, timeout_ns: int) -> tuple[list[int], list[int]]:
-        """Wait for completion; the head registers (doorbell to payload) and the words of the reply read with them."""
+        """Wait for completion; the head registers (doorbell to payload), and the words of the reply read with them."""
         while True:
             try:
                 await self._access.wait(Interrupt.MAILBOX.mask, timeout_ns)

@@ -1,7 +1,7 @@
 """Provider: one device as the provider of a memory node (docs/driver.md, "Provider").
 
-Who owns the pages (vswap) gives freed ones back through `trim` and is told what the device can back now, when it is
-critically low, and which pages are hot.
+The owner of the pages (vswap) gives freed pages back through `trim`. It learns how many pages the device can back now,
+when the device is critically low, and which pages are hot.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hw.link import PAGE_BYTES
 
 
 class TrimAnswer(Enum):
-    """What became of the backing of one page that was to be dropped."""
+    """What became of the backing of a page that was to be dropped."""
 
     DONE = 0
     AGAIN = 1
@@ -37,7 +37,7 @@ class Provider:
 
     @property
     def pages(self) -> int:
-        """Perceived pages: what it donates."""
+        """Perceived pages: what the device donates."""
         return self.device.geometry.perceived_pages
 
     @property

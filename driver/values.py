@@ -36,13 +36,13 @@ class PageInfo:
 
     Attributes:
         state: how it is stored; an open page that was never closed is still free.
-        cached: lines of it are in the page cache.
+        cached: lines of the page are in the page cache.
         dirty: it holds lines that are not yet in the stored form.
         length: bytes of the LZ4 block, 4096 for raw, else 0.
         crc: CRC-32 of the 4096 uncompressed bytes (lz4, raw), else 0.
         word: the repeated 64-bit word (same), else 0.
         first_sector: head of the chain of sectors (lz4, raw), else 0.
-        fenced: the host may not write it.
+        fenced: the host may not write the page.
     """
 
     state: PageState

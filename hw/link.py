@@ -1,7 +1,7 @@
 """Link: everything a host can do to a device, whatever runs the device behind it.
 
-Rules: docs/device.md. Every implementation lives in `hw/links/`. A link moves bytes and reports bus responses; what
-they mean is the driver's business.
+The rules are in docs/device.md. Every implementation lives in `hw/links/`. A link moves bytes and reports bus
+responses; what they mean is for the driver to say.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Link(Protocol):
 
     @property
     def resets(self) -> int:
-        """Resets so far: a host's port sees its link go down. Who holds state of the device looks at it."""
+        """Resets so far. A host's port sees its link go down. Code that keeps state of the device looks at it."""
 
     async def read(self, address: int, length: int) -> bytes:
         """Read `length` bytes (a multiple of 64, inside one page, 64-byte aligned). Raises BusError, LinkError."""

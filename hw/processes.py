@@ -39,8 +39,11 @@ def run_logged(
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """End a process with all that it has started; nothing if it has ended. Not by its group: whoever interrupts us may
-    end ours, and the tools have to go with it."""
+    """End a process with all that it has started; do nothing if it has ended.
+
+    It stays in our group instead of leading one: a caller that interrupts us may end our group, and the tools must end
+    with it.
+    """
     if process.poll() is not None:
         return
     process.send_signal(signal.SIGSTOP)  # it starts no more

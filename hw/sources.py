@@ -36,7 +36,7 @@ def closure(top: str, sources: Sequence[Path] = ()) -> list[Path]:
 
 
 def tops() -> list[str]:
-    """The modules of `hw/rtl` that no other module of `hw/rtl` names: what `lint` has to be called for."""
+    """The modules of `hw/rtl` that no other module of `hw/rtl` names: those that `lint` has to be called for."""
     modules = sorted(path.stem for path in RTL.glob("*.v"))
     below = {path.stem for module in modules for path in closure(module) if path.stem != module}
     return [module for module in modules if module not in below]

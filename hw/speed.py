@@ -1,4 +1,4 @@
-"""Speed: what a way to run the device is measured in, and the loop that it is measured with."""
+"""Speed: the units in which a way to run the device is measured, and the loop that measures it."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ HEAD_WORDS = 16  # a short transfer has a data port of its own
 class CocotbClock:
     """Simulated time and tasks on cocotb's scheduler; implements hw.clock.Clock.
 
-    An exception in a task goes to whoever awaits the task; `check` raises those that nobody has awaited.
+    An exception in a task goes to the task that awaits it; `check` raises those that nobody has awaited.
     """
 
     def __init__(self) -> None:
@@ -248,7 +248,7 @@ class CocotbLink:
             raise ValueError(f"{count} registers at 0x{offset:x}: expected a multiple of 4 and at least one")
 
     def _check_same(self, resets: int) -> None:
-        """A transfer that has waited for its turn: it was meant for the device of then."""
+        """Raise LinkError if the device was reset while a transfer, meant for the old one, waited for its turn."""
         self._check_open()
         if self.resets != resets:
             raise LinkError("the device was reset")
@@ -308,12 +308,12 @@ class _Channel:
             raise BusError(response, address)
 
     def ending(self) -> bool:
-        """The transfer is over, and who waits for it has yet to see that."""
+        """The transfer is over, and the task that waits for it has yet to see that."""
         return self._waiting and int(self._done.value) == self._toggle
 
 
 async def _let_end(channels: list[_Channel]) -> None:
-    """Let those who wait for transfers that are over go first."""
+    """Let the tasks go first that wait for transfers which are over."""
     if any(channel.ending() for channel in channels):
         await ReadWrite()  # by now the simulator has told everybody what changed
     while any(channel.ending() for channel in channels):

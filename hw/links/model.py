@@ -201,7 +201,7 @@ class ModelLink:
         await self.clock.sleep(self._registers_busy_until - now)
 
     def _wake(self) -> None:
-        """Wake who waits for an interrupt."""
+        """Wake the tasks that wait for an interrupt."""
         risen, self._risen = self._risen, self.clock.event()
         risen.set()
 

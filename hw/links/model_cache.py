@@ -1,7 +1,7 @@
 """Page cache of the model device (docs/device/cache.md; docs/device/pressure.md, "Exhaustion").
 
-All operations are atomic: they happen at once, and say in `elapsed` how many cycles the device would be busy, in
-`answered` after how many of them the host has its answer.
+All operations are atomic: they happen at once. They say in `elapsed` how many cycles the device would be busy, and
+in `answered` after how many of them the host has its answer.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class PageCache:
                 self._close(entry)
 
     def import_block(self, page: int, block: bytes, crc: int) -> None:
-        """Replace a page by an LZ4 block. Raises PageLost: the page is as it was, an event tells."""
+        """Replace a page by an LZ4 block. Raises PageLost; the page is then as it was, and an event is logged."""
         begin, streamed = self._timing.fill(len(block), self._bytes_per_cycle)
         self.elapsed += begin + streamed
         try:

@@ -24,7 +24,7 @@ _decompress: Callable[[bytes, int], bytes] = lz4.block.decompress
 
 
 class PageLost(Exception):  # noqa: N818 - the name of the condition
-    """The content of a page cannot be had; `code` is the event to log."""
+    """The content of a page cannot be read; `code` is the event to log."""
 
     def __init__(self, code: EventCode) -> None:
         super().__init__(code.name)
@@ -34,7 +34,7 @@ class PageLost(Exception):  # noqa: N818 - the name of the condition
 class SectorAllocator:
     """Sectors of the media: those given back, last freed first, then those never used, ascending.
 
-    `on_change` is told the number of free sectors after every change.
+    `on_change` is called with the number of free sectors after every change.
     """
 
     def __init__(self, sectors: int, on_change: Callable[[int], None]) -> None:
@@ -85,7 +85,7 @@ class StoredPage:
     def crc(self) -> int:
         """Of the uncompressed page; 0 for a page that takes no sector.
 
-        Worked out when it is asked for: as long as nobody damages the content it must be right.
+        It is computed when it is asked for: it must be right for as long as nobody damages the content.
         """
         if self.known_crc is None:
             content = _decompressed(self.content, False) if self.state is _LZ4 else self.content
@@ -104,7 +104,8 @@ ZERO = StoredPage(PageState.ZERO)
 
 
 class PageStore:
-    """Page table, sectors and media of one device. `on_change` is told the free sectors after every change.
+    """Page table, sectors and media of one device. `on_change` is called with the free sectors after every
+    change.
 
     Attributes:
         sectors: the allocator.
@@ -128,7 +129,7 @@ class PageStore:
     def put(self, page: int, content: bytes) -> StoredPage:
         """Store 4096 bytes as zero, same, lz4 or raw, and only then give the old sectors back.
 
-        Raises PageLost if the media takes no write; the new sectors are back then, the old entry stands.
+        Raises PageLost if the media takes no write; the new sectors are given back then, and the old entry stands.
         """
         return self._replace(page, self._written(content))
 

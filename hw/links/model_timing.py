@@ -1,6 +1,6 @@
 """Latencies of the model device: a rough stand-in for the cycle counts of the RTL.
 
-Only the order of magnitude is meant: one line a cycle on the host port, LZ4 engines at BYTES_PER_CYCLE, media latency
+Only the order of magnitude is right: one line a cycle on the host port, LZ4 engines at BYTES_PER_CYCLE, media latency
 once an access. Results that must hold in cycles come from the RTL.
 """
 

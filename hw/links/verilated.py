@@ -171,7 +171,7 @@ class VerilatedLink:
                 raise
 
     def _watch_interrupts(self) -> None:
-        """Let the device stop where a line rises that somebody waits for."""
+        """Let the device stop when a line rises that a task waits for."""
         if self._closed:
             return
         watched = 0
@@ -205,7 +205,9 @@ class VerilatedLink:
         return b"%s %08x\n" % (self._identity, crc32(state)) + state
 
     def restore(self, state: bytes) -> None:
-        """Go on from a state that `save` gave, of this device or one built alike; `cycles` goes back, `clock.now` not.
+        """Go on from a state that `save` returned, of this device or one built alike.
+
+        `cycles` goes back, `clock.now` does not.
 
         Raises:
             LinkError: a transfer is under way.
@@ -228,7 +230,7 @@ class VerilatedLink:
             raise LinkError(f"{path}: cannot write waves here; the link needs waves=True, the path a folder")
 
     def stop_waves(self) -> None:
-        """Finish the file. Nothing if none is written."""
+        """Finish the file; do nothing if none is being written."""
         self._check_open()
         self._lib.cram_waves_stop(self._device)
 
@@ -273,7 +275,7 @@ class VerilatedLink:
         return now
 
     def _wake_waiters(self) -> None:
-        """Let who waits for an interrupt look again."""
+        """Let the tasks that wait for an interrupt look again."""
         for _, event in self._interrupt_waiters:
             event.set()
         self._interrupt_waiters.clear()
@@ -304,7 +306,7 @@ class VerilatedLink:
                 raise LinkError("a transfer is under way")
 
     def _check_same(self, resets: int) -> None:
-        """A transfer that has waited for its turn: it was meant for the device of then."""
+        """Raise LinkError if the device was reset while a transfer, meant for the old one, waited for its turn."""
         self._check_open()
         if self.resets != resets:
             raise LinkError("the device was reset")

@@ -247,10 +247,10 @@ def print_rows(rows: Sequence[Row]) -> None:
 def main() -> int:
     """Synthesize, showing each module as it is done; returns 1 if a tool refused one."""
     parser = argparse.ArgumentParser(prog="python -m hw.fpga", description="Area and clock on an ECP5.")
-    parser.add_argument("--module", action="append", help="only this module; may be given again")
-    parser.add_argument("--width", action="append", type=int, help="only engines of this width; may be given again")
-    parser.add_argument("--limit", type=float, default=LIMIT_S, metavar="S", help="seconds for a step (%(default)s)")
-    parser.add_argument("--no-route", action="store_true", help="area only")
+    parser.add_argument("--module", action="append", help="only this module; may be repeated")
+    parser.add_argument("--width", action="append", type=int, help="only engines of this width; may be repeated")
+    parser.add_argument("--limit", type=float, default=LIMIT_S, metavar="S", help="seconds for one step (%(default)s)")
+    parser.add_argument("--no-route", action="store_true", help="find the area only")
     arguments = parser.parse_args()
     chosen = [
         target

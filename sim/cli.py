@@ -78,16 +78,16 @@ _RUN_HELP = f"""Run a scenario and verify every page of it.
     "{DEFAULT}".
 
     A recorded program's pages and accesses are replayed on a simulated machine with little memory. What does not fit
-    into DRAM goes to the compressed-RAM device, to zswap and to a swapfile. Whatever comes back is compared with the
-    recording, byte for byte; at the end so is every page.
+    into DRAM goes to the compressed-RAM device, to zswap and to a swapfile. Every page that comes back is compared with
+    the recording, byte for byte. At the end every page is compared.
 
     The device is its RTL. `--sim verilated` (default) runs it as a library in this process, the fastest way;
-    `verilator` and `icarus` (slow) run it in a simulator, driven through cocotb: the same cycles, and room for a
-    testbench. `model` is a functional model in Python: nothing to compile. The first run compiles the RTL, which takes
-    a minute or two.
+    `verilator` and `icarus` (slow) run it in a simulator, driven through cocotb, with the same cycles and with room for
+    a testbench. `model` is a functional model in Python, which needs no compiler. The first run compiles the RTL, which
+    takes a minute or two.
 
-    Exit status: 0 every page came back right and the books agree; 1 not so, or no result; 2 bad input; 130
-    interrupted.
+    Exit status: 0 if every page came back right and the books agree; 1 if not, or if there is no result; 2 for bad
+    input; 130 if interrupted.
 
     \b
     Examples:
@@ -112,9 +112,9 @@ def cli(debug: bool) -> None:
               "simulator, or a model.")  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - for standard output.")
 @click.option("--report", "report_file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
-              help="Where the report goes (HTML).  [default: build/report/SCENARIO-SIM.html]")  # fmt: skip
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Use this seed, not the scenario's.")
-@click.option("--rounds", type=click.IntRange(1), help="Run the program so often, not as the scenario says.")
+              help="File for the report (HTML).  [default: build/report/SCENARIO-SIM.html]")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Use this seed instead of the scenario's.")
+@click.option("--rounds", type=click.IntRange(1), help="How often the program runs, instead of the scenario's number.")
 def run_command(
     scenario: str, sim: Sim, json_file: str | None, report_file: Path | None, seed: int | None, rounds: int | None
 ) -> None:
@@ -151,7 +151,7 @@ def run_command(
 
 
 @cli.command("scenarios")
-@click.option("--keys", "show_keys", is_flag=True, help="List every key a scenario may have.")
+@click.option("--keys", "show_keys", is_flag=True, help="List every key that a scenario may have.")
 def scenarios_command(show_keys: bool) -> None:
     """List the scenarios that come with the program."""
     if show_keys:
@@ -169,16 +169,17 @@ def scenarios_command(show_keys: bool) -> None:
 @cli.command("capture", context_settings={"ignore_unknown_options": True})
 @click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Trace to write.")
 @click.option("--window", type=int, default=DEFAULT_WINDOW, show_default=True,
-              help="Pages open at a time in each address space; fewer show more of the accesses.")  # fmt: skip
+              help="Pages open at a time in each address space; with fewer, more accesses show.")  # fmt: skip
 @click.option("--max-events", type=click.IntRange(1), default=DEFAULT_MAX_EVENTS, show_default=True,
-              help="Stop recording, not the program, at so many events.")  # fmt: skip
+              help="Stop recording at this many events; the program goes on.")  # fmt: skip
 @click.option("--max-contents", type=click.IntRange(1), default=DEFAULT_MAX_CONTENTS, show_default=True,
-              help="The same for distinct page contents.")  # fmt: skip
+              help="Stop recording at this many distinct page contents.")  # fmt: skip
 @click.argument("command", nargs=-1, required=True, metavar="-- CMD...", type=click.UNPROCESSED)
 def capture_command(output: Path, window: int, max_events: int, max_contents: int, command: tuple[str, ...]) -> None:
     """Record a program's anonymous pages and its accesses to them as a trace.
 
-    The program keeps its standard streams and its environment; the exit status is its own. Needs userfaultfd (root).
+    The program keeps its standard streams and its environment, and the exit status is its own. Recording needs
+    userfaultfd (root).
     """
     line = _RecordingLine()
     try:
@@ -200,7 +201,7 @@ def capture_command(output: Path, window: int, max_events: int, max_contents: in
               help="What runs the device that a backend may use.")  # fmt: skip
 @click.option("--check", "checks", multiple=True, metavar="ID", help="Run this check only; may be repeated.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="First seed of each check.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the outcomes.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the outcomes (JSON).")
 def contract_command(
     factory: str, link: str, checks: tuple[str, ...], seed: int, json_file: Path | None
 ) -> None:  # fmt: skip
@@ -209,7 +210,7 @@ def contract_command(
     FACTORY is a function of a Bench that makes the backend (docs/contract-suite.md), for example
     vswap.contract.backends:zswap. A failure names the check, what the kernel relies on, and its seed.
 
-    Exit status: 0 no check failed; 1 one did; 2 bad input.
+    Exit status: 0 if no check failed; 1 if one did; 2 for bad input.
     """
     for name in checks:
         if name not in CHECKS:

@@ -37,11 +37,11 @@ def main() -> int:
         prog="python -m hw.formal",
         description="Formal proofs about the RTL, by Yosys and the solver Yices; docs/formal.md explains them.",
     )
-    parser.add_argument("--only", metavar="NAME", help="those whose name (first column) begins like this")
-    parser.add_argument("--jobs", type=int, default=1, help="how many at a time (%(default)s)")
-    parser.add_argument("--limit", type=int, default=LIMIT_S, metavar="S", help="seconds for one run (%(default)s)")
-    parser.add_argument("--list", action="store_true", help="name the proofs, run none")
-    parser.add_argument("--table", action="store_true", help="print the table of docs/formal.md, run none")
+    parser.add_argument("--only", metavar="NAME", help="run the proofs whose name (first column) begins like this")
+    parser.add_argument("--jobs", type=int, default=1, help="proofs at a time (%(default)s)")
+    parser.add_argument("--limit", type=int, default=LIMIT_S, metavar="S", help="seconds for one proof (%(default)s)")
+    parser.add_argument("--list", action="store_true", help="list the proofs and run none")
+    parser.add_argument("--table", action="store_true", help="print the table of docs/formal.md and run none")
     arguments = parser.parse_args()
     if arguments.table:
         print(table())

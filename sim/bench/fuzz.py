@@ -295,7 +295,7 @@ def read_corpus(path: Path) -> dict[str, bytes]:
     return {name: bytes.fromhex(stream) for name, stream in pairs}
 
 
-@click.command(help="Fuzz the LZ4 decompressor's RTL against liblz4; docs/decompressor.md tells what is compared.")
+@click.command(help="Fuzz the LZ4 decompressor's RTL against liblz4; docs/decompressor.md says what is compared.")
 @click.option("--count", type=click.IntRange(1), default=1_000_000, show_default=True, help="Streams, whole thousands.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same streams.")
 @click.option("--first", type=click.IntRange(0), default=0, show_default=True, help="Batch of 1,000 to begin with.")

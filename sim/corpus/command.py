@@ -18,16 +18,16 @@ _BARS = " ▁▂▃▄▅▆▇█"
 
 @click.group("corpus")
 def corpus_group() -> None:
-    """Anonymous pages of real programs, gathered on this machine."""
+    """Gather anonymous pages of real programs on this machine, and describe them."""
 
 
 @corpus_group.command("build")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only this program; may be repeated.")
+@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only this program's pages; may be repeated.")
 @click.option("--sample", type=click.IntRange(1), metavar="PAGES",
-              help="Only so many pages of each program, and none that tells of this machine.")  # fmt: skip
+              help="Keep this many pages of each program, and none that tells of this machine.")  # fmt: skip
 def corpus_build(folder: Path, kinds: tuple[str, ...], sample: int | None) -> None:
-    """Run programs and write their pages, a file each, and a manifest into FOLDER."""
+    """Run programs, and write their pages into FOLDER: a file for each program, and a manifest."""
     with Console(stderr=True).status("gathering pages") as status, interruptible():
         manifest = build(folder, kinds or None, lambda kind: status.update(f"gathering pages of {kind}"), sample)
     _show(manifest)
@@ -36,13 +36,13 @@ def corpus_build(folder: Path, kinds: tuple[str, ...], sample: int | None) -> No
 @corpus_group.command("stat")
 @click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--pages", type=click.IntRange(1), default=10_000, show_default=True,
-              help="Without FOLDER: different pages to gather.")  # fmt: skip
+              help="Without FOLDER: the number of different pages to gather.")  # fmt: skip
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.svg",
-              help="With FOLDER: draw the shares and the sizes of LZ4 blocks into this file, too.")  # fmt: skip
+              help="With FOLDER: draw the shares and the sizes of LZ4 blocks into this file.")  # fmt: skip
 def corpus_stat(folder: Path | None, pages: int, plot: Path | None) -> None:
-    """Say what the pages in FOLDER are like; without it, those of programs on this machine.
+    """Describe the pages in FOLDER, or, without FOLDER, those of programs on this machine.
 
-    The figures are counted from the pages and must be those of the manifest.
+    The figures are counted from the pages, and must agree with the manifest.
     """
     if folder is not None:
         manifest = load(folder)

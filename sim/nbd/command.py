@@ -43,10 +43,10 @@ class Figures(Value):
 
 @click.command("nbd")
 @click.option("--socket", "path", required=True, metavar="PATH", type=click.Path(path_type=Path),
-              help="Unix socket to serve on; only you can open it, and it goes with the server.")  # fmt: skip
+              help="Unix socket to serve on. Only you can open it; it is removed when the server ends.")  # fmt: skip
 @click.option("--size", type=Size(), default="1G", show_default=True, metavar="SIZE",
-              help="Of the disk: 1G, 64M, or a number of pages.")  # fmt: skip
-@click.option("--media", type=Size(), metavar="SIZE", help="What the device's media holds.  [default: a quarter]")
+              help="Size of the disk: 1G, 64M, or a number of pages.")  # fmt: skip
+@click.option("--media", type=Size(), metavar="SIZE", help="Size of the device's media.  [default: a quarter]")
 @click.option("--device", type=click.Choice(["model", "verilated"]), default="model", show_default=True,
               help="What runs the device: the model, or the RTL as a library.")  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE", type=click.Path(path_type=Path),
@@ -55,8 +55,8 @@ def nbd_command(path: Path, size: int, media: int | None, device: InProcess, jso
     """Serve the device as a network block device, with trim, flush and write-zeroes.
 
     Any NBD client can use it: QEMU as a guest's disk, nbd-client as a block device, libnbd's tools. The disk is larger
-    than the media: when the media is full, writes fail with ENOSPC (docs/nbd.md). Ctrl-C or SIGTERM ends the server;
-    then it prints what was counted. Needs nbdkit with its Python plug-in.
+    than the media: when the media is full, writes fail with ENOSPC (docs/nbd.md). Ctrl-C or SIGTERM ends the server,
+    which then prints its figures. It needs nbdkit with its Python plug-in.
 
     \b
     Examples:

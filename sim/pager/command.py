@@ -39,7 +39,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs o
 
 @click.command("pager", context_settings={"ignore_unknown_options": True})
 @click.option("--limit", type=Size(), required=True, metavar="SIZE",
-              help="How much of the program's anonymous memory may be present: 64M, or a number of pages.")  # fmt: skip
+              help="Anonymous memory of the program that may be present: 64M, or a number of pages.")  # fmt: skip
 @click.option("--device", type=click.Choice(["model", "verilated"]), default="model", show_default=True,
               help="What runs the device: the model, or the RTL as a library.")  # fmt: skip
 @click.option("--scenario", default="pager", show_default=True, metavar="FILE",
@@ -48,7 +48,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs o
               help="Write the figures as JSON.")  # fmt: skip
 @click.option("--trace", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
               help="Keep a trace of the faults, for `vcram run`.")  # fmt: skip
-@click.option("--quiet", is_flag=True, help="No counters while it runs, and no table at the end.")
+@click.option("--quiet", is_flag=True, help="Show no counters while the program runs, and no table at the end.")
 @click.argument("command", nargs=-1, required=True, metavar="-- CMD...", type=click.UNPROCESSED)
 def pager_command(
     limit: int,
@@ -62,8 +62,8 @@ def pager_command(
     """Run a program with its anonymous memory limited and paged through the swap system.
 
     What does not fit goes to the compressed-RAM device, zswap and the swapfile, as in `vcram run`, and comes back when
-    the program touches it. The program is not changed; it keeps its standard streams, and the exit status is its own.
-    Its children are paged with it. Needs userfaultfd and ptrace (root).
+    the program touches it. The program is not changed. It keeps its standard streams, and the exit status is its own.
+    Its children are paged with it. The pager needs userfaultfd and ptrace (root).
 
     \b
     Examples:

@@ -54,9 +54,9 @@ def main() -> int:
         prog="python -m tests.campaigns.coverage",
         description="Line and toggle coverage of the RTL by the tests, module by module; docs/coverage.md explains it.",
     )
-    parser.add_argument("--again", action="store_true", help="read the runs of last time, run nothing")
-    parser.add_argument("--holes", action="store_true", help="print the holes as in docs/holes.md, run nothing")
-    parser.add_argument("--module", metavar="NAME", help="show the listed holes of this module, too")
+    parser.add_argument("--again", action="store_true", help="read the last runs again and run nothing")
+    parser.add_argument("--holes", action="store_true", help="print the holes as in docs/holes.md and run nothing")
+    parser.add_argument("--module", metavar="NAME", help="also show the listed holes of this module")
     arguments = parser.parse_args()
     if arguments.holes:
         print(table(load()))

@@ -48,7 +48,7 @@ soak: $(STAMP)  ## ten million faults on the model, and the memory of the proces
 differential: $(STAMP)  ## put all links through the same random operations, for longer: EXAMPLES=500
 	VCRAM_EXAMPLES=$(or $(EXAMPLES),500) $(BIN)/pytest tests/equivalence
 
-pager: $(STAMP)  ## page real programs at a quarter of their memory, and kill who takes part: build/pager.json
+pager: $(STAMP)  ## page real programs at a quarter of their memory, and kill the processes at random moments: build/pager.json
 	@command -v redis-benchmark >/dev/null || requirements/packages.sh redis-server redis-tools
 	$(BIN)/python tests/campaigns/pager.py
 

@@ -215,7 +215,7 @@ def _build_icarus(result: Build, parameters: Mapping[str, int | str], files: Seq
 
 
 def run_tool(result: Build, argv: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Run one tool of a build, its output to `compile.log`. Raises BuildError with the line that says why."""
+    """Run one tool of a build, its output to `compile.log`. Raises BuildError with the line that tells why."""
     path = result.folder / "compile.log"
     with path.open("ab") as output:
         output.write((" ".join(argv) + "\n").encode())

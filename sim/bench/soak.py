@@ -124,9 +124,9 @@ def _looks(faults: int, steps: int) -> Iterator[int]:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--faults", type=click.IntRange(100_000), default=10_000_000, show_default=True, help="How many faults.")
-@click.option("--steps", type=click.IntRange(1), default=18, show_default=True, help="How often to look at the memory.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the accesses.")
+@click.option("--faults", type=click.IntRange(100_000), default=10_000_000, show_default=True, help="How many.")
+@click.option("--steps", type=click.IntRange(1), default=18, show_default=True, help="Looks at the memory.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the accesses.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=OUTPUT, show_default=True)
 def main(faults: int, steps: int, seed: int, output: Path) -> None:
     """Take millions of faults on the functional model and watch the process' memory."""

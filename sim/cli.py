@@ -113,7 +113,7 @@ def cli(debug: bool) -> None:
 @click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - for standard output.")
 @click.option("--report", "report_file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
               help="Where the report goes (HTML).  [default: build/report/SCENARIO-SIM.html]")  # fmt: skip
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Use this seed instead of the scenario's.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Use this seed, not the scenario's.")
 @click.option("--rounds", type=click.IntRange(1), help="How often the program runs, instead of the scenario's number.")
 def run_command(
     scenario: str, sim: Sim, json_file: str | None, report_file: Path | None, seed: int | None, rounds: int | None

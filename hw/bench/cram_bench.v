@@ -5,6 +5,8 @@
 // Handshake: the toggles of host_port. `busy_o` is high while anything is under way: the clock may stop when it is low.
 // Latency:   that of the parts; a reset takes one cycle to reach them.
 
+`default_nettype none
+
 module cram_bench #(
     parameter PERCEIVED_PAGES = 4096,
     parameter MEDIA_BYTES     = 4194304,
@@ -14,36 +16,36 @@ module cram_bench #(
     parameter GATE_CLOCKS     = 1,
     parameter MEDIA_LATENCY   = 40
 ) (
-    input              clk_i,
-    input              rst_ni,
-    output             busy_o,
-    output     [15:0]  interrupt_o,
-    output reg [63:0]  cycles_o,   // clock cycles since start, those in reset not counted
+    input  wire           clk_i,
+    input  wire           rst_ni,
+    output wire           busy_o,
+    output wire [15:0]    interrupt_o,
+    output reg  [63:0]    cycles_o,  // clock cycles since start, those in reset not counted
 
-    input              write_request_i,
-    output             write_done_o,
-    input      [39:0]  write_address_i,
-    input      [6:0]   write_beats_i,
-    input    [32767:0] write_data_i,
-    output     [1:0]   write_response_o,
+    input  wire           write_request_i,
+    output wire           write_done_o,
+    input  wire [39:0]    write_address_i,
+    input  wire [6:0]     write_beats_i,
+    input  wire [32767:0] write_data_i,
+    output wire [1:0]     write_response_o,
 
-    input              read_request_i,
-    output             read_done_o,
-    input      [39:0]  read_address_i,
-    input      [6:0]   read_beats_i,
-    output   [32767:0] read_data_o,
-    output     [1:0]   read_response_o,
+    input  wire           read_request_i,
+    output wire           read_done_o,
+    input  wire [39:0]    read_address_i,
+    input  wire [6:0]     read_beats_i,
+    output wire [32767:0] read_data_o,
+    output wire [1:0]     read_response_o,
 
-    input              register_request_i,
-    output             register_done_o,
-    input              register_write_i,
-    input      [15:0]  register_address_i,
-    input      [10:0]  register_words_i,
-    input    [511:0]   register_head_i,
-    output   [511:0]   register_head_o,
-    input    [32767:0] register_data_i,
-    output   [32767:0] register_data_o,
-    output     [1:0]   register_response_o
+    input  wire           register_request_i,
+    output wire           register_done_o,
+    input  wire           register_write_i,
+    input  wire [15:0]    register_address_i,
+    input  wire [10:0]    register_words_i,
+    input  wire [511:0]   register_head_i,
+    output wire [511:0]   register_head_o,
+    input  wire [32767:0] register_data_i,
+    output wire [32767:0] register_data_o,
+    output wire [1:0]     register_response_o
 );
     wire host_busy, device_idle, media_idle;
 
@@ -287,3 +289,5 @@ module cram_bench #(
     // The media knows INCR bursts of whole lines and one initiator only; the host port one transfer at a time.
     wire unused = &{1'b0, media_awsize, media_awburst, media_wstrb, media_arsize, media_arburst, host_bid, host_rid};
 endmodule
+
+`default_nettype wire

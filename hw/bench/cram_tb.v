@@ -4,6 +4,8 @@
 // rising edges lie half a nanosecond off the full ones, and it stands still while there is nothing to do: idle time costs
 // nothing. What software waits for changes at the end of a cycle, so that all it does happens at full nanoseconds.
 
+`default_nettype none
+
 module cram_tb #(
     parameter PERCEIVED_PAGES = 4096,
     parameter MEDIA_BYTES     = 4194304,
@@ -119,3 +121,5 @@ module cram_tb #(
         .register_response_o(register_response)
     );
 endmodule
+
+`default_nettype wire

@@ -2,33 +2,35 @@
 //
 // Handshake and latency: those of lz4_compressor and lz4_decompressor.
 
+`default_nettype none
+
 module engine_bench #(
     parameter BYTES_PER_CYCLE = 8
 ) (
-    input          clk_i,
-    input          rst_ni,
+    input  wire         clk_i,
+    input  wire         rst_ni,
 
-    input          compress_clear_i,
-    input          compress_page_valid_i,
-    output         compress_page_ready_o,
-    input  [511:0] compress_page_data_i,
-    output         compress_block_valid_o,
-    input          compress_block_ready_i,
-    output [511:0] compress_block_data_o,
-    output [6:0]   compress_block_bytes_o,
-    output         compress_block_last_o,
+    input  wire         compress_clear_i,
+    input  wire         compress_page_valid_i,
+    output wire         compress_page_ready_o,
+    input  wire [511:0] compress_page_data_i,
+    output wire         compress_block_valid_o,
+    input  wire         compress_block_ready_i,
+    output wire [511:0] compress_block_data_o,
+    output wire [6:0]   compress_block_bytes_o,
+    output wire         compress_block_last_o,
 
-    input          decompress_clear_i,
-    input          decompress_block_valid_i,
-    output         decompress_block_ready_o,
-    input  [511:0] decompress_block_data_i,
-    input  [6:0]   decompress_block_bytes_i,
-    input          decompress_block_last_i,
-    output         decompress_page_valid_o,
-    input          decompress_page_ready_i,
-    output [511:0] decompress_page_data_o,
-    output         decompress_page_last_o,
-    output         decompress_error_o
+    input  wire         decompress_clear_i,
+    input  wire         decompress_block_valid_i,
+    output wire         decompress_block_ready_o,
+    input  wire [511:0] decompress_block_data_i,
+    input  wire [6:0]   decompress_block_bytes_i,
+    input  wire         decompress_block_last_i,
+    output wire         decompress_page_valid_o,
+    input  wire         decompress_page_ready_i,
+    output wire [511:0] decompress_page_data_o,
+    output wire         decompress_page_last_o,
+    output wire         decompress_error_o
 );
     lz4_compressor #(
         .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
@@ -64,3 +66,5 @@ module engine_bench #(
         .error_o(decompress_error_o)
     );
 endmodule
+
+`default_nettype wire

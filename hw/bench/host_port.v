@@ -11,83 +11,85 @@
 //
 // The inputs are read at clock edges only: a simulator then has nothing to work out when one of them changes.
 
+`default_nettype none
+
 module host_port (
-    input              clk_i,
-    input              rst_ni,
-    output             busy_o,
+    input  wire           clk_i,
+    input  wire           rst_ni,
+    output wire           busy_o,
 
     // ---- write: beats of 64 bytes from byte 0 of the data ----
-    input              write_request_i,
-    output reg         write_done_o,
-    input      [39:0]  write_address_i,
-    input      [6:0]   write_beats_i,
-    input    [32767:0] write_data_i,
-    output reg [1:0]   write_response_o,
+    input  wire           write_request_i,
+    output reg            write_done_o,
+    input  wire [39:0]    write_address_i,
+    input  wire [6:0]     write_beats_i,
+    input  wire [32767:0] write_data_i,
+    output reg  [1:0]     write_response_o,
 
     // ---- read ----
-    input              read_request_i,
-    output reg         read_done_o,
-    input      [39:0]  read_address_i,
-    input      [6:0]   read_beats_i,
-    output reg [32767:0] read_data_o,
-    output reg [1:0]   read_response_o,   // the worst of the beats
+    input  wire           read_request_i,
+    output reg            read_done_o,
+    input  wire [39:0]    read_address_i,
+    input  wire [6:0]     read_beats_i,
+    output reg  [32767:0] read_data_o,
+    output reg  [1:0]     read_response_o,  // the worst of the beats
 
     // ---- registers: consecutive 32-bit words from word 0 of the data ----
-    input              register_request_i,
-    output reg         register_done_o,
-    input              register_write_i,
-    input      [15:0]  register_address_i,
-    input      [10:0]  register_words_i,
-    input    [511:0]   register_head_i,   // the data of a transfer of up to 16 words: moving 4 KiB for one costs
-    output reg [511:0] register_head_o,   // a simulator's user more than the transfer
-    input    [32767:0] register_data_i,   // the data of a longer one
-    output reg [32767:0] register_data_o,
-    output reg [1:0]   register_response_o,
+    input  wire           register_request_i,
+    output reg            register_done_o,
+    input  wire           register_write_i,
+    input  wire [15:0]    register_address_i,
+    input  wire [10:0]    register_words_i,
+    input  wire [511:0]   register_head_i,  // the data of a transfer of up to 16 words: moving 4 KiB for one costs
+    output reg  [511:0]   register_head_o,  // a simulator's user more than the transfer
+    input  wire [32767:0] register_data_i,  // the data of a longer one
+    output reg  [32767:0] register_data_o,
+    output reg  [1:0]     register_response_o,
 
-    output     [7:0]   m_axi_awid,
-    output     [39:0]  m_axi_awaddr,
-    output     [7:0]   m_axi_awlen,
-    output     [2:0]   m_axi_awsize,
-    output     [1:0]   m_axi_awburst,
-    output             m_axi_awvalid,
-    input              m_axi_awready,
-    output     [511:0] m_axi_wdata,
-    output     [63:0]  m_axi_wstrb,
-    output             m_axi_wlast,
-    output             m_axi_wvalid,
-    input              m_axi_wready,
-    input      [1:0]   m_axi_bresp,
-    input              m_axi_bvalid,
-    output             m_axi_bready,
-    output     [7:0]   m_axi_arid,
-    output     [39:0]  m_axi_araddr,
-    output     [7:0]   m_axi_arlen,
-    output     [2:0]   m_axi_arsize,
-    output     [1:0]   m_axi_arburst,
-    output             m_axi_arvalid,
-    input              m_axi_arready,
-    input      [511:0] m_axi_rdata,
-    input      [1:0]   m_axi_rresp,
-    input              m_axi_rlast,
-    input              m_axi_rvalid,
-    output             m_axi_rready,
+    output wire [7:0]     m_axi_awid,
+    output wire [39:0]    m_axi_awaddr,
+    output wire [7:0]     m_axi_awlen,
+    output wire [2:0]     m_axi_awsize,
+    output wire [1:0]     m_axi_awburst,
+    output wire           m_axi_awvalid,
+    input  wire           m_axi_awready,
+    output wire [511:0]   m_axi_wdata,
+    output wire [63:0]    m_axi_wstrb,
+    output wire           m_axi_wlast,
+    output wire           m_axi_wvalid,
+    input  wire           m_axi_wready,
+    input  wire [1:0]     m_axi_bresp,
+    input  wire           m_axi_bvalid,
+    output wire           m_axi_bready,
+    output wire [7:0]     m_axi_arid,
+    output wire [39:0]    m_axi_araddr,
+    output wire [7:0]     m_axi_arlen,
+    output wire [2:0]     m_axi_arsize,
+    output wire [1:0]     m_axi_arburst,
+    output wire           m_axi_arvalid,
+    input  wire           m_axi_arready,
+    input  wire [511:0]   m_axi_rdata,
+    input  wire [1:0]     m_axi_rresp,
+    input  wire           m_axi_rlast,
+    input  wire           m_axi_rvalid,
+    output wire           m_axi_rready,
 
-    output             m_axil_awvalid,
-    input              m_axil_awready,
-    output     [15:0]  m_axil_awaddr,
-    output             m_axil_wvalid,
-    input              m_axil_wready,
-    output     [31:0]  m_axil_wdata,
-    input              m_axil_bvalid,
-    output             m_axil_bready,
-    input      [1:0]   m_axil_bresp,
-    output             m_axil_arvalid,
-    input              m_axil_arready,
-    output     [15:0]  m_axil_araddr,
-    input              m_axil_rvalid,
-    output             m_axil_rready,
-    input      [31:0]  m_axil_rdata,
-    input      [1:0]   m_axil_rresp
+    output wire           m_axil_awvalid,
+    input  wire           m_axil_awready,
+    output wire [15:0]    m_axil_awaddr,
+    output wire           m_axil_wvalid,
+    input  wire           m_axil_wready,
+    output wire [31:0]    m_axil_wdata,
+    input  wire           m_axil_bvalid,
+    output wire           m_axil_bready,
+    input  wire [1:0]     m_axil_bresp,
+    output wire           m_axil_arvalid,
+    input  wire           m_axil_arready,
+    output wire [15:0]    m_axil_araddr,
+    input  wire           m_axil_rvalid,
+    output wire           m_axil_rready,
+    input  wire [31:0]    m_axil_rdata,
+    input  wire [1:0]     m_axil_rresp
 );
     localparam [2:0] SIZE_64 = 3'd6;
     localparam [1:0] INCR = 2'b01, SLVERR = 2'b10;
@@ -269,3 +271,5 @@ module host_port (
         end
     end
 endmodule
+
+`default_nettype wire

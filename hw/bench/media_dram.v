@@ -6,38 +6,40 @@
 // Handshake: AXI4.
 // Latency:   LATENCY cycles from AR to the first R beat, and from the last W beat to B.
 
+`default_nettype none
+
 module media_dram #(
     parameter MEDIA_BYTES = 4194304,
     parameter LATENCY     = 40
 ) (
-    input          clk_i,
-    input          rst_ni,
-    output         idle_o,
+    input  wire         clk_i,
+    input  wire         rst_ni,
+    output wire         idle_o,
 
-    input  [7:0]   s_axi_awid,
-    input  [39:0]  s_axi_awaddr,
-    input  [7:0]   s_axi_awlen,
-    input          s_axi_awvalid,
-    output         s_axi_awready,
-    input  [511:0] s_axi_wdata,
-    input          s_axi_wlast,
-    input          s_axi_wvalid,
-    output         s_axi_wready,
-    output [7:0]   s_axi_bid,
-    output [1:0]   s_axi_bresp,
-    output         s_axi_bvalid,
-    input          s_axi_bready,
-    input  [7:0]   s_axi_arid,
-    input  [39:0]  s_axi_araddr,
-    input  [7:0]   s_axi_arlen,
-    input          s_axi_arvalid,
-    output         s_axi_arready,
-    output [7:0]   s_axi_rid,
-    output [511:0] s_axi_rdata,
-    output [1:0]   s_axi_rresp,
-    output         s_axi_rlast,
-    output         s_axi_rvalid,
-    input          s_axi_rready
+    input  wire [7:0]   s_axi_awid,
+    input  wire [39:0]  s_axi_awaddr,
+    input  wire [7:0]   s_axi_awlen,
+    input  wire         s_axi_awvalid,
+    output wire         s_axi_awready,
+    input  wire [511:0] s_axi_wdata,
+    input  wire         s_axi_wlast,
+    input  wire         s_axi_wvalid,
+    output wire         s_axi_wready,
+    output wire [7:0]   s_axi_bid,
+    output wire [1:0]   s_axi_bresp,
+    output wire         s_axi_bvalid,
+    input  wire         s_axi_bready,
+    input  wire [7:0]   s_axi_arid,
+    input  wire [39:0]  s_axi_araddr,
+    input  wire [7:0]   s_axi_arlen,
+    input  wire         s_axi_arvalid,
+    output wire         s_axi_arready,
+    output wire [7:0]   s_axi_rid,
+    output wire [511:0] s_axi_rdata,
+    output wire [1:0]   s_axi_rresp,
+    output wire         s_axi_rlast,
+    output wire         s_axi_rvalid,
+    input  wire         s_axi_rready
 );
     localparam        LINES     = MEDIA_BYTES / 64;
     localparam        LINE_BITS = $clog2(LINES);
@@ -153,3 +155,5 @@ module media_dram #(
     // Only the signs of the time differences matter; the length of a burst tells its last beat.
     wire unused = &{1'b0, s_axi_wlast, overdue[30:0], answer_overdue[30:0]};
 endmodule
+
+`default_nettype wire

@@ -4,19 +4,24 @@
 //
 // One burst, whichever (`watch` is free), is followed. The cache is free: any data, any refusal, any delay.
 
+`default_nettype none
+
 module axi_host_read_formal #(
     parameter PAGE_BITS = 4
 ) (
-    input         clk_i,
-    input         rst_ni,
-    input [7:0]   arid, arlen,
-    input [39:0]  araddr,
-    input [2:0]   arsize,
-    input [1:0]   arburst,
-    input         arvalid, rready,
-    input         line_ready, line_error,
-    input [511:0] line_data,
-    input         watch
+    input  wire         clk_i,
+    input  wire         rst_ni,
+    input  wire [7:0]   arid,
+    input  wire [7:0]   arlen,
+    input  wire [39:0]  araddr,
+    input  wire [2:0]   arsize,
+    input  wire [1:0]   arburst,
+    input  wire         arvalid,
+    input  wire         rready,
+    input  wire         line_ready,
+    input  wire         line_error,
+    input  wire [511:0] line_data,
+    input  wire         watch
 );
     wire         arready, rvalid, rlast, line_valid, first, idle;
     wire [7:0]   rid;
@@ -25,14 +30,32 @@ module axi_host_read_formal #(
     wire [5:0]   line_index;
     wire [PAGE_BITS-1:0] line_page;
 
-    axi_host_read #(.PAGE_BITS(PAGE_BITS)) dut (
-        .clk_i(clk_i), .rst_ni(rst_ni), .idle_o(idle),
-        .s_axi_arid(arid), .s_axi_araddr(araddr), .s_axi_arlen(arlen), .s_axi_arsize(arsize), .s_axi_arburst(arburst),
-        .s_axi_arvalid(arvalid), .s_axi_arready(arready),
-        .s_axi_rid(rid), .s_axi_rdata(rdata), .s_axi_rresp(rresp), .s_axi_rlast(rlast), .s_axi_rvalid(rvalid),
+    axi_host_read #(
+        .PAGE_BITS(PAGE_BITS)
+    ) dut (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .idle_o(idle),
+        .s_axi_arid(arid),
+        .s_axi_araddr(araddr),
+        .s_axi_arlen(arlen),
+        .s_axi_arsize(arsize),
+        .s_axi_arburst(arburst),
+        .s_axi_arvalid(arvalid),
+        .s_axi_arready(arready),
+        .s_axi_rid(rid),
+        .s_axi_rdata(rdata),
+        .s_axi_rresp(rresp),
+        .s_axi_rlast(rlast),
+        .s_axi_rvalid(rvalid),
         .s_axi_rready(rready),
-        .line_valid_o(line_valid), .line_ready_i(line_ready), .line_page_o(line_page), .line_index_o(line_index),
-        .line_first_o(first), .line_data_i(line_data), .line_error_i(line_error)
+        .line_valid_o(line_valid),
+        .line_ready_i(line_ready),
+        .line_page_o(line_page),
+        .line_index_o(line_index),
+        .line_first_o(first),
+        .line_data_i(line_data),
+        .line_error_i(line_error)
     );
 
     (* hierconn *) wire \dut.active_q ;
@@ -123,3 +146,5 @@ module axi_host_read_formal #(
         cover (taken && rlast && \dut.active_q && \dut.left_q == 1);
     end
 endmodule
+
+`default_nettype wire

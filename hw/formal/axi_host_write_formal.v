@@ -3,19 +3,26 @@
 //
 // Assumed of the host: WLAST comes with the last beat of the burst and with no other. The cache is free.
 
+`default_nettype none
+
 module axi_host_write_formal #(
     parameter PAGE_BITS = 4
 ) (
-    input         clk_i,
-    input         rst_ni,
-    input [7:0]   awid, awlen,
-    input [39:0]  awaddr,
-    input [2:0]   awsize,
-    input [1:0]   awburst,
-    input         awvalid, wlast, wvalid, bready,
-    input [511:0] wdata,
-    input [63:0]  wstrb,
-    input         line_ready, line_error
+    input  wire         clk_i,
+    input  wire         rst_ni,
+    input  wire [7:0]   awid,
+    input  wire [7:0]   awlen,
+    input  wire [39:0]  awaddr,
+    input  wire [2:0]   awsize,
+    input  wire [1:0]   awburst,
+    input  wire         awvalid,
+    input  wire         wlast,
+    input  wire         wvalid,
+    input  wire         bready,
+    input  wire [511:0] wdata,
+    input  wire [63:0]  wstrb,
+    input  wire         line_ready,
+    input  wire         line_error
 );
     localparam [1:0] OKAY = 2'b00, SLVERR = 2'b10, DECERR = 2'b11;
 
@@ -27,14 +34,35 @@ module axi_host_write_formal #(
     wire [5:0]   line_index;
     wire [PAGE_BITS-1:0] line_page;
 
-    axi_host_write #(.PAGE_BITS(PAGE_BITS)) dut (
-        .clk_i(clk_i), .rst_ni(rst_ni), .idle_o(idle),
-        .s_axi_awid(awid), .s_axi_awaddr(awaddr), .s_axi_awlen(awlen), .s_axi_awsize(awsize), .s_axi_awburst(awburst),
-        .s_axi_awvalid(awvalid), .s_axi_awready(awready),
-        .s_axi_wdata(wdata), .s_axi_wstrb(wstrb), .s_axi_wlast(wlast), .s_axi_wvalid(wvalid), .s_axi_wready(wready),
-        .s_axi_bid(bid), .s_axi_bresp(bresp), .s_axi_bvalid(bvalid), .s_axi_bready(bready),
-        .line_valid_o(line_valid), .line_ready_i(line_ready), .line_error_i(line_error),
-        .line_page_o(line_page), .line_index_o(line_index), .line_data_o(line_data), .line_strobe_o(line_strobe),
+    axi_host_write #(
+        .PAGE_BITS(PAGE_BITS)
+    ) dut (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .idle_o(idle),
+        .s_axi_awid(awid),
+        .s_axi_awaddr(awaddr),
+        .s_axi_awlen(awlen),
+        .s_axi_awsize(awsize),
+        .s_axi_awburst(awburst),
+        .s_axi_awvalid(awvalid),
+        .s_axi_awready(awready),
+        .s_axi_wdata(wdata),
+        .s_axi_wstrb(wstrb),
+        .s_axi_wlast(wlast),
+        .s_axi_wvalid(wvalid),
+        .s_axi_wready(wready),
+        .s_axi_bid(bid),
+        .s_axi_bresp(bresp),
+        .s_axi_bvalid(bvalid),
+        .s_axi_bready(bready),
+        .line_valid_o(line_valid),
+        .line_ready_i(line_ready),
+        .line_error_i(line_error),
+        .line_page_o(line_page),
+        .line_index_o(line_index),
+        .line_data_o(line_data),
+        .line_strobe_o(line_strobe),
         .line_again_o(again)
     );
 
@@ -94,3 +122,5 @@ module axi_host_write_formal #(
         cover (beat && left_q == 0 && again);
     end
 endmodule
+
+`default_nettype wire

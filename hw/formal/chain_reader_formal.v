@@ -5,17 +5,26 @@
 // Assumed: a page has 1 to 4096 bytes and starts while none is being read; the allocator answers in the cycle after it took
 // an operation; the media gives beats of bursts it took only.
 
+`default_nettype none
+
 module chain_reader_formal #(
     parameter SECTOR_BYTES = 256,
-    parameter BITS = 14
+    parameter BITS         = 14
 ) (
-    input            clk_i,
-    input            rst_ni,
-    input            start, drop, data_ready, op_ready, result_valid, arready, rvalid,
-    input [BITS-1:0] first, result,
-    input [12:0]     bytes,
-    input [511:0]    rdata,
-    input [1:0]      rresp
+    input  wire            clk_i,
+    input  wire            rst_ni,
+    input  wire            start,
+    input  wire            drop,
+    input  wire            data_ready,
+    input  wire            op_ready,
+    input  wire            result_valid,
+    input  wire            arready,
+    input  wire            rvalid,
+    input  wire [BITS-1:0] first,
+    input  wire [BITS-1:0] result,
+    input  wire [12:0]     bytes,
+    input  wire [511:0]    rdata,
+    input  wire [1:0]      rresp
 );
     localparam [6:0] SECTOR_BEATS = SECTOR_BYTES / 64;
 
@@ -26,13 +35,36 @@ module chain_reader_formal #(
     wire [39:0]     araddr;
     wire [7:0]      arlen;
 
-    chain_reader #(.SECTOR_BYTES(SECTOR_BYTES), .SECTOR_BITS(BITS)) dut (
-        .clk_i(clk_i), .rst_ni(rst_ni), .start_i(start), .first_i(first), .bytes_i(bytes), .drop_i(drop),
-        .busy_o(busy), .error_o(error), .data_valid_o(data_valid), .data_ready_i(data_ready), .data_o(data),
-        .data_bytes_o(data_bytes), .data_last_o(data_last), .op_valid_o(op_valid), .op_ready_i(op_ready),
-        .sector_o(sector), .result_valid_i(result_valid), .result_i(result),
-        .m_axi_araddr(araddr), .m_axi_arlen(arlen), .m_axi_arvalid(arvalid), .m_axi_arready(arready),
-        .m_axi_rdata(rdata), .m_axi_rresp(rresp), .m_axi_rvalid(rvalid), .m_axi_rready(rready)
+    chain_reader #(
+        .SECTOR_BYTES(SECTOR_BYTES),
+        .SECTOR_BITS(BITS)
+    ) dut (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .start_i(start),
+        .first_i(first),
+        .bytes_i(bytes),
+        .drop_i(drop),
+        .busy_o(busy),
+        .error_o(error),
+        .data_valid_o(data_valid),
+        .data_ready_i(data_ready),
+        .data_o(data),
+        .data_bytes_o(data_bytes),
+        .data_last_o(data_last),
+        .op_valid_o(op_valid),
+        .op_ready_i(op_ready),
+        .sector_o(sector),
+        .result_valid_i(result_valid),
+        .result_i(result),
+        .m_axi_araddr(araddr),
+        .m_axi_arlen(arlen),
+        .m_axi_arvalid(arvalid),
+        .m_axi_arready(arready),
+        .m_axi_rdata(rdata),
+        .m_axi_rresp(rresp),
+        .m_axi_rvalid(rvalid),
+        .m_axi_rready(rready)
     );
 
     (* hierconn *) wire [6:0]      \dut.ask_q ;
@@ -108,3 +140,5 @@ module chain_reader_formal #(
         cover (error && !busy);
     end
 endmodule
+
+`default_nettype wire

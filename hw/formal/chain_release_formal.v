@@ -3,15 +3,19 @@
 //
 // Assumed of the allocator: the result of an operation comes in the cycle after it was taken. No start while one runs.
 
+`default_nettype none
+
 module chain_release_formal #(
     parameter BITS = 4
 ) (
-    input            clk_i,
-    input            rst_ni,
-    input            start,
-    input [BITS-1:0] first, result,
-    input [6:0]      count,
-    input            op_ready, result_valid
+    input  wire            clk_i,
+    input  wire            rst_ni,
+    input  wire            start,
+    input  wire [BITS-1:0] first,
+    input  wire [BITS-1:0] result,
+    input  wire [6:0]      count,
+    input  wire            op_ready,
+    input  wire            result_valid
 );
     localparam [1:0] PUSH = 2'd1, FOLLOW = 2'd3;
 
@@ -19,10 +23,21 @@ module chain_release_formal #(
     wire [1:0]      op;
     wire [BITS-1:0] sector;
 
-    chain_release #(.SECTOR_BITS(BITS)) dut (
-        .clk_i(clk_i), .rst_ni(rst_ni), .start_i(start), .first_i(first), .count_i(count), .done_o(done),
-        .op_valid_o(op_valid), .op_ready_i(op_ready), .op_o(op), .sector_o(sector),
-        .result_valid_i(result_valid), .result_i(result)
+    chain_release #(
+        .SECTOR_BITS(BITS)
+    ) dut (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .start_i(start),
+        .first_i(first),
+        .count_i(count),
+        .done_o(done),
+        .op_valid_o(op_valid),
+        .op_ready_i(op_ready),
+        .op_o(op),
+        .sector_o(sector),
+        .result_valid_i(result_valid),
+        .result_i(result)
     );
 
     (* hierconn *) wire       \dut.active_q ;
@@ -80,3 +95,5 @@ module chain_release_formal #(
         cover (done && owed_q == 0 && $past(start));
     end
 endmodule
+
+`default_nettype wire

@@ -2,15 +2,20 @@
 //
 // One event, whichever (`watch` is free), is followed.
 
+`default_nettype none
+
 module event_log_formal #(
     parameter DEPTH = 4
 ) (
-    input        clk_i,
-    input        rst_ni,
-    input        event_valid, pop, cleared, watch,
-    input [7:0]  code_in,
-    input [31:0] page_in,
-    input [3:0]  index
+    input  wire        clk_i,
+    input  wire        rst_ni,
+    input  wire        event_valid,
+    input  wire        pop,
+    input  wire        cleared,
+    input  wire        watch,
+    input  wire [7:0]  code_in,
+    input  wire [31:0] page_in,
+    input  wire [3:0]  index
 );
     wire        logged;
     wire [4:0]  count;
@@ -18,10 +23,25 @@ module event_log_formal #(
     wire [31:0] page, overflow, lost, index_page;
     wire [15:0] handle;
 
-    event_log #(.DEPTH(DEPTH)) dut (
-        .clk_i(clk_i), .rst_ni(rst_ni), .event_valid_i(event_valid), .event_code_i(code_in), .event_page_i(page_in),
-        .logged_o(logged), .pop_i(pop), .count_o(count), .code_o(code), .page_o(page), .overflow_o(overflow),
-        .handle_o(handle), .cleared_i(cleared), .lost_o(lost), .index_i(index), .index_code_o(index_code),
+    event_log #(
+        .DEPTH(DEPTH)
+    ) dut (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .event_valid_i(event_valid),
+        .event_code_i(code_in),
+        .event_page_i(page_in),
+        .logged_o(logged),
+        .pop_i(pop),
+        .count_o(count),
+        .code_o(code),
+        .page_o(page),
+        .overflow_o(overflow),
+        .handle_o(handle),
+        .cleared_i(cleared),
+        .lost_o(lost),
+        .index_i(index),
+        .index_code_o(index_code),
         .index_page_o(index_page)
     );
 
@@ -64,3 +84,5 @@ module event_log_formal #(
         cover (logged && pop && count == DEPTH && inside_q);
     end
 endmodule
+
+`default_nettype wire

@@ -3,17 +3,19 @@
 // One item, whichever (`watch` is free), is followed from in to out: `ahead_q` items are before it. Since it may be any,
 // the claim holds for all of them.
 
+`default_nettype none
+
 module fifo_formal #(
     parameter WIDTH = 4,
     parameter DEPTH = 4
 ) (
-    input             clk_i,
-    input             rst_ni,
-    input             clear_i,
-    input             in_valid_i,
-    input [WIDTH-1:0] in_data_i,
-    input             out_ready_i,
-    input             watch  // follow the item that goes in now
+    input  wire             clk_i,
+    input  wire             rst_ni,
+    input  wire             clear_i,
+    input  wire             in_valid_i,
+    input  wire [WIDTH-1:0] in_data_i,
+    input  wire             out_ready_i,
+    input  wire             watch  // follow the item that goes in now
 );
     localparam BITS = $clog2(DEPTH);
     localparam [BITS:0] FULL = DEPTH;
@@ -21,13 +23,23 @@ module fifo_formal #(
     wire             in_ready, out_valid;
     wire [WIDTH-1:0] out_data;
 
-    fifo #(.WIDTH(WIDTH), .DEPTH(DEPTH)) dut (
-        .clk_i(clk_i), .rst_ni(rst_ni), .clear_i(clear_i),
-        .in_valid_i(in_valid_i), .in_ready_o(in_ready), .in_data_i(in_data_i),
-        .out_valid_o(out_valid), .out_ready_i(out_ready_i), .out_data_o(out_data)
+    fifo #(
+        .WIDTH(WIDTH),
+        .DEPTH(DEPTH)
+    ) dut (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .clear_i(clear_i),
+        .in_valid_i(in_valid_i),
+        .in_ready_o(in_ready),
+        .in_data_i(in_data_i),
+        .out_valid_o(out_valid),
+        .out_ready_i(out_ready_i),
+        .out_data_o(out_data)
     );
 
     (* hierconn *) wire [BITS:0] \dut.head_q ;
+    (* hierconn *) wire [BITS:0] \dut.level ;
     (* hierconn *) wire [DEPTH*WIDTH-1:0] \dut.memory_seen ;
 
     wire push = in_valid_i && in_ready;
@@ -71,6 +83,6 @@ module fifo_formal #(
         cover (push && pop && inside_q && ahead_q == 0);
         cover (inside_q && ahead_q == FULL - 1);
     end
-
-    (* hierconn *) wire [BITS:0] \dut.level ;
 endmodule
+
+`default_nettype wire

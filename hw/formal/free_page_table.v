@@ -1,17 +1,19 @@
 // Stands in for page_table: exact for one page, whichever (`watched`), any content for the others; ready at once.
 
+`default_nettype none
+
 module page_table #(
-    parameter PAGES = 2,
+    parameter PAGES     = 2,
     parameter PAGE_BITS = 1
 ) (
-    input                  clk_i,
-    input                  rst_ni,
-    output                 ready_o,
-    input  [PAGE_BITS-1:0] page_i,
-    input                  read_i,
-    input                  write_i,
-    input  [80:0]          entry_i,
-    output [80:0]          entry_o
+    input  wire                 clk_i,
+    input  wire                 rst_ni,
+    output wire                 ready_o,
+    input  wire [PAGE_BITS-1:0] page_i,
+    input  wire                 read_i,
+    input  wire                 write_i,
+    input  wire [80:0]          entry_i,
+    output wire [80:0]          entry_o
 );
     (* anyconst *) reg [PAGE_BITS-1:0] watched;
     (* anyseq *) wire [80:0] other;
@@ -27,3 +29,5 @@ module page_table #(
         if (!rst_ni) stored_q <= 81'd0;
     end
 endmodule
+
+`default_nettype wire

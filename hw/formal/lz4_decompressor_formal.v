@@ -6,28 +6,40 @@
 //
 // The content of memory and of laid-out matches is any: bounds do not depend on it.
 
+`default_nettype none
+
 module lz4_decompressor_formal #(
-    parameter WIDTH = 8,
-    parameter WINDOW = 32,   // of the parser, bytes
-    parameter STUCK = 0      // 0: bounds alone
+    parameter WIDTH  = 8,
+    parameter WINDOW = 32,  // of the parser, bytes
+    parameter STUCK  = 0    // 0: bounds alone
 ) (
-    input         clk_i,
-    input         rst_ni,
-    input         clear_i,
-    input         block_valid,
-    input [511:0] block_data,
-    input [6:0]   block_bytes,
-    input         block_last,
-    input         page_ready
+    input  wire         clk_i,
+    input  wire         rst_ni,
+    input  wire         clear_i,
+    input  wire         block_valid,
+    input  wire [511:0] block_data,
+    input  wire [6:0]   block_bytes,
+    input  wire         block_last,
+    input  wire         page_ready
 );
     wire         block_ready, page_valid, page_last, error;
     wire [511:0] page_data;
 
-    lz4_decompressor #(.BYTES_PER_CYCLE(WIDTH)) dut (
-        .clk_i(clk_i), .rst_ni(rst_ni), .clear_i(clear_i),
-        .block_valid_i(block_valid), .block_ready_o(block_ready), .block_data_i(block_data),
-        .block_bytes_i(block_bytes), .block_last_i(block_last),
-        .page_valid_o(page_valid), .page_ready_i(page_ready), .page_data_o(page_data), .page_last_o(page_last),
+    lz4_decompressor #(
+        .BYTES_PER_CYCLE(WIDTH)
+    ) dut (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .clear_i(clear_i),
+        .block_valid_i(block_valid),
+        .block_ready_o(block_ready),
+        .block_data_i(block_data),
+        .block_bytes_i(block_bytes),
+        .block_last_i(block_last),
+        .page_valid_o(page_valid),
+        .page_ready_i(page_ready),
+        .page_data_o(page_data),
+        .page_last_o(page_last),
         .error_o(error)
     );
 
@@ -98,9 +110,9 @@ module lz4_decompressor_formal #(
     reg       ended_q;       // this block came to its end
     reg       page_q, fault_q;
 
+    wire ended    = error || (page_valid && page_last);
     wire progress = (\dut.u_parser.advance && !\dut.u_parser.error ) || \dut.u_copier.step || ended
                     || (block_ready && !block_valid) || (block_valid && block_ready) || (page_valid && !page_ready);
-    wire ended = error || (page_valid && page_last);
 
     always @(posedge clk_i) begin
         up_q     <= rst_ni && !clear_i;
@@ -182,3 +194,5 @@ module lz4_decompressor_formal #(
         else assert (sent_q + {6'd0, page_valid} == lines_q && !(page_valid && page_last));
     end
 endmodule
+
+`default_nettype wire

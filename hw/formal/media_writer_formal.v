@@ -5,18 +5,24 @@
 // Assumed: a sector has 1 to SECTOR_BYTES / 64 beats; data is held until it is taken; the media answers a burst after its
 // address and all its data.
 
+`default_nettype none
+
 module media_writer_formal #(
     parameter SECTOR_BYTES = 256,
-    parameter SECTOR_BITS = 14
+    parameter SECTOR_BITS  = 14
 ) (
-    input                   clk_i,
-    input                   rst_ni,
-    input                   clear,
-    input                   sector_valid, data_valid, awready, wready, bvalid,
-    input [SECTOR_BITS-1:0] sector,
-    input [4:0]             beats,
-    input [511:0]           data,
-    input [1:0]             bresp
+    input  wire                   clk_i,
+    input  wire                   rst_ni,
+    input  wire                   clear,
+    input  wire                   sector_valid,
+    input  wire                   data_valid,
+    input  wire                   awready,
+    input  wire                   wready,
+    input  wire                   bvalid,
+    input  wire [SECTOR_BITS-1:0] sector,
+    input  wire [4:0]             beats,
+    input  wire [511:0]           data,
+    input  wire [1:0]             bresp
 );
     localparam [4:0] SECTOR_BEATS = SECTOR_BYTES / 64;
 
@@ -25,13 +31,33 @@ module media_writer_formal #(
     wire [7:0]   awlen;
     wire [511:0] wdata;
 
-    media_writer #(.SECTOR_BYTES(SECTOR_BYTES), .SECTOR_BITS(SECTOR_BITS)) dut (
-        .clk_i(clk_i), .rst_ni(rst_ni), .clear_i(clear), .idle_o(idle), .error_o(error),
-        .sector_valid_i(sector_valid), .sector_ready_o(sector_ready), .sector_i(sector), .beats_i(beats),
-        .data_valid_i(data_valid), .data_ready_o(data_ready), .data_i(data),
-        .m_axi_awaddr(awaddr), .m_axi_awlen(awlen), .m_axi_awvalid(awvalid), .m_axi_awready(awready),
-        .m_axi_wdata(wdata), .m_axi_wlast(wlast), .m_axi_wvalid(wvalid), .m_axi_wready(wready),
-        .m_axi_bresp(bresp), .m_axi_bvalid(bvalid), .m_axi_bready(bready)
+    media_writer #(
+        .SECTOR_BYTES(SECTOR_BYTES),
+        .SECTOR_BITS(SECTOR_BITS)
+    ) dut (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .clear_i(clear),
+        .idle_o(idle),
+        .error_o(error),
+        .sector_valid_i(sector_valid),
+        .sector_ready_o(sector_ready),
+        .sector_i(sector),
+        .beats_i(beats),
+        .data_valid_i(data_valid),
+        .data_ready_o(data_ready),
+        .data_i(data),
+        .m_axi_awaddr(awaddr),
+        .m_axi_awlen(awlen),
+        .m_axi_awvalid(awvalid),
+        .m_axi_awready(awready),
+        .m_axi_wdata(wdata),
+        .m_axi_wlast(wlast),
+        .m_axi_wvalid(wvalid),
+        .m_axi_wready(wready),
+        .m_axi_bresp(bresp),
+        .m_axi_bvalid(bvalid),
+        .m_axi_bready(bready)
     );
 
     (* hierconn *) wire [4:0] \dut.left_q ;
@@ -93,3 +119,5 @@ module media_writer_formal #(
         cover (wvalid && wlast && address_owed_q && beats_q == SECTOR_BEATS);
     end
 endmodule
+
+`default_nettype wire

@@ -7,27 +7,49 @@
 //
 // Assumed: the page cache holds the page where and as long as the sequencer has put it; commands are those of sequencer_ops.vh; a close that succeeds yields zero, same, lz4 or raw.
 
+`default_nettype none
+
 module page_sequencer_formal #(
-    parameter PAGES = 2,
+    parameter PAGES     = 2,
     parameter PAGE_BITS = 1
 ) (
-    input       clk_i,
-    input       rst_ni,
-    input       request_valid, request_write, request_fill, request_again, critical,
-    input [PAGE_BITS-1:0] request_page, entry_page, command_page,
-    input [5:0] request_line,
-    input       lookup_hit, lookup_entry, victim_entry, victim_dirty, dirty_valid, dirty_entry, complete_valid,
-    input       complete_entry, entry_dirty, entry_missing, entry_line_missing,
-    input [7:0] free,
-    input       close_done, close_error, fill_done, release_done,
-    input [2:0] close_state,
-    input [12:0] close_length,
-    input [63:0] close_word,
-    input [31:0] close_crc, import_crc,
-    input [6:0] close_first, close_count,
-    input [7:0] fill_error,
-    input       command_valid,
-    input [3:0] command_op
+    input  wire                 clk_i,
+    input  wire                 rst_ni,
+    input  wire                 request_valid,
+    input  wire                 request_write,
+    input  wire                 request_fill,
+    input  wire                 request_again,
+    input  wire                 critical,
+    input  wire [PAGE_BITS-1:0] request_page,
+    input  wire [PAGE_BITS-1:0] entry_page,
+    input  wire [PAGE_BITS-1:0] command_page,
+    input  wire [5:0]           request_line,
+    input  wire                 lookup_hit,
+    input  wire                 lookup_entry,
+    input  wire                 victim_entry,
+    input  wire                 victim_dirty,
+    input  wire                 dirty_valid,
+    input  wire                 dirty_entry,
+    input  wire                 complete_valid,
+    input  wire                 complete_entry,
+    input  wire                 entry_dirty,
+    input  wire                 entry_missing,
+    input  wire                 entry_line_missing,
+    input  wire [7:0]           free,
+    input  wire                 close_done,
+    input  wire                 close_error,
+    input  wire                 fill_done,
+    input  wire                 release_done,
+    input  wire [2:0]           close_state,
+    input  wire [12:0]          close_length,
+    input  wire [63:0]          close_word,
+    input  wire [31:0]          close_crc,
+    input  wire [31:0]          import_crc,
+    input  wire [6:0]           close_first,
+    input  wire [6:0]           close_count,
+    input  wire [7:0]           fill_error,
+    input  wire                 command_valid,
+    input  wire [3:0]           command_op
 );
     localparam [2:0] FREE = 3'd0, ZERO = 3'd1, RAW = 3'd4, LZ4 = 3'd3, POISONED = 3'd5;
 
@@ -37,25 +59,71 @@ module page_sequencer_formal #(
     wire moves, close_start, fill_start, release_start, ready, command_ready, refuse_write, make_dirty, take, trimmed, poisoned, closed, imported, reply;
     wire [2:0] reply_state;
 
-    page_sequencer #(.PAGES(PAGES), .PAGE_BITS(PAGE_BITS), .ENTRY_BITS(1), .SECTOR_BITS(7), .SECTOR_BYTES(256)) dut (
-        .clk_i(clk_i), .rst_ni(rst_ni), .moves_o(moves), .ready_o(ready),
-        .request_valid_i(request_valid), .request_write_i(request_write), .request_fill_i(request_fill),
-        .request_page_i(request_page), .request_line_i(request_line), .request_again_i(request_again),
-        .critical_i(critical), .refuse_write_o(refuse_write),
-        .lookup_hit_i(lookup_hit), .lookup_entry_i(lookup_entry), .victim_entry_i(victim_entry),
-        .victim_dirty_i(victim_dirty), .dirty_valid_i(dirty_valid), .dirty_entry_i(dirty_entry),
-        .complete_valid_i(complete_valid), .complete_entry_i(complete_entry), .entry_page_i(entry_page),
-        .entry_dirty_i(entry_dirty), .entry_missing_i(entry_missing), .entry_line_missing_i(entry_line_missing),
-        .lookup_page_o(lookup_page), .entry_o(entry), .drop_o(drop), .take_o(take), .make_dirty_o(make_dirty),
-        .close_start_o(close_start), .fill_start_o(fill_start), .release_start_o(release_start),
-        .free_i(free), .close_done_i(close_done), .close_error_i(close_error), .close_state_i(close_state),
-        .close_length_i(close_length), .close_word_i(close_word), .close_crc_i(close_crc),
-        .close_first_i(close_first), .close_count_i(close_count),
-        .fill_done_i(fill_done), .fill_error_i(fill_error), .release_done_i(release_done),
-        .command_valid_i(command_valid), .command_ready_o(command_ready), .command_op_i(command_op),
-        .command_page_i(command_page), .import_crc_i(import_crc),
-        .reply_valid_o(reply), .reply_state_o(reply_state),
-        .trimmed_o(trimmed), .poisoned_o(poisoned), .closed_o(closed), .imported_o(imported)
+    wire [PAGE_BITS-1:0] lookup_page;
+    wire                 entry, drop;
+
+    page_sequencer #(
+        .PAGES(PAGES),
+        .PAGE_BITS(PAGE_BITS),
+        .ENTRY_BITS(1),
+        .SECTOR_BITS(7),
+        .SECTOR_BYTES(256)
+    ) dut (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .moves_o(moves),
+        .ready_o(ready),
+        .request_valid_i(request_valid),
+        .request_write_i(request_write),
+        .request_fill_i(request_fill),
+        .request_page_i(request_page),
+        .request_line_i(request_line),
+        .request_again_i(request_again),
+        .critical_i(critical),
+        .refuse_write_o(refuse_write),
+        .lookup_hit_i(lookup_hit),
+        .lookup_entry_i(lookup_entry),
+        .victim_entry_i(victim_entry),
+        .victim_dirty_i(victim_dirty),
+        .dirty_valid_i(dirty_valid),
+        .dirty_entry_i(dirty_entry),
+        .complete_valid_i(complete_valid),
+        .complete_entry_i(complete_entry),
+        .entry_page_i(entry_page),
+        .entry_dirty_i(entry_dirty),
+        .entry_missing_i(entry_missing),
+        .entry_line_missing_i(entry_line_missing),
+        .lookup_page_o(lookup_page),
+        .entry_o(entry),
+        .drop_o(drop),
+        .take_o(take),
+        .make_dirty_o(make_dirty),
+        .close_start_o(close_start),
+        .fill_start_o(fill_start),
+        .release_start_o(release_start),
+        .free_i(free),
+        .close_done_i(close_done),
+        .close_error_i(close_error),
+        .close_state_i(close_state),
+        .close_length_i(close_length),
+        .close_word_i(close_word),
+        .close_crc_i(close_crc),
+        .close_first_i(close_first),
+        .close_count_i(close_count),
+        .fill_done_i(fill_done),
+        .fill_error_i(fill_error),
+        .release_done_i(release_done),
+        .command_valid_i(command_valid),
+        .command_ready_o(command_ready),
+        .command_op_i(command_op),
+        .command_page_i(command_page),
+        .import_crc_i(import_crc),
+        .reply_valid_o(reply),
+        .reply_state_o(reply_state),
+        .trimmed_o(trimmed),
+        .poisoned_o(poisoned),
+        .closed_o(closed),
+        .imported_o(imported)
     );
 
     `include "sequencer_ops.vh"
@@ -65,9 +133,6 @@ module page_sequencer_formal #(
     (* hierconn *) wire [80:0] \dut.table_new ;
     (* hierconn *) wire [3:0]  \dut.op_q ;
     (* hierconn *) wire [4:0]  \dut.state_q ;
-
-    wire [PAGE_BITS-1:0] lookup_page;
-    wire                 entry, drop;
 
     // the page cache, as far as the watched page is concerned
     reg cached_q, place_q;
@@ -182,3 +247,5 @@ module page_sequencer_formal #(
     end
     always @(posedge clk_i) if (rst_ni && reply && !write) cover (seen_q[3] && reply_state == POISONED);
 endmodule
+
+`default_nettype wire

@@ -3,17 +3,28 @@
 //
 // Assumed of the registers: late data is not waited for longer than `LATE` cycles (claim of progress alone).
 
+`default_nettype none
+
 module register_bus_formal #(
     parameter LATE = 2
 ) (
-    input        clk_i,
-    input        rst_ni,
-    input        awvalid, wvalid, arvalid, bready, rready,
-    input [15:0] awaddr, araddr,
-    input [31:0] wdata,
-    input [3:0]  wstrb,
-    input        write_bad, read_bad, read_late, late_wait,
-    input [31:0] read_data, late_data
+    input  wire        clk_i,
+    input  wire        rst_ni,
+    input  wire        awvalid,
+    input  wire        wvalid,
+    input  wire        arvalid,
+    input  wire        bready,
+    input  wire        rready,
+    input  wire [15:0] awaddr,
+    input  wire [15:0] araddr,
+    input  wire [31:0] wdata,
+    input  wire [3:0]  wstrb,
+    input  wire        write_bad,
+    input  wire        read_bad,
+    input  wire        read_late,
+    input  wire        late_wait,
+    input  wire [31:0] read_data,
+    input  wire [31:0] late_data
 );
     wire        awready, wready, arready, bvalid, rvalid, write, read, idle;
     wire [1:0]  bresp, rresp;
@@ -22,16 +33,38 @@ module register_bus_formal #(
     wire [3:0]  write_strobe;
 
     register_bus dut (
-        .clk_i(clk_i), .rst_ni(rst_ni), .idle_o(idle),
-        .s_axil_awvalid(awvalid), .s_axil_awready(awready), .s_axil_awaddr(awaddr),
-        .s_axil_wvalid(wvalid), .s_axil_wready(wready), .s_axil_wdata(wdata), .s_axil_wstrb(wstrb),
-        .s_axil_bvalid(bvalid), .s_axil_bready(bready), .s_axil_bresp(bresp),
-        .s_axil_arvalid(arvalid), .s_axil_arready(arready), .s_axil_araddr(araddr),
-        .s_axil_rvalid(rvalid), .s_axil_rready(rready), .s_axil_rdata(rdata), .s_axil_rresp(rresp),
-        .write_o(write), .write_address_o(write_address), .write_data_o(write_data), .write_strobe_o(write_strobe),
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .idle_o(idle),
+        .s_axil_awvalid(awvalid),
+        .s_axil_awready(awready),
+        .s_axil_awaddr(awaddr),
+        .s_axil_wvalid(wvalid),
+        .s_axil_wready(wready),
+        .s_axil_wdata(wdata),
+        .s_axil_wstrb(wstrb),
+        .s_axil_bvalid(bvalid),
+        .s_axil_bready(bready),
+        .s_axil_bresp(bresp),
+        .s_axil_arvalid(arvalid),
+        .s_axil_arready(arready),
+        .s_axil_araddr(araddr),
+        .s_axil_rvalid(rvalid),
+        .s_axil_rready(rready),
+        .s_axil_rdata(rdata),
+        .s_axil_rresp(rresp),
+        .write_o(write),
+        .write_address_o(write_address),
+        .write_data_o(write_data),
+        .write_strobe_o(write_strobe),
         .write_bad_i(write_bad),
-        .read_o(read), .read_address_o(read_address), .read_data_i(read_data), .read_bad_i(read_bad),
-        .read_late_i(read_late), .late_wait_i(late_wait), .late_data_i(late_data)
+        .read_o(read),
+        .read_address_o(read_address),
+        .read_data_i(read_data),
+        .read_bad_i(read_bad),
+        .read_late_i(read_late),
+        .late_wait_i(late_wait),
+        .late_data_i(late_data)
     );
 
     (* hierconn *) wire \dut.aw_held_q ;
@@ -97,3 +130,5 @@ module register_bus_formal #(
         cover (late_q == LATE && \dut.looked_up_q );
     end
 endmodule
+
+`default_nettype wire

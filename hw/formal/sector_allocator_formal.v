@@ -6,16 +6,18 @@
 // Assumed, as the header of the allocator asks: POP only while a sector is free; PUSH, LINK and FOLLOW only of sectors
 // in use.
 
+`default_nettype none
+
 module sector_allocator_formal #(
     parameter SECTORS = 4,
-    parameter BITS = 2
+    parameter BITS    = 2
 ) (
-    input            clk_i,
-    input            rst_ni,
-    input            op_valid_i,
-    input [1:0]      op_i,
-    input [BITS-1:0] sector_i,
-    input [BITS-1:0] next_i
+    input  wire            clk_i,
+    input  wire            rst_ni,
+    input  wire            op_valid_i,
+    input  wire [1:0]      op_i,
+    input  wire [BITS-1:0] sector_i,
+    input  wire [BITS-1:0] next_i
 );
     localparam [1:0] POP = 2'd0, PUSH = 2'd1, LINK = 2'd2, FOLLOW = 2'd3;
     localparam [BITS:0] ALL = SECTORS;
@@ -26,10 +28,20 @@ module sector_allocator_formal #(
     wire [BITS-1:0] result;
     wire [BITS:0]   free;
 
-    sector_allocator #(.SECTORS(SECTORS), .SECTOR_BITS(BITS)) dut (
-        .clk_i(clk_i), .rst_ni(rst_ni),
-        .op_valid_i(op_valid_i), .op_ready_o(op_ready), .op_i(op_i), .sector_i(sector_i), .next_i(next_i),
-        .result_valid_o(result_valid), .result_o(result), .free_o(free)
+    sector_allocator #(
+        .SECTORS(SECTORS),
+        .SECTOR_BITS(BITS)
+    ) dut (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .op_valid_i(op_valid_i),
+        .op_ready_o(op_ready),
+        .op_i(op_i),
+        .sector_i(sector_i),
+        .next_i(next_i),
+        .result_valid_o(result_valid),
+        .result_o(result),
+        .free_o(free)
     );
 
     (* hierconn *) wire [BITS-1:0] \dut.head_q ;
@@ -156,3 +168,5 @@ module sector_allocator_formal #(
         end
     endgenerate
 endmodule
+
+`default_nettype wire

@@ -3,25 +3,48 @@
 //
 // Free: the number of free sectors and every write of a mark.
 
+`default_nettype none
+
 module watermarks_formal (
-    input        clk_i,
-    input        rst_ni,
-    input [31:0] free, mask, bits,
-    input [5:0]  write
+    input  wire        clk_i,
+    input  wire        rst_ni,
+    input  wire [31:0] free,
+    input  wire [31:0] mask,
+    input  wire [31:0] bits,
+    input  wire [5:0]  write
 );
-    wire [31:0] low, recovered, high, medium, critical, hysteresis;
+    wire [31:0] low, recovered, high, medium_mark, critical, hysteresis;
     wire        is_high, is_medium, is_low, is_critical, settled;
     wire        raise_high, raise_medium, raise_low, raise_recovered, raise_critical;
 
     watermarks dut (
-        .clk_i(clk_i), .rst_ni(rst_ni), .free_i(free), .write_mask_i(mask), .write_bits_i(bits),
-        .low_write_i(write[0]), .recovered_write_i(write[1]), .high_write_i(write[2]), .medium_write_i(write[3]),
-        .critical_write_i(write[4]), .hysteresis_write_i(write[5]),
-        .low_mark_o(low), .recovered_mark_o(recovered), .high_mark_o(high), .medium_mark_o(medium),
-        .critical_mark_o(critical), .hysteresis_o(hysteresis),
-        .high_o(is_high), .medium_o(is_medium), .low_o(is_low), .critical_o(is_critical),
-        .raise_high_o(raise_high), .raise_medium_o(raise_medium), .raise_low_o(raise_low),
-        .raise_recovered_o(raise_recovered), .raise_critical_o(raise_critical), .settled_o(settled)
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .free_i(free),
+        .write_mask_i(mask),
+        .write_bits_i(bits),
+        .low_write_i(write[0]),
+        .recovered_write_i(write[1]),
+        .high_write_i(write[2]),
+        .medium_write_i(write[3]),
+        .critical_write_i(write[4]),
+        .hysteresis_write_i(write[5]),
+        .low_mark_o(low),
+        .recovered_mark_o(recovered),
+        .high_mark_o(high),
+        .medium_mark_o(medium_mark),
+        .critical_mark_o(critical),
+        .hysteresis_o(hysteresis),
+        .high_o(is_high),
+        .medium_o(is_medium),
+        .low_o(is_low),
+        .critical_o(is_critical),
+        .raise_high_o(raise_high),
+        .raise_medium_o(raise_medium),
+        .raise_low_o(raise_low),
+        .raise_recovered_o(raise_recovered),
+        .raise_critical_o(raise_critical),
+        .settled_o(settled)
     );
 
     (* hierconn *) wire [31:0] \dut.seen_q ;
@@ -45,7 +68,7 @@ module watermarks_formal (
         was_q  <= is;
         free_q <= free;
         {low_q, recovered_q, high_q} <= {low, recovered, high};
-        {medium_q, critical_q, hysteresis_q} <= {medium, critical, hysteresis};
+        {medium_q, critical_q, hysteresis_q} <= {medium_mark, critical, hysteresis};
     end
 
     always @(posedge clk_i) if (rst_ni && up_q) begin
@@ -61,3 +84,5 @@ module watermarks_formal (
         cover (was_q[2] && is_high && free_q >= high_q && settled);
     end
 endmodule
+
+`default_nettype wire

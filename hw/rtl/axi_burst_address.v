@@ -2,12 +2,14 @@
 //
 // Combinational. `length_i` is AxLEN (beats - 1), `size_i` AxSIZE, `burst_i` AxBURST: FIXED, INCR or WRAP.
 
+`default_nettype none
+
 module axi_burst_address (
-    input  [39:0] address_i,
-    input  [7:0]  length_i,
-    input  [2:0]  size_i,
-    input  [1:0]  burst_i,
-    output [39:0] next_o
+    input  wire [39:0] address_i,
+    input  wire [7:0]  length_i,
+    input  wire [2:0]  size_i,
+    input  wire [1:0]  burst_i,
+    output wire [39:0] next_o
 );
     localparam [1:0] FIXED = 2'b00, WRAP = 2'b10;
 
@@ -19,3 +21,5 @@ module axi_burst_address (
 
     assign next_o = burst_i == FIXED ? address_i : burst_i == WRAP ? wrapped : increment;
 endmodule
+
+`default_nettype wire

@@ -8,35 +8,37 @@
 // Latency:   two cycles from AR to R for a line that is in the cache, then a line a cycle. An answer that the host takes at
 //            once does not enter the queue.
 
+`default_nettype none
+
 module axi_host_read #(
     parameter PAGE_BITS = 12
 ) (
-    input                  clk_i,
-    input                  rst_ni,
-    output                 idle_o,
-    output                 moves_o,       // the next edge changes something
+    input  wire                 clk_i,
+    input  wire                 rst_ni,
+    output wire                 idle_o,
+    output wire                 moves_o,       // the next edge changes something
 
-    input  [7:0]           s_axi_arid,
-    input  [39:0]          s_axi_araddr,
-    input  [7:0]           s_axi_arlen,
-    input  [2:0]           s_axi_arsize,
-    input  [1:0]           s_axi_arburst,
-    input                  s_axi_arvalid,
-    output                 s_axi_arready,
-    output [7:0]           s_axi_rid,
-    output [511:0]         s_axi_rdata,
-    output [1:0]           s_axi_rresp,
-    output                 s_axi_rlast,
-    output                 s_axi_rvalid,
-    input                  s_axi_rready,
+    input  wire [7:0]           s_axi_arid,
+    input  wire [39:0]          s_axi_araddr,
+    input  wire [7:0]           s_axi_arlen,
+    input  wire [2:0]           s_axi_arsize,
+    input  wire [1:0]           s_axi_arburst,
+    input  wire                 s_axi_arvalid,
+    output wire                 s_axi_arready,
+    output wire [7:0]           s_axi_rid,
+    output wire [511:0]         s_axi_rdata,
+    output wire [1:0]           s_axi_rresp,
+    output wire                 s_axi_rlast,
+    output wire                 s_axi_rvalid,
+    input  wire                 s_axi_rready,
 
-    output                 line_valid_o,
-    input                  line_ready_i,
-    output [PAGE_BITS-1:0] line_page_o,
-    output [5:0]           line_index_o,
-    output                 line_first_o,  // of its burst
-    input  [511:0]         line_data_i,
-    input                  line_error_i
+    output wire                 line_valid_o,
+    input  wire                 line_ready_i,
+    output wire [PAGE_BITS-1:0] line_page_o,
+    output wire [5:0]           line_index_o,
+    output wire                 line_first_o,  // of its burst
+    input  wire [511:0]         line_data_i,
+    input  wire                 line_error_i
 );
     localparam [1:0] OKAY = 2'b00, SLVERR = 2'b10, DECERR = 2'b11;
 
@@ -143,3 +145,5 @@ module axi_host_read #(
     wire unused = queue_ready;
 `endif
 endmodule
+
+`default_nettype wire

@@ -6,39 +6,41 @@
 // Handshake: AXI4 slave (AW, W, B) with one burst under way; lines are valid/ready with the error in the same cycle.
 // Latency:   a line a cycle while the cache takes them.
 
+`default_nettype none
+
 module axi_host_write #(
     parameter PAGE_BITS = 12
 ) (
-    input                  clk_i,
-    input                  rst_ni,
-    output                 idle_o,
-    output                 moves_o,       // the next edge changes something
+    input  wire                 clk_i,
+    input  wire                 rst_ni,
+    output wire                 idle_o,
+    output wire                 moves_o,      // the next edge changes something
 
-    input  [7:0]           s_axi_awid,
-    input  [39:0]          s_axi_awaddr,
-    input  [7:0]           s_axi_awlen,
-    input  [2:0]           s_axi_awsize,
-    input  [1:0]           s_axi_awburst,
-    input                  s_axi_awvalid,
-    output                 s_axi_awready,
-    input  [511:0]         s_axi_wdata,
-    input  [63:0]          s_axi_wstrb,
-    input                  s_axi_wlast,
-    input                  s_axi_wvalid,
-    output                 s_axi_wready,
-    output [7:0]           s_axi_bid,
-    output [1:0]           s_axi_bresp,
-    output                 s_axi_bvalid,
-    input                  s_axi_bready,
+    input  wire [7:0]           s_axi_awid,
+    input  wire [39:0]          s_axi_awaddr,
+    input  wire [7:0]           s_axi_awlen,
+    input  wire [2:0]           s_axi_awsize,
+    input  wire [1:0]           s_axi_awburst,
+    input  wire                 s_axi_awvalid,
+    output wire                 s_axi_awready,
+    input  wire [511:0]         s_axi_wdata,
+    input  wire [63:0]          s_axi_wstrb,
+    input  wire                 s_axi_wlast,
+    input  wire                 s_axi_wvalid,
+    output wire                 s_axi_wready,
+    output wire [7:0]           s_axi_bid,
+    output wire [1:0]           s_axi_bresp,
+    output wire                 s_axi_bvalid,
+    input  wire                 s_axi_bready,
 
-    output                 line_valid_o,
-    input                  line_ready_i,
-    input                  line_error_i,
-    output [PAGE_BITS-1:0] line_page_o,
-    output [5:0]           line_index_o,
-    output [511:0]         line_data_o,
-    output [63:0]          line_strobe_o,
-    output                 line_again_o   // a line of this burst was refused before
+    output wire                 line_valid_o,
+    input  wire                 line_ready_i,
+    input  wire                 line_error_i,
+    output wire [PAGE_BITS-1:0] line_page_o,
+    output wire [5:0]           line_index_o,
+    output wire [511:0]         line_data_o,
+    output wire [63:0]          line_strobe_o,
+    output wire                 line_again_o  // a line of this burst was refused before
 );
     localparam [1:0] OKAY = 2'b00, SLVERR = 2'b10, DECERR = 2'b11;
     localparam [1:0] IDLE = 2'd0, DATA = 2'd1, RESPOND = 2'd2;
@@ -112,3 +114,5 @@ module axi_host_write #(
     end
 `endif
 endmodule
+
+`default_nettype wire

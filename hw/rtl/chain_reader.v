@@ -7,41 +7,43 @@
 //            `error_o` stays up from the first bad response to the next start.
 // Latency:   the first address two cycles after the start; the next sector is asked for while one is being read.
 
+`default_nettype none
+
 module chain_reader #(
     parameter SECTOR_BYTES = 256,
-    parameter SECTOR_BITS = 14
+    parameter SECTOR_BITS  = 14
 ) (
-    input                    clk_i,
-    input                    rst_ni,
+    input  wire                   clk_i,
+    input  wire                   rst_ni,
 
-    input                    start_i,
-    input  [SECTOR_BITS-1:0] first_i,
-    input  [12:0]            bytes_i,   // 1 to 4096
-    input                    drop_i,
-    output                   busy_o,
-    output                   error_o,
+    input  wire                   start_i,
+    input  wire [SECTOR_BITS-1:0] first_i,
+    input  wire [12:0]            bytes_i,  // 1 to 4096
+    input  wire                   drop_i,
+    output wire                   busy_o,
+    output wire                   error_o,
 
-    output                   data_valid_o,
-    input                    data_ready_i,
-    output [511:0]           data_o,
-    output [6:0]             data_bytes_o,
-    output                   data_last_o,
+    output wire                   data_valid_o,
+    input  wire                   data_ready_i,
+    output wire [511:0]           data_o,
+    output wire [6:0]             data_bytes_o,
+    output wire                   data_last_o,
 
     // sector_allocator: FOLLOW only
-    output                   op_valid_o,
-    input                    op_ready_i,
-    output [SECTOR_BITS-1:0] sector_o,
-    input                    result_valid_i,
-    input  [SECTOR_BITS-1:0] result_i,
+    output wire                   op_valid_o,
+    input  wire                   op_ready_i,
+    output wire [SECTOR_BITS-1:0] sector_o,
+    input  wire                   result_valid_i,
+    input  wire [SECTOR_BITS-1:0] result_i,
 
-    output [39:0]            m_axi_araddr,
-    output [7:0]             m_axi_arlen,
-    output                   m_axi_arvalid,
-    input                    m_axi_arready,
-    input  [511:0]           m_axi_rdata,
-    input  [1:0]             m_axi_rresp,
-    input                    m_axi_rvalid,
-    output                   m_axi_rready
+    output wire [39:0]            m_axi_araddr,
+    output wire [7:0]             m_axi_arlen,
+    output wire                   m_axi_arvalid,
+    input  wire                   m_axi_arready,
+    input  wire [511:0]           m_axi_rdata,
+    input  wire [1:0]             m_axi_rresp,
+    input  wire                   m_axi_rvalid,
+    output wire                   m_axi_rready
 );
     localparam OFFSET_BITS = $clog2(SECTOR_BYTES);
     localparam       BEATS        = SECTOR_BYTES / 64;
@@ -121,3 +123,5 @@ module chain_reader #(
         end
     end
 endmodule
+
+`default_nettype wire

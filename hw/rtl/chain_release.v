@@ -3,24 +3,26 @@
 // Handshake: `start_i` pulse with `first_i` and `count_i` (0 is legal: done at once); `done_o` pulses at the end.
 // Latency:   four cycles a sector.
 
+`default_nettype none
+
 module chain_release #(
     parameter SECTOR_BITS = 14
 ) (
-    input                    clk_i,
-    input                    rst_ni,
+    input  wire                   clk_i,
+    input  wire                   rst_ni,
 
-    input                    start_i,
-    input  [SECTOR_BITS-1:0] first_i,
-    input  [6:0]             count_i,
-    output                   done_o,
+    input  wire                   start_i,
+    input  wire [SECTOR_BITS-1:0] first_i,
+    input  wire [6:0]             count_i,
+    output wire                   done_o,
 
     // sector_allocator
-    output                   op_valid_o,
-    input                    op_ready_i,
-    output [1:0]             op_o,
-    output [SECTOR_BITS-1:0] sector_o,
-    input                    result_valid_i,
-    input  [SECTOR_BITS-1:0] result_i
+    output wire                   op_valid_o,
+    input  wire                   op_ready_i,
+    output wire [1:0]             op_o,
+    output wire [SECTOR_BITS-1:0] sector_o,
+    input  wire                   result_valid_i,
+    input  wire [SECTOR_BITS-1:0] result_i
 );
     localparam [1:0] PUSH = 2'd1, FOLLOW = 2'd3;
 
@@ -59,3 +61,5 @@ module chain_release #(
         if (!rst_ni) active_q <= 1'b0;
     end
 endmodule
+
+`default_nettype wire

@@ -7,12 +7,14 @@
 // A technology with a clock-gating cell puts it in the place of this module. Where clocks are not to be gated (FPGA), GATE
 // is 0 and the clock always passes: a block that rests does not change with its clock either.
 
+`default_nettype none
+
 module clock_gate #(
     parameter GATE = 1
 ) (
-    input  clk_i,
-    input  enable_i,
-    output clk_o
+    input  wire clk_i,
+    input  wire enable_i,
+    output wire clk_o
 );
     generate
         if (GATE != 0) begin : gen_gate
@@ -28,3 +30,5 @@ module clock_gate #(
         end
     endgenerate
 endmodule
+
+`default_nettype wire

@@ -8,101 +8,103 @@
 //            no new request comes, stopping the clock changes nothing but the cycle counter.
 // Latency:   see docs/device.md and the blocks.
 
+`default_nettype none
+
 module cram_device #(
     parameter PERCEIVED_PAGES = 4096,
     parameter MEDIA_BYTES     = 4194304,
     parameter SECTOR_BYTES    = 256,
     parameter CACHE_PAGES     = 8,
     parameter BYTES_PER_CYCLE = 8,
-    parameter GATE_CLOCKS     = 1   // 0: blocks that rest keep their clock (clock_gate)
+    parameter GATE_CLOCKS     = 1  // 0: blocks that rest keep their clock (clock_gate)
 ) (
-    input          clk_i,
-    input          rst_ni,
-    output         idle_o,
-    output [15:0]  interrupt_o,
+    input  wire         clk_i,
+    input  wire         rst_ni,
+    output wire         idle_o,
+    output wire [15:0]  interrupt_o,
 
     // ---- host memory ----
-    input  [7:0]   s_axi_awid,
-    input  [39:0]  s_axi_awaddr,
-    input  [7:0]   s_axi_awlen,
-    input  [2:0]   s_axi_awsize,
-    input  [1:0]   s_axi_awburst,
-    input          s_axi_awvalid,
-    output         s_axi_awready,
-    input  [511:0] s_axi_wdata,
-    input  [63:0]  s_axi_wstrb,
-    input          s_axi_wlast,
-    input          s_axi_wvalid,
-    output         s_axi_wready,
-    output [7:0]   s_axi_bid,
-    output [1:0]   s_axi_bresp,
-    output         s_axi_bvalid,
-    input          s_axi_bready,
-    input  [7:0]   s_axi_arid,
-    input  [39:0]  s_axi_araddr,
-    input  [7:0]   s_axi_arlen,
-    input  [2:0]   s_axi_arsize,
-    input  [1:0]   s_axi_arburst,
-    input          s_axi_arvalid,
-    output         s_axi_arready,
-    output [7:0]   s_axi_rid,
-    output [511:0] s_axi_rdata,
-    output [1:0]   s_axi_rresp,
-    output         s_axi_rlast,
-    output         s_axi_rvalid,
-    input          s_axi_rready,
+    input  wire [7:0]   s_axi_awid,
+    input  wire [39:0]  s_axi_awaddr,
+    input  wire [7:0]   s_axi_awlen,
+    input  wire [2:0]   s_axi_awsize,
+    input  wire [1:0]   s_axi_awburst,
+    input  wire         s_axi_awvalid,
+    output wire         s_axi_awready,
+    input  wire [511:0] s_axi_wdata,
+    input  wire [63:0]  s_axi_wstrb,
+    input  wire         s_axi_wlast,
+    input  wire         s_axi_wvalid,
+    output wire         s_axi_wready,
+    output wire [7:0]   s_axi_bid,
+    output wire [1:0]   s_axi_bresp,
+    output wire         s_axi_bvalid,
+    input  wire         s_axi_bready,
+    input  wire [7:0]   s_axi_arid,
+    input  wire [39:0]  s_axi_araddr,
+    input  wire [7:0]   s_axi_arlen,
+    input  wire [2:0]   s_axi_arsize,
+    input  wire [1:0]   s_axi_arburst,
+    input  wire         s_axi_arvalid,
+    output wire         s_axi_arready,
+    output wire [7:0]   s_axi_rid,
+    output wire [511:0] s_axi_rdata,
+    output wire [1:0]   s_axi_rresp,
+    output wire         s_axi_rlast,
+    output wire         s_axi_rvalid,
+    input  wire         s_axi_rready,
 
     // ---- registers ----
-    input          s_axil_awvalid,
-    output         s_axil_awready,
-    input  [15:0]  s_axil_awaddr,
-    input  [2:0]   s_axil_awprot,
-    input          s_axil_wvalid,
-    output         s_axil_wready,
-    input  [31:0]  s_axil_wdata,
-    input  [3:0]   s_axil_wstrb,
-    output         s_axil_bvalid,
-    input          s_axil_bready,
-    output [1:0]   s_axil_bresp,
-    input          s_axil_arvalid,
-    output         s_axil_arready,
-    input  [15:0]  s_axil_araddr,
-    input  [2:0]   s_axil_arprot,
-    output         s_axil_rvalid,
-    input          s_axil_rready,
-    output [31:0]  s_axil_rdata,
-    output [1:0]   s_axil_rresp,
+    input  wire         s_axil_awvalid,
+    output wire         s_axil_awready,
+    input  wire [15:0]  s_axil_awaddr,
+    input  wire [2:0]   s_axil_awprot,
+    input  wire         s_axil_wvalid,
+    output wire         s_axil_wready,
+    input  wire [31:0]  s_axil_wdata,
+    input  wire [3:0]   s_axil_wstrb,
+    output wire         s_axil_bvalid,
+    input  wire         s_axil_bready,
+    output wire [1:0]   s_axil_bresp,
+    input  wire         s_axil_arvalid,
+    output wire         s_axil_arready,
+    input  wire [15:0]  s_axil_araddr,
+    input  wire [2:0]   s_axil_arprot,
+    output wire         s_axil_rvalid,
+    input  wire         s_axil_rready,
+    output wire [31:0]  s_axil_rdata,
+    output wire [1:0]   s_axil_rresp,
 
     // ---- media ----
-    output [7:0]   m_axi_awid,
-    output [39:0]  m_axi_awaddr,
-    output [7:0]   m_axi_awlen,
-    output [2:0]   m_axi_awsize,
-    output [1:0]   m_axi_awburst,
-    output         m_axi_awvalid,
-    input          m_axi_awready,
-    output [511:0] m_axi_wdata,
-    output [63:0]  m_axi_wstrb,
-    output         m_axi_wlast,
-    output         m_axi_wvalid,
-    input          m_axi_wready,
-    input  [7:0]   m_axi_bid,
-    input  [1:0]   m_axi_bresp,
-    input          m_axi_bvalid,
-    output         m_axi_bready,
-    output [7:0]   m_axi_arid,
-    output [39:0]  m_axi_araddr,
-    output [7:0]   m_axi_arlen,
-    output [2:0]   m_axi_arsize,
-    output [1:0]   m_axi_arburst,
-    output         m_axi_arvalid,
-    input          m_axi_arready,
-    input  [7:0]   m_axi_rid,
-    input  [511:0] m_axi_rdata,
-    input  [1:0]   m_axi_rresp,
-    input          m_axi_rlast,
-    input          m_axi_rvalid,
-    output         m_axi_rready
+    output wire [7:0]   m_axi_awid,
+    output wire [39:0]  m_axi_awaddr,
+    output wire [7:0]   m_axi_awlen,
+    output wire [2:0]   m_axi_awsize,
+    output wire [1:0]   m_axi_awburst,
+    output wire         m_axi_awvalid,
+    input  wire         m_axi_awready,
+    output wire [511:0] m_axi_wdata,
+    output wire [63:0]  m_axi_wstrb,
+    output wire         m_axi_wlast,
+    output wire         m_axi_wvalid,
+    input  wire         m_axi_wready,
+    input  wire [7:0]   m_axi_bid,
+    input  wire [1:0]   m_axi_bresp,
+    input  wire         m_axi_bvalid,
+    output wire         m_axi_bready,
+    output wire [7:0]   m_axi_arid,
+    output wire [39:0]  m_axi_araddr,
+    output wire [7:0]   m_axi_arlen,
+    output wire [2:0]   m_axi_arsize,
+    output wire [1:0]   m_axi_arburst,
+    output wire         m_axi_arvalid,
+    input  wire         m_axi_arready,
+    input  wire [7:0]   m_axi_rid,
+    input  wire [511:0] m_axi_rdata,
+    input  wire [1:0]   m_axi_rresp,
+    input  wire         m_axi_rlast,
+    input  wire         m_axi_rvalid,
+    output wire         m_axi_rready
 );
     localparam SECTORS     = MEDIA_BYTES / SECTOR_BYTES;
     localparam PAGE_BITS   = $clog2(PERCEIVED_PAGES);
@@ -115,22 +117,22 @@ module cram_device #(
     generate
         if (PERCEIVED_PAGES < 16 || PERCEIVED_PAGES > 16777216 || (PERCEIVED_PAGES & (PERCEIVED_PAGES - 1)) != 0)
         begin : gen_illegal_perceived_pages
-            cram_device_PERCEIVED_PAGES_must_be_a_power_of_two_from_16_to_16777216 stop ();
+            cram_device_PERCEIVED_PAGES_must_be_a_power_of_two_from_16_to_16777216 u_stop ();
         end
         if (SECTOR_BYTES != 64 && SECTOR_BYTES != 128 && SECTOR_BYTES != 256 && SECTOR_BYTES != 512
             && SECTOR_BYTES != 1024)
         begin : gen_illegal_sector_bytes
-            cram_device_SECTOR_BYTES_must_be_64_128_256_512_or_1024 stop ();
+            cram_device_SECTOR_BYTES_must_be_64_128_256_512_or_1024 u_stop ();
         end
         if (MEDIA_BYTES < 32768 || MEDIA_BYTES % SECTOR_BYTES != 0) begin : gen_illegal_media_bytes
-            cram_device_MEDIA_BYTES_must_be_a_multiple_of_SECTOR_BYTES_and_at_least_32768 stop ();
+            cram_device_MEDIA_BYTES_must_be_a_multiple_of_SECTOR_BYTES_and_at_least_32768 u_stop ();
         end
         if (CACHE_PAGES < 2 || CACHE_PAGES > 64) begin : gen_illegal_cache_pages
-            cram_device_CACHE_PAGES_must_be_from_2_to_64 stop ();
+            cram_device_CACHE_PAGES_must_be_from_2_to_64 u_stop ();
         end
         if (BYTES_PER_CYCLE != 1 && BYTES_PER_CYCLE != 4 && BYTES_PER_CYCLE != 8 && BYTES_PER_CYCLE != 16)
         begin : gen_illegal_bytes_per_cycle
-            cram_device_BYTES_PER_CYCLE_must_be_1_4_8_or_16 stop ();
+            cram_device_BYTES_PER_CYCLE_must_be_1_4_8_or_16 u_stop ();
         end
     endgenerate
 
@@ -634,3 +636,5 @@ module cram_device #(
         .import_last_o(import_last)
     );
 endmodule
+
+`default_nettype wire

@@ -12,6 +12,9 @@
 //             reply_error_i only; STATE answers all reply fields; EXPORT first sends the block as beats (block_valid_i,
 //             ascending from byte 0, always taken, none for a page that is not lz4), then replies with reply_length_i;
 //             IMPORT takes the block on import_*, valid/ready, as far as it wants it, and replies with reply_reason_i.
+
+`default_nettype none
+
 module cram_registers #(
     parameter PERCEIVED_PAGES = 4096,
     parameter MEDIA_SECTORS   = 16384,
@@ -45,8 +48,8 @@ module cram_registers #(
     output wire [1:0]   s_axil_rresp,
 
     output wire [15:0]  interrupt_o,
-    output wire         critical_o,          // no new page is admitted
-    output wire         idle_o,              // no access and no mailbox command under way here
+    output wire         critical_o,     // no new page is admitted
+    output wire         idle_o,         // no access and no mailbox command under way here
 
     // Levels
     input  wire         ready_i,
@@ -65,7 +68,7 @@ module cram_registers #(
     input  wire         closed_same_i,
     input  wire         closed_lz4_i,
     input  wire         closed_raw_i,
-    input  wire [12:0]  block_bytes_i,       // with closed_lz4_i
+    input  wire [12:0]  block_bytes_i,  // with closed_lz4_i
     input  wire         page_filled_i,
     input  wire         page_opened_i,
     input  wire         page_trimmed_i,
@@ -120,10 +123,12 @@ module cram_registers #(
     // ---- Clock: all but the counters rests while nobody asks and nothing is under way ---------------------------------
     wire clk;
 
-    clock_gate #(.GATE(GATE_CLOCKS)) gate (
-        .clk_i    (clk_i),
-        .enable_i (!rst_ni || s_axil_awvalid || s_axil_wvalid || s_axil_arvalid || !idle_o),
-        .clk_o    (clk)
+    clock_gate #(
+        .GATE(GATE_CLOCKS)
+    ) u_gate (
+        .clk_i(clk_i),
+        .enable_i(!rst_ni || s_axil_awvalid || s_axil_wvalid || s_axil_arvalid || !idle_o),
+        .clk_o(clk)
     );
 
     // ---- Bus --------------------------------------------------------------------------------------------------------
@@ -141,57 +146,59 @@ module cram_registers #(
     reg         bad_write, bad_read;
 
     // Looked at in the cycle of the access alone, which keeps simulation fast.
-    always @(*) begin
+    always @* begin
         bad_write = 1'b0;
         bad_read  = 1'b0;
         if (write) bad_write = !mapped(write_address);
         if (read) bad_read = !mapped(read_address);
     end
 
-    register_bus bus (
-        .clk_i           (clk),
-        .rst_ni          (rst_ni),
-        .idle_o          (bus_idle),
-        .s_axil_awvalid  (s_axil_awvalid),
-        .s_axil_awready  (s_axil_awready),
-        .s_axil_awaddr   (s_axil_awaddr),
-        .s_axil_wvalid   (s_axil_wvalid),
-        .s_axil_wready   (s_axil_wready),
-        .s_axil_wdata    (s_axil_wdata),
-        .s_axil_wstrb    (s_axil_wstrb),
-        .s_axil_bvalid   (s_axil_bvalid),
-        .s_axil_bready   (s_axil_bready),
-        .s_axil_bresp    (s_axil_bresp),
-        .s_axil_arvalid  (s_axil_arvalid),
-        .s_axil_arready  (s_axil_arready),
-        .s_axil_araddr   (s_axil_araddr),
-        .s_axil_rvalid   (s_axil_rvalid),
-        .s_axil_rready   (s_axil_rready),
-        .s_axil_rdata    (s_axil_rdata),
-        .s_axil_rresp    (s_axil_rresp),
-        .write_o         (write),
-        .write_address_o (write_address),
-        .write_data_o    (write_data),
-        .write_strobe_o  (write_strobe),
-        .write_bad_i     (bad_write),
-        .read_o          (read),
-        .read_address_o  (read_address),
-        .read_data_i     (read_data),
-        .read_bad_i      (bad_read),
-        .read_late_i     (read_payload || read_ratio),
-        .late_wait_i     (ratio_busy),
-        .late_data_i     (ratio_q ? ratio : payload_data)
+    register_bus u_bus (
+        .clk_i(clk),
+        .rst_ni(rst_ni),
+        .idle_o(bus_idle),
+        .s_axil_awvalid(s_axil_awvalid),
+        .s_axil_awready(s_axil_awready),
+        .s_axil_awaddr(s_axil_awaddr),
+        .s_axil_wvalid(s_axil_wvalid),
+        .s_axil_wready(s_axil_wready),
+        .s_axil_wdata(s_axil_wdata),
+        .s_axil_wstrb(s_axil_wstrb),
+        .s_axil_bvalid(s_axil_bvalid),
+        .s_axil_bready(s_axil_bready),
+        .s_axil_bresp(s_axil_bresp),
+        .s_axil_arvalid(s_axil_arvalid),
+        .s_axil_arready(s_axil_arready),
+        .s_axil_araddr(s_axil_araddr),
+        .s_axil_rvalid(s_axil_rvalid),
+        .s_axil_rready(s_axil_rready),
+        .s_axil_rdata(s_axil_rdata),
+        .s_axil_rresp(s_axil_rresp),
+        .write_o(write),
+        .write_address_o(write_address),
+        .write_data_o(write_data),
+        .write_strobe_o(write_strobe),
+        .write_bad_i(bad_write),
+        .read_o(read),
+        .read_address_o(read_address),
+        .read_data_i(read_data),
+        .read_bad_i(bad_read),
+        .read_late_i(read_payload || read_ratio),
+        .late_wait_i(ratio_busy),
+        .late_data_i(ratio_q ? ratio : payload_data)
     );
 
     // ---- Achieved ratio: computed when it is read ---------------------------------------------------------------------
-    ratio_meter #(.SECTOR_BYTES(SECTOR_BYTES)) meter (
-        .clk_i      (clk),
-        .rst_ni     (rst_ni),
-        .start_i    (read_ratio || mailbox_ratio),  // who waits for an earlier start gets this one's result
-        .resident_i (resident_pages_i),
-        .used_i     (SECTOR_COUNT - free_sectors_i),
-        .busy_o     (ratio_busy),
-        .ratio_o    (ratio)
+    ratio_meter #(
+        .SECTOR_BYTES(SECTOR_BYTES)
+    ) u_meter (
+        .clk_i(clk),
+        .rst_ni(rst_ni),
+        .start_i(read_ratio || mailbox_ratio),  // who waits for an earlier start gets this one's result
+        .resident_i(resident_pages_i),
+        .used_i(SECTOR_COUNT - free_sectors_i),
+        .busy_o(ratio_busy),
+        .ratio_o(ratio)
     );
 
     always @(posedge clk) if (read) ratio_q <= read_ratio;
@@ -230,7 +237,7 @@ module cram_registers #(
     reg enable_write, low_write, recovered_write, status_write, pop_write, doorbell_write, command_low_write,
         command_high_write;
 
-    always @(*) begin
+    always @* begin
         status_write       = 1'b0;
         enable_write       = 1'b0;
         low_write          = 1'b0;
@@ -271,34 +278,34 @@ module cram_registers #(
     wire        in_high, in_medium, in_low, in_critical;
     wire        raise_high, raise_medium, raise_low, raise_recovered, raise_critical, watermarks_settled;
 
-    watermarks marks (
-        .clk_i              (clk),
-        .rst_ni             (rst_ni),
-        .free_i             (free_sectors_i),
-        .write_mask_i       (write_mask),
-        .write_bits_i       (write_bits),
-        .low_write_i        (low_write),
-        .recovered_write_i  (recovered_write),
-        .high_write_i       (high_write),
-        .medium_write_i     (medium_write),
-        .critical_write_i   (critical_write),
-        .hysteresis_write_i (hysteresis_write),
-        .low_mark_o         (low_mark),
-        .recovered_mark_o   (recovered_mark),
-        .high_mark_o        (high_mark),
-        .medium_mark_o      (medium_mark),
-        .critical_mark_o    (critical_mark),
-        .hysteresis_o       (hysteresis),
-        .high_o             (in_high),
-        .medium_o           (in_medium),
-        .low_o              (in_low),
-        .critical_o         (in_critical),
-        .raise_high_o       (raise_high),
-        .raise_medium_o     (raise_medium),
-        .raise_low_o        (raise_low),
-        .raise_recovered_o  (raise_recovered),
-        .raise_critical_o   (raise_critical),
-        .settled_o          (watermarks_settled)
+    watermarks u_marks (
+        .clk_i(clk),
+        .rst_ni(rst_ni),
+        .free_i(free_sectors_i),
+        .write_mask_i(write_mask),
+        .write_bits_i(write_bits),
+        .low_write_i(low_write),
+        .recovered_write_i(recovered_write),
+        .high_write_i(high_write),
+        .medium_write_i(medium_write),
+        .critical_write_i(critical_write),
+        .hysteresis_write_i(hysteresis_write),
+        .low_mark_o(low_mark),
+        .recovered_mark_o(recovered_mark),
+        .high_mark_o(high_mark),
+        .medium_mark_o(medium_mark),
+        .critical_mark_o(critical_mark),
+        .hysteresis_o(hysteresis),
+        .high_o(in_high),
+        .medium_o(in_medium),
+        .low_o(in_low),
+        .critical_o(in_critical),
+        .raise_high_o(raise_high),
+        .raise_medium_o(raise_medium),
+        .raise_low_o(raise_low),
+        .raise_recovered_o(raise_recovered),
+        .raise_critical_o(raise_critical),
+        .settled_o(watermarks_settled)
     );
 
     assign critical_o = in_critical;
@@ -345,24 +352,26 @@ module cram_registers #(
     wire [7:0]  index_code;
     wire        mailbox_pop, event_cleared;
 
-    event_log #(.DEPTH(16)) events (
-        .clk_i         (clk),
-        .rst_ni        (rst_ni),
-        .event_valid_i (event_valid_i),
-        .event_code_i  (event_code_i),
-        .event_page_i  (event_page_i),
-        .logged_o      (event_logged),
-        .pop_i         ((pop_write && write_bits[EVENT_POP_POP]) || mailbox_pop),
-        .count_o       (event_count),
-        .code_o        (event_code),
-        .page_o        (event_page),
-        .overflow_o    (event_overflow),
-        .handle_o      (event_handle),
-        .cleared_i     (event_cleared),
-        .lost_o        (event_lost),
-        .index_i       (event_index),
-        .index_code_o  (index_code),
-        .index_page_o  (index_page)
+    event_log #(
+        .DEPTH(16)
+    ) u_events (
+        .clk_i(clk),
+        .rst_ni(rst_ni),
+        .event_valid_i(event_valid_i),
+        .event_code_i(event_code_i),
+        .event_page_i(event_page_i),
+        .logged_o(event_logged),
+        .pop_i((pop_write && write_bits[EVENT_POP_POP]) || mailbox_pop),
+        .count_o(event_count),
+        .code_o(event_code),
+        .page_o(event_page),
+        .overflow_o(event_overflow),
+        .handle_o(event_handle),
+        .cleared_i(event_cleared),
+        .lost_o(event_lost),
+        .index_i(event_index),
+        .index_code_o(index_code),
+        .index_page_o(index_page)
     );
 
     // ---- Counters ---------------------------------------------------------------------------------------------------
@@ -370,40 +379,40 @@ module cram_registers #(
     wire [31:0] cycles, cycles_high, closed_zero, closed_same, closed_lz4, closed_raw, pages_filled, pages_opened, pages_trimmed,
                 pages_poisoned, pages_imported, lines_read, lines_written, lines_not_admitted, lines_fenced;
 
-    device_counters counters (
-        .clk_i                (clk_i),
-        .rst_ni               (rst_ni),
-        .cycles_read_i        (read && read_address == ADDRESS_CYCLES_LOW),
-        .closed_zero_i        (closed_zero_i),
-        .closed_same_i        (closed_same_i),
-        .closed_lz4_i         (closed_lz4_i),
-        .closed_raw_i         (closed_raw_i),
-        .block_bytes_i        (block_bytes_i),
-        .page_filled_i        (page_filled_i),
-        .page_opened_i        (page_opened_i),
-        .page_trimmed_i       (page_trimmed_i),
-        .page_poisoned_i      (page_poisoned_i),
-        .page_imported_i      (page_imported_i),
-        .line_read_i          (line_read_i),
-        .line_written_i       (line_written_i),
-        .line_not_admitted_i  (line_not_admitted_i),
-        .line_fenced_i        (line_fenced_i),
-        .cycles_o             (cycles),
-        .cycles_high_o        (cycles_high),
-        .closed_zero_o        (closed_zero),
-        .closed_same_o        (closed_same),
-        .closed_lz4_o         (closed_lz4),
-        .closed_raw_o         (closed_raw),
-        .block_bytes_o        (block_bytes),
-        .pages_filled_o       (pages_filled),
-        .pages_opened_o       (pages_opened),
-        .pages_trimmed_o      (pages_trimmed),
-        .pages_poisoned_o     (pages_poisoned),
-        .pages_imported_o     (pages_imported),
-        .lines_read_o         (lines_read),
-        .lines_written_o      (lines_written),
-        .lines_not_admitted_o (lines_not_admitted),
-        .lines_fenced_o       (lines_fenced)
+    device_counters u_counters (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .cycles_read_i(read && read_address == ADDRESS_CYCLES_LOW),
+        .closed_zero_i(closed_zero_i),
+        .closed_same_i(closed_same_i),
+        .closed_lz4_i(closed_lz4_i),
+        .closed_raw_i(closed_raw_i),
+        .block_bytes_i(block_bytes_i),
+        .page_filled_i(page_filled_i),
+        .page_opened_i(page_opened_i),
+        .page_trimmed_i(page_trimmed_i),
+        .page_poisoned_i(page_poisoned_i),
+        .page_imported_i(page_imported_i),
+        .line_read_i(line_read_i),
+        .line_written_i(line_written_i),
+        .line_not_admitted_i(line_not_admitted_i),
+        .line_fenced_i(line_fenced_i),
+        .cycles_o(cycles),
+        .cycles_high_o(cycles_high),
+        .closed_zero_o(closed_zero),
+        .closed_same_o(closed_same),
+        .closed_lz4_o(closed_lz4),
+        .closed_raw_o(closed_raw),
+        .block_bytes_o(block_bytes),
+        .pages_filled_o(pages_filled),
+        .pages_opened_o(pages_opened),
+        .pages_trimmed_o(pages_trimmed),
+        .pages_poisoned_o(pages_poisoned),
+        .pages_imported_o(pages_imported),
+        .lines_read_o(lines_read),
+        .lines_written_o(lines_written),
+        .lines_not_admitted_o(lines_not_admitted),
+        .lines_fenced_o(lines_fenced)
     );
 
     // ---- Mailbox ----------------------------------------------------------------------------------------------------
@@ -416,77 +425,77 @@ module cram_registers #(
         .PERCEIVED_PAGES(PERCEIVED_PAGES),
         .MEDIA_SECTORS(MEDIA_SECTORS),
         .SECTOR_BYTES(SECTOR_BYTES)
-    ) commands (
-        .clk_i                (clk),
-        .rst_ni               (rst_ni),
-        .doorbell_set_i       (doorbell_write && write_bits[MAILBOX_CONTROL_DOORBELL]),
-        .command_low_write_i  (command_low_write),
-        .command_high_write_i (command_high_write),
-        .payload_write_i      (write && in_payload(write_address)),
-        .payload_write_word_i (write_address[11:2]),
-        .write_data_i         (write_data),
-        .write_strobe_i       (write_strobe),
-        .payload_read_i       (read_payload),
-        .payload_read_word_i  (read_address[11:2]),
-        .payload_read_data_o  (payload_data),
-        .doorbell_o           (doorbell),
-        .opcode_o             (opcode),
-        .length_o             (length),
-        .return_code_o        (return_code),
-        .done_o               (mailbox_done),
-        .background_o         (background),
-        .background_low_o     (background_low),
-        .background_high_o    (background_high),
-        .low_i                (in_low),
-        .critical_i           (in_critical),
-        .corrected_i          (32'd0),
-        .free_sectors_i       (free_sectors_i),
-        .reserved_sectors_i   (reserved_sectors_i),
-        .resident_pages_i     (resident_pages_i),
-        .ratio_start_o        (mailbox_ratio),
-        .ratio_busy_i         (ratio_busy),
-        .ratio_i              (ratio),
-        .event_count_i        (event_count),
-        .event_handle_i       (event_handle),
-        .event_lost_i         (event_lost),
-        .event_index_o        (event_index),
-        .event_code_i         (index_code),
-        .event_page_i         (index_page),
-        .event_pop_o          (mailbox_pop),
-        .event_cleared_o      (event_cleared),
-        .hot_count_i          (hot_count_i[7:0]),
-        .hot_page_i           (hot_page_i),
-        .hot_overflow_i       (hot_overflow_i),
-        .hot_pop_o            (mailbox_hot_pop),
-        .command_valid_o      (command_valid_o),
-        .command_ready_i      (command_ready_i),
-        .command_op_o         (command_op_o),
-        .command_page_o       (command_page_o),
-        .reply_valid_i        (reply_valid_i),
-        .reply_state_i        (reply_state_i),
-        .reply_cached_i       (reply_cached_i),
-        .reply_dirty_i        (reply_dirty_i),
-        .reply_error_i        (reply_error_i),
-        .reply_fenced_i       (reply_fenced_i),
-        .reply_reason_i       (reply_reason_i),
-        .reply_length_i       (reply_length_i),
-        .reply_crc_i          (reply_crc_i),
-        .reply_word_i         (reply_word_i),
-        .reply_sector_i       (reply_sector_i),
-        .reply_cause_i        (reply_cause_i),
-        .block_valid_i        (block_valid_i),
-        .block_data_i         (block_data_i),
-        .import_crc_o         (import_crc_o),
-        .import_length_o      (import_length_o),
-        .import_valid_o       (import_valid_o),
-        .import_ready_i       (import_ready_i),
-        .import_data_o        (import_data_o),
-        .import_bytes_o       (import_bytes_o),
-        .import_last_o        (import_last_o)
+    ) u_commands (
+        .clk_i(clk),
+        .rst_ni(rst_ni),
+        .doorbell_set_i(doorbell_write && write_bits[MAILBOX_CONTROL_DOORBELL]),
+        .command_low_write_i(command_low_write),
+        .command_high_write_i(command_high_write),
+        .payload_write_i(write && in_payload(write_address)),
+        .payload_write_word_i(write_address[11:2]),
+        .write_data_i(write_data),
+        .write_strobe_i(write_strobe),
+        .payload_read_i(read_payload),
+        .payload_read_word_i(read_address[11:2]),
+        .payload_read_data_o(payload_data),
+        .doorbell_o(doorbell),
+        .opcode_o(opcode),
+        .length_o(length),
+        .return_code_o(return_code),
+        .done_o(mailbox_done),
+        .background_o(background),
+        .background_low_o(background_low),
+        .background_high_o(background_high),
+        .low_i(in_low),
+        .critical_i(in_critical),
+        .corrected_i(32'd0),
+        .free_sectors_i(free_sectors_i),
+        .reserved_sectors_i(reserved_sectors_i),
+        .resident_pages_i(resident_pages_i),
+        .ratio_start_o(mailbox_ratio),
+        .ratio_busy_i(ratio_busy),
+        .ratio_i(ratio),
+        .event_count_i(event_count),
+        .event_handle_i(event_handle),
+        .event_lost_i(event_lost),
+        .event_index_o(event_index),
+        .event_code_i(index_code),
+        .event_page_i(index_page),
+        .event_pop_o(mailbox_pop),
+        .event_cleared_o(event_cleared),
+        .hot_count_i(hot_count_i[7:0]),
+        .hot_page_i(hot_page_i),
+        .hot_overflow_i(hot_overflow_i),
+        .hot_pop_o(mailbox_hot_pop),
+        .command_valid_o(command_valid_o),
+        .command_ready_i(command_ready_i),
+        .command_op_o(command_op_o),
+        .command_page_o(command_page_o),
+        .reply_valid_i(reply_valid_i),
+        .reply_state_i(reply_state_i),
+        .reply_cached_i(reply_cached_i),
+        .reply_dirty_i(reply_dirty_i),
+        .reply_error_i(reply_error_i),
+        .reply_fenced_i(reply_fenced_i),
+        .reply_reason_i(reply_reason_i),
+        .reply_length_i(reply_length_i),
+        .reply_crc_i(reply_crc_i),
+        .reply_word_i(reply_word_i),
+        .reply_sector_i(reply_sector_i),
+        .reply_cause_i(reply_cause_i),
+        .block_valid_i(block_valid_i),
+        .block_data_i(block_data_i),
+        .import_crc_o(import_crc_o),
+        .import_length_o(import_length_o),
+        .import_valid_o(import_valid_o),
+        .import_ready_i(import_ready_i),
+        .import_data_o(import_data_o),
+        .import_bytes_o(import_bytes_o),
+        .import_last_o(import_last_o)
     );
 
     // ---- What a read gives ---------------------------------------------------------------------------------------------
-    always @(*) begin
+    always @* begin
         read_data = 32'd0;
         if (read) case (read_address)
             ADDRESS_ID:                   read_data = VALUE_ID;
@@ -561,3 +570,5 @@ module cram_registers #(
 
     wire unused = &{1'b0, s_axil_awprot, s_axil_arprot};
 endmodule
+
+`default_nettype wire

@@ -6,11 +6,13 @@
 // The CRC is linear: bit i of the result is the parity of the data bits that reach it. MASK(i) has a one for each of
 // them. The register enters like the first 32 bits of the data.
 
+`default_nettype none
+
 module crc32 (
-    input          valid_i,
-    input  [31:0]  crc_i,
-    input  [511:0] data_i,
-    output [31:0]  crc_o
+    input  wire         valid_i,
+    input  wire [31:0]  crc_i,
+    input  wire [511:0] data_i,
+    output wire [31:0]  crc_o
 );
     localparam [31:0] POLYNOMIAL = 32'hEDB88320;  // reflected
 
@@ -38,3 +40,5 @@ module crc32 (
         end
     endgenerate
 endmodule
+
+`default_nettype wire

@@ -3,6 +3,9 @@
 // Handshake: a pulse of one cycle is one count. `cycles_read_i` keeps the upper half of the cycles as they are in that
 //            cycle, so that two reads of 32 bits give one number of 64.
 // Latency:   one cycle from a pulse to its count.
+
+`default_nettype none
+
 module device_counters (
     input  wire        clk_i,
     input  wire        rst_ni,
@@ -12,7 +15,7 @@ module device_counters (
     input  wire        closed_same_i,
     input  wire        closed_lz4_i,
     input  wire        closed_raw_i,
-    input  wire [12:0] block_bytes_i,        // with closed_lz4_i
+    input  wire [12:0] block_bytes_i,  // with closed_lz4_i
     input  wire        page_filled_i,
     input  wire        page_opened_i,
     input  wire        page_trimmed_i,
@@ -23,8 +26,8 @@ module device_counters (
     input  wire        line_not_admitted_i,
     input  wire        line_fenced_i,
 
-    output wire [31:0] cycles_o,             // the lower half
-    output reg  [31:0] cycles_high_o,        // the upper one, at the last `cycles_read_i`
+    output wire [31:0] cycles_o,       // the lower half
+    output reg  [31:0] cycles_high_o,  // the upper one, at the last `cycles_read_i`
     output reg  [31:0] closed_zero_o,
     output reg  [31:0] closed_same_o,
     output reg  [31:0] closed_lz4_o,
@@ -81,3 +84,5 @@ module device_counters (
         end
     end
 endmodule
+
+`default_nettype wire

@@ -4,6 +4,9 @@
 //            drops the oldest and makes room in the same cycle; on an empty log it does nothing. The event of number
 //            `index_i`, 0 being the oldest, is shown for the mailbox.
 // Latency:   one cycle from `event_valid_i` to the outputs. `logged_o` is high in the cycle in which an event is taken.
+
+`default_nettype none
+
 module event_log #(
     parameter DEPTH = 16  // power of two, 2 .. 16
 ) (
@@ -17,13 +20,13 @@ module event_log #(
 
     input  wire        pop_i,
     output wire [4:0]  count_o,
-    output wire [7:0]  code_o,      // 0 when empty
-    output wire [31:0] page_o,      // 0 when empty
+    output wire [7:0]  code_o,     // 0 when empty
+    output wire [31:0] page_o,     // 0 when empty
     output wire [31:0] overflow_o,
 
-    output wire [15:0] handle_o,    // of the oldest: 8000h and a count; those after it follow
-    input  wire        cleared_i,   // the host knows what was lost
-    output wire [31:0] lost_o,      // dropped events that it does not know
+    output wire [15:0] handle_o,   // of the oldest: 8000h and a count; those after it follow
+    input  wire        cleared_i,  // the host knows what was lost
+    output wire [31:0] lost_o,     // dropped events that it does not know
     input  wire [3:0]  index_i,
     output wire [7:0]  index_code_o,
     output wire [31:0] index_page_o
@@ -69,3 +72,5 @@ module event_log #(
         end
     end
 endmodule
+
+`default_nettype wire

@@ -5,21 +5,23 @@
 // Latency:   one cycle from in to out.
 // Legal:     DEPTH is a power of two, 2 or more.
 
+`default_nettype none
+
 module fifo #(
     parameter WIDTH = 8,
     parameter DEPTH = 2
 ) (
-    input              clk_i,
-    input              rst_ni,
-    input              clear_i,   // drop everything
+    input  wire             clk_i,
+    input  wire             rst_ni,
+    input  wire             clear_i,  // drop everything
 
-    input              in_valid_i,
-    output             in_ready_o,
-    input  [WIDTH-1:0] in_data_i,
+    input  wire             in_valid_i,
+    output wire             in_ready_o,
+    input  wire [WIDTH-1:0] in_data_i,
 
-    output             out_valid_o,
-    input              out_ready_i,
-    output [WIDTH-1:0] out_data_o
+    output wire             out_valid_o,
+    input  wire             out_ready_i,
+    output wire [WIDTH-1:0] out_data_o
 );
     localparam POINTER_BITS = $clog2(DEPTH);
 
@@ -51,3 +53,5 @@ module fifo #(
     always @* for (i = 0; i < DEPTH; i = i + 1) memory_seen[i*WIDTH +: WIDTH] = memory_q[i];
 `endif
 endmodule
+
+`default_nettype wire

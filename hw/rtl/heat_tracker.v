@@ -13,29 +13,31 @@
 // Latency:   one cycle from an access to its nomination; `busy_o` tells that something is under way. After reset a sweep
 //            of PAGES cycles, as that of page_table, makes every page cold.
 
+`default_nettype none
+
 module heat_tracker #(
-    parameter PAGES = 4096,
+    parameter PAGES     = 4096,
     parameter PAGE_BITS = 12,
     parameter RING_BITS = 6
 ) (
-    input                  clk_i,
-    input                  rst_ni,
-    output                 busy_o,
-    output                 moves_o,       // the next edge changes something
+    input  wire                 clk_i,
+    input  wire                 rst_ni,
+    output wire                 busy_o,
+    output wire                 moves_o,      // the next edge changes something
 
-    input                  access_i,
-    input  [PAGE_BITS-1:0] access_page_i,
-    input                  forget_i,
-    input  [PAGE_BITS-1:0] forget_page_i,
+    input  wire                 access_i,
+    input  wire [PAGE_BITS-1:0] access_page_i,
+    input  wire                 forget_i,
+    input  wire [PAGE_BITS-1:0] forget_page_i,
 
-    input  [7:0]           threshold_i,   // 0: nominate nothing
-    input  [31:0]          period_i,      // accesses in an epoch; 0: it never ends
+    input  wire [7:0]           threshold_i,  // 0: nominate nothing
+    input  wire [31:0]          period_i,     // accesses in an epoch; 0: it never ends
 
-    input                  pop_i,
-    output                 nominated_o,
-    output [31:0]          count_o,
-    output [31:0]          page_o,        // the oldest; 0 when there is none
-    output [31:0]          overflow_o     // nominations dropped because the ring was full
+    input  wire                 pop_i,
+    output wire                 nominated_o,
+    output wire [31:0]          count_o,
+    output wire [31:0]          page_o,       // the oldest; 0 when there is none
+    output wire [31:0]          overflow_o    // nominations dropped because the ring was full
 );
     reg [15:0]          heat_q [0:PAGES-1];
     reg [PAGE_BITS:0]   sweep_q;
@@ -119,3 +121,5 @@ module heat_tracker #(
         end
     end
 endmodule
+
+`default_nettype wire

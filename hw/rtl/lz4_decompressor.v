@@ -17,30 +17,32 @@
 //                   (window)   literals, offset,      (history)
 //                              match length
 
+`default_nettype none
+
 module lz4_decompressor #(
     parameter BYTES_PER_CYCLE = 8  // 1, 4, 8 or 16
 ) (
-    input          clk_i,
-    input          rst_ni,
-    input          clear_i,
+    input  wire         clk_i,
+    input  wire         rst_ni,
+    input  wire         clear_i,
 
-    input          block_valid_i,
-    output         block_ready_o,
-    input  [511:0] block_data_i,
-    input  [6:0]   block_bytes_i,
-    input          block_last_i,
+    input  wire         block_valid_i,
+    output wire         block_ready_o,
+    input  wire [511:0] block_data_i,
+    input  wire [6:0]   block_bytes_i,
+    input  wire         block_last_i,
 
-    output         page_valid_o,
-    input          page_ready_i,
-    output [511:0] page_data_o,
-    output         page_last_o,
+    output wire         page_valid_o,
+    input  wire         page_ready_i,
+    output wire [511:0] page_data_o,
+    output wire         page_last_o,
 
-    output         error_o
+    output wire         error_o
 );
     generate
         if (BYTES_PER_CYCLE != 1 && BYTES_PER_CYCLE != 4 && BYTES_PER_CYCLE != 8 && BYTES_PER_CYCLE != 16)
         begin : gen_illegal
-            lz4_decompressor_BYTES_PER_CYCLE_must_be_1_4_8_or_16 stop ();
+            lz4_decompressor_BYTES_PER_CYCLE_must_be_1_4_8_or_16 u_stop ();
         end
     endgenerate
 
@@ -69,63 +71,69 @@ module lz4_decompressor #(
     assign block_ready_o = input_ready && !clear_i;
 
     lz4_decompressor_parser #(
-        .LITERALS(LITERALS), .SLICE(SLICE), .PAIRS(PAIRS)
+        .LITERALS(LITERALS),
+        .SLICE(SLICE),
+        .PAIRS(PAIRS)
     ) u_parser (
-        .clk_i              (clk_i),
-        .restart_i          (restart),
-        .drain_i            (error_o),
-        .block_valid_i      (block_valid_i),
-        .block_ready_o      (input_ready),
-        .block_data_i       (block_data_i),
-        .block_bytes_i      (block_bytes_i),
-        .block_last_i       (block_last_i),
-        .op_valid_o         (op_valid),
-        .op_ready_i         (op_ready),
-        .op_literals_o      (op_literals),
-        .op_literal_bytes_o (op_literal_bytes),
+        .clk_i(clk_i),
+        .restart_i(restart),
+        .drain_i(error_o),
+        .block_valid_i(block_valid_i),
+        .block_ready_o(input_ready),
+        .block_data_i(block_data_i),
+        .block_bytes_i(block_bytes_i),
+        .block_last_i(block_last_i),
+        .op_valid_o(op_valid),
+        .op_ready_i(op_ready),
+        .op_literals_o(op_literals),
+        .op_literal_bytes_o(op_literal_bytes),
         .op_token_literals_o(op_token_literals),
-        .op_match_o         (op_match),
-        .op_continue_o      (op_continue),
-        .op_short_o         (op_short),
-        .op_offset_o        (op_offset),
-        .op_match_bytes_o   (op_match_bytes),
-        .op_final_o         (op_final),
-        .op_error_o         (op_error),
-        .op_second_o              (op_second),
-        .op_second_literals_o     (op_second_literals),
+        .op_match_o(op_match),
+        .op_continue_o(op_continue),
+        .op_short_o(op_short),
+        .op_offset_o(op_offset),
+        .op_match_bytes_o(op_match_bytes),
+        .op_final_o(op_final),
+        .op_error_o(op_error),
+        .op_second_o(op_second),
+        .op_second_literals_o(op_second_literals),
         .op_second_literal_bytes_o(op_second_literal_bytes),
-        .op_second_short_o        (op_second_short),
-        .op_second_offset_o       (op_second_offset),
-        .op_second_match_bytes_o  (op_second_match_bytes)
+        .op_second_short_o(op_second_short),
+        .op_second_offset_o(op_second_offset),
+        .op_second_match_bytes_o(op_second_match_bytes)
     );
 
     lz4_decompressor_copier #(
-        .LITERALS(LITERALS), .MATCH(MATCH), .PAIRS(PAIRS)
+        .LITERALS(LITERALS),
+        .MATCH(MATCH),
+        .PAIRS(PAIRS)
     ) u_copier (
-        .clk_i              (clk_i),
-        .restart_i          (restart),
-        .op_valid_i         (op_valid),
-        .op_ready_o         (op_ready),
-        .op_literals_i      (op_literals),
-        .op_literal_bytes_i (op_literal_bytes),
+        .clk_i(clk_i),
+        .restart_i(restart),
+        .op_valid_i(op_valid),
+        .op_ready_o(op_ready),
+        .op_literals_i(op_literals),
+        .op_literal_bytes_i(op_literal_bytes),
         .op_token_literals_i(op_token_literals),
-        .op_match_i         (op_match),
-        .op_continue_i      (op_continue),
-        .op_short_i         (op_short),
-        .op_offset_i        (op_offset),
-        .op_match_bytes_i   (op_match_bytes),
-        .op_final_i         (op_final),
-        .op_error_i         (op_error),
-        .op_second_i              (op_second),
-        .op_second_literals_i     (op_second_literals),
+        .op_match_i(op_match),
+        .op_continue_i(op_continue),
+        .op_short_i(op_short),
+        .op_offset_i(op_offset),
+        .op_match_bytes_i(op_match_bytes),
+        .op_final_i(op_final),
+        .op_error_i(op_error),
+        .op_second_i(op_second),
+        .op_second_literals_i(op_second_literals),
         .op_second_literal_bytes_i(op_second_literal_bytes),
-        .op_second_short_i        (op_second_short),
-        .op_second_offset_i       (op_second_offset),
-        .op_second_match_bytes_i  (op_second_match_bytes),
-        .page_valid_o       (page_valid_o),
-        .page_ready_i       (page_ready_i),
-        .page_data_o        (page_data_o),
-        .page_last_o        (page_last_o),
-        .error_o            (error_o)
+        .op_second_short_i(op_second_short),
+        .op_second_offset_i(op_second_offset),
+        .op_second_match_bytes_i(op_second_match_bytes),
+        .page_valid_o(page_valid_o),
+        .page_ready_i(page_ready_i),
+        .page_data_o(page_data_o),
+        .page_last_o(page_last_o),
+        .error_o(error_o)
     );
 endmodule
+
+`default_nettype wire

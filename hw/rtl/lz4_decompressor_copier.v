@@ -25,39 +25,41 @@
 // A second sequence (PAIRS) begins in the step in which the first one ends; parts are cut so that its literals always
 // find room. Its source may be what this very step copies for the first: the merge appends one after the other.
 
+`default_nettype none
+
 module lz4_decompressor_copier #(
-    parameter LITERALS = 8,   // of an operation, 1 .. 28
-    parameter MATCH    = 8,   // match bytes in a step, 1 .. 16, or 64 with PAIRS
-    parameter PAIRS    = 0    // 1: two sequences in a step
+    parameter LITERALS = 8,  // of an operation, 1 .. 28
+    parameter MATCH    = 8,  // match bytes in a step, 1 .. 16, or 64 with PAIRS
+    parameter PAIRS    = 0   // 1: two sequences in a step
 ) (
-    input              clk_i,
-    input              restart_i,
+    input  wire                  clk_i,
+    input  wire                  restart_i,
 
-    input              op_valid_i,
-    output             op_ready_o,
-    input  [8*LITERALS-1:0] op_literals_i,
-    input      [4:0]   op_literal_bytes_i,
-    input      [3:0]   op_token_literals_i,
-    input              op_match_i,
-    input              op_continue_i,
-    input              op_short_i,
-    input      [15:0]  op_offset_i,
-    input      [8:0]   op_match_bytes_i,
-    input              op_final_i,
-    input              op_error_i,
+    input  wire                  op_valid_i,
+    output wire                  op_ready_o,
+    input  wire [8*LITERALS-1:0] op_literals_i,
+    input  wire [4:0]            op_literal_bytes_i,
+    input  wire [3:0]            op_token_literals_i,
+    input  wire                  op_match_i,
+    input  wire                  op_continue_i,
+    input  wire                  op_short_i,
+    input  wire [15:0]           op_offset_i,
+    input  wire [8:0]            op_match_bytes_i,
+    input  wire                  op_final_i,
+    input  wire                  op_error_i,
 
-    input              op_second_i,
-    input      [111:0] op_second_literals_i,
-    input      [3:0]   op_second_literal_bytes_i,
-    input              op_second_short_i,
-    input      [15:0]  op_second_offset_i,
-    input      [8:0]   op_second_match_bytes_i,
+    input  wire                  op_second_i,
+    input  wire [111:0]          op_second_literals_i,
+    input  wire [3:0]            op_second_literal_bytes_i,
+    input  wire                  op_second_short_i,
+    input  wire [15:0]           op_second_offset_i,
+    input  wire [8:0]            op_second_match_bytes_i,
 
-    output reg         page_valid_o,
-    input              page_ready_i,
-    output reg [511:0] page_data_o,
-    output reg         page_last_o,
-    output reg         error_o
+    output reg                   page_valid_o,
+    input  wire                  page_ready_i,
+    output reg  [511:0]          page_data_o,
+    output reg                   page_last_o,
+    output reg                   error_o
 );
     localparam MOST  = PAIRS != 0 ? 64 : LITERALS + MATCH;  // bytes of a step
     localparam SPACE = 64 + MOST;                           // a line and what a step may append behind it
@@ -176,16 +178,16 @@ module lz4_decompressor_copier #(
     wire [511:0] line;
     wire [511:0] even_read, odd_read;
 
-    lz4_decompressor_history history (
-        .clk_i           (clk_i),
-        .write_i         (complete),
-        .write_line_i    (merge_line),
-        .write_data_i    (line),
-        .read_i          (step && copies && !near),
-        .read_even_row_i (next_line[5:1]),
-        .read_odd_row_i  (far_line[5:1]),
-        .read_even_o     (even_read),
-        .read_odd_o      (odd_read)
+    lz4_decompressor_history u_history (
+        .clk_i(clk_i),
+        .write_i(complete),
+        .write_line_i(merge_line),
+        .write_data_i(line),
+        .read_i(step && copies && !near),
+        .read_even_row_i(next_line[5:1]),
+        .read_odd_row_i(far_line[5:1]),
+        .read_even_o(even_read),
+        .read_odd_o(odd_read)
     );
 
     // ---- merge stage
@@ -235,6 +237,10 @@ module lz4_decompressor_copier #(
     reg [8*(64+LITERALS)-1:0] with_literals;
     reg [8*SPACE-1:0]         with_match;
     reg [1023:0]              far_lines;
+    wire [8*MATCH-1:0]        match;
+
+    // line n-1, line n with the literals; behind them only bytes that the match itself will fill
+    wire [8*(128+LITERALS+MATCH)-1:0] near_bytes = {{8*MATCH{1'b0}}, with_literals, page_data_o};
 
     always @* begin
         literals      = {8*LITERALS{1'b0}};
@@ -263,14 +269,14 @@ module lz4_decompressor_copier #(
                          | ({{8*(SPACE-MATCH){1'b0}}, match} << {{2'd0, fill_q} + {3'd0, literal_bytes_q}, 3'd0});
     end
 
-    wire [8*MATCH-1:0] match;
-
-    lz4_decompressor_pattern #(.BYTES(MATCH)) pattern (
-        .data_i(raw), .period_i(period_q), .bytes_i(match_bytes_q), .data_o(match)
+    lz4_decompressor_pattern #(
+        .BYTES(MATCH)
+    ) u_pattern (
+        .data_i(raw),
+        .period_i(period_q),
+        .bytes_i(match_bytes_q),
+        .data_o(match)
     );
-
-    // line n-1, line n with the literals; behind them only bytes that the match itself will fill
-    wire [8*(128+LITERALS+MATCH)-1:0] near_bytes = {{8*MATCH{1'b0}}, with_literals, page_data_o};
 
     // ---- the second sequence of the step: the same again behind the first one, from a memory of its own
 
@@ -286,16 +292,16 @@ module lz4_decompressor_copier #(
 
             wire [511:0] even, odd;
 
-            lz4_decompressor_history history_of_second (
-                .clk_i           (clk_i),
-                .write_i         (complete),
-                .write_line_i    (merge_line),
-                .write_data_i    (line),
-                .read_i          (step && second && !is_near),
-                .read_even_row_i (line_after[5:1]),
-                .read_odd_row_i  (first_line[5:1]),
-                .read_even_o     (even),
-                .read_odd_o      (odd)
+            lz4_decompressor_history u_history_of_second (
+                .clk_i(clk_i),
+                .write_i(complete),
+                .write_line_i(merge_line),
+                .write_data_i(line),
+                .read_i(step && second && !is_near),
+                .read_even_row_i(line_after[5:1]),
+                .read_odd_row_i(first_line[5:1]),
+                .read_even_o(even),
+                .read_odd_o(odd)
             );
 
             reg          runs_q, is_near_q, spills_q, odd_line_first_q;
@@ -329,8 +335,13 @@ module lz4_decompressor_copier #(
             reg [8*MATCH-1:0] its_raw;
             wire [8*MATCH-1:0] its_match;
 
-            lz4_decompressor_pattern #(.BYTES(MATCH)) pattern_of_second (
-                .data_i(its_raw), .period_i(its_period_q), .bytes_i(its_bytes_q), .data_o(its_match)
+            lz4_decompressor_pattern #(
+                .BYTES(MATCH)
+            ) u_pattern_of_second (
+                .data_i(its_raw),
+                .period_i(its_period_q),
+                .bytes_i(its_bytes_q),
+                .data_o(its_match)
             );
 
             wire [8*(64+SPACE+MATCH)-1:0] around = {{8*MATCH{1'b0}}, behind_literals, page_data_o};
@@ -390,3 +401,5 @@ module lz4_decompressor_copier #(
         end
     end
 endmodule
+
+`default_nettype wire

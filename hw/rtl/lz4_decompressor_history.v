@@ -7,18 +7,20 @@
 // Even and odd lines lie in two memories of one write and one read port. For the pair of lines that begins with `line`
 // the rows are: even (line + 1) / 2, odd line / 2.
 
+`default_nettype none
+
 module lz4_decompressor_history (
-    input              clk_i,
+    input  wire         clk_i,
 
-    input              write_i,
-    input      [5:0]   write_line_i,
-    input      [511:0] write_data_i,
+    input  wire         write_i,
+    input  wire [5:0]   write_line_i,
+    input  wire [511:0] write_data_i,
 
-    input              read_i,
-    input      [4:0]   read_even_row_i,
-    input      [4:0]   read_odd_row_i,
-    output reg [511:0] read_even_o,
-    output reg [511:0] read_odd_o
+    input  wire         read_i,
+    input  wire [4:0]   read_even_row_i,
+    input  wire [4:0]   read_odd_row_i,
+    output reg  [511:0] read_even_o,
+    output reg  [511:0] read_odd_o
 );
     (* ram_style = "block" *) reg [511:0] even_q [0:31];
     (* ram_style = "block" *) reg [511:0] odd_q [0:31];
@@ -32,3 +34,5 @@ module lz4_decompressor_history (
         if (write_i && write_line_i[0]) odd_q[write_line_i[5:1]] <= write_data_i;
     end
 endmodule
+
+`default_nettype wire

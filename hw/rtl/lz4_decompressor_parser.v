@@ -20,40 +20,42 @@
 // With PAIRS an operation may carry a second sequence: if its token follows in the window and announces at most 14
 // literals and a match, all of it there. Its match, too, may be continued by the operations that follow.
 
+`default_nettype none
+
 module lz4_decompressor_parser #(
     parameter LITERALS = 8,   // literals of an operation, 1 .. 28
     parameter SLICE    = 16,  // bytes put into the window at once: 8, 16 or 32, at least LITERALS + 4
     parameter PAIRS    = 0    // 1: two sequences in an operation; SLICE is 32 then
 ) (
-    input              clk_i,
-    input              restart_i,
-    input              drain_i,
+    input  wire                  clk_i,
+    input  wire                  restart_i,
+    input  wire                  drain_i,
 
-    input              block_valid_i,
-    output             block_ready_o,
-    input      [511:0] block_data_i,
-    input      [6:0]   block_bytes_i,
-    input              block_last_i,
+    input  wire                  block_valid_i,
+    output wire                  block_ready_o,
+    input  wire [511:0]          block_data_i,
+    input  wire [6:0]            block_bytes_i,
+    input  wire                  block_last_i,
 
-    output reg         op_valid_o,
-    input              op_ready_i,
-    output reg [8*LITERALS-1:0] op_literals_o,         // valid up to op_literal_bytes_o
-    output reg [4:0]   op_literal_bytes_o,
-    output reg [3:0]   op_token_literals_o,            // literal length as the token has it
-    output reg         op_match_o,                     // a match follows the literals
-    output reg         op_continue_o,                  // it continues the match of the operation before
-    output reg         op_short_o,                     // no length byte in this sequence
-    output reg [15:0]  op_offset_o,
-    output reg [8:0]   op_match_bytes_o,               // 0 without a match
-    output reg         op_final_o,                     // the block ends behind these literals
-    output reg         op_error_o,                     // the block ends too early or a literal run exceeds a page
+    output reg                   op_valid_o,
+    input  wire                  op_ready_i,
+    output reg  [8*LITERALS-1:0] op_literals_o,        // valid up to op_literal_bytes_o
+    output reg  [4:0]            op_literal_bytes_o,
+    output reg  [3:0]            op_token_literals_o,  // literal length as the token has it
+    output reg                   op_match_o,           // a match follows the literals
+    output reg                   op_continue_o,        // it continues the match of the operation before
+    output reg                   op_short_o,           // no length byte in this sequence
+    output reg  [15:0]           op_offset_o,
+    output reg  [8:0]            op_match_bytes_o,     // 0 without a match
+    output reg                   op_final_o,           // the block ends behind these literals
+    output reg                   op_error_o,           // the block ends too early or a literal run exceeds a page
 
-    output reg         op_second_o,                    // a second sequence follows: as above, always with a match
-    output reg [111:0] op_second_literals_o,
-    output reg [3:0]   op_second_literal_bytes_o,
-    output reg         op_second_short_o,
-    output reg [15:0]  op_second_offset_o,
-    output reg [8:0]   op_second_match_bytes_o
+    output reg                   op_second_o,          // a second sequence follows: as above, always with a match
+    output reg  [111:0]          op_second_literals_o,
+    output reg  [3:0]            op_second_literal_bytes_o,
+    output reg                   op_second_short_o,
+    output reg  [15:0]           op_second_offset_o,
+    output reg  [8:0]            op_second_match_bytes_o
 );
     localparam WINDOW = PAIRS != 0 ? 3 * SLICE : 2 * SLICE;  // bytes; one that takes no slice holds a sequence, LITERALS + 5
 
@@ -312,3 +314,5 @@ module lz4_decompressor_parser #(
         if (restart_i) op_valid_o <= 1'b0;
     end
 endmodule
+
+`default_nettype wire

@@ -3,13 +3,15 @@
 // Handshake: none, combinational. `data_o` is the first `period_i` bytes of `data_i` over and over, or `data_i` as it is
 //            where the period is 0, cut to `bytes_i` bytes with zeros behind.
 
+`default_nettype none
+
 module lz4_decompressor_pattern #(
     parameter BYTES = 8
 ) (
-    input      [8*BYTES-1:0] data_i,
-    input      [3:0]         period_i,
-    input      [6:0]         bytes_i,
-    output     [8*BYTES-1:0] data_o
+    input  wire [8*BYTES-1:0] data_i,
+    input  wire [3:0]         period_i,
+    input  wire [6:0]         bytes_i,
+    output wire [8*BYTES-1:0] data_o
 );
     localparam LONGEST = BYTES + 15;  // whole patterns fill BYTES with at most so many
 
@@ -42,3 +44,5 @@ module lz4_decompressor_pattern #(
 
     wire unused = &{1'b0, wide[8*LONGEST-1:8*BYTES]};
 endmodule
+
+`default_nettype wire

@@ -8,28 +8,30 @@
 //     phase:                         HEAD    HEAD, MORE_L   HEAD, BODY       ...    ..., MORE_M
 //     fragment:                      | head (0..2) | literals (0..56) | tail (0..3) |, each part may be missing
 
+`default_nettype none
+
 module lz4_emitter (
-    input              clk_i,
-    input              rst_ni,
-    input              clear_i,
+    input  wire         clk_i,
+    input  wire         rst_ni,
+    input  wire         clear_i,
 
-    input              sequence_valid_i,
-    output             sequence_ready_o,
-    input              sequence_last_i,
-    input  [11:0]      literal_start_i,
-    input  [12:0]      literal_length_i,
-    input  [11:0]      match_length_i,
-    input  [11:0]      match_offset_i,
+    input  wire         sequence_valid_i,
+    output wire         sequence_ready_o,
+    input  wire         sequence_last_i,
+    input  wire [11:0]  literal_start_i,
+    input  wire [12:0]  literal_length_i,
+    input  wire [11:0]  match_length_i,
+    input  wire [11:0]  match_offset_i,
 
-    output             literal_read_o,
-    output [11:0]      literal_address_o,
-    input  [447:0]     literal_data_i,
+    output wire         literal_read_o,
+    output wire [11:0]  literal_address_o,
+    input  wire [447:0] literal_data_i,
 
-    output reg         fragment_valid_o,
-    input              fragment_ready_i,
-    output reg [511:0] fragment_data_o,     // zero beyond its bytes
-    output reg [5:0]   fragment_bytes_o,    // 1 .. 61
-    output reg         fragment_last_o
+    output reg          fragment_valid_o,
+    input  wire         fragment_ready_i,
+    output reg  [511:0] fragment_data_o,   // zero beyond its bytes
+    output reg  [5:0]   fragment_bytes_o,  // 1 .. 61
+    output reg          fragment_last_o
 );
     localparam LITERALS = 56;  // what literal_data_i holds
 
@@ -146,3 +148,5 @@ module lz4_emitter (
         end
     end
 endmodule
+
+`default_nettype wire

@@ -21,26 +21,28 @@
 // each new page also clears one row of every bank, the one that its number names: each row is cleared once before any
 // number returns, and there is no sweep but the one after reset.
 
+`default_nettype none
+
 module lz4_hash_table #(
-    parameter LANES = 8,
-    parameter HASH_BITS = 12,
-    parameter BANK_BITS = 5,
+    parameter LANES         = 8,
+    parameter HASH_BITS     = 12,
+    parameter BANK_BITS     = 5,
     parameter COMPARE_BYTES = 16,
-    parameter LENGTH_BITS = 5
+    parameter LENGTH_BITS   = 5
 ) (
-    input                                  clk_i,
-    input                                  rst_ni,
-    output                                 ready_o,
-    input                                  new_page_i,
+    input  wire                                 clk_i,
+    input  wire                                 rst_ni,
+    output wire                                 ready_o,
+    input  wire                                 new_page_i,
 
-    input                                  lookup_i,
-    input  [LANES*HASH_BITS-1:0]           hash_i,
-    input  [11:0]                          base_i,
-    input  [8*(LANES+COMPARE_BYTES-1)-1:0] bytes_i,       // the page from base_i on
+    input  wire                                 lookup_i,
+    input  wire [LANES*HASH_BITS-1:0]           hash_i,
+    input  wire [11:0]                          base_i,
+    input  wire [8*(LANES+COMPARE_BYTES-1)-1:0] bytes_i,     // the page from base_i on
 
-    input                                  compare_i,
-    output [LANES*LENGTH_BITS-1:0]         length_o,
-    output [LANES*12-1:0]                  candidate_o    // position
+    input  wire                                 compare_i,
+    output wire [LANES*LENGTH_BITS-1:0]         length_o,
+    output wire [LANES*12-1:0]                  candidate_o  // position
 );
     localparam BANKS     = 1 << BANK_BITS;
     localparam ROW_BITS  = HASH_BITS - BANK_BITS;
@@ -101,7 +103,7 @@ module lz4_hash_table #(
 
     genvar b;
     generate
-        for (b = 0; b < BANKS; b = b + 1) begin : banks
+        for (b = 0; b < BANKS; b = b + 1) begin : gen_bank
             wire [LANE_BITS-1:0] writer   = write_lane[b];
             wire [11:0]          position = base_i + {{12-LANE_BITS{1'b0}}, writer};
 
@@ -112,14 +114,17 @@ module lz4_hash_table #(
                 if (wanted[b]) written = {1'b1, page_q, position, bytes_i[writer*8 +: DATA_BITS]};
             end
 
-            lz4_table_bank #(.WIDTH(ENTRY), .ROW_BITS(ROW_BITS)) bank (
-                .clk_i        (clk_i),
-                .write_i      (clear || wanted[b]),
-                .write_row_i  (clear ? clear_row : write_row[b]),
-                .write_data_i (written),
-                .read_i       (wanted[b]),
-                .read_row_i   (read_row[b]),
-                .read_data_o  (entry[b])
+            lz4_table_bank #(
+                .WIDTH(ENTRY),
+                .ROW_BITS(ROW_BITS)
+            ) u_bank (
+                .clk_i(clk_i),
+                .write_i(clear || wanted[b]),
+                .write_row_i(clear ? clear_row : write_row[b]),
+                .write_data_i(written),
+                .read_i(wanted[b]),
+                .read_row_i(read_row[b]),
+                .read_data_o(entry[b])
             );
         end
     endgenerate
@@ -132,7 +137,7 @@ module lz4_hash_table #(
 
     genvar l;
     generate
-        for (l = 0; l < LANES; l = l + 1) begin : lanes
+        for (l = 0; l < LANES; l = l + 1) begin : gen_lane
             reg [BANK_BITS-1:0] bank_q;
             wire [ENTRY-1:0]    mine = entry[bank_q];
 
@@ -161,3 +166,5 @@ module lz4_hash_table #(
         end
     endgenerate
 endmodule
+
+`default_nettype wire

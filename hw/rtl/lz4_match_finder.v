@@ -11,31 +11,33 @@
 //     page buffer -> | hash of each lane   -> | entries against the    -> | length and candidate
 //                    | table read and write   | bytes of the window       | of each lane
 
+`default_nettype none
+
 module lz4_match_finder #(
-    parameter LANES = 8,
+    parameter LANES         = 8,
     parameter COMPARE_BYTES = 16,
-    parameter LENGTH_BITS = 5
+    parameter LENGTH_BITS   = 5
 ) (
-    input                          clk_i,
-    input                          rst_ni,
-    output                         ready_o,
-    input                          clear_i,
-    input                          new_page_i,
-    output                         can_run_o,
-    input                          run_i,
+    input  wire                                 clk_i,
+    input  wire                                 rst_ni,
+    output wire                                 ready_o,
+    input  wire                                 clear_i,
+    input  wire                                 new_page_i,
+    output wire                                 can_run_o,
+    input  wire                                 run_i,
 
-    input  [6:0]                   loaded_i,       // lines of the page that can be read, 0 .. 64
-    input  [11:0]                  resume_i,
-    output                         read_o,
-    output [11:0]                  read_address_o,
-    input  [8*(LANES+COMPARE_BYTES-1)-1:0] read_data_i,  // the page from there on
-    output                         done_o,
+    input  wire [6:0]                           loaded_i,     // lines of the page that can be read, 0 .. 64
+    input  wire [11:0]                          resume_i,
+    output wire                                 read_o,
+    output wire [11:0]                          read_address_o,
+    input  wire [8*(LANES+COMPARE_BYTES-1)-1:0] read_data_i,  // the page from there on
+    output wire                                 done_o,
 
-    output reg                     window_valid_o,
-    input                          window_ready_i,
-    output reg [11:0]              window_base_o,
-    output reg [LANES*LENGTH_BITS-1:0] window_length_o,
-    output reg [LANES*12-1:0]      window_candidate_o
+    output reg                                  window_valid_o,
+    input  wire                                 window_ready_i,
+    output reg  [11:0]                          window_base_o,
+    output reg  [LANES*LENGTH_BITS-1:0]         window_length_o,
+    output reg  [LANES*12-1:0]                  window_candidate_o
 );
     localparam HASH_BITS  = 12;
     localparam BANK_BITS  = $clog2(4 * LANES);
@@ -67,7 +69,7 @@ module lz4_match_finder #(
 
     genvar h;
     generate
-        for (h = 0; h < LANES; h = h + 1) begin : hashes
+        for (h = 0; h < LANES; h = h + 1) begin : gen_hash
             wire [31:0] product = hash_bytes_q[h*8 +: 32] * 32'd2654435761;
             wire        unused  = &{1'b0, product[31-HASH_BITS:0]};
             assign hash[h*HASH_BITS +: HASH_BITS] = product[31 -: HASH_BITS];
@@ -81,20 +83,23 @@ module lz4_match_finder #(
     wire [LANES*12-1:0]          candidate;
 
     lz4_hash_table #(
-        .LANES(LANES), .HASH_BITS(HASH_BITS), .BANK_BITS(BANK_BITS), .COMPARE_BYTES(COMPARE_BYTES),
+        .LANES(LANES),
+        .HASH_BITS(HASH_BITS),
+        .BANK_BITS(BANK_BITS),
+        .COMPARE_BYTES(COMPARE_BYTES),
         .LENGTH_BITS(LENGTH_BITS)
-    ) table_of_hashes (
-        .clk_i       (clk_i),
-        .rst_ni      (rst_ni),
-        .ready_o     (ready_o),
-        .new_page_i  (new_page_i),
-        .lookup_i    (advance && hash_valid_q),
-        .hash_i      (hash),
-        .base_i      (hash_base_q),
-        .bytes_i     (hash_bytes_q),
-        .compare_i   (compare_valid_q),
-        .length_o    (length),
-        .candidate_o (candidate)
+    ) u_table_of_hashes (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .ready_o(ready_o),
+        .new_page_i(new_page_i),
+        .lookup_i(advance && hash_valid_q),
+        .hash_i(hash),
+        .base_i(hash_base_q),
+        .bytes_i(hash_bytes_q),
+        .compare_i(compare_valid_q),
+        .length_o(length),
+        .candidate_o(candidate)
     );
 
     // ---- pipeline
@@ -130,3 +135,5 @@ module lz4_match_finder #(
 
     wire unused = &{1'b0, end_byte[5:0]};
 endmodule
+
+`default_nettype wire

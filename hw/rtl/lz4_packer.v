@@ -4,22 +4,24 @@
 //            partial; all others are full. `clear_i` drops everything.
 // Latency:   one cycle from the fragment that fills a beat to the beat; one fragment a cycle.
 
+`default_nettype none
+
 module lz4_packer (
-    input              clk_i,
-    input              rst_ni,
-    input              clear_i,
+    input  wire         clk_i,
+    input  wire         rst_ni,
+    input  wire         clear_i,
 
-    input              fragment_valid_i,
-    output             fragment_ready_o,
-    input  [511:0]     fragment_data_i,    // zero beyond its bytes
-    input  [5:0]       fragment_bytes_i,   // 1 .. 63
-    input              fragment_last_i,
+    input  wire         fragment_valid_i,
+    output wire         fragment_ready_o,
+    input  wire [511:0] fragment_data_i,   // zero beyond its bytes
+    input  wire [5:0]   fragment_bytes_i,  // 1 .. 63
+    input  wire         fragment_last_i,
 
-    output reg         beat_valid_o,
-    input              beat_ready_i,
-    output reg [511:0] beat_data_o,        // zero beyond its bytes
-    output reg [6:0]   beat_bytes_o,       // 1 .. 64
-    output reg         beat_last_o
+    output reg          beat_valid_o,
+    input  wire         beat_ready_i,
+    output reg  [511:0] beat_data_o,       // zero beyond its bytes
+    output reg  [6:0]   beat_bytes_o,      // 1 .. 64
+    output reg          beat_last_o
 );
     reg [511:0] kept_q;   // bytes that do not fill a beat yet, zero beyond them
     reg [5:0]   count_q;
@@ -69,3 +71,5 @@ module lz4_packer (
         end
     end
 endmodule
+
+`default_nettype wire

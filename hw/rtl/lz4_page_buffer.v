@@ -10,18 +10,20 @@
 //     line even:  | even[line/2]     | odd[line/2]        |     read_data_o starts `offset` bytes into the pair
 //     line odd:   | odd[line/2]      | even[line/2 + 1]   |
 
+`default_nettype none
+
 module lz4_page_buffer #(
     parameter READ_BYTES = 64  // 1 .. 64
 ) (
-    input                         clk_i,
+    input  wire                    clk_i,
 
-    input                         write_i,
-    input  [5:0]                  write_line_i,
-    input  [511:0]                write_data_i,
+    input  wire                    write_i,
+    input  wire [5:0]              write_line_i,
+    input  wire [511:0]            write_data_i,
 
-    input                         read_i,
-    input  [11:0]                 read_address_i,
-    output reg [8*READ_BYTES-1:0] read_data_o
+    input  wire                    read_i,
+    input  wire [11:0]             read_address_i,
+    output reg  [8*READ_BYTES-1:0] read_data_o
 );
     reg [511:0] even_q [0:31];
     reg [511:0] odd_q [0:31];
@@ -48,3 +50,5 @@ module lz4_page_buffer #(
             else                 even_q[write_line_i[5:1]] <= write_data_i;
         end
 endmodule
+
+`default_nettype wire

@@ -18,40 +18,42 @@
 //
 // While a match grows, windows it has covered are dropped; any other window waits until its end is known.
 
+`default_nettype none
+
 module lz4_parser #(
-    parameter LANES = 8,
+    parameter LANES         = 8,
     parameter COMPARE_BYTES = 16,
-    parameter LENGTH_BITS = 5
+    parameter LENGTH_BITS   = 5
 ) (
-    input                          clk_i,
-    input                          rst_ni,
-    input                          clear_i,
-    output                         can_run_o,
-    input                          others_run_i,
-    input                          run_i,
+    input  wire                         clk_i,
+    input  wire                         rst_ni,
+    input  wire                         clear_i,
+    output wire                         can_run_o,
+    input  wire                         others_run_i,
+    input  wire                         run_i,
 
-    input                          window_valid_i,
-    output                         window_ready_o,
-    input  [11:0]                  window_base_i,
-    input  [LANES*LENGTH_BITS-1:0] window_length_i,
-    input  [LANES*12-1:0]          window_candidate_i,
-    input                          done_i,
-    output [11:0]                  resume_o,
+    input  wire                         window_valid_i,
+    output wire                         window_ready_o,
+    input  wire [11:0]                  window_base_i,
+    input  wire [LANES*LENGTH_BITS-1:0] window_length_i,
+    input  wire [LANES*12-1:0]          window_candidate_i,
+    input  wire                         done_i,
+    output wire [11:0]                  resume_o,
 
-    input  [6:0]                   loaded_i,            // lines of the page that can be read, 0 .. 64
-    output                         match_read_o,        // of both
-    output [11:0]                  match_address_o,
-    input  [511:0]                 match_data_i,
-    output [11:0]                  candidate_address_o,
-    input  [511:0]                 candidate_data_i,
+    input  wire [6:0]                   loaded_i,          // lines of the page that can be read, 0 .. 64
+    output wire                         match_read_o,      // of both
+    output wire [11:0]                  match_address_o,
+    input  wire [511:0]                 match_data_i,
+    output wire [11:0]                  candidate_address_o,
+    input  wire [511:0]                 candidate_data_i,
 
-    output                         sequence_valid_o,
-    input                          sequence_ready_i,
-    output                         sequence_last_o,     // literals only, ends the block
-    output [11:0]                  literal_start_o,
-    output [12:0]                  literal_length_o,    // 0 .. 4096
-    output [11:0]                  match_length_o,      // 4 .. 4090
-    output [11:0]                  match_offset_o       // 1 .. 4084
+    output wire                         sequence_valid_o,
+    input  wire                         sequence_ready_i,
+    output wire                         sequence_last_o,   // literals only, ends the block
+    output wire [11:0]                  literal_start_o,
+    output wire [12:0]                  literal_length_o,  // 0 .. 4096
+    output wire [11:0]                  match_length_o,    // 4 .. 4090
+    output wire [11:0]                  match_offset_o     // 1 .. 4084
 );
     localparam LAST_START    = 4096 - 12;  // LZ4 block format, end of block: no match starts later,
     localparam LAST_END      = 4096 - 5;   // and the last five bytes are literals
@@ -214,3 +216,5 @@ module lz4_parser #(
 
     wire unused = &{1'b0, last_byte[5:0], start[12]};
 endmodule
+
+`default_nettype wire

@@ -4,19 +4,21 @@
 // Latency:   one cycle from `read_i` to `read_data_o`, which holds until the next read. A read of the row that is
 //            written in the same cycle gives the old content.
 
+`default_nettype none
+
 module lz4_table_bank #(
-    parameter WIDTH = 8,
+    parameter WIDTH    = 8,
     parameter ROW_BITS = 7
 ) (
-    input                  clk_i,
+    input  wire                clk_i,
 
-    input                  write_i,
-    input  [ROW_BITS-1:0]  write_row_i,
-    input  [WIDTH-1:0]     write_data_i,
+    input  wire                write_i,
+    input  wire [ROW_BITS-1:0] write_row_i,
+    input  wire [WIDTH-1:0]    write_data_i,
 
-    input                  read_i,
-    input  [ROW_BITS-1:0]  read_row_i,
-    output reg [WIDTH-1:0] read_data_o
+    input  wire                read_i,
+    input  wire [ROW_BITS-1:0] read_row_i,
+    output reg  [WIDTH-1:0]    read_data_o
 );
     reg [WIDTH-1:0] memory_q [0:(1<<ROW_BITS)-1];
 
@@ -26,3 +28,5 @@ module lz4_table_bank #(
         if (write_i) memory_q[write_row_i] = write_data_i;
     end
 endmodule
+
+`default_nettype wire

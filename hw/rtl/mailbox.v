@@ -17,6 +17,9 @@
 //   (four a row), inputs are read by 8 bytes. Bytes behind a reply are unknown.
 //
 // Latency: that of mailbox_commands and one cycle.
+
+`default_nettype none
+
 module mailbox #(
     parameter PERCEIVED_PAGES = 4096,
     parameter MEDIA_SECTORS   = 16384,
@@ -155,67 +158,69 @@ module mailbox #(
     mailbox_commands #(
         .PERCEIVED_PAGES(PERCEIVED_PAGES),
         .SECTOR_BYTES(SECTOR_BYTES)
-    ) commands (
-        .clk_i              (clk_i),
-        .rst_ni             (rst_ni),
-        .start_i            (doorbell_q),
-        .opcode_i           (opcode_q),
-        .length_i           (length_q),
-        .done_o             (done),
-        .return_code_o      (result),
-        .length_o           (result_length),
-        .read_o             (machine_read),
-        .read_word_o        (machine_word),
-        .read_wait_i        (payload_read_i),  // the host's read goes first
-        .word_i             (word),
-        .piece_valid_o      (piece_valid),
-        .piece_o            (piece_index),
-        .records_o          (records),
-        .more_o             (more),
-        .events_o           (events),
-        .failure_log_o      (failure_log),
-        .page_o             (page),
-        .sector_o           (kept_sector),
-        .command_valid_o    (front_valid),
-        .command_ready_i    (command_ready_i && !back_waiting),
-        .command_op_o       (front_op),
-        .reply_valid_i      (reply_valid_i && !back_waiting),
-        .reply_state_i      (reply_state_i),
-        .reply_error_i      (reply_error_i),
-        .reply_reason_i     (reply_reason_i),
-        .import_crc_o       (import_crc_o),
-        .reply_length_i     (reply_length_i),
-        .reply_sector_i     (reply_sector_i),
-        .event_count_i      (event_count_i),
-        .event_handle_i     (event_handle_i),
-        .event_overflow_i   (event_lost_i != 32'd0),
-        .event_pop_o        (event_pop_o),
-        .event_cleared_o    (event_cleared_o),
-        .hot_count_i        (hot_count_i),
-        .alert_enable_o     (alert_enable),
-        .alert_threshold_o  (alert_threshold),
-        .ratio_start_o      (ratio_start_o),
-        .ratio_busy_i       (ratio_busy_i),
-        .background_start_o (background_start),
-        .background_busy_i  (background_o)
+    ) u_commands (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .start_i(doorbell_q),
+        .opcode_i(opcode_q),
+        .length_i(length_q),
+        .done_o(done),
+        .return_code_o(result),
+        .length_o(result_length),
+        .read_o(machine_read),
+        .read_word_o(machine_word),
+        .read_wait_i(payload_read_i),  // the host's read goes first
+        .word_i(word),
+        .piece_valid_o(piece_valid),
+        .piece_o(piece_index),
+        .records_o(records),
+        .more_o(more),
+        .events_o(events),
+        .failure_log_o(failure_log),
+        .page_o(page),
+        .sector_o(kept_sector),
+        .command_valid_o(front_valid),
+        .command_ready_i(command_ready_i && !back_waiting),
+        .command_op_o(front_op),
+        .reply_valid_i(reply_valid_i && !back_waiting),
+        .reply_state_i(reply_state_i),
+        .reply_error_i(reply_error_i),
+        .reply_reason_i(reply_reason_i),
+        .import_crc_o(import_crc_o),
+        .reply_length_i(reply_length_i),
+        .reply_sector_i(reply_sector_i),
+        .event_count_i(event_count_i),
+        .event_handle_i(event_handle_i),
+        .event_overflow_i(event_lost_i != 32'd0),
+        .event_pop_o(event_pop_o),
+        .event_cleared_o(event_cleared_o),
+        .hot_count_i(hot_count_i),
+        .alert_enable_o(alert_enable),
+        .alert_threshold_o(alert_threshold),
+        .ratio_start_o(ratio_start_o),
+        .ratio_busy_i(ratio_busy_i),
+        .background_start_o(background_start),
+        .background_busy_i(background_o)
     );
 
     // Each record of a hot page that is written leaves the ring.
     assign hot_pop_o = piece_valid && opcode_q == OPCODE_GET_HOT_PAGES && piece_index != 8'd0;
 
-    mailbox_background #(.PERCEIVED_PAGES(PERCEIVED_PAGES)) background (
-        .clk_i           (clk_i),
-        .rst_ni          (rst_ni),
-        .start_i         (background_start),
-        .busy_o          (background_o),
-        .done_o          (background_done),
-        .low_o           (background_low_o),
-        .high_o          (background_high_o),
-        .command_valid_o (back_valid),
-        .command_ready_i (command_ready_i && !front_valid && !replying_q),
-        .command_page_o  (back_page),
-        .waiting_o       (back_waiting),
-        .reply_valid_i   (reply_valid_i)
+    mailbox_background #(
+        .PERCEIVED_PAGES(PERCEIVED_PAGES)
+    ) u_background (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .start_i(background_start),
+        .busy_o(background_o),
+        .done_o(background_done),
+        .low_o(background_low_o),
+        .high_o(background_high_o),
+        .command_valid_o(back_valid),
+        .command_ready_i(command_ready_i && !front_valid && !replying_q),
+        .command_page_o(back_page),
+        .waiting_o(back_waiting),
+        .reply_valid_i(reply_valid_i)
     );
 
     assign command_valid_o = (front_valid || (back_valid && !replying_q)) && !back_waiting;
@@ -235,42 +240,42 @@ module mailbox #(
         .PERCEIVED_PAGES(PERCEIVED_PAGES),
         .MEDIA_SECTORS(MEDIA_SECTORS),
         .SECTOR_BYTES(SECTOR_BYTES)
-    ) replies (
-        .valid_i           (piece_valid),
-        .opcode_i          (opcode_q),
-        .index_i           (piece_index),
-        .piece_o           (piece),
-        .page_i            (page),
-        .state_i           (reply_state_i),
-        .cached_i          (reply_cached_i),
-        .dirty_i           (reply_dirty_i),
-        .fenced_i          (reply_fenced_i),
-        .length_i          (reply_length_i),
-        .crc_i             (reply_crc_i),
-        .word_i            (reply_word_i),
-        .cause_i           (reply_cause_i),
-        .writing_i         (!replying_q),
-        .kept_sector_i     (kept_sector),
-        .records_i         (records),
-        .more_i            (more),
-        .events_i          (events),
-        .failure_log_i     (failure_log),
-        .event_handle_i    (event_handle_i),
-        .event_code_i      (event_code_i),
-        .event_page_i      (event_page_i),
-        .event_index_o     (event_index_o),
-        .event_lost_i      (event_lost_i),
-        .hot_page_i        (hot_page_i),
-        .hot_overflow_i    (hot_overflow_i),
-        .low_i             (low_i),
-        .critical_i        (critical_i),
-        .alert_enable_i    (alert_enable),
-        .alert_threshold_i (alert_threshold),
-        .corrected_i       (corrected_i),
-        .free_i            (free_sectors_i),
-        .reserved_i        (reserved_sectors_i),
-        .resident_i        (resident_pages_i),
-        .ratio_i           (ratio_i)
+    ) u_replies (
+        .valid_i(piece_valid),
+        .opcode_i(opcode_q),
+        .index_i(piece_index),
+        .piece_o(piece),
+        .page_i(page),
+        .state_i(reply_state_i),
+        .cached_i(reply_cached_i),
+        .dirty_i(reply_dirty_i),
+        .fenced_i(reply_fenced_i),
+        .length_i(reply_length_i),
+        .crc_i(reply_crc_i),
+        .word_i(reply_word_i),
+        .cause_i(reply_cause_i),
+        .writing_i(!replying_q),
+        .kept_sector_i(kept_sector),
+        .records_i(records),
+        .more_i(more),
+        .events_i(events),
+        .failure_log_i(failure_log),
+        .event_handle_i(event_handle_i),
+        .event_code_i(event_code_i),
+        .event_page_i(event_page_i),
+        .event_index_o(event_index_o),
+        .event_lost_i(event_lost_i),
+        .hot_page_i(hot_page_i),
+        .hot_overflow_i(hot_overflow_i),
+        .low_i(low_i),
+        .critical_i(critical_i),
+        .alert_enable_i(alert_enable),
+        .alert_threshold_i(alert_threshold),
+        .corrected_i(corrected_i),
+        .free_i(free_sectors_i),
+        .reserved_i(reserved_sectors_i),
+        .resident_i(resident_pages_i),
+        .ratio_i(ratio_i)
     );
 
     // ---- Import: rows 1 and on of the payload -------------------------------------------------------------------------
@@ -307,15 +312,19 @@ module mailbox #(
                                     : write_block ? {64{1'b1}} : {48'd0, 16'hFFFF} << {piece_index[1:0], 4'd0};
     reg  [3:0]   host_word_q;
 
-    ram #(.WIDTH(512), .DEPTH(64), .ADDRESS_BITS(6)) payload (
-        .clk_i           (clk_i),
-        .write_i         (write_host || write_block || piece_valid),
-        .write_address_i (write_row),
-        .write_data_i    (write_row_data),
-        .write_strobe_i  (write_row_strobe),
-        .read_i          (payload_read_i || machine_read || feed_read),
-        .read_address_i  (payload_read_i ? payload_read_word_i[9:4] : importing ? feed_q[5:0] : machine_word[8:3]),
-        .read_data_o     (read_row)
+    ram #(
+        .WIDTH(512),
+        .DEPTH(64),
+        .ADDRESS_BITS(6)
+    ) u_payload (
+        .clk_i(clk_i),
+        .write_i(write_host || write_block || piece_valid),
+        .write_address_i(write_row),
+        .write_data_i(write_row_data),
+        .write_strobe_i(write_row_strobe),
+        .read_i(payload_read_i || machine_read || feed_read),
+        .read_address_i(payload_read_i ? payload_read_word_i[9:4] : importing ? feed_q[5:0] : machine_word[8:3]),
+        .read_data_o(read_row)
     );
 
     always @(posedge clk_i) begin
@@ -327,3 +336,5 @@ module mailbox #(
     assign payload_read_data_o = read_row[{host_word_q, 5'd0} +: 32];
     assign word                = read_row[{machine_word[2:0], 6'd0} +: 64];
 endmodule
+
+`default_nettype wire

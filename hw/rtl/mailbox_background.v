@@ -4,6 +4,9 @@
 //            pulse of `reply_valid_i`). `done_o` pulses at the end. `low_o` and `high_o` are the registers of CXL 3.1,
 //            8.2.8.4.7: opcode, percentage, return code.
 // Latency:   the core's time a page.
+
+`default_nettype none
+
 module mailbox_background #(
     parameter PERCEIVED_PAGES = 4096
 ) (
@@ -18,7 +21,7 @@ module mailbox_background #(
     output wire        command_valid_o,
     input  wire        command_ready_i,
     output wire [31:0] command_page_o,
-    output wire        waiting_o,      // for the reply
+    output wire        waiting_o,  // for the reply
     input  wire        reply_valid_i
 );
     `include "cram_registers.vh"
@@ -63,3 +66,5 @@ module mailbox_background #(
 
     wire unused = &{1'b0, hundredfold[PAGE_BITS-1:0], hundredfold[PAGE_BITS+7]};
 endmodule
+
+`default_nettype wire

@@ -10,64 +10,67 @@
 //            reply. `read_o` asks for 8 bytes, `read_wait_i` puts it off; `word_i` follows by one cycle.
 //            `command_*` go to the core's sequencer, valid/ready; it answers with one pulse of `reply_valid_i`.
 // Latency:   3 cycles and one for each piece; a range takes 4 cycles to check, then the core's time a page.
+
+`default_nettype none
+
 module mailbox_commands #(
     parameter PERCEIVED_PAGES = 4096,
     parameter SECTOR_BYTES    = 256
 ) (
-    input  wire         clk_i,
-    input  wire         rst_ni,
+    input  wire        clk_i,
+    input  wire        rst_ni,
 
-    input  wire         start_i,
-    input  wire [15:0]  opcode_i,
-    input  wire [20:0]  length_i,
-    output wire         done_o,
-    output wire [15:0]  return_code_o,
-    output wire [20:0]  length_o,
+    input  wire        start_i,
+    input  wire [15:0] opcode_i,
+    input  wire [20:0] length_i,
+    output wire        done_o,
+    output wire [15:0] return_code_o,
+    output wire [20:0] length_o,
 
     // Payload
-    output wire         read_o,
-    output wire [8:0]   read_word_o,
-    input  wire         read_wait_i,
-    input  wire [63:0]  word_i,
-    output wire         piece_valid_o,
-    output wire [7:0]   piece_o,
+    output wire        read_o,
+    output wire [8:0]  read_word_o,
+    input  wire        read_wait_i,
+    input  wire [63:0] word_i,
+    output wire        piece_valid_o,
+    output wire [7:0]  piece_o,
 
     // For mailbox_replies
-    output wire [7:0]   records_o,          // of the poison list
-    output wire         more_o,             // it goes on
-    output wire [4:0]   events_o,           // records of the event log in this reply
-    output wire         failure_log_o,      // the log that is asked for is the one with records
-    output wire [31:0]  page_o,
-    output wire [31:0]  sector_o,           // of Get Page State, kept for its second piece
+    output wire [7:0]  records_o,         // of the poison list
+    output wire        more_o,            // it goes on
+    output wire [4:0]  events_o,          // records of the event log in this reply
+    output wire        failure_log_o,     // the log that is asked for is the one with records
+    output wire [31:0] page_o,
+    output wire [31:0] sector_o,          // of Get Page State, kept for its second piece
 
     // Core's sequencer
-    output wire         command_valid_o,
-    input  wire         command_ready_i,
-    output wire [3:0]   command_op_o,
-    input  wire         reply_valid_i,
-    input  wire [2:0]   reply_state_i,
-    input  wire         reply_error_i,
-    input  wire [1:0]   reply_reason_i,
-    input  wire [12:0]  reply_length_i,
-    input  wire [31:0]  reply_sector_i,
+    output wire        command_valid_o,
+    input  wire        command_ready_i,
+    output wire [3:0]  command_op_o,
+    input  wire        reply_valid_i,
+    input  wire [2:0]  reply_state_i,
+    input  wire        reply_error_i,
+    input  wire [1:0]  reply_reason_i,
+    input  wire [12:0] reply_length_i,
+    input  wire [31:0] reply_sector_i,
 
-    output wire [31:0]  import_crc_o,
+    output wire [31:0] import_crc_o,
 
     // Event log
-    input  wire [4:0]   event_count_i,
-    input  wire [15:0]  event_handle_i,     // of the oldest
-    input  wire         event_overflow_i,   // events were dropped since the last clearing
-    output wire         event_pop_o,
-    output wire         event_cleared_o,    // the overflow is known
+    input  wire [4:0]  event_count_i,
+    input  wire [15:0] event_handle_i,    // of the oldest
+    input  wire        event_overflow_i,  // events were dropped since the last clearing
+    output wire        event_pop_o,
+    output wire        event_cleared_o,   // the overflow is known
 
     // Alerts, hot pages, ratio, background
-    input  wire [7:0]   hot_count_i,
-    output reg          alert_enable_o,
-    output reg  [15:0]  alert_threshold_o,
-    output wire         ratio_start_o,
-    input  wire         ratio_busy_i,
-    output wire         background_start_o,
-    input  wire         background_busy_i
+    input  wire [7:0]  hot_count_i,
+    output reg         alert_enable_o,
+    output reg  [15:0] alert_threshold_o,
+    output wire        ratio_start_o,
+    input  wire        ratio_busy_i,
+    output wire        background_start_o,
+    input  wire        background_busy_i
 );
     `include "cram_registers.vh"
     `include "sequencer_ops.vh"
@@ -417,3 +420,5 @@ module mailbox_commands #(
 
     wire unused = &{1'b0, handle_place[1:0], last_byte[20:12], last_byte[3:0]};
 endmodule
+
+`default_nettype wire

@@ -12,6 +12,9 @@
 //
 // Handshake: none, combinational: `piece_o` is the 16 bytes of number `index_i`; it is made only with `valid_i`, which keeps
 //            simulation fast.
+
+`default_nettype none
+
 module mailbox_replies #(
     parameter PERCEIVED_PAGES = 4096,
     parameter MEDIA_SECTORS   = 16384,
@@ -32,7 +35,7 @@ module mailbox_replies #(
     input  wire [31:0]  crc_i,
     input  wire [63:0]  word_i,
     input  wire [7:0]   cause_i,
-    input  wire         writing_i,        // not in the cycle of the core's reply
+    input  wire         writing_i,       // not in the cycle of the core's reply
     input  wire [31:0]  kept_sector_i,
 
     // Lists
@@ -40,11 +43,11 @@ module mailbox_replies #(
     input  wire         more_i,
     input  wire [4:0]   events_i,
     input  wire         failure_log_i,
-    input  wire [15:0]  event_handle_i,   // of the oldest
-    input  wire [7:0]   event_code_i,     // of the one that event_index_o names
+    input  wire [15:0]  event_handle_i,  // of the oldest
+    input  wire [7:0]   event_code_i,    // of the one that event_index_o names
     input  wire [31:0]  event_page_i,
     output wire [3:0]   event_index_o,
-    input  wire [31:0]  event_lost_i,     // since the last clearing
+    input  wire [31:0]  event_lost_i,    // since the last clearing
     input  wire [31:0]  hot_page_i,
     input  wire [31:0]  hot_overflow_i,
 
@@ -89,7 +92,7 @@ module mailbox_replies #(
 
     wire alert = alert_enable_i && corrected_i > {16'd0, alert_threshold_i};
 
-    always @(*) begin
+    always @* begin
         piece_o = 128'd0;
         if (valid_i) case (opcode_i)
             OPCODE_IDENTIFY: piece_o = index_i[0] ? {64'd0, CAPACITY} : FIRMWARE;
@@ -160,3 +163,5 @@ module mailbox_replies #(
 
     wire unused = &{1'b0, event_handle_i[15], event_piece[7]};
 endmodule
+
+`default_nettype wire

@@ -6,36 +6,38 @@
 // Latency:   AW and the first W beat one cycle after the sector was taken; sectors follow each other without waiting
 //            for responses.
 
+`default_nettype none
+
 module media_writer #(
     parameter SECTOR_BYTES = 256,
-    parameter SECTOR_BITS = 14
+    parameter SECTOR_BITS  = 14
 ) (
-    input                    clk_i,
-    input                    rst_ni,
-    input                    clear_i,
-    output                   idle_o,
-    output                   error_o,
+    input  wire                   clk_i,
+    input  wire                   rst_ni,
+    input  wire                   clear_i,
+    output wire                   idle_o,
+    output wire                   error_o,
 
-    input                    sector_valid_i,
-    output                   sector_ready_o,
-    input  [SECTOR_BITS-1:0] sector_i,
-    input  [4:0]             beats_i,
+    input  wire                   sector_valid_i,
+    output wire                   sector_ready_o,
+    input  wire [SECTOR_BITS-1:0] sector_i,
+    input  wire [4:0]             beats_i,
 
-    input                    data_valid_i,
-    output                   data_ready_o,
-    input  [511:0]           data_i,
+    input  wire                   data_valid_i,
+    output wire                   data_ready_o,
+    input  wire [511:0]           data_i,
 
-    output [39:0]            m_axi_awaddr,
-    output [7:0]             m_axi_awlen,
-    output                   m_axi_awvalid,
-    input                    m_axi_awready,
-    output [511:0]           m_axi_wdata,
-    output                   m_axi_wlast,
-    output                   m_axi_wvalid,
-    input                    m_axi_wready,
-    input  [1:0]             m_axi_bresp,
-    input                    m_axi_bvalid,
-    output                   m_axi_bready
+    output wire [39:0]            m_axi_awaddr,
+    output wire [7:0]             m_axi_awlen,
+    output wire                   m_axi_awvalid,
+    input  wire                   m_axi_awready,
+    output wire [511:0]           m_axi_wdata,
+    output wire                   m_axi_wlast,
+    output wire                   m_axi_wvalid,
+    input  wire                   m_axi_wready,
+    input  wire [1:0]             m_axi_bresp,
+    input  wire                   m_axi_bvalid,
+    output wire                   m_axi_bready
 );
     localparam OFFSET_BITS = $clog2(SECTOR_BYTES);
 
@@ -86,3 +88,5 @@ module media_writer #(
         end
     end
 endmodule
+
+`default_nettype wire

@@ -12,78 +12,80 @@
 //            `stream_start_i` reads the 64 lines of entry `entry_i` out on `stream_*`.
 // Latency:   a hit takes one cycle a line; host reads go before the stream, fills go before host writes.
 
+`default_nettype none
+
 module page_cache #(
-    parameter PAGE_BITS = 12,
+    parameter PAGE_BITS   = 12,
     parameter CACHE_PAGES = 8,
-    parameter ENTRY_BITS = 3
+    parameter ENTRY_BITS  = 3
 ) (
-    input                   clk_i,
-    input                   rst_ni,
-    output                  moves_o,           // the next edge changes something
+    input  wire                  clk_i,
+    input  wire                  rst_ni,
+    output wire                  moves_o,           // the next edge changes something
 
     // ---- host writes ----
-    input                   write_valid_i,
-    output                  write_ready_o,
-    output                  write_error_o,
-    input  [PAGE_BITS-1:0]  write_page_i,
-    input  [5:0]            write_line_i,
-    input  [511:0]          write_data_i,
-    input  [63:0]           write_strobe_i,
+    input  wire                  write_valid_i,
+    output wire                  write_ready_o,
+    output wire                  write_error_o,
+    input  wire [PAGE_BITS-1:0]  write_page_i,
+    input  wire [5:0]            write_line_i,
+    input  wire [511:0]          write_data_i,
+    input  wire [63:0]           write_strobe_i,
 
     // ---- host reads ----
-    input                   read_valid_i,
-    output                  read_ready_o,
-    input  [PAGE_BITS-1:0]  read_page_i,
-    input  [5:0]            read_line_i,
-    output [511:0]          read_data_o,
-    output                  read_error_o,
+    input  wire                  read_valid_i,
+    output wire                  read_ready_o,
+    input  wire [PAGE_BITS-1:0]  read_page_i,
+    input  wire [5:0]            read_line_i,
+    output wire [511:0]          read_data_o,
+    output wire                  read_error_o,
 
     // ---- what a waiting access needs ----
-    output                  request_valid_o,
-    output                  request_write_o,   // must become dirty
-    output                  request_fill_o,    // the line must be there
-    output [PAGE_BITS-1:0]  request_page_o,
-    output [5:0]            request_line_o,
-    input                   refuse_write_i,
-    input                   refuse_read_i,
+    output wire                  request_valid_o,
+    output wire                  request_write_o,   // must become dirty
+    output wire                  request_fill_o,    // the line must be there
+    output wire [PAGE_BITS-1:0]  request_page_o,
+    output wire [5:0]            request_line_o,
+    input  wire                  refuse_write_i,
+    input  wire                  refuse_read_i,
 
     // ---- lookups for the sequencer ----
-    input  [PAGE_BITS-1:0]  lookup_page_i,
-    output                  lookup_hit_o,
-    output [ENTRY_BITS-1:0] lookup_entry_o,
-    output [ENTRY_BITS-1:0] victim_entry_o,
-    output                  victim_dirty_o,
-    output                  dirty_valid_o,     // some entry is dirty
-    output [ENTRY_BITS-1:0] dirty_entry_o,     // the least recently used of them
-    output                  complete_valid_o,  // some entry has 64 dirty lines
-    output [ENTRY_BITS-1:0] complete_entry_o,
+    input  wire [PAGE_BITS-1:0]  lookup_page_i,
+    output wire                  lookup_hit_o,
+    output wire [ENTRY_BITS-1:0] lookup_entry_o,
+    output wire [ENTRY_BITS-1:0] victim_entry_o,
+    output wire                  victim_dirty_o,
+    output wire                  dirty_valid_o,     // some entry is dirty
+    output wire [ENTRY_BITS-1:0] dirty_entry_o,     // the least recently used of them
+    output wire                  complete_valid_o,  // some entry has 64 dirty lines
+    output wire [ENTRY_BITS-1:0] complete_entry_o,
 
     // ---- the entry the sequencer works on ----
-    input  [ENTRY_BITS-1:0] entry_i,
-    output [PAGE_BITS-1:0]  entry_page_o,
-    output                  entry_dirty_o,
-    output                  entry_missing_o,   // some line is neither valid nor zero
-    input  [5:0]            entry_line_i,
-    output                  entry_line_missing_o,
-    input                   take_i,            // give the entry to page take_page_i
-    input  [PAGE_BITS-1:0]  take_page_i,
-    input                   take_zero_i,
-    input                   drop_i,
-    input                   make_dirty_i,
-    input                   make_clean_i,
-    input                   closing_i,         // level: writes to the entry wait
+    input  wire [ENTRY_BITS-1:0] entry_i,
+    output wire [PAGE_BITS-1:0]  entry_page_o,
+    output wire                  entry_dirty_o,
+    output wire                  entry_missing_o,   // some line is neither valid nor zero
+    input  wire [5:0]            entry_line_i,
+    output wire                  entry_line_missing_o,
+    input  wire                  take_i,            // give the entry to page take_page_i
+    input  wire [PAGE_BITS-1:0]  take_page_i,
+    input  wire                  take_zero_i,
+    input  wire                  drop_i,
+    input  wire                  make_dirty_i,
+    input  wire                  make_clean_i,
+    input  wire                  closing_i,         // level: writes to the entry wait
 
     // ---- lines of the stored page; lines the host has written are kept ----
-    input                   fill_valid_i,
-    input  [5:0]            fill_line_i,
-    input  [511:0]          fill_data_i,
+    input  wire                  fill_valid_i,
+    input  wire [5:0]            fill_line_i,
+    input  wire [511:0]          fill_data_i,
 
     // ---- the page read out for closing ----
-    input                   stream_start_i,
-    input                   stream_clear_i,
-    output                  stream_valid_o,
-    input                   stream_ready_i,
-    output [511:0]          stream_data_o
+    input  wire                  stream_start_i,
+    input  wire                  stream_clear_i,
+    output wire                  stream_valid_o,
+    input  wire                  stream_ready_i,
+    output wire [511:0]          stream_data_o
 );
     localparam RANK_BITS = CACHE_PAGES * ENTRY_BITS;
 
@@ -312,10 +314,6 @@ module page_cache #(
         read_error_q <= refuse_read_i;
     end
 
-    // ---- rest -----------------------------------------------------------------------------------------------------
-    assign moves_o = write_ready_o || read_ready_o || take_i || drop_i || make_dirty_i || make_clean_i || fill_valid_i
-                     || stream_start_i || stream_clear_i || stream_read || stream_flight_q || stream_pop;
-
     // ---- stream: a line a cycle through the RAM, into a queue that always has room for what is under way ----------
     reg       stream_flight_q, stream_zero_q;
     reg [2:0] stream_ahead_q;  // lines read but not taken
@@ -353,6 +351,10 @@ module page_cache #(
         .out_data_o(stream_data_o)
     );
 
+    // ---- rest -----------------------------------------------------------------------------------------------------
+    assign moves_o = write_ready_o || read_ready_o || take_i || drop_i || make_dirty_i || make_clean_i || fill_valid_i
+                     || stream_start_i || stream_clear_i || stream_read || stream_flight_q || stream_pop;
+
     // `stream_ahead_q` keeps the queue from overflowing.
 `ifdef FORMAL
     always @(posedge clk_i) if (rst_ni && stream_flight_q) assert (stream_room);
@@ -360,3 +362,5 @@ module page_cache #(
     wire unused = stream_room;
 `endif
 endmodule
+
+`default_nettype wire

@@ -16,58 +16,60 @@
 //            The clock is needed in reset, with `start_i` and while `busy_o` is high.
 // Latency:   64 cycles of streaming, then what the compressor needs, then a beat a cycle to the media and its response.
 
+`default_nettype none
+
 module page_closer #(
-    parameter SECTOR_BYTES = 256,
-    parameter SECTOR_BITS = 14,
+    parameter SECTOR_BYTES    = 256,
+    parameter SECTOR_BITS     = 14,
     parameter BYTES_PER_CYCLE = 8
 ) (
-    input                    clk_i,
-    input                    rst_ni,
+    input  wire                   clk_i,
+    input  wire                   rst_ni,
 
-    input                    start_i,
-    output                   busy_o,
-    output                   done_o,
-    output                   error_o,
-    output [2:0]             state_o,
-    output [12:0]            length_o,
-    output [63:0]            word_o,
-    output [31:0]            crc_o,
-    output [SECTOR_BITS-1:0] first_o,
-    output [6:0]             count_o,
+    input  wire                   start_i,
+    output wire                   busy_o,
+    output wire                   done_o,
+    output wire                   error_o,
+    output wire [2:0]             state_o,
+    output wire [12:0]            length_o,
+    output wire [63:0]            word_o,
+    output wire [31:0]            crc_o,
+    output wire [SECTOR_BITS-1:0] first_o,
+    output wire [6:0]             count_o,
 
-    input                    import_clear_i,  // a block to import is about to come
-    input                    import_take_i,
-    input  [511:0]           import_data_i,
-    input                    import_i,        // with the start: store it
-    input  [12:0]            import_length_i,
+    input  wire                   import_clear_i,  // a block to import is about to come
+    input  wire                   import_take_i,
+    input  wire [511:0]           import_data_i,
+    input  wire                   import_i,        // with the start: store it
+    input  wire [12:0]            import_length_i,
 
     // page_cache
-    output                   stream_start_o,
-    output                   stream_clear_o,
-    input                    stream_valid_i,
-    output                   stream_ready_o,
-    input  [511:0]           stream_data_i,
+    output wire                   stream_start_o,
+    output wire                   stream_clear_o,
+    input  wire                   stream_valid_i,
+    output wire                   stream_ready_o,
+    input  wire [511:0]           stream_data_i,
 
     // sector_allocator: POP and LINK
-    output                   op_valid_o,
-    input                    op_ready_i,
-    output [1:0]             op_o,
-    output [SECTOR_BITS-1:0] sector_o,
-    output [SECTOR_BITS-1:0] next_o,
-    input                    result_valid_i,
-    input  [SECTOR_BITS-1:0] result_i,
+    output wire                   op_valid_o,
+    input  wire                   op_ready_i,
+    output wire [1:0]             op_o,
+    output wire [SECTOR_BITS-1:0] sector_o,
+    output wire [SECTOR_BITS-1:0] next_o,
+    input  wire                   result_valid_i,
+    input  wire [SECTOR_BITS-1:0] result_i,
 
-    output [39:0]            m_axi_awaddr,
-    output [7:0]             m_axi_awlen,
-    output                   m_axi_awvalid,
-    input                    m_axi_awready,
-    output [511:0]           m_axi_wdata,
-    output                   m_axi_wlast,
-    output                   m_axi_wvalid,
-    input                    m_axi_wready,
-    input  [1:0]             m_axi_bresp,
-    input                    m_axi_bvalid,
-    output                   m_axi_bready
+    output wire [39:0]            m_axi_awaddr,
+    output wire [7:0]             m_axi_awlen,
+    output wire                   m_axi_awvalid,
+    input  wire                   m_axi_awready,
+    output wire [511:0]           m_axi_wdata,
+    output wire                   m_axi_wlast,
+    output wire                   m_axi_wvalid,
+    input  wire                   m_axi_wready,
+    input  wire [1:0]             m_axi_bresp,
+    input  wire                   m_axi_bvalid,
+    output wire                   m_axi_bready
 );
     localparam [2:0]  ZERO = 3'd1, SAME = 3'd2, LZ4 = 3'd3, RAW = 3'd4;
     localparam [1:0]  POP = 2'd0, LINK = 2'd2;
@@ -274,3 +276,5 @@ module page_closer #(
         if (!rst_ni) phase_q <= IDLE;
     end
 endmodule
+
+`default_nettype wire

@@ -9,54 +9,56 @@
 // Latency:   zero and same: a line a cycle. lz4 and raw: as fast as media and decompressor; a line appears as soon as
 //            its 64 bytes are decoded. The CRC can only be checked after the last line.
 
+`default_nettype none
+
 module page_filler #(
-    parameter SECTOR_BYTES = 256,
-    parameter SECTOR_BITS = 14,
+    parameter SECTOR_BYTES    = 256,
+    parameter SECTOR_BITS     = 14,
     parameter BYTES_PER_CYCLE = 8
 ) (
-    input                    clk_i,
-    input                    rst_ni,
+    input  wire                   clk_i,
+    input  wire                   rst_ni,
 
-    input                    start_i,
-    input                    export_i,
-    input                    import_i,
-    input  [2:0]             state_i,
-    input  [12:0]            length_i,
-    input  [63:0]            word_i,
-    input  [31:0]            crc_i,
-    input  [SECTOR_BITS-1:0] first_i,
-    output                   busy_o,
-    output                   done_o,
-    output [7:0]             error_o,
+    input  wire                   start_i,
+    input  wire                   export_i,
+    input  wire                   import_i,
+    input  wire [2:0]             state_i,
+    input  wire [12:0]            length_i,
+    input  wire [63:0]            word_i,
+    input  wire [31:0]            crc_i,
+    input  wire [SECTOR_BITS-1:0] first_i,
+    output wire                   busy_o,
+    output wire                   done_o,
+    output wire [7:0]             error_o,
 
-    output                   line_valid_o,
-    output [5:0]             line_o,
-    output [511:0]           line_data_o,
+    output wire                   line_valid_o,
+    output wire [5:0]             line_o,
+    output wire [511:0]           line_data_o,
 
-    output                   block_valid_o,
-    output [511:0]           block_data_o,
+    output wire                   block_valid_o,
+    output wire [511:0]           block_data_o,
 
-    input                    import_valid_i,
-    output                   import_ready_o,
-    input  [511:0]           import_data_i,
-    input  [6:0]             import_bytes_i,
-    input                    import_last_i,
+    input  wire                   import_valid_i,
+    output wire                   import_ready_o,
+    input  wire [511:0]           import_data_i,
+    input  wire [6:0]             import_bytes_i,
+    input  wire                   import_last_i,
 
     // sector_allocator: FOLLOW only
-    output                   op_valid_o,
-    input                    op_ready_i,
-    output [SECTOR_BITS-1:0] sector_o,
-    input                    result_valid_i,
-    input  [SECTOR_BITS-1:0] result_i,
+    output wire                   op_valid_o,
+    input  wire                   op_ready_i,
+    output wire [SECTOR_BITS-1:0] sector_o,
+    input  wire                   result_valid_i,
+    input  wire [SECTOR_BITS-1:0] result_i,
 
-    output [39:0]            m_axi_araddr,
-    output [7:0]             m_axi_arlen,
-    output                   m_axi_arvalid,
-    input                    m_axi_arready,
-    input  [511:0]           m_axi_rdata,
-    input  [1:0]             m_axi_rresp,
-    input                    m_axi_rvalid,
-    output                   m_axi_rready
+    output wire [39:0]            m_axi_araddr,
+    output wire [7:0]             m_axi_arlen,
+    output wire                   m_axi_arvalid,
+    input  wire                   m_axi_arready,
+    input  wire [511:0]           m_axi_rdata,
+    input  wire [1:0]             m_axi_rresp,
+    input  wire                   m_axi_rvalid,
+    output wire                   m_axi_rready
 );
     localparam [2:0] LZ4 = 3'd3, RAW = 3'd4;
     localparam [7:0] CRC_MISMATCH = 8'd2, MEDIA_ERROR = 8'd3, MALFORMED_BLOCK = 8'd4;
@@ -192,3 +194,5 @@ module page_filler #(
         if (!rst_ni) phase_q <= IDLE;
     end
 endmodule
+
+`default_nettype wire

@@ -4,18 +4,20 @@
 // Latency:   the outputs speak of all beats taken, from the cycle after the last one. Before the first beat: zero, same,
 //            word 0, CRC 0.
 
+`default_nettype none
+
 module page_scan (
-    input          clk_i,
-    input          rst_ni,
-    input          clear_i,
+    input  wire         clk_i,
+    input  wire         rst_ni,
+    input  wire         clear_i,
 
-    input          valid_i,
-    input  [511:0] data_i,
+    input  wire         valid_i,
+    input  wire [511:0] data_i,
 
-    output         zero_o,
-    output         same_o,  // one 64-bit word repeated; true for zero as well
-    output [63:0]  word_o,  // the first word
-    output [31:0]  crc_o    // as zlib.crc32
+    output wire         zero_o,
+    output wire         same_o,  // one 64-bit word repeated; true for zero as well
+    output wire [63:0]  word_o,  // the first word
+    output wire [31:0]  crc_o    // as zlib.crc32
 );
     reg        begun_q, same_q;
     reg [63:0] word_q;
@@ -27,9 +29,9 @@ module page_scan (
 
     crc32 u_crc32 (
         .valid_i(valid_i),
-        .crc_i  (first ? 32'hFFFFFFFF : crc_q),
-        .data_i (data_i),
-        .crc_o  (crc_d)
+        .crc_i(first ? 32'hFFFFFFFF : crc_q),
+        .data_i(data_i),
+        .crc_o(crc_d)
     );
 
     wire beat_same = valid_i && data_i == {8{first ? data_i[63:0] : word_q}};
@@ -54,3 +56,5 @@ module page_scan (
     assign word_o = word_q;
     assign crc_o  = ~crc_q;
 endmodule
+
+`default_nettype wire

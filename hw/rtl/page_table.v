@@ -12,19 +12,21 @@
 // Handshake: `read_i` loads `entry_o`, `write_i` stores `entry_i`; one of them a cycle, not before `ready_o`.
 // Latency:   one cycle. After reset a sweep of PAGES cycles makes every page free.
 
+`default_nettype none
+
 module page_table #(
-    parameter PAGES = 4096,
+    parameter PAGES     = 4096,
     parameter PAGE_BITS = 12
 ) (
-    input                  clk_i,
-    input                  rst_ni,
-    output                 ready_o,
+    input  wire                 clk_i,
+    input  wire                 rst_ni,
+    output wire                 ready_o,
 
-    input  [PAGE_BITS-1:0] page_i,
-    input                  read_i,
-    input                  write_i,
-    input  [80:0]          entry_i,
-    output [80:0]          entry_o
+    input  wire [PAGE_BITS-1:0] page_i,
+    input  wire                 read_i,
+    input  wire                 write_i,
+    input  wire [80:0]          entry_i,
+    output wire [80:0]          entry_o
 );
     reg [80:0]        table_q [0:PAGES-1];
     reg [80:0]        entry_q;
@@ -47,3 +49,5 @@ module page_table #(
         if (!rst_ni) sweep_q <= 0;
     end
 endmodule
+
+`default_nettype wire

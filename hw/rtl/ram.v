@@ -5,21 +5,23 @@
 //            the same cycle gives the old content.
 // Legal:     WIDTH is a multiple of 8. There is no reset: content is unknown until written.
 
+`default_nettype none
+
 module ram #(
-    parameter WIDTH = 512,
-    parameter DEPTH = 64,
+    parameter WIDTH        = 512,
+    parameter DEPTH        = 64,
     parameter ADDRESS_BITS = 6
 ) (
-    input                     clk_i,
+    input  wire                    clk_i,
 
-    input                     write_i,
-    input  [ADDRESS_BITS-1:0] write_address_i,
-    input  [WIDTH-1:0]        write_data_i,
-    input  [WIDTH/8-1:0]      write_strobe_i,
+    input  wire                    write_i,
+    input  wire [ADDRESS_BITS-1:0] write_address_i,
+    input  wire [WIDTH-1:0]        write_data_i,
+    input  wire [WIDTH/8-1:0]      write_strobe_i,
 
-    input                     read_i,
-    input  [ADDRESS_BITS-1:0] read_address_i,
-    output reg [WIDTH-1:0]    read_data_o
+    input  wire                    read_i,
+    input  wire [ADDRESS_BITS-1:0] read_address_i,
+    output reg  [WIDTH-1:0]        read_data_o
 );
     reg [WIDTH-1:0] memory_q [0:DEPTH-1];
 
@@ -36,3 +38,5 @@ module ram #(
         end
     end
 endmodule
+
+`default_nettype wire

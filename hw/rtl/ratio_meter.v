@@ -6,6 +6,9 @@
 //
 // Handshake: `start_i` pulse takes the inputs; `busy_o` is high from the next cycle until `ratio_o` is valid.
 // Latency:   44 cycles: one bit of the quotient a cycle (restoring division).
+
+`default_nettype none
+
 module ratio_meter #(
     parameter SECTOR_BYTES = 256
 ) (
@@ -50,3 +53,5 @@ module ratio_meter #(
         if (!rst_ni) left_q <= 6'd0;
     end
 endmodule
+
+`default_nettype wire

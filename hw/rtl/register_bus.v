@@ -6,6 +6,9 @@
 //            `read_late_i` in that cycle the data is taken from `late_data_i` instead, in the first later cycle without
 //            `late_wait_i`. One write and one read are under way at a time.
 // Latency:   a write one cycle from its last part to the response, a read two.
+
+`default_nettype none
+
 module register_bus (
     input  wire        clk_i,
     input  wire        rst_ni,
@@ -122,3 +125,5 @@ module register_bus (
 
     wire unused = &{1'b0, s_axil_awaddr[1:0], s_axil_araddr[1:0]};
 endmodule
+
+`default_nettype wire

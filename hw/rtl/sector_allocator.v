@@ -14,23 +14,25 @@
 //     FOLLOW  result is the successor of `sector_i`.
 // Latency:   one operation every two cycles.
 
+`default_nettype none
+
 module sector_allocator #(
-    parameter SECTORS = 16384,
+    parameter SECTORS     = 16384,
     parameter SECTOR_BITS = 14
 ) (
-    input                    clk_i,
-    input                    rst_ni,
+    input  wire                   clk_i,
+    input  wire                   rst_ni,
 
-    input                    op_valid_i,
-    output                   op_ready_o,
-    input  [1:0]             op_i,
-    input  [SECTOR_BITS-1:0] sector_i,
-    input  [SECTOR_BITS-1:0] next_i,
+    input  wire                   op_valid_i,
+    output wire                   op_ready_o,
+    input  wire [1:0]             op_i,
+    input  wire [SECTOR_BITS-1:0] sector_i,
+    input  wire [SECTOR_BITS-1:0] next_i,
 
-    output                   result_valid_o,
-    output [SECTOR_BITS-1:0] result_o,
+    output wire                   result_valid_o,
+    output wire [SECTOR_BITS-1:0] result_o,
 
-    output [SECTOR_BITS:0]   free_o
+    output wire [SECTOR_BITS:0]   free_o
 );
     localparam [1:0] POP = 2'd0, PUSH = 2'd1, LINK = 2'd2, FOLLOW = 2'd3;
     localparam       COUNT = SECTORS;
@@ -94,3 +96,5 @@ module sector_allocator #(
     always @* for (i = 0; i < SECTORS; i = i + 1) next_seen[i*SECTOR_BITS +: SECTOR_BITS] = next_q[i];
 `endif
 endmodule
+
+`default_nettype wire

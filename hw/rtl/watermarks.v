@@ -6,6 +6,9 @@
 // Handshake: `*_write_i` write one mark in a cycle, with `write_bits_i` where `write_mask_i` is one. The pulses `raise_*_o`
 //            come in the first cycle of a state, or after low.
 // Latency:   one cycle from the free sectors to the states.
+
+`default_nettype none
+
 module watermarks (
     input  wire        clk_i,
     input  wire        rst_ni,
@@ -35,7 +38,7 @@ module watermarks (
     output reg         raise_low_o,
     output reg         raise_recovered_o,
     output reg         raise_critical_o,
-    output wire        settled_o           // no state is about to change
+    output wire        settled_o  // no state is about to change
 );
     // Leaving needs both marks, so that marks in the wrong order do not make the state swing.
     function reached;
@@ -100,3 +103,5 @@ module watermarks (
         end
     end
 endmodule
+
+`default_nettype wire

@@ -39,14 +39,14 @@ async def ports_are_read_and_written_a_page_wide(dut: Any) -> None:
 @cocotb.test()
 async def inner_signals_are_hidden(dut: Any) -> None:
     await Timer(1, "ns")
-    assert not hasattr(dut, "part") or not hasattr(dut.part, "inner")
+    assert not hasattr(dut, "u_part") or not hasattr(dut.u_part, "inner")
 
 
 @cocotb.test()
 async def inner_signals_are_shown(dut: Any) -> None:
     dut.value_i.value = 3
     await Timer(1, "ns")
-    assert dut.part.inner.value == 3 + int(os.environ["STEP"])
+    assert dut.u_part.inner.value == 3 + int(os.environ["STEP"])
 
 
 @cocotb.test()

@@ -19,8 +19,8 @@ from tests.hw.registers_tb import PERIOD_NS
 async def counters_wrap_at_32_bit_and_block_bytes_carry(dut: Any) -> None:
     tb = await started(dut)
     for name in PULSES:
-        getattr(dut.counters, f"{name.lower()}_o").value = WORD
-    dut.counters.block_bytes_o.value = WORD
+        getattr(dut.u_counters, f"{name.lower()}_o").value = WORD
+    dut.u_counters.block_bytes_o.value = WORD
     await tb.cycles(1)
     for name in PULSES:
         assert await tb.read(Register[name]) == WORD, name
@@ -30,7 +30,7 @@ async def counters_wrap_at_32_bit_and_block_bytes_carry(dut: Any) -> None:
         assert await tb.read(Register[name]) == 0, name
     assert await tb.read(Register.BLOCK_BYTES_LOW) == 0
     assert await tb.read(Register.BLOCK_BYTES_HIGH) == 1
-    dut.counters.block_bytes_o.value = (1 << 64) - 1
+    dut.u_counters.block_bytes_o.value = (1 << 64) - 1
     await tb.cycles(1)
     await tb.pulse(closed_lz4=1, block_bytes=1)
     await tb.cycles(1)
@@ -49,12 +49,12 @@ async def cycles_count_the_clock_and_reading_low_latches_high(dut: Any) -> None:
     await tb.cycles(1000)
     second, second_time = await now()
     assert (second - first) * PERIOD_NS * 1000 == second_time - first_time
-    dut.counters.cycles_q.value = 0x7_FFFF_FFFF
+    dut.u_counters.cycles_q.value = 0x7_FFFF_FFFF
     await tb.cycles(1)
     assert await tb.read(Register.CYCLES_HIGH) == 0, "not read live"
     low = await tb.read(Register.CYCLES_LOW)
     assert low < 1000
-    dut.counters.cycles_q.value = 0x9_FFFF_0000
+    dut.u_counters.cycles_q.value = 0x9_FFFF_0000
     await tb.cycles(1)
     for offset in (Register.ID, Register.CYCLES_HIGH, Register.PAGES_CLOSED, Register.CYCLES_HIGH):
         value = await tb.read(offset)

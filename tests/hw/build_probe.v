@@ -1,4 +1,7 @@
 // build_probe: a page-wide register and a submodule, to see what a build shows to cocotb.
+
+`default_nettype none
+
 module build_probe #(
     parameter STEP = 1
 ) (
@@ -10,10 +13,14 @@ module build_probe #(
 );
     wire [7:0] top_net = value_i;
 
-    build_probe_part #(.STEP(STEP)) part (
-        .value_i (top_net),
-        .sum_o   (sum_o)
+    build_probe_part #(
+        .STEP(STEP)
+    ) u_part (
+        .value_i(top_net),
+        .sum_o(sum_o)
     );
 
     always @(posedge clk_i) page_o <= ~page_i;
 endmodule
+
+`default_nettype wire

@@ -1,4 +1,7 @@
 // build_probe_part: adds STEP.
+
+`default_nettype none
+
 module build_probe_part #(
     parameter STEP = 1
 ) (
@@ -9,3 +12,5 @@ module build_probe_part #(
     wire [7:0] inner = value_i + ADDEND;
     assign sum_o = inner;
 endmodule
+
+`default_nettype wire

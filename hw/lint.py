@@ -1,14 +1,21 @@
-"""Lint of the RTL under both simulators: `python -m hw.lint`."""
+"""Lint of the Verilog: `python -m hw.lint`.
+
+The RTL under both simulators, as they warn of different things. All Verilog with slang, which holds it to the standard
+where simulators are lenient (a name used before its declaration, a keyword as a name), and against the project's own
+dialect (`hw.style`).
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from hw import style
 from hw.build import ICARUS_FLAGS, TIMESCALE, literal
 from hw.sources import RTL, closure, tops, waivers
 from hw.tools import SIMULATORS, Simulator, ToolError, icarus, verilator
@@ -47,10 +54,56 @@ def lint(
     return lines
 
 
+def slang(top: str, files: Sequence[Path], checker: bool = False) -> list[str]:
+    """The warnings and errors of slang about `top`, elaborated from `files`, one a line; empty when clean.
+
+    It reads Verilog-2005; a `checker` of a proof has SystemVerilog's assertions and leaves outputs unconnected.
+
+    Raises:
+        ToolError: slang is missing, or does not take the files.
+    """
+    try:
+        from pyslang import TextDiagnosticClient
+        from pyslang.driver import Driver
+    except ImportError:
+        raise ToolError("pyslang not found: run `make setup`") from None
+    driver, said = Driver(), TextDiagnosticClient()
+    driver.addStandardArgs()
+    argv = ["slang", "--std", "1800-2017" if checker else "1364-2005", "--timescale", TIMESCALE, "--top", top]
+    argv += ["-DFORMAL", "-Wno-unconnected-output-port"] if checker else []
+    argv += [f"-I{RTL}", *map(str, files)]
+    if not driver.parseCommandLine(" ".join(f'"{word}"' for word in argv)) or not driver.processOptions():
+        raise ToolError(f"slang does not take {' '.join(argv)}")
+    driver.diagEngine.clearClients()  # or it prints
+    driver.diagEngine.addClient(said)
+    driver.parseAllSources()
+    compilation = driver.createCompilation()
+    driver.reportCompilation(compilation, True)
+    driver.runAnalysis(compilation)
+    return [line for line in said.getString().splitlines() if re.search(r": (warning|error|fatal error): ", line)]
+
+
+def elaborations() -> Iterator[tuple[str, list[Path], bool]]:
+    """What slang has to look at so that it sees all Verilog: top module, its files, whether it is a proof's checker."""
+    for top in tops():
+        yield top, closure(top), False
+    for path in style.sources():
+        if path.parent == RTL:
+            continue
+        if path.stem.startswith("free_"):  # in the place of the module that it names
+            yield path.stem.removeprefix("free_"), [path], True
+        elif path.parent.name == "formal":
+            yield path.stem, closure(path.stem, [path]), True
+        else:
+            yield path.stem, closure(path.stem, sorted(path.parent.glob("*.v"))), False
+
+
 def main() -> int:
-    """`python -m hw.lint`: lint all RTL under both simulators; returns the number of complaints."""
-    complaints = [line for top in tops() for simulator in SIMULATORS for line in lint(simulator, top)]
-    for line in complaints:
+    """`python -m hw.lint`: lint all Verilog; returns the number of complaints."""
+    complaints = [str(finding) for path in style.sources() for finding in style.check(path)]
+    complaints += [line for top, files, checker in elaborations() for line in slang(top, files, checker)]
+    complaints += [line for top in tops() for simulator in SIMULATORS for line in lint(simulator, top)]
+    for line in dict.fromkeys(complaints):
         print(line, file=sys.stderr)
     return min(len(complaints), 100)
 

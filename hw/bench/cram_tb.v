@@ -1,8 +1,9 @@
 // cram_tb: cram_bench with a clock, for simulators; the top that the cocotb link drives.
 //
-// The nets of this module are the bench's ports under the same names without suffix. The clock has a period of 1 ns, its
-// rising edges lie half a nanosecond off the full ones, and it stands still while there is nothing to do: idle time costs
-// nothing. What software waits for changes at the end of a cycle, so that all it does happens at full nanoseconds.
+// Handshake: that of cram_bench, whose ports are nets of this module under the same names without suffix.
+// Latency:   half a cycle more. The clock has a period of 1 ns, its rising edges lie half a nanosecond off the full ones,
+//            and what software waits for changes at the end of a cycle, so that all it does happens at full nanoseconds.
+//            The clock stands still while there is nothing to do: idle time costs nothing.
 
 `default_nettype none
 

@@ -1,6 +1,7 @@
 // engine_bench: both LZ4 engines side by side, each with its own streams, to be measured alone.
 //
-// Handshake and latency: those of lz4_compressor and lz4_decompressor.
+// Handshake: those of lz4_compressor and lz4_decompressor.
+// Latency:   theirs.
 
 `default_nettype none
 

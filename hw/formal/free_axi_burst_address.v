@@ -1,4 +1,4 @@
-// Stands in for axi_burst_address: the next address is any.
+// free_axi_burst_address: stands in for axi_burst_address; the next address is any.
 
 `default_nettype none
 

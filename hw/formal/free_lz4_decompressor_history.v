@@ -1,4 +1,4 @@
-// Stands in for lz4_decompressor_history: what is read is any.
+// free_lz4_decompressor_history: stands in for lz4_decompressor_history; what is read is any.
 
 `default_nettype none
 

@@ -1,4 +1,4 @@
-// Stands in for lz4_decompressor_pattern: the bytes of a match are any.
+// free_lz4_decompressor_pattern: stands in for lz4_decompressor_pattern; the bytes of a match are any.
 
 `default_nettype none
 

@@ -1,4 +1,5 @@
-// Stands in for page_table: exact for one page, whichever (`watched`), any content for the others; ready at once.
+// free_page_table: stands in for page_table; exact for one page, whichever (`watched`), any content for the others;
+// ready at once.
 
 `default_nettype none
 

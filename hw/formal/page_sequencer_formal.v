@@ -5,7 +5,8 @@
 //
 // One of closing, filling and releasing runs at a time.
 //
-// Assumed: the page cache holds the page where and as long as the sequencer has put it; commands are those of sequencer_ops.vh; a close that succeeds yields zero, same, lz4 or raw.
+// Assumed: the page cache holds the page where and as long as the sequencer has put it; commands are those of
+// sequencer_ops.vh; a close that succeeds yields zero, same, lz4 or raw.
 
 `default_nettype none
 
@@ -56,7 +57,8 @@ module page_sequencer_formal #(
     (* hierconn *) wire [PAGE_BITS-1:0] \dut.u_table.watched ;
     wire [PAGE_BITS-1:0] page = \dut.u_table.watched ;
 
-    wire moves, close_start, fill_start, release_start, ready, command_ready, refuse_write, make_dirty, take, trimmed, poisoned, closed, imported, reply;
+    wire moves, close_start, fill_start, release_start, ready, command_ready, refuse_write, make_dirty, take;
+    wire trimmed, poisoned, closed, imported, reply;
     wire [2:0] reply_state;
 
     wire [PAGE_BITS-1:0] lookup_page;

@@ -1,6 +1,8 @@
 // axi_burst_address: the address of the next beat of an AXI4 burst (AMBA AXI, A3.4.1).
 //
-// Combinational. `length_i` is AxLEN (beats - 1), `size_i` AxSIZE, `burst_i` AxBURST: FIXED, INCR or WRAP.
+// Handshake: none, combinational. `length_i` is AxLEN (beats - 1), `size_i` AxSIZE, `burst_i` AxBURST: FIXED, INCR or
+//            WRAP.
+// Latency:   none.
 
 `default_nettype none
 

@@ -7,6 +7,9 @@
 // Handshake: AXI4 host port, AXI4-Lite register port, AXI4 media port; interrupts are levels. While `idle_o` is high and
 //            no new request comes, stopping the clock changes nothing but the cycle counter.
 // Latency:   see docs/device.md and the blocks.
+// Reset:     `rst_ni` is active low and, here and in every module below, synchronous: looked at where the clock rises and
+//            nowhere else, so it stands in no sensitivity list. One edge is enough. What it leaves as it was is
+//            written before anything depends on it.
 
 `default_nettype none
 

@@ -1,8 +1,10 @@
 // cram_registers: the device's registers, interrupts, event log, counters and mailbox (docs/registers.md).
 //
-// Host side: an AXI4-Lite slave. Address and data of a write may arrive in any order and with any gap; one write and
-// one read are under way at a time. Unmapped offsets answer SLVERR, read zero and take no write. The two lowest bits
-// of an address are ignored.
+// Handshake: towards the host an AXI4-Lite slave: address and data of a write may arrive in any order and with any gap;
+//            one write and one read are under way at a time. Unmapped offsets answer SLVERR, read zero and take no
+//            write. The two lowest bits of an address are ignored. Towards the core levels, pulses and a command port.
+// Latency:   that of register_bus; a read of ACHIEVED_RATIO waits for ratio_meter. An interrupt rises one cycle after
+//            its pulse.
 //
 // Core side:
 //   levels    ready_i, idle_i, free_sectors_i, reserved_sectors_i, resident_pages_i: sampled every cycle.

@@ -1,7 +1,9 @@
 // crc32: takes a CRC-32 (IEEE 802.3, as zlib computes it) on by 64 bytes.
 //
-// Handshake: none, combinational; zero, and nothing toggles, without `valid_i`. `crc_o` is the register after `data_i` (byte 0 in bits 7:0) given `crc_i` before it;
-//            the register starts as all ones and its complement is the checksum.
+// Handshake: none, combinational; zero, and nothing toggles, without `valid_i`. `crc_o` is the register after `data_i`
+//            (byte 0 in bits 7:0) given `crc_i` before it; the register starts as all ones and its complement is the
+//            checksum.
+// Latency:   none.
 //
 // The CRC is linear: bit i of the result is the parity of the data bits that reach it. MASK(i) has a one for each of
 // them. The register enters like the first 32 bits of the data.

@@ -2,6 +2,7 @@
 //
 // Handshake: none, combinational. `data_o` is the first `period_i` bytes of `data_i` over and over, or `data_i` as it is
 //            where the period is 0, cut to `bytes_i` bytes with zeros behind.
+// Latency:   none.
 
 `default_nettype none
 

@@ -1,6 +1,7 @@
 // lz4_page_buffer: one page, written in lines, read as up to 64 bytes from any byte address.
 //
-// Handshake: none; `write_i` writes a line; what is read is zero without `read_i`, so that nothing toggles. A page that is read from several places has one copy per place.
+// Handshake: none; `write_i` writes a line; what is read is zero without `read_i`, so that nothing toggles. A page that
+//            is read from several places has one copy per place.
 // Latency:   reads are combinational; a line can be read in the cycle after it was written. Reads past the end of the
 //            page go on at its start.
 //

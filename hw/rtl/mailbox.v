@@ -5,18 +5,16 @@
 //                                                     |       |
 //                                    page_sequencer <-+-------+   commands before the background
 //
-// Register side (cram_registers decodes): one write and one payload read a cycle. While the doorbell is set, writes of
-//   the command and of the payload are ignored; reads are not. `payload_read_data_o` follows `payload_read_i` by one
-//   cycle and is valid for that cycle. `done_o` pulses when a command, or the background operation, has completed;
-//   doorbell, return code and length change with it.
+// Handshake: towards cram_registers, which decodes, one write and one payload read a cycle. While the doorbell is set,
+//            writes of the command and of the payload are ignored; reads are not. `payload_read_data_o` follows
+//            `payload_read_i` by one cycle and is valid for that cycle. `done_o` pulses when a command, or the background
+//            operation, has completed; doorbell, return code and length change with it.
+//            Towards the core: command valid/ready, one outstanding; it answers with one pulse of `reply_valid_i`, one
+//            cycle after the handshake or later. EXPORT sends its block as beats before that, ascending, always taken.
+// Latency:   that of mailbox_commands and one cycle.
 //
-// Core side: command valid/ready, one outstanding; the core answers with one pulse of `reply_valid_i`, one cycle after the
-//   handshake or later. EXPORT sends its block as beats before that, ascending, always taken.
-//
-// Payload memory: 64 rows of one beat, so that a beat of the block is one write; a reply is written by pieces of 16 bytes
-//   (four a row), inputs are read by 8 bytes. Bytes behind a reply are unknown.
-//
-// Latency: that of mailbox_commands and one cycle.
+// Payload memory: 64 rows of one beat, so that a beat of the block is one write; a reply is written by pieces of 16
+// bytes (four a row), inputs are read by 8 bytes. Bytes behind a reply are unknown.
 
 `default_nettype none
 

@@ -12,6 +12,7 @@
 //
 // Handshake: none, combinational: `piece_o` is the 16 bytes of number `index_i`; it is made only with `valid_i`, which keeps
 //            simulation fast.
+// Latency:   none.
 
 `default_nettype none
 

@@ -3,7 +3,8 @@
 // Wires the three workers to the sector allocator and the media bus. The sequencer starts one at a time, so the
 // allocator's port is shared by a plain OR.
 //
-// Handshake and latency: those of page_closer, page_filler and chain_release.
+// Handshake: those of page_closer, page_filler and chain_release.
+// Latency:   theirs.
 
 `default_nettype none
 

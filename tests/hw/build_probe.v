@@ -1,4 +1,7 @@
 // build_probe: a page-wide register and a submodule, to see what a build shows to cocotb.
+//
+// Handshake: none.
+// Latency:   one cycle from `page_i` to `page_o`, none from `value_i` to `sum_o`.
 
 `default_nettype none
 

@@ -1,4 +1,7 @@
 // build_probe_part: adds STEP.
+//
+// Handshake: none, combinational.
+// Latency:   none.
 
 `default_nettype none
 

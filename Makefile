@@ -33,7 +33,7 @@ run: $(STAMP)  ## run the main job; more: .venv/bin/vcram run --help
 test: lint  ## all checks and all tests, hardware under both simulators
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
-lint: $(STAMP)  ## style, types, and the RTL under both linters
+lint: $(STAMP)  ## style, types, and the Verilog under its linters
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

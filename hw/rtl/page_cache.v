@@ -351,16 +351,16 @@ module page_cache #(
         .out_data_o(stream_data_o)
     );
 
-    // ---- rest -----------------------------------------------------------------------------------------------------
-    assign moves_o = write_ready_o || read_ready_o || take_i || drop_i || make_dirty_i || make_clean_i || fill_valid_i
-                     || stream_start_i || stream_clear_i || stream_read || stream_flight_q || stream_pop;
-
     // `stream_ahead_q` keeps the queue from overflowing.
 `ifdef FORMAL
     always @(posedge clk_i) if (rst_ni && stream_flight_q) assert (stream_room);
 `else
     wire unused = stream_room;
 `endif
+
+    // ---- rest -----------------------------------------------------------------------------------------------------
+    assign moves_o = write_ready_o || read_ready_o || take_i || drop_i || make_dirty_i || make_clean_i || fill_valid_i
+                     || stream_start_i || stream_clear_i || stream_read || stream_flight_q || stream_pop;
 endmodule
 
 `default_nettype wire

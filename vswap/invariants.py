@@ -4,42 +4,41 @@ yields a sentence for every contradiction it finds."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from vswap.base.backing import BackingType, TierKey
 from vswap.mm.folio import AnyFolio, CramFolio, Folio
 from vswap.mm.memcg import Memcg
-from vswap.mm.pagetable import PageTable, PteState
-from vswap.slots.table import BackingType, TierKey
-from vswap.state.core import Core
-from vswap.tiers.base import PHYSICAL
+from vswap.mm.pagetable import PteState
+from vswap.state import rmap
+from vswap.state.machine import Machine
 
 _EVENTS = ("zswpin", "zswpout", "zswpwb", "pswpin", "pswpout", "swpin_zero", "swpout_zero",
            "workingset_refault_anon", "workingset_activate_anon", "workingset_restore_anon")  # fmt: skip
 """Of memory.stat."""
 
 
-def contradictions(core: Core, tables: Iterable[PageTable], *, quiescent: bool) -> list[str]:
-    """Every contradiction in the state of `core` and the page tables that use it, [] when there is none.
+def contradictions(machine: Machine, *, quiescent: bool) -> list[str]:
+    """Every contradiction in the state of a machine and its page tables, [] when there is none.
 
     `quiescent`: no access, reclaim or writeback is under way, so nothing may be locked or half done.
     """
-    tables = list(tables)
     findings = [
-        *_ptes(core, tables),
-        *_slots(core, tables),
-        *_folios(core),
-        *_tiers(core),
-        *_frames(core),
-        *_charges(core),
+        *_ptes(machine),
+        *_slots(machine),
+        *_folios(machine),
+        *_tiers(machine),
+        *_frames(machine),
+        *_charges(machine),
     ]
     if quiescent:
-        findings += _at_rest(core)
+        findings += _at_rest(machine)
     return sorted(findings)  # the same words for the same state: sets have no order
 
 
-def _ptes(core: Core, tables: list[PageTable]) -> Iterator[str]:
+def _ptes(machine: Machine) -> Iterator[str]:
     writable = 0
-    for table in tables:
+    for table in machine.tables:
         for vpn, pte in table.items():
             where = f"page {vpn} of {table.name}"
             if table.dead:
@@ -47,10 +46,10 @@ def _ptes(core: Core, tables: list[PageTable]) -> Iterator[str]:
             if pte.state is PteState.SOFTLEAF:
                 if pte.writable or pte.folio is not None:
                     yield f"{where} is a softleaf and present"
-                if not core.slots.alive(pte.slot):
+                if not machine.slots.alive(pte.slot):
                     yield f"{where} names slot {pte.slot}, which is free"
-                elif pte.exclusive and core.slots.swap_count(pte.slot) != 1:
-                    yield f"{where} is exclusive, slot {pte.slot} has {core.slots.swap_count(pte.slot)} users"
+                elif pte.exclusive and machine.slots.swap_count(pte.slot) != 1:
+                    yield f"{where} is exclusive, slot {pte.slot} has {machine.slots.swap_count(pte.slot)} users"
                 continue
             folio = pte.folio
             if folio is None or folio.dead:
@@ -67,57 +66,57 @@ def _ptes(core: Core, tables: list[PageTable]) -> Iterator[str]:
                 writable += 1
                 if not folio.writable:
                     yield f"{where} is a writable PTE on CRAM page {folio.page}, which is read-only"
-    if writable > core.config.writable_budget:
-        yield f"{writable} writable PTEs on CRAM pages, the budget is {core.config.writable_budget}"
-    if writable != core.writable_pages:
-        yield f"{writable} writable PTEs on CRAM pages, {core.writable_pages} counted"
+    if writable > machine.config.writable_budget:
+        yield f"{writable} writable PTEs on CRAM pages, the budget is {machine.config.writable_budget}"
+    if writable != machine.residents.writable:
+        yield f"{writable} writable PTEs on CRAM pages, {machine.residents.writable} counted"
 
 
-def _slots(core: Core, tables: list[PageTable]) -> Iterator[str]:
+def _slots(machine: Machine) -> Iterator[str]:
     named: Counter[int] = Counter()
-    for table in tables:
+    for table in machine.tables:
         for pte in table.values():
             slot = pte.slot or (pte.folio.slot if isinstance(pte.folio, CramFolio) else 0)
             if slot:
                 named[slot] += 1
-    live = list(core.slots.slots())
-    if len(live) != core.slots.used:
-        yield f"{len(live)} slots live, {core.slots.used} counted"
+    live = list(machine.slots.slots())
+    if len(live) != machine.slots.used:
+        yield f"{len(live)} slots live, {machine.slots.used} counted"
     for slot in live:
-        count, pinned = core.slots.swap_count(slot), core.slots.pinned(slot)
+        count, pinned = machine.slots.swap_count(slot), machine.slots.pinned(slot)
         if count != named.pop(slot, 0):
             yield f"slot {slot} has swap_count {count}, which is not the number of PTEs that name it"
         if not count and not pinned:
             yield f"slot {slot} leaked: neither named nor pinned"
-        folio = core.cache.lookup(slot)
+        folio = machine.cache.lookup(slot)
         if pinned != (folio is not None):
             yield f"slot {slot} is {'' if pinned else 'not '}pinned, the swap cache says otherwise"
-        backing = core.slots.backing(slot)
+        backing = machine.slots.backing(slot)
         match backing.type:
             case BackingType.FOLIO:
                 if not isinstance(folio, Folio):
                     yield f"slot {slot} is backed by a folio that the swap cache does not have"
             case BackingType.CRAM:
-                if not isinstance(folio, CramFolio) or core.tiers.place(folio.tier, folio.page) != backing:
+                if not isinstance(folio, CramFolio) or machine.tiers.place(folio.tier, folio.page) != backing:
                     yield f"slot {slot} is backed by CRAM page {backing.handle}, the swap cache has another folio"
             case BackingType.LOST:
                 pass
             case BackingType.NONE:
                 yield f"slot {slot} has no backing"
             case _:
-                if backing.tier not in core.tiers:
+                if backing.tier not in machine.tiers:
                     yield f"slot {slot} is backed by {backing.type.name}, which is not configured"
     for slot in named:
         yield f"slot {slot} is named by a PTE and free"
 
 
-def _folios(core: Core) -> Iterator[str]:
-    for slot, folio in core.cache.items():
+def _folios(machine: Machine) -> Iterator[str]:
+    for slot, folio in machine.cache.items():
         if slot not in (folio.slots if isinstance(folio, Folio) else (folio.slot,)):
             yield f"the swap cache has a folio of slot {folio.slot} under slot {slot}"
         if folio.dead:
             yield f"the swap cache has a dead folio under slot {slot}"
-    resident: list[AnyFolio] = [*core.memory.folios, *core.cram_folios]
+    resident: list[AnyFolio] = [*machine.memory.folios, *machine.residents.folios]
     for folio in resident:
         name = f"CRAM page {folio.page}" if isinstance(folio, CramFolio) else "a DRAM folio"
         for table, vpn in folio.mappers:
@@ -125,37 +124,37 @@ def _folios(core: Core) -> Iterator[str]:
             if pte is None or pte.folio is not folio:
                 yield f"{name}: its reverse map has page {vpn} of {table.name}, which does not point to it"
         for slot in folio.slots if isinstance(folio, Folio) else filter(None, (folio.slot,)):
-            if not core.cache.holds(slot, folio):
+            if not machine.cache.holds(slot, folio):
                 yield f"{name} believes to be the folio of slot {slot}"
         if isinstance(folio, Folio):
             if folio.lazyfree and folio.slot:
                 yield f"{name} is lazyfree, slot {folio.slot} may have a copy on a tier"
             for slot in folio.slots if not folio.dirty else ():
-                if core.slots.backing(slot).type is BackingType.FOLIO:
+                if machine.slots.backing(slot).type is BackingType.FOLIO:
                     yield f"{name} is clean and the only copy of slot {slot}"
             if not (folio.mappers or folio.slot or folio.private or folio.lock.locked()):
                 yield f"{name} leaked: neither mapped nor in the swap cache"
-            if not folio.private and not folio.lock.locked() and core.unreferenced(folio):
+            if not folio.private and not folio.lock.locked() and rmap.unreferenced(machine, folio):
                 yield f"{name} leaked: nobody refers to it and nobody will free it"
 
 
-def _tiers(core: Core) -> Iterator[str]:
-    owners: dict[TierKey, dict[int, int]] = {key: {} for key, _ in core.tiers.items()}
-    for slot in core.slots.slots():
-        backing = core.slots.backing(slot)
+def _tiers(machine: Machine) -> Iterator[str]:
+    owners: dict[TierKey, dict[int, int]] = {key: {} for key, _ in machine.tiers.items()}
+    for slot in machine.slots.slots():
+        backing = machine.slots.backing(slot)
         held = owners.get(backing.tier)
         if held is None:
             continue
         if backing.handle in held:
             yield f"{backing.type.name} handle {backing.handle} is owned by slots {held[backing.handle]} and {slot}"
         held[backing.handle] = slot
-    for folio in core.cram_folios:
+    for folio in machine.residents.folios:
         if not folio.slot:
-            held = owners[core.tiers.key(folio.tier)]
+            held = owners[machine.tiers.key(folio.tier)]
             if folio.page in held:
                 yield f"CRAM page {folio.page} is owned by slot {held[folio.page]} and by a folio without one"
             held[folio.page] = 0
-    for key, tier in core.tiers.items():
+    for key, tier in machine.tiers.items():
         in_tier, kind = tier.handles(), tier.type
         for handle in in_tier.keys() - owners[key].keys():
             yield f"{kind.name} handle {handle} leaked: no slot owns it"
@@ -164,9 +163,9 @@ def _tiers(core: Core) -> Iterator[str]:
                 yield f"{kind.name} handle {handle} belongs to slot {slot}, the tier says {in_tier.get(handle)}"
 
 
-def _frames(core: Core) -> Iterator[str]:
-    memory = core.memory
-    pool = sum(getattr(tier, "pool_pages", 0) for tier in core.order)
+def _frames(machine: Machine) -> Iterator[str]:
+    memory = machine.memory
+    pool = sum(getattr(tier, "pool_pages", 0) for tier in machine.tiers.order)
     if memory.used > memory.limit:
         yield f"{memory.used} frames used, the limit is {memory.limit}"
     frames = sum(len(folio.pages) for folio in memory.folios)
@@ -175,26 +174,26 @@ def _frames(core: Core) -> Iterator[str]:
     for folio in memory.deferred:
         if folio.dead or not folio.order:
             yield "a folio is to be split that is dead or of one page"
-    for group in core.memcgs:
-        on_lists = sum(len(folio.pages) for folio in group.lru)
-        if group.lru.active_pages + group.lru.inactive_pages != on_lists:
+    for group in machine.memory.memcgs:
+        lruvec = machine.memory.lruvec(group)
+        on_lists = sum(len(folio.pages) for folio in lruvec)
+        if lruvec.active_pages + lruvec.inactive_pages != on_lists:
             yield f"the LRU lists of group {group.name} have {on_lists} pages, not as many as counted"
 
 
-def _charges(core: Core) -> Iterator[str]:
+def _charges(machine: Machine) -> Iterator[str]:
     """What is charged to each group is what its subtree has, and within its limits."""
     folios, swap = Counter[Memcg](), Counter[Memcg]()
-    for folio in core.memory.folios:
+    for folio in machine.memory.folios:
         if folio.memcg is not None:
             folios[folio.memcg] += len(folio.pages)
-    for slot in core.slots.slots():
-        home = core.slots.backing(slot).type if core.direct is None else core.direct.home(slot).type
-        if home in PHYSICAL:
-            swap[core.memcg_of(slot)] += 1
-    swap.update(core.charging)
-    zswap = core.zswap.charges() if core.zswap is not None else Counter[Memcg]()
-    for group in core.memcgs:
-        below = core.memcgs.subtree(group)
+    for slot in machine.slots.slots():
+        if machine.layer.charged(slot):
+            swap[machine.layer.memcg_of(slot)] += 1
+    swap.update(machine.placement.charging)
+    zswap = machine.tiers.zswap.charges() if machine.tiers.zswap is not None else Counter[Memcg]()
+    for group in machine.memory.memcgs:
+        below = machine.memory.memcgs.subtree(group)
         for what, charged, held in (
             ("DRAM pages", group.folio_pages, folios),
             ("slots with physical backing", group.swap, swap),
@@ -209,20 +208,20 @@ def _charges(core: Core) -> Iterator[str]:
         if limits.swap_max is not None and group.swap > limits.swap_max:
             yield f"group {group.name} has {group.swap} pages on swap devices, memory.swap.max is {limits.swap_max}"
     for event in _EVENTS:
-        counted, total = core.memcgs.root.stat[event], getattr(core.counters, event)
+        counted, total = machine.memory.memcgs.root.stat[event], getattr(machine.counters, event)
         if counted != total:
             yield f"the groups have counted {counted} {event}, the machine {total}"
 
 
-def _at_rest(core: Core) -> Iterator[str]:
-    for folio in core.memory.folios:
+def _at_rest(machine: Machine) -> Iterator[str]:
+    for folio in machine.memory.folios:
         if folio.private:
             yield "a DRAM folio leaked: allocated and never used"
         if folio.lock.locked():
             yield f"a DRAM folio (slot {folio.slot}) is locked at rest"
-    on_lists = len(core.memory)
-    if on_lists != len(core.memory.folios):
-        yield f"{len(core.memory.folios)} DRAM folios, {on_lists} on the LRU lists"
-    for resident in core.cram_folios:
+    on_lists = len(machine.memory)
+    if on_lists != len(machine.memory.folios):
+        yield f"{len(machine.memory.folios)} DRAM folios, {on_lists} on the LRU lists"
+    for resident in machine.residents.folios:
         if resident.lock.locked() or resident.busy:
             yield f"CRAM page {resident.page} is locked or in use at rest"

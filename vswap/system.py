@@ -12,8 +12,8 @@ from hw.link import PAGE_BYTES
 from vswap.base.config import VswapConfig
 from vswap.base.counters import Counters
 from vswap.base.errors import InvariantViolation, SegmentationFault
+from vswap.build import Maker, Media, build
 from vswap.invariants import contradictions
-from vswap.mm.frames import Memory
 from vswap.mm.memcg import Memcg, MemcgLimits
 from vswap.mm.pagetable import PageTable
 from vswap.paths.daemon import Daemon
@@ -21,17 +21,12 @@ from vswap.paths.evacuate import HotPages, converge, give_up
 from vswap.paths.nodes import Nodes
 from vswap.paths.reclaim import Reclaim
 from vswap.paths.spaces import AddressSpace
-from vswap.paths.swapoff import Method, Swapoff, SwapoffFigures
+from vswap.paths.swapoff import Swapoff, SwapoffFigures
 from vswap.paths.writeback import Writeback
-from vswap.slots.table import HIGHEST_ORDER
-from vswap.state.core import Core
+from vswap.slots.layer import Search
 from vswap.tiers.base import Tier
 from vswap.tiers.cram import CramTier
-from vswap.tiers.swapfile import SwapfileTier
-from vswap.tiers.tierset import TierSet
-from vswap.tiers.zero import ZeroTier
 from vswap.tiers.zram import ZramTier
-from vswap.tiers.zswap import ZswapTier
 
 
 class VswapSystem:
@@ -40,7 +35,7 @@ class VswapSystem:
     Life: construct, `await start()`, `create_space()` and use the spaces, `await shutdown()`.
 
     Attributes:
-        core: the state below; for tests and reports.
+        machine: the state below; for tests and reports.
         reclaim, writeback, hot: the paths, for tests that force one.
         nodes: what providers of CRAM nodes call.
         counters: what happened so far.
@@ -53,7 +48,7 @@ class VswapSystem:
         *,
         device: CramDevice | Mapping[str, CramDevice] | None = None,
         swapfile: Path | Mapping[str, Path] | None = None,
-        backends: Mapping[str, Callable[[Memory, Counters], Tier]] | None = None,
+        backends: Mapping[str, Maker] | None = None,
     ) -> None:
         """`device` is needed where `config.order` names "cram", `swapfile` (a path) where it names "swapfile"; where
         there are more of a kind, one by each name. `backends` build the tiers of other names, or replace those of the
@@ -64,90 +59,45 @@ class VswapSystem:
             SwapfileError: the path cannot serve as a swapfile.
         """
         self.counters = Counters()
-        self._clock = clock
-        self._config = config
-        self._device = device if isinstance(device, Mapping) else {"cram": device} if device is not None else {}
-        self._swapfile = swapfile if isinstance(swapfile, Mapping) else {"swapfile": swapfile} if swapfile else {}
-        memory = Memory(clock, config.memory_pages, config.costs.retry)
-        if not set(config.mthp_orders) <= set(range(2, HIGHEST_ORDER + 1)):
-            raise ValueError(f"mthp_orders {config.mthp_orders}, expected orders from 2 to {HIGHEST_ORDER}")
-        if len(set(config.order)) != len(config.order):
-            raise ValueError(f"order {config.order}: a tier is named twice")
-        tiers = {name: self._build(name, memory, backends or {}) for name in ("zero", *config.order)}
-        self.core = Core(
-            clock,
-            config,
-            self.counters,
-            memory,
-            TierSet(tiers, distances=config.distances, priorities=config.priorities),
+        media = Media(
+            device if isinstance(device, Mapping) else {"cram": device} if device is not None else {},
+            swapfile if isinstance(swapfile, Mapping) else {"swapfile": swapfile} if swapfile else {},
+            backends or {},
         )
-        self.reclaim = Reclaim(self.core)
-        self.writeback = Writeback(self.core)
-        self.hot = HotPages(self.core, config.hot_budget, config.hot_interval)
+        self.machine = build(clock, config, self.counters, media)
+        self.writeback = Writeback(self.machine)
+        self.reclaim = Reclaim(self.machine, self.writeback)
+        self.hot = HotPages(self.machine, config.hot_budget, config.hot_interval)
+        self.nodes = Nodes(self.machine, self.reclaim, self.hot)
         self.spaces: list[AddressSpace] = []
-        self.core.tables = lambda: [space.table for space in self.spaces]
-        self.nodes = Nodes(self.core, self.core.tables, self.hot)
         self._daemons: list[Daemon] = []
         self._down = False
 
-    def _build(self, name: str, memory: Memory, backends: Mapping[str, Callable[[Memory, Counters], Tier]]) -> Tier:
-        clock, config, counters = self._clock, self._config, self.counters
-        if name in backends:
-            return backends[name](memory, counters)
-        match name.rstrip("0123456789"):
-            case "zero":
-                return ZeroTier(clock, config.costs, counters)
-            case "cram":
-                if name not in self._device:
-                    raise ValueError(f'order names "{name}", but there is no device')
-                return CramTier(clock, counters, self._device[name], trim_batch=config.trim_batch)
-            case "zswap" if name == "zswap":
-                return ZswapTier(
-                    clock,
-                    config.costs,
-                    counters,
-                    memory,
-                    memory_pages=config.memory_pages,
-                    max_pool_percent=config.zswap_max_pool_percent,
-                    accept_threshold_percent=config.zswap_accept_threshold_percent,
-                    keep_incompressible=config.zswap_keep_incompressible,
-                )
-            case "swapfile":
-                if name not in self._swapfile:
-                    raise ValueError(f'order names "{name}", but there is no path')
-                pages, fsync = config.swapfile_pages, config.swapfile_fsync
-                return SwapfileTier(clock, config.costs, counters, self._swapfile[name], pages=pages, fsync=fsync)
-            case "zram":
-                pages, limit = config.zram_pages, config.zram_limit_pages
-                return ZramTier(clock, config.costs, counters, memory, pages=pages, limit_pages=limit)
-        known = sorted({"cram", "swapfile", "zram", "zswap", *backends})
-        raise ValueError(f'order names "{name}", expected {", ".join(known)}, or one of these with a number')
-
     async def start(self) -> None:
         """Set the device's watermarks and start kswapd, the zswap shrinker, the reaper and the interrupt watcher."""
-        core, config = self.core, self._config
-        self._spawn("kswapd", core.memory.wake_kswapd.wait, self.reclaim.background)
-        if core.zswap is not None and self.writeback.can_shrink_zswap:
-            self._spawn("zswap shrinker", core.zswap.wait_full, self.writeback.shrink_zswap)
-        for name, cram in core.tiers.named.items():
+        machine, config = self.machine, self.machine.config
+        self.spawn("kswapd", machine.memory.wake_kswapd.wait, self.reclaim.background)
+        if machine.tiers.zswap is not None and self.writeback.can_shrink_zswap:
+            self.spawn("zswap shrinker", machine.tiers.zswap.wait_full, self.writeback.shrink_zswap)
+        for name, cram in machine.tiers.named.items():
             if not isinstance(cram, CramTier):
                 continue
             await cram.set_watermarks(config.cram_low_percent, config.cram_recovered_percent)
-            self._spawn("removal", cram.wait_gone, partial(give_up, core, cram))
-            self._spawn("balloon", cram.resize_wanted.wait, partial(converge, core, cram))
+            self.spawn("removal", cram.wait_gone, partial(give_up, machine, cram))
+            self.spawn("balloon", cram.resize_wanted.wait, partial(converge, machine, cram))
             if config.cram_ratio_interval:
-                self._spawn("ratio", self._ratio_wait, partial(self._report_ratio, name, cram))
+                self.spawn("ratio", self._ratio_wait, partial(self._report_ratio, name, cram))
             if config.hot_threshold:
                 await cram.track_hot_pages(config.hot_threshold, config.hot_period)
-                self._spawn("hot pages", cram.wait_hot, partial(self.hot.round, cram))
-            self._spawn("CRAM watermarks", cram.wait_watermark, cram.follow_watermark)
-            self._spawn("CRAM writeback", cram.wait_pressure, partial(self.writeback.relieve, cram))
-        if core.crams:
-            self._spawn("reaper", self._reaper_wait, self.writeback.reap_and_trim)
+                self.spawn("hot pages", cram.wait_hot, partial(self.hot.round, cram))
+            self.spawn("CRAM watermarks", cram.wait_watermark, cram.follow_watermark)
+            self.spawn("CRAM writeback", cram.wait_pressure, partial(self.writeback.relieve, cram))
+        if machine.tiers.crams:
+            self.spawn("reaper", self._reaper_wait, self.writeback.reap_and_trim)
 
     def create_memcg(self, name: str, limits: MemcgLimits, parent: Memcg | None = None) -> Memcg:
         """A new memory control group under `parent`, by default the root. Raises ValueError."""
-        return self.core.memcgs.create(name, limits, parent)
+        return self.machine.memory.memcgs.create(name, limits, parent)
 
     def remove_memcg(self, memcg: Memcg) -> None:
         """Take a group offline. What is charged to it stays so until it is freed; pages that come back are charged to
@@ -155,20 +105,21 @@ class VswapSystem:
         it."""
         if any(space.memcg is memcg and not space.table.dead for space in self.spaces):
             raise ValueError(f"group {memcg.name} has address spaces in it")
-        self.core.memcgs.remove(memcg)
-        if self.core.zswap is not None:
-            self.core.zswap.reparent(memcg)
+        self.machine.memory.memcgs.remove(memcg)
+        if self.machine.tiers.zswap is not None:
+            self.machine.tiers.zswap.reparent(memcg)
 
     def create_space(
         self, name: str, memcg: Memcg | None = None, table: Callable[[str, Memcg], PageTable] = PageTable
     ) -> AddressSpace:
         """A new, empty address space of a group, by default the root; `table` makes its page table. Raises ValueError
         for a group that was removed."""
-        group = memcg or self.core.memcgs.root
+        group = memcg or self.machine.memory.memcgs.root
         if not group.online:
             raise ValueError(f"group {group.name} has been removed")
-        space = AddressSpace(self.core, self.reclaim, table(name, group))
+        space = AddressSpace(self.machine, self.reclaim, table(name, group))
         self.spaces.append(space)
+        self.machine.tables.append(space.table)
         return space
 
     async def fork(self, space: AddressSpace, name: str) -> AddressSpace:
@@ -184,25 +135,26 @@ class VswapSystem:
         """Exit a space and forget it, for systems in which spaces come and go."""
         await space.exit()
         self.spaces.remove(space)
+        self.machine.tables.remove(space.table)
 
-    async def swapoff(self, name: str, method: Method = Method.SLOTS) -> SwapoffFigures:
+    async def swapoff(self, name: str, search: Search = Search.SLOTS) -> SwapoffFigures:
         """Empty the tier called `name` ("cram", "zswap", "swapfile", ...) while tasks run; it takes nothing any more.
 
         Raises:
             SwapoffFailed: it is in use again, and nothing is lost.
             ValueError: there is no such tier, or it cannot be switched off in this way.
         """
-        return await Swapoff(self.core, self.core.tables, self.tier(name), method).run()
+        return await Swapoff(self.machine, self.reclaim, self.tier(name), search).run()
 
     def swapon(self, name: str) -> None:
         """Use a tier again that was switched off. Raises ValueError."""
-        self.core.offline.discard(self.tier(name))
+        self.machine.tiers.offline.discard(self.tier(name))
 
     def tier(self, name: str) -> Tier:
         """The tier that the configuration calls `name`. Raises ValueError."""
-        if name not in self._config.order:
-            raise ValueError(f'no tier "{name}", there are {", ".join(self._config.order)}')
-        return self.core.tiers.named[name]
+        if name not in self.machine.config.order:
+            raise ValueError(f'no tier "{name}", there are {", ".join(self.machine.config.order)}')
+        return self.machine.tiers.named[name]
 
     def invariants(self, *, quiescent: bool = False) -> None:
         """Raise InvariantViolation where the state contradicts itself. May be called between any two steps;
@@ -213,25 +165,25 @@ class VswapSystem:
 
     def findings(self, *, quiescent: bool = False) -> list[str]:
         """A sentence for each contradiction that `invariants` would raise for."""
-        return contradictions(self.core, [space.table for space in self.spaces], quiescent=quiescent)
+        return contradictions(self.machine, quiescent=quiescent)
 
     def gauges(self) -> dict[str, int]:
         """What is in use now: zswap's figures under its debugfs names (pool_total_size in bytes), the rest in pages."""
-        core = self.core
+        machine = self.machine
         values = {
-            "memory_used": core.memory.used,
-            "slots_used": core.slots.used,
-            "alloc_reject": core.slots.alloc_reject,
+            "memory_used": machine.memory.used,
+            "slots_used": machine.slots.used,
+            "alloc_reject": machine.slots.alloc_reject,
         }
-        if core.zswap is not None:
-            values["stored_pages"] = core.zswap.usage().pages
-            values["pool_total_size"] = core.zswap.pool_pages * PAGE_BYTES
-            values["same_filled_pages"] = core.zswap.same_filled_pages
-        if core.crams:
-            values["cram_pages"] = sum(cram.usage().pages for cram in core.crams)
-            values["cram_writable"] = core.writable_pages
-        for name, tier in core.tiers.named.items():
-            if tier in core.devices:
+        if machine.tiers.zswap is not None:
+            values["stored_pages"] = machine.tiers.zswap.usage().pages
+            values["pool_total_size"] = machine.tiers.zswap.pool_pages * PAGE_BYTES
+            values["same_filled_pages"] = machine.tiers.zswap.same_filled_pages
+        if machine.tiers.crams:
+            values["cram_pages"] = sum(cram.usage().pages for cram in machine.tiers.crams)
+            values["cram_writable"] = machine.residents.writable
+        for name, tier in machine.tiers.named.items():
+            if tier in machine.tiers.devices:
                 values[f"{name}_pages"] = tier.usage().pages
             if isinstance(tier, ZramTier):
                 suffix = name.removeprefix("zram")
@@ -241,7 +193,7 @@ class VswapSystem:
     async def audit(self) -> None:
         """At quiescence: flush trims, compare with the device's own view (pages, sectors). Raises
         InvariantViolation."""
-        findings = [finding for cram in self.core.crams for finding in await cram.audit()]
+        findings = [finding for cram in self.machine.tiers.crams for finding in await cram.audit()]
         if findings:
             raise InvariantViolation(findings)
 
@@ -259,23 +211,24 @@ class VswapSystem:
         try:
             for space in self.spaces:
                 await space.exit()
-            self.core.stopping = True
+            self.machine.stopping = True
             for daemon in self._daemons:
                 await daemon.stop()
             await self.writeback.reap()
-            for tier in self.core.order:
+            for tier in self.machine.tiers.order:
                 await tier.flush()
         finally:
-            for tier in self.core.order:
+            for tier in self.machine.tiers.order:
                 tier.close()
-        if self.core.failure is not None:
-            raise self.core.failure
+        if self.machine.failure is not None:
+            raise self.machine.failure
 
-    def _spawn(self, name: str, wait: Callable[[], Awaitable[object]], work: Callable[[], Awaitable[None]]) -> None:
-        self._daemons.append(Daemon(self.core, name, wait, work))
+    def spawn(self, name: str, wait: Callable[[], Awaitable[object]], work: Callable[[], Awaitable[None]]) -> None:
+        """Run background work until the shutdown (Daemon)."""
+        self._daemons.append(Daemon(self.machine, name, wait, work))
 
     async def _ratio_wait(self) -> None:
-        await self._clock.sleep(self._config.cram_ratio_interval)
+        await self.machine.clock.sleep(self.machine.config.cram_ratio_interval)
 
     async def _report_ratio(self, name: str, cram: CramTier) -> None:
         """Tell the node what ratio its device achieves."""
@@ -284,5 +237,5 @@ class VswapSystem:
             self.nodes.set_compression_ratio(name, ratio)
 
     async def _reaper_wait(self) -> None:
-        await self.core.reap_wanted.wait()
-        await self._clock.sleep(self._config.reap_interval)
+        await self.machine.reap_wanted.wait()
+        await self.machine.clock.sleep(self.machine.config.reap_interval)

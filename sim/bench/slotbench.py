@@ -20,10 +20,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vswap.base.backing import Backing, BackingType
 from vswap.mm.memcg import MemcgTree
 from vswap.mm.pagetable import PageTable, Pte, PteState
 from vswap.slots.reverse import ReverseMap
-from vswap.slots.table import CLUSTER_SLOTS, Backing, BackingType, SlotTable
+from vswap.slots.table import CLUSTER_SLOTS, SlotTable
 
 SIZES = (10**4, 10**5, 10**6, 10**7)
 SAMPLE = 4_000

@@ -57,7 +57,7 @@ class Pager:
         self.seconds = 0.0
         self._machine = machine
         self._clock = clock
-        self._window = Window(machine.system.core, window)
+        self._window = Window(machine.system.machine, window)
         self._batch = max(8, min(256, window // 8))
         self._spaces: list[PagedSpace] = []
         self._live = live
@@ -104,7 +104,7 @@ class Pager:
         if now >= self._next_live:
             self._next_live = now + _LIVE_S
             self._clock.run_until(self._clock.sleep(_IDLE_NS))
-            self._machine.system.core.check()
+            self._machine.system.machine.check()
             if self._guardian.gone():
                 raise PagerError("the program was ended: its guardian process is gone")
             if self._live is not None:

@@ -130,12 +130,12 @@ class PagedSpace:
         if page is not None and page not in self._pinned.values():
             folio = self._pinned_folios.pop(page, None)
             if folio is not None:
-                self._host.system.core.memory.add(folio)
+                self._host.system.machine.memory.add(folio)
 
     def _hold(self, page: int) -> None:
         pte = self._host.wait(self.space.fault(page, write=True))
         self._pinned_folios[page] = pte.dram
-        self._host.system.core.memory.remove(pte.dram)
+        self._host.system.machine.memory.remove(pte.dram)
 
     # --- what the program does to its memory ---------------------------------------------------------------------
 

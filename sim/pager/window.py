@@ -10,16 +10,17 @@ from collections import deque
 
 from sim.pager.table import ProgramTable
 from vswap.mm.pagetable import Pte, PteState
-from vswap.state.core import Core
+from vswap.state import rmap
+from vswap.state.machine import Machine
 
 
 class Window:
     """At most `size` device pages are mapped at a time, over all address spaces."""
 
-    def __init__(self, core: Core, size: int) -> None:
+    def __init__(self, machine: Machine, size: int) -> None:
         self.size = size
         self.closed = 0  # pages taken out again, to be soft-faulted once more when they are needed
-        self._core = core
+        self._machine = machine
         self._open: deque[tuple[ProgramTable, int, Pte]] = deque()
 
     def __len__(self) -> int:
@@ -43,6 +44,6 @@ class Window:
         folio = pte.cram
         if not folio.lock.try_acquire():
             return False
-        self.closed += self._core.unmap(folio)
-        self._core.unlock(folio)
+        self.closed += rmap.try_to_unmap(self._machine, folio)
+        rmap.unlock(self._machine, folio)
         return True

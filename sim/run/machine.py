@@ -103,16 +103,16 @@ class Machine:
         return await self._leaks()
 
     async def _leaks(self) -> list[str]:
-        core = self.system.core
+        machine = self.system.machine
         findings = []
         try:
             self.system.invariants(quiescent=True)
         except InvariantViolation as error:
             findings += error.findings
-        if core.slots.used:
-            findings.append(f"{core.slots.used} slots leaked")
-        if core.memory.used:
-            findings.append(f"{core.memory.used} DRAM pages leaked")
+        if machine.slots.used:
+            findings.append(f"{machine.slots.used} slots leaked")
+        if machine.memory.used:
+            findings.append(f"{machine.memory.used} DRAM pages leaked")
         for name, device in self._devices.items():
             free, total = await device.free_sectors(), device.geometry.media_sectors
             if free != total:

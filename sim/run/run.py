@@ -124,14 +124,14 @@ async def _figures(machine: Machine, tally: Tally) -> dict[str, Any]:
         "tiers": tiers,
         "device": view,
         "kernel": kernel,
-        "memcgs": {group.name: group.figures() for group in list(system.core.memcgs)[1:]},
+        "memcgs": {group.name: group.figures() for group in list(system.machine.memory.memcgs)[1:]},
     }
 
 
 async def _sample(machine: Machine, event: int) -> Sample:
     """What is in use now."""
     gauges, capacity = machine.system.gauges(), await machine.device.capacity()
-    cram = machine.system.core.cram
+    cram = next(iter(machine.system.machine.tiers.crams), None)
     return Sample(
         simulated_ns=machine.link.clock.now,
         event=event,

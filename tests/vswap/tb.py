@@ -17,11 +17,11 @@ from hw.links.model import ModelLink
 from hw.parameters import DeviceParameters
 from hw.virtual_time import VirtualClock
 from vswap import AddressSpace, InvariantViolation, VswapConfig, VswapSystem
+from vswap.base.backing import Backing
 from vswap.contract.suite import LINKS
 from vswap.mm.folio import CramFolio
 from vswap.mm.pagetable import Pte, PteState
-from vswap.slots.table import Backing
-from vswap.state.core import Core
+from vswap.state.machine import Machine
 from vswap.tiers.cram import CramTier
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -93,7 +93,7 @@ class TB:
         if not self.leaks_expected:
             self.system.invariants(quiescent=True)
             await self.system.audit()
-            assert self.core.slots.used == self.core.memory.used == len(self.core.cram_folios) == 0
+            assert self.machine.slots.used == self.machine.memory.used == len(self.machine.residents.folios) == 0
             for device in () if self.device_gone else self.devices.values():
                 await device.settle()
                 assert await device.free_sectors() == device.geometry.media_sectors
@@ -126,9 +126,9 @@ class TB:
         return tier
 
     @property
-    def core(self) -> Core:
+    def machine(self) -> Machine:
         """The state below the system."""
-        return self.system.core
+        return self.system.machine
 
     def space(self, name: str = "task") -> AddressSpace:
         """A new address space."""
@@ -157,11 +157,11 @@ class TB:
 
     def backing(self, space: AddressSpace, vpn: int) -> Backing:
         """What backs the slot that the PTE names."""
-        return self.core.slots.backing(self.slot(space, vpn))
+        return self.machine.slots.backing(self.slot(space, vpn))
 
     def cram_folio(self, space: AddressSpace, vpn: int) -> CramFolio:
         """The CRAM folio behind the PTE."""
-        folio = self.pte(space, vpn).folio or self.core.cache.lookup(self.slot(space, vpn))
+        folio = self.pte(space, vpn).folio or self.machine.cache.lookup(self.slot(space, vpn))
         assert isinstance(folio, CramFolio)
         return folio
 

@@ -12,19 +12,23 @@ import pytest
 
 from tests.vswap.test_races import run
 from vswap import VswapError
+from vswap.base.backing import Backing, BackingType
 from vswap.base.errors import InvariantViolation
 from vswap.contract.workload import Shape
 from vswap.mm.cache import SwapCache
-from vswap.mm.folio import CramFolio, Folio
+from vswap.mm.folio import AnyFolio, CramFolio, Folio
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte
-from vswap.paths.fault import _Fault
+from vswap.paths.fault import Fault
 from vswap.paths.reclaim import Reclaim
 from vswap.paths.spaces import AddressSpace
-from vswap.slots.table import Backing, BackingType, SlotTable
-from vswap.state.core import Core
+from vswap.slots.layer import Layer
+from vswap.slots.table import SlotTable
+from vswap.state import rmap
+from vswap.state.machine import Machine
 from vswap.tiers.base import Tier, TierError
 from vswap.tiers.cram import CramTier
+from vswap.tiers.placement import Placement
 from vswap.tiers.swapfile import SwapfileTier
 from vswap.tiers.zswap import ZswapTier
 
@@ -37,39 +41,39 @@ SHAPES = (
 
 def pte_left_writable_on_a_cram_page(patch: Patch) -> None:
     """A soft fault maps the page writable, over the budget."""
-    original = Core.map
+    original = rmap.map_page
 
     def broken(
-        self: Core, table: PageTable, vpn: int, folio: Any, *, writable: bool, exclusive: bool, index: int = 0
+        machine: Machine, table: PageTable, vpn: int, folio: Any, *, writable: bool, exclusive: bool, index: int = 0
     ) -> None:
-        original(self, table, vpn, folio, writable=writable, exclusive=exclusive, index=index)
+        original(machine, table, vpn, folio, writable=writable, exclusive=exclusive, index=index)
         if isinstance(folio, CramFolio):
             table.set(vpn, Pte.present(folio, writable=True, exclusive=exclusive))
 
-    patch.setattr(Core, "map", broken)
+    patch.setattr(rmap, "map_page", broken)
 
 
 def budget_checked_against_one_more(patch: Patch) -> None:
     """One page more than the budget becomes writable."""
-    original = _Fault._write_fault_in_cram
+    original = Fault.write_to_device_page
 
     async def broken(self: Any, pte: Pte, folio: CramFolio) -> None:
-        self._core.writable_pages -= 1
+        self.machine.residents.writable -= 1
         try:
             await original(self, pte, folio)
         finally:
-            self._core.writable_pages += 1
+            self.machine.residents.writable += 1
 
-    patch.setattr(_Fault, "_write_fault_in_cram", broken)
+    patch.setattr(Fault, "write_to_device_page", broken)
 
 
 def zswap_handle_leaked(patch: Patch) -> None:
     """Another backing takes over and the compressed copy stays."""
 
-    def broken(self: Core, slot: int, backing: Backing) -> None:
+    def broken(self: Layer[Any], slot: int, backing: Backing) -> None:
         self.slots.set_backing(slot, backing)
 
-    patch.setattr(Core, "change_backing", broken)
+    patch.setattr(Layer, "change_backing", broken)
 
 
 def swapfile_slot_leaked(patch: Patch) -> None:
@@ -113,10 +117,10 @@ def live_page_trimmed(patch: Patch) -> None:
 def frame_leaked(patch: Patch) -> None:
     """Nobody frees a folio whose last user left while it was locked."""
 
-    def broken(self: Core, folio: Any) -> None:
+    def broken(machine: Machine, folio: Any) -> None:
         folio.lock.release()
 
-    patch.setattr(Core, "unlock", broken)
+    patch.setattr(rmap, "unlock", broken)
 
 
 def fork_does_not_count(patch: Patch) -> None:
@@ -164,22 +168,27 @@ def parent_left_writable_at_fork(patch: Patch) -> None:
 
 def dirty_bit_lost(patch: Patch) -> None:
     """A page that came back from zswap is believed to be clean, so reclaim drops the only copy."""
-    original = _Fault._map_cached
+    original = Fault.map_cached
 
-    def broken(self: _Fault, pte: Pte, folio: Folio) -> None:
+    def broken(self: Fault, pte: Pte, folio: Folio) -> None:
         folio.dirty = False
         original(self, pte, folio)
 
-    patch.setattr(_Fault, "_map_cached", broken)
+    patch.setattr(Fault, "map_cached", broken)
 
 
 def stale_copy_kept_after_a_write(patch: Patch) -> None:
     """A page in the swap cache is made writable while its copy on the tier stays valid."""
 
-    def broken(self: Core, folio: Folio) -> None:
-        folio.dirty = False
+    original = SwapCache.delete
 
-    patch.setattr(Core, "uncache", broken)
+    def broken(self: SwapCache, folio: AnyFolio) -> None:
+        if isinstance(folio, Folio):
+            folio.dirty = False
+        else:
+            original(self, folio)
+
+    patch.setattr(SwapCache, "delete", broken)
 
 
 def no_check_after_the_lock(patch: Patch) -> None:
@@ -189,13 +198,15 @@ def no_check_after_the_lock(patch: Patch) -> None:
 
 def fault_does_not_look_again(patch: Patch) -> None:
     """A fault that slept installs its PTE over whatever is there now."""
-    patch.setattr(_Fault, "_changed", lambda *_: False)
+    patch.setattr(Fault, "pte_changed", lambda *_: False)
 
 
 def backing_changed_before_the_write(patch: Patch) -> None:
     """The old copy is freed although no tier took the page."""
 
-    async def broken(self: Core, data: bytes, slot: int, order: tuple[Tier, ...]) -> Backing | None:
+    async def broken(
+        self: Placement, data: bytes, slot: int, order: tuple[Tier, ...], make_room: object = None
+    ) -> Backing | None:
         for tier in order:
             try:
                 return Backing(tier.type, await tier.store(data, slot))
@@ -204,19 +215,19 @@ def backing_changed_before_the_write(patch: Patch) -> None:
                     return Backing(BackingType.ZERO, 0)
         return None
 
-    patch.setattr(Core, "write_out", broken)
+    patch.setattr(Placement, "write_out", broken)
 
 
 def failed_store_drops_the_folio(patch: Patch) -> None:
     """No tier took the page and reclaim frees it all the same."""
-    original = Reclaim._swap_out
+    original = Reclaim.swap_out
 
     async def broken(self: Reclaim, folio: Folio, target: Memcg) -> None:
         await original(self, folio, target)
         if not folio.dead and folio.slot:
-            self._core.drop(folio)
+            rmap.drop(self.machine, folio)
 
-    patch.setattr(Reclaim, "_swap_out", broken)
+    patch.setattr(Reclaim, "swap_out", broken)
 
 
 def swapfile_slot_given_out_twice(patch: Patch) -> None:

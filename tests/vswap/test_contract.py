@@ -13,7 +13,8 @@ from vswap.contract import CHECKS, Backend, Bench, run_check, run_contract
 from vswap.contract.__main__ import caught_by
 from vswap.contract.backends import OURS, zswap
 from vswap.contract.broken import BROKEN, Broken
-from vswap.contract.suite import CHAPTERS, verilated_link
+from vswap.contract.registry import CHAPTERS
+from vswap.contract.suite import verilated_link
 from vswap.tiers.base import Full
 from vswap.tiers.zswap import ZswapTier
 

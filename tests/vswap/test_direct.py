@@ -13,9 +13,10 @@ from hw.virtual_time import VirtualClock
 from tests.pages import compressible_page, noise_page
 from tests.vswap.tb import DEVICE, TB, machine
 from tests.vswap.test_races import SMALL_MEMORY, run
+from vswap.base.backing import BackingType
 from vswap.contract.pages import any_page
 from vswap.contract.workload import Shape
-from vswap.slots.table import BackingType
+from vswap.slots.layer import DirectLayer, VirtualLayer
 
 ORDERS = (("cram", "zswap", "swapfile"), ("cram", "swapfile"), ("zswap", "swapfile"), ("swapfile", "zram"))
 
@@ -67,7 +68,7 @@ def test_the_same_program_ends_with_the_same_pages_on_both_layers(order: tuple[s
         virtual, first = contents("virtual", seed, order=order)
         direct, second = contents("direct", seed, order=order)
         assert virtual == direct and len(virtual) >= 40
-        assert first.core.direct is None and second.core.direct is not None
+        assert isinstance(first.machine.layer, VirtualLayer) and isinstance(second.machine.layer, DirectLayer)
 
 
 @machine(layer="direct", order=("zswap", "swapfile"), swapfile_pages=3)
@@ -76,8 +77,8 @@ async def test_a_page_in_zswap_takes_room_on_the_device_behind_it(tb: TB) -> Non
     for vpn in range(6):
         await space.write(vpn, compressible_page(vpn))
     assert [await space.pageout(vpn) for vpn in range(6)] == [True] * 3 + [False] * 3
-    assert tb.core.zswap is not None and tb.core.zswap.usage().pages == 3
-    assert tb.core.swapfile is not None and tb.core.swapfile.usage().pages == 0
+    assert tb.machine.tiers.zswap is not None and tb.machine.tiers.zswap.usage().pages == 3
+    assert tb.machine.tiers.swapfile is not None and tb.machine.tiers.swapfile.usage().pages == 0
 
 
 @machine(order=("zswap", "swapfile"), swapfile_pages=3)
@@ -95,16 +96,15 @@ async def test_a_page_that_changes_devices_gets_another_slot_in_every_page_table
     before = tb.slot(space, 0)
     assert await tb.system.writeback.write_back_cram(1) == 1
     after = tb.slot(space, 0)
-    assert after == tb.slot(child, 0) != before and not tb.core.slots.alive(before)
+    assert after == tb.slot(child, 0) != before and not tb.machine.slots.alive(before)
     assert tb.backing(space, 0).type is BackingType.ZSWAP
     assert await space.read(0) == await child.read(0) == compressible_page(1)
 
 
 @machine(layer="direct")
 async def test_a_page_that_the_device_refuses_moves_to_the_next_one(tb: TB) -> None:
-    assert tb.core.cram is not None
-    tb.core.cram.set_no_alloc(True)
+    tb.node().set_no_alloc(True)
     space = await tb.swapped_out(noise_page(1))
     assert tb.backing(space, 0).type is BackingType.SWAPFILE
     assert await space.read(0) == noise_page(1)
-    tb.core.cram.set_no_alloc(False)
+    tb.node().set_no_alloc(False)

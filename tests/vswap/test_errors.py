@@ -10,7 +10,7 @@ from driver import DeviceTimeout, MailboxError
 from tests.pages import ZERO_PAGE, compressible_page, noise_page
 from tests.vswap.tb import TB, machine
 from vswap import SigBus
-from vswap.slots.table import BackingType
+from vswap.base.backing import BackingType
 from vswap.tiers.base import IoError
 from vswap.tiers.swapfile import SwapfileTier
 
@@ -69,7 +69,7 @@ async def test_writeback_leaves_a_poisoned_page_and_goes_on_with_the_others(tb: 
 async def test_a_failed_swapfile_read_is_sigbus_and_the_page_is_still_there_afterwards(tb: TB) -> None:
     space, other = await tb.swapped_out(GOOD), await tb.swapped_out(BAD, "other")
     place = tb.backing(space, 0).handle
-    (swapfile,) = tb.core.devices
+    (swapfile,) = tb.machine.tiers.devices
     assert isinstance(swapfile, SwapfileTier)
     read = swapfile._read
 
@@ -91,8 +91,8 @@ async def test_a_failed_swapfile_read_is_sigbus_and_the_page_is_still_there_afte
 @machine(order=("zswap",))
 async def test_a_damaged_zswap_entry_is_sigbus(tb: TB) -> None:
     space = await tb.swapped_out(compressible_page(1))
-    assert tb.core.zswap is not None
-    tb.core.zswap._entries[tb.backing(space, 0).handle].block = b"\xff\xff"
+    assert tb.machine.tiers.zswap is not None
+    tb.machine.tiers.zswap._entries[tb.backing(space, 0).handle].block = b"\xff\xff"
     with pytest.raises(SigBus):
         await space.read(0)
     tb.system.invariants(quiescent=True)
@@ -123,7 +123,7 @@ async def test_what_ends_a_background_task_ends_every_access_and_the_shutdown(tb
     async def broken() -> None:
         raise RuntimeError("broken on purpose")
 
-    tb.system._spawn("broken", broken, broken)
+    tb.system.spawn("broken", broken, broken)
     await tb.clock.sleep(1)
     with pytest.raises(RuntimeError, match="on purpose"):
         await space.read(0)
@@ -171,7 +171,7 @@ async def test_a_device_that_does_not_answer_in_time_is_sigbus_for_that_access_a
 async def test_an_error_of_any_tier_costs_one_access_and_no_page(tb: TB, name: str, failing: str) -> None:
     """A store that fails goes to the next tier or leaves the page in memory, a load that fails is SIGBUS, once."""
     names = ("cram", "zswap", "zram", "swapfile")
-    tb.core.offline |= {tb.system.tier(other) for other in names if other != name}
+    tb.machine.tiers.offline |= {tb.system.tier(other) for other in names if other != name}
 
     async def fail(*_: object) -> bytes:
         raise IoError("on purpose")

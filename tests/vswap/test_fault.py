@@ -8,7 +8,7 @@ from hw.link import LINE_BYTES
 from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, program_pages
 from tests.vswap.tb import TB, machine
 from vswap import AddressSpace, SigBus
-from vswap.slots.table import BackingType
+from vswap.base.backing import BackingType
 
 OLD, NEW = compressible_page(1), compressible_page(2)
 
@@ -17,7 +17,7 @@ async def test_an_untouched_page_reads_as_zeros_and_takes_a_frame(tb: TB) -> Non
     space = tb.space()
     assert tb.state(space, 7) == "none"
     assert await space.read(7) == ZERO_PAGE
-    assert tb.core.memory.used == 1
+    assert tb.machine.memory.used == 1
 
 
 async def test_a_written_page_reads_back_whole_and_by_line(tb: TB) -> None:
@@ -41,11 +41,11 @@ async def test_a_fault_costs_what_the_cost_table_says(tb: TB) -> None:
 
 async def test_a_read_of_a_cram_page_maps_it_read_only_without_a_copy(tb: TB) -> None:
     space = await tb.swapped_out(OLD)
-    slot, frames = tb.slot(space, 0), tb.core.memory.used
+    slot, frames = tb.slot(space, 0), tb.machine.memory.used
     assert await space.read(0) == OLD
     assert tb.state(space, 0) == "cram ro"
-    assert tb.slot(space, 0) == slot and tb.core.slots.swap_count(slot) == 1  # the entry is not dropped
-    assert tb.core.memory.used == frames
+    assert tb.slot(space, 0) == slot and tb.machine.slots.swap_count(slot) == 1  # the entry is not dropped
+    assert tb.machine.memory.used == frames
     counters = tb.system.counters
     assert (counters.soft_faults, counters.promotions, counters.loads) == (1, 0, 1)
 
@@ -79,7 +79,7 @@ async def test_a_write_promotes_a_cram_page_and_gives_the_device_page_up(tb: TB,
     assert tb.state(space, 0) == "dram rw"
     assert await space.read(0) == NEW
     assert tb.system.counters.promotions == 1
-    assert not tb.core.cram_folios and tb.core.slots.used == 0
+    assert not tb.machine.residents.folios and tb.machine.slots.used == 0
 
 
 async def test_promotion_waits_for_a_read_of_the_page_that_is_under_way(tb: TB) -> None:
@@ -99,7 +99,7 @@ async def test_promotion_waits_for_a_read_of_the_page_that_is_under_way(tb: TB) 
 async def test_with_budget_0_no_cram_page_is_ever_writable(tb: TB) -> None:
     space = await tb.swapped_out(OLD)
     await space.write(0, NEW)
-    assert (tb.core.writable_pages, tb.system.counters.made_writable) == (0, 0)
+    assert (tb.machine.residents.writable, tb.system.counters.made_writable) == (0, 0)
 
 
 @machine(writable_budget=1)
@@ -108,7 +108,7 @@ async def test_within_the_budget_a_write_stays_on_the_device_and_reaps_the_slot(
     await space.write(0, NEW)
     assert tb.state(space, 0) == "cram rw"
     assert await space.read(0) == NEW == await tb.device.load(tb.cram_folio(space, 0).page)
-    assert tb.core.slots.used == 0
+    assert tb.machine.slots.used == 0
     assert (tb.system.counters.made_writable, tb.system.counters.promotions) == (1, 0)
 
 
@@ -143,11 +143,10 @@ async def test_a_shared_cram_page_is_never_made_writable(tb: TB) -> None:
 @machine(writable_budget=8)
 async def test_while_the_node_is_closed_nothing_becomes_writable(tb: TB) -> None:
     space = await tb.swapped_out(OLD)
-    assert tb.core.cram is not None
-    tb.core.cram.set_no_alloc(True)
+    tb.node().set_no_alloc(True)
     await space.write(0, NEW)
     assert tb.state(space, 0) == "dram rw"
-    tb.core.cram.set_no_alloc(False)
+    tb.node().set_no_alloc(False)
 
 
 @machine(writable_budget=1, cram_low_percent=0, cram_recovered_percent=0)
@@ -187,8 +186,8 @@ async def test_a_zero_page_comes_back_without_any_device(tb: TB) -> None:
 @machine(order=("zswap", "swapfile"))
 async def test_a_zswap_page_comes_back_dirty_and_its_compressed_copy_is_dropped(tb: TB) -> None:
     space = await bring_back(tb, OLD, BackingType.ZSWAP)
-    assert tb.core.zswap is not None and tb.core.zswap.handles() == {}
-    assert tb.pte(space, 0).dram.dirty and tb.core.slots.used == 0
+    assert tb.machine.tiers.zswap is not None and tb.machine.tiers.zswap.handles() == {}
+    assert tb.pte(space, 0).dram.dirty and tb.machine.slots.used == 0
     assert (tb.system.counters.zswpout, tb.system.counters.zswpin) == (1, 1)
 
 
@@ -211,7 +210,7 @@ async def test_a_swapfile_page_comes_back_clean_and_its_copy_is_kept(tb: TB) -> 
 async def test_a_write_to_a_clean_swapped_in_page_drops_the_copy(tb: TB) -> None:
     space = await bring_back(tb, OLD, BackingType.SWAPFILE)
     await space.write(0, NEW)
-    assert tb.core.slots.used == 0
+    assert tb.machine.slots.used == 0
     assert await space.pageout(0)
     assert await space.read(0) == NEW
 
@@ -223,7 +222,7 @@ async def test_when_the_swapfile_is_half_full_no_copy_is_kept(tb: TB) -> None:
         await space.write(i, noise_page(i))
         await space.pageout(i)
     assert await space.read(0) == noise_page(0)
-    assert tb.core.slots.used == 2 and tb.pte(space, 0).dram.dirty
+    assert tb.machine.slots.used == 2 and tb.pte(space, 0).dram.dirty
 
 
 @machine(order=("swapfile",))
@@ -246,7 +245,7 @@ async def test_a_space_that_exits_during_a_swap_in_leaves_nothing_behind(tb: TB)
     with pytest.raises(Exception, match="has exited"):
         await reader
     await tb.settle()
-    assert tb.core.slots.used == tb.core.memory.used == 0
+    assert tb.machine.slots.used == tb.machine.memory.used == 0
 
 
 async def test_a_task_killed_at_any_point_of_a_fault_leaves_nothing_behind(tb: TB) -> None:
@@ -259,4 +258,4 @@ async def test_a_task_killed_at_any_point_of_a_fault_leaves_nothing_behind(tb: T
         tb.system.invariants()
         await space.exit()
     await tb.settle()
-    assert tb.core.slots.used == tb.core.memory.used == 0
+    assert tb.machine.slots.used == tb.machine.memory.used == 0

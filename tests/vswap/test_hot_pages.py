@@ -92,7 +92,7 @@ async def test_promotion_takes_no_frame_that_something_would_have_to_be_reclaime
     space = await on_device(tb, 2)
     await tb.node().track_hot_pages(4, 0)
     hog = tb.space("hog")
-    for vpn in range(tb.core.memory.free - tb.core.memory.minimum):
+    for vpn in range(tb.machine.memory.free - tb.machine.memory.minimum):
         await hog.write(vpn, noise_page(vpn))
     await heat(space, 0)
     await tb.system.hot.round(tb.node())

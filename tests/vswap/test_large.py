@@ -9,9 +9,9 @@ import pytest
 from tests.pages import ZERO_PAGE, compressible_page, noise_page
 from tests.vswap.tb import TB, machine
 from vswap import AddressSpace, MemcgLimits, VswapConfig
+from vswap.base.backing import BackingType
 from vswap.mm.folio import Folio
-from vswap.paths.swapoff import Method
-from vswap.slots.table import BackingType
+from vswap.slots.layer import Search
 from vswap.system import VswapSystem
 from vswap.tiers.base import IoError
 
@@ -48,7 +48,12 @@ async def test_one_fault_maps_an_aligned_folio_and_its_pages_are_their_own(tb: T
     await space.write(6, NEW)
     large = folio(tb, space, 6)
     assert [tb.pte(space, vpn).index for vpn in range(4, 8)] == [0, 1, 2, 3]
-    assert (large.order, tb.core.memory.used, mthp(tb, "anon_fault_alloc"), tb.system.counters.pgfault) == (2, 4, 1, 1)
+    assert (large.order, tb.machine.memory.used, mthp(tb, "anon_fault_alloc"), tb.system.counters.pgfault) == (
+        2,
+        4,
+        1,
+        1,
+    )
     assert [await space.read(vpn) for vpn in range(4, 8)] == [ZERO_PAGE, ZERO_PAGE, NEW, ZERO_PAGE]
 
 
@@ -61,7 +66,10 @@ async def test_the_largest_size_that_fits_among_untouched_pages_is_taken(tb: TB)
         sizes.append(folio(tb, space, vpn).order)
     await space.unmap(33, 15)
     await space.write(44, NEW)
-    assert (sizes, folio(tb, space, 44).order) == ([4, 4, 4, 0], 0) or tb.core.memory.free < 16 + tb.core.memory.low
+    assert (sizes, folio(tb, space, 44).order) == (
+        [4, 4, 4, 0],
+        0,
+    ) or tb.machine.memory.free < 16 + tb.machine.memory.low
 
 
 @machine(memory_pages=16, **FILE)
@@ -101,7 +109,7 @@ async def test_every_size_goes_out_and_comes_back_whole(tb: TB, order: int) -> N
     assert await space.pageout(0, count)
     slots = [pte.slot for _, pte in sorted(space.table.items())]
     assert slots == list(range(slots[0], slots[0] + count)) and slots[0] % count == 0
-    handles = [system.core.slots.backing(slot).handle for slot in slots]
+    handles = [system.machine.slots.backing(slot).handle for slot in slots]
     assert handles == list(range(handles[0], handles[0] + count)), "one run of the swapfile"
     system.invariants()
     await check(space, pages=count)
@@ -109,7 +117,7 @@ async def test_every_size_goes_out_and_comes_back_whole(tb: TB, order: int) -> N
     assert {name.partition("/")[2]: n for name, n in stats.items()} == {"anon_fault_alloc": 1, "swpout": 1, "swpin": 1}
     assert system.counters.pgmajfault == 1 and system.counters.pswpin == count
     await system.shutdown()
-    assert not system.core.slots.used and not system.core.memory.used
+    assert not system.machine.slots.used and not system.machine.memory.used
 
 
 @machine(**ZSWAP)
@@ -126,7 +134,7 @@ async def test_zswap_takes_all_or_none(tb: TB) -> None:
     space = await filled(tb, lambda vpn: noise_page(1) if vpn == 2 else compressible_page(vpn))
     assert await space.pageout(0, 4)
     assert {tb.backing(space, vpn).type for vpn in range(4)} == {BackingType.SWAPFILE} and mthp(tb, "swpout") == 1
-    assert tb.core.zswap is not None and tb.core.zswap.usage().pages == 0
+    assert tb.machine.tiers.zswap is not None and tb.machine.tiers.zswap.usage().pages == 0
 
 
 @machine(mthp_orders=(2,), start=False)
@@ -153,8 +161,8 @@ async def test_a_folio_of_zeros_goes_and_comes_back_whole(tb: TB) -> None:
 async def test_where_no_run_is_free_its_pages_go_one_by_one(tb: TB) -> None:
     space = await filled(tb, pages=8)
     assert await space.pageout(0, 1) and await space.pageout(4, 4)
-    assert mthp(tb, "swpout_fallback") == 1 and tb.core.swapfile is not None
-    assert tb.core.swapfile.usage().pages == 5
+    assert mthp(tb, "swpout_fallback") == 1 and tb.machine.tiers.swapfile is not None
+    assert tb.machine.tiers.swapfile.usage().pages == 5
     await check(space, pages=8)
 
 
@@ -162,7 +170,7 @@ async def test_where_no_run_is_free_its_pages_go_one_by_one(tb: TB) -> None:
 async def test_without_slots_in_a_row_it_is_split(tb: TB) -> None:
     space = await filled(tb)
     await space.pageout(0, 4)
-    assert mthp(tb, "swpout_fallback") == 1 and tb.core.slots.used == 3
+    assert mthp(tb, "swpout_fallback") == 1 and tb.machine.slots.used == 3
     await check(space)
 
 
@@ -174,7 +182,7 @@ async def test_a_write_error_leaves_all_pages_in_memory(tb: TB, monkeypatch: pyt
         raise OSError("broken on purpose")
 
     with monkeypatch.context() as patch:
-        patch.setattr(tb.core.swapfile, "_write", fail)
+        patch.setattr(tb.machine.tiers.swapfile, "_write", fail)
         assert not await space.pageout(0, 4)
         tb.system.invariants()
     await check(space)
@@ -184,8 +192,8 @@ async def test_a_write_error_leaves_all_pages_in_memory(tb: TB, monkeypatch: pyt
 async def test_when_one_page_cannot_be_read_the_others_come_back(tb: TB) -> None:
     space = await filled(tb)
     assert await space.pageout(0, 4)
-    assert tb.core.swapfile is not None
-    tb.core.swapfile.damage(tb.backing(space, 2).handle)
+    assert tb.machine.tiers.swapfile is not None
+    tb.machine.tiers.swapfile.damage(tb.backing(space, 2).handle)
     for vpn in (0, 1, 3):
         assert await space.read(vpn) == compressible_page(vpn)
     with pytest.raises(Exception, match="SIGBUS in task at page 2") as error:
@@ -210,9 +218,9 @@ async def test_once_one_of_its_pages_has_moved_the_others_come_alone(tb: TB) -> 
 async def test_a_fork_shares_it_and_a_write_copies_one_page(tb: TB) -> None:
     space = await filled(tb)
     child = await tb.system.fork(space, "child")
-    assert tb.core.memory.used == 4
+    assert tb.machine.memory.used == 4
     await child.write(1, NEW)
-    assert tb.core.memory.used == 5 and await space.read(1) == compressible_page(1)
+    assert tb.machine.memory.used == 5 and await space.read(1) == compressible_page(1)
     assert folio(tb, child, 1).order == 0 and folio(tb, child, 2) is folio(tb, space, 2)
     assert await space.pageout(0, 4)
     assert await child.read(1) == NEW and await child.read(2) == await space.read(2) == compressible_page(2)
@@ -236,10 +244,10 @@ async def test_a_page_that_is_written_while_another_task_needs_the_slots_of_its_
 async def test_a_page_that_is_unmapped_is_freed_when_reclaim_splits_the_folio(tb: TB) -> None:
     space = await filled(tb)
     await space.unmap(1)
-    assert tb.core.memory.used == 4 and mthp(tb, "split_deferred") == 1
+    assert tb.machine.memory.used == 4 and mthp(tb, "split_deferred") == 1
     tb.system.invariants()
     assert await tb.system.reclaim.shrink(1) == 1
-    assert tb.core.memory.used == 3 and mthp(tb, "split") == 1
+    assert tb.machine.memory.used == 3 and mthp(tb, "split") == 1
     await space.write(1, NEW)
     assert [await space.read(vpn) for vpn in range(3)] == [compressible_page(0), NEW, compressible_page(2)]
 
@@ -249,7 +257,7 @@ async def test_a_space_that_exits_frees_it_at_once(tb: TB) -> None:
     space = await filled(tb)
     await space.unmap(1)
     await space.exit()
-    assert tb.core.memory.used == 0 and not tb.core.memory.deferred
+    assert tb.machine.memory.used == 0 and not tb.machine.memory.deferred
 
 
 @machine(**FILE)
@@ -284,15 +292,15 @@ async def test_a_write_to_one_page_after_madv_free_keeps_all_of_it(tb: TB) -> No
 # Swapoff, direct slots
 
 
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", list(Search))
 @machine(order=("swapfile", "zswap"), mthp_orders=(2,), start=False)
-async def test_swapoff_brings_its_pages_back_by_every_search(tb: TB, method: Method) -> None:
+async def test_swapoff_brings_its_pages_back_by_every_search(tb: TB, method: Search) -> None:
     space = await filled(tb, pages=8)
     assert await space.pageout(0, 8)
     await space.read(0)
     assert folio(tb, space, 0).order == 2 and tb.state(space, 4) == "softleaf"
     await tb.system.swapoff("swapfile", method)
-    assert tb.core.swapfile is not None and tb.core.swapfile.usage().pages == 0
+    assert tb.machine.tiers.swapfile is not None and tb.machine.tiers.swapfile.usage().pages == 0
     await check(space, pages=8)
 
 

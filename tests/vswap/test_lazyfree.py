@@ -6,7 +6,7 @@ import pytest
 
 from tests.pages import ZERO_PAGE, compressible_page
 from tests.vswap.tb import TB, machine
-from vswap.slots.table import BackingType
+from vswap.base.backing import BackingType
 
 OLD, NEW = compressible_page(1), compressible_page(2)
 
@@ -17,7 +17,7 @@ async def test_a_marked_page_is_dropped_without_a_swap_out_and_reads_as_zeros(tb
     await space.lazyfree(0)
     assert await space.read(0) == OLD, "until reclaim comes"
     assert await space.pageout(0)
-    assert tb.state(space, 0) == "none" and not tb.core.slots.used
+    assert tb.state(space, 0) == "none" and not tb.machine.slots.used
     assert await space.read(0) == ZERO_PAGE
     counters = tb.system.counters
     assert (counters.pglazyfree, counters.pglazyfreed, counters.stores) == (1, 1, 0)
@@ -37,9 +37,9 @@ async def test_a_write_makes_it_an_ordinary_page_again(tb: TB) -> None:
 async def test_its_copy_on_a_tier_goes_at_once(tb: TB) -> None:
     space = await tb.swapped_out(OLD)
     await space.read(0)
-    assert tb.core.swapfile is not None and tb.core.swapfile.usage().pages == 1
+    assert tb.machine.tiers.swapfile is not None and tb.machine.tiers.swapfile.usage().pages == 1
     await space.lazyfree(0)
-    assert tb.core.swapfile.usage().pages == 0 and tb.state(space, 0) == "dram ro"
+    assert tb.machine.tiers.swapfile.usage().pages == 0 and tb.state(space, 0) == "dram ro"
     tb.system.invariants()
     await space.write(0, NEW)
     await space.pageout(0)

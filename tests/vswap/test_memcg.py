@@ -7,8 +7,8 @@ import pytest
 from tests.pages import ZERO_PAGE, compressible_page, noise_page
 from tests.vswap.tb import TB, machine
 from vswap import AddressSpace, Memcg, MemcgLimits, OutOfMemory
+from vswap.base.backing import BackingType
 from vswap.base.errors import InvariantViolation
-from vswap.slots.table import BackingType
 
 SMALL = compressible_page(1)
 
@@ -116,7 +116,7 @@ async def test_a_failed_write_gives_its_charge_back(tb: TB, monkeypatch: pytest.
         raise OSError("broken on purpose")
 
     with monkeypatch.context() as patch:
-        patch.setattr(tb.core.swapfile, "_write", fail)
+        patch.setattr(tb.machine.tiers.swapfile, "_write", fail)
         assert not await space.pageout(0)
     assert owner.swap == 0
     assert await space.read(0) == SMALL
@@ -214,8 +214,8 @@ async def test_the_shrinker_goes_round_the_groups_and_passes_those_that_may_not_
         await fill(space, 12)
         for vpn in range(12):
             assert await space.pageout(vpn)
-    assert tb.core.zswap is not None
-    tb.core.zswap._was_full, tb.core.zswap.accept_pages = True, tb.core.zswap.pool_pages - 2
+    assert tb.machine.tiers.zswap is not None
+    tb.machine.tiers.zswap._was_full, tb.machine.tiers.zswap.accept_pages = True, tb.machine.tiers.zswap.pool_pages - 2
     await tb.system.writeback.shrink_zswap()
     written = [owner.stat["zswpwb"] for owner in owners]
     assert written[0] > 2 and written[1] == 0 and abs(written[0] - written[2]) <= 1, written
@@ -234,7 +234,7 @@ async def test_a_removed_groups_entries_are_written_back_in_its_parents_turn(tb:
     tb.system.remove_memcg(child)
     space.table.memcg = parent
     tb.system.spaces.append(space)
-    assert tb.core.memcgs.next_online(parent.id) is None, "the cursor never stops at it"
+    assert tb.machine.memory.memcgs.next_online(parent.id) is None, "the cursor never stops at it"
     assert await tb.system.writeback.shrink_memcg(parent)
     assert child.stat["zswpwb"] == 1 and child.swap == 1, "charges stay until the page is freed"
     assert await space.read(0) == compressible_page(0)
@@ -279,7 +279,7 @@ async def test_each_group_counts_its_own_pages_and_the_root_all(tb: TB) -> None:
             await space.read(vpn)
     names = ("swpout_zero", "swpin_zero", "zswpout", "zswpin", "pswpout", "pswpin")
     assert [[space.memcg.stat[name] for name in names] for space in spaces] == [[1] * 6, [2] * 6]
-    root = tb.core.memcgs.root
+    root = tb.machine.memory.memcgs.root
     assert [root.stat[name] for name in names] == [getattr(tb.system.counters, name) for name in names] == [3] * 6
 
 

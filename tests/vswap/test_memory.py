@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from hw.virtual_time import VirtualClock
+from vswap import VswapConfig, VswapSystem
 from vswap.base.errors import ContractViolation, OutOfMemory
 from vswap.mm.folio import Folio
 from vswap.mm.frames import Memory
 from vswap.mm.memcg import Memcg
 
 
-def memory(limit: int = 64) -> tuple[VirtualClock, Memory]:
+def memory(limit: int = 64) -> Memory:
+    return Memory(VirtualClock(), limit)
+
+
+def take(pool: Memory, count: int) -> list[Folio]:
+    folios = [pool.get_folio(pool.memcgs.root) for _ in range(count)]
+    assert all(isinstance(folio, Folio) for folio in folios)
+    return [folio for folio in folios if isinstance(folio, Folio)]
+
+
+def system(reclaimed: Callable[[], int]) -> tuple[VirtualClock, VswapSystem]:
+    """A swap system of 64 frames whose direct reclaim frees what `reclaimed` says."""
     clock = VirtualClock()
-    return clock, Memory(clock, limit, retry_ns=10)
+    machine = VswapSystem(clock, VswapConfig(memory_pages=64, order=()))
 
+    async def direct(_: Memcg) -> int:
+        return reclaimed()
 
-def take(clock: VirtualClock, pool: Memory, count: int) -> list[Folio]:
-    return [clock.run_until(pool.allocate()) for _ in range(count)]
+    machine.reclaim.direct = direct  # type: ignore[method-assign, assignment]
+    return clock, machine
 
 
 def test_tasks_cannot_take_the_reserve_but_reclaim_can() -> None:
-    clock, pool = memory()
-    take(clock, pool, 64 - pool.minimum)
-    with pytest.raises(OutOfMemory):
-        clock.run_until(pool.allocate())
+    pool = memory()
+    take(pool, 64 - pool.minimum)
+    assert pool.get_folio(pool.memcgs.root) is pool.memcgs.root, "the root is short of memory"
     for _ in range(pool.minimum):
         assert pool.allocate_reserve() is not None
     assert pool.allocate_reserve() is None
@@ -32,7 +47,7 @@ def test_tasks_cannot_take_the_reserve_but_reclaim_can() -> None:
 
 
 def test_the_zswap_pool_leaves_half_of_the_reserve() -> None:
-    _, pool = memory()
+    pool = memory()
     assert not pool.take(64 - pool.minimum // 2 + 1)
     assert pool.take(64 - pool.minimum // 2)
     pool.give(10)
@@ -40,62 +55,59 @@ def test_the_zswap_pool_leaves_half_of_the_reserve() -> None:
 
 
 def test_kswapd_is_woken_below_the_low_watermark() -> None:
-    clock, pool = memory()
-    take(clock, pool, 64 - pool.low)
+    pool = memory()
+    take(pool, 64 - pool.low)
     assert not pool.wake_kswapd.is_set()
-    take(clock, pool, 1)
+    take(pool, 1)
     assert pool.wake_kswapd.is_set()
 
 
 def test_an_allocation_that_finds_only_the_reserve_reclaims_first() -> None:
-    clock, pool = memory()
-    folios = take(clock, pool, 64 - pool.minimum)
+    folios: list[Folio] = []
 
-    async def reclaim(_: Memcg) -> int:
-        pool.release(folios.pop())
+    def reclaim() -> int:
+        machine.machine.memory.release(folios.pop())
         return 1
 
-    pool.on_pressure(reclaim)
-    assert clock.run_until(pool.allocate()) is not None
+    clock, machine = system(reclaim)
+    folios += take(machine.machine.memory, 64 - machine.machine.memory.minimum)
+    before = len(folios)
+    assert clock.run_until(machine.reclaim.allocate()) is not None
+    assert len(folios) == before - 1
 
 
 def test_an_allocation_that_nobody_can_serve_ends_instead_of_spinning() -> None:
-    clock, pool = memory()
-    take(clock, pool, 64 - pool.minimum)
-
-    async def reclaim(_: Memcg) -> int:
-        return 0
-
-    pool.on_pressure(reclaim)
+    clock, machine = system(lambda: 0)
+    take(machine.machine.memory, 64 - machine.machine.memory.minimum)
     with pytest.raises(OutOfMemory, match="of 64 in use"):
-        clock.run_until(pool.allocate())
+        clock.run_until(machine.reclaim.allocate())
     assert clock.now > 0  # it waited between its attempts
 
 
 def test_a_frame_is_given_back_once() -> None:
-    clock, pool = memory()
-    folio = take(clock, pool, 1)[0]
+    pool = memory()
+    folio = take(pool, 1)[0]
     pool.release(folio)
     with pytest.raises(ContractViolation):
         pool.release(folio)
 
 
 def test_the_oldest_inactive_folio_goes_first() -> None:
-    clock, pool = memory()
-    folios = take(clock, pool, 3)
+    pool = memory()
+    folios = take(pool, 3)
     for folio in folios:
         pool.add(folio)
-    assert [pool.memcgs.root.lru.isolate() for _ in range(4)] == [*folios, None]
+    assert [pool.lruvec(pool.memcgs.root).isolate() for _ in range(4)] == [*folios, None]
 
 
 def test_active_folios_are_kept_until_they_outnumber_the_inactive_ones_twice() -> None:
-    clock, pool = memory()
-    folios = take(clock, pool, 6)
+    pool = memory()
+    folios = take(pool, 6)
     for folio in folios[:4]:
         folio.active = True
     for folio in folios:
         pool.add(folio)
-    lru = pool.memcgs.root.lru
+    lru = pool.lruvec(pool.memcgs.root)
     assert [lru.isolate() for _ in range(3)] == [
         folios[4],
         folios[5],

@@ -12,8 +12,8 @@ from hw.codes import Opcode, ReturnCode
 from tests.pages import compressible_page, noise_page
 from tests.vswap.tb import TB, machine
 from vswap import SigBus
+from vswap.base.backing import BackingType
 from vswap.paths.nodes import NodeError
-from vswap.slots.table import BackingType
 from vswap.tiers.base import Full
 from vswap.tiers.cram import TRIM_ROUNDS
 
@@ -73,7 +73,7 @@ async def test_a_node_that_cannot_be_emptied_stays_in_use_and_may_be_tried_again
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tb.device, "load", fail)
         await refused(tb.system.nodes.unregister("cram", WHOLE), errno.EBUSY)
-        assert page in tb.node().handles() and tb.node() not in tb.core.offline
+        assert page in tb.node().handles() and tb.node() not in tb.machine.tiers.offline
         late = await tb.swapped_out(noise_page(3), "late")
         assert tb.backing(late, 0).type is BackingType.CRAM
     await tb.system.nodes.unregister("cram", WHOLE)

@@ -11,7 +11,7 @@ from driver import PageState
 from tests.pages import SAME_PAGE, compressible_page, noise_page
 from tests.vswap.tb import TB, machine
 from vswap import SigBus
-from vswap.slots.table import BackingType
+from vswap.base.backing import BackingType
 
 PAGE = compressible_page(5)
 
@@ -23,8 +23,8 @@ async def test_a_page_goes_from_the_device_to_zswap_as_its_block_with_its_crc(tb
     page = tb.cram_folio(space, 0).page
     block = await tb.device.export(page)
     assert await tb.system.writeback.write_back_cram(2) == 1
-    assert tb.backing(space, 0).type is BackingType.ZSWAP and tb.core.zswap is not None
-    kept = await tb.core.zswap.export_block(tb.backing(space, 0).handle)
+    assert tb.backing(space, 0).type is BackingType.ZSWAP and tb.machine.tiers.zswap is not None
+    kept = await tb.machine.tiers.zswap.export_block(tb.backing(space, 0).handle)
     assert kept is not None and (kept.data, kept.crc) == (block, zlib.crc32(PAGE))
     assert lz4.block.decompress(kept.data, uncompressed_size=4096) == PAGE
     assert (tb.system.counters.blocks_passed, tb.system.counters.writebacks.cram_to_zswap) == (1, 1)
@@ -46,8 +46,8 @@ async def test_a_page_that_is_no_block_takes_its_own_way(tb: TB, data: bytes, st
 async def test_zswap_writes_back_to_a_device_behind_it_by_import(tb: TB) -> None:
     space = await tb.swapped_out(PAGE)
     written = (await tb.device.counters()).lines_written
-    assert tb.core.zswap is not None
-    while tb.core.zswap.handles():
+    assert tb.machine.tiers.zswap is not None
+    while tb.machine.tiers.zswap.handles():
         await tb.system.writeback.write_back_zswap()
     assert tb.backing(space, 0).type is BackingType.CRAM
     counters = await tb.device.counters()
@@ -62,8 +62,8 @@ async def test_zswap_writes_back_to_a_device_behind_it_by_import(tb: TB) -> None
 async def test_a_block_that_the_device_does_not_take_goes_on_to_the_next_tier(tb: TB) -> None:
     space = await tb.swapped_out(PAGE)
     tb.node().set_no_alloc(True)
-    assert tb.core.zswap is not None
-    while tb.core.zswap.handles():
+    assert tb.machine.tiers.zswap is not None
+    while tb.machine.tiers.zswap.handles():
         await tb.system.writeback.write_back_zswap()
     assert tb.backing(space, 0).type is BackingType.SWAPFILE
     tb.node().set_no_alloc(False)
@@ -74,9 +74,9 @@ async def test_a_block_that_the_device_does_not_take_goes_on_to_the_next_tier(tb
 async def test_a_damaged_block_is_refused_by_the_device_and_stays_where_it_is(tb: TB) -> None:
     """Its CRC is not that of the page any more: neither the device nor a load takes it for the page."""
     space = await tb.swapped_out(PAGE)
-    assert tb.core.zswap is not None
+    assert tb.machine.tiers.zswap is not None
     handle = tb.backing(space, 0).handle
-    entry = tb.core.zswap._entries[handle]
+    entry = tb.machine.tiers.zswap._entries[handle]
     entry.block = lz4.block.compress(compressible_page(6), store_size=False)
     for _ in range(3):
         await tb.system.writeback.write_back_zswap()

@@ -8,8 +8,8 @@ from hw.parameters import DeviceParameters
 from tests.pages import compressible_page, noise_page
 from tests.vswap.tb import TB, machine
 from vswap import VswapSystem
-from vswap.paths.swapoff import Method
-from vswap.slots.table import BackingType
+from vswap.base.backing import BackingType
+from vswap.slots.layer import Search
 from vswap.tiers.base import Full
 
 TWO_NODES = ("cram", "cram1", "zswap", "swapfile")
@@ -19,12 +19,12 @@ TINY = DeviceParameters(perceived_pages=16, media_bytes=1 << 17)
 async def swap_out(tb: TB, pages: range) -> list[str]:
     """One space with these pages, swapped out one after the other; the names of the tiers that they went to."""
     space = tb.space()
-    names = {tier: name for name, tier in tb.core.tiers.named.items()}
+    names = {tier: name for name, tier in tb.machine.tiers.named.items()}
     went = []
     for vpn in pages:
         await space.write(vpn, noise_page(vpn))
         await space.pageout(vpn)
-        went.append(names[tb.core.tiers[tb.backing(space, vpn).tier]])
+        went.append(names[tb.machine.tiers[tb.backing(space, vpn).tier]])
     return went
 
 
@@ -56,7 +56,7 @@ async def test_pressure_on_a_node_closes_that_one_alone(tb: TB) -> None:
     space = tb.space("late")
     await space.write(0, compressible_page(1))
     await space.pageout(0)
-    assert tb.core.tiers[tb.backing(space, 0).tier] is far
+    assert tb.machine.tiers[tb.backing(space, 0).tier] is far
     near.set_no_alloc(False)
     await verify(tb, range(15))
 
@@ -81,9 +81,9 @@ async def test_with_writeback_between_nodes_cold_pages_go_to_the_farther_one_fir
     await verify(tb, range(4))
 
 
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", list(Search))
 @machine(order=TWO_NODES, device=TINY)
-async def test_swapoff_of_a_node_leaves_the_other_one_as_it_is(tb: TB, method: Method) -> None:
+async def test_swapoff_of_a_node_leaves_the_other_one_as_it_is(tb: TB, method: Search) -> None:
     await swap_out(tb, range(20))
     far = tb.node("cram1").handles()
     await tb.system.swapoff("cram", method)
@@ -95,7 +95,7 @@ async def test_swapoff_of_a_node_leaves_the_other_one_as_it_is(tb: TB, method: M
 async def test_direct_slots_name_the_node_that_they_are_on(tb: TB) -> None:
     went = await swap_out(tb, range(20))
     assert went == ["cram"] * 16 + ["cram1"] * 4
-    await tb.system.swapoff("cram1", Method.PAGE_TABLES)
+    await tb.system.swapoff("cram1", Search.PAGE_TABLES)
     await verify(tb, range(20))
 
 
@@ -133,16 +133,16 @@ async def test_any_order_of_the_tiers_is_possible(tb: TB) -> None:
     await verify(tb, range(2))
 
 
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", list(Search))
 @machine(order=("swapfile", "swapfile1"), priorities={"swapfile": 3, "swapfile1": 3})
-async def test_swapoff_of_a_swapfile_leaves_the_other_one_in_use(tb: TB, method: Method) -> None:
+async def test_swapoff_of_a_swapfile_leaves_the_other_one_in_use(tb: TB, method: Search) -> None:
     await swap_out(tb, range(6))
     await tb.system.swapoff("swapfile", method)
     assert tb.system.tier("swapfile").usage().pages == 0
     space = tb.space("late")
     await space.write(0, noise_page(99))
     await space.pageout(0)
-    assert tb.core.tiers[tb.backing(space, 0).tier] is tb.system.tier("swapfile1")
+    assert tb.machine.tiers[tb.backing(space, 0).tier] is tb.system.tier("swapfile1")
     await verify(tb, range(6))
 
 

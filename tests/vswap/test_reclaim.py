@@ -9,8 +9,8 @@ import pytest
 from tests.pages import ZERO_PAGE, compressible_page, noise_page, program_pages
 from tests.vswap.tb import TB, machine
 from vswap import OutOfMemory
+from vswap.base.backing import BackingType
 from vswap.mm.folio import Folio
-from vswap.slots.table import BackingType
 from vswap.tiers.base import Full, IoError
 
 SMALL = compressible_page(1)
@@ -25,7 +25,7 @@ async def test_more_pages_than_memory_all_read_back(tb: TB) -> None:
     for vpn, page in enumerate(pages):
         assert await space.read(vpn) == page
     counters = tb.system.counters
-    assert tb.core.memory.used <= tb.config.memory_pages
+    assert tb.machine.memory.used <= tb.config.memory_pages
     assert counters.stores and counters.pgsteal_kswapd
 
 
@@ -43,7 +43,7 @@ async def test_kswapd_keeps_the_high_watermark_free(tb: TB) -> None:
     for vpn in range(100):
         await space.write(vpn, compressible_page(vpn))
     await tb.clock.sleep(1_000_000)
-    assert tb.core.memory.free >= tb.core.memory.low
+    assert tb.machine.memory.free >= tb.machine.memory.low
 
 
 @machine(start=False)
@@ -108,7 +108,7 @@ async def test_a_page_that_no_tier_takes_stays_in_memory_dirty(tb: TB, error: ty
         break_stores(tb, tb.config.order, error, patch)
         assert not await space.pageout(0)
         assert tb.backing(space, 0).type is BackingType.FOLIO
-        folio = tb.core.cache.lookup(tb.slot(space, 0))
+        folio = tb.machine.cache.lookup(tb.slot(space, 0))
         assert isinstance(folio, Folio) and folio.dirty and folio.active
         tb.system.invariants()
         assert await space.read(0) == SMALL
@@ -147,7 +147,7 @@ async def test_without_a_virtual_slot_a_page_stays(tb: TB) -> None:
     for vpn in range(6):
         await space.write(vpn, compressible_page(vpn))
     assert [await space.pageout(vpn) for vpn in range(6)] == [True] * 4 + [False] * 2
-    assert tb.core.slots.alloc_reject == 2
+    assert tb.machine.slots.alloc_reject == 2
     assert await space.read(5) == compressible_page(5)
 
 
@@ -173,7 +173,7 @@ def break_stores(
 
     store: Callable[[object, int], Awaitable[int]] = fail
     for name in tiers:
-        tier = getattr(tb.core, name)
+        tier = tb.system.tier(name)
         for call in ("store", "store_block"):
             if patch is None:
                 setattr(tier, call, store)

@@ -16,16 +16,9 @@ from hypothesis.stateful import (
     rule,
 )
 
+from vswap.base.backing import Backing, BackingType
 from vswap.base.errors import AlreadyCached, ContractViolation, CountOverflow, SlotGone, SlotsExhausted
-from vswap.slots.table import (
-    CLUSTER_SLOTS,
-    HIGHEST_ORDER,
-    MOST_HANDLES,
-    MOST_PTES,
-    Backing,
-    BackingType,
-    SlotTable,
-)
+from vswap.slots.table import CLUSTER_SLOTS, HIGHEST_ORDER, MOST_HANDLES, MOST_PTES, SlotTable
 
 ON_DISK = Backing(BackingType.SWAPFILE, 7)
 

@@ -16,10 +16,10 @@ async def test_fork_shares_a_page_and_the_first_write_copies_it(tb: TB) -> None:
     await parent.write(0, OLD)
     child = await tb.system.fork(parent, "child")
     assert tb.state(parent, 0) == tb.state(child, 0) == "dram ro"
-    assert tb.core.memory.used == 1
+    assert tb.machine.memory.used == 1
     await child.write(0, NEW)
     assert (await parent.read(0), await child.read(0)) == (OLD, NEW)
-    assert (tb.core.memory.used, tb.system.counters.cow) == (2, 1)
+    assert (tb.machine.memory.used, tb.system.counters.cow) == (2, 1)
 
 
 async def test_the_last_user_of_a_shared_page_reuses_it_without_a_copy(tb: TB) -> None:
@@ -28,7 +28,7 @@ async def test_the_last_user_of_a_shared_page_reuses_it_without_a_copy(tb: TB) -
     child = await tb.system.fork(parent, "child")
     await parent.exit()
     await child.write(0, NEW)
-    assert (await child.read(0), tb.core.memory.used, tb.system.counters.cow) == (NEW, 1, 0)
+    assert (await child.read(0), tb.machine.memory.used, tb.system.counters.cow) == (NEW, 1, 0)
 
 
 async def test_the_exclusive_mark_survives_swap_out_and_ends_at_fork(tb: TB) -> None:
@@ -43,7 +43,7 @@ async def test_fork_of_a_softleaf_names_the_slot_twice(tb: TB) -> None:
     parent = await tb.swapped_out(OLD)
     child = await tb.system.fork(parent, "child")
     assert tb.slot(parent, 0) == tb.slot(child, 0)
-    assert tb.core.slots.swap_count(tb.slot(parent, 0)) == 2
+    assert tb.machine.slots.swap_count(tb.slot(parent, 0)) == 2
 
 
 async def test_mappers_of_one_cram_page_can_be_in_different_states(tb: TB) -> None:
@@ -54,10 +54,10 @@ async def test_mappers_of_one_cram_page_can_be_in_different_states(tb: TB) -> No
     assert (tb.state(parent, 0), tb.state(child, 0)) == ("softleaf", "cram ro")
     grandchild = await tb.system.fork(child, "grandchild")
     assert tb.state(grandchild, 0) == "cram ro"
-    assert tb.core.slots.swap_count(tb.slot(parent, 0)) == 3
+    assert tb.machine.slots.swap_count(tb.slot(parent, 0)) == 3
     await grandchild.write(0, NEW)
     assert [await space.read(0) for space in (parent, child, grandchild)] == [OLD, OLD, NEW]
-    assert len(tb.core.cram_folios) == 1
+    assert len(tb.machine.residents.folios) == 1
 
 
 async def test_the_cram_page_goes_with_the_last_mapper_that_writes(tb: TB) -> None:
@@ -65,9 +65,9 @@ async def test_the_cram_page_goes_with_the_last_mapper_that_writes(tb: TB) -> No
     child = await tb.system.fork(parent, "child")
     await child.read(0)
     await parent.write(0, NEW)
-    assert len(tb.core.cram_folios) == 1
+    assert len(tb.machine.residents.folios) == 1
     await child.write(0, NEWER)
-    assert not tb.core.cram_folios and tb.core.slots.used == 0
+    assert not tb.machine.residents.folios and tb.machine.slots.used == 0
     assert (await parent.read(0), await child.read(0)) == (NEW, NEWER)
 
 
@@ -76,7 +76,7 @@ async def test_fork_makes_a_writable_cram_page_read_only_in_both(tb: TB) -> None
     parent = await tb.swapped_out(OLD)
     await parent.write(0, NEW)
     child = await tb.system.fork(parent, "child")
-    assert (tb.state(parent, 0), tb.state(child, 0), tb.core.writable_pages) == ("cram ro", "cram ro", 0)
+    assert (tb.state(parent, 0), tb.state(child, 0), tb.machine.residents.writable) == ("cram ro", "cram ro", 0)
     await child.write(0, NEWER)
     assert (await parent.read(0), await child.read(0)) == (NEW, NEWER)
     assert tb.state(child, 0) == "dram rw"
@@ -103,7 +103,7 @@ async def test_unmapped_pages_read_as_zeros_and_are_given_back(tb: TB) -> None:
     await space.unmap(0, count=2)
     assert await space.read(1) == ZERO_PAGE
     await tb.settle()
-    assert tb.core.slots.used == 0 and tb.core.memory.used == 1
+    assert tb.machine.slots.used == 0 and tb.machine.memory.used == 1
 
 
 async def test_moved_pages_are_the_same_pages_at_another_address(tb: TB) -> None:
@@ -134,16 +134,16 @@ async def test_exit_gives_everything_back_and_later_accesses_fail(tb: TB) -> Non
     with pytest.raises(SegmentationFault):
         await tb.system.fork(space, "child")
     await tb.settle()
-    assert tb.core.slots.used == tb.core.memory.used == 0
+    assert tb.machine.slots.used == tb.machine.memory.used == 0
 
 
 async def test_a_cram_page_that_nobody_names_any_more_is_a_zombie_until_it_is_reaped(tb: TB) -> None:
     space = await tb.swapped_out(OLD)
     used = await tb.device.free_sectors()
     await space.exit()
-    assert len(tb.core.cram_folios) == tb.core.slots.used == 1
+    assert len(tb.machine.residents.folios) == tb.machine.slots.used == 1
     await tb.settle()
-    assert len(tb.core.cram_folios) == tb.core.slots.used == 0
+    assert len(tb.machine.residents.folios) == tb.machine.slots.used == 0
     assert (tb.system.counters.zombies_reaped, tb.system.counters.trimmed) == (1, 1)
     assert await tb.device.free_sectors() > used
 

@@ -12,13 +12,14 @@ from hw.virtual_time import VirtualClock
 from tests.pages import compressible_page, noise_page
 from tests.vswap.tb import DEVICE, TB, machine
 from tests.vswap.test_races import SMALL_MEMORY
+from vswap.base.backing import BackingType
 from vswap.base.errors import OutOfMemory
 from vswap.contract.workload import Shape, Workload
-from vswap.paths.swapoff import Method, SwapoffFailed
-from vswap.slots.table import BackingType
+from vswap.paths.swapoff import SwapoffFailed
+from vswap.slots.layer import Search
 from vswap.tiers.base import IoError
 
-METHODS = list(Method)
+METHODS = list(Search)
 TIERS = ["cram", "zswap", "swapfile", "zram"]
 
 
@@ -29,19 +30,19 @@ def page(vpn: int) -> bytes:
 async def fill(tb: TB, tier: str, count: int = 12) -> None:
     """A parent and a child whose pages lie on one tier."""
     space = tb.space()
-    others = {core_tier for core_tier in tb.core.order[1:] if core_tier is not tb.system.tier(tier)}
-    tb.core.offline |= others
+    others = {core_tier for core_tier in tb.machine.tiers.order[1:] if core_tier is not tb.system.tier(tier)}
+    tb.machine.tiers.offline |= others
     for vpn in range(count):
         await space.write(vpn, page(vpn))
         assert await space.pageout(vpn)
-    tb.core.offline -= others
+    tb.machine.tiers.offline -= others
     await tb.system.fork(space, "child")
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("tier", TIERS)
 @machine(order=("cram", "zswap", "swapfile", "zram"))
-async def test_a_tier_is_emptied_and_every_page_is_still_there(tb: TB, tier: str, method: Method) -> None:
+async def test_a_tier_is_emptied_and_every_page_is_still_there(tb: TB, tier: str, method: Search) -> None:
     await fill(tb, tier)
     figures = await tb.system.swapoff(tier, method)
     assert tb.system.tier(tier).usage().pages == 0 and figures.visited >= 12 and figures.moved >= 12
@@ -59,7 +60,7 @@ async def test_a_tier_is_emptied_and_every_page_is_still_there(tb: TB, tier: str
 @pytest.mark.parametrize("method", METHODS)
 @machine(order=("swapfile", "zswap"))
 async def test_a_copy_of_a_page_that_is_back_in_memory_goes_too_although_no_pte_names_its_slot(
-    tb: TB, method: Method
+    tb: TB, method: Search
 ) -> None:
     space = await tb.swapped_out(page(0))
     await space.read(0)
@@ -70,7 +71,7 @@ async def test_a_copy_of_a_page_that_is_back_in_memory_goes_too_although_no_pte_
 
 @pytest.mark.parametrize("method", METHODS)
 @machine(writable_budget=8)
-async def test_pages_that_are_mapped_into_the_device_leave_it(tb: TB, method: Method) -> None:
+async def test_pages_that_are_mapped_into_the_device_leave_it(tb: TB, method: Search) -> None:
     space = await tb.swapped_out(page(0))
     await space.write(1, page(1))
     await space.pageout(1)
@@ -78,16 +79,16 @@ async def test_pages_that_are_mapped_into_the_device_leave_it(tb: TB, method: Me
     await space.write(1, page(9))
     assert (tb.state(space, 0), tb.state(space, 1)) == ("cram ro", "cram rw")
     await tb.system.swapoff("cram", method)
-    assert not tb.core.cram_folios and tb.core.writable_pages == 0
+    assert not tb.machine.residents.folios and tb.machine.residents.writable == 0
     assert (await space.read(0), await space.read(1)) == (page(0), page(9))
 
 
 @pytest.mark.parametrize("method", METHODS)
 @machine(order=("swapfile", "zswap"))
-async def test_a_page_that_cannot_be_read_undoes_it(tb: TB, method: Method) -> None:
+async def test_a_page_that_cannot_be_read_undoes_it(tb: TB, method: Search) -> None:
     await fill(tb, "swapfile")
-    assert tb.core.swapfile is not None
-    tb.core.swapfile.damage(tb.backing(tb.system.spaces[0], 5).handle)
+    assert tb.machine.tiers.swapfile is not None
+    tb.machine.tiers.swapfile.damage(tb.backing(tb.system.spaces[0], 5).handle)
     with pytest.raises(SwapoffFailed) as failed:
         await tb.system.swapoff("swapfile", method)
     assert isinstance(failed.value.__cause__, IoError)
@@ -102,7 +103,7 @@ async def test_a_page_that_cannot_be_read_undoes_it(tb: TB, method: Method) -> N
 
 @pytest.mark.parametrize("method", METHODS)
 @machine(order=("swapfile",), memory_pages=24)
-async def test_out_of_memory_undoes_it(tb: TB, method: Method) -> None:
+async def test_out_of_memory_undoes_it(tb: TB, method: Search) -> None:
     space = tb.space()
     for vpn in range(40):
         await space.write(vpn, noise_page(vpn))
@@ -137,7 +138,7 @@ def run_with_swapoffs(seed: int, folder: Path, **config: Any) -> int:
     async def switch() -> None:
         nonlocal done
         rng = Random(seed)
-        methods = [Method.PAGE_TABLES] if tb.core.direct else METHODS
+        methods = tb.machine.layer.searches
         for _ in range(8):
             await clock.sleep(rng.randrange(400_000))
             name = rng.choice(tb.config.order)

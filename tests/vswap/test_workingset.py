@@ -11,7 +11,8 @@ from tests.pages import compressible_page
 from tests.vswap.tb import TB, machine
 from vswap import AddressSpace, Counters, MemcgLimits
 from vswap.mm.folio import Folio
-from vswap.mm.memcg import Memcg, MemcgTree
+from vswap.mm.frames import Memory
+from vswap.mm.memcg import Memcg
 from vswap.mm.workingset import age, evict, refault
 
 CLOCK = VirtualClock()
@@ -22,61 +23,66 @@ def folio_of(memcg: Memcg) -> Folio:
     return Folio(CLOCK, memcg)
 
 
-def activate(memcg: Memcg, count: int) -> None:
+def activate(memory: Memory, memcg: Memcg, count: int) -> None:
     for _ in range(count):
         folio = folio_of(memcg)
         folio.active = True
-        memcg.lru.add(folio)
+        memory.add(folio)
 
 
 @pytest.mark.parametrize(("evictions", "activated"), [(0, True), (4, True), (5, False), (1000, False)])
 def test_a_page_that_comes_back_within_the_size_of_the_active_list_goes_on_it(evictions: int, activated: bool) -> None:
-    groups, counters = MemcgTree(), Counters()
-    activate(groups.root, 5)
+    memory, counters = Memory(CLOCK, 64), Counters()
+    groups = memory.memcgs
+    activate(memory, groups.root, 5)
     shadow = evict(folio_of(groups.root), groups.root)  # an eviction ages the group by one itself
     age(groups.root, evictions)
     back = folio_of(groups.root)
-    refault(back, shadow, groups.root, groups, counters)
+    refault(back, shadow, groups.root, memory, counters)
     assert back.active is activated
     assert (counters.workingset_refault_anon, counters.workingset_activate_anon) == (1, activated)
 
 
 def test_the_age_wraps_around() -> None:
-    groups, counters = MemcgTree(), Counters()
-    activate(groups.root, 5)
+    memory, counters = Memory(CLOCK, 64), Counters()
+    groups = memory.memcgs
+    activate(memory, groups.root, 5)
     groups.root.nonresident_age = (1 << 27) - 1
     shadow = evict(folio_of(groups.root), groups.root)
     age(groups.root, 2)
-    refault(folio_of(groups.root), shadow, groups.root, groups, counters)
+    refault(folio_of(groups.root), shadow, groups.root, memory, counters)
     assert counters.workingset_activate_anon == 1
 
 
 def test_without_a_shadow_it_is_no_refault() -> None:
-    groups, counters = MemcgTree(), Counters()
-    refault(folio_of(groups.root), 0, groups.root, groups, counters)
+    memory, counters = Memory(CLOCK, 64), Counters()
+    groups = memory.memcgs
+    refault(folio_of(groups.root), 0, groups.root, memory, counters)
     assert counters == Counters()
 
 
 def test_a_page_that_was_active_before_is_restored() -> None:
-    groups, counters = MemcgTree(), Counters()
-    activate(groups.root, 3)
+    memory, counters = Memory(CLOCK, 64), Counters()
+    groups = memory.memcgs
+    activate(memory, groups.root, 3)
     folio = folio_of(groups.root)
     folio.workingset = True
     back = folio_of(groups.root)
-    refault(back, evict(folio, groups.root), groups.root, groups, counters)
+    refault(back, evict(folio, groups.root), groups.root, memory, counters)
     assert back.workingset and counters.workingset_restore_anon == 1
 
 
 def test_the_distance_is_measured_in_the_group_that_was_reclaimed() -> None:
-    groups, counters = MemcgTree(), Counters()
+    memory, counters = Memory(CLOCK, 64), Counters()
+    groups = memory.memcgs
     parent = groups.create("parent", MemcgLimits())
     child, neighbour = groups.create("child", MemcgLimits(), parent), groups.create("neighbour", MemcgLimits())
-    activate(child, 2)
+    activate(memory, child, 2)
     own, above = (evict(folio_of(child), target) for target in (child, groups.root))
     age(neighbour, 100)  # ages the root, not the child
     for shadow, activated in ((own, True), (above, False)):
         back = folio_of(child)
-        refault(back, shadow, child, groups, counters)
+        refault(back, shadow, child, memory, counters)
         assert back.active is activated
     assert child.stat["workingset_refault_anon"] == parent.stat["workingset_refault_anon"] == 2
     assert not neighbour.stat
@@ -104,13 +110,13 @@ async def test_pages_in_use_that_were_evicted_too_early_come_back_active(tb: TB)
 async def test_a_shadow_goes_with_its_slot(tb: TB) -> None:
     space = await tb.swapped_out(compressible_page(1))
     slot = tb.slot(space, 0)
-    assert tb.core.slots.shadow(slot)
+    assert tb.machine.slots.shadow(slot)
     await space.unmap(0)
-    assert not tb.core.slots.alive(slot)
+    assert not tb.machine.slots.alive(slot)
     other = tb.space("other")
     await other.write(0, compressible_page(2))
     assert await other.pageout(0)
-    assert tb.core.slots.alive(slot), "the same number again"
+    assert tb.machine.slots.alive(slot), "the same number again"
     await other.read(0)
     assert tb.system.counters.workingset_refault_anon == 1
 

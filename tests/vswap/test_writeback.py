@@ -9,7 +9,7 @@ from tests.pages import ZERO_PAGE, compressible_page, noise_page
 from tests.vswap.tb import TB, machine
 from tests.vswap.test_reclaim import break_stores
 from vswap import AddressSpace
-from vswap.slots.table import BackingType
+from vswap.base.backing import BackingType
 from vswap.tiers.base import Full, IoError
 
 OLD, NEW = compressible_page(1), compressible_page(2)
@@ -28,7 +28,7 @@ async def test_a_cram_page_moves_to_zswap_behind_its_softleaf(tb: TB) -> None:
     assert await write_back(tb, space)
     assert tb.pte(space, 0) is pte
     assert tb.backing(space, 0).type is BackingType.ZSWAP
-    assert not tb.core.cram_folios
+    assert not tb.machine.residents.folios
     assert tb.system.counters.writebacks.cram_to_zswap == 1
     assert await space.read(0) == OLD
 
@@ -51,7 +51,7 @@ async def test_read_only_mappers_are_found_and_unmapped_softleaf_mappers_are_not
     assert await write_back(tb, parent)
     assert tb.pte(parent, 0) is softleaf
     assert [tb.state(space, 0) for space in (parent, reader, other)] == ["softleaf"] * 3
-    assert tb.core.slots.swap_count(slot) == 3
+    assert tb.machine.slots.swap_count(slot) == 3
     assert tb.system.counters.writeback_unmaps == 2
     assert [await space.read(0) for space in (parent, reader, other)] == [OLD] * 3
 
@@ -61,7 +61,7 @@ async def test_a_writable_page_without_a_slot_gets_one_and_moves(tb: TB) -> None
     space = await tb.swapped_out(OLD)
     await space.write(0, NEW)
     assert await write_back(tb, space)
-    assert (tb.state(space, 0), tb.core.writable_pages) == ("softleaf", 0)
+    assert (tb.state(space, 0), tb.machine.residents.writable) == ("softleaf", 0)
     assert await space.read(0) == NEW
 
 
@@ -94,7 +94,7 @@ async def test_a_zombie_is_not_written_back_but_given_up(tb: TB) -> None:
     folio = tb.cram_folio(space, 0)
     await space.exit()
     assert await tb.system.writeback.write_back_folio(folio)
-    assert (folio.dead, tb.core.slots.used) == (True, 0)
+    assert (folio.dead, tb.machine.slots.used) == (True, 0)
     assert tb.system.counters.writebacks.cram_to_zswap == 0
 
 
@@ -116,7 +116,7 @@ async def test_faults_during_a_writeback_see_the_right_bytes(tb: TB) -> None:
             if tb.state(space, 0) != "softleaf":
                 await space.pageout(0)
         tasks: list[VirtualTask[object]] = []
-        if tb.core.cram_folios:
+        if tb.machine.residents.folios:
             tasks.append(tb.clock.spawn(tb.system.writeback.write_back_cram(1)))
         await tb.clock.sleep(delay)
         tasks.append(tb.clock.spawn(parent.read(0)))
@@ -137,7 +137,7 @@ async def test_a_zswap_page_moves_to_the_swapfile_behind_its_softleaf(tb: TB) ->
     assert await tb.system.writeback.write_back_zswap()
     assert tb.pte(space, 0) is pte
     assert tb.backing(space, 0).type is BackingType.SWAPFILE
-    assert tb.core.zswap is not None and tb.core.zswap.handles() == {}
+    assert tb.machine.tiers.zswap is not None and tb.machine.tiers.zswap.handles() == {}
     counters = tb.system.counters
     assert (counters.writebacks.zswap_to_swapfile, counters.zswpwb, counters.written_back_pages) == (1, 1, 1)
     assert await space.read(0) == OLD
@@ -172,7 +172,7 @@ async def test_a_slot_freed_during_its_writeback_takes_the_new_copy_along(tb: TB
     await space.exit()
     assert await writeback
     tb.system.invariants(quiescent=True)
-    assert tb.core.slots.used == 0
+    assert tb.machine.slots.used == 0
 
 
 @machine(order=("zswap", "swapfile"), zswap_max_pool_percent=10)
@@ -184,7 +184,7 @@ async def test_a_pool_at_its_limit_is_shrunk_to_the_accept_threshold(tb: TB) -> 
     await tb.settle()
     counters = tb.system.counters
     assert counters.pool_limit_hit and counters.writebacks.zswap_to_swapfile
-    assert tb.core.zswap is not None and not tb.core.zswap.over_threshold()
+    assert tb.machine.tiers.zswap is not None and not tb.machine.tiers.zswap.over_threshold()
     for vpn, page in enumerate(pages):
         assert await space.read(vpn) == page
 
@@ -199,7 +199,7 @@ async def test_low_closes_the_node_writes_cold_pages_back_and_recovered_opens_it
         await space.pageout(vpn)
     assert tb.system.counters.node_closed >= 1
     await tb.settle()
-    assert tb.core.cram is not None and not tb.core.cram.closed
+    assert not tb.node().closed
     assert tb.system.counters.node_reopened == tb.system.counters.node_closed
     assert tb.system.counters.writebacks.cram_to_swapfile
     capacity = await tb.device.capacity()
@@ -210,13 +210,12 @@ async def test_low_closes_the_node_writes_cold_pages_back_and_recovered_opens_it
 
 async def test_a_closed_node_admits_nothing_and_its_residents_stay_readable(tb: TB) -> None:
     resident = await tb.swapped_out(OLD, "resident")
-    assert tb.core.cram is not None
-    tb.core.cram.set_no_alloc(True)
+    tb.node().set_no_alloc(True)
     late = await tb.swapped_out(NEW, "late")
     assert tb.backing(late, 0).type is BackingType.ZSWAP
     assert tb.system.counters.cram_rejects == 1
     assert (await resident.read(0), tb.state(resident, 0)) == (OLD, "cram ro")
-    tb.core.cram.set_no_alloc(False)
+    tb.node().set_no_alloc(False)
 
 
 async def test_a_node_that_cannot_be_relieved_stays_closed_and_nothing_is_lost(tb: TB) -> None:
@@ -226,9 +225,9 @@ async def test_a_node_that_cannot_be_relieved_stays_closed_and_nothing_is_lost(t
         await space.write(vpn, noise_page(vpn))
         await space.pageout(vpn)
     await tb.clock.sleep(5_000_000)
-    assert tb.core.cram is not None and tb.core.cram.closed
+    assert tb.node().closed
     for vpn in range(16):
         assert await space.read(vpn) == noise_page(vpn)
     await space.exit()
     await tb.settle()
-    assert not tb.core.cram.closed
+    assert not tb.node().closed

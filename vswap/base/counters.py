@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from vswap.slots.table import BackingType
+from vswap.base.backing import BackingType
 
 
 @dataclass

@@ -2,7 +2,9 @@
 (docs/contract-suite.md)."""
 
 from vswap.contract.bench import Backend, Bench, Factory, SuiteError, load_factory
-from vswap.contract.suite import CHECKS, Check, Outcome, Report, run_check, run_contract
+from vswap.contract.checks import CHECKS
+from vswap.contract.registry import Check
+from vswap.contract.suite import Outcome, Report, run_check, run_contract
 
 __all__ = [
     "CHECKS",

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from vswap.contract.backends import OURS
 from vswap.contract.broken import BROKEN, Broken
-from vswap.contract.suite import CHECKS, LINKS, run_contract
+from vswap.contract.checks import CHECKS
+from vswap.contract.suite import LINKS, run_contract
 
 
 def ours(links: list[str], seeds: int | None = None) -> dict[str, dict[str, list[str]]]:

@@ -28,6 +28,8 @@ def zswap(bench: Bench, kind: type[ZswapTier] = ZswapTier) -> Backend:
         memory_pages=min(100, bench.memory.limit),
         max_pool_percent=20,
         accept_threshold_percent=90,
+        memcgs=bench.memory.memcgs,
+        memcg_of=bench.memcg_of,
     )
     return Backend(tier, damage=tier.damage)
 

@@ -17,6 +17,7 @@ from hw.virtual_time import VirtualClock
 from vswap.base.costs import Costs
 from vswap.base.counters import Counters
 from vswap.mm.frames import Memory
+from vswap.mm.memcg import Memcg
 from vswap.tiers.base import Tier
 
 DEVICE = DeviceParameters(perceived_pages=64, media_bytes=64 << 10, cache_pages=4)
@@ -51,17 +52,17 @@ class TroubledDevice(CramDevice):
 
     async def load(self, page: int) -> bytes:
         """See CramDevice."""
-        self._look(page)
+        self._check_trouble(page)
         return await super().load(page)
 
     async def load_line(self, page: int, line: int) -> bytes:
         """See CramDevice."""
-        self._look(page)
+        self._check_trouble(page)
         return await super().load_line(page, line)
 
     async def store(self, page: int, data: bytes) -> None:
         """See CramDevice."""
-        self._look(page)
+        self._check_trouble(page)
         await super().store(page, data)
 
     async def trim(self, pages: Iterable[int]) -> None:
@@ -77,7 +78,7 @@ class TroubledDevice(CramDevice):
         await super().trim(pages)
         self.lost.difference_update(pages)
 
-    def _look(self, page: int) -> None:
+    def _check_trouble(self, page: int) -> None:
         self.used += 1
         if self.gone:
             raise DeviceLost("the device was pulled")
@@ -94,6 +95,7 @@ class Bench:
         device: a compressed-RAM device of 64 pages on 64 KiB of media, probed and empty.
         rng: the randomness of the check, from its seed.
         store_pages: how many pages a backend that has a size should hold.
+        memcg_of: tells the memory control group of a slot; None where all are the root's.
     """
 
     clock: VirtualClock
@@ -105,6 +107,7 @@ class Bench:
     rng: Random
     store_pages: int = STORE_PAGES
     watchers: list[Callable[[], None]] = field(default_factory=list)
+    memcg_of: Callable[[int], Memcg] | None = None
 
     def watch(self, on_step: Callable[[], None] | None) -> None:
         """Call `on_step` before every step of any task from now on; None ends it."""

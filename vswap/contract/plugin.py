@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from vswap.contract.bench import SuiteError, load_factory
-from vswap.contract.suite import CHECKS, LINKS, Check, run_contract
+from vswap.contract.checks import CHECKS
+from vswap.contract.registry import Check
+from vswap.contract.suite import LINKS, run_contract
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,10 +1,10 @@
-"""The checks' registry, and how a backend is run through them."""
+"""How a backend is run through the checks."""
 
 from __future__ import annotations
 
 import tempfile
 import traceback
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,46 +18,9 @@ from hw.virtual_time import VirtualClock
 from vswap.base.costs import Costs
 from vswap.base.counters import Counters
 from vswap.contract.bench import DEVICE, MEMORY_PAGES, Bench, Factory, LinkMaker, TroubledDevice
+from vswap.contract.checks import CHECKS
+from vswap.contract.registry import CHAPTERS, Check, NotApplicable
 from vswap.mm.frames import Memory
-
-
-class NotApplicable(Exception):  # noqa: N818 - not an error
-    """The backend lacks what the check is about; the message names it."""
-
-
-Body = Callable[[Factory, Bench], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One clause of the contract.
-
-    Attributes:
-        identifier: `chapter.rule`; it never changes its meaning.
-        relies: one sentence: what the kernel relies on.
-        seeds: with how many seeds the check is run.
-    """
-
-    identifier: str
-    relies: str
-    body: Body
-    seeds: int
-
-
-CHECKS: dict[str, Check] = {}
-CHAPTERS = ("data", "lifetime", "capacity", "errors", "concurrency", "accounting", "machine")
-"""In the order in which they are run: what is simple first, so that a failure is named by the simplest rule broken."""
-
-
-def check(identifier: str, relies: str, *, seeds: int = 1) -> Callable[[Body], Body]:
-    """Register a check: a coroutine function of a factory and a Bench that raises when the backend fails."""
-
-    def register(body: Body) -> Body:
-        assert identifier not in CHECKS
-        CHECKS[identifier] = Check(identifier, relies, body, seeds)
-        return body
-
-    return register
 
 
 @dataclass(frozen=True)
@@ -156,7 +119,7 @@ async def _run(
         assert isinstance(device, TroubledDevice)
         device.lost = set()
         rng = Random(f"{seed}.{clause.identifier}")
-        memory = Memory(clock, MEMORY_PAGES, Costs().retry)
+        memory = Memory(clock, MEMORY_PAGES)
         await clause.body(factory, Bench(clock, Costs(), Counters(), memory, folder, device, rng, watchers=watchers))
     finally:
         await made.close()
@@ -197,6 +160,3 @@ def run_contract(
         if stop_at_first and outcome.verdict == "fail":
             break
     return report
-
-
-from vswap.contract import checks  # noqa: E402, F401 - registers them

@@ -247,13 +247,15 @@ class Workload:
         if isinstance(error, SigBus):
             assert self.shape.errors or self._can_lose(), "SIGBUS without a reason"
         else:
-            assert self.may_run_out or self.shape.errors or not self.system.core.devices, (
+            assert self.may_run_out or self.shape.errors or not self.system.machine.tiers.devices, (
                 "out of memory with room in the swapfile"
             )
 
     def _can_lose(self) -> bool:
         counters = self.system.counters
-        return counters.nodes_lost > 0 or (self.system.core.config.writable_budget > 0 and counters.cram_poisoned > 0)
+        return counters.nodes_lost > 0 or (
+            self.system.machine.config.writable_budget > 0 and counters.cram_poisoned > 0
+        )
 
     def _cell(self, space: AddressSpace, vpn: int) -> Cell:
         return self._shadows[space].setdefault(vpn, Cell({ZERO_PAGE}))
@@ -285,7 +287,7 @@ class Workload:
             setattr(patched, name, slowing(getattr(device, name)))
 
     def _inject_errors(self) -> None:
-        rng, core = Random(f"{self.seed}.errors"), self.system.core
+        rng = Random(f"{self.seed}.errors")
 
         def breaking(call: Callable[..., Any], error: Exception, rate: float) -> Callable[..., Any]:
             async def wrapped(*arguments: Any) -> Any:
@@ -296,7 +298,7 @@ class Workload:
 
             return wrapped
 
-        for tier in core.order[1:]:
+        for tier in self.system.machine.tiers.order[1:]:
             patched: Any = tier
             patched.store = breaking(tier.store, rng.choice([Full("injected"), IoError("injected")]), 0.1)
             patched.load = breaking(tier.load, IoError("injected"), 0.03)

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView
+from typing import Protocol
 
 from vswap.base.errors import AlreadyCached, ContractViolation, SlotGone
 from vswap.mm.folio import AnyFolio, Folio
-from vswap.slots.direct import AnySlots
-from vswap.slots.table import Backing
+
+
+class Pins(Protocol):
+    """The pins of slots (slots/layer.py)."""
+
+    def pinned(self, slot: int) -> bool:
+        """True while the swap cache holds the slot. Raises SlotGone."""
+
+    def pin(self, slot: int) -> None:
+        """Pin a slot. Raises AlreadyCached, SlotGone."""
+
+    def unpin(self, slot: int) -> object:
+        """Drop the pin; the slot goes with it when no PTE names it."""
 
 
 class SwapCache:
@@ -16,8 +28,8 @@ class SwapCache:
     Every change is made by the holder of the folio lock. A lookup is only a hint: lock the folio, then ask `holds`.
     """
 
-    def __init__(self, slots: AnySlots) -> None:
-        self._slots = slots
+    def __init__(self, pins: Pins) -> None:
+        self._pins = pins
         self._folios: dict[int, AnyFolio] = {}
 
     def lookup(self, slot: int) -> AnyFolio | None:
@@ -33,7 +45,7 @@ class SwapCache:
         has pages, from `slot` on."""
         self._check_locked(folio)
         for each in _slots(slot, folio):
-            if each in self._folios or not self._slots.pinned(each):
+            if each in self._folios or not self._pins.pinned(each):
                 raise ContractViolation(f"slot {each} is not freshly allocated")
         self._insert(slot, folio)
 
@@ -49,11 +61,11 @@ class SwapCache:
         pinned: list[int] = []
         try:
             for each in _slots(slot, folio):
-                self._slots.pin(each)
+                self._pins.pin(each)
                 pinned.append(each)
         except (AlreadyCached, SlotGone):
             for each in pinned:
-                self._slots.unpin(each)  # it lives on: a pin succeeds on slots that a PTE names
+                self._pins.unpin(each)  # it lives on: a pin succeeds on slots that a PTE names
             raise
         self._insert(slot, folio)
 
@@ -74,9 +86,8 @@ class SwapCache:
             self._insert(slot, part)
         folio.slot = 0
 
-    def delete(self, folio: AnyFolio) -> list[tuple[int, Backing]]:
-        """Take the folio out and drop the pins: the slots that nobody else refers to, which are gone now, with the
-        backings to free."""
+    def delete(self, folio: AnyFolio) -> None:
+        """Take the folio out and drop the pins; slots that no PTE names go with them (delete_from_swap_cache)."""
         self._check_locked(folio)
         slots = _slots(folio.slot, folio)
         for slot in slots:
@@ -84,7 +95,8 @@ class SwapCache:
                 raise ContractViolation(f"slot {slot} is held by another folio")
             del self._folios[slot]
         folio.slot = 0
-        return [(slot, backing) for slot in slots if (backing := self._slots.unpin(slot)) is not None]
+        for slot in slots:
+            self._pins.unpin(slot)
 
     def items(self) -> ItemsView[int, AnyFolio]:
         """Every (slot, folio)."""

@@ -2,17 +2,66 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from hw.clock import Clock, Event, Lock
 from hw.link import PAGE_BYTES
-
-if TYPE_CHECKING:
-    from vswap.mm.memcg import Memcg
-    from vswap.mm.pagetable import PageTable
-    from vswap.tiers.cram import CramTier
+from vswap.mm.memcg import Memcg
 
 ZERO_PAGE = bytes(PAGE_BYTES)
+
+
+class Entry(Protocol):
+    """What the reverse map sees of a PTE (mm/pagetable.py)."""
+
+    accessed: bool
+    dirty: bool
+    exclusive: bool
+    folio: AnyFolio | None
+    index: int
+    slot: int
+    writable: bool
+
+
+class Table(Protocol):
+    """What the reverse map sees of a page table (mm/pagetable.py)."""
+
+    name: str
+
+    def get(self, vpn: int) -> Entry | None:
+        """The PTE, None in state none."""
+
+    def map(self, vpn: int, folio: AnyFolio, *, writable: bool, exclusive: bool, index: int = 0) -> Entry:
+        """Make the PTE point to a page of the folio, and the folio know of it."""
+
+    def unmap(self, vpn: int, slot: int) -> None:
+        """Make a softleaf of a present PTE; the folio's mappers are the caller's to change."""
+
+    def clear(self, vpn: int) -> Entry | None:
+        """Back to state none; what was there."""
+
+
+class CramNode(Protocol):
+    """What a folio on a device needs of it: the CRAM tier that it is on (tiers/cram.py)."""
+
+    @property
+    def closed(self) -> bool:
+        """Nothing new is admitted."""
+
+    async def load(self, handle: int) -> bytes:
+        """A page. Raises TierError."""
+
+    async def load_line(self, handle: int, line: int) -> bytes:
+        """64 bytes of a page. Raises TierError."""
+
+    async def overwrite(self, handle: int, data: bytes) -> None:
+        """A task's store of a whole page. Raises TierError."""
+
+    def free(self, handle: int) -> None:
+        """Drop the page."""
+
+    def reown(self, handle: int, slot: int) -> None:
+        """The page belongs to another slot now (0: to a folio without one)."""
 
 
 class Folio:
@@ -41,7 +90,7 @@ class Folio:
         self.memcg = memcg
         self.order = order
         self.slot = 0
-        self.mappers: set[tuple[PageTable, int]] = set()
+        self.mappers: set[tuple[Table, int]] = set()
         self.pages = [ZERO_PAGE] * (1 << order)
         self.dirty = True
         self.private = True
@@ -91,14 +140,14 @@ class CramFolio:
     __slots__ = ("_accesses", "_clock", "_ended", "_started", "dead", "lock", "mappers", "memcg", "page", "poisoned",
                  "slot", "tier", "writable")  # fmt: skip
 
-    def __init__(self, clock: Clock, tier: CramTier, page: int, slot: int, memcg: Memcg) -> None:
+    def __init__(self, clock: Clock, tier: CramNode, page: int, slot: int, memcg: Memcg) -> None:
         self._clock = clock
         self.tier = tier
         self.lock = Lock(clock)
         self.page = page
         self.slot = slot
         self.memcg = memcg
-        self.mappers: set[tuple[PageTable, int]] = set()
+        self.mappers: set[tuple[Table, int]] = set()
         self.writable = False
         self.poisoned = False
         self.dead = False

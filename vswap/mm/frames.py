@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from hw.clock import Clock
-from vswap.base.errors import ContractViolation, OutOfMemory
+from vswap.base.errors import ContractViolation
 from vswap.mm.folio import Folio
+from vswap.mm.lru import Lruvec
 from vswap.mm.memcg import Memcg, MemcgTree
 
-_PATIENCE = 16  # rounds of reclaim without a freed frame before an allocation gives up, as the kernel has it
+MAX_RECLAIM_RETRIES = 16
+"""Rounds of reclaim that free nothing, before whoever needs a frame or works for one gives up; the kernel's number."""
 
 
 class Memory:
@@ -22,14 +22,13 @@ class Memory:
         pool_frames: frames of the zswap pool.
         wake_kswapd: raised when free frames fall below `low`.
         deferred: large folios of which a page is not mapped any more, to be split (deferred_split_folio).
-        memcgs: the groups; all folios are on the LRU lists of theirs.
+        memcgs: the groups; all folios are on the LRU lists (`lruvec`) of theirs.
     """
 
-    def __init__(self, clock: Clock, limit: int, retry_ns: int) -> None:
+    def __init__(self, clock: Clock, limit: int) -> None:
         if limit < 16:
             raise ValueError(f"memory of {limit} pages, expected at least 16")
         self._clock = clock
-        self._retry_ns = retry_ns
         self.limit = limit
         self.minimum = max(4, limit // 64)
         self.low = self.minimum + max(2, limit // 64)
@@ -40,48 +39,25 @@ class Memory:
         self.wake_kswapd = clock.event()
         self.memcgs = MemcgTree()
         self.deferred: dict[Folio, None] = {}
-        self._direct_reclaim: Callable[[Memcg], Awaitable[int]] | None = None
+        self._lruvecs: dict[Memcg, Lruvec] = {}
 
     @property
     def free(self) -> int:
         """Free frames."""
         return self.limit - self.used
 
-    def on_pressure(self, direct_reclaim: Callable[[Memcg], Awaitable[int]]) -> None:
-        """What an allocation calls when only the reserve is left (with the root), or when a group is at its limit (with
-        that one): it gives the number of frames it freed."""
-        self._direct_reclaim = direct_reclaim
-
     # Frames
 
-    async def allocate(self, memcg: Memcg | None = None) -> Folio:
-        """A private folio of zeros, charged to a group, by default to the root. Reclaims directly when only the reserve
-        is left, and from the group that is at its limit. Call it without holding a folio lock.
+    def get_folio(self, memcg: Memcg) -> Folio | Memcg:
+        """A private folio of zeros, charged to a group (get_page_from_freelist); else the group that is short of
+        memory: the root where only the reserve is left, and kswapd is woken, or the one that is at its memory.max."""
+        if self.free <= self.minimum:
+            self.wake_kswapd.set()
+            return self.memcgs.root
+        return memcg.try_charge(1) or self._new_folio(memcg)
 
-        Raises:
-            OutOfMemory: reclaim freed nothing, many times over.
-        """
-        memcg = memcg or self.memcgs.root
-        failures = 0
-        while True:
-            if self.free <= self.minimum:
-                short = self.memcgs.root
-                self.wake_kswapd.set()
-            else:
-                full = memcg.try_charge(1)
-                if full is None:
-                    return self._new_folio(memcg)
-                short = full
-            if failures == _PATIENCE:
-                short.events["oom"] += 1
-                raise OutOfMemory(self._shortage(short))
-            if self._direct_reclaim is not None and await self._direct_reclaim(short):
-                failures = 0
-            else:
-                failures += 1
-                await self._clock.sleep(self._retry_ns * failures)
-
-    def _shortage(self, short: Memcg) -> str:
+    def shortage(self, short: Memcg) -> str:
+        """A sentence: why a group, or the root, has no frame."""
         if short is self.memcgs.root:
             return f"no frame can be freed: {self.used} of {self.limit} in use"
         return f"no frame of group {short.name} can be freed: {short.memory} of {short.limits.memory_max} in use"
@@ -161,24 +137,31 @@ class Memory:
 
     # LRU lists
 
+    def lruvec(self, memcg: Memcg) -> Lruvec:
+        """The lists of a group's own folios (mem_cgroup_lruvec)."""
+        lruvec = self._lruvecs.get(memcg)
+        if lruvec is None:
+            lruvec = self._lruvecs[memcg] = Lruvec()
+        return lruvec
+
     def add(self, folio: Folio) -> None:
         """Put a folio on the young end of its list."""
         if not folio.dead:
             assert folio.memcg is not None
-            folio.memcg.lru.add(folio)
+            self.lruvec(folio.memcg).add(folio)
 
     def add_oldest(self, folio: Folio) -> None:
         """Put a folio where reclaim looks next."""
         assert folio.memcg is not None
-        folio.memcg.lru.add_oldest(folio)
+        self.lruvec(folio.memcg).add_oldest(folio)
 
     def remove(self, folio: Folio) -> None:
         """Take a folio off its list, if it is on one; off the list of those to be split, too, when it is dead."""
         if folio.dead:
             self.deferred.pop(folio, None)
         if folio.memcg is not None:
-            folio.memcg.lru.remove(folio)
+            self.lruvec(folio.memcg).remove(folio)
 
     def __len__(self) -> int:
         """Folios on the lists."""
-        return sum(len(group.lru) for group in self.memcgs)
+        return sum(map(len, self._lruvecs.values()))

@@ -1,4 +1,4 @@
-"""The LRU lists of one memory control group (an lruvec): active and inactive anonymous folios."""
+"""The LRU lists of the folios of one memory control group (an lruvec): active and inactive anonymous folios."""
 
 from __future__ import annotations
 

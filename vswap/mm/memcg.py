@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hw.link import PAGE_BYTES
-from vswap.mm.lru import Lruvec
 
 MOST_GROUPS = 1 << 16
 """A slot's descriptor has 16 bits for its group."""
@@ -37,7 +36,6 @@ class Memcg:
         id: its number, which slots remember; 0 is the root's.
         lineage: the group, its parent, ..., the root.
         online: False once removed. What it has stays charged to it until it is freed.
-        lru: its own folios in DRAM.
         folio_pages: DRAM pages of folios charged.
         zswap_bytes: compressed bytes in zswap charged.
         swap: slots with physical backing charged.
@@ -52,7 +50,6 @@ class Memcg:
         self.limits = limits
         self.lineage: tuple[Memcg, ...] = (self, *(parent.lineage if parent else ()))
         self.online = True
-        self.lru = Lruvec()
         self.folio_pages = 0
         self.zswap_bytes = 0
         self.swap = 0

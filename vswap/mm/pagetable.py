@@ -102,6 +102,17 @@ class PageTable:
         """Replace the PTE."""
         self._ptes[vpn] = pte
 
+    def map(self, vpn: int, folio: AnyFolio, *, writable: bool, exclusive: bool, index: int = 0) -> Pte:
+        """Make the PTE point to a page of the folio, and the folio know of it."""
+        pte = Pte.present(folio, writable=writable, exclusive=exclusive, index=index)
+        self.set(vpn, pte)
+        folio.mappers.add((self, vpn))
+        return pte
+
+    def unmap(self, vpn: int, slot: int) -> None:
+        """Make a softleaf of a present PTE; the folio's mappers are the caller's to change."""
+        self.set(vpn, Pte.softleaf(slot, exclusive=self._ptes[vpn].exclusive))
+
     def clear(self, vpn: int) -> Pte | None:
         """Back to state none; what was there."""
         return self._ptes.pop(vpn, None)

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from vswap.base.counters import Counters
 from vswap.mm.folio import Folio
-from vswap.mm.memcg import Memcg, MemcgTree
+from vswap.mm.frames import Memory
+from vswap.mm.memcg import Memcg
 
 _PRESENT, _WORKINGSET = 1, 2
 _DEPTH_SHIFT, _DEEPEST = 2, 7
@@ -35,7 +36,7 @@ def evict(folio: Folio, target: Memcg) -> int:
     return eviction << _EVICTION_SHIFT | depth << _DEPTH_SHIFT | workingset | _PRESENT
 
 
-def refault(folio: Folio, shadow: int, owner: Memcg, memcgs: MemcgTree, counters: Counters) -> None:
+def refault(folio: Folio, shadow: int, owner: Memcg, memory: Memory, counters: Counters) -> None:
     """A folio has been brought back whose slot, of group `owner`, had this shadow (0: none). It is activated when fewer
     pages were evicted meanwhile than are active: had the active ones left room, it would still be here."""
     if not shadow:
@@ -45,7 +46,7 @@ def refault(folio: Folio, shadow: int, owner: Memcg, memcgs: MemcgTree, counters
     _count(memcg, counters, "workingset_refault_anon")
     evicted_by = _at_depth(owner, shadow >> _DEPTH_SHIFT & _DEEPEST)
     distance = (evicted_by.nonresident_age - (shadow >> _EVICTION_SHIFT)) & _EVICTION_MASK
-    if distance > sum(group.lru.active_pages for group in memcgs.subtree(evicted_by)):
+    if distance > sum(memory.lruvec(group).active_pages for group in memory.memcgs.subtree(evicted_by)):
         return
     folio.active = True
     age(memcg, 1)

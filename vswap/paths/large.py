@@ -5,185 +5,187 @@ from __future__ import annotations
 
 from functools import partial
 
+from vswap.base.backing import IN_FOLIO, PHYSICAL, BackingType
 from vswap.base.errors import SlotGone
 from vswap.mm.folio import ZERO_PAGE, Folio
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte
-from vswap.slots.table import Backing, BackingType
-from vswap.state.core import Core
-from vswap.tiers.base import PHYSICAL, RunTier, Tier, TierError
+from vswap.state import rmap
+from vswap.state.machine import Machine
+from vswap.tiers.base import RunTier, Tier, TierError
 from vswap.tiers.cram import CramTier
+from vswap.tiers.placement import MakeRoom
 
 # Faults
 
 
-async def zero_fill(core: Core, table: PageTable, vpn: int) -> bool:
+async def zero_fill(machine: Machine, table: PageTable, vpn: int) -> bool:
     """First access to a page: map a large folio of zeros around it, as large as there is room for among pages that were
     not touched either (alloc_anon_folio). False: a single page has to do."""
-    for order in sorted(core.config.mthp_orders, reverse=True):
+    for order in sorted(machine.config.mthp_orders, reverse=True):
         vpns = range(vpn >> order << order, (vpn >> order) + 1 << order)
         if any(table.get(page) is not None for page in vpns):
             continue
-        folio = _allocate(core, table.memcg, order, "anon_fault")
+        folio = _allocate(machine, table.memcg, order, "anon_fault")
         if folio is None:
             continue
         try:
-            await core.pause(core.costs.page_zero << order)
+            await machine.clock.sleep(machine.costs.page_zero << order)
         except BaseException:
-            core.memory.release(folio)
+            machine.memory.release(folio)
             raise
         if table.dead or any(table.get(page) is not None for page in vpns):
-            core.memory.release(folio)
+            machine.memory.release(folio)
         else:
-            core.counters.count_mthp(order, "anon_fault_alloc")
+            machine.counters.count_mthp(order, "anon_fault_alloc")
             for index, page in enumerate(vpns):
-                core.map(table, page, folio, writable=True, exclusive=True, index=index)
-            core.memory.add(folio)
+                rmap.map_page(machine, table, page, folio, writable=True, exclusive=True, index=index)
+            machine.memory.add(folio)
         return True
     return False
 
 
-async def swap_in(core: Core, table: PageTable, vpn: int, pte: Pte) -> bool:
+async def swap_in(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> bool:
     """Bring a softleaf's page in together with those that were swapped out with it, when all of them are still there,
     are named by neighbouring PTEs, and can be read at once. False: it has to come alone."""
-    order = core.slots.order(pte.slot)
+    order = machine.slots.order(pte.slot)
     first = pte.slot >> order << order
     vpns = range(vpn - (pte.slot - first), vpn - (pte.slot - first) + (1 << order))
-    if order not in core.config.mthp_orders or not _readable_at_once(core, table, vpns, first):
+    if order not in machine.config.mthp_orders or not readable_at_once(machine, table, vpns, first):
         return False
-    memcg = core.memcg_of(first)
-    folio = _allocate(core, memcg if memcg.online else table.memcg, order, "swpin")
+    memcg = machine.layer.memcg_of(first)
+    folio = _allocate(machine, memcg if memcg.online else table.memcg, order, "swpin")
     if folio is None:
         return False
     folio.lock.try_acquire()  # private, so free
-    core.cache.pin(first, folio)  # nobody has come between the look and this
-    core.counters.pgmajfault += 1
+    machine.cache.pin(first, folio)  # nobody has come between the look and this
+    machine.counters.pgmajfault += 1
     try:
-        await core.pause(core.costs.swap_machinery)
-        folio.pages = await _load(core, folio)
+        await machine.clock.sleep(machine.costs.swap_machinery)
+        folio.pages = await _load(machine, folio)
     except BaseException as error:
-        core.drop(folio)
+        rmap.drop(machine, folio)
         folio.lock.release()
         if not isinstance(error, TierError):
             raise
         return False  # one of them cannot be read: page by page it will be seen which
-    core.counters.count_mthp(order, "swpin")
+    machine.counters.count_mthp(order, "swpin")
     folio.dirty = False
     for slot in folio.slots:
-        core.refaulted(folio, slot)
-    core.memory.add(folio)
+        rmap.refaulted(machine, folio, slot)
+    machine.memory.add(folio)
     for page, slot in zip(vpns, folio.slots, strict=True):
         entry = table.get(page)
         if entry is not None and entry.slot == slot:
-            core.map_cached(table, page, entry, folio)
+            rmap.map_cached(machine, table, page, entry, folio)
         if not folio.slot:  # given up with the last PTE that named one
             break
-    core.unlock(folio)
+    rmap.unlock(machine, folio)
     return True
 
 
-def _readable_at_once(core: Core, table: PageTable, vpns: range, first: int) -> bool:
+def readable_at_once(machine: Machine, table: PageTable, vpns: range, first: int) -> bool:
     """All zero, or in consecutive places of a device that reads them at once; none in the swap cache."""
     if vpns.start < 0 or vpns.start % len(vpns):
         return False
     try:
-        start = core.slots.backing(first)
+        start = machine.slots.backing(first)
     except SlotGone:
         return False
     run = start.type is not BackingType.ZERO
-    if run and not (start.type in PHYSICAL and isinstance(core.tiers[start.tier], RunTier)):
+    if run and not (start.type in PHYSICAL and isinstance(machine.tiers[start.tier], RunTier)):
         return False
     for number, page in enumerate(vpns):
         entry, slot = table.get(page), first + number
-        if entry is None or entry.slot != slot or core.slots.pinned(slot):
+        if entry is None or entry.slot != slot or machine.slots.pinned(slot):
             return False
-        backing = core.slots.backing(slot)
+        backing = machine.slots.backing(slot)
         if backing.tier != start.tier or (run and backing.handle != start.handle + number):
             return False
     return True
 
 
-async def _load(core: Core, folio: Folio) -> list[bytes]:
-    start = core.slots.backing(folio.slot)
-    tier = core.tiers[start.tier]
+async def _load(machine: Machine, folio: Folio) -> list[bytes]:
+    start = machine.slots.backing(folio.slot)
+    tier = machine.tiers[start.tier]
     assert folio.memcg is not None
     if isinstance(tier, RunTier):
         pages = await tier.load_run(start.handle, len(folio.pages))
-        core.counters.pswpin += len(pages)
+        machine.counters.pswpin += len(pages)
         folio.memcg.count("pswpin", len(pages))
         return pages
-    return [await core.load(core.slots.backing(slot), folio.memcg) for slot in folio.slots]
+    return [await machine.placement.load(machine.slots.backing(slot), folio.memcg) for slot in folio.slots]
 
 
-def _allocate(core: Core, memcg: Memcg, order: int, event: str) -> Folio | None:
-    folio = core.memory.try_allocate(memcg, order)
+def _allocate(machine: Machine, memcg: Memcg, order: int, event: str) -> Folio | None:
+    folio = machine.memory.try_allocate(memcg, order)
     if folio is None:
-        core.counters.count_mthp(order, f"{event}_fallback")
-        if core.memory.has_room(order):
-            core.counters.count_mthp(order, f"{event}_fallback_charge")
+        machine.counters.count_mthp(order, f"{event}_fallback")
+        if machine.memory.has_room(order):
+            machine.counters.count_mthp(order, f"{event}_fallback_charge")
     return folio
 
 
 # Swap-out
 
 
-async def write_out(core: Core, folio: Folio) -> bool:
+async def write_out(machine: Machine, folio: Folio, make_room: MakeRoom) -> bool:
     """Store all pages of a locked, unmapped large folio in the swap cache on one tier. True: each slot is backed there
     now. False: no tier takes it whole, or the next that would take pages is the device, which takes single ones."""
-    for tier in core.tiers.candidates(core.order):
+    for tier in machine.tiers.candidates(machine.tiers.order):
         if tier.type is BackingType.ZERO and any(page != ZERO_PAGE for page in folio.pages):
-            await core.pause(core.costs.zero_test)
+            await machine.clock.sleep(machine.costs.zero_test)
             continue
         if isinstance(tier, CramTier):
             if tier.closed:
                 continue
             return False
-        if await _store(core, folio, tier):
+        if await _store(machine, folio, tier, make_room):
             if tier.type is BackingType.ZSWAP:
-                core.counters.count_mthp(folio.order, "zswpout")
+                machine.counters.count_mthp(folio.order, "zswpout")
             elif tier.type in PHYSICAL:
-                core.counters.count_mthp(folio.order, "swpout")
+                machine.counters.count_mthp(folio.order, "swpout")
             return True
     return False
 
 
-async def _store(core: Core, folio: Folio, tier: Tier) -> bool:
+async def _store(machine: Machine, folio: Folio, tier: Tier, make_room: MakeRoom) -> bool:
     """All on this tier, or none."""
     if isinstance(tier, RunTier):
         store = partial(tier.store_run, list(folio.pages), folio.slot)
-        handle = await core.store_on(tier, folio.slot, store, len(folio.pages))
+        handle = await machine.placement.store_on(tier, folio.slot, store, make_room, len(folio.pages))
         if handle is None:
             return False
         for number, slot in enumerate(folio.slots):
-            core.change_backing(slot, core.tiers.place(tier, handle + number))
+            machine.layer.change_backing(slot, machine.tiers.place(tier, handle + number))
         return True
     stored = 0
     try:
         for slot, data in zip(folio.slots, folio.pages, strict=True):
-            backing = await core.write_out(data, slot, (tier,))
+            backing = await machine.placement.write_out(data, slot, (tier,), make_room)
             if backing is None:
                 return False
-            core.change_backing(slot, backing)
+            machine.layer.change_backing(slot, backing)
             stored += 1
         return True
     finally:
         if stored < len(folio.pages):  # refused, or whoever reclaims was killed
             for slot in folio.slots[:stored]:
-                core.change_backing(slot, Backing(BackingType.FOLIO))
+                machine.layer.change_backing(slot, IN_FOLIO)
 
 
 # Splitting
 
 
-def split(core: Core, folio: Folio) -> list[Folio]:
+def split(machine: Machine, folio: Folio) -> list[Folio]:
     """Make folios of one page each out of a locked large one, which is dead then: every PTE, slot and frame passes
     on to its page's. Those that somebody refers to are on the LRU list, in order; the others are freed."""
-    core.counters.count_mthp(folio.order, "split")
+    machine.counters.count_mthp(folio.order, "split")
     mappers = list(folio.mappers)
     folio.mappers.clear()
-    parts = core.memory.split(folio)
+    parts = machine.memory.split(folio)
     if folio.slot:
-        core.cache.split(folio, parts)
+        machine.cache.split(folio, parts)
     for part, data in zip(parts, folio.pages, strict=True):
         part.private = False
         part.data = data
@@ -192,21 +194,19 @@ def split(core: Core, folio: Folio) -> list[Folio]:
     for table, vpn in mappers:
         old = table.get(vpn)
         assert old is not None
-        core.map(table, vpn, parts[old.index], writable=old.writable, exclusive=old.exclusive)
-        new = table.get(vpn)
-        assert new is not None
+        new = table.map(vpn, parts[old.index], writable=old.writable, exclusive=old.exclusive)
         new.accessed, new.dirty = old.accessed, old.dirty
     for part in parts:
-        core.memory.add(part)
-        core.try_free(part)
+        machine.memory.add(part)
+        rmap.try_to_free(machine, part)
     return [part for part in parts if not part.dead]
 
 
-def partially_mapped(core: Core, folio: Folio) -> bool:
+def partially_mapped(machine: Machine, folio: Folio) -> bool:
     """Nobody refers to some page of it any more."""
     mapped = {pte.index for table, vpn in folio.mappers if (pte := table.get(vpn)) is not None}
     return any(
-        index not in mapped and not (folio.slot and core.slots.swap_count(folio.slot + index))
+        index not in mapped and not (folio.slot and machine.slots.swap_count(folio.slot + index))
         for index in range(len(folio.pages))
     )
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from driver import CramDevice
 from vswap.base.errors import VswapError
-from vswap.mm.pagetable import PageTable
 from vswap.paths.evacuate import HotPages
-from vswap.paths.swapoff import Method, Swapoff, SwapoffFailed
-from vswap.state.core import Core
+from vswap.paths.reclaim import Reclaim
+from vswap.paths.swapoff import Swapoff, SwapoffFailed
+from vswap.state.machine import Machine
 from vswap.tiers.cram import CramTier
 
 
@@ -63,22 +63,17 @@ class NodeCalls(Protocol):
 class Nodes:
     """The CRAM nodes of a swap system, by name; implements NodeCalls. A node registers when the system is built."""
 
-    def __init__(
-        self,
-        core: Core,
-        tables: Callable[[], Iterable[PageTable]],
-        hot: HotPages,
-    ) -> None:
-        self._core = core
-        self._tables = tables
+    def __init__(self, machine: Machine, reclaim: Reclaim, hot: HotPages) -> None:
+        self.machine = machine
+        self._reclaim = reclaim
         self._hot = hot
         self._ranges = {
-            name: [range(tier.pages)] for name, tier in core.tiers.named.items() if isinstance(tier, CramTier)
+            name: [range(tier.pages)] for name, tier in machine.tiers.named.items() if isinstance(tier, CramTier)
         }
 
     async def register(self, node: str, ranges: Sequence[range], ratio: int, device: CramDevice) -> None:
         """See NodeCalls."""
-        tier = self._tier(node, registered=None)
+        tier = self.tier(node, registered=False)
         if node in self._ranges and tier.gone is None:
             raise NodeError(errno.EBUSY, f"{node} is registered")
         if list(ranges) != [range(device.geometry.perceived_pages)]:
@@ -87,44 +82,43 @@ class Nodes:
             )
         if ratio < 1000:
             raise NodeError(errno.EINVAL, f"a configured ratio of {ratio} per-mille, expected at least 1000")
-        if tier.usage().pages or self._core.storing[tier] or self._core.residents[tier]:
+        if tier.usage().pages or self.machine.tiers.storing[tier] or self.machine.residents.on[tier]:
             raise NodeError(errno.EBUSY, f"{node}: pages of the device before are still being given up")
         if tier.gone is None:
             tier.detach()
         await tier.attach(device)
         if node not in self._ranges:  # else it may be switched off for another reason
-            self._core.offline.discard(tier)
+            self.machine.tiers.offline.discard(tier)
         self._ranges[node] = list(ranges)
 
     async def unregister(self, node: str, ranges: Sequence[range]) -> None:
         """See NodeCalls."""
-        tier = self._tier(node)
+        tier = self.tier(node)
         if list(ranges) != self._ranges[node]:
             raise NodeError(errno.EINVAL, f"ranges {list(ranges)}, registered are {self._ranges[node]}")
-        if tier in self._core.offline:
+        if tier in self.machine.tiers.offline:
             raise NodeError(errno.EBUSY, f"{node} is being switched off")
-        method = Method.REVERSE_MAP if self._core.direct is None else Method.PAGE_TABLES
         if tier.gone is None:
             try:
-                await Swapoff(self._core, self._tables, tier, method).run()
+                await Swapoff(self.machine, self._reclaim, tier, self.machine.layer.searches[0]).run()
             except SwapoffFailed as error:
                 raise NodeError(errno.EBUSY, f"{node}: {error}") from error
         elif tier.usage().pages:
             raise NodeError(errno.EBUSY, f"{node}: its pages are still being given up")
-        self._core.offline.add(tier)
+        self.machine.tiers.offline.add(tier)
         tier.detach()
         del self._ranges[node]
 
     def set_capacity(self, node: str, pages: int) -> None:
         """See NodeCalls."""
-        tier = self._tier(node)
+        tier = self.tier(node)
         if not 0 <= pages <= tier.pages:
             raise NodeError(errno.EINVAL, f"a capacity of {pages} pages, {node} has {tier.pages}")
         tier.resize_balloon(tier.pages - pages)
 
     def set_compression_ratio(self, node: str, achieved: int) -> None:
         """See NodeCalls."""
-        tier = self._tier(node)
+        tier = self.tier(node)
         if achieved < 0:
             raise NodeError(errno.EINVAL, f"a ratio of {achieved} per-mille")
         configured = tier.configured_ratio
@@ -132,14 +126,15 @@ class Nodes:
 
     def set_no_alloc(self, node: str, closed: bool) -> None:
         """See NodeCalls."""
-        self._tier(node).set_no_alloc(closed)
+        self.tier(node).set_no_alloc(closed)
 
     async def report_hot_pages(self, node: str) -> None:
         """See NodeCalls."""
-        await self._hot.round(self._tier(node))
+        await self._hot.round(self.tier(node))
 
-    def _tier(self, node: str, registered: bool | None = True) -> CramTier:
-        tier = self._core.tiers.named.get(node)
+    def tier(self, node: str, *, registered: bool = True) -> CramTier:
+        """The CRAM tier of a node, which must be `registered`. Raises NodeError: ENODEV."""
+        tier = self.machine.tiers.named.get(node)
         if not isinstance(tier, CramTier) or (registered and node not in self._ranges):
             raise NodeError(errno.ENODEV, f"there is no node {node}")
         return tier

@@ -10,7 +10,8 @@ from vswap.mm.pagetable import PageTable, Pte, PteState
 from vswap.paths import large
 from vswap.paths.fault import handle_fault
 from vswap.paths.reclaim import Reclaim
-from vswap.state.core import Core
+from vswap.state import rmap
+from vswap.state.machine import Machine
 from vswap.tiers.base import Poisoned, TierError
 
 
@@ -20,8 +21,8 @@ class AddressSpace:
     A read of a page on the device is a load from the device; everything else a task does ends in DRAM.
     """
 
-    def __init__(self, core: Core, reclaim: Reclaim, table: PageTable) -> None:
-        self._core = core
+    def __init__(self, machine: Machine, reclaim: Reclaim, table: PageTable) -> None:
+        self.machine = machine
         self._reclaim = reclaim
         self.name = table.name
         self.table = table
@@ -38,10 +39,10 @@ class AddressSpace:
         while True:
             pte = self._usable(vpn, write=False)
             if pte is None:
-                await handle_fault(self._core, self.table, vpn, write=False)
+                await handle_fault(self.machine, self._reclaim, self.table, vpn, write=False)
             elif pte.state is PteState.DRAM:
                 data = pte.dram.pages[pte.index]
-                await self._core.pause(self._core.costs.dram_access)
+                await self.machine.clock.sleep(self.machine.costs.dram_access)
                 return data if line is None else data[line * LINE_BYTES : (line + 1) * LINE_BYTES]
             else:
                 return await self._load(vpn, pte.cram, line)
@@ -53,25 +54,25 @@ class AddressSpace:
         while True:
             pte = self._usable(vpn, write=True)
             if pte is None:
-                await handle_fault(self._core, self.table, vpn, write=True)
+                await handle_fault(self.machine, self._reclaim, self.table, vpn, write=True)
                 continue
             pte.dirty = True
             if pte.state is PteState.DRAM:
                 pte.dram.pages[pte.index] = bytes(data)
-                await self._core.pause(self._core.costs.dram_access)
+                await self.machine.clock.sleep(self.machine.costs.dram_access)
             else:
                 await self._store(vpn, pte.cram, data)
             return
 
     async def unmap(self, vpn: int, count: int = 1) -> None:
         """Drop the pages `vpn` .. `vpn + count - 1`; they read as zeros afterwards."""
-        dropped = [page for page in self.table.within(vpn, count) if self._zap(page)]
-        await self._core.pause(self._core.costs.fork_pte * len(dropped) + self._core.costs.tlb_shootdown)
+        dropped = [page for page in self.table.within(vpn, count) if rmap.zap(self.machine, self.table, page)]
+        await self.machine.clock.sleep(self.machine.costs.fork_pte * len(dropped) + self.machine.costs.tlb_shootdown)
 
     async def fault(self, vpn: int, *, write: bool) -> Pte:
         """Make the page allow an access, and do no more; the entry that does. Raises as the access would."""
         while True:
-            await handle_fault(self._core, self.table, vpn, write=write)
+            await handle_fault(self.machine, self._reclaim, self.table, vpn, write=write)
             pte = self._usable(vpn, write=write)
             if pte is not None:
                 return pte
@@ -81,7 +82,7 @@ class AddressSpace:
         moved = self.table.within(vpn, count) if vpn != target else []
         for page in moved:
             self.table.rename(page, target + page - vpn)
-        await self._core.pause(self._core.costs.fork_pte * len(moved) + self._core.costs.tlb_shootdown)
+        await self.machine.clock.sleep(self.machine.costs.fork_pte * len(moved) + self.machine.costs.tlb_shootdown)
 
     async def lazyfree(self, vpn: int, count: int = 1) -> None:
         """The content of these pages is not needed any more (madvise FREE). Until they are written to, they read as
@@ -89,7 +90,7 @@ class AddressSpace:
         or that is being worked on, stays as it is."""
         vpns = range(vpn, vpn + count)
         freed = sum(self._free_lazily(page, vpns) for page in vpns)
-        await self._core.pause(self._core.costs.fork_pte * freed + self._core.costs.tlb_shootdown)
+        await self.machine.clock.sleep(self.machine.costs.fork_pte * freed + self.machine.costs.tlb_shootdown)
 
     async def pageout(self, vpn: int, count: int = 1) -> bool:
         """Reclaim pages now (madvise PAGEOUT). True when one left DRAM. A large folio that is not wholly among them is
@@ -101,7 +102,7 @@ class AddressSpace:
             folio = self._split_unless_within(page, vpns)
             if folio is not None and folio not in seen:
                 seen.add(folio)
-                self._core.memory.remove(folio)
+                self.machine.memory.remove(folio)
                 freed += await self._reclaim.reclaim_folio(folio, force=True)
         return freed > 0
 
@@ -117,23 +118,23 @@ class AddressSpace:
         stored_into: list[CramFolio] = []
         for vpn, pte in list(self.table.items()):
             if pte.state is PteState.SOFTLEAF:
-                self._core.slots.duplicate(pte.slot)
+                self.machine.slots.duplicate(pte.slot)
                 for table in (self.table, child.table):
                     table.set(vpn, Pte.softleaf(pte.slot, exclusive=False))
                 continue
             assert pte.folio is not None
             if isinstance(pte.folio, CramFolio):
                 if pte.folio.slot:
-                    self._core.slots.duplicate(pte.folio.slot)
+                    self.machine.slots.duplicate(pte.folio.slot)
                 if pte.folio.writable:
-                    self._core.make_read_only(pte.folio)
+                    self.machine.residents.make_read_only(pte.folio)
                     stored_into.append(pte.folio)
             for table in (self.table, child.table):
-                self._core.map(table, vpn, pte.folio, writable=False, exclusive=False, index=pte.index)
+                rmap.map_page(self.machine, table, vpn, pte.folio, writable=False, exclusive=False, index=pte.index)
                 copy = table.get(vpn)
                 assert copy is not None
                 copy.accessed, copy.dirty = pte.accessed, pte.dirty
-        await self._core.pause(self._core.costs.fork_pte * len(self.table) + self._core.costs.tlb_shootdown)
+        await self.machine.clock.sleep(self.machine.costs.fork_pte * len(self.table) + self.machine.costs.tlb_shootdown)
         for folio in stored_into:
             await folio.drain()
 
@@ -142,14 +143,14 @@ class AddressSpace:
         self.table.dead = True
         vpns = [vpn for vpn, _ in self.table.items()]
         for vpn in vpns:
-            self._zap(vpn)
-        await self._core.pause(self._core.costs.fork_pte * len(vpns))
+            rmap.zap(self.machine, self.table, vpn)
+        await self.machine.clock.sleep(self.machine.costs.fork_pte * len(vpns))
 
     # Inside
 
     def _usable(self, vpn: int, *, write: bool) -> Pte | None:
         """The PTE if it allows the access, with its accessed bit set."""
-        self._core.check()
+        self.machine.check()
         if self.table.dead:
             raise SegmentationFault(f"{self.name} has exited")
         pte = self.table.get(vpn)
@@ -157,13 +158,6 @@ class AddressSpace:
             return None
         pte.accessed = True
         return pte
-
-    def _zap(self, vpn: int) -> bool:
-        pte = self.table.clear(vpn)
-        if pte is None:
-            return False
-        self._core.forget_mapper(self.table, vpn, pte)
-        return True
 
     def _split_unless_within(self, vpn: int, vpns: range) -> Folio | None:
         """The DRAM folio of a page; a large one that reaches beyond `vpns`, or into another space, is split
@@ -176,37 +170,37 @@ class AddressSpace:
             return folio
         if not folio.lock.try_acquire():
             return None
-        large.split(self._core, folio)
+        large.split(self.machine, folio)
         folio.lock.release()
         pte = self.table.get(vpn)
         assert pte is not None
         return pte.dram
 
     def _free_lazily(self, vpn: int, vpns: range) -> bool:
-        core, pte = self._core, self.table.get(vpn)
+        machine, pte = self.machine, self.table.get(vpn)
         if pte is None or pte.state is not PteState.DRAM:
-            return self._zap(vpn)
+            return rmap.zap(machine, self.table, vpn)
         folio = self._split_unless_within(vpn, vpns)
         if folio is None or len(folio.mappers) > len(folio.pages) or not folio.lock.try_acquire():
             return False
         try:
             if folio.order and folio.lazyfree and vpn > min(page for _, page in folio.mappers):
                 return False  # done with the first of its pages
-            if core.named(folio):
+            if rmap.named(machine, folio):
                 return False
             if folio.slot:
-                core.uncache(folio)  # a copy on a tier is as useless as the page
+                machine.cache.delete(folio)  # a copy on a tier is as useless as the page
             for table, page in folio.mappers:
                 mapped = table.get(page)
                 assert mapped is not None
                 mapped.dirty = mapped.accessed = False
             folio.dirty = folio.lazyfree = True
             folio.active = False
-            core.memory.add_oldest(folio)
-            core.counters.pglazyfree += len(folio.pages)
+            machine.memory.add_oldest(folio)
+            machine.counters.pglazyfree += len(folio.pages)
             return True
         finally:
-            core.unlock(folio)
+            rmap.unlock(machine, folio)
 
     async def _load(self, vpn: int, folio: CramFolio, line: int | None) -> bytes:
         cram, access = folio.tier, folio.begin_access()
@@ -228,5 +222,5 @@ class AddressSpace:
 
     def _sigbus(self, vpn: int, folio: CramFolio, error: TierError) -> SigBus:
         folio.poisoned |= isinstance(error, Poisoned)
-        self._core.counters.sigbus += 1
+        self.machine.counters.sigbus += 1
         return SigBus(self.name, vpn, error)

@@ -2,68 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from vswap.base.backing import Backing, BackingType
 from vswap.base.errors import AlreadyCached, SlotGone, SlotsExhausted
-from vswap.mm.folio import CramFolio, Folio
+from vswap.mm.folio import CramFolio, CramNode, Folio
+from vswap.mm.frames import MAX_RECLAIM_RETRIES
 from vswap.mm.memcg import Memcg
-from vswap.slots.table import Backing, BackingType
-from vswap.state.core import Core
-from vswap.tiers.base import PHYSICAL, Full, Poisoned, Tier, TierError
+from vswap.paths.rehome import write_to_another_slot
+from vswap.state import rmap
+from vswap.state.machine import Machine
+from vswap.tiers.base import Full, Poisoned, Tier, TierError
 from vswap.tiers.cram import CramTier
 
-_PATIENCE = 16  # pages that would not move before a round gives up
+MAX_STUCK_PAGES = 16
+"""CRAM pages that would not move before a round gives up."""
 
 
 class Writeback:
     """CRAM -> a farther CRAM node, zswap, a swap device; zswap -> a CRAM node behind it, a swap device."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
         self._turn = -1  # the group whose zswap entries were looked at last
-        core.shrink_memcg = self.shrink_memcg
-        self._after: dict[Tier, tuple[Tier, ...]] = {}
-        for cram in core.crams:
-            between = core.config.cram_to_cram
+        self._after: dict[CramNode, tuple[Tier, ...]] = {}
+        for cram in machine.tiers.crams:
+            between = machine.config.cram_to_cram
             self._after[cram] = tuple(
-                tier for tier in core.tiers.after(cram) if between or tier.type is not BackingType.CRAM
+                tier for tier in machine.tiers.after(cram) if between or tier.type is not BackingType.CRAM
             )
-        self._after_zswap: tuple[Tier, ...] = ()
-        if core.zswap is not None:
-            behind = {BackingType.CRAM, *PHYSICAL} if core.direct is None else PHYSICAL
-            self._after_zswap = tuple(tier for tier in core.tiers.after(core.zswap) if tier.type in behind)
+        self.after_zswap: tuple[Tier, ...] = ()  # the tiers that zswap may write back to
+        if machine.tiers.zswap is not None:
+            behind = machine.layer.behind_zswap
+            self.after_zswap = tuple(tier for tier in machine.tiers.after(machine.tiers.zswap) if tier.type in behind)
 
     # CRAM
 
     async def relieve(self, cram: CramTier) -> None:
         """The node is under pressure: reap, trim, and write its coldest pages back until it is open again (or, if it
         was open all the time, one batch)."""
-        core = self._core
+        machine = self.machine
         failures = 0
         while True:
             await self.reap()
-            moved = await self.write_back_cram(core.config.cram_writeback_batch, cram)
+            moved = await self.write_back_cram(machine.config.cram_writeback_batch, cram)
             await cram.flush()
-            if not cram.under_pressure or core.stopping:
+            if not cram.under_pressure or machine.stopping:
                 return
             failures = 0 if moved else failures + 1
-            await core.pause(min(core.costs.retry << min(failures, 20), core.config.reap_interval))
+            await machine.clock.sleep(min(machine.costs.retry << min(failures, 20), machine.config.reap_interval))
 
     async def write_back_cram(self, count: int, cram: CramTier | None = None) -> int:
         """Write back up to `count` of the coldest CRAM pages, of one node or of each; how many left their device. A
         page read since the last scan gets a second chance."""
         if cram is None:
-            return sum([await self.write_back_cram(count, node) for node in self._core.crams])
-        residents = self._core.residents[cram]
+            return sum([await self.write_back_cram(count, node) for node in self.machine.tiers.crams])
+        residents = self.machine.residents.on[cram]
         if not self._after[cram]:
             return 0
         moved = failed = 0
         for _ in range(2 * len(residents)):
-            if moved >= count or failed >= _PATIENCE or not residents:
+            if moved >= count or failed >= MAX_STUCK_PAGES or not residents:
                 break
             folio = next(iter(residents))
             residents.move_to_end(folio)
-            if self._used_lately(folio):
+            if rmap.clear_accessed(folio):
                 continue
             if await self.write_back_folio(folio):
                 moved += 1
@@ -74,119 +75,81 @@ class Writeback:
     async def write_back_folio(self, folio: CramFolio) -> bool:
         """Move one CRAM page to a later tier; False when it stays. Read-only mappers are found through the reverse map
         and unmapped first; softleaf mappers are not touched."""
-        core = self._core
+        machine = self.machine
         if folio.dead or folio.poisoned or not folio.lock.try_acquire():
             return False
-        bounce = core.memory.allocate_reserve()
+        bounce = machine.memory.allocate_reserve()
         try:
-            return bounce is not None and await self._move(folio, bounce)
+            return bounce is not None and await self.move(folio, bounce)
         finally:
             if bounce is not None:
-                core.memory.release(bounce)
-            core.unlock(folio)
+                machine.memory.release(bounce)
+            rmap.unlock(machine, folio)
 
-    async def _move(self, folio: CramFolio, bounce: Folio) -> bool:
-        core = self._core
-        if core.unreferenced(folio):
-            await core.release_cram(folio)
-            core.counters.zombies_reaped += 1
+    async def move(self, folio: CramFolio, bounce: Folio) -> bool:
+        machine = self.machine
+        if rmap.unreferenced(machine, folio):
+            await machine.residents.release(folio)
+            machine.counters.zombies_reaped += 1
             return True
         if not folio.slot:
             try:
-                core.adopt_slot(folio)
+                machine.residents.adopt_slot(folio)
             except SlotsExhausted:
                 return False
         slot = folio.slot
-        unmapped = core.unmap(folio)
-        core.counters.writeback_unmaps += unmapped
+        unmapped = rmap.try_to_unmap(machine, folio)
+        machine.counters.writeback_unmaps += unmapped
         if unmapped:
-            await core.pause(core.costs.tlb_shootdown)
+            await machine.clock.sleep(machine.costs.tlb_shootdown)
         await folio.drain()
-        later = self._after[folio.tier]
+        later, placement = self._after[folio.tier], machine.placement
+        tied = machine.layer.tied(slot, machine.tiers.key(folio.tier))
         try:
-            if core.direct is not None and core.direct.home(slot).type is BackingType.CRAM:
+            if tied:
                 data = await folio.tier.load(folio.page)
-                backing = await self._write_to_another_slot(data, slot, later, bounce)
+                backing = await write_to_another_slot(machine, data, slot, later, bounce, self.shrink_memcg)
             else:
-                backing = await core.write_out(await core.read_out(folio.tier, folio.page, later), slot, later)
+                page = await placement.read_out(folio.tier, folio.page, later)
+                backing = await placement.write_out(page, slot, later, self.shrink_memcg)
                 if backing is not None:
-                    core.change_backing(slot, backing)  # the device page is given up only now: the write succeeded
+                    machine.layer.change_backing(slot, backing)  # the device page is given up only now: it is written
         except TierError as error:
             folio.poisoned |= isinstance(error, Poisoned)
-            core.counters.writeback_failed += 1
+            machine.counters.writeback_failed += 1
             return False
         if backing is None:
-            core.counters.writeback_failed += 1
+            machine.counters.writeback_failed += 1
             return False
-        if backing.type is BackingType.CRAM and core.direct is None:
-            core.cache.replace(folio, core.add_cram_folio(backing, slot))
+        if backing.type is BackingType.CRAM and not tied:
+            machine.cache.replace(folio, machine.residents.add(backing, slot))
         else:
-            core.leave_cache(folio)
-        core.bury(folio)
-        core.counters.writebacks.count(BackingType.CRAM, backing.type)
+            machine.cache.delete(folio)
+        machine.residents.bury(folio)
+        machine.counters.writebacks.count(BackingType.CRAM, backing.type)
         return True
-
-    async def _write_to_another_slot(
-        self, data: bytes, old: int, later: Sequence[Tier], bounce: Folio
-    ) -> Backing | None:
-        """Without virtual slots: store the page under a slot of another device and make all PTEs name that one. The
-        folio `bounce` stands for it in the swap cache meanwhile."""
-        core = self._core
-        assert core.direct is not None
-        try:
-            new = core.allocate_slot(core.memcg_of(old), only=[core.tiers.key(tier) for tier in later])
-        except SlotsExhausted:
-            return None
-        bounce.lock.try_acquire()  # private, so free
-        core.cache.add(new, bounce)
-        core.slots.set_backing(new, Backing(BackingType.FOLIO))
-        bounce.data = data
-        backing = None
-        try:
-            backing = await core.write_out(data, new, later)
-            if backing is not None:
-                core.slots.set_backing(new, backing)
-                await core.pause(core.scan_cost())
-                core.move_references(old, new)
-        finally:
-            if backing is not None and backing.type is BackingType.CRAM:
-                core.cache.replace(bounce, core.add_cram_folio(backing, new))
-            else:
-                core.uncache(bounce)
-            bounce.lock.release()
-        return backing
-
-    @staticmethod
-    def _used_lately(folio: CramFolio) -> bool:
-        used = False
-        for table, vpn in folio.mappers:
-            pte = table.get(vpn)
-            assert pte is not None
-            used |= pte.accessed
-            pte.accessed = False
-        return used
 
     async def reap(self) -> int:
         """Give up the device pages that nobody maps or names; how many there were."""
-        core = self._core
+        machine = self.machine
         reaped = 0
-        for folio in list(core.cram_folios):
-            if folio.dead or not core.unreferenced(folio) or not folio.lock.try_acquire():
+        for folio in list(machine.residents.folios):
+            if folio.dead or not rmap.unreferenced(machine, folio) or not folio.lock.try_acquire():
                 continue
             try:
-                await core.release_cram(folio)
+                await machine.residents.release(folio)
                 reaped += 1
             finally:
-                core.unlock(folio)
-        core.counters.zombies_reaped += reaped
+                rmap.unlock(machine, folio)
+        machine.counters.zombies_reaped += reaped
         return reaped
 
     async def reap_and_trim(self) -> None:
         """The reaper's round."""
-        core = self._core
-        core.reap_wanted.clear()
+        machine = self.machine
+        machine.reap_wanted.clear()
         await self.reap()
-        for cram in core.crams:
+        for cram in machine.tiers.crams:
             await cram.flush()
 
     # zswap
@@ -194,16 +157,16 @@ class Writeback:
     @property
     def can_shrink_zswap(self) -> bool:
         """There is a swap device behind zswap."""
-        return bool(self._after_zswap)
+        return bool(self.after_zswap)
 
     async def shrink_zswap(self) -> None:
         """The pool was full: write old entries of all groups in turn to a swap device until it is at the accept
         threshold (shrink_worker)."""
-        core = self._core
-        assert core.zswap is not None
+        machine = self.machine
+        assert machine.tiers.zswap is not None
         failures = attempts = 0
-        while core.zswap.over_threshold() and failures < _PATIENCE and not core.stopping:
-            memcg = core.memcgs.next_online(self._turn)
+        while machine.tiers.zswap.over_threshold() and failures < MAX_RECLAIM_RETRIES and not machine.stopping:
+            memcg = machine.memory.memcgs.next_online(self._turn)
             self._turn = memcg.id if memcg is not None else -1
             if memcg is None:  # the end of a round
                 failures += not attempts
@@ -213,58 +176,58 @@ class Writeback:
             attempts += wrote is not None
             if wrote is False:
                 failures += 1
-                core.counters.reject_reclaim_fail += 1
-                await core.pause(core.costs.retry)
+                machine.counters.reject_reclaim_fail += 1
+                await machine.clock.sleep(machine.costs.retry)
 
     async def shrink_memcg(self, memcg: Memcg) -> bool | None:
         """Write the oldest zswap entry of a group to a swap device: False when it stays, None when the group has none,
         or may not write back."""
-        core = self._core
-        if core.zswap is None or not self._after_zswap or not memcg.may_write_back():
+        machine = self.machine
+        if machine.tiers.zswap is None or not self.after_zswap or not memcg.may_write_back():
             return None
-        if core.zswap.oldest(memcg) is None:
+        if machine.tiers.zswap.oldest(memcg) is None:
             return None
         return await self.write_back_zswap(memcg)
 
     async def write_back_zswap(self, memcg: Memcg | None = None) -> bool:
         """Move the oldest zswap entry of a group (by default of the root) to a swap device; False when it stays."""
-        core = self._core
-        assert core.zswap is not None
-        victim = core.zswap.oldest(memcg or core.memcgs.root)
-        folio = core.memory.allocate_reserve() if victim else None
+        machine = self.machine
+        assert machine.tiers.zswap is not None
+        victim = machine.tiers.zswap.oldest(memcg or machine.memory.memcgs.root)
+        folio = machine.memory.allocate_reserve() if victim else None
         if victim is None or folio is None:
             return False
         handle, slot = victim
         folio.lock.try_acquire()  # private, so free
         try:
-            core.cache.pin(slot, folio)
+            machine.cache.pin(slot, folio)
         except (AlreadyCached, SlotGone):  # a fault is bringing it in, or it is going away: leave it
-            core.zswap.rotate(handle)
-            core.memory.release(folio)
+            machine.tiers.zswap.rotate(handle)
+            machine.memory.release(folio)
             folio.lock.release()
             return False
         try:
-            if core.slots.backing(slot) != Backing(BackingType.ZSWAP, handle):
+            if machine.slots.backing(slot) != Backing(BackingType.ZSWAP, handle):
                 return False
-            page = await core.read_out(core.zswap, handle, self._after_zswap)
-            backing = await core.write_out(page, slot, self._after_zswap)
+            page = await machine.placement.read_out(machine.tiers.zswap, handle, self.after_zswap)
+            backing = await machine.placement.write_out(page, slot, self.after_zswap)
             if backing is None:
                 raise Full("no later tier has room")
-            core.change_backing(slot, backing)  # frees the compressed copy, only now
+            machine.layer.change_backing(slot, backing)  # frees the compressed copy, only now
             if backing.type is BackingType.CRAM:
-                resident = core.add_cram_folio(backing, slot)
-                core.cache.replace(folio, resident)
-                if core.unreferenced(resident):
-                    core.reap_wanted.set()
-            core.counters.writebacks.count(BackingType.ZSWAP, backing.type)
-            core.counters.zswpwb += 1
-            core.memcg_of(slot).count("zswpwb")
-            core.counters.written_back_pages += 1
+                resident = machine.residents.add(backing, slot)
+                machine.cache.replace(folio, resident)
+                if rmap.unreferenced(machine, resident):
+                    machine.reap_wanted.set()
+            machine.counters.writebacks.count(BackingType.ZSWAP, backing.type)
+            machine.counters.zswpwb += 1
+            machine.layer.memcg_of(slot).count("zswpwb")
+            machine.counters.written_back_pages += 1
             return True
         except TierError:
-            core.zswap.rotate(handle)
-            core.counters.writeback_failed += 1
+            machine.tiers.zswap.rotate(handle)
+            machine.counters.writeback_failed += 1
             return False
         finally:
-            core.drop(folio)
+            rmap.drop(machine, folio)
             folio.lock.release()

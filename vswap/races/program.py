@@ -18,8 +18,9 @@ from vswap.contract.workload import Shape, Workload
 from vswap.mm.memcg import Memcg, MemcgLimits
 from vswap.paths.nodes import NodeError
 from vswap.paths.spaces import AddressSpace
-from vswap.paths.swapoff import Method, SwapoffFailed
+from vswap.paths.swapoff import SwapoffFailed
 from vswap.races.schedule import RaceClock, Schedule
+from vswap.slots.layer import Search
 from vswap.system import VswapSystem
 
 DEVICE = DeviceParameters(perceived_pages=16, media_bytes=32 << 10, cache_pages=2)
@@ -67,9 +68,9 @@ class Program(Workload):
     async def _race(self, space: AddressSpace, rng: Random, part: int) -> None:
         try:
             for _ in range(OPERATIONS):
-                if self.shape.lazyfree and rng.random() < (0.05 if self.system.core.config.mthp_orders else 0.25):
+                if self.shape.lazyfree and rng.random() < (0.05 if self.system.machine.config.mthp_orders else 0.25):
                     await self._lazyfree(space, part)
-                if self.system.core.config.mthp_orders:
+                if self.system.machine.config.mthp_orders:
                     choice = rng.random()
                     if choice < 0.4:
                         await space.pageout(0, 4)
@@ -106,28 +107,28 @@ class Program(Workload):
             )
 
     async def _rest(self, rng: Random) -> None:
-        writeback, core = self.system.writeback, self.system.core
+        writeback, machine = self.system.writeback, self.system.machine
         for _ in range(2 * OPERATIONS):
             await self.clock.sleep(rng.randrange(12_000))
             if self.seed % 4 == 3 and rng.random() < 0.2:
                 await self._switch(rng)
             choice = rng.random()
-            if choice < 0.3 and core.cram is not None:
+            if choice < 0.3 and machine.tiers.crams:
                 await writeback.write_back_cram(2)
-            elif choice < 0.6 and core.zswap is not None:
-                groups = list(core.memcgs)
+            elif choice < 0.6 and machine.tiers.zswap is not None:
+                groups = list(machine.memory.memcgs)
                 await writeback.write_back_zswap(rng.choice(groups) if len(groups) > 1 else None)
             elif choice < 0.7:
                 await writeback.reap_and_trim()
-            elif choice < 0.8 and core.crams:
-                node = core.crams[int(choice * 1000) % len(core.crams)]
+            elif choice < 0.8 and machine.tiers.crams:
+                node = machine.tiers.crams[int(choice * 1000) % len(machine.tiers.crams)]
                 if choice < 0.75:
                     node.set_pressure(not node.under_pressure)
                 else:
                     node.set_no_alloc(not node.closed)
             elif choice < 0.9:
                 await self._switch(rng)
-        for node in core.crams:
+        for node in machine.tiers.crams:
             node.set_no_alloc(False)
             node.set_pressure(False)
 
@@ -151,9 +152,9 @@ class Program(Workload):
                 return
 
     async def _switch(self, rng: Random) -> None:
-        name = rng.choice(self.system.core.config.order)
+        name = rng.choice(self.system.machine.config.order)
         try:
-            await self.system.swapoff(name, rng.choice(list(Method)))
+            await self.system.swapoff(name, rng.choice(list(Search)))
         except SwapoffFailed:
             return
         if self.seed % 4 == 3:  # what was under way lands by then
@@ -168,7 +169,7 @@ def _group(system: VswapSystem, program: int) -> Memcg | None:
     if program % 2 == 0:
         return None
     rng = Random(f"{program}.group")
-    large = bool(system.core.config.mthp_orders)
+    large = bool(system.machine.config.mthp_orders)
     few, swap = ((None, None, 9), (None, None, 5)) if large else ((None, 3, 5), (None, 0, 2))
     outer = system.create_memcg("outer", MemcgLimits(memory_max=rng.choice(few), swap_max=rng.choice(swap)))
     limits = MemcgLimits(
@@ -228,8 +229,8 @@ def execute(program: int, schedule: Schedule, folder: Path) -> int:
         finally:
             clock.on_step = None
             await system.shutdown()
-        assert not system.core.slots.used, f"{system.core.slots.used} slots leaked"
-        assert not system.core.memory.used, f"{system.core.memory.used} frames leaked"
+        assert not system.machine.slots.used, f"{system.machine.slots.used} slots leaked"
+        assert not system.machine.memory.used, f"{system.machine.memory.used} frames leaked"
 
     clock.on_step = _nothing
     clock.run(main())

@@ -7,22 +7,26 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from driver import CramDevice
-from vswap.contract.broken import Patcher, writeback_without_a_pin
+from vswap.base.backing import PHYSICAL, Backing
+from vswap.contract.broken.layer import writeback_without_a_pin
+from vswap.contract.broken.registry import Patcher
 from vswap.mm.cache import SwapCache
-from vswap.mm.folio import CramFolio, Folio
+from vswap.mm.folio import AnyFolio, CramFolio, Folio
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable
 from vswap.paths import large
-from vswap.paths.fault import _Fault
+from vswap.paths.fault import Fault
 from vswap.paths.nodes import Nodes
 from vswap.paths.reclaim import Reclaim
 from vswap.paths.spaces import AddressSpace
 from vswap.paths.swapoff import Swapoff
 from vswap.paths.writeback import Writeback
-from vswap.slots.table import Backing
-from vswap.state.core import Core
-from vswap.tiers.base import PHYSICAL, Tier
+from vswap.state import rmap
+from vswap.state.machine import Machine
+from vswap.tiers.base import Tier
 from vswap.tiers.cram import CramTier
+from vswap.tiers.lz4block import Block
+from vswap.tiers.placement import MakeRoom, Placement
 
 SEEDED: dict[str, Callable[[Patcher], None]] = {"writeback_without_a_pin": writeback_without_a_pin}
 
@@ -52,7 +56,7 @@ def no_check_after_the_folio_lock(patch: Patcher) -> None:
 @_race
 def no_look_at_the_pte_after_sleeping(patch: Patcher) -> None:
     """A fault that slept installs its PTE over whatever is there now."""
-    patch.replace(_Fault, "_changed", lambda *_: False)
+    patch.replace(Fault, "pte_changed", lambda *_: False)
 
 
 @_race
@@ -69,44 +73,46 @@ def no_wait_for_accesses_under_way(patch: Patcher) -> None:
 def last_user_leaves_while_locked(patch: Patcher) -> None:
     """Who unlocks a folio does not look whether its last user has left meanwhile."""
 
-    def broken(self: Core, folio: CramFolio | Folio) -> None:
+    def broken(machine: Machine, folio: AnyFolio) -> None:
         folio.lock.release()
 
-    patch.replace(Core, "unlock", broken)
+    patch.replace(rmap, "unlock", broken)
 
 
 @_race
 def freed_under_the_lock_of_another(patch: Patcher) -> None:
     """The last user frees the folio although somebody else holds its lock."""
 
-    def broken(self: Core, folio: Folio) -> None:
-        if not folio.dead and not folio.private and self.unreferenced(folio):
+    def broken(machine: Machine, folio: Folio) -> None:
+        if not folio.dead and not folio.private and rmap.unreferenced(machine, folio):
             if folio.slot and not folio.lock.locked():
                 folio.lock.try_acquire()
-                self.drop(folio)
+                rmap.drop(machine, folio)
                 folio.lock.release()
             else:
-                self.drop(folio)
+                rmap.drop(machine, folio)
 
-    patch.replace(Core, "try_free", broken)
+    patch.replace(rmap, "try_to_free", broken)
 
 
 @_race
 def swap_charge_taken_after_the_store(patch: Patcher) -> None:
     """Two stores of one group look at its limit, and both charge when they are done."""
-    original = Core.write_out
+    original = Placement.write_out
 
-    async def broken(self: Core, data: bytes, slot: int, order: Sequence[Tier]) -> Backing | None:
-        group = self.memcg_of(slot)
+    async def broken(
+        self: Placement, page: bytes | Block, slot: int, order: Sequence[Tier], make_room: MakeRoom | None = None
+    ) -> Backing | None:
+        group = self.layer.memcg_of(slot)
         limits, group.limits = group.limits, replace(group.limits, swap_max=None)
         try:
             if limits.swap_max is not None and group.swap + 1 > limits.swap_max:
                 order = [tier for tier in order if tier.type not in PHYSICAL]
-            return await original(self, data, slot, order)
+            return await original(self, page, slot, order, make_room)
         finally:
             group.limits = limits
 
-    patch.replace(Core, "write_out", broken)
+    patch.replace(Placement, "write_out", broken)
 
 
 @_race
@@ -117,7 +123,7 @@ def reclaim_without_the_lock(patch: Patcher) -> None:
     async def broken(self: Reclaim, folio: Folio, *, force: bool = False, target: Memcg | None = None) -> int:
         if not folio.lock.locked() or folio.dead:
             return await original(self, folio, force=force, target=target)
-        await self._swap_out(folio, target or self._core.memcgs.root)
+        await self.swap_out(folio, target or self.machine.memory.memcgs.root)
         return int(folio.dead)
 
     patch.replace(Reclaim, "reclaim_folio", broken)
@@ -131,12 +137,12 @@ def writeback_without_the_lock(patch: Patcher) -> None:
     async def broken(self: Writeback, folio: CramFolio) -> bool:
         if not folio.lock.locked() or folio.dead:
             return await original(self, folio)
-        bounce = self._core.memory.allocate_reserve()
+        bounce = self.machine.memory.allocate_reserve()
         assert bounce is not None
         try:
-            return await self._move(folio, bounce)
+            return await self.move(folio, bounce)
         finally:
-            self._core.memory.release(bounce)
+            self.machine.memory.release(bounce)
 
     patch.replace(Writeback, "write_back_folio", broken)
 
@@ -147,8 +153,8 @@ def exit_marks_the_space_dead_too_late(patch: Patcher) -> None:
 
     async def broken(self: AddressSpace) -> None:
         for vpn in [vpn for vpn, _ in self.table.items()]:
-            self._zap(vpn)
-            await self._core.pause(500)
+            rmap.zap(self.machine, self.table, vpn)
+            await self.machine.clock.sleep(500)
         self.table.dead = True
 
     patch.replace(AddressSpace, "exit", broken)
@@ -157,7 +163,7 @@ def exit_marks_the_space_dead_too_late(patch: Patcher) -> None:
 @_race
 def lazyfree_page_dropped_although_written(patch: Patcher) -> None:
     """Reclaim looks at the mark of MADV_FREE and not at the dirty bits: what was written since is lost."""
-    original = Reclaim._discard
+    original = Reclaim.discard
 
     async def broken(self: Reclaim, folio: Folio) -> None:
         for table, vpn in folio.mappers:
@@ -166,22 +172,22 @@ def lazyfree_page_dropped_although_written(patch: Patcher) -> None:
             pte.dirty = False
         await original(self, folio)
 
-    patch.replace(Reclaim, "_discard", broken)
+    patch.replace(Reclaim, "discard", broken)
 
 
 @_race
 def large_fault_does_not_look_again(patch: Patcher) -> None:
     """A fault that has zeroed a large folio maps it over what other faults have mapped there meanwhile."""
 
-    async def broken(core: Core, table: PageTable, vpn: int) -> bool:
+    async def broken(machine: Machine, table: PageTable, vpn: int) -> bool:
         vpns = range(vpn & ~3, (vpn & ~3) + 4)
-        folio = None if any(map(table.get, vpns)) else core.memory.try_allocate(table.memcg, 2)
+        folio = None if any(map(table.get, vpns)) else machine.memory.try_allocate(table.memcg, 2)
         if folio is None:
             return False
-        await core.pause(core.costs.page_zero << 2)
+        await machine.clock.sleep(machine.costs.page_zero << 2)
         for index, page in enumerate(vpns):
-            core.map(table, page, folio, writable=True, exclusive=True, index=index)
-        core.memory.add(folio)
+            rmap.map_page(machine, table, page, folio, writable=True, exclusive=True, index=index)
+        machine.memory.add(folio)
         return True
 
     patch.replace(large, "zero_fill", broken)
@@ -190,24 +196,24 @@ def large_fault_does_not_look_again(patch: Patcher) -> None:
 @_race
 def large_swap_in_takes_pages_that_others_bring_in(patch: Patcher) -> None:
     """The pages of a large folio are read at once although the swap cache has one of them already."""
-    original = large._readable_at_once
+    original = large.readable_at_once
 
-    def broken(core: Core, table: PageTable, vpns: range, first: int) -> bool:
-        slots = core.slots
+    def broken(machine: Machine, table: PageTable, vpns: range, first: int) -> bool:
+        slots = machine.slots
         patched = Patcher()
         patched.replace(type(slots), "pinned", lambda *_: False)
         try:
-            return original(core, table, vpns, first)
+            return original(machine, table, vpns, first)
         finally:
             patched.undo()
 
-    patch.replace(large, "_readable_at_once", broken)
+    patch.replace(large, "readable_at_once", broken)
 
 
 @_race
 def swapoff_does_not_wait_for_stores(patch: Patcher) -> None:
     """A store that was under way lands on the tier after its swapoff."""
-    patch.replace(Swapoff, "_is_empty", lambda self: not self._tier.usage().pages)
+    patch.replace(Swapoff, "is_empty", lambda self: not self.tier.usage().pages)
 
 
 @_race
@@ -236,7 +242,7 @@ def device_given_again_before_its_pages_are_given_up(patch: Patcher) -> None:
         await self._program_marks()
 
     async def register(self: Nodes, node: str, ranges: object, ratio: int, device: CramDevice) -> None:
-        await self._tier(node).attach(device)
+        await self.tier(node).attach(device)
 
     patch.replace(CramTier, "attach", broken)
     patch.replace(Nodes, "register", register)

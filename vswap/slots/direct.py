@@ -6,10 +6,11 @@ that changes devices gets another slot, which every PTE must be made to name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
+from vswap.base.backing import Backing, BackingType, TierKey
 from vswap.base.errors import SlotGone, SlotsExhausted
-from vswap.slots.table import Backing, BackingType, SlotTable, TierKey
+from vswap.slots.table import SlotTable
 
 _SHIFT = 32
 _MASK = (1 << _SHIFT) - 1
@@ -22,17 +23,20 @@ def _first(tier: TierKey) -> int:
 
 
 class DirectSlots:
-    """As SlotTable, with a table for each device; a slot is the device's number and the place on it.
+    """As SlotTable, with a table for each device; a slot is the device's number and the place on it."""
 
-    Args:
-        capacities: device -> its places, in the order in which they are tried.
-        takes: says whether a device takes new pages now.
-    """
-
-    def __init__(self, capacities: Mapping[TierKey, int], takes: Callable[[TierKey], bool]) -> None:
-        self._tables = {tier: SlotTable(limit=capacity) for tier, capacity in capacities.items()}
-        self._takes = takes
+    def __init__(self) -> None:
+        self._tables: dict[TierKey, SlotTable] = {}
         self.alloc_reject = 0
+
+    def add_device(self, tier: TierKey, capacity: int) -> None:
+        """A device with so many places, tried after those before it."""
+        self._tables[tier] = SlotTable(limit=capacity)
+
+    @property
+    def devices(self) -> list[TierKey]:
+        """The devices, as they are tried."""
+        return list(self._tables)
 
     @property
     def used(self) -> int:
@@ -42,7 +46,7 @@ class DirectSlots:
     def allocate(self, memcg: int = 0, order: int = 0, cpu: int = 0, only: Iterable[TierKey] | None = None) -> int:
         """As SlotTable.allocate, on the first device with room, out of `only` if given. Raises SlotsExhausted."""
         for tier, table in self._tables.items():
-            if (only is None or tier in only) and self._takes(tier):
+            if only is None or tier in only:
                 try:
                     return _first(tier) | table.allocate(memcg, order, cpu)
                 except SlotsExhausted:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterator
-from enum import IntEnum
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from vswap.base.backing import Backing, BackingType
 from vswap.base.errors import AlreadyCached, ContractViolation, CountOverflow, SlotGone, SlotsExhausted
 
 CLUSTER_SLOTS = 512
@@ -34,47 +33,7 @@ MOST_PTES = _COUNT_MASK
 DESCRIPTOR_BYTES = 8 + 4 + 2  # word, shadow, memcg
 
 
-class BackingType(IntEnum):
-    """Where a slot's data is."""
-
-    NONE = 0
-    ZERO = 1
-    ZSWAP = 2
-    CRAM = 3
-    SWAPFILE = 4
-    FOLIO = 5
-    """Only in memory, in the folio that the swap cache holds."""
-    ZRAM = 6
-    OTHER = 7
-    """A backend that is not one of this package's."""
-    LOST = 8
-    """Nowhere: the device that had it was removed. Whoever needs it gets SIGBUS."""
-
-
 _TYPES = tuple(BackingType)
-
-
-class TierKey(NamedTuple):
-    """Which tier: its type, and its number among those of that type (the device of a swap entry)."""
-
-    type: BackingType
-    device: int = 0
-
-
-class Backing(NamedTuple):
-    """What backs a slot: a type, the tier's handle (0 where the type has none), and which of the tiers of that type."""
-
-    type: BackingType
-    handle: int = 0
-    device: int = 0
-
-    @property
-    def tier(self) -> TierKey:
-        """The tier that it is on."""
-        return TierKey(self.type, self.device)
-
-
-NO_BACKING = Backing(BackingType.NONE)
 
 
 def _backing_of(word: int) -> Backing:

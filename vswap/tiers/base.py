@@ -8,11 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from vswap.base.backing import BackingType
 from vswap.base.errors import VswapError
-from vswap.slots.table import BackingType
-
-PHYSICAL = frozenset({BackingType.SWAPFILE, BackingType.ZRAM, BackingType.OTHER})
-"""Swap devices: a load leaves the copy there, and slots that live there are charged."""
 
 
 class TierError(VswapError):

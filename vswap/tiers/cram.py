@@ -22,10 +22,10 @@ from driver import (
 )
 from hw.clock import Clock, Lock
 from hw.link import PAGE_BYTES
+from vswap.base.backing import BackingType
 from vswap.base.counters import Counters
 from vswap.mm.folio import ZERO_PAGE
 from vswap.slots.reverse import ReverseMap
-from vswap.slots.table import BackingType
 from vswap.tiers.base import Full, Gone, IoError, Poisoned, Rejected, TierError, Usage
 from vswap.tiers.lz4block import Block
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from hw.clock import Clock
 from hw.link import PAGE_BYTES
+from vswap.base.backing import BackingType
 from vswap.base.costs import Costs
 from vswap.base.counters import Counters
 from vswap.base.errors import VswapError
 from vswap.slots.reverse import ReverseMap
-from vswap.slots.table import BackingType
 from vswap.tiers.base import Full, IoError, Usage
 
 SIGNATURE = b"SWAPSPACE2"

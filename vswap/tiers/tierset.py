@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from vswap.slots.table import MOST_DEVICES, Backing, BackingType, TierKey
-from vswap.tiers.base import PHYSICAL, Tier
+from vswap.base.backing import PHYSICAL, Backing, BackingType, TierKey
+from vswap.mm.folio import CramNode
+from vswap.slots.table import MOST_DEVICES
+from vswap.tiers.base import Tier
 from vswap.tiers.cram import CramTier
 from vswap.tiers.swapfile import SwapfileTier
 from vswap.tiers.zswap import ZswapTier
@@ -47,13 +49,13 @@ class TierSet:
                 ranks[tier] = -priorities.get(name, -default)
         order = _ranked(list(tiers.values()), ranks, lambda tier: tier.type is BackingType.CRAM)
         self.order = tuple(_ranked(order, ranks, lambda tier: tier.type in PHYSICAL))
-        self._keys: dict[Tier, TierKey] = {}
+        self._keys: dict[Tier | CramNode, TierKey] = {}
         for tier in tiers.values():  # numbered as configured
             device = sum(key.type is tier.type for key in self._keys.values())
             if device == MOST_DEVICES:
                 raise ValueError(f"{device + 1} tiers of type {tier.type.name}, expected at most {MOST_DEVICES}")
             self._keys[tier] = TierKey(tier.type, device)
-        self._tiers = {key: tier for tier, key in self._keys.items()}
+        self._tiers = {self._keys[tier]: tier for tier in tiers.values()}
         self.crams = tuple(tier for tier in self.order if isinstance(tier, CramTier))
         self.zswap = next((tier for tier in self.order if isinstance(tier, ZswapTier)), None)
         self.swapfile = next((tier for tier in self.order if isinstance(tier, SwapfileTier)), None)
@@ -77,11 +79,11 @@ class TierSet:
         """Every tier with its key."""
         return self._tiers.items()
 
-    def key(self, tier: Tier) -> TierKey:
+    def key(self, tier: Tier | CramNode) -> TierKey:
         """The key of a tier."""
         return self._keys[tier]
 
-    def place(self, tier: Tier, handle: int) -> Backing:
+    def place(self, tier: Tier | CramNode, handle: int) -> Backing:
         """The backing that a handle of this tier is."""
         kind, device = self._keys[tier]
         return Backing(kind, handle, device)
@@ -89,6 +91,46 @@ class TierSet:
     def after(self, tier: Tier) -> tuple[Tier, ...]:
         """The tiers that come later than this one."""
         return self.order[self.order.index(tier) + 1 :]
+
+    def cram(self, key: TierKey) -> CramTier:
+        """The CRAM node of a key. Raises KeyError."""
+        tier = self._tiers[key]
+        assert isinstance(tier, CramTier)
+        return tier
+
+    def swap_full(self) -> bool:
+        """More than half of the swap devices is in use: do not keep slots of pages that are back in memory
+        (vm_swap_full)."""
+        usages = [device.usage() for device in self.devices]
+        capacity = sum(usage.capacity or 0 for usage in usages)
+        return not capacity or 2 * sum(usage.pages for usage in usages) > capacity
+
+    @property
+    def device_keys(self) -> list[TierKey]:
+        """The keys of the swap devices."""
+        return [self._keys[device] for device in self.devices]
+
+    # What a layer of slots asks
+
+    def free(self, backing: Backing) -> None:
+        """Drop what is at this place."""
+        self._tiers[backing.tier].free(backing.handle)
+
+    def places(self) -> dict[TierKey, int]:
+        """The tiers on which a slot can be a place, as they are tried, and how many places each has."""
+        kinds = {BackingType.CRAM, *PHYSICAL}
+        return {self._keys[tier]: tier.usage().capacity or 1 << 31 for tier in self.order if tier.type in kinds}
+
+    def takes(self, key: TierKey) -> bool:
+        """The tier takes new pages now."""
+        tier = self._tiers[key]
+        return tier not in self.offline and not (isinstance(tier, CramTier) and tier.closed)
+
+    def behind(self, key: TierKey) -> list[TierKey]:
+        """The tiers that come later than this one."""
+        return [self._keys[tier] for tier in self.after(self._tiers[key])]
+
+    # Choosing
 
     def candidates(self, order: Sequence[Tier]) -> Iterator[Tier]:
         """The tiers of `order` that are in use, as they are to be tried now."""

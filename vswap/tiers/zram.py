@@ -9,10 +9,10 @@ import lz4.block
 
 from hw.clock import Clock
 from hw.link import PAGE_BYTES
+from vswap.base.backing import BackingType
 from vswap.base.costs import Costs
 from vswap.base.counters import Counters
 from vswap.slots.reverse import ReverseMap
-from vswap.slots.table import BackingType
 from vswap.tiers.base import Full, IoError, Usage
 from vswap.tiers.lz4block import page_of
 from vswap.tiers.zsmalloc import Allocation, Frames, ZsPool

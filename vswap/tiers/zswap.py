@@ -11,17 +11,17 @@ import lz4.block
 
 from hw.clock import Clock
 from hw.link import PAGE_BYTES
+from vswap.base.backing import BackingType
 from vswap.base.costs import Costs
 from vswap.base.counters import Counters
 from vswap.mm.memcg import Memcg, MemcgTree
-from vswap.slots.table import BackingType
 from vswap.tiers.base import Full, IoError, Rejected, Usage
 from vswap.tiers.lz4block import Block
 from vswap.tiers.zsmalloc import Allocation, Frames, ZsPool
 
 
 @dataclass
-class _Entry:
+class Entry:
     slot: int
     block: bytes  # LZ4 block, the page itself where it does not shrink, or the 8-byte word of a same-filled page
     room: Allocation | None  # None for a same-filled page: it takes nothing from the pool
@@ -35,8 +35,8 @@ class ZswapTier:
     """A compressed pool with a limit, an accept threshold and an LRU of its entries for each memory control group.
 
     Attributes:
-        root: of the groups.
-        owner: tells the group of a slot; until somebody says otherwise, the root for all.
+        root: of the groups; the default of `oldest`.
+        memcg_of: the group of a slot.
         limit_pages: most pages that the pool takes; at the limit it is full and refuses stores.
         accept_pages: once full, stores are accepted again when the pool is at or below this.
         keep_incompressible: a page that does not shrink is kept as it is, where its group may write it back later; else
@@ -56,16 +56,19 @@ class ZswapTier:
         max_pool_percent: int,
         accept_threshold_percent: int,
         keep_incompressible: bool = False,
+        memcgs: MemcgTree | None = None,
+        memcg_of: Callable[[int], Memcg] | None = None,
     ) -> None:
+        """`memcg_of` tells the group, out of `memcgs`, of a slot; without it all are the root's."""
         self._clock = clock
         self._costs = costs
         self._counters = counters
         self.keep_incompressible = keep_incompressible
         self._pool = ZsPool(frames)
-        self._entries: dict[int, _Entry] = {}
+        self._entries: dict[int, Entry] = {}
         self._lrus: dict[Memcg, OrderedDict[int, None]] = {}  # of each group the pool's entries, oldest first
-        self.root = MemcgTree().root
-        self.owner: Callable[[int], Memcg] = lambda _: self.root
+        self.root = (memcgs or MemcgTree()).root
+        self.memcg_of: Callable[[int], Memcg] = memcg_of or (lambda _: self.root)
         self._next_handle = 1
         self._was_full = False
         self._full_event = clock.event()
@@ -75,13 +78,13 @@ class ZswapTier:
     async def store(self, data: bytes, slot: int) -> int:
         """See Tier. Full at the pool limit or without frames; Rejected when the page does not shrink."""
         if data[8:] == data[:-8]:
-            return self._insert(_Entry(slot, data[:8], None, self.owner(slot)))
+            return self._insert(Entry(slot, data[:8], None, self.memcg_of(slot)))
         if not self._accepting():
             raise Full("the zswap pool is at its limit")
         await self._clock.sleep(self._costs.zswap_compress)
         block = lz4.block.compress(data, store_size=False)
         if len(block) >= PAGE_BYTES:
-            if not (self.keep_incompressible and self.owner(slot).may_write_back()):
+            if not (self.keep_incompressible and self.memcg_of(slot).may_write_back()):
                 self._counters.reject_compress_poor += 1
                 raise Rejected("the page does not shrink")
             block = data
@@ -107,7 +110,7 @@ class ZswapTier:
         if room is None:
             self._counters.reject_alloc_fail += 1
             raise Full("no frame for the zswap pool")
-        return self._insert(_Entry(slot, block, room, self.owner(slot), crc))
+        return self._insert(Entry(slot, block, room, self.memcg_of(slot), crc))
 
     async def load(self, handle: int) -> bytes:
         """See Tier. Raises IoError when the block does not decompress to the page that it was."""
@@ -228,7 +231,7 @@ class ZswapTier:
         self._counters.pool_limit_hit += 1
         self._full_event.set()
 
-    def _insert(self, entry: _Entry) -> int:
+    def _insert(self, entry: Entry) -> int:
         """Join the LRU last and complete, so that the shrinker never sees a half-built entry."""
         handle = self._next_handle
         self._next_handle += 1

@@ -1,5 +1,6 @@
-"""The checks, chapter by chapter; importing this registers them."""
+"""The checks, chapter by chapter. Importing them registers them: CHECKS has them all."""
 
 from vswap.contract.checks import accounting, capacity, concurrency, data, errors, lifetime, machine
+from vswap.contract.registry import CHECKS
 
-__all__ = ["accounting", "capacity", "concurrency", "data", "errors", "lifetime", "machine"]
+__all__ = ["CHECKS", "accounting", "capacity", "concurrency", "data", "errors", "lifetime", "machine"]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from hw.link import PAGE_BYTES
+from vswap.base.backing import PHYSICAL, BackingType
 from vswap.contract.bench import Bench, Factory
 from vswap.contract.checks.tools import Subject, expect, kinds, subject
 from vswap.contract.pages import SAME_PAGE
-from vswap.contract.suite import NotApplicable, check
-from vswap.slots.table import BackingType
-from vswap.tiers.base import PHYSICAL
+from vswap.contract.registry import NotApplicable, check
 
 _STORES = {BackingType.ZERO: "swpout_zero", BackingType.ZSWAP: "zswpout", BackingType.CRAM: "stores"}
 

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 from vswap.contract.bench import Bench, Factory
 from vswap.contract.checks.tools import expect, fails, subject
 from vswap.contract.pages import SAME_PAGE, compressible_page, noise_page
-from vswap.contract.suite import NotApplicable, check
+from vswap.contract.registry import NotApplicable, check
 from vswap.tiers.base import Full, Rejected
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vswap.contract.bench import Bench, Factory
 from vswap.contract.checks.tools import Subject, expect, subject
 from vswap.contract.pages import any_page, program_pages
-from vswap.contract.suite import check
+from vswap.contract.registry import check
 
 
 @check(

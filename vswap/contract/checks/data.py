@@ -9,7 +9,7 @@ import lz4.block
 from vswap.contract.bench import Bench, Factory
 from vswap.contract.checks.tools import expect, kinds, subject
 from vswap.contract.pages import ZERO_PAGE, compressible_page, noise_page, program_pages
-from vswap.contract.suite import NotApplicable, check
+from vswap.contract.registry import NotApplicable, check
 from vswap.tiers.base import Full, RunTier
 from vswap.tiers.lz4block import Block, BlockTier
 

@@ -11,7 +11,7 @@ from driver import CramDevice, DeviceLost
 from vswap.contract.bench import Bench, Factory, TroubledDevice
 from vswap.contract.checks.tools import expect, fails, subject
 from vswap.contract.pages import compressible_page, program_pages
-from vswap.contract.suite import NotApplicable, check
+from vswap.contract.registry import NotApplicable, check
 from vswap.tiers.base import Full, Gone, IoError, Poisoned
 from vswap.tiers.lz4block import Block, BlockTier
 

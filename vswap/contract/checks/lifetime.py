@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from vswap.base.backing import BackingType
 from vswap.contract.bench import Bench, Factory
 from vswap.contract.checks.tools import Subject, expect, raises, subject
 from vswap.contract.pages import compressible_page, program_pages
-from vswap.contract.suite import check
-from vswap.slots.table import BackingType
+from vswap.contract.registry import check
 
 
 @check("lifetime.unique", "No handle is handed out while it is in use.", seeds=3)

@@ -10,15 +10,16 @@ from dataclasses import replace
 from typing import Any
 
 from driver import CramDevice
+from vswap.base.backing import BackingType
 from vswap.base.config import VswapConfig
 from vswap.base.counters import Counters
+from vswap.build import MemcgOf
 from vswap.contract.bench import Bench, Factory, build
 from vswap.contract.checks.tools import expect
-from vswap.contract.suite import check
+from vswap.contract.registry import check
 from vswap.contract.workload import Shape, Workload
 from vswap.mm.frames import Memory
 from vswap.mm.memcg import MemcgLimits
-from vswap.slots.table import BackingType
 from vswap.system import VswapSystem
 from vswap.tiers.base import Tier
 
@@ -31,8 +32,8 @@ TROUBLE = Shape(spaces=2, tasks=2, pages=20, operations=60, errors=True)
 async def _run(
     factory: Factory, bench: Bench, shape: Shape, every: int, limits: MemcgLimits | None = None, **config: Any
 ) -> VswapSystem:
-    def make(memory: Memory, counters: Counters) -> Tier:
-        part = Bench(bench.clock, bench.costs, counters, memory, bench.folder, bench.device, bench.rng, 1000)
+    def make(memory: Memory, counters: Counters, memcg_of: MemcgOf) -> Tier:
+        part = replace(bench, counters=counters, memory=memory, store_pages=1000, memcg_of=memcg_of)
         return build(factory, part).tier
 
     kind = build(factory, bench).tier.type  # of each type there is one tier, and the zero tier is always first
@@ -66,9 +67,9 @@ async def _run(
         bench.watch(None)
         await system.shutdown()
     expect(workload.verified > 0, "nothing was read")
-    core = system.core
-    expect(core.slots.used == 0, f"{core.slots.used} slots leaked")
-    expect(core.memory.used == 0, f"{core.memory.used} frames leaked")
+    machine = system.machine
+    expect(machine.slots.used == 0, f"{machine.slots.used} slots leaked")
+    expect(machine.memory.used == 0, f"{machine.memory.used} frames leaked")
     return system
 
 
@@ -93,7 +94,7 @@ async def trouble(factory: Factory, bench: Bench) -> None:
 @check("machine.budget", "Never are more device pages writable than the budget says.", seeds=4)
 async def budget(factory: Factory, bench: Bench) -> None:
     system = await _run(factory, bench, CROWD, 2, writable_budget=1)
-    if system.core.order[1].type is not BackingType.CRAM:
+    if system.machine.tiers.order[1].type is not BackingType.CRAM:
         expect(system.counters.made_writable == 0, "a page was made writable on a backend that is no memory")
 
 
@@ -107,5 +108,6 @@ async def large(factory: Factory, bench: Bench) -> None:
 async def group(factory: Factory, bench: Bench) -> None:
     limits = MemcgLimits(memory_max=16, swap_max=200, zswap_max=2)
     system = await _run(factory, bench, replace(PRESSURE, lazyfree=True), 5, limits, memory_pages=32)
-    charged = [(group.name, group.memory, group.swap) for group in system.core.memcgs if group.memory or group.swap]
+    groups = system.machine.memory.memcgs
+    charged = [(group.name, group.memory, group.swap) for group in groups if group.memory or group.swap]
     expect(not charged, f"charges are left: {charged}")

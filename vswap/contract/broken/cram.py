@@ -1,0 +1,138 @@
+"""Broken drivers of a compressed-RAM device."""
+
+from __future__ import annotations
+
+from driver import CramDevice, CramError
+from hw.link import PAGE_BYTES
+from vswap.contract import backends
+from vswap.contract.broken.registry import tier
+from vswap.tiers.base import Full, Gone
+from vswap.tiers.cram import CramTier
+
+
+@tier(backends.cram)
+class CramAdmissionAfterClose(CramTier):
+    """The gate is looked at only when the device is full."""
+
+    async def store(self, data: bytes, slot: int) -> int:
+        closed, self._no_alloc = self._no_alloc, False
+        try:
+            return await super().store(data, slot)
+        finally:
+            self._no_alloc = closed
+
+
+@tier(backends.cram)
+class CramPageReusedBeforeItsTrim(CramTier):
+    """A freed page is handed out again while its trim is still to come, and the trim then hits the new page."""
+
+    def free(self, handle: int) -> None:
+        super().free(handle)
+        self._free.appendleft(handle)
+
+
+@tier(backends.cram)
+class CramNeverTrimmed(CramTier):
+    """Freed pages are used again without a trim; the media they took stays in use."""
+
+    def free(self, handle: int) -> None:
+        del self._owners[handle]
+        self._free.append(handle)
+
+
+@tier(backends.cram)
+class CramTrimOfALivePage(CramTier):
+    """The range of a trim is one page too long."""
+
+    async def _trim(self, pages: list[int]) -> None:
+        await super()._trim([*pages, *(page + 1 for page in pages if page + 1 in self._owners)])
+
+
+@tier(backends.cram)
+class CramPoisonDropped(CramTier):
+    """A poisoned page reads as zeros."""
+
+    async def load(self, handle: int) -> bytes:
+        try:
+            return await self._device.load(handle)
+        except CramError:
+            return bytes(PAGE_BYTES)
+
+
+@tier(backends.cram)
+class CramLossHidden(CramTier):
+    """A device that is gone is taken for a bad page."""
+
+    async def store(self, data: bytes, slot: int) -> int:
+        try:
+            return await super().store(data, slot)
+        except (CramError, Gone) as error:
+            raise Full("no room") from error
+
+
+@tier(backends.cram)
+class CramFailedTrimForgotten(CramTier):
+    """Pages whose trim failed are used no more."""
+
+    async def flush(self) -> None:
+        while self._awaiting_trim:
+            batch, self._awaiting_trim = self._awaiting_trim, []
+            try:
+                await self._device.trim(batch)
+            except CramError:
+                continue
+            self._free.extend(batch)
+
+
+@tier(backends.cram)
+class CramPoisonedPageUsedAgain(CramTier):
+    """The page of a store that found the media full goes back to the free ones, poison as it is."""
+
+    async def store(self, data: bytes, slot: int) -> int:
+        try:
+            return await super().store(data, slot)
+        except Full:
+            self._free.extendleft(self._awaiting_trim)
+            self._awaiting_trim.clear()
+            raise
+
+
+@tier(backends.cram)
+class CramTrimOfABusyDeviceTakenForDone(CramTier):
+    """A trim that is to be tried again is not: the page is used again with its old data and media."""
+
+    async def _trim(self, pages: list[int]) -> None:
+        await self._provider.trim(pages)
+
+
+@tier(backends.cram)
+class CramBalloonGivenOut(CramTier):
+    """Pages that were freed while the balloon still lacks some are used again, beyond what the provider can back."""
+
+    def _fill_balloon(self) -> None:
+        wanted, self.balloon_target = self.balloon_target, min(self.balloon_target, len(self._free) // 2)
+        super()._fill_balloon()
+        self.balloon_target = wanted
+
+
+@tier(backends.cram)
+class CramStaleNominationBelieved(CramTier):
+    """A page is promoted because of what was on its device page before."""
+
+    def free(self, handle: int) -> None:
+        super().free(handle)
+        self._freed_lately.clear()
+
+
+@tier(backends.cram)
+class CramPagesOfTheDeviceBefore(CramTier):
+    """Pages that were freed after their device was removed are trimmed on, and taken for free ones of, the next."""
+
+    def free(self, handle: int) -> None:
+        super().free(handle)
+        if self.gone is not None:
+            self._left = [*getattr(self, "_left", []), handle]
+
+    async def attach(self, device: CramDevice) -> None:
+        await super().attach(device)
+        self._free.extendleft(getattr(self, "_left", []))

@@ -1,0 +1,144 @@
+"""Breakages of the layer around the tiers: patches, each on top of one of our own tiers."""
+
+from __future__ import annotations
+
+from vswap.base.backing import Backing
+from vswap.base.errors import VswapError
+from vswap.contract import backends
+from vswap.contract.broken.registry import Patcher, layer
+from vswap.mm.cache import SwapCache
+from vswap.mm.folio import AnyFolio, CramFolio, Folio
+from vswap.mm.memcg import Memcg
+from vswap.mm.pagetable import Pte
+from vswap.paths.fault import Fault
+from vswap.paths.reclaim import Reclaim
+from vswap.paths.writeback import Writeback
+from vswap.slots.direct import AnySlots
+from vswap.slots.table import SlotTable
+from vswap.state import rmap
+
+
+@layer(backends.swapfile)
+def swap_charge_leaked(patch: Patcher) -> None:
+    """A slot that loses its physical backing stays charged to its group."""
+    patch.replace(Memcg, "uncharge_swap", lambda *_: None)
+
+
+@layer(backends.zswap)
+def writeback_without_a_pin(patch: Patcher) -> None:
+    """Writeback uses the backing it has read without a pin, while a swap-in or a free takes it away."""
+    original = Writeback.write_back_zswap
+
+    async def broken(self: Writeback, memcg: Memcg | None = None) -> bool:
+        slots, zswap = self.machine.slots, self.machine.tiers.zswap
+        assert zswap is not None
+        victim = zswap.oldest(memcg)
+        if victim is None or not slots.alive(victim[1]):
+            return await original(self, memcg)
+        handle, slot = victim
+        data = await zswap.load(handle)
+        backing = await self.machine.placement.write_out(data, slot, self.after_zswap)
+        if backing is None or not slots.alive(slot):
+            return False
+        if slots.pinned(slot):
+            slots.set_backing(slot, backing)
+        else:
+            _set_unpinned(slots, slot, backing)
+        zswap.free(handle)
+        return True
+
+    patch.replace(Writeback, "write_back_zswap", broken)
+
+
+def _set_unpinned(slots: AnySlots, slot: int, backing: Backing) -> None:
+    slots.pin(slot)
+    slots.set_backing(slot, backing)
+    slots.unpin(slot)
+
+
+@layer(backends.zswap)
+def two_faults_skip_the_swap_cache(patch: Patcher) -> None:
+    """A fault that finds the slot pinned by another one loads the page all the same, and maps a folio of its own."""
+    patch.replace(SwapCache, "holds", lambda *_: True)
+
+
+@layer(backends.zswap)
+def lost_dirty_bit(patch: Patcher) -> None:
+    """A page that came back from zswap is believed to be clean, so reclaim drops the only copy."""
+    original = Fault.map_cached
+
+    def broken(self: Fault, pte: Pte, folio: Folio) -> None:
+        folio.dirty = False
+        original(self, pte, folio)
+
+    patch.replace(Fault, "map_cached", broken)
+
+
+@layer(backends.swapfile)
+def stale_copy_after_a_rewrite(patch: Patcher) -> None:
+    """A page in the swap cache is written to while its copy on the device stays valid."""
+
+    original = SwapCache.delete
+
+    def broken(self: SwapCache, folio: AnyFolio) -> None:
+        if isinstance(folio, Folio):
+            folio.dirty = False
+        else:
+            original(self, folio)
+
+    patch.replace(SwapCache, "delete", broken)
+
+
+@layer(backends.zram)
+def failed_store_drops_the_folio(patch: Patcher) -> None:
+    """No tier took the page, and reclaim frees it all the same."""
+    original = Reclaim.swap_out
+
+    async def broken(self: Reclaim, folio: Folio, target: Memcg) -> None:
+        await original(self, folio, target)
+        if not folio.dead and folio.slot:
+            rmap.drop(self.machine, folio)
+
+    patch.replace(Reclaim, "swap_out", broken)
+
+
+@layer(backends.cram)
+def page_given_up_under_a_load(patch: Patcher) -> None:
+    """A device page is trimmed while a task's load of it is under way."""
+
+    async def broken(self: CramFolio) -> None:
+        return
+
+    patch.replace(CramFolio, "drain", broken)
+
+
+@layer(backends.cram)
+def writable_page_over_the_budget(patch: Patcher) -> None:
+    """The budget is compared with the pages ever made writable, minus one."""
+    original = Fault.write_to_device_page
+
+    async def broken(self: Fault, pte: Pte, folio: CramFolio) -> None:
+        self.machine.residents.writable -= 1
+        try:
+            await original(self, pte, folio)
+        finally:
+            self.machine.residents.writable += 1
+
+    patch.replace(Fault, "write_to_device_page", broken)
+
+
+@layer(backends.swapfile)
+def reference_dropped_twice(patch: Patcher) -> None:
+    """The slot of a page that is dropped loses two references, now and then."""
+    original = SlotTable.put
+
+    def broken(self: SlotTable, slot: int) -> Backing | None:
+        backing = original(self, slot)
+        if backing is None and slot % 3 == 0:
+            try:
+                return original(self, slot)
+            except VswapError:
+                return None
+        return backing
+
+    patch.replace(SlotTable, "put", broken)

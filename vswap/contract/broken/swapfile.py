@@ -1,0 +1,104 @@
+"""Broken swapfiles."""
+
+from __future__ import annotations
+
+import os
+
+from hw.link import PAGE_BYTES
+from vswap.contract import backends
+from vswap.contract.broken.registry import tier
+from vswap.tiers.base import Full, Usage
+from vswap.tiers.swapfile import SwapfileTier
+
+
+@tier(backends.swapfile)
+class SwapfileOverTheHeader(SwapfileTier):
+    """Slots are counted from 0, so that the first one is the header."""
+
+    def _write(self, place: int, data: bytes) -> None:
+        super()._write(place - 1, data)
+
+    def _read(self, place: int) -> bytes:
+        return super()._read(place - 1)
+
+
+@tier(backends.swapfile)
+class SwapfileDiscardOfANeighbour(SwapfileTier):
+    """The discard of a run is one slot too long."""
+
+    def _punch(self, place: int, count: int) -> None:
+        os.pwrite(self.file_number, bytes(PAGE_BYTES), (place + count) * PAGE_BYTES)
+        super()._punch(place, count)
+
+
+@tier(backends.swapfile)
+class SwapfileReadErrorAsZeros(SwapfileTier):
+    """A slot that cannot be read comes back as zeros."""
+
+    def _read(self, place: int) -> bytes:
+        try:
+            return super()._read(place)
+        except OSError:
+            return bytes(PAGE_BYTES)
+
+
+@tier(backends.swapfile)
+class SwapfileWriteErrorIgnored(SwapfileTier):
+    """A write that failed is reported as done."""
+
+    def _write(self, place: int, data: bytes) -> None:
+        try:
+            super()._write(place, data)
+        except OSError:
+            pass
+
+
+@tier(backends.swapfile)
+class SwapfileSlotTwice(SwapfileTier):
+    """Finding a free slot and marking it are not one step, so that two stores at once get the same one."""
+
+    async def store(self, data: bytes, slot: int) -> int:
+        place = self._find_free()
+        if place < 0:
+            raise Full("the swapfile has no free slot")
+        await self._clock.sleep(self._costs.swapfile_write)
+        self._write(place, data)
+        self._used[place] = 1
+        self._owners[place] = slot
+        self._counters.pswpout += 1
+        return place
+
+
+@tier(backends.swapfile)
+class SwapfileUsageOfStart(SwapfileTier):
+    """Pages in use are those ever stored."""
+
+    _ever = 0
+
+    async def store(self, data: bytes, slot: int) -> int:
+        handle = await super().store(data, slot)
+        self._ever += 1
+        return handle
+
+    def usage(self) -> Usage:
+        return Usage(self._ever, super().usage().capacity)
+
+
+@tier(backends.swapfile)
+class SwapfileReverseMapStale(SwapfileTier):
+    """The reverse map keeps the first owner."""
+
+    def reown(self, handle: int, slot: int) -> None:
+        if handle not in self._owners:
+            raise KeyError(handle)
+
+
+@tier(backends.swapfile)
+class SwapfileRunTakesOnePlace(SwapfileTier):
+    """A run of places is found and only its first one is marked as used: the next store overwrites the others."""
+
+    def _take_run(self, count: int) -> int:
+        first = super()._take_run(count)
+        self._used[first + 1 : first + count] = bytes(count - 1)
+        self._next = first + 1
+        return first

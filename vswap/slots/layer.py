@@ -1,0 +1,262 @@
+"""What a slot is, and what goes with it: a number of its own (virtual), or a place on a device (direct).
+
+Everything above is the same for both and asks the layer; only who makes it knows which one it is. The last reference to
+a slot takes what backed it, and what was charged for it, along in the same step.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
+from typing import Any, Generic, Protocol, TypeVar
+
+from hw.clock import Event
+from vswap.base.backing import NOWHERE, PHYSICAL, Backing, BackingType, TierKey
+from vswap.base.errors import SlotsExhausted
+from vswap.mm.memcg import Memcg
+from vswap.slots.direct import AnySlots, DirectSlots
+from vswap.slots.table import SlotTable
+
+S = TypeVar("S", bound=AnySlots)
+
+
+class Search(Enum):
+    """How the pages of a tier are found (swapoff)."""
+
+    PAGE_TABLES = "page tables"
+    """Every PTE of every space is looked at: what kernels do without virtual slots."""
+    SLOTS = "slots"
+    """Every virtual slot is looked at."""
+    REVERSE_MAP = "reverse map"
+    """The tier's own map says which slots it has."""
+
+
+class Tiers(Protocol):
+    """What a layer needs of the tiers (tiers/tierset.py)."""
+
+    def free(self, backing: Backing) -> None:
+        """Drop what is at this place."""
+
+    def places(self) -> Mapping[TierKey, int]:
+        """The tiers on which a slot can be a place, as they are tried, and how many places each has."""
+
+    def takes(self, key: TierKey) -> bool:
+        """The tier takes new pages now."""
+
+    def behind(self, key: TierKey) -> list[TierKey]:
+        """The tiers that come later than this one."""
+
+
+class Layer(ABC, Generic[S]):
+    """What both layers are: the slots, their groups, and the freeing of what backs them.
+
+    Attributes:
+        slots: the slots alive.
+        memcg_of: the group that a slot belongs to, removed or not; raises SlotGone.
+        searches: the ways in which swapoff finds pages, the fastest first.
+        behind_zswap: the types of tiers that zswap may write back to.
+    """
+
+    searches: tuple[Search, ...]
+    behind_zswap: frozenset[BackingType]
+
+    def __init__(self, slots: S, memcg_of: Callable[[int], Memcg], tiers: Tiers, reap_wanted: Event) -> None:
+        """`reap_wanted` is raised for the trim of a device page that was freed."""
+        self.slots = slots
+        self.memcg_of = memcg_of
+        self._tiers = tiers
+        self._reap_wanted = reap_wanted
+
+    @staticmethod
+    @abstractmethod
+    def make_slots(limit: int | None) -> S:
+        """An empty set of slots, at most `limit` of virtual ones. Apart from the layer, since tiers need to know whose
+        a slot is before the layer knows the tiers."""
+
+    @abstractmethod
+    def allocate(self, memcg: Memcg, order: int = 0, only: Iterable[TierKey] | None = None) -> int:
+        """A new slot for a page of the group, or the first of 2^order; `only` on these devices, where a slot is on one.
+        Raises SlotsExhausted."""
+
+    @abstractmethod
+    def another(self, slot: int, only: Iterable[TierKey] | None = None) -> int | None:
+        """A slot for the same page on another device: one of these, or one behind. None where a page can change
+        devices without one, or when none has room."""
+
+    @abstractmethod
+    def tied(self, slot: int, tier: TierKey) -> bool:
+        """The slot is a place on this tier: its page cannot leave it without another slot."""
+
+    @abstractmethod
+    def may_hold(self, tier: TierKey, slot: int) -> bool:
+        """The data of the slot may be on this tier."""
+
+    @abstractmethod
+    def charges_at_store(self, kind: BackingType) -> bool:
+        """Swap is charged when a page is stored on such a tier, and uncharged when it leaves it."""
+
+    @abstractmethod
+    def charged(self, slot: int) -> bool:
+        """The slot is charged to its group as swap."""
+
+    @abstractmethod
+    def places_on(self, tier: TierKey) -> Iterator[int]:
+        """Every live slot that is a place on this tier, wherever its data is."""
+
+    def uses(self, slot: int, tier: TierKey) -> bool:
+        """The slot has its data on this tier, or is a place on it."""
+        return self.tied(slot, tier) or self.slots.backing(slot).tier == tier
+
+    def change_backing(self, slot: int, backing: Backing) -> None:
+        """Give a pinned slot another backing and free the old one."""
+        self._release(self.slots.set_backing(slot, backing), self.memcg_of(slot))
+
+    def take_shadow(self, slot: int) -> int:
+        """The shadow of a slot, which is left without one."""
+        shadow = self.slots.shadow(slot)
+        self.slots.set_shadow(slot, 0)
+        return shadow
+
+    def put(self, slot: int) -> None:
+        """A PTE that named the slot is gone (swap_free)."""
+        memcg = self.memcg_of(slot)
+        self._put(slot, memcg, self.slots.put(slot))
+
+    # Pins of the swap cache
+
+    def pinned(self, slot: int) -> bool:
+        """See Pins."""
+        return self.slots.pinned(slot)
+
+    def pin(self, slot: int) -> None:
+        """See Pins."""
+        self.slots.pin(slot)
+
+    def unpin(self, slot: int) -> None:
+        """See Pins."""
+        memcg = self.memcg_of(slot)
+        self._put(slot, memcg, self.slots.unpin(slot))
+
+    # Inside
+
+    def _put(self, slot: int, memcg: Memcg, backing: Backing | None) -> None:
+        """A reference was dropped: `backing` is to be freed if it was the last one, else None."""
+        if backing is not None:
+            self._release(backing, memcg)
+
+    def _release(self, backing: Backing, memcg: Memcg) -> None:
+        """Free what backed a slot of this group that is gone, or that has another backing now."""
+        if backing.type in NOWHERE:
+            return
+        self._tiers.free(backing)
+        if self.charges_at_store(backing.type):
+            memcg.uncharge_swap(1)
+        if backing.type is BackingType.CRAM:
+            self._reap_wanted.set()
+
+
+class VirtualLayer(Layer[SlotTable]):
+    """Slots are numbers; what backs one changes behind its back. Swap is charged while a swap device has the page."""
+
+    searches = (Search.REVERSE_MAP, Search.SLOTS, Search.PAGE_TABLES)
+    behind_zswap = frozenset({BackingType.CRAM, *PHYSICAL})
+
+    @staticmethod
+    def make_slots(limit: int | None) -> SlotTable:
+        """See Layer."""
+        return SlotTable(limit)
+
+    def allocate(self, memcg: Memcg, order: int = 0, only: Iterable[TierKey] | None = None) -> int:
+        """See Layer."""
+        return self.slots.allocate(memcg.id, order)
+
+    def another(self, slot: int, only: Iterable[TierKey] | None = None) -> int | None:
+        """See Layer."""
+        return None
+
+    def tied(self, slot: int, tier: TierKey) -> bool:
+        """See Layer."""
+        return False
+
+    def may_hold(self, tier: TierKey, slot: int) -> bool:
+        """See Layer."""
+        return True
+
+    def charges_at_store(self, kind: BackingType) -> bool:
+        """See Layer."""
+        return kind in PHYSICAL
+
+    def charged(self, slot: int) -> bool:
+        """See Layer."""
+        return self.slots.backing(slot).type in PHYSICAL
+
+    def places_on(self, tier: TierKey) -> Iterator[int]:
+        """See Layer."""
+        return iter(())
+
+
+class DirectLayer(Layer[DirectSlots]):
+    """Slots are places on devices. Swap is charged from the allocation on, wherever the data is."""
+
+    searches = (Search.PAGE_TABLES,)
+    behind_zswap = PHYSICAL
+
+    def __init__(self, slots: DirectSlots, memcg_of: Callable[[int], Memcg], tiers: Tiers, reap_wanted: Event) -> None:
+        super().__init__(slots, memcg_of, tiers, reap_wanted)
+        for key, capacity in tiers.places().items():
+            slots.add_device(key, capacity)
+
+    @staticmethod
+    def make_slots(limit: int | None) -> DirectSlots:
+        """See Layer; their number is that of the places."""
+        return DirectSlots()
+
+    def allocate(self, memcg: Memcg, order: int = 0, only: Iterable[TierKey] | None = None) -> int:
+        """See Layer."""
+        devices = [key for key in (self.slots.devices if only is None else only) if self._tiers.takes(key)]
+        slot = self.slots.allocate(memcg.id, order, only=devices)
+        if self.charged(slot) and not memcg.try_charge_swap(1 << order):
+            for each in range(slot, slot + (1 << order)):
+                self.slots.unpin(each)
+            raise SlotsExhausted(f"group {memcg.name} is at its memory.swap.max")
+        return slot
+
+    def another(self, slot: int, only: Iterable[TierKey] | None = None) -> int | None:
+        """See Layer."""
+        devices = self._tiers.behind(self.slots.home(slot)) if only is None else only
+        try:
+            return self.allocate(self.memcg_of(slot), only=devices)
+        except SlotsExhausted:
+            return None
+
+    def tied(self, slot: int, tier: TierKey) -> bool:
+        """See Layer."""
+        return self.slots.home(slot) == tier
+
+    def may_hold(self, tier: TierKey, slot: int) -> bool:
+        """See Layer: its own device may, zswap in front of a swap device, or nobody (zero)."""
+        home = self.slots.home(slot)
+        if tier.type is BackingType.ZSWAP:
+            return home.type in PHYSICAL
+        return tier == home or tier.type is BackingType.ZERO
+
+    def charges_at_store(self, kind: BackingType) -> bool:
+        """See Layer."""
+        return False
+
+    def charged(self, slot: int) -> bool:
+        """See Layer."""
+        return self.slots.home(slot).type in PHYSICAL
+
+    def places_on(self, tier: TierKey) -> Iterator[int]:
+        """See Layer."""
+        return self.slots.on_device(tier)
+
+    def _put(self, slot: int, memcg: Memcg, backing: Backing | None) -> None:
+        super()._put(slot, memcg, backing)
+        if backing is not None and self.charged(slot):
+            memcg.uncharge_swap(1)
+
+
+LAYERS: Mapping[str, type[Layer[Any]]] = {"virtual": VirtualLayer, "direct": DirectLayer}

@@ -1,0 +1,61 @@
+"""The state of one swap system, as plain data: the parts, and who is handed which is for the paths to say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hw.clock import Clock, Event
+from vswap.base.config import VswapConfig
+from vswap.base.costs import Costs
+from vswap.base.counters import Counters
+from vswap.mm.cache import SwapCache
+from vswap.mm.frames import Memory
+from vswap.mm.pagetable import PageTable
+from vswap.slots.direct import AnySlots
+from vswap.slots.layer import Layer
+from vswap.state.residents import Residents
+from vswap.tiers.placement import Placement
+from vswap.tiers.tierset import TierSet
+
+
+@dataclass
+class Machine:
+    """The parts of a swap system.
+
+    Attributes:
+        memory: DRAM, with the groups.
+        slots: the slots alive; `layer` says what they are.
+        cache: the swap cache.
+        tiers: every configured tier, and zero; `placement` stores on them.
+        residents: the CRAM folios.
+        reap_wanted: raised when there may be something to reap or trim.
+        tables: every page table (the kernel's mmlist).
+        stopping: background work ends at its next look.
+        failure: what ended a background task; every access raises it from then on.
+    """
+
+    clock: Clock
+    config: VswapConfig
+    counters: Counters
+    memory: Memory
+    slots: AnySlots
+    layer: Layer[Any]
+    cache: SwapCache
+    tiers: TierSet
+    placement: Placement
+    residents: Residents
+    reap_wanted: Event
+    tables: list[PageTable] = field(default_factory=list)
+    stopping: bool = False
+    failure: Exception | None = None
+
+    @property
+    def costs(self) -> Costs:
+        """What each software step takes."""
+        return self.config.costs
+
+    def check(self) -> None:
+        """Raise what ended a background task, if one ended."""
+        if self.failure is not None:
+            raise self.failure

@@ -1,0 +1,164 @@
+"""References: PTEs that map a folio or name its slot, and what goes with the last one (docs/vswap.md, "PTE states").
+
+Each function is one step: no other task can run inside it.
+"""
+
+from __future__ import annotations
+
+from vswap.mm.folio import AnyFolio, CramFolio, Folio, Table
+from vswap.mm.pagetable import PageTable, Pte, PteState
+from vswap.mm.workingset import refault
+from vswap.state.machine import Machine
+
+# Mapping
+
+
+def map_page(
+    machine: Machine, table: Table, vpn: int, folio: AnyFolio, *, writable: bool, exclusive: bool, index: int = 0
+) -> None:
+    """Make a PTE point to a page of the folio."""
+    table.map(vpn, folio, writable=writable, exclusive=exclusive, index=index)
+    if isinstance(folio, Folio):
+        folio.private = False
+    elif writable:
+        machine.residents.make_writable(folio)
+
+
+def map_new(machine: Machine, table: PageTable, vpn: int, folio: Folio) -> None:
+    """Map a private folio of one page for its only user, and put it on the LRU list."""
+    map_page(machine, table, vpn, folio, writable=True, exclusive=True)
+    machine.memory.add(folio)
+
+
+def map_cached(machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio) -> None:
+    """Replace a softleaf by the locked swap-cache folio, read-only. Its slot is kept only for others that name it, or
+    while a tier's copy is good and cheap to keep (should_try_to_free_swap)."""
+    map_page(machine, table, vpn, folio, writable=False, exclusive=pte.exclusive, index=pte.slot - folio.slot)
+    machine.slots.put(pte.slot)  # pinned, so it stays
+    if not named(machine, folio) and (folio.dirty or _swap_full(machine, folio)):
+        machine.cache.delete(folio)
+        folio.dirty = True
+
+
+def _swap_full(machine: Machine, folio: Folio) -> bool:
+    """As vm_swap_full of the machine, and mem_cgroup_swap_full of the folio's group."""
+    return (folio.memcg is not None and folio.memcg.swap_full()) or machine.tiers.swap_full()
+
+
+def try_to_unmap(machine: Machine, folio: AnyFolio) -> int:
+    """Make a softleaf of every PTE that points to a locked folio in the swap cache; how many there were.
+
+    The caller then waits for the TLB shootdown, and for a CRAM folio's accesses to drain.
+    """
+    count = len(folio.mappers)
+    for table, vpn in folio.mappers:
+        pte = table.get(vpn)
+        assert pte is not None and pte.folio is folio
+        slot = folio.slot + pte.index
+        if isinstance(folio, Folio):
+            machine.slots.duplicate(slot)  # a PTE into CRAM names its slot already
+            folio.dirty |= pte.dirty
+        table.unmap(vpn, slot)
+    folio.mappers.clear()
+    if isinstance(folio, CramFolio):
+        machine.residents.make_read_only(folio)
+    return count
+
+
+def zap(machine: Machine, table: PageTable, vpn: int) -> bool:
+    """Clear a PTE and drop the reference that it held; False where there is none."""
+    pte = table.clear(vpn)
+    if pte is None:
+        return False
+    forget(machine, table, vpn, pte)
+    return True
+
+
+def forget(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> None:
+    """A PTE has been replaced or cleared: drop the reference it held."""
+    if pte.state is PteState.SOFTLEAF:
+        put_slot(machine, pte.slot)
+    elif pte.state is PteState.DRAM:
+        page = pte.dram
+        page.mappers.discard((table, vpn))
+        try_to_free(machine, page)
+        unused = page.order and not page.dead and not page.slot and not page.mapped(pte.index)
+        if unused and machine.memory.defer_split(page):
+            machine.counters.count_mthp(page.order, "split_deferred")
+    else:
+        folio = pte.cram
+        folio.mappers.discard((table, vpn))
+        machine.residents.make_read_only(folio)
+        if folio.slot:
+            put_slot(machine, folio.slot)
+        else:
+            machine.reap_wanted.set()
+
+
+def clear_accessed(folio: AnyFolio) -> bool:
+    """Collect the accessed bits of all mappers, and clear them: whether there was one (folio_referenced)."""
+    used = False
+    for table, vpn in folio.mappers:
+        pte = table.get(vpn)
+        assert pte is not None
+        used |= pte.accessed
+        pte.accessed = False
+    return used
+
+
+# Counting
+
+
+def named(machine: Machine, folio: AnyFolio) -> bool:
+    """A softleaf names a slot under which the swap cache holds the folio."""
+    if not folio.slot:
+        return False
+    if isinstance(folio, Folio) and folio.order:
+        return any(machine.slots.swap_count(slot) for slot in folio.slots)
+    return machine.slots.swap_count(folio.slot) > 0
+
+
+def unreferenced(machine: Machine, folio: AnyFolio) -> bool:
+    """No PTE maps the folio or names its slot."""
+    return not folio.mappers and not named(machine, folio)
+
+
+# Letting go
+
+
+def put_slot(machine: Machine, slot: int) -> None:
+    """A PTE that named the slot is gone. A CRAM page that nobody names any more is a zombie, left to the reaper."""
+    machine.layer.put(slot)
+    folio = machine.cache.lookup(slot)
+    if isinstance(folio, Folio):
+        try_to_free(machine, folio)
+    elif folio is not None and unreferenced(machine, folio):
+        machine.reap_wanted.set()
+
+
+def unlock(machine: Machine, folio: AnyFolio) -> None:
+    """Release the folio lock, and the folio with it when nobody refers to it any more."""
+    folio.lock.release()
+    if isinstance(folio, Folio):
+        try_to_free(machine, folio)
+
+
+def try_to_free(machine: Machine, folio: Folio) -> None:
+    """Free an unreferenced folio. If its lock is taken, the holder does it at unlock."""
+    if folio.dead or folio.private or not unreferenced(machine, folio) or not folio.lock.try_acquire():
+        return
+    drop(machine, folio)
+    folio.lock.release()
+
+
+def drop(machine: Machine, folio: Folio) -> None:
+    """Take a locked folio out of the swap cache, if it is there, and give its frames back."""
+    if folio.slot:
+        machine.cache.delete(folio)
+    machine.memory.release(folio)
+
+
+def refaulted(machine: Machine, folio: Folio, slot: int) -> None:
+    """A folio has been brought back for a slot: take the shadow out of it, and see whether it left too early."""
+    layer = machine.layer
+    refault(folio, layer.take_shadow(slot), layer.memcg_of(slot), machine.memory, machine.counters)

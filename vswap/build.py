@@ -76,7 +76,20 @@ def build(clock: Clock, config: VswapConfig, counters: Counters, media: Media) -
     cache = SwapCache(layer)
     placement = Placement(clock, config.costs, counters, tiers, layer)
     residents = Residents(clock, tiers, layer, cache, reap_wanted, config.writable_budget)
-    return Machine(clock, config, counters, memory, slots, layer, cache, tiers, placement, residents, reap_wanted)
+    return Machine(
+        clock=clock,
+        config=config,
+        costs=config.costs,
+        counters=counters,
+        memory=memory,
+        slots=slots,
+        layer=layer,
+        cache=cache,
+        tiers=tiers,
+        placement=placement,
+        residents=residents,
+        reap_wanted=reap_wanted,
+    )
 
 
 def _tier(

@@ -45,10 +45,12 @@ def pte_left_writable_on_a_cram_page(patch: Patch) -> None:
 
     def broken(
         machine: Machine, table: PageTable, vpn: int, folio: Any, *, writable: bool, exclusive: bool, index: int = 0
-    ) -> None:
-        original(machine, table, vpn, folio, writable=writable, exclusive=exclusive, index=index)
+    ) -> Pte:
+        pte = original(machine, table, vpn, folio, writable=writable, exclusive=exclusive, index=index)
         if isinstance(folio, CramFolio):
-            table.set(vpn, Pte.present(folio, writable=True, exclusive=exclusive))
+            pte = Pte.present(folio, writable=True, exclusive=exclusive)
+            table.set(vpn, pte)
+        return pte
 
     patch.setattr(rmap, "map_page", broken)
 
@@ -57,10 +59,10 @@ def budget_checked_against_one_more(patch: Patch) -> None:
     """One page more than the budget becomes writable."""
     original = Fault.write_to_device_page
 
-    async def broken(self: Any, pte: Pte, folio: CramFolio) -> None:
+    async def broken(self: Fault, pte: Pte, folio: CramFolio) -> Pte | None:
         self.machine.residents.writable -= 1
         try:
-            await original(self, pte, folio)
+            return await original(self, pte, folio)
         finally:
             self.machine.residents.writable += 1
 
@@ -168,13 +170,13 @@ def parent_left_writable_at_fork(patch: Patch) -> None:
 
 def dirty_bit_lost(patch: Patch) -> None:
     """A page that came back from zswap is believed to be clean, so reclaim drops the only copy."""
-    original = Fault.map_cached
+    original = rmap.map_cached
 
-    def broken(self: Fault, pte: Pte, folio: Folio) -> None:
+    def broken(machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio) -> Pte:
         folio.dirty = False
-        original(self, pte, folio)
+        return original(machine, table, vpn, pte, folio)
 
-    patch.setattr(Fault, "map_cached", broken)
+    patch.setattr(rmap, "map_cached", broken)
 
 
 def stale_copy_kept_after_a_write(patch: Patch) -> None:
@@ -198,7 +200,7 @@ def no_check_after_the_lock(patch: Patch) -> None:
 
 def fault_does_not_look_again(patch: Patch) -> None:
     """A fault that slept installs its PTE over whatever is there now."""
-    patch.setattr(Fault, "pte_changed", lambda *_: False)
+    patch.setattr(rmap, "pte_same", lambda *_: True)
 
 
 def backing_changed_before_the_write(patch: Patch) -> None:

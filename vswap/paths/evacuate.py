@@ -39,7 +39,7 @@ async def copy_to_dram(machine: Machine, folio: CramFolio, new: Folio, *, map_ag
     machine.memory.add(new)
     for table, vpn, pte in softleafs:
         if pte is not None and pte.slot == slot and table.get(vpn) is pte:
-            rmap.map_page(machine, table, vpn, new, writable=False, exclusive=pte.exclusive)
+            table.map(vpn, new, writable=False, exclusive=pte.exclusive)
             machine.slots.put(slot)  # pinned, so it stays
     if map_again and machine.slots.swap_count(slot) == 0:
         machine.cache.delete(new)

@@ -10,7 +10,7 @@ from vswap.base.errors import SlotGone
 from vswap.mm.folio import ZERO_PAGE, Folio
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte
-from vswap.state import rmap
+from vswap.state import rmap, swapin
 from vswap.state.machine import Machine
 from vswap.tiers.base import RunTier, Tier, TierError
 from vswap.tiers.cram import CramTier
@@ -57,15 +57,13 @@ async def swap_in(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> boo
     folio = _allocate(machine, memcg if memcg.online else table.memcg, order, "swpin")
     if folio is None:
         return False
-    folio.lock.try_acquire()  # private, so free
-    machine.cache.pin(first, folio)  # nobody has come between the look and this
+    swapin.pin(machine, first, folio)  # nobody has come between the look and this
     machine.counters.pgmajfault += 1
     try:
         await machine.clock.sleep(machine.costs.swap_machinery)
         folio.pages = await _load(machine, folio)
     except BaseException as error:
-        rmap.drop(machine, folio)
-        folio.lock.release()
+        swapin.abort(machine, folio)
         if not isinstance(error, TierError):
             raise
         return False  # one of them cannot be read: page by page it will be seen which

@@ -36,33 +36,24 @@ class AddressSpace:
         """The page's 4096 bytes, or the 64 bytes of `line` (0..63). Raises SigBus, OutOfMemory, SegmentationFault."""
         if line is not None and not 0 <= line < LINES_PER_PAGE:
             raise ValueError(f"line {line}, expected 0 to {LINES_PER_PAGE - 1}")
-        while True:
-            pte = self._usable(vpn, write=False)
-            if pte is None:
-                await handle_fault(self.machine, self._reclaim, self.table, vpn, write=False)
-            elif pte.state is PteState.DRAM:
-                data = pte.dram.pages[pte.index]
-                await self.machine.clock.sleep(self.machine.costs.dram_access)
-                return data if line is None else data[line * LINE_BYTES : (line + 1) * LINE_BYTES]
-            else:
-                return await self._load(vpn, pte.cram, line)
+        pte = await self._access(vpn, write=False)
+        if pte.state is not PteState.DRAM:
+            return await self._load(vpn, pte.cram, line)
+        data = pte.dram.pages[pte.index]
+        await self.machine.clock.sleep(self.machine.costs.dram_access)
+        return data if line is None else data[line * LINE_BYTES : (line + 1) * LINE_BYTES]
 
     async def write(self, vpn: int, data: bytes) -> None:
         """Store a whole page of 4096 bytes. Raises SigBus, OutOfMemory, SegmentationFault."""
         if len(data) != PAGE_BYTES:
             raise ValueError(f"a page is {PAGE_BYTES} bytes, got {len(data)}")
-        while True:
-            pte = self._usable(vpn, write=True)
-            if pte is None:
-                await handle_fault(self.machine, self._reclaim, self.table, vpn, write=True)
-                continue
-            pte.dirty = True
-            if pte.state is PteState.DRAM:
-                pte.dram.pages[pte.index] = bytes(data)
-                await self.machine.clock.sleep(self.machine.costs.dram_access)
-            else:
-                await self._store(vpn, pte.cram, data)
-            return
+        pte = await self._access(vpn, write=True)
+        pte.dirty = True
+        if pte.state is PteState.DRAM:
+            pte.dram.pages[pte.index] = bytes(data)
+            await self.machine.clock.sleep(self.machine.costs.dram_access)
+        else:
+            await self._store(vpn, pte.cram, data)
 
     async def unmap(self, vpn: int, count: int = 1) -> None:
         """Drop the pages `vpn` .. `vpn + count - 1`; they read as zeros afterwards."""
@@ -71,11 +62,9 @@ class AddressSpace:
 
     async def fault(self, vpn: int, *, write: bool) -> Pte:
         """Make the page allow an access, and do no more; the entry that does. Raises as the access would."""
-        while True:
-            await handle_fault(self.machine, self._reclaim, self.table, vpn, write=write)
-            pte = self._usable(vpn, write=write)
-            if pte is not None:
-                return pte
+        pte = await handle_fault(self.machine, self._reclaim, self.table, vpn, write=write)
+        pte.accessed = True
+        return pte
 
     async def move(self, vpn: int, count: int, target: int) -> None:
         """Let the pages `vpn` .. `vpn + count - 1` be at `target` on; nothing is there (mremap(2))."""
@@ -148,14 +137,11 @@ class AddressSpace:
 
     # Inside
 
-    def _usable(self, vpn: int, *, write: bool) -> Pte | None:
-        """The PTE if it allows the access, with its accessed bit set."""
-        self.machine.check()
-        if self.table.dead:
-            raise SegmentationFault(f"{self.name} has exited")
-        pte = self.table.get(vpn)
+    async def _access(self, vpn: int, *, write: bool) -> Pte:
+        """The PTE that allows the access, with its accessed bit set, after a fault if need be."""
+        pte = self.machine.walk(self.table, vpn)
         if pte is None or not pte.allows(write):
-            return None
+            pte = await handle_fault(self.machine, self._reclaim, self.table, vpn, write=write)
         pte.accessed = True
         return pte
 

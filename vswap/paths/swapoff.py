@@ -12,7 +12,7 @@ from vswap.paths import large
 from vswap.paths.evacuate import copy_to_dram
 from vswap.paths.reclaim import Reclaim
 from vswap.slots.layer import Search
-from vswap.state import rmap
+from vswap.state import rmap, swapin
 from vswap.state.machine import Machine
 from vswap.tiers.base import Tier, TierError
 
@@ -168,22 +168,18 @@ class Swapoff:
     async def _read_in(self, slot: int) -> None:
         machine = self.machine
         folio = await self._reclaim.allocate(machine.layer.memcg_of(slot).online_ancestor())
-        folio.lock.try_acquire()  # private, so free
         try:
-            machine.cache.pin(slot, folio)
+            backing = swapin.pin(machine, slot, folio)
         except (AlreadyCached, SlotGone):  # somebody was faster, or it is gone: the next round looks again
             machine.memory.release(folio)
-            folio.lock.release()
             return
         try:
             if not self._uses(slot) or machine.layer.memcg_of(slot).online_ancestor() is not folio.memcg:
-                rmap.drop(machine, folio)
-                folio.lock.release()
+                swapin.abort(machine, folio)
                 return
-            folio.data = await machine.placement.load(machine.slots.backing(slot), folio.memcg)
+            folio.data = await machine.placement.load(backing, folio.memcg)
         except BaseException:
-            rmap.drop(machine, folio)
-            folio.lock.release()
+            swapin.abort(machine, folio)
             raise
         folio.dirty = True
         machine.layer.change_backing(slot, IN_FOLIO)

@@ -15,7 +15,6 @@ from vswap.mm.folio import AnyFolio, CramFolio, Folio
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable
 from vswap.paths import large
-from vswap.paths.fault import Fault
 from vswap.paths.nodes import Nodes
 from vswap.paths.reclaim import Reclaim
 from vswap.paths.spaces import AddressSpace
@@ -56,7 +55,7 @@ def no_check_after_the_folio_lock(patch: Patcher) -> None:
 @_race
 def no_look_at_the_pte_after_sleeping(patch: Patcher) -> None:
     """A fault that slept installs its PTE over whatever is there now."""
-    patch.replace(Fault, "pte_changed", lambda *_: False)
+    patch.replace(rmap, "pte_same", lambda *_: True)
 
 
 @_race

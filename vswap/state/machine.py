@@ -9,9 +9,10 @@ from hw.clock import Clock, Event
 from vswap.base.config import VswapConfig
 from vswap.base.costs import Costs
 from vswap.base.counters import Counters
+from vswap.base.errors import SegmentationFault
 from vswap.mm.cache import SwapCache
 from vswap.mm.frames import Memory
-from vswap.mm.pagetable import PageTable
+from vswap.mm.pagetable import PageTable, Pte
 from vswap.slots.direct import AnySlots
 from vswap.slots.layer import Layer
 from vswap.state.residents import Residents
@@ -37,6 +38,7 @@ class Machine:
 
     clock: Clock
     config: VswapConfig
+    costs: Costs
     counters: Counters
     memory: Memory
     slots: AnySlots
@@ -50,12 +52,14 @@ class Machine:
     stopping: bool = False
     failure: Exception | None = None
 
-    @property
-    def costs(self) -> Costs:
-        """What each software step takes."""
-        return self.config.costs
-
     def check(self) -> None:
         """Raise what ended a background task, if one ended."""
         if self.failure is not None:
             raise self.failure
+
+    def walk(self, table: PageTable, vpn: int) -> Pte | None:
+        """The PTE for an access, None in state none. Raises SegmentationFault, and what ended a background task."""
+        self.check()
+        if table.dead:
+            raise SegmentationFault(f"{table.name} has exited")
+        return table.get(vpn)

@@ -1,11 +1,11 @@
 """References: PTEs that map a folio or name its slot, and what goes with the last one (docs/vswap.md, "PTE states").
 
-Each function is one step: no other task can run inside it.
+A function that is not `async` is one step: no other task can run inside it.
 """
 
 from __future__ import annotations
 
-from vswap.mm.folio import AnyFolio, CramFolio, Folio, Table
+from vswap.mm.folio import AnyFolio, CramFolio, Folio
 from vswap.mm.pagetable import PageTable, Pte, PteState
 from vswap.mm.workingset import refault
 from vswap.state.machine import Machine
@@ -13,31 +13,63 @@ from vswap.state.machine import Machine
 # Mapping
 
 
+def pte_same(table: PageTable, vpn: int, pte: Pte) -> bool:
+    """The PTE is the one that it was before whoever asks has slept."""
+    return table.get(vpn) is pte
+
+
+async def pte_same_after_drain(table: PageTable, vpn: int, pte: Pte, folio: CramFolio) -> bool:
+    """Wait for the accesses to a device page that have begun before; whether the PTE is still the one that it was."""
+    await folio.drain()
+    return pte_same(table, vpn, pte)
+
+
 def map_page(
-    machine: Machine, table: Table, vpn: int, folio: AnyFolio, *, writable: bool, exclusive: bool, index: int = 0
-) -> None:
-    """Make a PTE point to a page of the folio."""
-    table.map(vpn, folio, writable=writable, exclusive=exclusive, index=index)
+    machine: Machine, table: PageTable, vpn: int, folio: AnyFolio, *, writable: bool, exclusive: bool, index: int = 0
+) -> Pte:
+    """Make a PTE point to a page of the folio; the new PTE."""
+    pte = table.map(vpn, folio, writable=writable, exclusive=exclusive, index=index)
     if isinstance(folio, Folio):
         folio.private = False
     elif writable:
         machine.residents.make_writable(folio)
+    return pte
 
 
-def map_new(machine: Machine, table: PageTable, vpn: int, folio: Folio) -> None:
-    """Map a private folio of one page for its only user, and put it on the LRU list."""
-    map_page(machine, table, vpn, folio, writable=True, exclusive=True)
+def map_new(machine: Machine, table: PageTable, vpn: int, folio: Folio) -> Pte:
+    """Map a private folio of one page for its only user, and put it on the LRU list; the new PTE."""
+    pte = map_page(machine, table, vpn, folio, writable=True, exclusive=True)
     machine.memory.add(folio)
+    return pte
 
 
-def map_cached(machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio) -> None:
-    """Replace a softleaf by the locked swap-cache folio, read-only. Its slot is kept only for others that name it, or
-    while a tier's copy is good and cheap to keep (should_try_to_free_swap)."""
-    map_page(machine, table, vpn, folio, writable=False, exclusive=pte.exclusive, index=pte.slot - folio.slot)
+def map_copy(machine: Machine, table: PageTable, vpn: int, pte: Pte, new: Folio, data: bytes) -> Pte:
+    """Map a private folio with a copy of the page in the place of a PTE; the new PTE."""
+    new.data = data
+    mapped = map_new(machine, table, vpn, new)
+    forget(machine, table, vpn, pte)
+    return mapped
+
+
+def map_cached(machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio) -> Pte:
+    """Replace a softleaf by the locked swap-cache folio, read-only; the new PTE. Its slot is kept only for others that
+    name it, or while a tier's copy is good and cheap to keep (should_try_to_free_swap)."""
+    index = pte.slot - folio.slot
+    mapped = map_page(machine, table, vpn, folio, writable=False, exclusive=pte.exclusive, index=index)
     machine.slots.put(pte.slot)  # pinned, so it stays
     if not named(machine, folio) and (folio.dirty or _swap_full(machine, folio)):
         machine.cache.delete(folio)
         folio.dirty = True
+    return mapped
+
+
+def reuse(machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio) -> Pte:
+    """Let the only user of a locked folio's page write to it (wp_page_reuse); the new PTE."""
+    if folio.slot:
+        machine.cache.delete(folio)  # a copy on a tier would be stale in a moment
+    folio.dirty = True
+    folio.lazyfree = False
+    return map_page(machine, table, vpn, folio, writable=True, exclusive=True, index=pte.index)
 
 
 def _swap_full(machine: Machine, folio: Folio) -> bool:
@@ -116,6 +148,11 @@ def named(machine: Machine, folio: AnyFolio) -> bool:
     if isinstance(folio, Folio) and folio.order:
         return any(machine.slots.swap_count(slot) for slot in folio.slots)
     return machine.slots.swap_count(folio.slot) > 0
+
+
+def shared(machine: Machine, folio: Folio, index: int) -> bool:
+    """Another PTE than the one that asks maps this page of the folio, or names its slot."""
+    return folio.mapped(index) > 1 or (bool(folio.slot) and machine.slots.swap_count(folio.slot + index) > 0)
 
 
 def unreferenced(machine: Machine, folio: AnyFolio) -> bool:

@@ -9,13 +9,14 @@ from vswap.contract.broken.registry import Patcher, layer
 from vswap.mm.cache import SwapCache
 from vswap.mm.folio import AnyFolio, CramFolio, Folio
 from vswap.mm.memcg import Memcg
-from vswap.mm.pagetable import Pte
+from vswap.mm.pagetable import PageTable, Pte
 from vswap.paths.fault import Fault
 from vswap.paths.reclaim import Reclaim
 from vswap.paths.writeback import Writeback
 from vswap.slots.direct import AnySlots
 from vswap.slots.table import SlotTable
 from vswap.state import rmap
+from vswap.state.machine import Machine
 
 
 @layer(backends.swapfile)
@@ -65,13 +66,13 @@ def two_faults_skip_the_swap_cache(patch: Patcher) -> None:
 @layer(backends.zswap)
 def lost_dirty_bit(patch: Patcher) -> None:
     """A page that came back from zswap is believed to be clean, so reclaim drops the only copy."""
-    original = Fault.map_cached
+    original = rmap.map_cached
 
-    def broken(self: Fault, pte: Pte, folio: Folio) -> None:
+    def broken(machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio) -> Pte:
         folio.dirty = False
-        original(self, pte, folio)
+        return original(machine, table, vpn, pte, folio)
 
-    patch.replace(Fault, "map_cached", broken)
+    patch.replace(rmap, "map_cached", broken)
 
 
 @layer(backends.swapfile)
@@ -117,10 +118,10 @@ def writable_page_over_the_budget(patch: Patcher) -> None:
     """The budget is compared with the pages ever made writable, minus one."""
     original = Fault.write_to_device_page
 
-    async def broken(self: Fault, pte: Pte, folio: CramFolio) -> None:
+    async def broken(self: Fault, pte: Pte, folio: CramFolio) -> Pte | None:
         self.machine.residents.writable -= 1
         try:
-            await original(self, pte, folio)
+            return await original(self, pte, folio)
         finally:
             self.machine.residents.writable += 1
 

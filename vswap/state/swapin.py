@@ -1,0 +1,67 @@
+"""The two ends of a swap-in: a slot is pinned with a private folio, and its page has come (do_swap_page)."""
+
+from __future__ import annotations
+
+from vswap.base.backing import IN_FOLIO, PHYSICAL, Backing, BackingType
+from vswap.base.errors import AlreadyCached, SlotGone
+from vswap.mm.folio import AnyFolio, Folio
+from vswap.mm.memcg import Memcg
+from vswap.mm.pagetable import PageTable, Pte
+from vswap.state import rmap
+from vswap.state.machine import Machine
+
+
+def find(machine: Machine, slot: int, table: PageTable) -> AnyFolio | Memcg:
+    """The folio that the swap cache has for the slot; else the group that a page of it is charged to: the slot's, or
+    that of who brings it in where the slot's was removed."""
+    folio = machine.cache.lookup(slot)
+    if folio is not None:
+        return folio
+    memcg = machine.layer.memcg_of(slot)
+    return memcg if memcg.online else table.memcg
+
+
+def named_by(machine: Machine, folio: AnyFolio, table: PageTable, vpn: int, pte: Pte) -> bool:
+    """The check after the lock: the folio is still the one of the slot, and the PTE still names it."""
+    return machine.cache.holds(pte.slot, folio) and rmap.pte_same(table, vpn, pte)
+
+
+def pin(machine: Machine, slot: int, folio: Folio) -> Backing:
+    """Lock a private folio and put it under the slot; what backs the slot, which is stable from here on. Raises
+    AlreadyCached, SlotGone; the folio is as it was then."""
+    folio.lock.try_acquire()  # private, so free
+    try:
+        machine.cache.pin(slot, folio)
+    except (AlreadyCached, SlotGone):
+        folio.lock.release()
+        raise
+    return machine.slots.backing(slot)
+
+
+def abort(machine: Machine, folio: Folio) -> None:
+    """The page did not come: the slot is as it was, the folio is gone."""
+    rmap.drop(machine, folio)
+    folio.lock.release()
+
+
+def finish(
+    machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio, backing: Backing, data: bytes
+) -> Pte | None:
+    """The page has come: keep the tier's copy or free it, see whether the page had left too early, and map it; the new
+    PTE. None where the PTE is another one by now: the page waits in the swap cache then."""
+    assert folio.memcg is not None
+    folio.data = data
+    if backing.type is BackingType.ZSWAP:
+        machine.counters.zswpin += 1
+        folio.memcg.count("zswpin")
+        machine.layer.change_backing(pte.slot, IN_FOLIO)  # the compressed copy goes; only we have the data
+    else:
+        folio.dirty = False
+        if backing.type in PHYSICAL:
+            machine.counters.pswpin += 1
+            folio.memcg.count("pswpin")
+    rmap.refaulted(machine, folio, pte.slot)
+    machine.memory.add(folio)
+    mapped = rmap.map_cached(machine, table, vpn, pte, folio) if rmap.pte_same(table, vpn, pte) else None
+    rmap.unlock(machine, folio)
+    return mapped

@@ -28,6 +28,7 @@ from vswap.state import rmap
 from vswap.state.machine import Machine
 from vswap.tiers.base import Tier, TierError
 from vswap.tiers.cram import CramTier
+from vswap.tiers.cram_pages import DevicePages
 from vswap.tiers.placement import Placement
 from vswap.tiers.swapfile import SwapfileTier
 from vswap.tiers.zswap import ZswapTier
@@ -82,7 +83,7 @@ def swapfile_slot_leaked(patch: Patch) -> None:
     """The map of the swapfile never hears of the free."""
 
     def broken(self: SwapfileTier, handle: int) -> None:
-        self._discarding.append(handle)
+        self.discarding.append(handle)
 
     patch.setattr(SwapfileTier, "free", broken)
 
@@ -91,8 +92,8 @@ def device_page_never_trimmed(patch: Patch) -> None:
     """Freed device pages are handed out again without their trim: their sectors stay in use."""
 
     def broken(self: CramTier, handle: int) -> None:
-        del self._owners[handle]
-        self._free.append(handle)
+        del self.inventory.owners[handle]
+        self.inventory.free.append(handle)
 
     patch.setattr(CramTier, "free", broken)
 
@@ -108,12 +109,12 @@ def device_page_given_up_under_a_load(patch: Patch) -> None:
 
 def live_page_trimmed(patch: Patch) -> None:
     """The trim hits one page more than was freed."""
-    original = CramTier._trim
+    original = DevicePages.trim
 
-    async def broken(self: CramTier, pages: list[int]) -> None:
-        await original(self, [*pages, *list(self._owners)[:1]])
+    async def broken(self: DevicePages, pages: list[int]) -> None:
+        await original(self, [*pages, *list(self.owners)[:1]])
 
-    patch.setattr(CramTier, "_trim", broken)
+    patch.setattr(DevicePages, "trim", broken)
 
 
 def frame_leaked(patch: Patch) -> None:
@@ -234,12 +235,12 @@ def failed_store_drops_the_folio(patch: Patch) -> None:
 
 def swapfile_slot_given_out_twice(patch: Patch) -> None:
     """A discarded slot is used again while somebody owns it."""
-    original = SwapfileTier._find_free
+    original = SwapfileTier.find_free
 
     def broken(self: SwapfileTier) -> int:
-        return next(iter(self._owners)) if len(self._owners) % 5 == 4 else original(self)
+        return next(iter(self.owners)) if len(self.owners) % 5 == 4 else original(self)
 
-    patch.setattr(SwapfileTier, "_find_free", broken)
+    patch.setattr(SwapfileTier, "find_free", broken)
 
 
 def one_wrong_byte(patch: Patch) -> None:

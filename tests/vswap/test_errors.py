@@ -71,7 +71,7 @@ async def test_a_failed_swapfile_read_is_sigbus_and_the_page_is_still_there_afte
     place = tb.backing(space, 0).handle
     (swapfile,) = tb.machine.tiers.devices
     assert isinstance(swapfile, SwapfileTier)
-    read = swapfile._read
+    read = swapfile.read_place
 
     def fail(wanted: int) -> bytes:
         if wanted == place:
@@ -79,7 +79,7 @@ async def test_a_failed_swapfile_read_is_sigbus_and_the_page_is_still_there_afte
         return read(wanted)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(swapfile, "_read", fail)
+        patch.setattr(swapfile, "read_place", fail)
         for access in (space.read(0), space.write(0, BAD)):
             with pytest.raises(SigBus):
                 await access
@@ -92,7 +92,7 @@ async def test_a_failed_swapfile_read_is_sigbus_and_the_page_is_still_there_afte
 async def test_a_damaged_zswap_entry_is_sigbus(tb: TB) -> None:
     space = await tb.swapped_out(compressible_page(1))
     assert tb.machine.tiers.zswap is not None
-    tb.machine.tiers.zswap._entries[tb.backing(space, 0).handle].block = b"\xff\xff"
+    tb.machine.tiers.zswap.entries[tb.backing(space, 0).handle].block = b"\xff\xff"
     with pytest.raises(SigBus):
         await space.read(0)
     tb.system.invariants(quiescent=True)

@@ -182,7 +182,7 @@ async def test_a_write_error_leaves_all_pages_in_memory(tb: TB, monkeypatch: pyt
         raise OSError("broken on purpose")
 
     with monkeypatch.context() as patch:
-        patch.setattr(tb.machine.tiers.swapfile, "_write", fail)
+        patch.setattr(tb.machine.tiers.swapfile, "write_place", fail)
         assert not await space.pageout(0, 4)
         tb.system.invariants()
     await check(space)

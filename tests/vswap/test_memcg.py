@@ -116,7 +116,7 @@ async def test_a_failed_write_gives_its_charge_back(tb: TB, monkeypatch: pytest.
         raise OSError("broken on purpose")
 
     with monkeypatch.context() as patch:
-        patch.setattr(tb.machine.tiers.swapfile, "_write", fail)
+        patch.setattr(tb.machine.tiers.swapfile, "write_place", fail)
         assert not await space.pageout(0)
     assert owner.swap == 0
     assert await space.read(0) == SMALL
@@ -215,7 +215,7 @@ async def test_the_shrinker_goes_round_the_groups_and_passes_those_that_may_not_
         for vpn in range(12):
             assert await space.pageout(vpn)
     assert tb.machine.tiers.zswap is not None
-    tb.machine.tiers.zswap._was_full, tb.machine.tiers.zswap.accept_pages = True, tb.machine.tiers.zswap.pool_pages - 2
+    tb.machine.tiers.zswap.was_full, tb.machine.tiers.zswap.accept_pages = True, tb.machine.tiers.zswap.pool_pages - 2
     await tb.system.writeback.shrink_zswap()
     written = [owner.stat["zswpwb"] for owner in owners]
     assert written[0] > 2 and written[1] == 0 and abs(written[0] - written[2]) <= 1, written

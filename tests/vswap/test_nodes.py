@@ -15,7 +15,7 @@ from vswap import SigBus
 from vswap.base.backing import BackingType
 from vswap.paths.nodes import NodeError
 from vswap.tiers.base import Full
-from vswap.tiers.cram import TRIM_ROUNDS
+from vswap.tiers.cram_pages import TRIM_ROUNDS
 
 WHOLE = [range(256)]
 COUNT = 8

@@ -76,7 +76,7 @@ async def test_a_damaged_block_is_refused_by_the_device_and_stays_where_it_is(tb
     space = await tb.swapped_out(PAGE)
     assert tb.machine.tiers.zswap is not None
     handle = tb.backing(space, 0).handle
-    entry = tb.machine.tiers.zswap._entries[handle]
+    entry = tb.machine.tiers.zswap.entries[handle]
     entry.block = lz4.block.compress(compressible_page(6), store_size=False)
     for _ in range(3):
         await tb.system.writeback.write_back_zswap()

@@ -1,4 +1,4 @@
-"""The rooms that a page fault goes through: the path calls into another room seldom, and hardly ever returns to one that
+"""The rooms that a page fault goes through: the path seldom calls into another one, and hardly ever returns to one that
 it has left (docs/vswap.md, "Faults")."""
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ async def no_time(_: int) -> None:
 
 
 def fault(tb: TB, space: AddressSpace, *, write: bool, calls: int, returns: int) -> None:
-    """Let page 0 allow an access. The path makes at most so many calls into other rooms, and returns at most so often to
-    one that it has left."""
+    """Let page 0 allow an access. The path makes at most so many calls into other rooms, and returns to one that it has
+    left at most so often."""
     rooms, handling = Rooms(), space.fault(0, write=write)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tb.clock, "sleep", no_time)

@@ -191,7 +191,7 @@ def test_the_oldest_entry_is_written_back_first_after_its_second_chance(box: Box
 def test_a_damaged_block_is_an_io_error(box: Box) -> None:
     tier = box.zswap()
     handle = box.now(tier.store(compressible_page(1), 1))
-    tier._entries[handle].block = b"\xff" * 20
+    tier.entries[handle].block = b"\xff" * 20
     with pytest.raises(IoError):
         box.now(tier.load(handle))
 
@@ -222,14 +222,14 @@ def test_a_full_swapfile_takes_nothing_until_a_slot_is_freed(box: Box) -> None:
 def test_freed_slots_become_holes(box: Box) -> None:
     tier = box.swapfile(pages=64)
     places = [box.now(tier.store(noise_page(i), i)) for i in range(64)]
-    before = os.fstat(tier._fd).st_blocks
+    before = os.fstat(tier.file_number).st_blocks
     for place in places:
         tier.free(place)
     box.now(tier.flush())
     if box.counters.discarded:  # else the file system under the test has no holes
-        assert (box.counters.discarded, os.fstat(tier._fd).st_blocks < before) == (64, True)
+        assert (box.counters.discarded, os.fstat(tier.file_number).st_blocks < before) == (64, True)
     else:
-        assert not tier._can_discard
+        assert not tier.can_discard
     tier.close()
 
 
@@ -238,12 +238,12 @@ def test_a_failed_write_keeps_nothing_and_a_failed_read_can_be_tried_again(
 ) -> None:
     tier = box.swapfile(pages=1)
     with monkeypatch.context() as broken:
-        broken.setattr(tier, "_write", raise_os_error)
+        broken.setattr(tier, "write_place", raise_os_error)
         with pytest.raises(IoError):
             box.now(tier.store(noise_page(1), 1))
     place = box.now(tier.store(noise_page(1), 1))  # the only slot: it was given back
     with monkeypatch.context() as broken:
-        broken.setattr(tier, "_read", raise_os_error)
+        broken.setattr(tier, "read_place", raise_os_error)
         with pytest.raises(IoError):
             box.now(tier.load(place))
     assert box.now(tier.load(place)) == noise_page(1)
@@ -254,7 +254,7 @@ def test_a_failed_write_keeps_nothing_and_a_failed_read_can_be_tried_again(
 def test_a_truncated_swapfile_is_an_io_error(box: Box) -> None:
     tier = box.swapfile()
     place = box.now(tier.store(noise_page(1), 1))
-    os.ftruncate(tier._fd, place * PAGE_BYTES + 100)
+    os.ftruncate(tier.file_number, place * PAGE_BYTES + 100)
     with pytest.raises(IoError):
         box.now(tier.load(place))
     tier.close()

@@ -220,10 +220,11 @@ def pages_freed_during_a_trim_are_forgotten(patch: Patcher) -> None:
     """The list of pages to trim is emptied after the trim, with those that joined it meanwhile."""
 
     async def broken(self: CramTier) -> None:
-        if self._awaiting_trim:
-            await self._trim(list(self._awaiting_trim))
-            self._free.extend(self._awaiting_trim)
-            self._awaiting_trim.clear()
+        pages = self.inventory
+        if pages.awaiting_trim:
+            await pages.trim(list(pages.awaiting_trim))
+            pages.free.extend(pages.awaiting_trim)
+            pages.awaiting_trim.clear()
 
     patch.replace(CramTier, "flush", broken)
 
@@ -233,12 +234,12 @@ def device_given_again_before_its_pages_are_given_up(patch: Patcher) -> None:
     """A node registers while slots still name pages of the device before, which read as the new device's."""
 
     async def broken(self: CramTier, device: CramDevice) -> None:
-        held = list(self._owners.copy().items())
-        self._start(device)
+        held = list(self.inventory.owners.copy().items())
+        self.start(device)
         for page, slot in held:
-            self._owners[page] = slot
-            self._free.remove(page)
-        await self._program_marks()
+            self.inventory.owners[page] = slot
+            self.inventory.free.remove(page)
+        await self.program_marks()
 
     async def register(self: Nodes, node: str, ranges: object, ratio: int, device: CramDevice) -> None:
         await self.tier(node).attach(device)

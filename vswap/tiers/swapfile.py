@@ -31,8 +31,14 @@ class SwapfileError(VswapError):
 
 
 class SwapfileTier:
-    """Slots 1 .. `pages` of a file. Freed slots are discarded in batches by punching holes, and only then used
-    again."""
+    """Slots 1 .. `pages` of a file. Freed slots are discarded in batches by punching holes, and only then used again.
+
+    Attributes:
+        owners: the slots in use, each with the virtual slot whose page it has.
+        used: the map: 1 in use or waiting for its discard; `next` is where a search begins.
+        discarding: freed slots whose discard is to come.
+        can_discard: the file system makes holes, as far as is known.
+    """
 
     type = BackingType.SWAPFILE
 
@@ -49,12 +55,12 @@ class SwapfileTier:
         self._counters = counters
         self._fsync = fsync
         self._pages = pages
-        self._used = bytearray(pages + 1)  # the map: 1 in use or waiting for its discard
-        self._used[0] = 1  # the header
-        self._next = 1
-        self._owners = ReverseMap(pages + 1)
-        self._discarding: list[int] = []
-        self._can_discard = True
+        self.used = bytearray(pages + 1)
+        self.used[0] = 1  # the header
+        self.next = 1
+        self.owners = ReverseMap(pages + 1)
+        self.discarding: list[int] = []
+        self.can_discard = True
         self._bad: set[int] = set()  # damaged places
         self._fd = self._open(path)
 
@@ -63,14 +69,14 @@ class SwapfileTier:
         place = self._take()
         try:
             await self._clock.sleep(self._costs.swapfile_write)
-            self._write(place, data)
+            self.write_place(place, data)
         except BaseException as error:
-            self._used[place] = 0
+            self.used[place] = 0
             if isinstance(error, OSError):
                 self._counters.io_errors += 1
                 raise IoError(f"swapfile write, slot {place}: {error}") from error
             raise
-        self._owners[place] = slot
+        self.owners[place] = slot
         self._counters.pswpout += 1
         return place
 
@@ -78,7 +84,7 @@ class SwapfileTier:
         """See Tier. Raises IoError."""
         await self._clock.sleep(self._costs.swapfile_read)
         try:
-            data = self._read(handle)
+            data = self.read_place(handle)
         except OSError as error:
             self._counters.io_errors += 1
             raise IoError(f"swapfile read, slot {handle}: {error}") from error
@@ -89,19 +95,19 @@ class SwapfileTier:
 
     async def store_run(self, pages: Sequence[bytes], slot: int) -> int:
         """See RunTier. One write; Full without as many free slots in a row."""
-        first = self._take_run(len(pages))
+        first = self.take_run(len(pages))
         try:
             await self._clock.sleep(self._costs.swapfile_write + (len(pages) - 1) * self._costs.page_copy)
             for place, data in enumerate(pages, first):
-                self._write(place, data)
+                self.write_place(place, data)
         except BaseException as error:
-            self._used[first : first + len(pages)] = bytes(len(pages))
+            self.used[first : first + len(pages)] = bytes(len(pages))
             if isinstance(error, OSError):
                 self._counters.io_errors += 1
                 raise IoError(f"swapfile write, slots from {first}: {error}") from error
             raise
         for number in range(len(pages)):
-            self._owners[first + number] = slot + number
+            self.owners[first + number] = slot + number
         self._counters.pswpout += len(pages)
         return first
 
@@ -109,7 +115,7 @@ class SwapfileTier:
         """See RunTier."""
         await self._clock.sleep(self._costs.swapfile_read + (count - 1) * self._costs.page_copy)
         try:
-            pages = [self._read(place) for place in range(handle, handle + count)]
+            pages = [self.read_place(place) for place in range(handle, handle + count)]
         except OSError as error:
             self._counters.io_errors += 1
             raise IoError(f"swapfile read, slots from {handle}: {error}") from error
@@ -120,22 +126,22 @@ class SwapfileTier:
 
     def free(self, handle: int) -> None:
         """See Tier."""
-        del self._owners[handle]
-        self._discarding.append(handle)
-        if len(self._discarding) >= _DISCARD_BATCH:
+        del self.owners[handle]
+        self.discarding.append(handle)
+        if len(self.discarding) >= _DISCARD_BATCH:
             self._discard()
 
     def reown(self, handle: int, slot: int) -> None:
         """See Tier."""
-        self._owners.reown(handle, slot)
+        self.owners.reown(handle, slot)
 
     def handles(self) -> dict[int, int]:
         """See Tier."""
-        return self._owners.copy()
+        return self.owners.copy()
 
     def usage(self) -> Usage:
         """See Tier."""
-        return Usage(len(self._owners), self._pages)
+        return Usage(len(self.owners), self._pages)
 
     async def flush(self) -> None:
         """See Tier: discard what was freed."""
@@ -180,65 +186,67 @@ class SwapfileTier:
             raise
         return fd
 
-    def _write(self, place: int, data: bytes) -> None:
+    def write_place(self, place: int, data: bytes) -> None:
         """Write one slot; OSError where the file fails."""
         self._bad.discard(place)
         if os.pwrite(self._fd, data, place * PAGE_BYTES) != PAGE_BYTES:
             raise OSError("short write")
 
-    def _read(self, place: int) -> bytes:
+    def read_place(self, place: int) -> bytes:
         """Read one slot; OSError where the file fails."""
         if place in self._bad:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return os.pread(self._fd, PAGE_BYTES, place * PAGE_BYTES)
 
     def _take(self) -> int:
-        place = self._find_free()
+        place = self.find_free()
         if place < 0:
             self._discard()
-            place = self._find_free()
+            place = self.find_free()
         if place < 0:
             raise Full("the swapfile has no free slot")
-        self._used[place] = 1
-        self._next = place + 1
+        self.used[place] = 1
+        self.next = place + 1
         return place
 
-    def _take_run(self, count: int) -> int:
-        """As many free slots in a row, aligned like the folio."""
+    def take_run(self, count: int) -> int:
+        """Take as many free slots in a row, aligned like the folio."""
         for attempt in range(2):
             if attempt:
                 self._discard()
             for first in range(count, self._pages + 2 - count, count):
-                if not any(self._used[first : first + count]):
-                    self._used[first : first + count] = b"\1" * count
+                if not any(self.used[first : first + count]):
+                    self.used[first : first + count] = b"\1" * count
                     return first
         raise Full(f"the swapfile has no {count} free slots in a row")
 
-    def _find_free(self) -> int:
-        place = self._used.find(0, self._next)
-        return place if place >= 0 else self._used.find(0)
+    def find_free(self) -> int:
+        """A slot that is free, -1 when there is none."""
+        place = self.used.find(0, self.next)
+        return place if place >= 0 else self.used.find(0)
 
     def _discard(self) -> None:
         """Punch out freed slots, runs at a time, and make them usable. A file system without holes only loses the
         punch."""
-        places = sorted(self._discarding)
-        self._discarding.clear()
+        places = sorted(self.discarding)
+        self.discarding.clear()
         start = 0
         for i in range(1, len(places) + 1):
             if i == len(places) or places[i] != places[i - 1] + 1:
-                self._punch(places[start], i - start)
+                self.punch(places[start], i - start)
                 start = i
         for place in places:
-            self._used[place] = 0
+            self.used[place] = 0
 
-    def _punch(self, place: int, count: int) -> None:
-        if not self._can_discard:
+    def punch(self, place: int, count: int) -> None:
+        """Make a hole of so many slots."""
+        if not self.can_discard:
             return
         answer = _fallocate(self._fd, _KEEP_SIZE | _PUNCH_HOLE, place * PAGE_BYTES, count * PAGE_BYTES)
         if answer == 0:
             self._counters.discarded += count
         else:
-            self._can_discard = False
+            self.can_discard = False
 
 
 _libc = ctypes.CDLL(None, use_errno=True)

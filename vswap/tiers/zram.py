@@ -26,7 +26,12 @@ class _Block:
 
 class ZramTier:
     """Blocks 1 .. `pages` of a device whose content lies compressed in DRAM. Unlike zswap it keeps what does not shrink
-    (raw), keeps its copy when a page is read, and writes nothing back."""
+    (raw), keeps its copy when a page is read, and writes nothing back.
+
+    Attributes:
+        blocks: what is stored, by place.
+        free_places: places for the next stores.
+    """
 
     type = BackingType.ZRAM
 
@@ -47,30 +52,30 @@ class ZramTier:
         self._pool = ZsPool(frames)
         self._pages = pages
         self._limit_pages = limit_pages
-        self._free: deque[int] = deque(range(1, pages + 1))
-        self._blocks: dict[int, _Block] = {}
+        self.free_places: deque[int] = deque(range(1, pages + 1))
+        self.blocks: dict[int, _Block] = {}
         self._owners = ReverseMap(pages + 1)
         self._most_pages = 0
         self._raw_since = 0
 
     async def store(self, data: bytes, slot: int) -> int:
         """See Tier. Full without a free block, at the memory limit, or without frames."""
-        if not self._free:
+        if not self.free_places:
             raise Full("the zram device has no free block")
-        place = self._free.popleft()
+        place = self.free_places.popleft()
         try:
             block = await self._compress(bytes(data))
         except BaseException:
-            self._free.append(place)
+            self.free_places.append(place)
             raise
-        self._blocks[place] = block
+        self.blocks[place] = block
         self._owners[place] = slot
         self._counters.pswpout += 1
         return place
 
     async def load(self, handle: int) -> bytes:
         """See Tier. Raises IoError when the block does not decompress to a page."""
-        block = self._blocks[handle]
+        block = self.blocks[handle]
         if block.room is None:
             await self._clock.sleep(self._costs.page_zero)
             return block.data * (PAGE_BYTES // len(block.data))
@@ -87,10 +92,10 @@ class ZramTier:
     def free(self, handle: int) -> None:
         """See Tier (swap_slot_free_notify: the room comes back at once)."""
         del self._owners[handle]
-        room = self._blocks.pop(handle).room
+        room = self.blocks.pop(handle).room
         if room is not None:
             self._pool.free(room)
-        self._free.append(handle)
+        self.free_places.append(handle)
 
     def reown(self, handle: int, slot: int) -> None:
         """See Tier."""
@@ -102,7 +107,7 @@ class ZramTier:
 
     def usage(self) -> Usage:
         """See Tier."""
-        return Usage(len(self._blocks), self._pages)
+        return Usage(len(self.blocks), self._pages)
 
     async def flush(self) -> None:
         """See Tier; nothing is batched."""
@@ -117,14 +122,14 @@ class ZramTier:
 
     def mm_stat(self) -> dict[str, int]:
         """zram's mm_stat under its names: sizes in bytes, the others in pages."""
-        raw = sum(len(block.data) == PAGE_BYTES for block in self._blocks.values())
+        raw = sum(len(block.data) == PAGE_BYTES for block in self.blocks.values())
         return {
-            "orig_data_size": len(self._blocks) * PAGE_BYTES,
-            "compr_data_size": sum(len(block.data) for block in self._blocks.values() if block.room is not None),
+            "orig_data_size": len(self.blocks) * PAGE_BYTES,
+            "compr_data_size": sum(len(block.data) for block in self.blocks.values() if block.room is not None),
             "mem_used_total": self._pool.pages * PAGE_BYTES,
             "mem_limit": (self._limit_pages or 0) * PAGE_BYTES,
             "mem_used_max": self._most_pages * PAGE_BYTES,
-            "same_pages": sum(block.room is None for block in self._blocks.values()),
+            "same_pages": sum(block.room is None for block in self.blocks.values()),
             "pages_compacted": 0,
             "huge_pages": raw,
             "huge_pages_since": self._raw_since,
@@ -132,7 +137,7 @@ class ZramTier:
 
     def damage(self, handle: int) -> None:
         """Fault injection: the block loses its end."""
-        block = self._blocks[handle]
+        block = self.blocks[handle]
         block.data = block.data[: len(block.data) // 2]
 
     # Inside

@@ -22,6 +22,8 @@ from vswap.tiers.zsmalloc import Allocation, Frames, ZsPool
 
 @dataclass
 class Entry:
+    """A page in zswap."""
+
     slot: int
     block: bytes  # LZ4 block, the page itself where it does not shrink, or the 8-byte word of a same-filled page
     room: Allocation | None  # None for a same-filled page: it takes nothing from the pool
@@ -37,6 +39,9 @@ class ZswapTier:
     Attributes:
         root: of the groups; the default of `oldest`.
         memcg_of: the group of a slot.
+        entries: what is stored, by handle.
+        pool: the room that blocks take.
+        was_full: a store was refused at the limit, and the pool has not come down to the accept threshold since.
         limit_pages: most pages that the pool takes; at the limit it is full and refuses stores.
         accept_pages: once full, stores are accepted again when the pool is at or below this.
         keep_incompressible: a page that does not shrink is kept as it is, where its group may write it back later; else
@@ -64,13 +69,13 @@ class ZswapTier:
         self._costs = costs
         self._counters = counters
         self.keep_incompressible = keep_incompressible
-        self._pool = ZsPool(frames)
-        self._entries: dict[int, Entry] = {}
+        self.pool = ZsPool(frames)
+        self.entries: dict[int, Entry] = {}
         self._lrus: dict[Memcg, OrderedDict[int, None]] = {}  # of each group the pool's entries, oldest first
         self.root = (memcgs or MemcgTree()).root
         self.memcg_of: Callable[[int], Memcg] = memcg_of or (lambda _: self.root)
         self._next_handle = 1
-        self._was_full = False
+        self.was_full = False
         self._full_event = clock.event()
         self.limit_pages = memory_pages * max_pool_percent // 100
         self.accept_pages = self.limit_pages * accept_threshold_percent // 100
@@ -78,8 +83,8 @@ class ZswapTier:
     async def store(self, data: bytes, slot: int) -> int:
         """See Tier. Full at the pool limit or without frames; Rejected when the page does not shrink."""
         if data[8:] == data[:-8]:
-            return self._insert(Entry(slot, data[:8], None, self.memcg_of(slot)))
-        if not self._accepting():
+            return self.insert(Entry(slot, data[:8], None, self.memcg_of(slot)))
+        if not self.accepting():
             raise Full("the zswap pool is at its limit")
         await self._clock.sleep(self._costs.zswap_compress)
         block = lz4.block.compress(data, store_size=False)
@@ -92,29 +97,29 @@ class ZswapTier:
 
     async def store_block(self, block: Block, slot: int) -> int:
         """See BlockTier."""
-        if not self._accepting():
+        if not self.accepting():
             raise Full("the zswap pool is at its limit")
         await self._clock.sleep(self._costs.page_copy)
         return self._keep(block.data, block.crc, slot)
 
     async def export_block(self, handle: int) -> Block | None:
         """See BlockTier; None for a same-filled page, and for one that is kept as it is."""
-        entry = self._entries[handle]
+        entry = self.entries[handle]
         return None if entry.room is None or len(entry.block) == PAGE_BYTES else Block(entry.block, entry.crc)
 
     def _keep(self, block: bytes, crc: int, slot: int) -> int:
-        if self._pool.pages + self._pool.pages_needed(len(block)) > self.limit_pages:
-            self._hit_limit()
+        if self.pool.pages + self.pool.pages_needed(len(block)) > self.limit_pages:
+            self.hit_limit()
             raise Full("the zswap pool is at its limit")
-        room = self._pool.allocate(len(block))
+        room = self.pool.allocate(len(block))
         if room is None:
             self._counters.reject_alloc_fail += 1
             raise Full("no frame for the zswap pool")
-        return self._insert(Entry(slot, block, room, self.memcg_of(slot), crc))
+        return self.insert(Entry(slot, block, room, self.memcg_of(slot), crc))
 
     async def load(self, handle: int) -> bytes:
         """See Tier. Raises IoError when the block does not decompress to the page that it was."""
-        entry = self._entries[handle]
+        entry = self.entries[handle]
         if entry.room is None:
             await self._clock.sleep(self._costs.page_zero)
             return entry.block * (PAGE_BYTES // len(entry.block))
@@ -128,23 +133,23 @@ class ZswapTier:
 
     def free(self, handle: int) -> None:
         """See Tier."""
-        entry = self._entries.pop(handle)
+        entry = self.entries.pop(handle)
         if entry.room is not None:
-            del self._lru(entry.memcg)[handle]
-            self._pool.free(entry.room)
+            del self.lru(entry.memcg)[handle]
+            self.pool.free(entry.room)
             entry.memcg.charge_zswap(-entry.charged)
 
     def reown(self, handle: int, slot: int) -> None:
         """See Tier."""
-        self._entries[handle].slot = slot
+        self.entries[handle].slot = slot
 
     def handles(self) -> dict[int, int]:
         """See Tier."""
-        return {handle: entry.slot for handle, entry in self._entries.items()}
+        return {handle: entry.slot for handle, entry in self.entries.items()}
 
     def usage(self) -> Usage:
         """See Tier."""
-        return Usage(len(self._entries), None)
+        return Usage(len(self.entries), None)
 
     async def flush(self) -> None:
         """See Tier; nothing is batched."""
@@ -154,7 +159,7 @@ class ZswapTier:
 
     def damage(self, handle: int) -> None:
         """Fault injection: the entry's block loses its end."""
-        entry = self._entries[handle]
+        entry = self.entries[handle]
         entry.block = entry.block[: len(entry.block) // 2]
 
     # The shrinker's view
@@ -162,22 +167,22 @@ class ZswapTier:
     @property
     def pool_pages(self) -> int:
         """DRAM pages the pool takes now (zswap's pool_total_size / 4096)."""
-        return self._pool.pages
+        return self.pool.pages
 
     @property
     def same_filled_pages(self) -> int:
         """Entries outside the pool."""
-        return len(self._entries) - sum(map(len, self._lrus.values()))
+        return len(self.entries) - sum(map(len, self._lrus.values()))
 
     @property
     def stored_incompressible_pages(self) -> int:
         """Entries kept as they are, by the name of zswap's debugfs."""
-        return sum(len(entry.block) == PAGE_BYTES for entry in self._entries.values())
+        return sum(len(entry.block) == PAGE_BYTES for entry in self.entries.values())
 
     def charges(self) -> Counter[Memcg]:
         """Compressed bytes of each group."""
         held: Counter[Memcg] = Counter()
-        for entry in self._entries.values():
+        for entry in self.entries.values():
             held[entry.memcg] += entry.charged
         return held
 
@@ -185,10 +190,10 @@ class ZswapTier:
         """(handle, slot) of the entry of a group (by default the root) to write back next: the oldest one that was not
         referenced since it was last passed. A referenced one gets its second chance at the young end
         (shrink_memcg_cb)."""
-        lru = self._lru(memcg or self.root)
+        lru = self.lru(memcg or self.root)
         for _ in range(2 * len(lru)):
             handle = next(iter(lru))
-            entry = self._entries[handle]
+            entry = self.entries[handle]
             if not entry.referenced:
                 return handle, entry.slot
             entry.referenced = False
@@ -197,47 +202,50 @@ class ZswapTier:
 
     def rotate(self, handle: int) -> None:
         """The entry could not be written back now: let others go first."""
-        entry = self._entries.get(handle)
+        entry = self.entries.get(handle)
         if entry is not None and entry.room is not None:
-            self._lru(entry.memcg).move_to_end(handle)
+            self.lru(entry.memcg).move_to_end(handle)
 
     def reparent(self, memcg: Memcg) -> None:
         """A group was removed: its entries are its parent's to write back."""
         entries = self._lrus.pop(memcg, None)
         if entries:
-            self._lru(memcg).update(entries)
+            self.lru(memcg).update(entries)
 
-    def _lru(self, memcg: Memcg) -> OrderedDict[int, None]:
+    def lru(self, memcg: Memcg) -> OrderedDict[int, None]:
+        """The handles that are written back in the turn of a group, oldest first."""
         return self._lrus.setdefault(memcg.online_ancestor(), OrderedDict())
 
     def over_threshold(self) -> bool:
         """The pool was full and has not come down to the accept threshold yet: the shrinker has work."""
-        return self._was_full and self._pool.pages > self.accept_pages
+        return self.was_full and self.pool.pages > self.accept_pages
 
     async def wait_full(self) -> None:
         """Wait until a store was refused at the limit."""
         await self._full_event.wait()
         self._full_event.clear()
 
-    def _accepting(self) -> bool:
-        if self._was_full and self._pool.pages <= self.accept_pages:
-            self._was_full = False
-        if self._was_full:
-            self._hit_limit()
-        return not self._was_full
+    def accepting(self) -> bool:
+        """Stores are accepted now."""
+        if self.was_full and self.pool.pages <= self.accept_pages:
+            self.was_full = False
+        if self.was_full:
+            self.hit_limit()
+        return not self.was_full
 
-    def _hit_limit(self) -> None:
-        self._was_full = True
+    def hit_limit(self) -> None:
+        """A store is refused at the limit: the shrinker is wanted."""
+        self.was_full = True
         self._counters.pool_limit_hit += 1
         self._full_event.set()
 
-    def _insert(self, entry: Entry) -> int:
+    def insert(self, entry: Entry) -> int:
         """Join the LRU last and complete, so that the shrinker never sees a half-built entry."""
         handle = self._next_handle
         self._next_handle += 1
-        self._entries[handle] = entry
+        self.entries[handle] = entry
         if entry.room is not None:
-            self._lru(entry.memcg)[handle] = None
+            self.lru(entry.memcg)[handle] = None
             entry.charged = len(entry.block)
             entry.memcg.charge_zswap(entry.charged)
         self._counters.zswpout += 1

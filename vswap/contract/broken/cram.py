@@ -8,6 +8,7 @@ from vswap.contract import backends
 from vswap.contract.broken.registry import tier
 from vswap.tiers.base import Full, Gone
 from vswap.tiers.cram import CramTier
+from vswap.tiers.cram_pages import DevicePages
 
 
 @tier(backends.cram)
@@ -15,11 +16,11 @@ class CramAdmissionAfterClose(CramTier):
     """The gate is looked at only when the device is full."""
 
     async def store(self, data: bytes, slot: int) -> int:
-        closed, self._no_alloc = self._no_alloc, False
+        closed, self.no_alloc = self.no_alloc, False
         try:
             return await super().store(data, slot)
         finally:
-            self._no_alloc = closed
+            self.no_alloc = closed
 
 
 @tier(backends.cram)
@@ -28,7 +29,7 @@ class CramPageReusedBeforeItsTrim(CramTier):
 
     def free(self, handle: int) -> None:
         super().free(handle)
-        self._free.appendleft(handle)
+        self.inventory.free.appendleft(handle)
 
 
 @tier(backends.cram)
@@ -36,16 +37,20 @@ class CramNeverTrimmed(CramTier):
     """Freed pages are used again without a trim; the media they took stays in use."""
 
     def free(self, handle: int) -> None:
-        del self._owners[handle]
-        self._free.append(handle)
+        del self.inventory.owners[handle]
+        self.inventory.free.append(handle)
+
+
+class _OnePageTooMany(DevicePages):
+    async def trim(self, pages: list[int]) -> None:
+        await super().trim([*pages, *(page + 1 for page in pages if page + 1 in self.owners)])
 
 
 @tier(backends.cram)
 class CramTrimOfALivePage(CramTier):
     """The range of a trim is one page too long."""
 
-    async def _trim(self, pages: list[int]) -> None:
-        await super()._trim([*pages, *(page + 1 for page in pages if page + 1 in self._owners)])
+    books = _OnePageTooMany
 
 
 @tier(backends.cram)
@@ -54,7 +59,7 @@ class CramPoisonDropped(CramTier):
 
     async def load(self, handle: int) -> bytes:
         try:
-            return await self._device.load(handle)
+            return await self.inventory.device.load(handle)
         except CramError:
             return bytes(PAGE_BYTES)
 
@@ -75,13 +80,14 @@ class CramFailedTrimForgotten(CramTier):
     """Pages whose trim failed are used no more."""
 
     async def flush(self) -> None:
-        while self._awaiting_trim:
-            batch, self._awaiting_trim = self._awaiting_trim, []
+        inventory = self.inventory
+        while inventory.awaiting_trim:
+            batch, inventory.awaiting_trim = inventory.awaiting_trim, []
             try:
-                await self._device.trim(batch)
+                await inventory.device.trim(batch)
             except CramError:
                 continue
-            self._free.extend(batch)
+            inventory.free.extend(batch)
 
 
 @tier(backends.cram)
@@ -92,27 +98,35 @@ class CramPoisonedPageUsedAgain(CramTier):
         try:
             return await super().store(data, slot)
         except Full:
-            self._free.extendleft(self._awaiting_trim)
-            self._awaiting_trim.clear()
+            self.inventory.free.extendleft(self.inventory.awaiting_trim)
+            self.inventory.awaiting_trim.clear()
             raise
+
+
+class _NeverAgain(DevicePages):
+    async def trim(self, pages: list[int]) -> None:
+        await self.provider.trim(pages)
 
 
 @tier(backends.cram)
 class CramTrimOfABusyDeviceTakenForDone(CramTier):
     """A trim that is to be tried again is not: the page is used again with its old data and media."""
 
-    async def _trim(self, pages: list[int]) -> None:
-        await self._provider.trim(pages)
+    books = _NeverAgain
+
+
+class _HalfABalloon(DevicePages):
+    def fill_balloon(self) -> None:
+        wanted, self.balloon_target = self.balloon_target, min(self.balloon_target, len(self.free) // 2)
+        super().fill_balloon()
+        self.balloon_target = wanted
 
 
 @tier(backends.cram)
 class CramBalloonGivenOut(CramTier):
     """Pages that were freed while the balloon still lacks some are used again, beyond what the provider can back."""
 
-    def _fill_balloon(self) -> None:
-        wanted, self.balloon_target = self.balloon_target, min(self.balloon_target, len(self._free) // 2)
-        super()._fill_balloon()
-        self.balloon_target = wanted
+    books = _HalfABalloon
 
 
 @tier(backends.cram)
@@ -121,7 +135,7 @@ class CramStaleNominationBelieved(CramTier):
 
     def free(self, handle: int) -> None:
         super().free(handle)
-        self._freed_lately.clear()
+        self.inventory.freed_lately.clear()
 
 
 @tier(backends.cram)
@@ -135,4 +149,4 @@ class CramPagesOfTheDeviceBefore(CramTier):
 
     async def attach(self, device: CramDevice) -> None:
         await super().attach(device)
-        self._free.extendleft(getattr(self, "_left", []))
+        self.inventory.free.extendleft(getattr(self, "_left", []))

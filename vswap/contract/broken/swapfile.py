@@ -15,29 +15,29 @@ from vswap.tiers.swapfile import SwapfileTier
 class SwapfileOverTheHeader(SwapfileTier):
     """Slots are counted from 0, so that the first one is the header."""
 
-    def _write(self, place: int, data: bytes) -> None:
-        super()._write(place - 1, data)
+    def write_place(self, place: int, data: bytes) -> None:
+        super().write_place(place - 1, data)
 
-    def _read(self, place: int) -> bytes:
-        return super()._read(place - 1)
+    def read_place(self, place: int) -> bytes:
+        return super().read_place(place - 1)
 
 
 @tier(backends.swapfile)
 class SwapfileDiscardOfANeighbour(SwapfileTier):
     """The discard of a run is one slot too long."""
 
-    def _punch(self, place: int, count: int) -> None:
+    def punch(self, place: int, count: int) -> None:
         os.pwrite(self.file_number, bytes(PAGE_BYTES), (place + count) * PAGE_BYTES)
-        super()._punch(place, count)
+        super().punch(place, count)
 
 
 @tier(backends.swapfile)
 class SwapfileReadErrorAsZeros(SwapfileTier):
     """A slot that cannot be read comes back as zeros."""
 
-    def _read(self, place: int) -> bytes:
+    def read_place(self, place: int) -> bytes:
         try:
-            return super()._read(place)
+            return super().read_place(place)
         except OSError:
             return bytes(PAGE_BYTES)
 
@@ -46,9 +46,9 @@ class SwapfileReadErrorAsZeros(SwapfileTier):
 class SwapfileWriteErrorIgnored(SwapfileTier):
     """A write that failed is reported as done."""
 
-    def _write(self, place: int, data: bytes) -> None:
+    def write_place(self, place: int, data: bytes) -> None:
         try:
-            super()._write(place, data)
+            super().write_place(place, data)
         except OSError:
             pass
 
@@ -58,13 +58,13 @@ class SwapfileSlotTwice(SwapfileTier):
     """Finding a free slot and marking it are not one step, so that two stores at once get the same one."""
 
     async def store(self, data: bytes, slot: int) -> int:
-        place = self._find_free()
+        place = self.find_free()
         if place < 0:
             raise Full("the swapfile has no free slot")
         await self._clock.sleep(self._costs.swapfile_write)
-        self._write(place, data)
-        self._used[place] = 1
-        self._owners[place] = slot
+        self.write_place(place, data)
+        self.used[place] = 1
+        self.owners[place] = slot
         self._counters.pswpout += 1
         return place
 
@@ -89,7 +89,7 @@ class SwapfileReverseMapStale(SwapfileTier):
     """The reverse map keeps the first owner."""
 
     def reown(self, handle: int, slot: int) -> None:
-        if handle not in self._owners:
+        if handle not in self.owners:
             raise KeyError(handle)
 
 
@@ -97,8 +97,8 @@ class SwapfileReverseMapStale(SwapfileTier):
 class SwapfileRunTakesOnePlace(SwapfileTier):
     """A run of places is found and only its first one is marked as used: the next store overwrites the others."""
 
-    def _take_run(self, count: int) -> int:
-        first = super()._take_run(count)
-        self._used[first + 1 : first + count] = bytes(count - 1)
-        self._next = first + 1
+    def take_run(self, count: int) -> int:
+        first = super().take_run(count)
+        self.used[first + 1 : first + count] = bytes(count - 1)
+        self.next = first + 1
         return first

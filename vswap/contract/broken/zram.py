@@ -29,10 +29,10 @@ class ZramTwoWritersLeakAHandle(ZramTier):
         self._by_slot: dict[int, int] = {}
 
     async def store(self, data: bytes, slot: int) -> int:
-        place = self._by_slot.setdefault(slot, self._free[0]) if self._free else 0
+        place = self._by_slot.setdefault(slot, self.free_places[0]) if self.free_places else 0
         handle = await super().store(data, slot)
-        if place in self._blocks and place != handle:
-            self._blocks[place] = self._blocks.pop(handle)
+        if place in self.blocks and place != handle:
+            self.blocks[place] = self.blocks.pop(handle)
             return place
         return handle
 
@@ -47,7 +47,7 @@ class ZramRawPageCutOff(ZramTier):
 
     async def load(self, handle: int) -> bytes:
         data = await super().load(handle)
-        return data[:-16] + bytes(16) if len(self._blocks[handle].data) == PAGE_BYTES else data
+        return data[:-16] + bytes(16) if len(self.blocks[handle].data) == PAGE_BYTES else data
 
 
 @tier(backends.zram)
@@ -55,10 +55,10 @@ class ZramDoubleFreeAccepted(ZramTier):
     """The free of a block that is free already passes, and the block is in the free list twice."""
 
     def free(self, handle: int) -> None:
-        if handle in self._blocks:
+        if handle in self.blocks:
             super().free(handle)
         else:
-            self._free.append(handle)
+            self.free_places.append(handle)
 
 
 @tier(backends.zram)
@@ -66,8 +66,8 @@ class ZramPlaceLostWithAKilledTask(ZramTier):
     """A task that is killed inside a store takes the block with it."""
 
     async def store(self, data: bytes, slot: int) -> int:
-        place = self._free.popleft() if self._free else 0
+        place = self.free_places.popleft() if self.free_places else 0
         await self._clock.sleep(60)
         if place:
-            self._free.appendleft(place)
+            self.free_places.appendleft(place)
         return await super().store(data, slot)

@@ -41,7 +41,7 @@ class ZswapExclusiveLoad(ZswapTier):
 
     async def load(self, handle: int) -> bytes:
         data = await super().load(handle)
-        self._entries[handle].block = b""
+        self.entries[handle].block = b""
         return data
 
 
@@ -62,9 +62,9 @@ class ZswapChargeLeak(ZswapTier):
     """A free forgets the frames of the pool."""
 
     def free(self, handle: int) -> None:
-        if self._entries[handle].room is not None:
-            del self._lru(self.root)[handle]
-        del self._entries[handle]
+        if self.entries[handle].room is not None:
+            del self.lru(self.root)[handle]
+        del self.entries[handle]
 
 
 @tier(backends.zswap)
@@ -72,8 +72,8 @@ class ZswapLruInversion(ZswapTier):
     """The newest entries are written back first."""
 
     def oldest(self, memcg: Memcg | None = None) -> tuple[int, int] | None:
-        for handle in reversed(self._lru(memcg or self.root)):
-            return handle, self._entries[handle].slot
+        for handle in reversed(self.lru(memcg or self.root)):
+            return handle, self.entries[handle].slot
         return None
 
 
@@ -99,13 +99,13 @@ class ZswapIncompressibleStorm(ZswapTier):
         try:
             return await super().store(data, slot)
         except Rejected:
-            room = self._pool.allocate(PAGE_BYTES)
+            room = self.pool.allocate(PAGE_BYTES)
             if room is None:
                 raise
-            return self._insert(Entry(slot, data, room, self.memcg_of(slot)))
+            return self.insert(Entry(slot, data, room, self.memcg_of(slot)))
 
     async def load(self, handle: int) -> bytes:
-        block = self._entries[handle].block
+        block = self.entries[handle].block
         return block if len(block) == PAGE_BYTES else await super().load(handle)
 
 
@@ -116,15 +116,15 @@ class ZswapLimitCheckedBeforeCompressing(ZswapTier):
     async def store(self, data: bytes, slot: int) -> int:
         if data[8:] == data[:-8]:
             return await super().store(data, slot)
-        if self._pool.pages >= self.limit_pages:
-            self._hit_limit()
+        if self.pool.pages >= self.limit_pages:
+            self.hit_limit()
             raise Full("the zswap pool is at its limit")
         await self._clock.sleep(self._costs.zswap_compress)
         block = lz4.block.compress(data, store_size=False)
-        room = self._pool.allocate(len(block)) if len(block) < PAGE_BYTES else None
+        room = self.pool.allocate(len(block)) if len(block) < PAGE_BYTES else None
         if room is None:
             raise Rejected("the page does not shrink")
-        return self._insert(Entry(slot, block, room, self.memcg_of(slot), zlib.crc32(data)))
+        return self.insert(Entry(slot, block, room, self.memcg_of(slot), zlib.crc32(data)))
 
 
 @tier(backends.zswap)
@@ -132,7 +132,7 @@ class ZswapBlockBelievedWithoutItsCrc(ZswapTier):
     """A block that was passed on is decompressed, and nobody looks whether the page is the one that it was."""
 
     async def load(self, handle: int) -> bytes:
-        entry = self._entries[handle]
+        entry = self.entries[handle]
         return page_of(entry.block, "an entry") if entry.room is not None else await super().load(handle)
 
 
@@ -148,8 +148,8 @@ class ZswapBlockCompressedTwice(ZswapTier):
 class ZswapNoHysteresis(ZswapTier):
     """A full pool accepts again as soon as anything was freed, and the shrinker is not asked."""
 
-    def _accepting(self) -> bool:
-        return self._pool.pages < self.limit_pages
+    def accepting(self) -> bool:
+        return self.pool.pages < self.limit_pages
 
 
 @tier(backends.zswap)
@@ -157,9 +157,9 @@ class ZswapHalfBuiltEntry(ZswapTier):
     """The entry is in the lists before its page is compressed."""
 
     async def store(self, data: bytes, slot: int) -> int:
-        handle = self._insert(Entry(slot, data[:8], None, self.memcg_of(slot)))
+        handle = self.insert(Entry(slot, data[:8], None, self.memcg_of(slot)))
         await self._clock.sleep(100)
-        del self._entries[handle]
+        del self.entries[handle]
         self._counters.zswpout -= 1
         return await super().store(data, slot)
 

@@ -1,5 +1,5 @@
 """The rooms that a page fault goes through: the path seldom calls into another one, and hardly ever returns to one that
-it has left (docs/vswap.md, "Faults")."""
+it has left (docs/vswap/faults.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page that changes devices gets another slot, where slots are places on devices (docs/vswap.md, "Direct layer").
+"""A page that changes devices gets another slot, where slots are places on devices (docs/vswap/direct.md).
 
 On virtual slots there is never another slot to be had, so that nothing of this happens.
 """

@@ -1,4 +1,4 @@
-"""Device pages that are folios: which each node has, and how many are writable (docs/vswap.md, "Faults")."""
+"""Device pages that are folios: which each node has, and how many are writable (docs/vswap/faults.md)."""
 
 from __future__ import annotations
 

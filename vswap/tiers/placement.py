@@ -1,4 +1,4 @@
-"""Placement: how a page gets onto a tier, and off it (docs/vswap.md, "Tiers")."""
+"""Placement: how a page gets onto a tier, and off it (docs/vswap/tiers.md)."""
 
 from __future__ import annotations
 

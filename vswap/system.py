@@ -26,6 +26,7 @@ from vswap.paths.writeback import Writeback
 from vswap.slots.layer import Search
 from vswap.tiers.base import Tier
 from vswap.tiers.cram import CramTier
+from vswap.tiers.cram_watch import DeviceWatch
 from vswap.tiers.zram import ZramTier
 
 
@@ -82,16 +83,17 @@ class VswapSystem:
         for name, cram in machine.tiers.named.items():
             if not isinstance(cram, CramTier):
                 continue
+            watch = DeviceWatch(cram)
             await cram.set_watermarks(config.cram_low_percent, config.cram_recovered_percent)
-            self.spawn("removal", cram.wait_gone, partial(give_up, machine, cram))
+            self.spawn("removal", watch.wait_gone, partial(give_up, machine, cram))
             self.spawn("balloon", cram.resize_wanted.wait, partial(converge, machine, cram))
             if config.cram_ratio_interval:
-                self.spawn("ratio", self._ratio_wait, partial(self._report_ratio, name, cram))
+                self.spawn("ratio", self._ratio_wait, partial(self._report_ratio, name, cram, watch))
             if config.hot_threshold:
                 await cram.track_hot_pages(config.hot_threshold, config.hot_period)
-                self.spawn("hot pages", cram.wait_hot, partial(self.hot.round, cram))
-            self.spawn("CRAM watermarks", cram.wait_watermark, cram.follow_watermark)
-            self.spawn("CRAM writeback", cram.wait_pressure, partial(self.writeback.relieve, cram))
+                self.spawn("hot pages", watch.wait_hot, partial(self.hot.round, cram))
+            self.spawn("CRAM watermarks", watch.wait_watermark, watch.follow_watermark)
+            self.spawn("CRAM writeback", watch.wait_pressure, partial(self.writeback.relieve, cram))
         if machine.tiers.crams:
             self.spawn("reaper", self._reaper_wait, self.writeback.reap_and_trim)
 
@@ -230,9 +232,9 @@ class VswapSystem:
     async def _ratio_wait(self) -> None:
         await self.machine.clock.sleep(self.machine.config.cram_ratio_interval)
 
-    async def _report_ratio(self, name: str, cram: CramTier) -> None:
+    async def _report_ratio(self, name: str, cram: CramTier, watch: DeviceWatch) -> None:
         """Tell the node what ratio its device achieves."""
-        ratio = await cram.achieved_ratio()
+        ratio = await watch.achieved_ratio()
         if ratio is not None and cram.gone is None:
             self.nodes.set_compression_ratio(name, ratio)
 

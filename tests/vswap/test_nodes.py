@@ -108,12 +108,12 @@ async def test_the_balloon_takes_what_the_provider_cannot_back_and_gives_it_agai
     await filled(tb)
     node = tb.node()
     tb.system.nodes.set_capacity("cram", 100)
-    assert (node.balloon, node.usage().capacity) == (156, 100)
+    assert (len(node.inventory.balloon), node.usage().capacity) == (156, 100)
     tb.system.nodes.set_capacity("cram", 4)
     tb.system.nodes.set_capacity("cram", 10)
-    assert node.balloon == 246, "the last value wins"
+    assert len(node.inventory.balloon) == 246, "the last value wins"
     tb.system.nodes.set_capacity("cram", 256)
-    assert node.balloon == 0
+    assert len(node.inventory.balloon) == 0
     await verify(tb)
 
 
@@ -122,7 +122,7 @@ async def test_a_balloon_that_finds_no_free_page_moves_cold_ones_to_free_dram(tb
     tb.system.nodes.set_capacity("cram", 3)
     await tb.settle()
     node = tb.node()
-    assert (node.balloon, node.usage().pages <= 3) == (253, True)
+    assert (len(node.inventory.balloon), node.usage().pages <= 3) == (253, True)
     assert tb.system.counters.ballooned_out >= COUNT - 3
     assert tb.system.counters.writebacks.cram_to_zswap == 0, "politely: nothing was reclaimed for it"
     await verify(tb)
@@ -136,20 +136,20 @@ async def test_a_balloon_does_not_reclaim_and_gets_the_rest_when_pages_are_freed
         await hog.write(vpn, noise_page(vpn))
     tb.system.nodes.set_capacity("cram", 0)
     await tb.clock.sleep(100_000)
-    assert tb.node().balloon < 256, "residents stay"
+    assert len(tb.node().inventory.balloon) < 256, "residents stay"
     await verify(tb)
     for space in tb.system.spaces:
         await space.exit()
     await tb.settle()
-    assert tb.node().balloon == 256
+    assert len(tb.node().inventory.balloon) == 256
 
 
 async def test_the_ratio_sets_the_balloon(tb: TB) -> None:
     """256 pages on 64 KiB: 16 to 1. A ratio of 4 to 1 backs a quarter of them."""
     tb.system.nodes.set_compression_ratio("cram", 4000)
-    assert tb.node().balloon == 192
+    assert len(tb.node().inventory.balloon) == 192
     tb.system.nodes.set_compression_ratio("cram", 20_000)
-    assert tb.node().balloon == 0
+    assert len(tb.node().inventory.balloon) == 0
 
 
 @machine(cram_ratio_interval=50_000, rtl=True)
@@ -159,7 +159,7 @@ async def test_a_device_that_compresses_worse_than_configured_gets_a_balloon_by_
         await space.write(vpn, noise_page(vpn))
         await space.pageout(vpn)
     await tb.clock.sleep(200_000)
-    assert tb.node().balloon >= 200
+    assert len(tb.node().inventory.balloon) >= 200
     for vpn in range(6):
         assert await space.read(vpn) == noise_page(vpn)
 
@@ -170,7 +170,7 @@ async def test_the_gate_touches_neither_residents_nor_the_balloon(tb: TB) -> Non
     tb.system.nodes.set_no_alloc("cram", True)
     held = tb.node().handles()
     await tb.clock.sleep(10_000_000)
-    assert (tb.node().handles(), tb.node().balloon) == (held, 156)
+    assert (tb.node().handles(), len(tb.node().inventory.balloon)) == (held, 156)
     tb.node().set_pressure(True)
     tb.node().set_pressure(False)
     with pytest.raises(Full):

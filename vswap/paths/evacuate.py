@@ -100,10 +100,10 @@ async def converge(machine: Machine, cram: CramTier) -> None:
     politely, where it is free without reclaim. What cannot be moved now stays; what is freed later goes into the
     balloon."""
     cram.resize_wanted.clear()
-    while cram.balloon_lacks and not machine.stopping:
+    while cram.inventory.balloon_lacks and not machine.stopping:
         await cram.flush()  # what was freed is the balloon's once it is trimmed
         moved = 0
-        for folio in list(machine.residents.on[cram])[: min(cram.balloon_lacks, STEP_PAGES)]:
+        for folio in list(machine.residents.on[cram])[: min(cram.inventory.balloon_lacks, STEP_PAGES)]:
             moved += await promote(machine, folio)
         machine.counters.ballooned_out += moved
         if not moved:

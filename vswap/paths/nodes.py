@@ -121,7 +121,7 @@ class Nodes:
         tier = self.tier(node)
         if achieved < 0:
             raise NodeError(errno.EINVAL, f"a ratio of {achieved} per-mille")
-        configured = tier.configured_ratio
+        configured = tier.inventory.provider.configured_ratio
         tier.resize_balloon(tier.pages * max(0, configured - achieved) // configured)
 
     def set_no_alloc(self, node: str, closed: bool) -> None:

@@ -10,7 +10,6 @@ from driver import (
     CramError,
     DeviceFull,
     DeviceLost,
-    Interrupt,
     PagePoisoned,
 )
 from hw.clock import Clock, Lock
@@ -34,6 +33,10 @@ class CramTier:
         inventory: the books of the device.
         no_alloc: the provider's gate is down.
         under_pressure: between the device's LOW and RECOVERED.
+        recovered_mark: free sectors at which the device says RECOVERED.
+        attached, lost: events: there is a device; it is gone.
+        pressure: event: the node was closed, or a store found no room.
+        resize_wanted: event: the balloon has another target.
         dropped_nominations: hot pages that were not promoted: no room in the ring, or stale.
     """
 
@@ -47,21 +50,20 @@ class CramTier:
         self._trim_batch = trim_batch
         self._marks = (0, 0)  # low and recovered, percent
         self._tracking = (0, 0)  # of hot pages: threshold and period
-        self._raised: set[Interrupt] = set()
         self._flushing = Lock(clock)
-        self._pressure = clock.event()
-        self._attached, self._lost = clock.event(), clock.event()
+        self.pressure = clock.event()
+        self.attached, self.lost = clock.event(), clock.event()
         self.resize_wanted = clock.event()
         self.start(device)
 
     def start(self, device: CramDevice) -> None:
         """Begin the books of an empty device."""
         self.inventory = self.books(self._clock, self._counters, device)
-        self._recovered_mark = 0
+        self.recovered_mark = 0
         self.dropped_nominations = 0
         self.under_pressure = self.no_alloc = False
-        self._lost.clear()
-        self._attached.set()
+        self.lost.clear()
+        self.attached.set()
 
     async def store(self, data: bytes, slot: int) -> int:
         """See Tier. Full while closed, without a free device page, or when the device has no sectors; IoError; Gone."""
@@ -92,7 +94,7 @@ class CramTier:
         inventory = self.inventory
         if not inventory.free:
             self._counters.cram_rejects += 1
-            self._pressure.set()
+            self.pressure.set()
             raise Full("the CRAM node has no free page")
         page = inventory.take()
         try:
@@ -104,7 +106,7 @@ class CramTier:
                 inventory.awaiting_trim.append(page)  # it is poison, or its content is unknown
             if isinstance(error, DeviceFull):
                 self._counters.cram_full += 1
-                self._pressure.set()
+                self.pressure.set()
                 raise Full(str(error)) from error
             if isinstance(error, CramError):
                 raise self._explain(error, inventory) from error
@@ -151,17 +153,12 @@ class CramTier:
 
     def usage(self) -> Usage:
         """See Tier."""
-        return Usage(len(self.inventory.owners), self.pages - self.balloon)
+        return Usage(len(self.inventory.owners), self.pages - len(self.inventory.balloon))
 
     @property
     def trim_due(self) -> bool:
         """A whole batch waits for its trim."""
         return len(self.inventory.awaiting_trim) >= self._trim_batch
-
-    @property
-    def trim_pending(self) -> bool:
-        """Something waits for its trim."""
-        return bool(self.inventory.awaiting_trim)
 
     async def audit(self) -> list[str]:
         """Compare our books with the device's, at quiescence: a sentence for each difference."""
@@ -180,7 +177,7 @@ class CramTier:
                 try:
                     await inventory.trim_awaiting()
                 except DeviceLost as error:
-                    self._lose(error, inventory)
+                    self.lose(error, inventory)
 
     def close(self) -> None:
         """See Tier; the device belongs to whoever probed it."""
@@ -207,7 +204,7 @@ class CramTier:
         before, self.under_pressure = self.closed, low
         self._count_gate(before)
         if low:
-            self._pressure.set()
+            self.pressure.set()
 
     def _count_gate(self, before: bool) -> None:
         self._counters.node_closed += self.closed and not before
@@ -222,34 +219,8 @@ class CramTier:
         """Tell the device its watermarks."""
         device = self.inventory.device
         sectors = device.geometry.media_sectors
-        self._recovered_mark = sectors * self._marks[1] // 100
-        await device.set_watermarks(sectors * self._marks[0] // 100, self._recovered_mark)
-
-    async def wait_watermark(self) -> None:
-        """Wait for the device's LOW or RECOVERED interrupt, while there is a device; it may be gone then."""
-        await self._attached.wait()
-        inventory = self.inventory
-        try:
-            self._raised = await inventory.device.wait_interrupt(Interrupt.LOW, Interrupt.RECOVERED)
-        except DeviceLost as error:
-            self._raised = set()
-            self._lose(error, inventory)
-
-    async def follow_watermark(self) -> None:
-        """After `wait_watermark`: close the node on LOW, open it again on RECOVERED."""
-        lines, inventory = self._raised, self.inventory
-        if not lines:
-            return
-        try:
-            await inventory.device.acknowledge(*lines)
-            low = Interrupt.LOW in lines
-            if len(lines) == 2:  # which came last? the media tells
-                low = await inventory.device.free_sectors() < self._recovered_mark
-        except DeviceLost as error:
-            self._lose(error, inventory)
-        else:
-            if self.gone is None:
-                self.set_pressure(low)
+        self.recovered_mark = sectors * self._marks[1] // 100
+        await device.set_watermarks(sectors * self._marks[0] // 100, self.recovered_mark)
 
     # The provider's node
 
@@ -257,11 +228,6 @@ class CramTier:
     def pages(self) -> int:
         """Perceived pages of the device."""
         return self.inventory.provider.pages
-
-    @property
-    def configured_ratio(self) -> int:
-        """Perceived bytes per 1000 bytes of media."""
-        return self.inventory.provider.configured_ratio
 
     async def attach(self, device: CramDevice) -> None:
         """Serve an empty device in the place of the one that is gone or was given up. Raises DeviceLost."""
@@ -273,27 +239,12 @@ class CramTier:
 
     def detach(self) -> None:
         """The device is given up, or was removed: nothing is stored or trimmed any more."""
-        self._lose(DeviceLost("the node was unregistered"), self.inventory)
-
-    async def wait_gone(self) -> None:
-        """Wait until the device is gone."""
-        await self._lost.wait()
-        self._lost.clear()
+        self.lose(DeviceLost("the node was unregistered"), self.inventory)
 
     @property
     def balloon_target(self) -> int:
         """Pages that the provider cannot back, to be kept out of use."""
         return self.inventory.balloon_target
-
-    @property
-    def balloon(self) -> int:
-        """Pages that are kept out of use now."""
-        return len(self.inventory.balloon)
-
-    @property
-    def balloon_lacks(self) -> int:
-        """Pages that the balloon still has to take."""
-        return self.inventory.balloon_lacks
 
     def resize_balloon(self, target: int) -> None:
         """What the provider cannot back, pages: the last value wins. Free pages are taken as far as there are some."""
@@ -301,28 +252,10 @@ class CramTier:
         self.inventory.fill_balloon()
         self.resize_wanted.set()
 
-    async def achieved_ratio(self) -> int | None:
-        """See Provider; None when the device is gone, too."""
-        inventory = self.inventory
-        try:
-            return await self.inventory.provider.achieved_ratio() if self.gone is None else None
-        except DeviceLost as error:
-            self._lose(error, inventory)
-            return None
-
     async def track_hot_pages(self, threshold: int, period: int) -> None:
         """Let the device nominate pages (CramDevice.track_hot_pages)."""
         self._tracking = threshold, period
         await self.inventory.device.track_hot_pages(threshold, period)
-
-    async def wait_hot(self) -> None:
-        """Wait for nominations, while there is a device."""
-        await self._attached.wait()
-        inventory = self.inventory
-        try:
-            await inventory.device.wait_interrupt(Interrupt.HOT)
-        except DeviceLost as error:
-            self._lose(error, inventory)
 
     async def nominations(self) -> list[int]:
         """The slots of the pages that the device has nominated and that are still what they were then.
@@ -334,7 +267,7 @@ class CramTier:
         try:
             pages, overflow = await inventory.device.hot_pages()
         except DeviceLost as error:
-            self._lose(error, inventory)
+            self.lose(error, inventory)
             return []
         if inventory is not self.inventory:
             return []
@@ -346,20 +279,15 @@ class CramTier:
         self.dropped_nominations = overflow
         return [slot for page in fresh if (slot := inventory.owners[page])]
 
-    def _lose(self, error: DeviceLost, inventory: DevicePages) -> None:
+    def lose(self, error: DeviceLost, inventory: DevicePages) -> None:
         """The device of these books is gone, unless there is another one by now."""
         if inventory is not self.inventory or self.gone is not None:
             return
         inventory.lose(error)
         self._counters.nodes_lost += 1
         self.under_pressure = False
-        self._attached.clear()
-        self._lost.set()
-
-    async def wait_pressure(self) -> None:
-        """Wait until the node was closed or a store found no room."""
-        await self._pressure.wait()
-        self._pressure.clear()
+        self.attached.clear()
+        self.lost.set()
 
     # Inside
 
@@ -374,7 +302,7 @@ class CramTier:
 
     def _explain(self, error: CramError, inventory: DevicePages) -> TierError:
         if isinstance(error, DeviceLost):
-            self._lose(error, inventory)
+            self.lose(error, inventory)
             return Gone(str(error))
         if isinstance(error, PagePoisoned | DeviceFull):
             self._counters.cram_poisoned += 1

@@ -14,6 +14,7 @@ from hw.clock import Clock
 PAGE_BYTES = 4096
 LINE_BYTES = 64
 LINES_PER_PAGE = PAGE_BYTES // LINE_BYTES
+ZERO_PAGE = bytes(PAGE_BYTES)
 
 
 class Response(IntEnum):

@@ -9,6 +9,8 @@ from hw.link import PAGE_BYTES
 SECTOR_SIZES = (64, 128, 256, 512, 1024)
 ENGINE_WIDTHS = (1, 4, 8, 16)
 MINIMUM_MEDIA_BYTES = 32 << 10
+MEDIA_LATENCY = 40
+"""Clock cycles from a media request to its first beat: of the benches' media (hw/bench/media_dram.v)."""
 
 
 @dataclass(frozen=True)
@@ -59,3 +61,7 @@ class DeviceParameters:
 def _check(legal: bool, name: str, value: int, expected: str) -> None:
     if not legal:
         raise ValueError(f"{name} is {value}, expected {expected}")
+
+
+DEFAULTS = DeviceParameters()
+"""What a device is built with where nothing else is said."""

@@ -19,6 +19,7 @@ from hw.build import BuildError
 from hw.sources import ROOT
 from hw.tools import ToolError
 from sim.base.interrupts import Interrupted, interruptible
+from sim.base.options import check_folder
 from sim.capture import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, DEFAULT_WINDOW, CaptureError, capture
 from sim.capture import Progress as Recording
 from sim.corpus.command import corpus_group
@@ -118,8 +119,7 @@ def cli(debug: bool) -> None:
 def run_command(
     scenario: str, sim: Sim, json_file: str | None, report_file: Path | None, seed: int | None, rounds: int | None
 ) -> None:
-    if json_file is not None and not Path(json_file).absolute().parent.is_dir():
-        raise click.BadParameter(f"{json_file}: no such folder", param_hint="--json")
+    check_folder(json_file, "--json")
     path = find(scenario)
     loaded = Scenario.load(path)
     if seed is not None:

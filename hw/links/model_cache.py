@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from hw.codes import EventCode, PageState
-from hw.link import LINE_BYTES, LINES_PER_PAGE
+from hw.link import LINE_BYTES, LINES_PER_PAGE, ZERO_PAGE
 from hw.links.model_signals import Counts, Signals
-from hw.links.model_store import FREE, ZERO_PAGE, PageLost, PageStore, StoredPage
+from hw.links.model_store import FREE, PageLost, PageStore, StoredPage
 from hw.links.model_timing import ModelTiming
 from hw.parameters import DeviceParameters
 

@@ -12,10 +12,9 @@ from zlib import crc32
 import lz4.block
 
 from hw.codes import EventCode, PageState
-from hw.link import PAGE_BYTES
+from hw.link import PAGE_BYTES, ZERO_PAGE
 from hw.parameters import DeviceParameters
 
-ZERO_PAGE = bytes(PAGE_BYTES)
 _SAME, _LZ4, _RAW = PageState.SAME, PageState.LZ4, PageState.RAW  # looked up once, they are on every page's way
 
 

@@ -19,8 +19,8 @@ from zlib import crc32
 
 from hw.clock import Lock
 from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response
-from hw.parameters import DeviceParameters
-from hw.verilated.library import MEDIA_LATENCY, load
+from hw.parameters import MEDIA_LATENCY, DeviceParameters
+from hw.verilated.library import load
 from hw.virtual_time import VirtualClock, VirtualEvent
 
 TIMEOUT_NS = 10_000_000  # no transfer takes 10 ms of simulated time unless the device hangs

@@ -19,7 +19,7 @@ from typing import Any
 from cffi import FFI
 
 from hw.build import BUILDS, TIMESCALE, Build, run_tool
-from hw.parameters import DeviceParameters
+from hw.parameters import MEDIA_LATENCY, DeviceParameters
 from hw.processes import locked
 from hw.sources import ROOT, RTL, closure, waivers
 from hw.tools import compiler, compiler_version, verilator
@@ -29,7 +29,6 @@ ABI = HERE / "abi.h"
 BENCH = ROOT / "hw" / "bench"
 BENCH_SOURCES = [BENCH / "cram_bench.v", BENCH / "host_port.v", BENCH / "media_dram.v"]
 LIBRARY = "libcram.so"
-MEDIA_LATENCY = 40
 
 VERILATOR_FLAGS = [
     "-cc", "--exe", "--no-timing", "-O3", "-Wno-fatal", "--savable", "--no-std-package",

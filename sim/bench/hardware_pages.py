@@ -14,7 +14,8 @@ from pathlib import Path
 
 import find_libpython
 
-from sim.corpus.corpus import CACHE, PAGE_BYTES, CorpusError, Program, is_same, pages_of, programs
+from hw.link import PAGE_BYTES
+from sim.corpus.corpus import CACHE, CorpusError, Program, is_same, pages_of, programs
 
 # A table of every word of the standard library's source with its places, and an index: a database of real rows.
 _DATABASE = """

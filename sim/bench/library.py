@@ -14,10 +14,10 @@ import find_libpython
 
 from hw.link import PAGE_BYTES
 from hw.links.verilated import VerilatedLink
-from hw.parameters import DeviceParameters
+from hw.parameters import MEDIA_LATENCY, DeviceParameters
 from hw.speed import Speed, store_and_load
 from hw.tools import compiler
-from hw.verilated.library import HERE, MEDIA_LATENCY, compiled
+from hw.verilated.library import HERE, compiled
 from hw.virtual_time import VirtualClock
 
 

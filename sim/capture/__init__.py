@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim import follow
 from sim.capture.recorder import Progress, Recorder
+from sim.follow import FollowError, available, find_program
 from sim.trace.file import Trace, TraceHeader, TraceWriter, save
 
 __all__ = ["CaptureError", "CaptureResult", "Progress", "capture"]
@@ -81,11 +81,11 @@ def capture(
         raise CaptureError(f"capture works on Linux x86_64 only, not on {platform.system()} {platform.machine()}")
     if window < 16:
         raise CaptureError(f"window of {window} pages is too small: one instruction may need several; at least 16")
-    if (refusal := follow.available()) is not None:
+    if (refusal := available()) is not None:
         raise CaptureError(f"cannot watch page faults (userfaultfd: {refusal}); run as root")
     try:
-        program = follow.find_program(argv)
-    except follow.FollowError as error:
+        program = find_program(argv)
+    except FollowError as error:
         raise CaptureError(str(error)) from error
     _check_writable(output)
     writer = TraceWriter()
@@ -95,7 +95,7 @@ def capture(
         exit_status = recorder.run([program, *argv[1:]], env)
     except KeyboardInterrupt:
         interrupted, exit_status = True, 130
-    except follow.FollowError as error:
+    except FollowError as error:
         raise CaptureError(str(error)) from error
     if not len(writer):
         raise CaptureError(f"{argv[0]}: nothing was recorded (exit status {exit_status}); no trace written")

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sim.follow import PAGE_BYTES, Agent, Fault, Inheritance, Userfault, runs
+from hw.link import PAGE_BYTES, ZERO_PAGE
+from sim.follow import Agent, Fault, Inheritance, Userfault, runs
 from sim.trace.file import Event, Kind, TraceWriter
-
-ZERO_PAGE = bytes(PAGE_BYTES)
 
 
 @dataclass(slots=True)

@@ -25,9 +25,9 @@ from pathlib import Path
 import lz4.block
 import numpy as np
 
+from hw.link import PAGE_BYTES
 from sim.trace.scrub import ENVIRONMENT
 
-PAGE_BYTES = 4096
 RAW_BYTES = PAGE_BYTES - 256  # a block that saves no sector of 256 bytes is stored raw (docs/device.md, Page states)
 CACHE = Path(__file__).resolve().parent.parent.parent / "build" / "corpus"
 _SETTLE_S = 20.0  # a program that has not got to its work by then is read as it is

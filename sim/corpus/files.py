@@ -15,9 +15,11 @@ from pathlib import Path
 
 import lz4.block
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from sim.corpus.corpus import PAGE_BYTES, RAW_BYTES, CorpusError, Program, is_same, programs, run
+from hw.link import PAGE_BYTES
+from sim.base.value import Value
+from sim.corpus.corpus import RAW_BYTES, CorpusError, Program, is_same, programs, run
 from sim.trace.scrub import machine_words, this_machine
 
 MANIFEST = "manifest.json"
@@ -53,11 +55,7 @@ echo ready; read line
 """
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Figures(_Value):
+class Figures(Value):
     """What pages are like.
 
     Attributes:
@@ -93,7 +91,7 @@ class Entry(Figures):
     sha256: str
 
 
-class Manifest(_Value):
+class Manifest(Value):
     """What a corpus folder holds.
 
     Attributes:

@@ -12,10 +12,9 @@ from sim.follow.follower import Follower
 from sim.follow.inheritance import Inheritance
 from sim.follow.launch import FollowError, find_program
 from sim.follow.policy import Policy, Refusal, Space
-from sim.follow.userfault import PAGE_BYTES, Fault, Userfault, available, runs
+from sim.follow.userfault import Fault, Userfault, available, runs
 
 __all__ = [
-    "PAGE_BYTES",
     "Agent",
     "Fault",
     "FollowError",

@@ -17,9 +17,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hw.link import PAGE_BYTES
 from sim.follow import ptrace
 from sim.follow.ptrace import Stop
-from sim.follow.userfault import PAGE_BYTES, SYS_USERFAULTFD, Userfault, runs, take_fd
+from sim.follow.userfault import SYS_USERFAULTFD, Userfault, runs, take_fd
 
 CLONE_VM = 0x100
 _SYS_MMAP, _SYS_MADVISE, _SYS_GETPID, _SYS_CLONE, _SYS_PIDFD_OPEN, _SYS_CLOSE_RANGE = 9, 28, 39, 56, 434, 436

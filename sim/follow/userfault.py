@@ -10,7 +10,8 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-PAGE_BYTES = 4096
+from hw.link import PAGE_BYTES
+
 SYS_USERFAULTFD = 323
 SYS_PIDFD_GETFD = 438
 

@@ -13,27 +13,18 @@ this process; "cocotb" is the RTL in a simulator (Verilator) of its own, which e
 
 from __future__ import annotations
 
-import secrets
-import subprocess
-import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict
-from multiprocessing.connection import Connection, Listener
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
-from driver import CramDevice, DeviceLost, PageInfo
-from hw.build import build
+from driver import CramDevice, PageInfo
 from hw.link import Link
-from hw.links.model import ModelLink
-from hw.parameters import DeviceParameters
-from hw.simulate import command
+from hw.links.in_process import InProcess, open_link
+from hw.parameters import DEFAULTS, DeviceParameters
 from hw.virtual_time import VirtualClock
 
-Kind = Literal["model", "verilated", "cocotb"]
-
-CONNECT_S = 60.0  # a simulator that has not called back by then has died
+Kind = Literal[InProcess, "cocotb"]
 
 
 class _Caller(Protocol):
@@ -109,11 +100,11 @@ class DeviceHandle:
 def open_device(
     kind: Kind = "model",
     *,
-    pages: int = 4096,
-    media_bytes: int = 4 << 20,
-    sector_bytes: int = 256,
-    cache_pages: int = 8,
-    bytes_per_cycle: int = 8,
+    pages: int = DEFAULTS.perceived_pages,
+    media_bytes: int = DEFAULTS.media_bytes,
+    sector_bytes: int = DEFAULTS.sector_bytes,
+    cache_pages: int = DEFAULTS.cache_pages,
+    bytes_per_cycle: int = DEFAULTS.bytes_per_cycle,
 ) -> DeviceHandle:
     """A device of its own, ready; close it, or use it in a `with` statement.
 
@@ -125,20 +116,15 @@ def open_device(
         ValueError: no such kind, or an illegal parameter.
         hw.tools.ToolError, hw.build.BuildError: the RTL cannot be compiled here.
     """
+    if kind not in (kinds := get_args(Kind)):
+        raise ValueError(f"kind is {kind!r}, expected {', '.join(kinds[:-1])} or {kinds[-1]}")
     parameters = DeviceParameters(pages, media_bytes, sector_bytes, cache_pages, bytes_per_cycle)
     if kind == "cocotb":
-        return DeviceHandle(_Simulator(parameters))
-    clock = VirtualClock()
-    link: Link
-    if kind == "model":
-        link = ModelLink(clock, parameters)
-    elif kind == "verilated":
-        from hw.links.verilated import VerilatedLink  # needs a compiler; the model must not
+        from sim.handle.simulator import Simulator  # loads cocotb, which the others need not
 
-        link = VerilatedLink(clock, parameters)
-    else:
-        raise ValueError(f"kind is {kind!r}, expected model, verilated or cocotb")
-    return DeviceHandle(_InProcess(clock, link))
+        return DeviceHandle(Simulator(parameters))
+    clock = VirtualClock()
+    return DeviceHandle(_InProcess(clock, open_link(kind, clock, parameters)))
 
 
 class _InProcess:
@@ -157,66 +143,3 @@ class _InProcess:
     def close(self) -> None:
         self._clock.run_until(self._link.close())
         self._clock.shut_down()
-
-
-class _Simulator:
-    """The driver inside a simulator process (sim/handle/remote.py), called over a socket of this user alone."""
-
-    def __init__(self, parameters: DeviceParameters) -> None:
-        from hw.links.cocotb import BENCH_SOURCES
-
-        built = build("cram_tb", "verilator", parameters.verilog(), sources=BENCH_SOURCES)
-        self._folder = tempfile.TemporaryDirectory(prefix="vcram-device-")
-        socket, key = str(Path(self._folder.name) / "socket"), secrets.token_bytes(16)
-        self._connection: Connection[Any, Any] | None = None
-        with Listener(socket, authkey=key) as listener:
-            listener._listener._socket.settimeout(CONNECT_S)  # type: ignore[attr-defined] # accept() cannot wait less
-            argv, environment = command(
-                built,
-                "sim.handle.remote",
-                {"VCRAM_SOCKET": socket, "VCRAM_KEY": key.hex(), "COCOTB_LOG_LEVEL": "ERROR"},
-            )
-            log = (Path(self._folder.name) / "simulation.log").open("wb")
-            with log:
-                self._process = subprocess.Popen(
-                    argv, env=environment, cwd=self._folder.name, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    start_new_session=True,
-                )  # fmt: skip
-            try:
-                self._connection = listener.accept()
-            except BaseException as error:
-                self.close()
-                if isinstance(error, TimeoutError):
-                    raise DeviceLost(f"the simulator did not answer within {CONNECT_S:.0f} s") from None
-                raise
-
-    def call(self, method: str, *arguments: Any) -> Any:
-        if self._connection is None:
-            raise DeviceLost("the device was closed")
-        try:
-            self._connection.send((method, arguments))
-            error, result = self._connection.recv()
-        except (EOFError, OSError):
-            self.close()
-            raise DeviceLost("the simulator has ended") from None
-        if error is None:
-            return result
-        kind, text, attributes = error
-        raised = kind.__new__(kind, text)
-        raised.__dict__.update(attributes)
-        raise raised
-
-    def cycles(self) -> int:
-        return int(self.call("cycles"))
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        if self._process.poll() is None:
-            try:
-                self._process.wait(5)  # it ends by itself when the connection does
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._folder.cleanup()

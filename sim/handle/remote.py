@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import os
-from multiprocessing.connection import Client
+from multiprocessing.connection import Connection
+from typing import Any
 
 import cocotb
 from cocotb.handle import HierarchyObject
 
 from driver import CramDevice
 from hw.links.cocotb import CocotbLink
+from sim.handle.calls import CHANNEL, READY, Call, Failure
 
 
 @cocotb.test()
 async def serve(dut: HierarchyObject) -> None:
     """Answer calls until the other side hangs up. Simulated time stands still between them."""
     link = await CocotbLink.open(dut)
-    with Client(os.environ["VCRAM_SOCKET"], authkey=bytes.fromhex(os.environ["VCRAM_KEY"])) as connection:
+    connection: Connection[Any, Call] = Connection(int(os.environ[CHANNEL]))
+    with connection:
         device = await CramDevice.probe(link)
+        connection.send(READY)
         while True:
             try:
-                method, arguments = connection.recv()
+                call = connection.recv()
             except EOFError:
                 return
-            error: tuple[type[Exception], str, dict[str, object]] | None = None
-            result: object = None
+            answer: object
             try:
-                result = link.cycles if method == "cycles" else await getattr(device, method)(*arguments)
-            except Exception as raised:
-                # exceptions with arguments of their own do not survive pickling: take them apart
-                error = (type(raised), str(raised), raised.__dict__)
-            connection.send((error, result))
+                if call.method == "cycles":
+                    answer = link.cycles
+                else:
+                    answer = await getattr(device, call.method)(*call.arguments)
+            except Exception as error:
+                answer = Failure.of(error)
+            connection.send(answer)

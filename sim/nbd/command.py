@@ -10,16 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 from driver import CramDevice
-from hw.link import PAGE_BYTES, Link
-from hw.links.model import ModelLink
+from hw.link import PAGE_BYTES
+from hw.links.in_process import InProcess, open_link
 from hw.parameters import DeviceParameters
 from hw.virtual_time import VirtualClock
 from sim.base.interrupts import interruptible
+from sim.base.options import Size, check_folder
+from sim.base.value import Value
 from sim.nbd.disk import Disk, Usage
 from sim.nbd.server import serve
-from sim.pager.command import Size
-from sim.run.metrics import Value
-from sim.scenario.links import InProcess
 
 
 class Figures(Value):
@@ -64,13 +63,12 @@ def nbd_command(path: Path, size: int, media: int | None, device: InProcess, jso
       nbdinfo 'nbd+unix:///?socket=/tmp/cram.sock'
       qemu-system-x86_64 -drive file=nbd:unix:/tmp/cram.sock,if=virtio,format=raw,discard=unmap ...
     """
-    if json_file is not None and not json_file.absolute().parent.is_dir():
-        raise click.BadParameter(f"{json_file}: no such folder", param_hint="--json")
+    check_folder(json_file, "--json")
     console = Console(stderr=True)
     parameters = _parameters(size, media)
     with interruptible():
         clock = VirtualClock()
-        link = _link(device, clock, parameters)
+        link = open_link(device, clock, parameters)
         driver = clock.run_until(CramDevice.probe(link))
         disk = clock.run_until(Disk.on(driver, size * PAGE_BYTES))
         serve(disk, clock, path, lambda: _say_ready(console, path))
@@ -94,14 +92,6 @@ def _parameters(size: int, media: int | None) -> DeviceParameters:
         return DeviceParameters(perceived_pages=pages, media_bytes=media_bytes)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--size, --media") from error
-
-
-def _link(device: InProcess, clock: VirtualClock, parameters: DeviceParameters) -> Link:
-    if device == "model":
-        return ModelLink(clock, parameters)
-    from hw.links.verilated import VerilatedLink  # needs a compiler; the model must not
-
-    return VerilatedLink(clock, parameters)
 
 
 def _say_ready(console: Console, path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from driver import Capacity, CramDevice, CramError, DeviceFull, PagePoisoned
 from hw.link import PAGE_BYTES
-from sim.run.metrics import Value
+from sim.base.value import Value
 
 SECTOR_BYTES = 512
 _SAMPLE = 64  # stores between two looks at the capacity, if not fewer

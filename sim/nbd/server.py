@@ -24,7 +24,7 @@ from sim.nbd.disk import Disk, RequestError
 
 REMEDY = "apt-get install nbdkit nbdkit-plugin-python"
 _LONGEST = 107  # bytes of a unix socket's path
-_PATIENCE_S = 1.0  # for nbdkit to give the last answers; then it would wait for every client to hang up
+_LAST_ANSWERS_S = 1.0  # for nbdkit to give the last answers; then it would wait for every client to hang up
 _LISTENS_ON = 3  # by the rules of socket activation, which also want the number of the very process
 _ACTIVATE = f"""
 import os, sys
@@ -206,7 +206,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """End nbdkit."""
     process.terminate()
     try:
-        process.wait(_PATIENCE_S)
+        process.wait(_LAST_ANSWERS_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

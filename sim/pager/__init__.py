@@ -11,14 +11,14 @@ from pathlib import Path
 
 from driver import CramError
 from hw.link import Link, LinkError
+from hw.links.in_process import InProcess as Device
 from hw.virtual_time import VirtualClock
-from sim import follow
 from sim.capture import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS
+from sim.follow import FollowError, available, find_program
 from sim.pager.figures import Figures
 from sim.pager.log import Recording
 from sim.pager.pager import MINIMUM_PAGES, Pager, PagerError
 from sim.run.machine import Machine
-from sim.scenario.links import InProcess as Device
 from sim.scenario.links import make_link
 from sim.scenario.scenario import Scenario
 from sim.trace.file import TraceHeader, TraceWriter, save
@@ -125,7 +125,7 @@ def _save(path: Path, recording: Recording, argv: Sequence[str], limit: int) -> 
 
 
 def _check(argv: Sequence[str], scenario: Scenario, limit: int) -> str:
-    if (refusal := follow.available()) is not None:
+    if (refusal := available()) is not None:
         raise PagerError(f"cannot take page faults of a program (userfaultfd: {refusal}); run as root")
     if limit < MINIMUM_PAGES:
         raise PagerError(f"limit of {limit} pages is too small, expected at least {MINIMUM_PAGES} (1M)")
@@ -137,6 +137,6 @@ def _check(argv: Sequence[str], scenario: Scenario, limit: int) -> str:
     if scenario.vswap_config().mthp_orders:
         raise PagerError("large folios are not possible here: a real program's pages come one by one")
     try:
-        return follow.find_program(argv)
-    except follow.FollowError as error:
+        return find_program(argv)
+    except FollowError as error:
         raise PagerError(str(error)) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,27 +13,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from hw.link import PAGE_BYTES
+from sim.base.options import Size, check_folder
 from sim.pager import Device, Figures, Outcome, page
 from sim.scenario.scenario import Scenario, find
 
-_UNITS = {"": PAGE_BYTES, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _SHOWN = ("faults", "evictions", "soft_faults", "promotions", "swap_ins", "dram", "device", "zswap", "swapfile")
-
-
-class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs only
-    """A size in bytes with K, M or G behind it, or a number of pages; gives pages."""
-
-    name = "size"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """See click.ParamType."""
-        if isinstance(value, int):
-            return value
-        parts = re.fullmatch(r"(\d+)([KMG]?)", str(value).upper())
-        if parts is None:
-            self.fail(f"{value!r} is no size: a number with K, M or G behind it, or a number of pages", param, ctx)
-        return int(parts[1]) * _UNITS[parts[2]] // PAGE_BYTES
 
 
 @click.command("pager", context_settings={"ignore_unknown_options": True})
@@ -70,9 +53,8 @@ def pager_command(
       vcram pager --limit 24M -- python3 -m test -q test_dict test_list
       vcram pager --limit 8M --device verilated -- sqlite3 :memory: < book.sql
     """
-    for name, file in (("--json", json_file), ("--trace", trace)):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise click.BadParameter(f"{file}: no such folder", param_hint=name)
+    check_folder(json_file, "--json")
+    check_folder(trace, "--trace")
     console = Console(stderr=True)
     loaded = Scenario.load(find(scenario))
     with _counters(console, quiet) as live:

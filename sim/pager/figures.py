@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sim.base.value import Value
 from sim.pager.window import Window
-from sim.run.metrics import Value
 from vswap.system import VswapSystem
 
 

@@ -14,6 +14,8 @@ import signal
 import socket
 from collections.abc import Sequence
 
+from sim.follow import Userfault
+
 
 class Guardian:
     """The pager's end. Start it before the program, and close it when the program is dead."""
@@ -90,8 +92,6 @@ def _alive(processes: Sequence[int]) -> list[int]:
 
 def _used(memories: Sequence[int]) -> list[int]:
     """Close the userfaultfds of address spaces that are gone (a request about one says ESRCH); the others."""
-    from sim.follow.userfault import Userfault
-
     gone = {fd for fd in memories if Userfault.is_gone(fd)}
     for fd in gone:
         os.close(fd)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from hw.link import ZERO_PAGE
 from sim.trace.file import Event, Kind, TraceWriter
-from vswap.mm.folio import ZERO_PAGE
 
 
 class Recording:

@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 from driver import CramError
 from hw.link import LinkError
 from hw.virtual_time import VirtualClock
-from sim import follow
-from sim.follow import Agent, Follower, FollowError, Space
+from sim.follow import Agent, Follower, FollowError, Space, Userfault
 from sim.pager.figures import Figures
 from sim.pager.guardian import Guardian
 from sim.pager.log import Recording
@@ -116,7 +115,7 @@ class Pager:
         """See Host."""
         return self._clock.run_until(work)
 
-    def watch(self, userfault: follow.Userfault) -> None:
+    def watch(self, userfault: Userfault) -> None:
         """See Host."""
         self._guardian.hold("m", userfault.fileno())
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Coroutine, Iterable
 from typing import Any, Protocol, TypeVar
 
-from sim.follow import PAGE_BYTES, Agent, Fault, Inheritance, Userfault, runs
+from hw.link import PAGE_BYTES, ZERO_PAGE
+from sim.follow import Agent, Fault, Inheritance, Userfault, runs
 from sim.pager.log import Recording, SpaceLog
 from sim.pager.table import ProgramTable
 from vswap import AddressSpace, SigBus
-from vswap.mm.folio import ZERO_PAGE, Folio
+from vswap.mm.folio import Folio
 from vswap.mm.pagetable import PteState
 from vswap.system import VswapSystem
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from hw.link import ZERO_PAGE
 from sim.follow import Agent, Userfault, runs
-from vswap.mm.folio import ZERO_PAGE
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte, PteState
 
@@ -58,8 +58,8 @@ class ProgramTable(PageTable):
 
     def set(self, vpn: int, pte: Pte) -> None:
         """Replace an entry, in the program's memory too."""
-        old = self._ptes.get(vpn)
-        self._ptes[vpn] = pte
+        old = self.get(vpn)
+        super().set(vpn, pte)
         writable = self.present.get(vpn)
         if pte.state is PteState.DRAM:
             self._show(vpn, pte, writable)
@@ -76,7 +76,7 @@ class ProgramTable(PageTable):
         """Back to state none. The program gives the page back, so nothing is done to its memory."""
         self.present.pop(vpn, None)
         self.doomed.pop(vpn, None)
-        return self._ptes.pop(vpn, None)
+        return super().clear(vpn)
 
     def rename(self, old: int, new: int) -> None:
         """Move an entry; the program's page was moved by the kernel."""

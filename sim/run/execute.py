@@ -10,6 +10,7 @@ from typing import Literal
 
 from hw.build import BuildError
 from hw.link import Link
+from hw.links.in_process import InProcess
 from hw.sources import ROOT
 from hw.tools import ToolError
 from hw.virtual_time import VirtualClock
@@ -17,7 +18,7 @@ from sim.run.metrics import Result
 from sim.run.request import Request
 from sim.run.run import Report, RunError, run
 from sim.run.supervise import supervise
-from sim.scenario.links import InProcess, make_link
+from sim.scenario.links import make_link
 from sim.scenario.scenario import Scenario
 from sim.trace.file import Trace
 

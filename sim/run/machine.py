@@ -13,7 +13,7 @@ from sim.scenario.scenario import Scenario
 from vswap import InvariantViolation, Memcg, VswapSystem
 from vswap.tiers.swapfile import SwapfileError
 
-_PATIENCE = 64  # reap intervals that the background tasks get to come to rest
+_SETTLE_INTERVALS = 64  # reap intervals that the background tasks get to come to rest
 
 
 class Machine:
@@ -82,7 +82,7 @@ class Machine:
         """Let the background tasks come to rest; then what contradicts itself, in the swap system's books and between
         them and the device's."""
         findings: list[str] = []
-        for _ in range(_PATIENCE):
+        for _ in range(_SETTLE_INTERVALS):
             await self.link.clock.sleep(self._interval_ns)
             try:
                 self.system.invariants(quiescent=True)

@@ -7,16 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict
-
 from driver.values import Capacity, Counters, Geometry
 from hw.link import LINES_PER_PAGE
-
-
-class Value(BaseModel):
-    """A part of a result."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from sim.base.value import Value
 
 
 class Progress(Value):

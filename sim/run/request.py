@@ -15,7 +15,8 @@ from typing import Literal
 from driver import CramError
 from hw.build import BuildError
 from hw.tools import ToolError
-from sim.run.metrics import Progress, Result, Value
+from sim.base.value import Value
+from sim.run.metrics import Progress, Result
 from sim.run.run import RunError
 from sim.scenario.scenario import Scenario
 from sim.trace.file import TraceError

@@ -16,7 +16,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from hw.links.model_timing import ModelTiming
 from hw.parameters import DeviceParameters
 from vswap import Costs, MemcgLimits, VswapConfig
 
@@ -282,10 +281,6 @@ class Scenario(Section):
     def rtl_parameters(self) -> dict[str, int]:
         """Parameters of the bench around the RTL (hw/bench/cram_tb.v)."""
         return self.cram.parameters().verilog() | {"MEDIA_LATENCY": self.cram.media_latency}
-
-    def model_timing(self) -> ModelTiming:
-        """Latencies of the model in the RTL's place."""
-        return ModelTiming(media_access=self.cram.media_latency)
 
 
 def shipped() -> dict[str, Path]:

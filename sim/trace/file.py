@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
-PAGE_BYTES = 4096
+from hw.link import PAGE_BYTES
+
 MAGIC = b"VCRAMTRC"
 VERSION = 1
 NO_CONTENT = 0xFFFFFFFF

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.corpus.corpus import PAGE_BYTES, CorpusError, CorpusPage, gather, is_same, programs, read_pages, summary
+from hw.link import PAGE_BYTES
+from sim.corpus.corpus import CorpusError, CorpusPage, gather, is_same, programs, read_pages, summary
 from sim.data import ORDERS_TRACE
 from sim.trace.file import Trace
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from hw.link import PAGE_BYTES
 
@@ -13,23 +13,21 @@ MEDIA_LATENCY = 40
 """Clock cycles from a media request to its first beat: of the benches' media (hw/bench/media_dram.v)."""
 
 
+def _parameter(default: int, meaning: str) -> int:
+    """A default with what it stands for."""
+    return field(default=default, metadata={"meaning": meaning})
+
+
 @dataclass(frozen=True)
 class DeviceParameters:
-    """What a device is built with. Illegal values raise ValueError with one line naming the parameter.
+    """What a device is built with; each with its meaning in `field.metadata`. Illegal values raise ValueError with one
+    line naming the parameter. The RTL has the same defaults (tests/hw/test_parameters.py)."""
 
-    Attributes:
-        perceived_pages: 4 KiB pages that the host sees; a power of two, 16 .. 2^24.
-        media_bytes: bytes that the media holds; a multiple of `sector_bytes`, at least 32 KiB.
-        sector_bytes: unit of allocation: 64, 128, 256, 512 or 1024.
-        cache_pages: decompressed pages held on chip, 2 .. 64.
-        bytes_per_cycle: width of both LZ4 engines: 1, 4, 8 or 16.
-    """
-
-    perceived_pages: int = 4096
-    media_bytes: int = 4 << 20
-    sector_bytes: int = 256
-    cache_pages: int = 8
-    bytes_per_cycle: int = 8
+    perceived_pages: int = _parameter(4096, "pages the device shows; a power of two")
+    media_bytes: int = _parameter(4 << 20, "bytes its media holds; a multiple of sector_bytes")
+    sector_bytes: int = _parameter(256, "unit of allocation on the media")
+    cache_pages: int = _parameter(8, "decompressed pages kept on chip")
+    bytes_per_cycle: int = _parameter(8, "width of both LZ4 engines")
 
     def __post_init__(self) -> None:
         pages = self.perceived_pages

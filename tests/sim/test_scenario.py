@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from hw.parameters import DeviceParameters
 from sim.scenario.scenario import Scenario, ScenarioError, find, keys, shipped
+from sim.scenario.sections import MemcgSection
 from sim.trace.file import Trace
+from vswap import MemcgLimits, VswapConfig
 
 MINIMAL = '[workload]\ntrace = "x.trace"\n[memory]\nlimit_pages = 64\n'
 CRAM = MINIMAL + "[cram]\n"
@@ -31,6 +35,21 @@ def test_the_smallest_scenario_takes_the_defaults_of_the_layers_below(tmp_path: 
     assert scenario.cram.parameters().media_bytes == 4 << 20
     assert scenario.vswap_config().order == ("cram", "zswap", "swapfile")
     assert scenario.vswap_config().memory_pages == 64
+
+
+def test_every_parameter_of_the_device_and_every_dial_of_the_swap_system_has_a_key(tmp_path: Path) -> None:
+    scenario = Scenario.load(write(tmp_path, MINIMAL))
+    sections = (scenario.memory, scenario.cram, scenario.zswap, scenario.swapfile, scenario.zram, scenario.tiers)
+    for owner, others in ((DeviceParameters, set()), (VswapConfig, {"costs", "slot_limit"})):
+        set_by_keys = [name for section in sections for name, _ in section.values(owner)]
+        assert sorted(set_by_keys) == sorted({field.name for field in fields(owner)} - others)
+
+
+def test_a_scenario_that_says_nothing_leaves_every_default_of_the_layers_below(tmp_path: Path) -> None:
+    scenario = Scenario.load(write(tmp_path, MINIMAL))
+    assert scenario.cram.parameters() == DeviceParameters()
+    assert scenario.vswap_config() == VswapConfig(memory_pages=64)
+    assert MemcgSection().limits() == MemcgLimits()
 
 
 def test_paths_in_a_scenario_start_at_its_own_folder(tmp_path: Path) -> None:

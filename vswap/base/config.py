@@ -2,72 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field
+from typing import Any, Literal
 
 from vswap.base.costs import Costs
 
 
+def _dial(meaning: str, default: Any = MISSING, *, made_by: Callable[[], Any] | Any = MISSING, **limits: int) -> Any:
+    """A dial: what it does, in its unit, what it is set to, and its limits (ge: at least, le: at most, min_length)."""
+    return field(default=default, default_factory=made_by, metadata={"meaning": meaning, "limits": limits})
+
+
 @dataclass(frozen=True)
 class VswapConfig:
-    """How a swap system is built.
+    """How a swap system is built. `field.metadata` of each dial holds its meaning and its limits; a scenario's keys are
+    made from them (sim/scenario/sections.py), and `vcram scenarios --keys` prints them.
 
-    Attributes:
-        memory_pages: DRAM frames. Tasks' pages, swap-cache folios and the zswap pool all come out of them.
-        order: tiers tried at swap-out, first to last, out of "cram", "zswap", "swapfile", "zram" and the names of
-            backends that the system is given; the zero test comes first. More tiers of a kind have a number behind its
-            name ("cram1", "swapfile1").
-        distances: of CRAM nodes, by name: the nearest is tried first, in the places that they have in `order`. Without
-            one, a node is farther than those before it.
-        priorities: of swap devices, by name, as swapon has them: the highest first, those of one priority in turns.
-            Without one, a device has less than those before it.
-        cram_to_cram: pages are written back from a CRAM node to those behind it.
-        writable_budget: CRAM pages that may be writable at once; 0 is the safe default.
-        slot_limit: virtual slots; None for no limit.
-        mthp_orders: sizes of large folios that a fault may allocate, 2^order pages, out of 2 to 7; none: pages only.
-        layer: "virtual" slots, or "direct" ones: what PTEs hold is a place on a device, as without virtual swap.
-        swapfile_pages: size of the swapfile, pages (its header page comes on top).
-        swapfile_fsync: flush the swapfile to stable storage when it is closed.
-        zram_pages: size of the zram device, pages.
-        zram_limit_pages: DRAM that it may take, pages; None for no limit.
-        zswap_max_pool_percent: share of the memory that the compressed pool may take.
-        zswap_accept_threshold_percent: once full, the pool accepts again at or below this share of its limit.
-        zswap_keep_incompressible: pages that do not shrink are kept as they are, where the group may write them back.
-        cram_low_percent, cram_recovered_percent: the device's watermarks, in percent of its media sectors.
-        cram_writeback_batch: CRAM pages written back before the device is looked at again.
-        cram_ratio_interval: ns between two looks at the ratio that a device achieves, by which its node's balloon is
-            set; 0: none.
-        hot_threshold, hot_period: which pages a device nominates for promotion (CramDevice.track_hot_pages); 0: none.
-        hot_budget, hot_interval: at most so many pages of a node are promoted every so many ns.
-        trim_batch: freed device pages collected before one trim command.
-        reap_interval: ns between two scans for zombies (and flushes of a partial trim batch).
+    What cannot be said in a line: DRAM pages hold tasks' pages, swap-cache folios and the zswap pool. `order` may also
+    name backends that the system is given; the zero test comes before all. The nearest CRAM nodes are tried first in
+    the places that nodes have in `order`, and so are swap devices of the highest priority in theirs; without a distance
+    or priority of its own a tier comes behind those before it. Watermarks are in percent of the media sectors.
     """
 
-    memory_pages: int
-    order: tuple[str, ...] = ("cram", "zswap", "swapfile")
-    distances: Mapping[str, int] = field(default_factory=dict)
-    priorities: Mapping[str, int] = field(default_factory=dict)
-    cram_to_cram: bool = False
-    writable_budget: int = 0
-    slot_limit: int | None = None
-    mthp_orders: tuple[int, ...] = ()
-    layer: Literal["virtual", "direct"] = "virtual"
-    swapfile_pages: int = 16_384
-    swapfile_fsync: bool = False
-    zram_pages: int = 16_384
-    zram_limit_pages: int | None = None
-    zswap_max_pool_percent: int = 20
-    zswap_accept_threshold_percent: int = 90
-    zswap_keep_incompressible: bool = False
-    cram_low_percent: int = 10
-    cram_recovered_percent: int = 20
-    cram_writeback_batch: int = 16
-    cram_ratio_interval: int = 0
-    hot_threshold: int = 0
-    hot_period: int = 0
-    hot_budget: int = 32
-    hot_interval: int = 100_000
-    trim_batch: int = 64
-    reap_interval: int = 1_000_000
+    memory_pages: int = _dial("DRAM pages; everything beyond is swapped", ge=16)
+    order: tuple[str, ...] = _dial(
+        "tiers tried at swap-out, first to last; more of a kind have a number: cram1, swapfile1, zram1",
+        ("cram", "zswap", "swapfile"), min_length=1,
+    )  # fmt: skip
+    distances: Mapping[str, int] = _dial("of cram nodes, by name: the nearest comes first", made_by=dict)
+    priorities: Mapping[str, int] = _dial(
+        "of swapfile and zram, by name, as swapon's: the highest first, equal ones in turns", made_by=dict
+    )
+    cram_to_cram: bool = _dial("a cram node is written back to those behind it, too", False)
+    writable_budget: int = _dial("device pages that may be writable in place at once", 0, ge=0)
+    slot_limit: int | None = _dial("virtual slots; none: no limit", None, ge=1)
+    mthp_orders: tuple[int, ...] = _dial("large folios of 2^order pages that a fault may allocate", ())
+    layer: Literal["virtual", "direct"] = _dial(
+        "what PTEs hold: virtual slots, or places on a device as without virtual swap", "virtual"
+    )
+    swapfile_pages: int = _dial("its slots of 4 KiB", 16_384, ge=1, le=1 << 24)
+    swapfile_fsync: bool = _dial("flush it to stable storage when the run ends", False)
+    zram_pages: int = _dial("its size, blocks of 4 KiB", 16_384, ge=1, le=1 << 24)
+    zram_limit_pages: int | None = _dial("DRAM pages that it may take; none: no limit", None, ge=1)
+    zswap_max_pool_percent: int = _dial("share of the DRAM pages that the pool may take", 20, ge=0, le=100)
+    zswap_accept_threshold_percent: int = _dial("once full, it accepts again at this share of it", 90, ge=0, le=100)
+    zswap_keep_incompressible: bool = _dial("keep pages that do not shrink, where they may be written back", False)
+    cram_low_percent: int = _dial("the LOW interrupt: free media sectors fell below this share", 10, ge=0, le=100)
+    cram_recovered_percent: int = _dial("the RECOVERED interrupt: free sectors reached it again", 20, ge=0, le=100)
+    cram_writeback_batch: int = _dial("pages written back before the device is looked at again", 16, ge=1)
+    cram_ratio_interval: int = _dial(
+        "ns between two looks at the achieved ratio, which sets the node's balloon; 0: none", 0, ge=0
+    )
+    hot_threshold: int = _dial("reads that make a page hot; 0: none is promoted for that", 0, ge=0, le=255)
+    hot_period: int = _dial("reads after which all heat is halved; 0: never", 0, ge=0)
+    hot_budget: int = _dial("hot pages promoted at most in an interval", 32, ge=1)
+    hot_interval: int = _dial("ns of such an interval", 100_000, ge=1)
+    trim_batch: int = _dial("freed device pages collected for one trim command", 64, ge=1)
+    reap_interval: int = _dial("ns between two scans for pages that nobody uses", 1_000_000, ge=1)
     costs: Costs = field(default_factory=Costs)

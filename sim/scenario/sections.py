@@ -1,0 +1,186 @@
+"""Sections: the tables of a scenario's file and their keys.
+
+What a key sets in a layer below is declared there, once: its default, its meaning and its limits come from the fields
+of `VswapConfig`, `DeviceParameters` and `MemcgLimits`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator, model_validator
+
+from hw.parameters import MEDIA_LATENCY, DeviceParameters
+from vswap import MemcgLimits, VswapConfig
+from vswap.slots.table import HIGHEST_ORDER
+
+
+def _declared(owner: type, name: str, **more: Any) -> Any:
+    """A key that sets the field `name` of a dataclass of a layer below."""
+    found = next(field for field in fields(owner) if field.name == name)
+    if found.default is not MISSING:
+        more["default"] = list(found.default) if isinstance(found.default, tuple) else found.default
+    elif found.default_factory is not MISSING:
+        more["default"] = found.default_factory()
+    more.setdefault("description", found.metadata.get("meaning"))
+    return Field(json_schema_extra={"sets": name}, **found.metadata.get("limits", {}), **more)
+
+
+def _dial(name: str) -> Any:
+    return _declared(VswapConfig, name)
+
+
+def _parameter(name: str) -> Any:
+    return _declared(DeviceParameters, name)
+
+
+class Section(BaseModel):
+    """A table of the file: no unknown keys, no conversions."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    def values(self, owner: type) -> Iterator[tuple[str, Any]]:
+        """(field, value) of each key that sets a field of `owner`, a dataclass of a layer below."""
+        known = {field.name for field in fields(owner)}
+        for key, about in type(self).model_fields.items():
+            extra = about.json_schema_extra
+            if isinstance(extra, Mapping) and (name := str(extra["sets"])) in known:
+                value = getattr(self, key)
+                yield name, tuple(value) if isinstance(value, list) else value
+
+
+class WorkloadSection(Section):
+    """What runs."""
+
+    trace: str = Field(
+        min_length=1, description="trace file to replay; a relative path starts at the scenario's folder"
+    )
+    seed: int = Field(
+        1, ge=0, le=2**31 - 1, description="orders tasks that are ready at once, fills undefined registers"
+    )
+    rounds: int = Field(1, ge=1, description="times the program runs, one after the other, each in spaces of its own")
+    think_ns: NonNegativeInt = Field(0, description="ns that the program computes between two events of the trace")
+    verify_exits: bool = Field(True, description="read and compare every page of a space before it exits")
+
+
+class MemorySection(Section):
+    """DRAM."""
+
+    limit_pages: int = _dial("memory_pages")
+    mthp_orders: list[Annotated[int, Field(ge=2, le=HIGHEST_ORDER)]] = _dial("mthp_orders")
+
+
+class CramSection(Section):
+    """The compressed-RAM device and how it is used."""
+
+    perceived_pages: int = _parameter("perceived_pages")
+    media_bytes: int = _parameter("media_bytes")
+    sector_bytes: int = _parameter("sector_bytes")
+    cache_pages: int = _parameter("cache_pages")
+    bytes_per_cycle: int = _parameter("bytes_per_cycle")
+    media_latency: int = Field(
+        MEDIA_LATENCY, ge=1, le=10_000, description="clock cycles from a media request to its first beat"
+    )
+    low_percent: int = _dial("cram_low_percent")
+    recovered_percent: int = _dial("cram_recovered_percent")
+    writable_budget: int = _dial("writable_budget")
+    writeback_batch: int = _dial("cram_writeback_batch")
+    trim_batch: int = _dial("trim_batch")
+    hot_threshold: int = _dial("hot_threshold")
+    hot_period: int = _dial("hot_period")
+    hot_budget: int = _dial("hot_budget")
+    hot_interval_ns: int = _dial("hot_interval")
+    ratio_interval_ns: int = _dial("cram_ratio_interval")
+    reap_interval_ns: int = _dial("reap_interval")
+
+    @model_validator(mode="after")
+    def _possible(self) -> CramSection:
+        self.parameters()
+        if self.low_percent > self.recovered_percent:
+            raise ValueError(f"low_percent is {self.low_percent}, expected at most recovered_percent "
+                             f"({self.recovered_percent})")  # fmt: skip
+        return self
+
+    def parameters(self) -> DeviceParameters:
+        """What the device is built with. Raises ValueError."""
+        return DeviceParameters(**dict(self.values(DeviceParameters)))
+
+
+class ZswapSection(Section):
+    """The compressed pool in DRAM."""
+
+    max_pool_percent: int = _dial("zswap_max_pool_percent")
+    accept_threshold_percent: int = _dial("zswap_accept_threshold_percent")
+    keep_incompressible: bool = _dial("zswap_keep_incompressible")
+
+
+class SwapfileSection(Section):
+    """The swapfile."""
+
+    path: str | None = Field(
+        None, min_length=1, description="file to use and keep, relative as trace is; none: one of the run's own"
+    )
+    pages: int = _dial("swapfile_pages")
+    fsync: bool = _dial("swapfile_fsync")
+
+
+class ZramSection(Section):
+    """The compressed block device."""
+
+    pages: int = _dial("zram_pages")
+    limit_pages: int | None = _dial("zram_limit_pages")
+
+
+class TiersSection(Section):
+    """Where pages go that leave DRAM."""
+
+    order: list[str] = _dial("order")
+    distance: dict[str, NonNegativeInt] = _dial("distances")
+    priority: dict[str, int] = _dial("priorities")
+    cram_to_cram: bool = _dial("cram_to_cram")
+    layer: Literal["virtual", "direct"] = _dial("layer")
+
+    @field_validator("order")
+    @classmethod
+    def _once(cls, order: list[str]) -> list[str]:
+        if len(set(order)) != len(order):
+            raise ValueError(f"order is {order}, expected every tier once")
+        for name in order:
+            if not re.fullmatch(r"zswap|(cram|swapfile|zram)[1-9]?", name):
+                raise ValueError(f"order names {name}, expected cram, zswap, swapfile or zram, all but zswap with a "
+                                 "number from 1 to 9 where there are more")  # fmt: skip
+        return order
+
+    @model_validator(mode="after")
+    def _ranked(self) -> TiersSection:
+        for key, ranks, kinds in (("distance", self.distance, "cram"), ("priority", self.priority, "swapfile|zram")):
+            for name in ranks:
+                if name not in self.order or not re.match(kinds, name):
+                    raise ValueError(f"{key} names {name}, expected one of order that is {kinds.replace('|', ' or ')}")
+        return self
+
+    @property
+    def nodes(self) -> list[str]:
+        """The cram nodes by name, "cram" in any case: the device of the run's figures."""
+        return ["cram", *(name for name in self.order if name.startswith("cram") and name != "cram")]
+
+
+class MemcgSection(Section):
+    """A memory control group, [memcg.NAME]: docs/vswap.md."""
+
+    spaces: list[NonNegativeInt] = Field([], description="spaces of the trace whose tasks live in it; children follow")
+    memory_max: NonNegativeInt | None = _declared(MemcgLimits, "memory_max", description="DRAM pages; none: no limit")
+    swap_max: NonNegativeInt | None = _declared(
+        MemcgLimits, "swap_max", description="pages on swap devices; none: no limit"
+    )
+    zswap_max: NonNegativeInt | None = _declared(
+        MemcgLimits, "zswap_max", description="compressed pages in zswap; none: no limit"
+    )
+    zswap_writeback: bool = _declared(MemcgLimits, "zswap_writeback", description="its pages may go to swap devices")
+
+    def limits(self) -> MemcgLimits:
+        """As the swap system takes them."""
+        return MemcgLimits(**dict(self.values(MemcgLimits)))

@@ -44,11 +44,25 @@ class BusError(Exception):
         self.address = address
 
 
+def check_lines(address: int, length: int) -> None:
+    """Raise ValueError unless so many bytes at an address are whole lines inside one page."""
+    offset = address % PAGE_BYTES
+    if address < 0 or address % LINE_BYTES or length <= 0 or length % LINE_BYTES or offset + length > PAGE_BYTES:
+        raise ValueError(f"{length} bytes at 0x{address:x} are not whole lines inside one page")
+
+
+def check_registers(offset: int, count: int) -> None:
+    """Raise ValueError unless an offset is one of 32-bit registers, and there is at least one to access."""
+    if offset < 0 or offset % 4 or count < 1:
+        raise ValueError(f"{count} registers at 0x{offset:x}: expected a multiple of 4 and at least one")
+
+
 class Link(Protocol):
     """A host's access to one device.
 
     Reads, writes and register accesses may be issued by several tasks at once; each channel serves them in the order of
-    the calls. All addresses and lengths are in bytes.
+    the calls. All addresses and lengths are in bytes. Every access raises LinkError once the link is closed, and
+    ValueError for what `check_lines` and `check_registers` refuse.
     """
 
     @property

@@ -20,7 +20,7 @@ from cocotb.triggers import Event, First, NullTrigger, ReadWrite, RisingEdge, Ti
 from cocotb.utils import get_sim_time
 
 from hw.clock import Lock
-from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response
+from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response, check_lines, check_registers
 
 T = TypeVar("T")
 
@@ -154,7 +154,8 @@ class CocotbLink:
 
     async def read(self, address: int, length: int) -> bytes:
         """Read whole lines inside one page. Raises BusError, LinkError, ValueError."""
-        self._check(address, length)
+        self._check_open()
+        check_lines(address, length)
         resets = self.resets
         async with self._read:
             self._check_same(resets)
@@ -165,7 +166,8 @@ class CocotbLink:
 
     async def write(self, address: int, data: bytes) -> None:
         """Write whole lines inside one page. Raises BusError, LinkError, ValueError."""
-        self._check(address, len(data))
+        self._check_open()
+        check_lines(address, len(data))
         resets = self.resets
         async with self._write:
             self._check_same(resets)
@@ -176,7 +178,8 @@ class CocotbLink:
 
     async def read_registers(self, offset: int, count: int = 1) -> list[int]:
         """Read consecutive 32-bit registers. Raises BusError if one is unmapped, LinkError, ValueError."""
-        self._check_registers(offset, count)
+        self._check_open()
+        check_registers(offset, count)
         values: list[int] = []
         resets = self.resets
         async with self._register:
@@ -190,7 +193,8 @@ class CocotbLink:
 
     async def write_registers(self, offset: int, values: list[int]) -> None:
         """Write consecutive 32-bit registers. Raises BusError if one is unmapped, LinkError, ValueError."""
-        self._check_registers(offset, len(values))
+        self._check_open()
+        check_registers(offset, len(values))
         resets = self.resets
         async with self._register:
             for start in range(0, len(values), WORDS):
@@ -235,17 +239,6 @@ class CocotbLink:
     async def close(self) -> None:
         """Release the device; every later access raises LinkError."""
         self._closing.set()
-
-    def _check(self, address: int, length: int) -> None:
-        self._check_open()
-        offset = address % PAGE_BYTES
-        if address < 0 or address % LINE_BYTES or length <= 0 or length % LINE_BYTES or offset + length > PAGE_BYTES:
-            raise ValueError(f"{length} bytes at 0x{address:x} are not whole lines inside one page")
-
-    def _check_registers(self, offset: int, count: int) -> None:
-        self._check_open()
-        if offset < 0 or offset % 4 or count < 1:
-            raise ValueError(f"{count} registers at 0x{offset:x}: expected a multiple of 4 and at least one")
 
     def _check_same(self, resets: int) -> None:
         """Raise LinkError if the device was reset while a transfer, meant for the old one, waited for its turn."""

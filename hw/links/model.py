@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from hw.clock import Clock
 from hw.codes import Interrupt, Opcode
-from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response
+from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response, check_lines, check_registers
 from hw.links.model_cache import PageCache, PageRefused
 from hw.links.model_mailbox import Mailbox
 from hw.links.model_registers import RegisterFile
@@ -115,7 +115,8 @@ class ModelLink:
 
     async def read_registers(self, offset: int, count: int = 1) -> list[int]:
         """Read consecutive 32-bit registers. Raises BusError if one is unmapped, LinkError, ValueError."""
-        self._check_registers(offset, count)
+        self._check_open()
+        check_registers(offset, count)
         values = self._registers.read(offset, count)
         await self._register_time(count)
         known = [value for value in values if value is not None]
@@ -125,7 +126,8 @@ class ModelLink:
 
     async def write_registers(self, offset: int, values: list[int]) -> None:
         """Write consecutive 32-bit registers. Raises BusError if one is unmapped, LinkError, ValueError."""
-        self._check_registers(offset, len(values))
+        self._check_open()
+        check_registers(offset, len(values))
         mapped = [self._registers.write(offset + 4 * i, value & 0xFFFFFFFF) for i, value in enumerate(values)]
         await self._register_time(len(values))
         if not all(mapped):
@@ -174,12 +176,9 @@ class ModelLink:
 
     def _locate(self, address: int, length: int) -> tuple[int, int]:
         """(page, first line) of an access."""
-        if self._closed:
-            raise LinkError("the link is closed")
-        offset = address % PAGE_BYTES
-        if address < 0 or address % LINE_BYTES or length <= 0 or length % LINE_BYTES or offset + length > PAGE_BYTES:
-            raise ValueError(f"{length} bytes at 0x{address:x} are not whole lines inside one page")
-        return address // PAGE_BYTES, offset // LINE_BYTES
+        self._check_open()
+        check_lines(address, length)
+        return address // PAGE_BYTES, address % PAGE_BYTES // LINE_BYTES
 
     async def _refuse(self, response: Response, address: int, until: int) -> None:
         await self.clock.sleep(until - self.clock.now)
@@ -188,11 +187,6 @@ class ModelLink:
     def _check_open(self) -> None:
         if self._closed:
             raise LinkError("the link is closed")
-
-    def _check_registers(self, offset: int, count: int) -> None:
-        self._check_open()
-        if offset < 0 or offset % 4 or count < 1:
-            raise ValueError(f"{count} registers at 0x{offset:x}: expected a multiple of 4 and at least one")
 
     async def _register_time(self, count: int) -> None:
         now = self.clock.now

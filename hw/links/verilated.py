@@ -18,7 +18,7 @@ from struct import Struct
 from zlib import crc32
 
 from hw.clock import Lock
-from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response
+from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response, check_lines, check_registers
 from hw.parameters import MEDIA_LATENCY, DeviceParameters
 from hw.verilated.library import load
 from hw.virtual_time import VirtualClock, VirtualEvent
@@ -90,7 +90,8 @@ class VerilatedLink:
 
     async def read(self, address: int, length: int) -> bytes:
         """Read whole lines inside one page. Raises BusError, LinkError, ValueError."""
-        self._check(address, length)
+        self._check_open()
+        check_lines(address, length)
         channel, resets = self._read, self.resets
         async with channel:
             self._check_same(resets)
@@ -103,7 +104,8 @@ class VerilatedLink:
     async def write(self, address: int, data: bytes) -> None:
         """Write whole lines inside one page. Raises BusError, LinkError, ValueError."""
         length = len(data)
-        self._check(address, length)
+        self._check_open()
+        check_lines(address, length)
         channel, resets = self._write, self.resets
         async with channel:
             self._check_same(resets)
@@ -115,7 +117,8 @@ class VerilatedLink:
 
     async def read_registers(self, offset: int, count: int = 1) -> list[int]:
         """Read consecutive 32-bit registers. Raises BusError if one is unmapped, LinkError, ValueError."""
-        self._check_registers(offset, count)
+        self._check_open()
+        check_registers(offset, count)
         values: list[int] = []
         resets = self.resets
         async with self._registers:
@@ -129,7 +132,8 @@ class VerilatedLink:
 
     async def write_registers(self, offset: int, values: list[int]) -> None:
         """Write consecutive 32-bit registers. Raises BusError if one is unmapped, LinkError, ValueError."""
-        self._check_registers(offset, len(values))
+        self._check_open()
+        check_registers(offset, len(values))
         resets = self.resets
         async with self._registers:
             for start in range(0, len(values), WORDS):
@@ -287,17 +291,6 @@ class VerilatedLink:
                 self._interrupt_waiters.remove(waiter)
                 event.set()
         self._watch_interrupts()
-
-    def _check(self, address: int, length: int) -> None:
-        offset = address % PAGE_BYTES
-        if address < 0 or address % LINE_BYTES or length <= 0 or length % LINE_BYTES or offset + length > PAGE_BYTES:
-            raise ValueError(f"{length} bytes at 0x{address:x} are not whole lines inside one page")
-        self._check_open()
-
-    def _check_registers(self, offset: int, count: int) -> None:
-        if offset < 0 or offset % 4 or count < 1:
-            raise ValueError(f"{count} registers at 0x{offset:x}: expected a multiple of 4 and at least one")
-        self._check_open()
 
     def _check_resting(self) -> None:
         self._check_open()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from driver.values import Capacity, Counters, Geometry
 from hw.link import LINES_PER_PAGE
 from sim.base.value import Value
+from vswap.base.counters import Writebacks
 
 
 class Progress(Value):
@@ -52,18 +53,6 @@ class Latency(Value):
             raise AssertionError("a rank beyond the count")
 
         return cls(count=count, p50_ns=rank(50), p90_ns=rank(90), p99_ns=rank(99), max_ns=ordered[-1][0])
-
-
-class Writebacks(Value):
-    """Pages moved from one tier to a later one."""
-
-    cram_to_cram: int
-    cram_to_zswap: int
-    cram_to_swapfile: int
-    cram_to_zram: int
-    zswap_to_cram: int
-    zswap_to_swapfile: int
-    zswap_to_zram: int
 
 
 class Sample(Value):

@@ -9,11 +9,12 @@ from typing import Any
 from driver import CramError
 from hw.link import Link, LinkError
 from sim.run.machine import Machine
-from sim.run.metrics import DeviceFigures, Latency, Progress, Result, Sample, Writebacks, pages
+from sim.run.metrics import DeviceFigures, Latency, Progress, Result, Sample, pages
 from sim.run.workload import Replay, Tally
 from sim.scenario.scenario import Scenario
 from sim.trace.file import Trace
 from vswap import VswapError
+from vswap.base.counters import Writebacks
 from vswap.tiers.swapfile import SwapfileError
 
 Report = Callable[[Progress], None]

@@ -3,6 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Lz4Sequence(NamedTuple):
+    """One sequence of a block, as far as the block has it.
+
+    Attributes:
+        token: its first byte.
+        literals: bytes of them.
+        match: bytes of it; 0 in the last sequence of a block, which has none.
+        offset: of the match.
+        cut: where the block ends too early: "at a token", "in literals", "in an offset", "in a match length"; empty
+            where it does not.
+    """
+
+    token: int
+    literals: int
+    match: int = 0
+    offset: int = 0
+    cut: str = ""
 
 
 def sequence(literals: bytes, match: int | None = None, offset: int = 0) -> bytes:
@@ -23,28 +43,46 @@ def _extension(length: int) -> bytes:
     return b"\xff" * (length // 255) + bytes([length % 255])
 
 
-def sequences(block: bytes) -> Iterator[tuple[int, int, int]]:
-    """(literals, match bytes, offset) of each sequence of a well-formed block; the last one has match and offset 0."""
-    at = 0
-
-    def length(code: int) -> int:
-        nonlocal at
-        if code == 15:
-            while True:
-                at += 1
-                code += block[at - 1]
-                if block[at - 1] != 255:
-                    break
-        return code
-
-    while True:
+def sequences(block: bytes) -> Iterator[Lz4Sequence]:
+    """The sequences of any bytes taken as a block; the last one either has no match or is cut."""
+    at, size = 0, len(block)
+    while at < size:
         token = block[at]
-        at += 1
-        literals = length(token >> 4)
+        literals, at = token >> 4, at + 1
+        if literals == 15:
+            literals, at = _longer(block, at)
         at += literals
-        if at == len(block):
-            yield literals, 0, 0
+        if at >= size:
+            yield Lz4Sequence(token, literals, cut="in literals" if at > size else "")
             return
-        offset = int.from_bytes(block[at : at + 2], "little")
-        at += 2
-        yield literals, 4 + length(token & 15), offset
+        if at + 2 > size:
+            yield Lz4Sequence(token, literals, cut="in an offset")
+            return
+        offset = block[at] | block[at + 1] << 8
+        code, at = token & 15, at + 2
+        if code == 15:
+            code, at = _longer(block, at)
+        yield Lz4Sequence(token, literals, 4 + code, offset, "in a match length" if at > size else "")
+        if at > size:
+            return
+    yield Lz4Sequence(0, 0, cut="at a token")
+
+
+def _longer(block: bytes, at: int) -> tuple[int, int]:
+    """A length whose bits in the token are all set, and the position behind its further bytes, which is behind the
+    block where they do not end in it."""
+    length = 15
+    while at < len(block):
+        length += block[at]
+        at += 1
+        if block[at - 1] != 255:
+            return length, at
+    return length, len(block) + 1
+
+
+def has_zero_offset(block: bytes) -> bool:
+    """Whether a match of a block that liblz4 accepts has offset 0: the format forbids it, liblz4 does not look.
+
+    (LZ4 block format, "Offset": the value 0 is not valid; docs/decompressor.md.)
+    """
+    return any(found.match and not found.offset for found in sequences(block))

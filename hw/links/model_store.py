@@ -13,6 +13,7 @@ import lz4.block
 
 from hw.codes import EventCode, PageState
 from hw.link import PAGE_BYTES, ZERO_PAGE
+from hw.lz4_block import has_zero_offset
 from hw.parameters import DeviceParameters
 
 _SAME, _LZ4, _RAW = PageState.SAME, PageState.LZ4, PageState.RAW  # looked up once, they are on every page's way
@@ -230,31 +231,3 @@ def _decompressed(block: bytes, doubtful: bool) -> bytes:
     if len(content) != PAGE_BYTES or (doubtful and has_zero_offset(block)):
         raise PageLost(EventCode.MALFORMED_BLOCK)
     return content
-
-
-def has_zero_offset(block: bytes) -> bool:
-    """Whether a match of a block that liblz4 accepts has offset 0: the format forbids it, liblz4 does not look.
-
-    (LZ4 block format, "Offset": the value 0 is not valid; docs/decompressor.md.)
-    """
-    at = 0
-    while True:
-        token = block[at]
-        literals, at = _length(block, at + 1, token >> 4)
-        at += literals
-        if at >= len(block):
-            return False
-        if block[at : at + 2] == b"\0\0":
-            return True
-        _, at = _length(block, at + 2, token & 0xF)
-
-
-def _length(block: bytes, at: int, length: int) -> tuple[int, int]:
-    """A length whose four bits in the token are `length`, and the position behind its further bytes."""
-    if length == 15:
-        while block[at] == 255:
-            length += 255
-            at += 1
-        length += block[at]
-        at += 1
-    return length, at

@@ -24,8 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hw.build import BuildError
 from hw.link import PAGE_BYTES
-from hw.links.model_store import has_zero_offset
-from hw.lz4_block import sequence
+from hw.lz4_block import Lz4Sequence, has_zero_offset, sequence, sequences
 from hw.sources import ROOT
 from hw.tools import ToolError
 from hw.verilated.engines import EngineHangError, Engines
@@ -151,51 +150,15 @@ def feature(stream: bytes) -> str:
     """What a stream is an example of: how it ends, and of the sequence it ends at the classes of literals, match and
     offset and the position. The cause is "accepted" exactly for what docs/decompressor.md accepts.
     """
-    at = position = 0
-    size = len(stream)
-    while True:
+    position = 0
+    for found in sequences(stream):
         start = position
-        literals = match = offset = 0
-        cause = ""
-        if at >= size:
-            cause = "ends at a token"
-        else:
-            token = stream[at]
-            literals, match = token >> 4, token & 15
-            at += 1
-            short = literals != 15 and match != 15
-            if literals == 15:
-                literals, at = _longer(stream, at, literals)
-            at += literals
-            position += literals
-            if at > size:
-                cause = "ends in literals"
-            elif position > PAGE_BYTES:
-                cause = "literals exceed the page"
-            elif at == size:
-                cause = "accepted" if position == PAGE_BYTES else "page is short"
-            elif at + 2 > size:
-                cause = "ends in an offset"
-            else:
-                offset = stream[at] | stream[at + 1] << 8
-                at += 2
-                match += 4
-                if match == 19:
-                    match, at = _longer(stream, at, match)
-                if at > size:
-                    cause = "ends in a match length"
-                elif offset == 0:
-                    cause = "offset 0"
-                elif offset > position:
-                    cause = "offset too far"
-                elif position > PAGE_BYTES - 12:
-                    cause = "match begins late"
-                else:
-                    excused = short and offset >= 8 and start <= PAGE_BYTES - 32
-                    position += match
-                    if position > (PAGE_BYTES if excused else PAGE_BYTES - 5):
-                        cause = "match ends late"
+        position += found.literals
+        cause = _cause(found, start, position)
         if cause:
+            literals, match, offset = found.literals, found.match, found.offset
+            if not match or position > PAGE_BYTES:  # it has ended before the match: the token alone counts
+                match, offset = found.token & 15, 0
             return "; ".join(
                 [
                     cause,
@@ -205,16 +168,32 @@ def feature(stream: bytes) -> str:
                     f"position {_class(start, (0, 63, 2048, 4063, 4084, 4091, 4096))}",
                 ]
             )
+        position += found.match
+    raise AssertionError("the last sequence of a block has no match")
 
 
-def _longer(stream: bytes, at: int, length: int) -> tuple[int, int]:
-    """A length with its further bytes, and the position behind; a position behind the stream if they do not end."""
-    while at < len(stream):
-        length += stream[at]
-        at += 1
-        if stream[at - 1] != 255:
-            return length, at
-    return length, len(stream) + 1
+def _cause(found: Lz4Sequence, start: int, position: int) -> str:
+    """Why a stream ends at a sequence that begins at `start` of the page, its match at `position`; empty if it does
+    not."""
+    if found.cut in ("at a token", "in literals"):
+        return f"ends {found.cut}"
+    if position > PAGE_BYTES:
+        return "literals exceed the page"
+    if found.cut:
+        return f"ends {found.cut}"
+    if not found.match:
+        return "accepted" if position == PAGE_BYTES else "page is short"
+    if found.offset == 0:
+        return "offset 0"
+    if found.offset > position:
+        return "offset too far"
+    if position > PAGE_BYTES - 12:
+        return "match begins late"
+    end = position + found.match
+    if end <= PAGE_BYTES - 5:
+        return ""
+    excused = found.token >> 4 < 15 and found.token & 15 < 15 and found.offset >= 8 and start <= PAGE_BYTES - 32
+    return "" if excused and end <= PAGE_BYTES else "match ends late"
 
 
 def _class(value: int, limits: Sequence[int]) -> str:

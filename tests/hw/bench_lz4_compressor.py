@@ -100,11 +100,11 @@ def check_block(page: bytes, block: bytes) -> None:
         assert lz4.block.decompress(block, uncompressed_size=PAGE) == page, "decoded to another page"
         assert len(block) <= LARGEST_BLOCK, f"{len(block)} bytes"
         position = 0
-        for literals, match, _ in sequences(block):
-            position += literals
-            assert position <= PAGE - 12 or not match, f"a match starts at {position}"
-            position += match
-            assert position <= PAGE - 5 or not match, f"a match ends at {position}"
+        for found in sequences(block):
+            position += found.literals
+            assert position <= PAGE - 12 or not found.match, f"a match starts at {position}"
+            position += found.match
+            assert position <= PAGE - 5 or not found.match, f"a match ends at {position}"
     except (AssertionError, lz4.block.LZ4BlockError) as error:
         Path("failed.page").write_bytes(page)
         Path("failed.lz4").write_bytes(block)
@@ -271,7 +271,7 @@ async def finds_a_match_at_the_largest_distance(dut: Any) -> None:
     for length in (4, 5, 7) * 4:
         start = tb.rng.randbytes(length)
         answer = await tb.check(start + bytes(PAGE - 12 - length) + start + tb.rng.randbytes(12 - length))
-        found += (length, PAGE - 12) in [(match, offset) for _, match, offset in sequences(answer.block)]
+        found += (length, PAGE - 12) in [(each.match, each.offset) for each in sequences(answer.block)]
     assert found >= 6
 
 

@@ -8,7 +8,7 @@ import lz4.block
 import pytest
 
 from hw.link import LINES_PER_PAGE, PAGE_BYTES
-from hw.links.model_store import has_zero_offset
+from hw.lz4_block import has_zero_offset
 from hw.verilated.engines import Engines
 from tests.pages import SAME_PAGE, ZERO_PAGE, noise_page, program_pages
 

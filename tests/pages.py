@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import zip_longest
-from random import Random
 
 import lz4.block
 
-from hw.link import PAGE_BYTES
+from hw import pages as made
+from hw.codes import PageState
+from hw.link import ZERO_PAGE
+from hw.links.model_store import PageStore
+from hw.pages import SAME_PAGE, SAME_WORD, noise_page
+from hw.parameters import DEFAULTS
 from sim.corpus.corpus import is_same
 from sim.corpus.files import load, pages
 from sim.data import CORPUS
 
-ZERO_PAGE = bytes(PAGE_BYTES)
-SAME_WORD = 0x0123456789ABCDEF
-SAME_PAGE = SAME_WORD.to_bytes(8, "little") * (PAGE_BYTES // 8)
+__all__ = ["SAME_PAGE", "SAME_WORD", "ZERO_PAGE", "compressible_page", "form", "noise_page", "program_pages"]
 
 
 @cache
@@ -26,11 +28,14 @@ def program_pages() -> tuple[bytes, ...]:
     return tuple(page for page in in_turn if not is_same(page) and len(lz4.block.compress(page)) < 3000)
 
 
-def noise_page(seed: int) -> bytes:
-    """A page that no compressor shrinks."""
-    return Random(seed).randbytes(PAGE_BYTES)
+def form(page: bytes) -> PageState:
+    """What a device with nothing else in it makes of a page."""
+    return PageStore(DEFAULTS, lambda free: None).put(0, page).state
 
 
+@cache
 def compressible_page(seed: int) -> bytes:
-    """A page that takes one or two sectors of 256 bytes: a short random text, repeated."""
-    return (Random(seed).randbytes(32) * (PAGE_BYTES // 32))[:PAGE_BYTES]
+    """A page that a device keeps as LZ4, in one sector."""
+    page = made.compressible_page(seed)
+    assert form(page) is PageState.LZ4, f"seed {seed}"
+    return page

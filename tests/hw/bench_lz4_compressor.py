@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,11 @@ import lz4.block
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
+from hw.link import PAGE_BYTES as PAGE
 from hw.lz4_block import sequences
 from tests.hw import compressor_model
+from tests.hw.pages import heap_pages, real_pages, text_pages
 
-PAGE = 4096
 LINE = 64
 LARGEST_BLOCK = PAGE + PAGE // 255 + 16
 WIDTH = int(os.environ["BYTES_PER_CYCLE"])
@@ -36,36 +35,6 @@ MINIMUM_BYTES_PER_CYCLE = {1: 1.0, 4: 4.0, 8: 7.5, 16: 9.5}  # of a kind; the av
 
 
 # ---- pages
-
-
-def heap_pages() -> list[bytes]:
-    """Pages of this interpreter's own anonymous memory, without those that hold one byte only."""
-    pages = []
-    with Path("/proc/self/mem").open("rb", buffering=0) as memory:
-        for line in Path("/proc/self/maps").read_text().splitlines():
-            found = re.match(r"(\w+)-(\w+) rw.p 0+ 00:00 0\s*(\[heap\])?$", line)
-            if found is None:
-                continue
-            start, end = int(found[1], 16), int(found[2], 16)
-            try:
-                memory.seek(start)
-                data = memory.read(min(end - start, 16 << 20))
-            except OSError:  # unmapped meanwhile
-                continue
-            pages += [data[i : i + PAGE] for i in range(0, len(data) - PAGE + 1, PAGE)]
-    return [page for page in pages if page.count(page[0]) != PAGE]
-
-
-def text_pages() -> list[bytes]:
-    """Pages of the source text of the standard library."""
-    files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
-    texts = (file.read_bytes() for file in files)
-    return [text[i : i + PAGE] for text in texts for i in range(0, len(text) - PAGE + 1, PAGE)]
-
-
-def real_pages(rng: random.Random, count: int) -> list[bytes]:
-    """`count` pages, half heap, half text."""
-    return rng.sample(heap_pages(), count - count // 2) + rng.sample(text_pages(), count // 2)
 
 
 def kinds_of_pages() -> dict[str, list[bytes]]:

@@ -17,12 +17,12 @@ import lz4.block
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, Timer
 
+from hw.link import PAGE_BYTES as PAGE
 from hw.lz4_block import has_zero_offset, sequence
 from tests.hw.pages import heap_pages, real_pages, text_pages
 
 T = TypeVar("T")
 
-PAGE = 4096
 LINE = 64
 WIDTH = int(os.environ["BYTES_PER_CYCLE"])
 EFFORT = float(os.environ["EFFORT"])

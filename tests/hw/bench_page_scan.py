@@ -11,7 +11,8 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
-from tests.hw.pages import PAGE, real_pages
+from hw.link import PAGE_BYTES as PAGE
+from tests.hw.pages import real_pages
 
 LINE = 64
 REAL_PAGES = int(os.environ["REAL_PAGES"])

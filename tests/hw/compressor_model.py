@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hw.link import PAGE_BYTES as PAGE
 from hw.lz4_block import sequence
 
-PAGE = 4096
 LAST_START = PAGE - 12  # LZ4 block format, end of block: no match starts later,
 LAST_END = PAGE - 5  # and the last five bytes are literals
 COMPARE = 16  # bytes of an entry of the table

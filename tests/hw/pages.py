@@ -7,7 +7,7 @@ import re
 import sysconfig
 from pathlib import Path
 
-PAGE = 4096
+from hw.link import PAGE_BYTES as PAGE
 
 
 def heap_pages() -> list[bytes]:

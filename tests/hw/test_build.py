@@ -10,20 +10,12 @@ import pytest
 
 import hw.build
 import hw.sources
-from hw.build import Build, BuildError, build
+from hw.build import BuildError, build
 from hw.sources import ROOT
 from hw.tools import SIMULATORS, Simulator
-
-HERE = Path(__file__).parent
-SOURCES = [HERE / "build_probe.v", HERE / "build_probe_part.v"]
-BENCH = "tests.hw.bench_build"
-STEP = {"STEP": "3"}
+from tests.hw.probe import probe
 
 simulators = pytest.mark.parametrize("simulator", SIMULATORS)
-
-
-def probe(simulator: Simulator, public: bool = False) -> Build:
-    return build("build_probe", simulator, {"STEP": 3}, sources=SOURCES, public=public)
 
 
 @simulators
@@ -39,7 +31,7 @@ def test_two_processes_share_one_build(tmp_path: Path) -> None:
     script = (
         "import pathlib, sys, hw.build\n"
         "hw.build.BUILDS = pathlib.Path(sys.argv[1])\n"
-        "from tests.hw.test_build import probe\n"
+        "from tests.hw.probe import probe\n"
         "print(probe('icarus').folder)\n"
     )
     processes = [

@@ -15,7 +15,7 @@ import pytest
 from hw.simulate import simulate
 from hw.sources import ROOT
 from hw.tools import SIMULATORS, Simulator
-from tests.hw.test_build import BENCH, STEP, probe
+from tests.hw.probe import BENCH, STEP, probe
 
 simulators = pytest.mark.parametrize("simulator", SIMULATORS)
 

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driver import CramDevice
+from hw.link import PAGE_BYTES as PAGE
 from hw.links.model import ModelLink
 from hw.parameters import DeviceParameters
 from hw.virtual_time import VirtualClock
@@ -26,7 +27,6 @@ from sim.cli import cli
 from sim.nbd import Disk, RequestError
 from tests.sim.nbd_client import Command, NbdClient
 
-PAGE = 4096
 SECTOR = 512
 PAGES = 24
 ROOT = Path(__file__).resolve().parent.parent.parent

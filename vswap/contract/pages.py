@@ -11,10 +11,10 @@ from random import Random
 
 import lz4.block
 
-from hw.link import PAGE_BYTES
+from hw.link import PAGE_BYTES, ZERO_PAGE
+from hw.pages import SAME_PAGE, compressible_page, noise_page
 
-ZERO_PAGE = bytes(PAGE_BYTES)
-SAME_PAGE = bytes.fromhex("efcdab8967452301") * (PAGE_BYTES // 8)
+__all__ = ["SAME_PAGE", "ZERO_PAGE", "any_page", "compressible_page", "noise_page", "program_pages"]
 
 
 @cache
@@ -31,16 +31,6 @@ def _interpreter() -> Iterator[bytes]:
     folder, name = sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME")
     if folder and name and (library := Path(folder, name)).is_file():
         yield library.read_bytes()
-
-
-def noise_page(seed: int) -> bytes:
-    """A page that no compressor shrinks."""
-    return Random(seed).randbytes(PAGE_BYTES)
-
-
-def compressible_page(seed: int) -> bytes:
-    """A page that shrinks to less than a tenth: a short random text, repeated."""
-    return (Random(seed).randbytes(32) * (PAGE_BYTES // 32))[:PAGE_BYTES]
 
 
 def any_page(rng: Random, *, real: bool = True) -> bytes:

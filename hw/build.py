@@ -5,7 +5,7 @@ sources that `top` reaches, the headers, parameters, flags and the tools' versio
 nothing stale is ever run. The same call works for Verilator and Icarus:
 
     rtl = build("cram_bench", "verilator", {"CACHE_PAGES": 4})
-    simulate(rtl, "tests.hw.bench_cram_device", seed=1)
+    simulate(rtl, "my_bench", seed=1)
 
 Only the signals of the top module are visible to cocotb under Verilator (ports and its own nets): making every signal
 public costs most of the speed. `public=True` shows all.
@@ -75,6 +75,38 @@ class Build:
     coverage: bool = False
 
 
+def planned(
+    top: str,
+    simulator: Simulator,
+    parameters: Mapping[str, int | str] | None = None,
+    sources: Sequence[Path] | None = None,
+    waves: bool = False,
+    public: bool = False,
+    coverage: bool | None = None,
+) -> Build:
+    """Where `build` of the same arguments puts what it compiles: a folder of its own for all that changes the result.
+
+    Raises:
+        ToolError: the simulator is missing or too old.
+    """
+    values = dict(parameters or {})
+    coverage = simulator == "verilator" and (coverage_folder() is not None if coverage is None else coverage)
+    files = closure(top, sources or ())
+    headers = sorted(RTL.glob("*.vh"))
+    if simulator == "verilator":
+        tool, flags = verilator().version + compiler_version(), VERILATOR_FLAGS + CXX_FLAGS
+        flags = flags + COVERAGE_FLAGS if coverage else flags
+    else:
+        tool, flags = icarus(), ICARUS_FLAGS
+    digest = hashlib.sha256()
+    for part in [top, tool, str(cocotb_tools.config.libs_dir), repr(flags), repr(sorted(values.items()))]:
+        digest.update(part.encode() + b"\0")
+    digest.update(f"{waves} {public}\0".encode())
+    for path in [*files, *headers, *waivers()]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return Build(top, simulator, BUILDS / f"{top}-{simulator}-{digest.hexdigest()[:16]}", waves, coverage)
+
+
 def build(
     top: str,
     simulator: Simulator,
@@ -99,24 +131,8 @@ def build(
         BuildError: the RTL does not compile.
         ToolError: the simulator is missing or too old.
     """
-    values = dict(parameters or {})
-    coverage = simulator == "verilator" and (coverage_folder() is not None if coverage is None else coverage)
-    files = closure(top, sources or ())
-    headers = sorted(RTL.glob("*.vh"))
-    if simulator == "verilator":
-        tool, flags = verilator().version + compiler_version(), VERILATOR_FLAGS + CXX_FLAGS
-        flags = flags + COVERAGE_FLAGS if coverage else flags
-    else:
-        tool, flags = icarus(), ICARUS_FLAGS
-    digest = hashlib.sha256()
-    for part in [top, tool, str(cocotb_tools.config.libs_dir), repr(flags), repr(sorted(values.items()))]:
-        digest.update(part.encode() + b"\0")
-    digest.update(f"{waves} {public}\0".encode())
-    for path in [*files, *headers, *waivers()]:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    folder = BUILDS / f"{top}-{simulator}-{digest.hexdigest()[:16]}"
-    result = Build(top, simulator, folder, waves, coverage)
-
+    result = planned(top, simulator, parameters, sources, waves, public, coverage)
+    folder = result.folder
     complete = folder / "complete"
     if complete.exists():
         return result
@@ -126,6 +142,7 @@ def build(
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         log.info("compiling %s for %s", top, simulator)
+        values, files = dict(parameters or {}), closure(top, sources or ())
         if simulator == "verilator":
             _build_verilator(result, values, files, public)
         else:

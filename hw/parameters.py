@@ -21,7 +21,7 @@ def _parameter(default: int, meaning: str) -> int:
 @dataclass(frozen=True)
 class DeviceParameters:
     """What a device is built with; each with its meaning in `field.metadata`. Illegal values raise ValueError with one
-    line naming the parameter. The RTL has the same defaults (tests/hw/test_parameters.py)."""
+    line naming the parameter. The RTL has the same defaults."""
 
     perceived_pages: int = _parameter(4096, "pages the device shows; a power of two")
     media_bytes: int = _parameter(4 << 20, "bytes its media holds; a multiple of sector_bytes")

@@ -143,6 +143,11 @@ class VirtualClock:
         self._sources: list[TimeSource] = []
         self._running = False
 
+    @property
+    def sleepers(self) -> int:
+        """Tasks that sleep, and those cancelled in their sleep that have not been swept out yet."""
+        return len(self._sleepers)
+
     @_coroutine
     def sleep(self, ns: int) -> Generator[Any, None, None]:
         """Let `ns` nanoseconds pass; 0 only lets other ready tasks run. Raises ValueError below 0."""

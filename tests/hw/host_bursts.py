@@ -8,7 +8,16 @@ from typing import Any
 
 from cocotb.triggers import Event
 from cocotbext.axi import AxiBurstType, AxiBus, AxiResp
-from cocotbext.axi.axi_channels import AxiARSource, AxiAWSource, AxiBSink, AxiRSink, AxiWSource
+from cocotbext.axi.axi_channels import (
+    AxiARSource,
+    AxiARTransaction,
+    AxiAWSource,
+    AxiAWTransaction,
+    AxiBSink,
+    AxiRSink,
+    AxiWSource,
+    AxiWTransaction,
+)
 
 from hw.link import PAGE_BYTES
 
@@ -87,12 +96,12 @@ class Bursts:
     async def write(self, burst: Burst, data: list[int], strobes: list[int], identifier: int = 0) -> AxiResp:
         """Send a burst, wait for its response."""
         turn = self._write_turn.take()
-        aw = self.aw._transaction_obj()
+        aw = AxiAWTransaction()
         aw.awid, aw.awaddr, aw.awlen = identifier, burst.address, burst.beats - 1
         aw.awsize, aw.awburst = burst.size, int(burst.kind)
         self.aw.send_nowait(aw)
         for number in range(burst.beats):
-            w = self.w._transaction_obj()
+            w = AxiWTransaction()
             w.wdata, w.wstrb, w.wlast = data[number], strobes[number], int(number == burst.beats - 1)
             self.w.send_nowait(w)
         await self._write_turn.wait(turn)
@@ -104,7 +113,7 @@ class Bursts:
     async def read(self, burst: Burst, identifier: int = 0) -> list[tuple[bytes, AxiResp]]:
         """Read a burst: every beat's bus word and response."""
         turn = self._read_turn.take()
-        ar = self.ar._transaction_obj()
+        ar = AxiARTransaction()
         ar.arid, ar.araddr, ar.arlen = identifier, burst.address, burst.beats - 1
         ar.arsize, ar.arburst = burst.size, int(burst.kind)
         self.ar.send_nowait(ar)

@@ -10,7 +10,7 @@ import pytest
 
 import hw.build
 import hw.sources
-from hw.build import BuildError, build
+from hw.build import BuildError, build, planned
 from hw.sources import ROOT
 from hw.tools import SIMULATORS, Simulator
 from tests.hw.probe import probe
@@ -49,9 +49,6 @@ def test_what_changes_the_result_changes_the_build(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Parameters, flags and the text of any source; but not the text of a module that is not used."""
-    monkeypatch.setattr(hw.build, "BUILDS", tmp_path / "builds")
-    monkeypatch.setattr(hw.build, "_build_verilator", lambda *_: None)  # only the name of the folder matters here
-    monkeypatch.setattr(hw.build, "_build_icarus", lambda *_: None)
     rtl = tmp_path / "rtl"
     rtl.mkdir()
     for module in (hw.build, hw.sources):
@@ -60,18 +57,18 @@ def test_what_changes_the_result_changes_the_build(
     (rtl / "lower.v").write_text("module lower (); endmodule\n")
     (rtl / "header.vh").write_text("// a header\n")
     (rtl / "other.v").write_text("module other (); endmodule\n")
-    start = build("upper", simulator).folder
-    assert build("upper", simulator, {"N": 2}).folder != start
-    assert build("upper", simulator, waves=True).folder != start
-    assert build("upper", simulator, public=True).folder != start
+    start = planned("upper", simulator).folder
+    assert planned("upper", simulator, {"N": 2}).folder != start
+    assert planned("upper", simulator, waves=True).folder != start
+    assert planned("upper", simulator, public=True).folder != start
     (rtl / "other.v").write_text("module other (); wire w; endmodule\n")
-    assert build("upper", simulator).folder == start
+    assert planned("upper", simulator).folder == start
     for name in ("upper.v", "lower.v", "header.vh"):
         text = (rtl / name).read_text()
         (rtl / name).write_text(text + "// changed\n")
-        assert build("upper", simulator).folder != start, name
+        assert planned("upper", simulator).folder != start, name
         (rtl / name).write_text(text)
-    assert build("upper", simulator).folder == start
+    assert planned("upper", simulator).folder == start
 
 
 @simulators

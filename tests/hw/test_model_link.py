@@ -407,9 +407,9 @@ class AgainstADict(RuleBasedStateMachine):
             if len(data) == 4096:
                 self.clock.run_until(self.device.store(page, data))
             else:
-                self.clock.run_until(self.device._write(page, first * 64, data))
-        except DeviceFull as full:
-            assert full.page == page
+                self.clock.run_until(self.link.write(page * 4096 + first * 64, data))
+        except (DeviceFull, BusError) as error:
+            assert page == (error.page if isinstance(error, DeviceFull) else error.address // 4096)
             self.poison.add(page)
             return
         assert page not in self.poison

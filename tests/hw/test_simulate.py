@@ -77,7 +77,7 @@ def test_no_simulator_outlives_its_caller(simulator: Simulator, signum: signal.S
     probe(simulator)
     pid_file = tmp_path / "pid"
     script = (
-        "from tests.hw.test_build import BENCH, probe\n"
+        "from tests.hw.probe import BENCH, probe\n"
         "from hw.simulate import simulate\n"
         f"simulate(probe('{simulator}'), BENCH, testcase='this_one_never_ends', "
         f"environment={{'PID_FILE': {str(pid_file)!r}}})\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 import traceback
@@ -20,6 +19,7 @@ from hw.sources import ROOT
 from hw.tools import ToolError
 from sim.base.interrupts import Interrupted, interruptible
 from sim.base.options import check_folder
+from sim.base.results import write_json
 from sim.capture import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, DEFAULT_WINDOW, CaptureError, capture
 from sim.capture import Progress as Recording
 from sim.corpus.command import corpus_group
@@ -212,6 +212,7 @@ def contract_command(
 
     Exit status: 0 if no check failed; 1 if one did; 2 for bad input.
     """
+    check_folder(json_file, "--json")
     for name in checks:
         if name not in CHECKS:
             raise click.BadParameter(f"{name}: no such check", param_hint="--check")
@@ -224,7 +225,7 @@ def contract_command(
     click.echo(f"{len(report.passed)} passed, {len(report.failed)} failed, "
                f"{len(report.outcomes) - len(report.passed) - len(report.failed)} do not apply")  # fmt: skip
     if json_file is not None:
-        json_file.write_text(json.dumps([asdict(outcome) for outcome in report.outcomes], indent=2) + "\n", "utf-8")
+        write_json(json_file, [asdict(outcome) for outcome in report.outcomes])
     if report.failed:
         sys.exit(FAILED)
 

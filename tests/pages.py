@@ -13,7 +13,7 @@ from hw.link import ZERO_PAGE
 from hw.links.model_store import PageStore
 from hw.pages import SAME_PAGE, SAME_WORD, noise_page
 from hw.parameters import DEFAULTS
-from sim.corpus.corpus import is_same
+from sim.corpus.figures import is_same
 from sim.corpus.files import load, pages
 from sim.data import CORPUS
 

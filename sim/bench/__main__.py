@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.table import Table
 from hw.parameters import DeviceParameters
 from hw.sources import ROOT
 from hw.speed import Speed
+from sim.base.results import write_json
 from sim.bench.in_process import liblz4, model, stack, task_switches_per_s
 from sim.bench.library import bare, linked
 from sim.bench.pages import recorded_pages
@@ -114,8 +114,7 @@ def main(count: int, repeats: int, output: Path) -> None:
         speeds = measure(count, repeats, lambda what: progress.update(task, description=what))
         progress.update(task, description="task switches")
         figures = as_json(speeds, max(task_switches_per_s() for _ in range(repeats)))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    write_json(output, figures)
     print_tables(speeds, figures, Console())
     click.echo(f"written: {output}")
     lines = missed(figures)

@@ -15,7 +15,8 @@ from pathlib import Path
 import find_libpython
 
 from hw.link import PAGE_BYTES
-from sim.corpus.corpus import CACHE, CorpusError, Program, is_same, pages_of, programs
+from sim.corpus.corpus import CACHE, CorpusError, Program, pages_of, programs
+from sim.corpus.figures import is_same
 
 # A table of every word of the standard library's source with its places, and an index: a database of real rows.
 _DATABASE = """

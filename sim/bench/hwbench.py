@@ -30,8 +30,10 @@ from hw.tools import ToolError
 from hw.verilated.engines import EngineHangError, Engines
 from hw.virtual_time import VirtualClock
 from sim.base.interrupts import interruptible
+from sim.base.results import write_json
 from sim.bench.hardware_pages import bench_pages
-from sim.corpus.corpus import RAW_BYTES, CorpusError
+from sim.corpus.corpus import CorpusError
+from sim.corpus.figures import RAW_BYTES
 
 RESULT = ROOT / "build" / "hwbench.json"
 ALL = "all"
@@ -335,8 +337,7 @@ def main(count: int, widths: tuple[str, ...], target: Path) -> None:
         sys.exit("hwbench: interrupted; nothing is left running")
     except (BenchError, EngineHangError, BuildError, ToolError, CorpusError, OSError) as error:
         sys.exit(f"hwbench: {error}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    write_json(target, [asdict(row) for row in rows])
     print_rows(rows, Console(width=None if sys.stdout.isatty() else 200))
     click.echo(f"rows: {target}")
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
 import subprocess
 import sys
 import time
@@ -20,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sim.base.memory import resident_bytes
+from sim.base.results import write_json
 from vswap.base.backing import Backing, BackingType
 from vswap.mm.memcg import MemcgTree
 from vswap.mm.pagetable import PageTable, Pte, PteState
@@ -60,18 +61,18 @@ class Figures:
 def measure(slots: int) -> Figures:
     """Fill a table and work on it."""
     gc.disable()
-    before = _resident()
+    before = resident_bytes()
     table = SlotTable()
     start = time.perf_counter_ns()
     for _ in range(slots):
         table.allocate()
     allocate_all = (time.perf_counter_ns() - start) / slots
-    plain = _resident() - before
+    plain = resident_bytes() - before
     on_disk = Backing(BackingType.SWAPFILE, 1)
     owners = ReverseMap(slots + 1)
     for place in range(1, slots + 1):
         owners[place] = place
-    mapped = _resident() - before
+    mapped = resident_bytes() - before
     sample = [1 + i * slots // SAMPLE for i in range(SAMPLE)] if slots >= SAMPLE else list(range(1, slots + 1))
     for slot in sample:
         table.set_backing(slot, on_disk)
@@ -127,11 +128,6 @@ def _timed(operation: Callable[[int], object], slots: Iterable[int]) -> float:
     return (time.perf_counter_ns() - start) / len(slots)
 
 
-def _resident() -> int:
-    """Bytes of this process in memory."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 def measure_apart(slots: int) -> Figures:
     """`measure` in a process of its own. Raises subprocess.CalledProcessError."""
     command = [sys.executable, "-m", "sim.bench.slotbench", "--one", str(slots)]
@@ -160,8 +156,7 @@ def main(arguments: list[str]) -> None:
               f"{figures.scan:>7.2f}     {figures.find_by_page_tables:>13.1f} {figures.find_by_slots:>8.1f} "
               f"{figures.find_by_reverse_map:>8.1f}", flush=True)  # fmt: skip
     if options.json is not None:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        write_json(options.json, results)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ swapfile; now and then one is forked and exits. Whatever grows by the fault show
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import tempfile
 import time
@@ -24,6 +22,8 @@ from hw.links.model import ModelLink
 from hw.parameters import DeviceParameters
 from hw.sources import ROOT
 from hw.virtual_time import VirtualClock
+from sim.base.memory import resident_bytes
+from sim.base.results import write_json
 from sim.bench.pages import recorded_pages
 from vswap import VswapConfig, VswapSystem
 
@@ -51,11 +51,6 @@ class Soak:
     faults_per_s: float
     memory: list[int]
     growth: int
-
-
-def resident_bytes() -> int:
-    """The resident set of this process (proc_pid_statm(5))."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def soak(
@@ -134,8 +129,7 @@ def main(faults: int, steps: int, seed: int, output: Path) -> None:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=faults)
         result = soak(faults, steps, seed, show=lambda taken: progress.update(task, completed=taken))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
+    write_json(output, asdict(result))
     mebibytes = [f"{size / (1 << 20):.1f}" for size in result.memory]
     click.echo(f"{result.faults:,} faults, {result.faults_per_s:,.0f} a second of processor time")
     click.echo(f"resident, MiB: {' '.join(mebibytes)}")

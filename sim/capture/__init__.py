@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import errno
 import os
 import platform
@@ -99,12 +98,9 @@ def capture(
         raise CaptureError(str(error)) from error
     if not len(writer):
         raise CaptureError(f"{argv[0]}: nothing was recorded (exit status {exit_status}); no trace written")
-    header = TraceHeader(
-        program=Path(program).name,
-        argv=list(argv),
-        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        recorder=f"userfaultfd, Linux {os.uname().release.split('-')[0]} {platform.machine()}",
-        python=platform.python_version(),
+    header = TraceHeader.recorded_now(
+        argv,
+        "userfaultfd",
         window=window,
         loss=_LOSS.format(window=window),
         complete=recorder.complete and not interrupted,

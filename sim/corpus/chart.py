@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from sim.corpus.files import BINS, Entry, Manifest
+from sim.corpus.figures import BINS
+from sim.corpus.files import Entry, Manifest
 
 _SHARES = (
     ("zero", "zero", "#888"),

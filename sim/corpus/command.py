@@ -11,7 +11,8 @@ from rich.table import Table
 from sim.base.interrupts import interruptible
 from sim.corpus.chart import corpus_chart
 from sim.corpus.corpus import gather, summary
-from sim.corpus.files import BINS, Manifest, build, load
+from sim.corpus.figures import BINS
+from sim.corpus.files import Manifest, build, load
 
 _BARS = " ▁▂▃▄▅▆▇█"
 
@@ -53,11 +54,11 @@ def corpus_stat(folder: Path | None, pages: int, plot: Path | None) -> None:
     if plot is not None:
         raise click.UsageError("--plot needs a FOLDER, which `vcram corpus build` makes")
     with Console(stderr=True).status("gathering pages of running programs"), interruptible():
-        rows = summary(gather(pages))
+        found = summary(gather(pages))
     table = _table("kind", "pages", "zero", "same", "raw", "ratio")
-    for row in rows:
-        table.add_row(row.kind, f"{row.pages:,}", f"{row.zero:.1%}", f"{row.same:.1%}", f"{row.raw:.1%}",
-                      f"{row.ratio:.2f}")  # fmt: skip
+    for kind, row in found.items():
+        shares = (f"{share:.1%}" for share in (row.zero, row.same, row.incompressible))
+        table.add_row(kind, f"{row.pages:,}", *shares, f"{row.ratio:.2f}")
     Console().print(table)
 
 

@@ -18,17 +18,17 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import lz4.block
 import numpy as np
 
 from hw.link import PAGE_BYTES
+from sim.corpus.figures import Figures, figures
 from sim.trace.scrub import ENVIRONMENT
 
-RAW_BYTES = PAGE_BYTES - 256  # a block that saves no sector of 256 bytes is stored raw (docs/device.md, Page states)
 CACHE = Path(__file__).resolve().parent.parent.parent / "build" / "corpus"
 _SETTLE_S = 20.0  # a program that has not got to its work by then is read as it is
 _PRESENT = np.uint64(1 << 63)
@@ -124,26 +124,6 @@ class Program:
     version: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class KindSummary:
-    """What the pages of one kind are like.
-
-    Attributes:
-        kind: the kind, or "all".
-        pages: how many.
-        zero, same, raw: shares of zero pages, of pages that repeat one 64-bit word, and of pages that LZ4 does not
-            shrink to a useful size, each 0 to 1.
-        ratio: uncompressed bytes per LZ4 byte over the pages that are neither zero nor same, raw ones counted whole.
-    """
-
-    kind: str
-    pages: int
-    zero: float
-    same: float
-    raw: float
-    ratio: float
-
-
 def programs() -> list[Program]:
     """The programs that this machine has, of those that the corpus knows."""
     known = [
@@ -185,16 +165,13 @@ def gather(count: int = 10_000, kinds: Iterable[str] | None = None, cache: Path 
     return pages
 
 
-def summary(pages: Sequence[CorpusPage]) -> list[KindSummary]:
-    """What the pages are like, for each kind and for all of them."""
-    kinds = sorted({page.kind for page in pages})
-    rows = [_summarise(kind, [page.data for page in pages if page.kind == kind]) for kind in kinds]
-    return [*rows, _summarise("all", [page.data for page in pages])]
-
-
-def is_same(data: bytes) -> bool:
-    """Whether a page repeats one 64-bit word (a zero page does)."""
-    return data == data[:8] * (PAGE_BYTES // 8)
+def summary(pages: Sequence[CorpusPage]) -> dict[str, Figures]:
+    """What the pages are like: of each kind by its name, and of "all" at the end; at least one page."""
+    counts: dict[str, Counter[bytes]] = {kind: Counter() for kind in [*sorted({page.kind for page in pages}), "all"]}
+    for page in pages:
+        counts[page.kind][page.data] += 1
+        counts["all"][page.data] += 1
+    return {kind: figures(count) for kind, count in counts.items()}
 
 
 # --- gathering -----------------------------------------------------------------------------------------------------
@@ -337,15 +314,3 @@ def _even(pools: list[list[CorpusPage]], count: int) -> list[CorpusPage]:
         share = min(len(pool), (count - len(pages)) // (len(different) - index))
         pages += [pool[i * len(pool) // share] for i in range(share)]
     return pages
-
-
-def _summarise(kind: str, pages: list[bytes]) -> KindSummary:
-    zero = sum(not any(data) for data in pages)
-    same = sum(is_same(data) for data in pages) - zero
-    sizes = [len(lz4.block.compress(data, store_size=False)) for data in pages if not is_same(data)]
-    raw = sum(size > RAW_BYTES for size in sizes)
-    stored = sum(PAGE_BYTES if size > RAW_BYTES else size for size in sizes)
-    total = max(1, len(pages))
-    return KindSummary(
-        kind, len(pages), zero / total, same / total, raw / total, len(sizes) * PAGE_BYTES / max(1, stored)
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import shutil
 import subprocess
 import zipfile
@@ -13,19 +12,17 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 
-import lz4.block
 import numpy as np
 from pydantic import ValidationError
 
 from hw.link import PAGE_BYTES
 from sim.base.value import Value
-from sim.corpus.corpus import RAW_BYTES, CorpusError, Program, is_same, programs, run
-from sim.trace.scrub import machine_words, this_machine
+from sim.corpus.corpus import CorpusError, Program, programs, run
+from sim.corpus.figures import Figures, figures
+from sim.trace.scrub import kind_of_machine, machine_words, this_machine
 
 MANIFEST = "manifest.json"
 VERSION = 1
-BINS = 16
-"""Of the sizes of LZ4 blocks: each 256 bytes wide, the last one for whatever is larger."""
 
 _NODE = """
 const book = new Map(); let text = "";
@@ -53,26 +50,6 @@ awk 'BEGIN { for (i = 0; i < 20000; i++) {
 } }' | redis-cli -s socket --pipe >&2
 echo ready; read line
 """
-
-
-class Figures(Value):
-    """What pages are like.
-
-    Attributes:
-        pages: how many there are.
-        zero, same, duplicate, incompressible: shares of them, 0 to 1: zero; one 64-bit word repeated, other than zero;
-            the second and later of equal pages; those that LZ4 does not shrink by a sector.
-        ratio: bytes per LZ4 byte over the pages that are neither zero nor same, incompressible ones counted whole.
-        sizes: how many of these have an LZ4 block of 1 to 256 bytes, 257 to 512, and so on.
-    """
-
-    pages: int
-    zero: float
-    same: float
-    duplicate: float
-    incompressible: float
-    ratio: float
-    sizes: list[int]
 
 
 class Entry(Figures):
@@ -144,8 +121,7 @@ def build(
         if told is not None:
             told(kind)
         entries.append(_gather(known[kind], folder, sample))
-    machine = f"Linux {platform.release().split('-')[0]} {platform.machine()}"
-    manifest = Manifest(version=VERSION, machine=machine, entries=entries)
+    manifest = Manifest(version=VERSION, machine=kind_of_machine(), entries=entries)
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return manifest
 
@@ -185,30 +161,6 @@ def counts(folder: Path, entry: Entry) -> Counter[bytes]:
             return Counter({row.tobytes(): int(count) for row, count in zip(rows, times, strict=True)})
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise CorpusError(f"{path}: cannot be read: {error}") from error
-
-
-def figures(counts: Counter[bytes]) -> Figures:
-    """What pages are like, each as often as it counts; at least one page."""
-    total = counts.total()
-    zero = counts[bytes(PAGE_BYTES)]
-    same = sum(count for data, count in counts.items() if is_same(data)) - zero
-    sizes, raw, stored, content = [0] * BINS, 0, 0, 0
-    for data, count in counts.items():
-        if not is_same(data):
-            size = len(lz4.block.compress(data, store_size=False))
-            sizes[min(BINS - 1, (size - 1) // 256)] += count
-            raw += count * (size > RAW_BYTES)
-            stored += count * (PAGE_BYTES if size > RAW_BYTES else size)
-            content += count * PAGE_BYTES
-    return Figures(
-        pages=total,
-        zero=zero / total,
-        same=same / total,
-        duplicate=1 - len(counts) / total,
-        incompressible=raw / total,
-        ratio=content / max(1, stored),
-        sizes=sizes,
-    )
 
 
 def _gather(program: Program, folder: Path, sample: int | None) -> Entry:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import platform
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -107,12 +105,9 @@ def page(
 
 
 def _save(path: Path, recording: Recording, argv: Sequence[str], limit: int) -> None:
-    header = TraceHeader(
-        program=Path(argv[0]).name,
-        argv=list(argv),
-        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        recorder=f"vcram pager, Linux {platform.release().split('-')[0]} {platform.machine()}",
-        python=platform.python_version(),
+    header = TraceHeader.recorded_now(
+        argv,
+        "vcram pager",
         window=limit,
         loss="Faults of a paged program only (docs/pager.md, Traces): of a page that is present nothing shows but the "
         "first write; which pages are present was the swap system's choice at this limit.",

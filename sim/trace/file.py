@@ -6,21 +6,25 @@ what `sim/capture/` writes and a replay reads. Layout, meaning and losses: docs/
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import lzma
 import os
+import platform
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import NonNegativeInt, ValidationError
 
 from hw.link import PAGE_BYTES
+from sim.base.value import Value
+from sim.trace.scrub import kind_of_machine
 
 MAGIC = b"VCRAMTRC"
 VERSION = 1
@@ -67,7 +71,7 @@ class Event:
     content: int = NO_CONTENT
 
 
-class TraceHeader(BaseModel):
+class TraceHeader(Value):
     """What a trace file says of itself, kept in it as JSON.
 
     Attributes:
@@ -82,8 +86,6 @@ class TraceHeader(BaseModel):
         events, contents, pages, spaces: counts; pages are distinct (space, page) pairs that were touched.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     program: str
     argv: list[str]
     date: str
@@ -96,6 +98,20 @@ class TraceHeader(BaseModel):
     contents: NonNegativeInt = 0
     pages: NonNegativeInt = 0
     spaces: NonNegativeInt = 0
+
+    @classmethod
+    def recorded_now(cls, argv: Sequence[str], recorder: str, *, window: int, loss: str, complete: bool) -> TraceHeader:
+        """Of a recording that ends now, on this machine; `TraceWriter.finish` adds the counts."""
+        return cls(
+            program=Path(argv[0]).name,
+            argv=list(argv),
+            date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+            recorder=f"{recorder}, {kind_of_machine()}",
+            python=platform.python_version(),
+            window=window,
+            loss=loss,
+            complete=complete,
+        )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import platform
 import re
 import sys
 from collections.abc import Iterable
@@ -35,6 +36,11 @@ def machine_words(memory: bytes, names: Iterable[str] = ()) -> list[str]:
             if re.search(rb"(?<!\w)" + re.escape(name.encode()) + rb"(?!\w)", text):
                 found.add(name.encode())
     return sorted(word.rstrip(b"\0").decode(errors="replace") for word in found)
+
+
+def kind_of_machine() -> str:
+    """Kernel and processor of this machine, in words that many machines share."""
+    return f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}"
 
 
 def this_machine() -> list[str]:

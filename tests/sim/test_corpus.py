@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from hw.link import PAGE_BYTES
-from sim.corpus.corpus import CorpusError, CorpusPage, gather, is_same, programs, read_pages, summary
+from sim.corpus.corpus import CorpusError, CorpusPage, gather, programs, read_pages, summary
+from sim.corpus.figures import is_same
 from sim.data import ORDERS_TRACE
 from sim.trace.file import Trace
 
@@ -37,9 +38,9 @@ def test_the_same_pages_come_again(pages: list[CorpusPage]) -> None:
 
 
 def test_pages_of_all_compressibilities_are_there(pages: list[CorpusPage]) -> None:
-    *kinds, total = summary(pages)
+    *kinds, total = summary(pages).values()
     assert total.pages == sum(kind.pages for kind in kinds) == 10_000
-    assert total.raw > 0.02
+    assert total.incompressible > 0.02
     assert 1.5 < total.ratio < 6
     assert max(kind.ratio for kind in kinds) > 1.3 * min(kind.ratio for kind in kinds)
 
@@ -76,6 +77,6 @@ def test_the_summary_counts_zero_and_same_filled_pages() -> None:
     assert is_same(bytes(4096)) and is_same(b"12345678" * 512) and not is_same(b"1234567" + bytes(4089))
     noise = b"".join(page.data for page in gather(1, ["python-numbers"]))
     table = [CorpusPage("x", data) for data in (bytes(4096), b"12345678" * 512, noise, b"ab\x00" * 1365 + b"!")]
-    (row, total) = summary(table)
-    assert (row.pages, row.zero, row.same) == (4, 0.25, 0.25)
-    assert total.kind == "all"
+    found = summary(table)
+    assert list(found) == ["x", "all"] and found["x"] == found["all"]
+    assert (found["x"].pages, found["x"].zero, found["x"].same) == (4, 0.25, 0.25)

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from sim.cli import cli
 from sim.corpus.corpus import CorpusError
-from sim.corpus.files import MANIFEST, Figures, build, counts, figures, load, pages
+from sim.corpus.figures import Figures, figures
+from sim.corpus.files import MANIFEST, build, counts, load, pages
 from sim.data import CORPUS
 from sim.trace.scrub import machine_words, this_machine
 

@@ -8,7 +8,8 @@ import pytest
 
 from sim.bench.hardware_pages import bench_kinds, bench_pages
 from sim.bench.hwbench import ALL, Row, measure, stages
-from sim.corpus.corpus import CorpusError, is_same
+from sim.corpus.corpus import CorpusError
+from sim.corpus.figures import is_same
 
 PAGES_OF_A_KIND = 12
 REQUIRED = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from driver.access import Access
@@ -84,7 +84,7 @@ class CxlCommands:
         access: Access,
         clock: Clock,
         geometry: Geometry,
-        forget: Callable[[int | None], None],
+        forget: Callable[[Iterable[int] | None], None],
     ) -> None:
         self._mailbox = mailbox
         self._access = access
@@ -132,7 +132,7 @@ class CxlCommands:
     async def clear_poison(self, page: int) -> None:
         """Clear Poison: a page that is poison becomes free and reads as zeros. Raises AddressOutOfRange."""
         await self._mailbox.execute(Opcode.CLEAR_POISON, self._address(page) + bytes(LINE_BYTES))
-        self._forget(page)
+        self._forget([page])
 
     async def event_records(self, log: EventLog = EventLog.FAILURE) -> tuple[list[EventRecord], int]:
         """Get Event Records: the events of a log, oldest first, and how many were lost since some were cleared.

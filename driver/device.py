@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from driver.access import Access
 from driver.cxl import CxlCommands
@@ -22,10 +21,10 @@ from driver.errors import (
     PagePoisoned,
     UnexpectedResponse,
 )
+from driver.events import EventBook
 from driver.mailbox import Mailbox
 from driver.registers import (
     ID_VALUE,
-    MAILBOX_PAYLOAD_BYTES,
     STATUS_CRITICAL,
     STATUS_HIGH,
     STATUS_IDLE,
@@ -36,16 +35,13 @@ from driver.registers import (
     Register,
 )
 from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, PageInfo, Pressure
-from hw.clock import Clock, Lock
+from hw.clock import Clock
 from hw.codes import EventCode, Interrupt, Opcode, PageState, ReturnCode
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, BusError, Link, LinkError, Response
 
 MAILBOX_TIMEOUT_NS = 10_000_000
-RANGE_TIMEOUT_NS = 10_000  # more, for each page of a command over ranges
-EVENT_BACKLOG = 1024
 _SETTLE_POLL_NS = 100
 _READY_NS_PER_PAGE = 20  # one clock cycle a page, at the slowest clock foreseen
-_RANGES = (MAILBOX_PAYLOAD_BYTES - 8) // 16  # that fit into one command
 _ZERO_CLASS, _ZERO_SUBCLASS = 1, 1
 
 
@@ -68,11 +64,8 @@ class CramDevice:
         self.geometry = geometry
         self._access = access
         self._mailbox = Mailbox(access, link.clock, MAILBOX_TIMEOUT_NS)
-        self.cxl = CxlCommands(self._mailbox, access, link.clock, geometry, self._forget)
-        self._event_lock = Lock(link.clock)
-        self._events: deque[DeviceEvent] = deque(maxlen=EVENT_BACKLOG)  # taken from the device, not yet asked for
-        self._causes: dict[int, EventCode] = {}  # of pages that are poison
-        self._refused: dict[int, EventCode] = {}  # of writes that were refused, until they are explained
+        self._events = EventBook(access, link.clock)
+        self.cxl = CxlCommands(self._mailbox, access, link.clock, geometry, self._events.forget)
 
     @classmethod
     async def probe(cls, link: Link) -> CramDevice:
@@ -151,10 +144,7 @@ class CramDevice:
 
         More ranges than one command takes are several commands. Raises AddressOutOfRange before any page is dropped.
         """
-        wanted = await self._ranges(Opcode.MEDIA_OPERATIONS, (_ZERO_CLASS, _ZERO_SUBCLASS), pages)
-        if self._causes:
-            for page in wanted:
-                self._causes.pop(page, None)
+        self._events.forget(await self._ranges(Opcode.MEDIA_OPERATIONS, (_ZERO_CLASS, _ZERO_SUBCLASS), pages))
 
     async def fence(self, pages: Iterable[int]) -> None:
         """Make pages read-only: stores to them raise PageFenced, until `unfence` or a trim. Dirty ones are closed.
@@ -168,37 +158,24 @@ class CramDevice:
         await self._ranges(Opcode.SET_FENCE, (0, 0), pages)
 
     async def _ranges(self, opcode: Opcode, head: tuple[int, int], pages: Iterable[int]) -> list[int]:
-        """Run a command over ranges of pages, in as many commands as it takes; the pages in order."""
+        """Run a command over pages; the pages in order. Raises AddressOutOfRange before the first is touched."""
         wanted = sorted(set(pages))
         for page in (wanted[0], wanted[-1]) if wanted else ():
             self.geometry.check_page(page)
-        ranges = list(_coalesce(wanted))
-        for i in range(0, len(ranges), _RANGES):
-            part = ranges[i : i + _RANGES]
-            payload = bytearray(struct.pack("<BBHI", *head, 0, len(part)))
-            for start, count in part:
-                payload += struct.pack("<QQ", start * PAGE_BYTES, count * PAGE_BYTES)
-            limit = MAILBOX_TIMEOUT_NS + RANGE_TIMEOUT_NS * sum(count for _, count in part)
-            await self._mailbox.execute(opcode, bytes(payload), timeout_ns=limit)
+        await self._mailbox.execute_on_pages(opcode, head, wanted)
         return wanted
 
     # Mailbox commands
 
     async def identify(self) -> Identity:
         """Identify Memory Device."""
-        reply = await self._mailbox.execute(Opcode.IDENTIFY, expected_bytes=24)
-        firmware, units = struct.unpack("<16sQ", reply)
-        return Identity(firmware.rstrip(b"\0").decode("ascii"), units)
+        return Identity.of(await self._mailbox.execute(Opcode.IDENTIFY, expected_bytes=24))
 
     async def page_state(self, page: int) -> PageInfo:
         """How a page is stored, and whether it is in the page cache. Raises AddressOutOfRange."""
         self.geometry.check_page(page)
         payload = struct.pack("<Q", page * PAGE_BYTES)
-        reply = await self._mailbox.execute(Opcode.GET_PAGE_STATE, payload, expected_bytes=20)
-        state, flags, length, crc, word, first_sector = struct.unpack("<BBHIQI", reply)
-        return PageInfo(
-            PageState(state), bool(flags & 1), bool(flags & 2), length, crc, word, first_sector, bool(flags & 4)
-        )
+        return PageInfo.of(await self._mailbox.execute(Opcode.GET_PAGE_STATE, payload, expected_bytes=20))
 
     async def export(self, page: int) -> bytes | None:
         """The LZ4 block of a page, None for a page that is not stored as one. A dirty page is closed first.
@@ -211,8 +188,8 @@ class CramDevice:
         except MailboxError as error:
             if error.return_code != ReturnCode.INTERNAL_ERROR:
                 raise
-            await self._collect_events()
-            raise PagePoisoned(page, self._causes.get(page)) from error
+            await self._events.collect()
+            raise PagePoisoned(page, self._events.cause(page)) from error
         return block or None
 
     async def import_block(self, page: int, block: bytes, crc: int) -> None:
@@ -243,8 +220,8 @@ class CramDevice:
             if error.return_code == ReturnCode.INVALID_INPUT:
                 raise (PageFenced(page) if info.fenced else BlockRefused(page)) from error
             if info.state == PageState.POISON:
-                await self._collect_events()
-                raise PagePoisoned(page, self._causes.get(page)) from error
+                await self._events.collect()
+                raise PagePoisoned(page, self._events.cause(page)) from error
             raise
 
     async def flush(self) -> None:
@@ -343,10 +320,8 @@ class CramDevice:
     async def events(self) -> list[DeviceEvent]:
         """Take every event logged since the last call, oldest first, and acknowledge the EVENT interrupt."""
         await self.acknowledge(Interrupt.EVENT)  # before reading: an event logged meanwhile raises it again
-        await self._collect_events()
-        events = list(self._events)
-        self._events.clear()
-        return events
+        await self._events.collect()
+        return self._events.take()
 
     async def lost_events(self) -> int:
         """Events that the device dropped because its log was full."""
@@ -396,8 +371,8 @@ class CramDevice:
         self._access.check()
         if error.response == Response.DECERR:
             return AddressOutOfRange(f"page {page}: {error}")
-        await self._collect_events()
-        cause, refused = self._causes.get(page), self._refused.pop(page, None)
+        await self._events.collect()
+        cause, refused = self._events.cause(page), self._events.take_refusal(page)
         if cause is None and storing and refused is not None:
             return PageFenced(page) if refused == EventCode.FENCED else AdmissionClosed(page)
         if cause is None:  # the log overflowed, or the page is poison of a time before this driver
@@ -414,25 +389,6 @@ class CramDevice:
             return DeviceFull(page)
         return PagePoisoned(page, cause)
 
-    async def _collect_events(self) -> None:
-        """Move the device's event log into ours; beyond EVENT_BACKLOG the oldest that nobody asked for are dropped."""
-        async with self._event_lock:
-            while True:
-                count, code, page = await self._access.read(Register.EVENT_COUNT, 3)
-                if count == 0:
-                    return
-                await self._access.write(Register.EVENT_POP, [1])
-                event = DeviceEvent(EventCode(code), page)
-                self._events.append(event)
-                (self._causes if event.code.is_loss else self._refused)[page] = event.code
-
-    def _forget(self, page: int | None) -> None:
-        """Note that a page, or every page for None, is no longer poison."""
-        if page is None:
-            self._causes.clear()
-        else:
-            self._causes.pop(page, None)
-
     @staticmethod
     def _line_offset(line: int) -> int:
         if not 0 <= line < LINES_PER_PAGE:
@@ -441,16 +397,4 @@ class CramDevice:
 
 
 def _mask(interrupts: Iterable[Interrupt]) -> int:
-    mask = 0
-    for line in interrupts:
-        mask |= line.mask
-    return mask
-
-
-def _coalesce(pages: list[int]) -> Iterator[tuple[int, int]]:
-    """(start, count) of each run of consecutive pages; `pages` ascending without repeats."""
-    start = 0
-    for i in range(1, len(pages) + 1):
-        if i == len(pages) or pages[i] != pages[i - 1] + 1:
-            yield pages[start], i - start
-            start = i
+    return sum(line.mask for line in set(interrupts))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator, Sequence
 
 from driver.access import Access
 from driver.errors import DeviceTimeout, MailboxError
 from driver.registers import MAILBOX_CONTROL_DOORBELL, MAILBOX_PAYLOAD_BYTES, Register
 from hw.clock import Clock, Lock
 from hw.codes import Interrupt, Opcode, ReturnCode
+from hw.link import PAGE_BYTES
 
+RANGE_TIMEOUT_NS = 10_000  # more, for each page of a command over ranges
+_RANGES = (MAILBOX_PAYLOAD_BYTES - 8) // 16  # that fit into one command
 _HEAD = (Register.MAILBOX_PAYLOAD - Register.MAILBOX_CONTROL) // 4  # registers from the doorbell to the payload
 
 
@@ -66,6 +70,23 @@ class Mailbox:
                 reply += await self._access.read(Register.MAILBOX_PAYLOAD + have, (length - have + 3) // 4)
             return _bytes(reply)[:length]
 
+    async def execute_on_pages(self, opcode: Opcode, head: tuple[int, int], pages: Sequence[int]) -> None:
+        """Run a command that takes ranges of pages, in as many commands as it takes. Raises as `execute` does.
+
+        Args:
+            opcode: the command.
+            head: the first two bytes of its input.
+            pages: ascending, without repeats; runs of consecutive ones are a range each.
+        """
+        ranges = list(_coalesce(pages))
+        for i in range(0, len(ranges), _RANGES):
+            part = ranges[i : i + _RANGES]
+            payload = bytearray(struct.pack("<BBHI", *head, 0, len(part)))
+            for start, count in part:
+                payload += struct.pack("<QQ", start * PAGE_BYTES, count * PAGE_BYTES)
+            limit = self._timeout_ns + RANGE_TIMEOUT_NS * sum(count for _, count in part)
+            await self.execute(opcode, bytes(payload), timeout_ns=limit)
+
     async def _settle(self, timeout_ns: int) -> None:
         """Wait for the end of a command that nobody waited for: timed out, cancelled, or of an earlier driver."""
         (control,) = await self._access.read(Register.MAILBOX_CONTROL)
@@ -85,6 +106,15 @@ class Mailbox:
             registers = await self._access.read(Register.MAILBOX_CONTROL, _HEAD + (expected_bytes + 3) // 4)
             if not MAILBOX_CONTROL_DOORBELL.get(registers[0]):
                 return registers[:_HEAD], registers[_HEAD:]
+
+
+def _coalesce(pages: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(start, count) of each run of consecutive pages; `pages` ascending without repeats."""
+    start = 0
+    for i in range(1, len(pages) + 1):
+        if i == len(pages) or pages[i] != pages[i - 1] + 1:
+            yield pages[start], i - start
+            start = i
 
 
 def _words(data: bytes) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 from driver.errors import AddressOutOfRange
@@ -53,6 +54,13 @@ class PageInfo:
     word: int
     first_sector: int
     fenced: bool = False
+
+    @classmethod
+    def of(cls, reply: bytes) -> PageInfo:
+        """From the reply to Get Page State."""
+        state, flags, length, crc, word, first_sector = struct.unpack("<BBHIQI", reply)
+        cached, dirty, fenced = (bool(flags & bit) for bit in (1, 2, 4))
+        return cls(PageState(state), cached, dirty, length, crc, word, first_sector, fenced)
 
 
 @dataclass(frozen=True)
@@ -130,3 +138,9 @@ class Identity:
 
     firmware: str
     capacity_units: int
+
+    @classmethod
+    def of(cls, reply: bytes) -> Identity:
+        """From the reply to Identify Memory Device."""
+        firmware, units = struct.unpack("<16sQ", reply)
+        return cls(firmware.rstrip(b"\0").decode("ascii"), units)

@@ -1,0 +1,59 @@
+"""EventBook: what the device's event log has told, and what it says of single pages (docs/device/events.md)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from driver.access import Access
+from driver.registers import Register
+from driver.values import DeviceEvent
+from hw.clock import Clock, Lock
+from hw.codes import EventCode
+
+EVENT_BACKLOG = 1024
+
+
+class EventBook:
+    """The events of one device, taken out of its log and kept until somebody asks for them."""
+
+    def __init__(self, access: Access, clock: Clock) -> None:
+        self._access = access
+        self._lock = Lock(clock)
+        self._events: deque[DeviceEvent] = deque(maxlen=EVENT_BACKLOG)  # taken from the device, not yet asked for
+        self._causes: dict[int, EventCode] = {}  # of pages that are poison
+        self._refusals: dict[int, EventCode] = {}  # of writes, until they are explained
+
+    async def collect(self) -> None:
+        """Move the device's event log into ours; beyond EVENT_BACKLOG the oldest that nobody asked for are dropped."""
+        async with self._lock:
+            while True:
+                count, code, page = await self._access.read(Register.EVENT_COUNT, 3)
+                if count == 0:
+                    return
+                await self._access.write(Register.EVENT_POP, [1])
+                event = DeviceEvent(EventCode(code), page)
+                self._events.append(event)
+                (self._causes if event.code.is_loss else self._refusals)[page] = event.code
+
+    def take(self) -> list[DeviceEvent]:
+        """The events collected since the last call, oldest first."""
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def cause(self, page: int) -> EventCode | None:
+        """Why a page is poison, as far as an event has told."""
+        return self._causes.get(page)
+
+    def take_refusal(self, page: int) -> EventCode | None:
+        """Why a write to a page was refused, as far as an event has told; once."""
+        return self._refusals.pop(page, None)
+
+    def forget(self, pages: Iterable[int] | None) -> None:
+        """These pages, or with None all of them, are not poison any more."""
+        if pages is None:
+            self._causes.clear()
+        elif self._causes:
+            for page in pages:
+                self._causes.pop(page, None)

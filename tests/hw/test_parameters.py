@@ -48,6 +48,11 @@ def test_a_module_has_the_defaults_of_the_default_device(path: Path) -> None:
     assert found == {name: EXPECTED[name] for name in found}
 
 
+def test_the_document_has_every_parameter_with_its_default() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d+)( MiB)? \|", (ROOT / "docs" / "device" / "ports.md").read_text(), re.M)
+    assert {name: int(value) << (20 if unit else 0) for name, value, unit in rows} == DEFAULTS.verilog()
+
+
 def test_a_default_that_differs_would_be_seen(tmp_path: Path) -> None:
     module = tmp_path / "m.v"
     module.write_text(

@@ -20,7 +20,7 @@ from hw.tools import ToolError
 from sim.base.interrupts import Interrupted, interruptible
 from sim.base.options import check_folder
 from sim.base.results import write_json
-from sim.capture import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, DEFAULT_WINDOW, CaptureError, capture
+from sim.capture import DEFAULT_WINDOW, CaptureError, capture
 from sim.capture import Progress as Recording
 from sim.corpus.command import corpus_group
 from sim.corpus.corpus import CorpusError
@@ -33,7 +33,7 @@ from sim.run.progress import progress_bar
 from sim.run.report import print_table, verdict, write_html
 from sim.run.run import RunError
 from sim.scenario.scenario import DEFAULT, Scenario, ScenarioError, find, keys, shipped
-from sim.trace.file import TraceError
+from sim.trace.file import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, TraceError
 from vswap import VswapError
 from vswap.contract import CHECKS, Outcome, SuiteError, load_factory, run_contract
 from vswap.contract.suite import LINKS

@@ -11,13 +11,11 @@ from pathlib import Path
 
 from sim.capture.recorder import Progress, Recorder
 from sim.follow import FollowError, available, find_program
-from sim.trace.file import Trace, TraceHeader, TraceWriter, save
+from sim.trace.file import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, Trace, TraceHeader, TraceWriter, save
 
 __all__ = ["CaptureError", "CaptureResult", "Progress", "capture"]
 
 DEFAULT_WINDOW = 256
-DEFAULT_MAX_EVENTS = 200_000
-DEFAULT_MAX_CONTENTS = 32_768
 
 _LOSS = (
     "Private anonymous memory only; written pages of file mappings, shared and huge-page memory are not in it. "
@@ -87,8 +85,8 @@ def capture(
     except FollowError as error:
         raise CaptureError(str(error)) from error
     _check_writable(output)
-    writer = TraceWriter()
-    recorder = Recorder(writer, window, max_events, max_contents, progress)
+    writer = TraceWriter(max_events, max_contents)
+    recorder = Recorder(writer, window, progress)
     interrupted = False
     try:
         exit_status = recorder.run([program, *argv[1:]], env)

@@ -28,9 +28,8 @@ class Recorder:
     """Records one program and all it starts; a Policy of its Follower.
 
     Args:
-        writer: takes events and contents.
+        writer: takes events and contents; the recording stops once it is full, and the program goes on.
         window: pages open at a time, over all address spaces each.
-        max_events, max_contents: the recording stops once either is reached; the program goes on.
         progress: called a few times a second.
     """
 
@@ -38,14 +37,10 @@ class Recorder:
         self,
         writer: TraceWriter,
         window: int,
-        max_events: int,
-        max_contents: int,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self._writer = writer
         self._window = window
-        self._max_events = max_events
-        self._max_contents = max_contents
         self._progress = progress
         self._spaces: list[RecordedSpace] = []
         self._start = self._last_progress = time.monotonic()
@@ -77,7 +72,7 @@ class Recorder:
 
     def tick(self) -> None:
         """See Policy."""
-        if self._follower.following and not self._follower.in_transit and self._full():
+        if self._follower.following and not self._follower.in_transit and self._writer.full:
             for space in self._follower.spaces:
                 assert isinstance(space, RecordedSpace)
                 space.release()
@@ -86,9 +81,6 @@ class Recorder:
         if self._progress and now - self._last_progress >= _PROGRESS_S:
             self._last_progress = now
             self._progress(self._state(now - self._start))
-
-    def _full(self) -> bool:
-        return len(self._writer) >= self._max_events or self._writer.contents >= self._max_contents
 
     def _state(self, seconds: float) -> Progress:
         pages = sum(space.pages for space in self._spaces)

@@ -11,7 +11,6 @@ from driver import CramError
 from hw.link import Link, LinkError
 from hw.links.in_process import InProcess as Device
 from hw.virtual_time import VirtualClock
-from sim.capture import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS
 from sim.follow import FollowError, available, find_program
 from sim.pager.figures import Figures
 from sim.pager.log import Recording
@@ -88,7 +87,7 @@ def page(
             machine = clock.run_until(Machine.assemble(link, scenario, swapfile))
         except (SwapfileError, CramError, LinkError) as error:
             raise PagerError(str(error)) from error
-        recording = Recording(TraceWriter(), DEFAULT_MAX_EVENTS, DEFAULT_MAX_CONTENTS) if trace else None
+        recording = Recording(TraceWriter()) if trace else None
         pager = Pager(machine, clock, window, live, recording)
         status = pager.run([program, *argv[1:]], env)
         figures, seconds, simulated = pager.figures(), pager.seconds, clock.now

@@ -9,22 +9,20 @@ from sim.trace.file import Event, Kind, TraceWriter
 
 
 class Recording:
-    """The trace of a run: one writer for all spaces, and a limit.
+    """The trace of a run: one writer for all spaces.
 
     Attributes:
-        complete: False once the limit was reached; nothing is noted any more.
+        complete: False once the writer was full; nothing is noted any more.
     """
 
-    def __init__(self, writer: TraceWriter, max_events: int, max_contents: int) -> None:
+    def __init__(self, writer: TraceWriter) -> None:
         self.writer = writer
         self.complete = True
-        self._max_events = max_events
-        self._max_contents = max_contents
 
     @property
     def open(self) -> bool:
         """Something may be noted."""
-        self.complete &= len(self.writer) < self._max_events and self.writer.contents < self._max_contents
+        self.complete &= not self.writer.full
         return self.complete
 
 

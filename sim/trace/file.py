@@ -29,6 +29,8 @@ from sim.trace.scrub import kind_of_machine
 MAGIC = b"VCRAMTRC"
 VERSION = 1
 NO_CONTENT = 0xFFFFFFFF
+DEFAULT_MAX_EVENTS = 200_000
+DEFAULT_MAX_CONTENTS = 32_768
 
 # magic, version, header bytes, body bytes
 _PREFIX = struct.Struct("<8sIIQ")
@@ -153,9 +155,16 @@ class Trace:
 
 
 class TraceWriter:
-    """Collects events and contents, then writes the file in one go, so that a file is whole or not there."""
+    """Collects events and contents, then writes the file in one go, so that a file is whole or not there.
 
-    def __init__(self) -> None:
+    Args:
+        max_events, max_contents: when there are so many events or distinct page contents it is `full`; who records has
+            to look. A content takes 4096 bytes of memory.
+    """
+
+    def __init__(self, max_events: int = DEFAULT_MAX_EVENTS, max_contents: int = DEFAULT_MAX_CONTENTS) -> None:
+        self._max_events = max_events
+        self._max_contents = max_contents
         self._events: list[tuple[int, int, int, int]] = []
         self._ids: dict[bytes, int] = {}
         self._contents: list[bytes] = []
@@ -168,6 +177,11 @@ class TraceWriter:
     def contents(self) -> int:
         """Distinct page contents so far."""
         return len(self._contents)
+
+    @property
+    def full(self) -> bool:
+        """Nothing more is to be recorded."""
+        return len(self._events) >= self._max_events or len(self._contents) >= self._max_contents
 
     def content(self, data: bytes) -> int:
         """The id of a page's content, a new one if it was never seen. Raises ValueError unless it is 4096 bytes."""

@@ -1,8 +1,8 @@
 """Build: RTL into a simulation program, once.
 
-A build lives in `build/hw/<top>-<simulator>-<hash>/`; the hash covers everything that can change it: the text of the
-sources that `top` reaches, the headers, parameters, flags and the tools' versions. So nothing is compiled twice, and
-nothing stale is ever run. The same call works for Verilator and Icarus:
+A build lives in `build/hw/<top>-<simulator>-<hash>/` (hw/places.py says where `build` is); the hash covers everything
+that can change it: the text of the sources that `top` reaches, the headers, parameters, flags and the tools' versions.
+So nothing is compiled twice, and nothing stale is ever run. The same call works for Verilator and Icarus:
 
     rtl = build("cram_bench", "verilator", {"CACHE_PAGES": 4})
     simulate(rtl, "my_bench", seed=1)
@@ -20,6 +20,7 @@ import hashlib
 import logging
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -29,11 +30,11 @@ from pathlib import Path
 
 import cocotb_tools.config
 
+from hw.places import build_folder
 from hw.processes import kill_tree, locked
-from hw.sources import ROOT, RTL, closure, waivers
+from hw.sources import RTL, closure, waivers
 from hw.tools import Simulator, compiler, compiler_version, icarus, verilator
 
-BUILDS = ROOT / "build" / "hw"
 TIMESCALE = "1ns/1ps"
 VERILATOR_FLAGS = [
     "-cc", "--exe", "--vpi", "--timing", "-O3", "-Wno-fatal",
@@ -104,7 +105,7 @@ def planned(
     digest.update(f"{waves} {public}\0".encode())
     for path in [*files, *headers, *waivers()]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return Build(top, simulator, BUILDS / f"{top}-{simulator}-{digest.hexdigest()[:16]}", waves, coverage)
+    return Build(top, simulator, builds() / f"{top}-{simulator}-{digest.hexdigest()[:16]}", waves, coverage)
 
 
 def build(
@@ -151,10 +152,17 @@ def build(
     return result
 
 
+def builds() -> Path:
+    """The folder of all builds. Raises hw.places.PlaceError."""
+    return build_folder() / "hw"
+
+
 def _build_verilator(result: Build, parameters: Mapping[str, int | str], files: Sequence[Path], public: bool) -> None:
     tool = verilator()
     libraries = cocotb_tools.config.libs_dir
     main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+    shutil.copy(main, result.folder)
+    environment = verilator_environment(result.folder)
     run_tool(
         result,
         [
@@ -163,24 +171,19 @@ def _build_verilator(result: Build, parameters: Mapping[str, int | str], files: 
             *(["--public-flat-rw"] if public else ["--public-depth", "1"]),
             *(["--trace"] if result.waves else []),
             *(COVERAGE_FLAGS if result.coverage else []),
-            *("-Mdir", str(result.folder), "--top-module", result.top, f"-I{RTL}"),
-            *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
+            *("-Mdir", ".", "--top-module", result.top, f"-I{RTL}"),
+            *("-LDFLAGS", shlex.join([f"-Wl,-rpath,{libraries}", f"-L{libraries}", "-lcocotbvpi_verilator"])),
             *(f"-G{name}={literal(value)}" for name, value in parameters.items()),
-            str(main),
+            main.name,
             *map(str, waivers()),
             *map(str, files),
         ],
-        os.environ | tool.environment,
+        environment,
     )
-    jobs = min(2, os.cpu_count() or 1)
-    make = ["make", "-s", f"-j{jobs}", "-C", str(result.folder), "-f", "Vtop.mk", f"VM_TRACE={int(result.waves)}"]
-    make += [f"CXX={compiler()}", f"LINK={compiler()}", "AR=ar", f"PYTHON3={sys.executable}"]  # the wheel guesses
-    # the set-up's own make must not lend its flags to this one
-    clean = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     shared = _runtime_folder(result.folder)
     for file in shared.glob("*.o"):
         shutil.copy(file, result.folder)
-    run_tool(result, [*make, *CXX_FLAGS], clean | tool.environment)
+    run_make(result, [f"VM_TRACE={int(result.waves)}", *CXX_FLAGS], environment)
     shared.mkdir(exist_ok=True)
     for file in result.folder.glob("verilated*.o"):
         if not (shared / file.name).exists():
@@ -203,7 +206,7 @@ def _runtime_folder(folder: Path) -> Path:
         *VERILATOR_FLAGS,
         *switches,
     ]
-    return BUILDS / f"runtime-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
+    return builds() / f"runtime-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
 
 
 def _build_icarus(result: Build, parameters: Mapping[str, int | str], files: Sequence[Path]) -> None:
@@ -231,13 +234,34 @@ def _build_icarus(result: Build, parameters: Mapping[str, int | str], files: Seq
     )
 
 
+def verilator_environment(folder: Path) -> dict[str, str]:
+    """What Verilator and the make after it get as their environment, in a build's folder.
+
+    make knows no names with spaces. So it works inside that folder and reaches Verilator's own files by a link there.
+    """
+    environment = dict(os.environ)
+    if root := verilator().environment.get("VERILATOR_ROOT"):
+        (folder / "verilator").symlink_to(root)
+        environment["VERILATOR_ROOT"] = "verilator"
+    return environment
+
+
+def run_make(result: Build, settings: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Compile what Verilator has written. Raises BuildError."""
+    argv = ["make", "-s", f"-j{min(2, os.cpu_count() or 1)}", "-f", "Vtop.mk", *settings]
+    argv += [f"CXX={compiler()}", f"LINK={compiler()}", "AR=ar", f"PYTHON3={shlex.quote(sys.executable)}"]  # it guesses
+    # a make around this one must not lend it its flags
+    lent = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
+    run_tool(result, argv, {key: value for key, value in environment.items() if key not in lent})
+
+
 def run_tool(result: Build, argv: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Run one tool of a build, its output to `compile.log`. Raises BuildError with the line that tells why."""
+    """Run one tool in a build's folder, its output to `compile.log`. Raises BuildError with the line that tells why."""
     path = result.folder / "compile.log"
     with path.open("ab") as output:
-        output.write((" ".join(argv) + "\n").encode())
+        output.write((shlex.join(argv) + "\n").encode())
         output.flush()
-        process = subprocess.Popen(argv, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(argv, cwd=result.folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
             status = process.wait()
         finally:

@@ -27,11 +27,10 @@ from pathlib import Path
 from typing import Any
 
 from hw.parameters import ENGINE_WIDTHS
+from hw.places import build_folder, results_folder
 from hw.processes import run_logged
-from hw.sources import ROOT, RTL, closure
+from hw.sources import RTL, closure
 
-RESULT = ROOT / "build" / "fpga.json"
-WORK = ROOT / "build" / "fpga"
 DEVICE = ("--um5g-85k", "--speed", "8")  # LFE5UM5G-85F, the largest ECP5: 83,640 look-up tables, 208 block RAMs
 DEVICE_LUTS = 83_640
 DEVICE_BLOCK_RAMS = 208
@@ -125,7 +124,7 @@ def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> 
     Raises:
         FpgaError: a tool is missing or ends with an error.
     """
-    folder = WORK / f"{target.module}-{target.width or 0}-{_digest(target)}"
+    folder = build_folder() / "fpga" / f"{target.module}-{target.width or 0}-{_digest(target)}"
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "stat.json").exists():
         chosen = "".join(f" -set {key} {value}" for key, value in target.parameters)
@@ -277,20 +276,25 @@ def main() -> int:
         print("\nfpga: interrupted; nothing is left running", file=sys.stderr)
         return 130
     print_rows(rows)
-    print(f"rows: {RESULT}")
+    print(f"rows: {result()}")
     return int(failed)
+
+
+def result() -> Path:
+    """Where the rows are."""
+    return results_folder() / "fpga.json"
 
 
 def _merge(rows: list[Row]) -> None:
     """Keep what other runs have found about other modules."""
     try:
-        kept = json.loads(RESULT.read_text())
+        kept = json.loads(result().read_text())
     except (OSError, ValueError):
         kept = []
     done = {(row.module, row.width) for row in rows}
     kept = [row for row in kept if (row["module"], row["width"]) not in done]
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps([*kept, *map(asdict, rows)], indent=1) + "\n")
+    result().parent.mkdir(parents=True, exist_ok=True)
+    result().write_text(json.dumps([*kept, *map(asdict, rows)], indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -16,11 +16,10 @@ import cocotb_tools.config
 import find_libpython
 
 from hw.build import Build, coverage_folder
+from hw.places import build_folder
 from hw.processes import run_logged
 from hw.sources import ROOT
 from hw.tools import ToolError
-
-RUNS = ROOT / "build" / "sim"
 
 
 def command(
@@ -94,8 +93,9 @@ def simulate(
         TimeoutError: the limit was reached.
     """
     if results is None:
-        RUNS.mkdir(parents=True, exist_ok=True)
-        results = Path(tempfile.mkdtemp(prefix=f"{built.top}-{built.simulator}-", dir=RUNS))
+        runs = build_folder() / "sim"
+        runs.mkdir(parents=True, exist_ok=True)
+        results = Path(tempfile.mkdtemp(prefix=f"{built.top}-{built.simulator}-", dir=runs))
     results = results.resolve()
     results.mkdir(parents=True, exist_ok=True)
     report = results / "results.xml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import traceback
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from driver import CramError
 from hw.build import BuildError
-from hw.sources import ROOT
+from hw.places import results_folder
 from hw.tools import ToolError
 from sim.base.interrupts import Interrupted, interruptible
 from sim.base.options import check_folder
@@ -39,7 +40,6 @@ from vswap.contract import CHECKS, Outcome, SuiteError, load_factory, run_contra
 from vswap.contract.suite import LINKS
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
-REPORTS = ROOT / "build" / "report"
 
 _BAD_INPUT = (ScenarioError, TraceError)
 _FAILURES = (
@@ -113,7 +113,8 @@ def cli(debug: bool) -> None:
               "simulator, or a model.")  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - for standard output.")
 @click.option("--report", "report_file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
-              help="Where the report goes (HTML).  [default: build/report/SCENARIO-SIM.html]")  # fmt: skip
+              help="Where the report goes (HTML).  [default: SCENARIO-SIM.html in the current folder; in a "
+              "checkout, in its build/report]")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Use this seed, not the scenario's.")
 @click.option("--rounds", type=click.IntRange(1), help="How often the program runs, instead of the scenario's number.")
 def run_command(
@@ -126,13 +127,13 @@ def run_command(
         loaded = loaded.with_workload(seed=seed)
     if rounds is not None:
         loaded = loaded.with_workload(rounds=rounds)
+    target = _report_target(report_file, f"{path.stem}-{sim}.html")
     started = time.monotonic()
     with interruptible(), progress_bar(Console(stderr=True), sim) as report:
         result = execute(loaded, path.stem, sim, report)
     seconds = time.monotonic() - started
     output = Console(stderr=json_file == "-")
     print_table(result, output)
-    target = report_file or REPORTS / f"{path.stem}-{sim}.html"
     notes = {
         "scenario": f"{path}: {loaded.title}",
         "simulator": sim,
@@ -148,6 +149,15 @@ def run_command(
     output.print(f"{seconds:.1f} s; report: {target}", highlight=False, markup=False, soft_wrap=True)
     if not result.ok:
         sys.exit(FAILED)
+
+
+def _report_target(named: Path | None, name: str) -> Path:
+    """Where the report of a run goes: found out before the run, which may take minutes."""
+    target = named or results_folder("report") / name
+    there = next(folder for folder in target.absolute().parents if folder.exists())
+    if not os.access(there, os.W_OK):
+        raise click.BadParameter(f"{there} cannot be written: name another file", param_hint="--report")
+    return target
 
 
 @cli.command("scenarios")

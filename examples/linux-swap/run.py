@@ -29,12 +29,11 @@ sys.path.insert(0, str(ROOT))
 
 from guest import Guest, GuestError, build_guest  # noqa: E402
 
+from hw.places import build_folder, results_folder  # noqa: E402
 from sim.base.interrupts import interruptible  # noqa: E402
 from sim.corpus import files as corpus_files  # noqa: E402
 from sim.data import CORPUS  # noqa: E402
 
-FOLDER = ROOT / "build" / "linux-swap"
-FIGURES = ROOT / "build" / "linux-swap.json"
 QEMU = "qemu-system-x86_64"
 LEAST_SWAP_OUTS = 10_000
 LEFT_PAGES = 8 * 512  # clusters of the swap disk with slots that a processor had set aside: they are never discarded
@@ -72,19 +71,21 @@ def _run(options: argparse.Namespace) -> int:
         raise GuestError(f"no {QEMU} here: apt-get install qemu-system-x86")
     pages = [page for entry in corpus_files.load(CORPUS).entries for page in corpus_files.pages(CORPUS, entry)]
     settings = {"hog": options.hog, "rounds": options.rounds, "pool": options.pool}
-    guest = build_guest(FOLDER, pages, settings)
+    guest = build_guest(build_folder() / "linux-swap", pages, settings)
     with tempfile.TemporaryDirectory(prefix="vcram-guest-") as folder:
         socket, figures = Path(folder) / "swap", Path(folder) / "figures.json"
         with _disk(options, socket, figures):
             told = _boot(options, guest, socket)
         device = json.loads(figures.read_text())
-    FIGURES.write_text(json.dumps({"guest": told, "device": device}, indent=2) + "\n")
+    result = results_folder() / "linux-swap.json"
+    result.parent.mkdir(parents=True, exist_ok=True)
+    result.write_text(json.dumps({"guest": told, "device": device}, indent=2) + "\n")
     _table(told, device)
     problems = find_problems(told, device)
     for problem in problems:
         print(f"linux-swap: {problem}", file=sys.stderr)
     if not problems:
-        print(f"0 bad pages of {told['hog.checked']:,} checked, {told['vmstat.pswpout']:,} swapped out; {FIGURES}")
+        print(f"0 bad pages of {told['hog.checked']:,} checked, {told['vmstat.pswpout']:,} swapped out; {result}")
     return bool(problems)
 
 

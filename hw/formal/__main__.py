@@ -11,9 +11,7 @@ from typing import Any
 
 from hw.formal.proofs import PROOFS, Proof, table
 from hw.formal.run import LIMIT_S, FormalError, Outcome, prepare, prove, stop_all
-from hw.sources import ROOT
-
-RESULT = ROOT / "build" / "formal.json"
+from hw.places import results_folder
 
 
 def row(proof: Proof, outcome: Outcome) -> dict[str, Any]:
@@ -76,9 +74,10 @@ def main() -> int:
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         stop_all()
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(rows, indent=1) + "\n")
-    print(f"{len(rows) - bad} of {len(rows)} hold; rows: {RESULT}")
+    result = results_folder() / "formal.json"
+    result.parent.mkdir(parents=True, exist_ok=True)
+    result.write_text(json.dumps(rows, indent=1) + "\n")
+    print(f"{len(rows) - bad} of {len(rows)} hold; rows: {result}")
     return int(bad > 0)
 
 

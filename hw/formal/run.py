@@ -16,10 +16,10 @@ from os import environ
 from pathlib import Path
 
 from hw.formal.proofs import CHECKERS, Proof
+from hw.places import build_folder
 from hw.processes import kill_group
-from hw.sources import ROOT, RTL, closure
+from hw.sources import RTL, closure
 
-WORK = ROOT / "build" / "formal"
 BIN = Path(sys.executable).parent
 TOOLS = ("yosys", "smtbmc", "witness")
 LIMIT_S = 1200
@@ -57,19 +57,20 @@ class Outcome:
         return self.result == "proved"
 
 
-def prove(proof: Proof, rtl: Path = RTL, work: Path = WORK, limit_s: int = LIMIT_S) -> Outcome:
+def prove(proof: Proof, rtl: Path = RTL, work: Path | None = None, limit_s: int = LIMIT_S) -> Outcome:
     """Run a proof.
 
     Args:
         proof: what to prove.
         rtl: folder with the RTL; another one than hw/rtl for a copy that was broken on purpose.
-        work: folder for the files of the run.
+        work: folder for the files of the run; build/formal if not given.
         limit_s: wall-clock limit of each of the two runs, seconds.
 
     Raises:
         FormalError: a tool is missing or ends with an error.
     """
     start = time.monotonic()
+    work = work or build_folder() / "formal"
     covers = 0
     result, detail = _run(proof, proof.mode, proof.depth, rtl, work, limit_s)
     if result == "proved":

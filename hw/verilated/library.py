@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
+import shlex
 import shutil
-import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,11 +17,11 @@ from typing import Any
 
 from cffi import FFI
 
-from hw.build import BUILDS, TIMESCALE, Build, run_tool
+from hw.build import TIMESCALE, Build, builds, run_make, run_tool, verilator_environment
 from hw.parameters import MEDIA_LATENCY, DeviceParameters
 from hw.processes import locked
 from hw.sources import ROOT, RTL, closure, waivers
-from hw.tools import compiler, compiler_version, verilator
+from hw.tools import compiler_version, verilator
 
 HERE = Path(__file__).resolve().parent
 ABI = HERE / "abi.h"
@@ -98,7 +97,7 @@ def compile_library(
         digest.update(part.encode() + b"\0")
     for path in texts:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    folder = BUILDS / f"{top}-library-{digest.hexdigest()[:16]}"
+    folder = builds() / f"{top}-library-{digest.hexdigest()[:16]}"
     complete = folder / "complete"
     if complete.exists():
         return folder / LIBRARY
@@ -107,24 +106,23 @@ def compile_library(
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             log.info("compiling %s as a library", top)
-            _compile(top, folder, values, [harness, *waivers(), *files], flags)
+            _compile(top, folder, values, harness, [*waivers(), *files], flags)
             complete.touch()
     return folder / LIBRARY
 
 
-def _compile(top: str, folder: Path, values: dict[str, int], files: list[Path], flags: list[str]) -> None:
-    tool = verilator()
+def _compile(
+    top: str, folder: Path, values: dict[str, int], harness: Path, files: list[Path], flags: list[str]
+) -> None:
     target = Build(top, "verilator", folder, waves=False)
-    argv = [str(tool.program), *flags, "--top-module", top]
-    argv += ["-Mdir", str(folder), f"-I{RTL}", "-CFLAGS", f"-I{HERE}"]
+    environment = verilator_environment(folder)
+    shutil.copy(harness, folder)
+    argv = [str(verilator().program), *flags, "--top-module", top]
+    argv += ["-Mdir", ".", f"-I{RTL}", "-CFLAGS", shlex.quote(f"-I{HERE}"), harness.name]
     argv += [f"-G{name}={value}" for name, value in values.items()]
     argv += map(str, files)
-    run_tool(target, argv, os.environ | tool.environment)
-    make = ["make", "-s", f"-j{min(2, os.cpu_count() or 1)}", "-C", str(folder), "-f", "Vtop.mk", *CXX_FLAGS]
-    make += [f"CXX={compiler()}", f"LINK={compiler()}", "AR=ar", f"PYTHON3={sys.executable}"]
-    # a make around this one must not lend it its flags
-    clean = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    run_tool(target, make, clean | tool.environment)
+    run_tool(target, argv, environment)
+    run_make(target, CXX_FLAGS, environment)
 
 
 @cache

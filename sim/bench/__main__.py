@@ -12,7 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from hw.parameters import DeviceParameters
-from hw.sources import ROOT
+from hw.places import results_folder
 from hw.speed import Speed
 from sim.base.results import write_json
 from sim.bench.in_process import liblz4, model, stack, task_switches_per_s
@@ -20,7 +20,6 @@ from sim.bench.library import bare, linked
 from sim.bench.pages import recorded_pages
 from sim.bench.simulators import simulated
 
-OUTPUT = ROOT / "build" / "bench.json"
 PARAMETERS = DeviceParameters()
 MEDIA_LATENCY = 2  # cycles; what cocotbext-axi's memory takes, so that all have the same media
 
@@ -101,7 +100,9 @@ def print_tables(speeds: dict[str, Speed], figures: dict[str, float], console: C
 @click.option("--pages", "count", type=click.IntRange(1, 1000), default=256, show_default=True,
               help="Distinct pages of the shipped trace to use.")  # fmt: skip
 @click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="The best of so many is kept.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=OUTPUT, show_default=True)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
+              default=lambda: results_folder() / "bench.json",
+              help="Where the figures go.  [default: build/bench.json]")  # fmt: skip
 def main(count: int, repeats: int, output: Path) -> None:
     """Measure every way to run the device on the same pages, in one go. Exit status 1 if a target is missed.
 

@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from hw.fpga import clock_text, engine_area
+from hw.places import build_folder
 from hw.sources import ROOT
 
 RECORDS = ROOT / "docs" / "figures"
@@ -193,7 +194,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def _record() -> None:
     """Take the records from build/, where they are there."""
     for name in NAMES:
-        source = ROOT / "build" / f"{name}.json"
+        source = build_folder() / f"{name}.json"
         if not source.exists():
             continue
         rows = json.loads(source.read_text())

@@ -25,15 +25,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hw.build import BuildError
 from hw.link import PAGE_BYTES
 from hw.lz4_block import Lz4Sequence, has_zero_offset, sequence, sequences
-from hw.sources import ROOT
+from hw.places import results_folder
 from hw.tools import ToolError
 from hw.verilated.engines import EngineHangError, Engines
 from sim.base.interrupts import Interrupted, interruptible
 from sim.bench.hardware_pages import bench_pages
 from sim.corpus.corpus import CorpusError
 
-RESULT = ROOT / "build" / "fuzz.json"
-FOUND = ROOT / "build" / "fuzz-corpus.txt"
 BATCH = 1000
 CORPUS_BYTES = 190_000
 _PAGES = 100  # of each kind of real pages
@@ -304,7 +302,10 @@ def _campaign(count: int, seed: int, first: int, width: int) -> None:
                 campaign.run(number)
     except (BuildError, ToolError, CorpusError, FuzzError, EngineHangError) as error:
         sys.exit(f"fuzz: {error}")
-    kept = write_corpus(campaign.corpus, FOUND)
+    folder = results_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    result, found = folder / "fuzz.json", folder / "fuzz-corpus.txt"
+    kept = write_corpus(campaign.corpus, found)
     total, accepted = campaign.streams.total(), campaign.accepted.total()
     row = {
         "streams": total,
@@ -318,11 +319,11 @@ def _campaign(count: int, seed: int, first: int, width: int) -> None:
         "width": width,
         "seconds": round(time.monotonic() - start, 1),
     }
-    RESULT.write_text(json.dumps(row, indent=1) + "\n")
+    result.write_text(json.dumps(row, indent=1) + "\n")
     print(
         f"{total:,} streams, {accepted:,} accepted by both, the rest rejected by both; {len(campaign.corpus)} features"
     )
-    print(f"figures: {RESULT}; streams of each feature: {FOUND}")
+    print(f"figures: {result}; streams of each feature: {found}")
 
 
 if __name__ == "__main__":

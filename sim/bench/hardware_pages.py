@@ -15,7 +15,7 @@ from pathlib import Path
 import find_libpython
 
 from hw.link import PAGE_BYTES
-from sim.corpus.corpus import CACHE, CorpusError, Program, pages_of, programs
+from sim.corpus.corpus import CorpusError, Program, pages_of, programs
 from sim.corpus.figures import is_same
 
 # A table of every word of the standard library's source with its places, and an index: a database of real rows.
@@ -73,13 +73,13 @@ def bench_kinds() -> list[str]:
     return sorted(["code", "text", *(program.kind for program in heap_programs())])
 
 
-def bench_pages(count: int, kinds: Iterable[str] | None = None, cache: Path = CACHE) -> dict[str, list[bytes]]:
+def bench_pages(count: int, kinds: Iterable[str] | None = None, cache: Path | None = None) -> dict[str, list[bytes]]:
     """`count` different pages of each kind, every n-th of what there is, none zero or of one repeated word.
 
     Args:
         count: pages of a kind.
         kinds: names from `bench_kinds()`; all by default.
-        cache: folder where gathered pages are kept.
+        cache: folder where gathered pages are kept; build/corpus if not given.
 
     Raises:
         CorpusError: a kind has fewer pages, or is not known here.
@@ -88,7 +88,7 @@ def bench_pages(count: int, kinds: Iterable[str] | None = None, cache: Path = CA
     return {kind: _choose(kind, _all(kind, cache), count) for kind in wanted}
 
 
-def _all(kind: str, cache: Path) -> list[bytes]:
+def _all(kind: str, cache: Path | None) -> list[bytes]:
     if kind == "code":
         return _cut([Path(find_libpython.find_libpython() or sys.executable).resolve()])
     if kind == "text":

@@ -25,7 +25,7 @@ from hw.build import BuildError
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES
 from hw.links.verilated import VerilatedLink
 from hw.parameters import ENGINE_WIDTHS, DeviceParameters
-from hw.sources import ROOT
+from hw.places import results_folder
 from hw.tools import ToolError
 from hw.verilated.engines import EngineHangError, Engines
 from hw.virtual_time import VirtualClock
@@ -35,7 +35,6 @@ from sim.bench.hardware_pages import bench_pages
 from sim.corpus.corpus import CorpusError
 from sim.corpus.figures import RAW_BYTES
 
-RESULT = ROOT / "build" / "hwbench.json"
 ALL = "all"
 
 # The host port of the bench (hw/bench/host_port.v) raises AR a cycle after the request and reports the last beat a
@@ -271,7 +270,7 @@ def _rate(cycles: list[int]) -> float:
 def _area(width: int) -> fpga.EngineArea:
     """The engines of a width in the last `make fpga`."""
     try:
-        rows = json.loads(fpga.RESULT.read_text())
+        rows = json.loads(fpga.result().read_text())
     except OSError:
         rows = []
     return fpga.engine_area(rows, width)
@@ -314,7 +313,8 @@ def print_rows(rows: Sequence[Row], console: Console) -> None:
 @click.option("--pages", "count", type=click.IntRange(4, 500), default=100, show_default=True, help="Pages of a kind.")
 @click.option("--width", "widths", type=click.Choice([str(width) for width in ENGINE_WIDTHS]), multiple=True,
               help="Only this width; may be given again.")  # fmt: skip
-@click.option("--json", "target", type=click.Path(path_type=Path, dir_okay=False), default=RESULT,
+@click.option("--json", "target", type=click.Path(path_type=Path, dir_okay=False),
+              default=lambda: results_folder() / "hwbench.json",
               help="Where the rows go.  [default: build/hwbench.json]")  # fmt: skip
 def main(count: int, widths: tuple[str, ...], target: Path) -> None:
     """Measure the engines and the device over real pages, at every width."""

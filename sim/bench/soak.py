@@ -20,14 +20,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from driver import CramDevice
 from hw.links.model import ModelLink
 from hw.parameters import DeviceParameters
-from hw.sources import ROOT
+from hw.places import results_folder
 from hw.virtual_time import VirtualClock
 from sim.base.memory import resident_bytes
 from sim.base.results import write_json
 from sim.bench.pages import recorded_pages
 from vswap import VswapConfig, VswapSystem
 
-OUTPUT = ROOT / "build" / "soak.json"
 PARAMETERS = DeviceParameters(perceived_pages=1024, media_bytes=512 << 10)
 MEMORY_PAGES = 128
 ZSWAP_PERCENT = 20
@@ -122,7 +121,9 @@ def _looks(faults: int, steps: int) -> Iterator[int]:
 @click.option("--faults", type=click.IntRange(100_000), default=10_000_000, show_default=True, help="How many.")
 @click.option("--steps", type=click.IntRange(1), default=18, show_default=True, help="Looks at the memory.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the accesses.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=OUTPUT, show_default=True)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
+              default=lambda: results_folder() / "soak.json",
+              help="Where the figures go.  [default: build/soak.json]")  # fmt: skip
 def main(faults: int, steps: int, seed: int, output: Path) -> None:
     """Take millions of faults on the functional model and watch the process' memory."""
     columns = (TextColumn("faults"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

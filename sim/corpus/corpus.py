@@ -26,10 +26,10 @@ from pathlib import Path
 import numpy as np
 
 from hw.link import PAGE_BYTES
+from hw.places import build_folder
 from sim.corpus.figures import Figures, figures
 from sim.trace.scrub import ENVIRONMENT
 
-CACHE = Path(__file__).resolve().parent.parent.parent / "build" / "corpus"
 _SETTLE_S = 20.0  # a program that has not got to its work by then is read as it is
 _PRESENT = np.uint64(1 << 63)
 
@@ -143,13 +143,13 @@ def programs() -> list[Program]:
     return [program for program in known if shutil.which(program.argv[0])]
 
 
-def gather(count: int = 10_000, kinds: Iterable[str] | None = None, cache: Path = CACHE) -> list[CorpusPage]:
+def gather(count: int = 10_000, kinds: Iterable[str] | None = None, cache: Path | None = None) -> list[CorpusPage]:
     """`count` different pages of real programs, spread over the kinds as evenly as they have pages, in a fixed order.
 
     Args:
         count: pages wanted.
         kinds: names from `programs()`; all that this machine has by default.
-        cache: folder where gathered pages are kept.
+        cache: folder where gathered pages are kept; build/corpus if not given.
 
     Raises:
         CorpusError: an unknown kind, or fewer pages than wanted.
@@ -177,9 +177,10 @@ def summary(pages: Sequence[CorpusPage]) -> dict[str, Figures]:
 # --- gathering -----------------------------------------------------------------------------------------------------
 
 
-def pages_of(program: Program, cache: Path) -> list[bytes]:
+def pages_of(program: Program, cache: Path | None = None) -> list[bytes]:
     """The different pages of a program, from the cache or from a run of it."""
     key = hashlib.sha256(json.dumps([program.kind, program.argv, program.stdin]).encode()).hexdigest()[:16]
+    cache = cache or build_folder() / "corpus"
     path = cache / f"{program.kind}-{key}.npz"
     try:
         with path.open("rb") as file, np.load(file) as stored:

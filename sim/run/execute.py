@@ -11,7 +11,7 @@ from typing import Literal
 from hw.build import BuildError
 from hw.link import Link
 from hw.links.in_process import InProcess
-from hw.sources import ROOT
+from hw.places import build_folder
 from hw.tools import ToolError
 from hw.virtual_time import VirtualClock
 from sim.run.metrics import Result
@@ -23,7 +23,6 @@ from sim.scenario.scenario import Scenario
 from sim.trace.file import Trace
 
 Sim = Literal["verilated", "verilator", "icarus", "model"]
-RUNS = ROOT / "build" / "run"
 
 
 def execute(scenario: Scenario, name: str, sim: Sim, report: Report) -> Result:
@@ -38,9 +37,10 @@ def execute(scenario: Scenario, name: str, sim: Sim, report: Report) -> Result:
         KeyboardInterrupt: interrupted; nothing that was started is left.
     """
     trace = Trace.load(Path(scenario.workload.trace))  # a bad one is told before anything is compiled
-    RUNS.mkdir(parents=True, exist_ok=True)
+    runs = build_folder() / "run"
+    runs.mkdir(parents=True, exist_ok=True)
     prefix = re.sub(r"[^\w.-]", "_", f"{name}-{sim}-")
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=RUNS))
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=runs))
     swapfile = Path(scenario.swapfile.path) if scenario.swapfile.path else folder / "swapfile"
     if sim == "model" or sim == "verilated":
         result = run_in_process(scenario, sim, trace, swapfile, name, report)

@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hw.places import results_folder
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEVICE = os.environ.get("DEVICE", "model")
 
@@ -297,8 +299,9 @@ def main() -> None:
         results.append(redis())
     if "kill" in wanted:
         results += [kill(number) for number in range(20)]
-    (ROOT / "build").mkdir(exist_ok=True)
-    (ROOT / "build" / "pager.json").write_text(json.dumps(results, indent=2) + "\n")
+    result = results_folder() / "pager.json"
+    result.parent.mkdir(parents=True, exist_ok=True)
+    result.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

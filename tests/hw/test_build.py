@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ simulators = pytest.mark.parametrize("simulator", SIMULATORS)
 
 @simulators
 def test_the_same_build_is_made_once(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hw.build, "BUILDS", tmp_path)
+    monkeypatch.setenv("VCRAM_BUILD", str(tmp_path))
     first = probe(simulator)
     made = (first.folder / "complete").stat().st_mtime_ns
     assert probe(simulator) == first
@@ -28,14 +29,10 @@ def test_the_same_build_is_made_once(simulator: Simulator, tmp_path: Path, monke
 
 
 def test_two_processes_share_one_build(tmp_path: Path) -> None:
-    script = (
-        "import pathlib, sys, hw.build\n"
-        "hw.build.BUILDS = pathlib.Path(sys.argv[1])\n"
-        "from tests.hw.probe import probe\n"
-        "print(probe('icarus').folder)\n"
-    )
+    script = "from tests.hw.probe import probe\nprint(probe('icarus').folder)\n"
+    environment = os.environ | {"VCRAM_BUILD": str(tmp_path)}
     processes = [
-        subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     folders = {process.communicate(timeout=60)[0].strip() for process in processes}
@@ -49,6 +46,7 @@ def test_what_changes_the_result_changes_the_build(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Parameters, flags and the text of any source; but not the text of a module that is not used."""
+    monkeypatch.setenv("VCRAM_BUILD", str(tmp_path / "builds"))
     rtl = tmp_path / "rtl"
     rtl.mkdir()
     for module in (hw.build, hw.sources):

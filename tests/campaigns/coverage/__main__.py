@@ -11,14 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from hw.places import build_folder, results_folder
 from hw.processes import kill_group
 from hw.sources import ROOT
 from tests.campaigns.coverage.holes import HoleError, load, table
 from tests.campaigns.coverage.points import read
 from tests.campaigns.coverage.report import grouped, report
 
-RESULT = ROOT / "build" / "coverage.json"
-RUNS = ROOT / "build" / "coverage"
 TESTS = [
     *(f"tests/hw/test_{name}.py" for name in (
         "fifo", "heat_tracker", "mailbox", "media_writer", "page_cache", "page_scan", "registers",
@@ -63,20 +62,21 @@ def main() -> int:
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     holes = load()
+    runs, result = build_folder() / "coverage", results_folder() / "coverage.json"
     try:
         if not arguments.again:
             print("coverage: builds and tests the RTL with everything counted; takes half an hour", flush=True)
-            run_tests(RUNS)
+            run_tests(runs)
     except KeyboardInterrupt:
         print("\ncoverage: interrupted; nothing is left running", file=sys.stderr)
         return 130
-    files = sorted(RUNS.glob("*.dat"))
+    files = sorted(runs.glob("*.dat"))
     if not files:
-        print(f"coverage: no runs in {RUNS}: run without --again", file=sys.stderr)
+        print(f"coverage: no runs in {runs}: run without --again", file=sys.stderr)
         return 2
     outcome = report(read(files), holes)
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(outcome.json(), indent=1) + "\n")
+    result.parent.mkdir(parents=True, exist_ok=True)
+    result.write_text(json.dumps(outcome.json(), indent=1) + "\n")
     print(outcome.table())
     for hole, points in outcome.holes.listed.items():
         mine = [point for point in points if point.module == arguments.module]
@@ -88,7 +88,7 @@ def main() -> int:
         if not complaint.startswith("unlisted"):
             print(complaint, file=sys.stderr)
     count = sum(map(len, outcome.holes.listed.values()))
-    print(f"{count} points in {len(holes)} listed holes, {len(outcome.holes.unlisted)} not listed; rows: {RESULT}")
+    print(f"{count} points in {len(holes)} listed holes, {len(outcome.holes.unlisted)} not listed; rows: {result}")
     return int(bool(outcome.complaints))
 
 

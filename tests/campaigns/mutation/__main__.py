@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from hw.build import BuildError
-from hw.sources import ROOT
+from hw.places import results_folder
 from hw.tools import ToolError
 from sim.bench.figures import by_module
 from tests.campaigns.mutation.netlist import MutationError, Netlist
 from tests.campaigns.mutation.run import DEVICE, KILLERS, KNOWN, Campaign, Verdict
 
-RESULT = ROOT / "build" / "mutation.json"
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 SHARE = 0.95  # of the mutants that are not equivalent, at least
 
@@ -157,13 +156,17 @@ def main() -> int:
     print(table(rows))
     killed = sum(entry["result"] == "killed" for entry in rows)
     able = sum(entry["result"] != "equivalent" for entry in rows)
-    print(f"{killed} of {able} killed, {killed / max(1, able):.1%}; rows: {RESULT}")
+    print(f"{killed} of {able} killed, {killed / max(1, able):.1%}; rows: {_result()}")
     return int(killed < SHARE * able)
 
 
+def _result() -> Path:
+    return results_folder() / "mutation.json"
+
+
 def _write(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps({"seed": arguments.seed, "mutants": rows}, indent=1) + "\n")
+    _result().parent.mkdir(parents=True, exist_ok=True)
+    _result().write_text(json.dumps({"seed": arguments.seed, "mutants": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

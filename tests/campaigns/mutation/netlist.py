@@ -21,11 +21,11 @@ from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from hw.places import build_folder
 from hw.processes import locked, run_logged
-from hw.sources import ROOT, RTL, closure
+from hw.sources import RTL, closure
 
 log = logging.getLogger(__name__)
-WORK = ROOT / "build" / "mutation"
 CONTROL = "mutant"  # the input with the number of the mutant
 CONTROL_BITS = 16
 PREFIX = "mutated_"
@@ -113,7 +113,7 @@ class Netlist:
         digest = hashlib.sha256(repr((top, sorted(parameters.items()), OPTIMIZE, _version())).encode())
         for path in [*files, *sorted(RTL.glob("*.vh"))]:
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-        self.folder = WORK / digest.hexdigest()[:12]
+        self.folder = build_folder() / "mutation" / digest.hexdigest()[:12]
         with locked(self.folder.with_suffix(".lock")):
             if not (self.folder / "device.il").exists():
                 self._elaborate(files, top, parameters)

@@ -171,7 +171,7 @@ def _build_verilator(result: Build, parameters: Mapping[str, int | str], files: 
             *(["--public-flat-rw"] if public else ["--public-depth", "1"]),
             *(["--trace"] if result.waves else []),
             *(COVERAGE_FLAGS if result.coverage else []),
-            *("-Mdir", ".", "--top-module", result.top, f"-I{RTL}"),
+            *("-Mdir", ".", "--no-MMD", "--top-module", result.top, f"-I{RTL}"),
             *("-LDFLAGS", shlex.join([f"-Wl,-rpath,{libraries}", f"-L{libraries}", "-lcocotbvpi_verilator"])),
             *(f"-G{name}={literal(value)}" for name, value in parameters.items()),
             main.name,
@@ -248,7 +248,8 @@ def verilator_environment(folder: Path) -> dict[str, str]:
 
 def run_make(result: Build, settings: Sequence[str], environment: Mapping[str, str]) -> None:
     """Compile what Verilator has written. Raises BuildError."""
-    argv = ["make", "-s", f"-j{min(2, os.cpu_count() or 1)}", "-f", "Vtop.mk", *settings]
+    # CURDIR: Verilator's rules refuse a folder with a space; none of its names comes into these, which are relative
+    argv = ["make", "-s", f"-j{min(2, os.cpu_count() or 1)}", "-f", "Vtop.mk", "CURDIR=.", *settings]
     argv += [f"CXX={compiler()}", f"LINK={compiler()}", "AR=ar", f"PYTHON3={shlex.quote(sys.executable)}"]  # it guesses
     # a make around this one must not lend it its flags
     lent = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")

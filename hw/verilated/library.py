@@ -118,7 +118,7 @@ def _compile(
     environment = verilator_environment(folder)
     shutil.copy(harness, folder)
     argv = [str(verilator().program), *flags, "--top-module", top]
-    argv += ["-Mdir", ".", f"-I{RTL}", "-CFLAGS", shlex.quote(f"-I{HERE}"), harness.name]
+    argv += ["-Mdir", ".", "--no-MMD", f"-I{RTL}", "-CFLAGS", shlex.quote(f"-I{HERE}"), harness.name]
     argv += [f"-G{name}={value}" for name, value in values.items()]
     argv += map(str, files)
     run_tool(target, argv, environment)

@@ -91,12 +91,14 @@ races: $(STAMP)  ## search 100,000 interleavings for races, and find those put i
 regs: $(STAMP)  ## generate the register files from hw/regs/cram.rdl
 	$(BIN)/python -m hw.regs.generate
 
-LOCK = env -u PIP_FIND_LINKS PIP_CONFIG_FILE=/dev/null $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe \
-	--no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras
+# One lock for all supported versions of Python and all platforms. A hash, not a place: no index is named in it.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	--no-emit-find-links --no-config
 
-lock: $(STAMP)  ## pin the requirements of pyproject.toml again, with hashes
-	$(LOCK) --only-build-deps --build-deps-for editable --output-file requirements/build.txt pyproject.toml
-	$(LOCK) --extra dev --output-file requirements/python.txt pyproject.toml
+lock: $(STAMP)  ## pin the requirements of pyproject.toml again, with hashes (UPGRADE=1: newer ones)
+	sed -n 's/^requires = \[\(.*\)\]/\1/p' pyproject.toml | tr -d '" ' | tr , '\n' | \
+		$(LOCK) $(and $(UPGRADE),--upgrade) --output-file requirements/build.txt -
+	$(LOCK) $(and $(UPGRADE),--upgrade) --extra dev --output-file requirements/python.txt pyproject.toml
 	$(LOCK) --constraint requirements/python.txt --output-file requirements/fpga.txt requirements/fpga.in
 
 clean:  ## remove what was built and recorded (not .venv)

@@ -3,29 +3,55 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import cocotb_tools.config
 import pytest
 
 import hw.build
 import hw.sources
-from hw.build import BuildError, build, planned
+from hw.build import Build, BuildError, build, planned
+from hw.simulate import simulate
 from hw.sources import ROOT
-from hw.tools import SIMULATORS, Simulator
-from tests.hw.probe import probe
+from hw.tools import SIMULATORS, Simulator, verilator
+from tests.hw.probe import BENCH, SOURCES, STEP
 
 simulators = pytest.mark.parametrize("simulator", SIMULATORS)
 
 
-@simulators
-def test_the_same_build_is_made_once(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VCRAM_BUILD", str(tmp_path))
-    first = probe(simulator)
+@pytest.fixture(scope="module", params=SIMULATORS)
+def spaced(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Build]]:
+    """Makes a build all of whose paths have a space in them: its own, the sources', the tools' and the libraries'."""
+    folder = tmp_path_factory.mktemp("builds") / "a folder"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VCRAM_BUILD", str(folder / "the builds"))
+        (folder / "cocotb libs").symlink_to(cocotb_tools.config.libs_dir)
+        patch.setattr(cocotb_tools.config, "libs_dir", folder / "cocotb libs")
+        if root := verilator().environment.get("VERILATOR_ROOT"):
+            (folder / "the tool").symlink_to(root)
+            tool = replace(verilator(), environment={"VERILATOR_ROOT": str(folder / "the tool")})
+            patch.setattr(hw.build, "verilator", lambda: tool)
+        sources = [Path(shutil.copy(source, folder)) for source in SOURCES]
+        yield lambda: build("build_probe", request.param, {"STEP": 3}, sources=sources)
+
+
+def test_the_same_build_is_made_once(spaced: Callable[[], Build]) -> None:
+    first = spaced()
     made = (first.folder / "complete").stat().st_mtime_ns
-    assert probe(simulator) == first
+    assert spaced() == first
     assert (first.folder / "complete").stat().st_mtime_ns == made
+
+
+def test_a_build_in_a_path_with_a_space_runs(spaced: Callable[[], Build]) -> None:
+    built = spaced()
+    assert " " in str(built.folder)
+    simulate(built, BENCH, testcase="ports_are_read_and_written_a_page_wide", environment=STEP)
 
 
 def test_two_processes_share_one_build(tmp_path: Path) -> None:

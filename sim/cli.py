@@ -25,6 +25,7 @@ from sim.capture import DEFAULT_WINDOW, CaptureError, capture
 from sim.capture import Progress as Recording
 from sim.corpus.command import corpus_group
 from sim.corpus.corpus import CorpusError
+from sim.doctor.command import doctor_command
 from sim.nbd import NbdError
 from sim.nbd.command import nbd_command
 from sim.pager import PagerError
@@ -251,6 +252,7 @@ def _show_outcome(outcome: Outcome) -> None:
 
 cli.add_command(corpus_group)
 cli.add_command(nbd_command)
+cli.add_command(doctor_command)
 cli.add_command(pager_command)
 
 

@@ -95,6 +95,7 @@ def _run(proof: Proof, mode: str, depth: int, rtl: Path, work: Path, limit_s: in
     folder = work / proof.name
     folder.mkdir(parents=True, exist_ok=True)
     files = [*sources(proof, rtl), *sorted(rtl.glob("*.vh"))]
+    copies = folder / "sources"  # sby knows no names with spaces; these it reaches without the folders above
     values = "".join(f" -set {key} {value}" for key, value in proof.parameters)
     script = [
         # Internal state is seen through wires with the attribute `hierconn`, which flatten joins with those of the same
@@ -117,10 +118,14 @@ def _run(proof: Proof, mode: str, depth: int, rtl: Path, work: Path, limit_s: in
             *("[options]", *options),
             *("", "[engines]", "smtbmc yices"),
             *("", "[script]", *script),
-            *("", "[files]", *map(str, files)),
+            *("", "[files]", *(f"{copies.name}/{path.name}" for path in files)),
         ]
     )
     (folder / f"{mode}.sby").write_text(text + "\n")
+    shutil.rmtree(copies, ignore_errors=True)
+    copies.mkdir()
+    for path in files:
+        shutil.copy(path, copies)
     for name in ("yowasp-sby", "yices-smt2"):
         if not (BIN / name).exists():
             raise FormalError(f"{name} is missing: run `make setup`")

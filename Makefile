@@ -10,6 +10,7 @@ SETUP_INPUTS := requirements/install.sh requirements/packages.sh requirements/bu
 STAMP := .venv/setup-$(shell cat $(SETUP_INPUTS) | sha256sum | cut -c1-16)
 BIN := .venv/bin
 JOBS ?= 2
+BUILD := $(or $(VCRAM_BUILD),build)
 
 .PHONY: help setup run test breakages slotbench contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation linuxswap
 
@@ -79,14 +80,14 @@ hwbench: $(STAMP)  ## measure the LZ4 engines and the device over real pages: bu
 	@$(BIN)/python -m sim.bench.hwbench
 
 slotbench: $(STAMP)  ## measure the slot table from 10^4 to 10^7 slots
-	$(BIN)/python -m sim.bench.slotbench --json build/slotbench.json
+	$(BIN)/python -m sim.bench.slotbench --json "$(BUILD)/slotbench.json"
 
 contract: $(STAMP)  ## our tiers through the contract suite on model and RTL, and the broken ones rejected
-	$(BIN)/python -m vswap.contract --json build/contract.json
+	$(BIN)/python -m vswap.contract --json "$(BUILD)/contract.json"
 
 races: $(STAMP)  ## search 100,000 interleavings for races, and find those put in on purpose
-	$(BIN)/python -m vswap.races --count 100000 --json build/races.json
-	$(BIN)/python -m vswap.races --seeded --json build/races-seeded.json
+	$(BIN)/python -m vswap.races --count 100000 --json "$(BUILD)/races.json"
+	$(BIN)/python -m vswap.races --seeded --json "$(BUILD)/races-seeded.json"
 
 regs: $(STAMP)  ## generate the register files from hw/regs/cram.rdl
 	$(BIN)/python -m hw.regs.generate

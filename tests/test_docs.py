@@ -15,7 +15,7 @@ import pytest
 from hw.sources import ROOT
 from tests.test_architecture import ROOMS
 
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 SOURCES = sorted(
     path
     for top in ("hw", "driver", "vswap", "sim", "tests", "examples", "Makefile", "pyproject.toml", ".ci")

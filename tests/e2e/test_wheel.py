@@ -21,9 +21,9 @@ from hw.sources import ROOT
 from hw.verilated.library import compiled
 from sim.scenario.scenario import DEFAULT, Scenario, find
 from tests.sim.scenes import write_scenario
+from tests.user import as_user, give
 
 FLOORS = ("hw", "driver", "vswap", "sim")
-NOBODY = 65534
 
 
 @dataclass(frozen=True)
@@ -56,32 +56,6 @@ class Installed:
         made.mkdir()
         give(made)
         return made
-
-
-def as_user() -> list[str]:
-    """What to put before a command so that an ordinary user runs it: nobody, if we are root."""
-    user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all"]
-    return user if os.getuid() == 0 else []
-
-
-def give(folder: Path) -> None:
-    """Let the ordinary user own a folder and all in it."""
-    if os.getuid() == 0:
-        for path in (folder, *folder.rglob("*")):
-            os.lchown(path, NOBODY, NOBODY)
-
-
-def python_of_the_user() -> str:
-    """A Python of our version, without an environment, that the user may run: ours may lie in root's home."""
-    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    there = [str(Path(sys.base_prefix) / "bin" / name), *(f"{place}/bin/{name}" for place in ("/usr/local", "/usr"))]
-    for program in there:
-        # `env` looks for the program as the user; setpriv itself still has root's rights then
-        asked = subprocess.run([*as_user(), "env", program, "-c", "import sys; print(sys.base_prefix)"],
-                               cwd="/", capture_output=True, text=True)  # fmt: skip
-        if asked.returncode == 0 and Path(program).is_relative_to(asked.stdout.strip()):
-            return program
-    raise AssertionError(f"an ordinary user can run none of {there}")
 
 
 def declared(distribution: metadata.Distribution, seen: set[str]) -> Iterator[metadata.Distribution]:
@@ -123,7 +97,7 @@ def installed() -> Iterator[Installed]:
         subprocess.run([*pip, "wheel", *offline, "--no-build-isolation", "-w", folder, tree], check=True)
         (wheel,) = folder.glob("*.whl")
         environment = folder / "environment"
-        subprocess.run([python_of_the_user(), "-m", "venv", "--without-pip", environment], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
         inside = ["--python", str(environment / "bin" / "python")]
         subprocess.run([*pip, *inside, "install", *offline, wheel], check=True, env=os.environ | {"PYTHONPATH": ""})
         (packages,) = environment.glob("lib/python*/site-packages")

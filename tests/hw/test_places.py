@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -16,8 +15,8 @@ import pytest
 from hw import places
 from hw.places import PlaceError, build_folder, results_folder
 from hw.sources import ROOT
-
-NOBODY = 65534
+from tests.sim.scenes import write_scenario
+from tests.user import as_user, give
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +37,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def read_only_tree() -> Iterator[Path]:
-    """A copy of what a run on the model needs, which nobody but root may write, in a path with a space."""
+    """A copy of the tree that only root may write, in a path with a space."""
     with tempfile.TemporaryDirectory(prefix="vcram tree ") as name:
         tree = Path(name)
         for floor in ("hw", "driver", "vswap", "sim"):
@@ -110,14 +109,18 @@ def test_a_checkout_that_cannot_be_written_builds_in_the_users_cache_and_says_so
 
 
 def test_a_run_in_a_checkout_that_the_user_cannot_write(read_only_tree: Path) -> None:
-    with tempfile.TemporaryDirectory() as home:
-        user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all"]
-        user = user if os.getuid() == 0 else []
-        if user:
-            os.chown(home, NOBODY, NOBODY)
-        # The Python of this environment may lie where nobody may look, and is found in its own packages all the same.
-        argv = [*user, sys.executable, "-c", "from hw.places import build_folder; print(build_folder())"]
-        environment = {"HOME": home, "PYTHONPATH": os.pathsep.join([str(read_only_tree), *sys.path])}
+    before = set(read_only_tree.rglob("*"))
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        scenario = write_scenario(home, pages=4)
+        give(home)
+        argv = [*as_user(), sys.executable, "-m", "sim.cli", "run", "--sim", "model", str(scenario)]
+        environment = {"HOME": name, "PYTHONPATH": str(read_only_tree)}
         done = subprocess.run(argv, env=environment, cwd=read_only_tree, capture_output=True, text=True)
-    assert done.stdout == f"{home}/.cache/vcram\n", done.stderr
-    assert done.stderr == f"{read_only_tree} cannot be written: builds and runs go to {home}/.cache/vcram\n"
+        reports = list(home.glob(".cache/vcram/report/*.html"))
+    assert done.returncode == 0, done.stderr
+    assert " 0 mismatches" in done.stdout
+    said = f"{read_only_tree} cannot be written: builds and runs go to {home}/.cache/vcram"
+    assert done.stderr.splitlines().count(said) == 1
+    assert len(reports) == 1
+    assert set(read_only_tree.rglob("*")) == before

@@ -39,10 +39,9 @@ class Reclaim:
         machine, memory = self.machine, self.machine.memory
         failures = 0
         while True:
-            folio = memory.get_folio(memcg or memory.memcgs.root)
-            if isinstance(folio, Folio):
-                return folio
-            short = folio
+            short = memory.get_folio(memcg or memory.memcgs.root)
+            if isinstance(short, Folio):
+                return short
             if failures == MAX_RECLAIM_RETRIES:
                 short.events["oom"] += 1
                 raise OutOfMemory(memory.shortage(short))

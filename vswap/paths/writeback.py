@@ -8,7 +8,7 @@ from vswap.mm.folio import CramFolio, CramNode, Folio
 from vswap.mm.frames import MAX_RECLAIM_RETRIES
 from vswap.mm.memcg import Memcg
 from vswap.paths.rehome import write_to_another_slot
-from vswap.state import rmap
+from vswap.state import rmap, swapin
 from vswap.state.machine import Machine
 from vswap.tiers.base import Full, Poisoned, Tier, TierError
 from vswap.tiers.cram import CramTier
@@ -198,16 +198,14 @@ class Writeback:
         if victim is None or folio is None:
             return False
         handle, slot = victim
-        folio.lock.try_acquire()  # private, so free
         try:
-            machine.cache.pin(slot, folio)
+            backed_by = swapin.pin(machine, slot, folio)
         except (AlreadyCached, SlotGone):  # a fault is bringing it in, or it is going away: leave it
             machine.tiers.zswap.rotate(handle)
             machine.memory.release(folio)
-            folio.lock.release()
             return False
         try:
-            if machine.slots.backing(slot) != Backing(BackingType.ZSWAP, handle):
+            if backed_by != Backing(BackingType.ZSWAP, handle):
                 return False
             page = await machine.placement.read_out(machine.tiers.zswap, handle, self.after_zswap)
             backing = await machine.placement.write_out(page, slot, self.after_zswap)

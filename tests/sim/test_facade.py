@@ -9,6 +9,7 @@ import pytest
 
 from driver import AddressOutOfRange, DeviceFull, DeviceLost, PageState
 from sim import DeviceHandle, open_device
+from sim.handle import simulator
 from sim.handle.facade import Kind
 from tests.pages import SAME_PAGE, ZERO_PAGE, noise_page, program_pages
 
@@ -68,6 +69,12 @@ def test_a_closed_device_is_lost(device: DeviceHandle) -> None:
     device.close()
     with pytest.raises(DeviceLost):
         device.load(1)
+
+
+def test_a_simulator_that_dies_at_its_start_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulator, "command", lambda *_: (["false"], {}))
+    with pytest.raises(DeviceLost, match="the simulator has ended"):
+        open_device("cocotb", pages=256, media_bytes=64 << 10, cache_pages=4)
 
 
 def test_an_unknown_kind_or_an_illegal_parameter_is_refused() -> None:

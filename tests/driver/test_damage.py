@@ -8,6 +8,7 @@ import pytest
 
 from driver import CramDevice, DeviceEvent, EventCode, PagePoisoned, PageState
 from hw.links.model import ModelLink
+from hw.lz4_block import sequences
 from tests.driver.cache import evict_everything
 from tests.pages import ZERO_PAGE, compressible_page, noise_page, program_pages
 
@@ -29,7 +30,7 @@ async def test_one_wrong_byte_on_the_media_is_found_by_the_crc(device: CramDevic
 
 
 async def test_a_block_that_is_not_lz4_is_malformed(device: CramDevice, damage: Damage) -> None:
-    """The first token of a block of one short text says 15 or more literals; all its bits flipped it says 0."""
+    """The first token of a block says how many literals follow; all its bits flipped it says another number."""
     await device.store(1, compressible_page(1))
     await evict_everything(device)
     damage(1, 0)
@@ -43,9 +44,10 @@ async def test_an_offset_of_0_is_malformed_although_liblz4_takes_it(device: Cram
     await evict_everything(device)
     block = await device.export(1)
     assert block is not None
-    offset = 2 + 32  # token, a length byte, 32 literals
-    assert block[offset : offset + 2] == b"\x20\0"
-    model.damage(1, offset, 0x20)
+    first = next(sequences(block))
+    at = 1 + first.literals  # the offset stands behind the token and the literals
+    assert first.literals < 15 and block[at : at + 2] == bytes([first.offset, 0])
+    model.damage(1, at, first.offset)
     with pytest.raises(PagePoisoned) as caught:
         await device.load(1)
     assert caught.value.cause == EventCode.MALFORMED_BLOCK

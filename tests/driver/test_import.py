@@ -22,6 +22,7 @@ from driver import (
     ReturnCode,
 )
 from hw.links.model import ModelLink
+from hw.lz4_block import sequences
 from tests.driver.cache import evict_everything
 from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, program_pages
 
@@ -106,9 +107,11 @@ async def test_every_malformed_block_is_refused(device: CramDevice) -> None:
     block, crc = block_of(content)
     wrong = [block[:1], block[:64], block[:-1], block + b"x", block + bytes(64), bytes(100), b"\xff" * 300, b"\x10"]
     wrong.append(lz4.block.compress(content[:4095], store_size=False))
-    repeated, offset = bytearray(block_of(compressible_page(1))[0]), 34
-    assert repeated[offset] == 32
-    repeated[offset] = 0
+    repeated = bytearray(block_of(compressible_page(1))[0])
+    first = next(sequences(bytes(repeated)))
+    at = 1 + first.literals  # the offset stands behind the token and the literals
+    assert first.literals < 15 and repeated[at : at + 2] == bytes([first.offset, 0])
+    repeated[at] = 0
     wrong.append(bytes(repeated))
     for case in wrong:
         await untouched(device, 2, case, crc)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from hw.clock import Clock, Event, Lock
-from hw.link import PAGE_BYTES
+from hw.link import ZERO_PAGE
 from vswap.mm.memcg import Memcg
-
-ZERO_PAGE = bytes(PAGE_BYTES)
 
 
 class Entry(Protocol):

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from hw.link import ZERO_PAGE
 from vswap.base.backing import IN_FOLIO, PHYSICAL, BackingType
 from vswap.base.errors import SlotGone
-from vswap.mm.folio import ZERO_PAGE, Folio
+from vswap.mm.folio import Folio
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte
 from vswap.state import rmap, swapin

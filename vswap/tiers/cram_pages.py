@@ -9,8 +9,8 @@ from collections import deque
 
 from driver import CramDevice, CramError, DeviceLost, PageState, Provider, TrimAnswer
 from hw.clock import Clock
+from hw.link import ZERO_PAGE
 from vswap.base.counters import Counters
-from vswap.mm.folio import ZERO_PAGE
 from vswap.slots.reverse import ReverseMap
 
 TRIM_ROUNDS = 8

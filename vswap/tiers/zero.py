@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from hw.clock import Clock
+from hw.link import ZERO_PAGE
 from vswap.base.backing import BackingType
 from vswap.base.costs import Costs
 from vswap.base.counters import Counters
-from vswap.mm.folio import ZERO_PAGE
 from vswap.tiers.base import Rejected, Usage
 
 

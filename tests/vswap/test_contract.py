@@ -14,7 +14,7 @@ from vswap.contract.__main__ import caught_by
 from vswap.contract.backends import OURS, zswap
 from vswap.contract.broken import BROKEN, Broken
 from vswap.contract.registry import CHAPTERS
-from vswap.contract.suite import verilated_link
+from vswap.contract.suite import LINKS
 from vswap.tiers.base import Full
 from vswap.tiers.zswap import ZswapTier
 
@@ -31,7 +31,7 @@ def test_our_tiers_pass_on_the_model(name: str) -> None:
 def test_our_tiers_pass_on_the_rtl(name: str) -> None:
     """All of them and all seeds: `make contract`."""
     checks = [identifier for identifier in CHECKS if not identifier.startswith("machine.")] + ["machine.crowd"]
-    report = run_contract(OURS[name], link=verilated_link, seeds=1, only=checks)
+    report = run_contract(OURS[name], link=LINKS["verilated"], seeds=1, only=checks)
     assert report.failed == [] and report.passed
 
 

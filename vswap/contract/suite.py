@@ -7,13 +7,13 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
+from typing import get_args
 
 from driver import DeviceNotFound
-from hw.link import Link
-from hw.links.model import ModelLink
-from hw.parameters import DeviceParameters
+from hw.links.in_process import InProcess, open_link
 from hw.virtual_time import VirtualClock
 from vswap.base.costs import Costs
 from vswap.base.counters import Counters
@@ -57,19 +57,7 @@ class Report:
         return [outcome.identifier for outcome in self.outcomes if outcome.verdict == "pass"]
 
 
-def model_link(clock: VirtualClock, parameters: DeviceParameters) -> Link:
-    """The functional model."""
-    return ModelLink(clock, parameters)
-
-
-def verilated_link(clock: VirtualClock, parameters: DeviceParameters) -> Link:
-    """The RTL as a library. Raises hw.build.BuildError, hw.tools.ToolError."""
-    from hw.links.verilated import VerilatedLink  # needs a compiler; the model must not
-
-    return VerilatedLink(clock, parameters)
-
-
-LINKS: dict[str, LinkMaker] = {"model": model_link, "verilated": verilated_link}
+LINKS: dict[str, LinkMaker] = {kind: partial(open_link, kind) for kind in get_args(InProcess)}
 
 
 def run_check(
@@ -77,7 +65,7 @@ def run_check(
     factory: Factory,
     seed: int,
     *,
-    link: LinkMaker = model_link,
+    link: LinkMaker = LINKS["model"],
     around: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> Outcome:
     """Run one check with one seed: seed 0 runs ready tasks in order, any other shuffles them. `around` is entered for
@@ -130,7 +118,7 @@ def run_contract(
     *,
     seed: int = 0,
     only: Iterable[str] = (),
-    link: LinkMaker = model_link,
+    link: LinkMaker = LINKS["model"],
     around: Callable[[], AbstractContextManager[object]] = nullcontext,
     stop_at_first: bool = False,
     seeds: int | None = None,

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from hw.links import verilated
+from hw.links.model import ModelLink
 from hw.parameters import DeviceParameters
+from hw.virtual_time import VirtualClock
+from sim.scenario.links import make_link
 from sim.scenario.scenario import Scenario, ScenarioError, find, keys, shipped
 from sim.scenario.sections import MemcgSection
 from sim.trace.file import Trace
@@ -50,6 +54,18 @@ def test_a_scenario_that_says_nothing_leaves_every_default_of_the_layers_below(t
     assert scenario.cram.parameters() == DeviceParameters()
     assert scenario.vswap_config() == VswapConfig(memory_pages=64)
     assert MemcgSection().limits() == MemcgLimits()
+
+
+def test_the_seed_and_the_media_of_a_scenario_reach_its_devices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, object] = {}
+    monkeypatch.setattr(verilated, "VerilatedLink", lambda clock, parameters, **settings: told.update(settings))
+    scenario = Scenario.load(write(tmp_path, CRAM + "media_latency = 17\n")).with_workload(seed=9)
+    make_link("verilated", VirtualClock(), scenario)
+    assert told == {"seed": 9, "media_latency": 17}
+    model = make_link("model", VirtualClock(), scenario)
+    assert isinstance(model, ModelLink) and model.timing.media_access == 17
 
 
 def test_paths_in_a_scenario_start_at_its_own_folder(tmp_path: Path) -> None:

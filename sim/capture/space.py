@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hw.link import PAGE_BYTES, ZERO_PAGE
-from sim.follow import Agent, Fault, Inheritance, Userfault, runs
+from sim.follow import Agent, Fault, Mapping, Userfault, outside, runs
 from sim.trace.file import Event, Kind, TraceWriter
 
 
@@ -50,13 +50,12 @@ class RecordedSpace:
         self._known: dict[int, int] = {}  # virtual page -> content id, as last seen
         self._numbers: dict[int, int] = {}  # virtual page -> page number in the trace
         self._next_number = 0
-        self._inheritance = Inheritance()
         self._open: dict[int, OpenPage] = {}  # in the order in which they were opened
         self._pinned: dict[int, int] = {}  # thread -> page that the kernel writes without waiting for a fault
-        mappings = agent.anonymous()
+        mappings = agent.anonymous(flags=True)
         present = [page for mapping in mappings for page in agent.present(mapping.page, mapping.count)]
         if parent:
-            self._inherit(parent, present)
+            self._inherit(parent, present, mappings)
         self.userfault: Userfault = agent.userfault()
         for mapping in mappings:
             self.userfault.register(mapping.page, mapping.count)
@@ -130,10 +129,6 @@ class RecordedSpace:
 
     def dropped(self, page: int, count: int) -> None:
         """It has: noted in `dropping` already."""
-
-    def at_fork(self, page: int, count: int, *, inherit: bool) -> None:
-        """Children inherit what the range holds, or find zeros there."""
-        self._inheritance.set(page, count, inherit)
 
     def moving(self, page: int, count: int) -> None:
         """The program is about to move memory: close what is open of it, so that it moves with `moved` alone."""
@@ -239,8 +234,8 @@ class RecordedSpace:
                 self._open[page] = OpenPage(None)
         self._close(pages)
 
-    def _inherit(self, parent: RecordedSpace, present: list[int]) -> None:
-        """Settle the parent's open pages by what the child got of them, then take them all over."""
+    def _inherit(self, parent: RecordedSpace, present: list[int], mappings: list[Mapping]) -> None:
+        """Settle the parent's open pages by what the child got of them, then take over what it has inherited."""
         for page in present:
             held = parent._open.get(page)
             if held:
@@ -250,8 +245,7 @@ class RecordedSpace:
         self._known = dict(parent._known)
         self._numbers = dict(parent._numbers)
         self._next_number = parent._next_number
-        self._inheritance = parent._inheritance.copy()
-        for page in parent._inheritance.withheld(self._known):
+        for page in outside(self._known, (mapping for mapping in mappings if not mapping.wiped)):
             self._writer.append(Event(self.number, self._numbers.pop(page), Kind.UNMAP))
             del self._known[page]
 

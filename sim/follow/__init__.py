@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from sim.follow.agent import Agent, Mapping
+from sim.follow.agent import Agent
 from sim.follow.filter import Rule
 from sim.follow.follower import Follower
-from sim.follow.inheritance import Inheritance
 from sim.follow.launch import FollowError, find_program
+from sim.follow.mappings import Mapping, outside
 from sim.follow.policy import Policy, Refusal, Space
 from sim.follow.userfault import Fault, Userfault, available, runs
 
@@ -19,7 +19,6 @@ __all__ = [
     "Fault",
     "FollowError",
     "Follower",
-    "Inheritance",
     "Mapping",
     "Policy",
     "Refusal",
@@ -28,5 +27,6 @@ __all__ = [
     "Userfault",
     "available",
     "find_program",
+    "outside",
     "runs",
 ]

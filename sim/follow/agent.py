@@ -14,11 +14,11 @@ import os
 import signal
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from hw.link import PAGE_BYTES
 from sim.follow import ptrace
+from sim.follow.mappings import Mapping, mappings, present, within
 from sim.follow.ptrace import Stop
 from sim.follow.userfault import SYS_USERFAULTFD, Userfault, runs, take_fd
 
@@ -30,17 +30,6 @@ _PROT_READ_WRITE, _MAP_SHARED_ANONYMOUS = 3, 0x21
 _VECTORS = PAGE_BYTES // 16  # struct iovec that fit into a page
 _SYSCALL_INSTRUCTION = b"\x0f\x05"
 _IOVEC = struct.Struct("<QQ")
-_PRESENT, _SWAPPED = 1 << 63, 1 << 62
-
-
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """A line of /proc/PID/maps: first page, pages, and whether it is private anonymous memory."""
-
-    page: int
-    count: int
-    anonymous: bool
-    name: str
 
 
 class Agent:
@@ -48,7 +37,7 @@ class Agent:
     (the exit of execve, or the first stop of a forked child). Raises OSError."""
 
     def __init__(self, tid: int) -> None:
-        vdso = next(mapping for mapping in _maps(tid) if mapping.name == "[vdso]")
+        vdso = next(mapping for mapping in mappings(tid) if mapping.name == "[vdso]")
         with Path(f"/proc/{tid}/mem").open("rb", buffering=0) as memory:
             memory.seek(vdso.page * PAGE_BYTES)
             code = memory.read(vdso.count * PAGE_BYTES)
@@ -168,12 +157,23 @@ class Agent:
 
     def present(self, page: int, count: int) -> list[int]:
         """Which pages of a range have a page behind them."""
-        entries = memoryview(os.pread(self._pagemap, 8 * count, 8 * page)).cast("Q")
-        return [page + i for i, entry in enumerate(entries) if entry & (_PRESENT | _SWAPPED)]
+        return present(self._pagemap, page, count)
 
-    def anonymous(self) -> list[Mapping]:
-        """The address space's private anonymous mappings."""
-        return [mapping for mapping in _maps(self.pid) if mapping.anonymous]
+    def anonymous(self, *, flags: bool = False) -> list[Mapping]:
+        """The address space's private anonymous mappings; see `mappings`."""
+        return [mapping for mapping in mappings(self.pid, flags=flags) if mapping.anonymous]
+
+    def advise(self, page: int, count: int, advice: int) -> list[tuple[int, int]]:
+        """Give an advice as madvise(2) does, mapping by mapping in order of address until one refuses it; the parts of
+        the range (first page, pages) that took it."""
+        taken = []
+        for first, pages in within(mappings(self.pid), page, count):
+            try:
+                self.call(_SYS_MADVISE, first * PAGE_BYTES, pages * PAGE_BYTES, advice)
+            except OSError:
+                break
+            taken.append((first, pages))
+        return taken
 
     def close(self) -> None:
         """End the agent. Idempotent."""
@@ -186,14 +186,3 @@ class Agent:
         while (status := ptrace.wait(self.pid, block=True)) and status.stop is not Stop.GONE:
             with contextlib.suppress(ProcessLookupError):
                 ptrace.resume(self.pid)
-
-
-def _maps(pid: int) -> list[Mapping]:
-    mappings = []
-    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-        limits, mode, _, _, inode, *name = line.split(maxsplit=5)
-        start, end = (int(limit, 16) // PAGE_BYTES for limit in limits.split("-"))
-        label = name[0] if name else ""
-        anonymous = mode[3] == "p" and inode == "0" and not label.startswith(("[v", "[uprobes", "/"))
-        mappings.append(Mapping(start, end - start, anonymous, label))
-    return mappings

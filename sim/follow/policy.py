@@ -49,9 +49,6 @@ class Space(Protocol):
     def dropped(self, page: int, count: int) -> None:
         """It has been."""
 
-    def at_fork(self, page: int, count: int, *, inherit: bool) -> None:
-        """Whether children get what a range holds from now on (MADV_DONTFORK, MADV_WIPEONFORK)."""
-
     def moving(self, page: int, count: int) -> None:
         """mremap(2) is about to move or resize a range."""
 

@@ -22,7 +22,6 @@ _MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS, _MAP_LOCKED, _MAP_POPULATE = 0x2, 0x10
 _MAP_HUGETLB = 0x40000
 _MREMAP_FIXED, _MREMAP_DONTUNMAP = 2, 4
 _MADV_DONTNEED, _MADV_FREE, _MADV_DONTNEED_LOCKED = 4, 8, 24
-_MADV_DONTFORK, _MADV_DOFORK, _MADV_WIPEONFORK, _MADV_KEEPONFORK = 10, 11, 18, 19
 
 
 @dataclass(slots=True)
@@ -140,8 +139,6 @@ def leave(task: Task, space: Space, call: Syscall, result: int) -> None:
         space.moved(source, target, count, target_count)
     elif number == _MADVISE and _drops(args):
         space.dropped(*_pages(args[0], args[1]))
-    elif number == _MADVISE and args[2] in (_MADV_DONTFORK, _MADV_WIPEONFORK, _MADV_DOFORK, _MADV_KEEPONFORK):
-        space.at_fork(*_pages(args[0], args[1]), inherit=args[2] in (_MADV_DOFORK, _MADV_KEEPONFORK))
 
 
 def fail(tid: int, number: int) -> None:

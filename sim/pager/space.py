@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, Protocol, TypeVar
 
 from hw.link import PAGE_BYTES, ZERO_PAGE
-from sim.follow import Agent, Fault, Inheritance, Userfault, runs
+from sim.follow import Agent, Fault, Mapping, Userfault, outside, runs
 from sim.pager.log import Recording, SpaceLog
 from sim.pager.table import ProgramTable
 from vswap import AddressSpace, SigBus
@@ -67,17 +67,16 @@ class PagedSpace:
         self.log: SpaceLog | None = None
         if parent is None and recording is not None:
             self._keep(SpaceLog(number, recording))
-        self.inheritance: Inheritance = parent.inheritance.copy() if parent else Inheritance()
         self._host = host
         self._pinned: dict[int, int] = {}  # thread -> page
         self._pinned_folios: dict[int, Folio] = {}  # page -> folio, off the LRU lists
         self._placed_before = 0
-        mappings = agent.anonymous()
+        mappings = agent.anonymous(flags=True)
         present = [page for mapping in mappings for page in agent.present(mapping.page, mapping.count)]
         for mapping in mappings:
             self.userfault.register(mapping.page, mapping.count)
         if parent:
-            self._inherit(parent, set(present), number, recording)
+            self._inherit(parent, set(present), mappings, number, recording)
         else:
             self._adopt(present)
 
@@ -163,10 +162,6 @@ class PagedSpace:
             self.agent.drop_all(vpn for vpn in self.table.within(page, count) if vpn in self.table.present)
         self._forget(page, count)
 
-    def at_fork(self, page: int, count: int, *, inherit: bool) -> None:
-        """See Space."""
-        self.inheritance.set(page, count, inherit)
-
     def moving(self, page: int, count: int) -> None:
         """See Space."""
         self.table.flush()
@@ -234,7 +229,14 @@ class PagedSpace:
         self._host.wait(self.space.unmap(page, count))
         return True
 
-    def _inherit(self, parent: PagedSpace, present: set[int], number: int, recording: Recording | None) -> None:
+    def _inherit(
+        self,
+        parent: PagedSpace,
+        present: set[int],
+        mappings: list[Mapping],
+        number: int,
+        recording: Recording | None,
+    ) -> None:
         """Take over what the parent has.
 
         The kernel copied the page tables at the fork, so the child's pages are the snapshot. A thread of the parent may
@@ -253,8 +255,8 @@ class PagedSpace:
                 parent.log.accessed(page, write=True)
         for page in set(parent._pinned.values()):
             parent._hold(page)
-        withheld = parent.inheritance.withheld([vpn for vpn, _ in self.table.items()])
-        self.agent.drop_all(withheld)
+        withheld = outside((vpn for vpn, _ in self.table.items()), (each for each in mappings if not each.wiped))
+        self.agent.drop_all(set(withheld).difference(outside(withheld, mappings)))
         for page in withheld:
             self._forget(page, 1)
         for page, pte in self.table.items():

@@ -1,0 +1,94 @@
+"""Programs that do odd things to their memory do under the pager and under the recorder what they do alone.
+
+Each scene of tests/sim/programs ends with 0 where all is right, alone as well.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hw.sources import ROOT
+from sim.capture import capture
+from sim.pager import page
+from sim.scenario.scenario import Scenario, find
+from sim.trace.file import Trace
+from tests.sim.followed import needs_root
+
+pytestmark = needs_root
+
+PROGRAMS = Path(__file__).parent / "programs"
+LIMIT = 512  # pages; `push_out` of pages.h writes twice as many
+WINDOW = 64
+
+
+def scenes() -> list[tuple[str, str]]:
+    """(program, scene) of all programs."""
+    return [
+        (source.stem, name)
+        for source in sorted(PROGRAMS.glob("*.c"))
+        for name in re.findall(r'^ +\{"(\w+)", \w+\},$', source.read_text(), re.MULTILINE)
+    ]
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    folder = tmp_path_factory.mktemp("programs")
+
+    def build(name: str) -> str:
+        binary = folder / name
+        if not binary.exists():
+            command = ["gcc", "-O1", "-Wall", "-Werror", "-pthread", "-o", str(binary), str(PROGRAMS / f"{name}.c")]
+            subprocess.run(command, check=True)
+        return str(binary)
+
+    return build
+
+
+def paged(argv: list[str]) -> int:
+    outcome = page(argv, Scenario.load(find("pager")), limit=LIMIT)
+    assert outcome.problems == []
+    assert outcome.figures.lost == 0
+    return outcome.exit_status
+
+
+def recorded(argv: list[str], folder: Path) -> int:
+    result = capture(argv, folder / "program.trace", window=WINDOW)
+    Trace.load(folder / "program.trace")  # follows every page through the events
+    return result.exit_status
+
+
+def follow(how: str, argv: list[str], folder: Path) -> int:
+    """The exit status of a program under the pager, under the recorder, or of one that is not followed."""
+    if how == "alone":
+        return subprocess.run(argv, check=False, timeout=60).returncode
+    return paged(argv) if how == "pager" else recorded(argv, folder)
+
+
+@pytest.mark.parametrize("how", ["alone", "pager", "recorder"])
+@pytest.mark.parametrize(("program", "scene"), scenes())
+def test_it_ends_as_it_does_alone(
+    program: str, scene: str, how: str, built: Callable[[str], str], tmp_path: Path
+) -> None:
+    assert follow(how, [built(program), scene], tmp_path) == 0
+
+
+@pytest.mark.parametrize("command", [["pager", "--quiet", "--limit", "2M"], ["capture", "-o", "T"]])
+def test_a_reservation_costs_nothing_by_its_size(
+    command: list[str], built: Callable[[str], str], tmp_path: Path
+) -> None:
+    argv = [sys.executable, "-m", "sim.cli", *command, "--", built("reserve"), "little_of_16_tib"]
+    start = time.monotonic()
+    process = subprocess.Popen(argv, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert usage.ru_maxrss < 400 << 10  # KiB; a bit for each of its pages would take 512 MiB
+    assert time.monotonic() - start < 60

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hw.link import PAGE_BYTES, ZERO_PAGE
-from sim.follow import Agent, Fault, Mapping, Userfault, outside, runs
+from sim.follow import Agent, Fault, Mapping, Userfault, outside, runs, within
 from sim.trace.file import Event, Kind, TraceWriter
 
 
@@ -51,7 +51,7 @@ class RecordedSpace:
         self._numbers: dict[int, int] = {}  # virtual page -> page number in the trace
         self._next_number = 0
         self._open: dict[int, OpenPage] = {}  # in the order in which they were opened
-        self._pinned: dict[int, int] = {}  # thread -> page that the kernel writes without waiting for a fault
+        self._pinned: dict[int, set[int]] = {}  # thread -> pages that the kernel uses without waiting for a fault
         mappings = agent.anonymous(flags=True)
         present = [page for mapping in mappings for page in agent.present(mapping.page, mapping.count)]
         if parent:
@@ -92,64 +92,63 @@ class RecordedSpace:
             held.write = self._record(page, Kind.WRITE, self._known[page])
             self.userfault.protect(page, 1, on=False)
 
-    def pin(self, thread: int, page: int) -> None:
-        """Keep a page open and writable: the kernel is about to write there on behalf of a thread that cannot wait for
-        a fault (set_tid_address(2): a thread's end, a child's birth)."""
-        self._pinned[thread] = page
-        self.writable(page)
+    def pin(self, thread: int, pages: Iterable[int]) -> None:
+        """See Space."""
+        for page in pages:
+            if page in self._known or within(self.agent.anonymous(), page, 1):
+                self._pinned.setdefault(thread, set()).add(page)
+                self.writable(page)
 
     def unpin(self, thread: int) -> None:
-        """Undo `pin`."""
+        """See Space."""
         self._pinned.pop(thread, None)
 
     def mapped(self, page: int, count: int, *, populated: bool) -> None:
-        """The program has mapped new private anonymous memory."""
+        """See Space."""
+        self.gone(page, count)
         self.userfault.register(page, count)
         if populated:
             self._found(self.agent.present(page, count))
 
-    def unmapped(self, page: int, count: int) -> None:
-        """The program gives memory back: its content is gone and the next access, if any, finds zeros."""
-        for gone in self._inside(page, count):
-            held = self._open.pop(gone, None)
+    def settle(self, page: int, count: int) -> None:
+        """See Space."""
+        for kept in self._inside(page, count):
+            held = self._open.get(kept)
             if held and held.write is not None:
-                self._settle(gone, held, self.agent.read(gone, 1)[0])
-            self._writer.append(Event(self.number, self._numbers.pop(gone), Kind.UNMAP))
-            del self._known[gone]
+                self._settle(kept, held, self.agent.read(kept, 1)[0])
 
-    def unmapping(self, page: int, count: int) -> bool:
-        """As `unmapped`; True if there was anything."""
-        pages = len(self._known)
-        self.unmapped(page, count)
-        return len(self._known) < pages
-
-    def dropping(self, page: int, count: int) -> None:
-        """The program drops what a range holds; it can still be read."""
-        self.unmapped(page, count)
+    def gone(self, page: int, count: int) -> None:
+        """See Space. The next access, if any, finds zeros."""
+        for lost in self._inside(page, count):
+            self._open.pop(lost, None)
+            self._writer.append(Event(self.number, self._numbers.pop(lost), Kind.UNMAP))
+            del self._known[lost]
 
     def dropped(self, page: int, count: int) -> None:
-        """It has: noted in `dropping` already."""
+        """See Space."""
+        # Maybe there, by another thread, after the kernel had dropped it.
+        self.agent.drop_all(kept for kept in self._inside(page, count) if kept in self._open)
+        self.gone(page, count)
 
     def moving(self, page: int, count: int) -> None:
         """The program is about to move memory: close what is open of it, so that it moves with `moved` alone."""
         self._close([p for p in self._inside(page, count) if p in self._open])
 
     def moved(self, source: int, target: int, count: int, target_count: int) -> None:
-        """mremap(2) has moved pages; each stays the page it was, at another address."""
-        pages = [p for p in self._inside(source, count) if p - source < target_count]
+        """See Space."""
+        pages = self._inside(source, count)
         contents = {p - source + target: self._known.pop(p) for p in pages}
         numbers = {p - source + target: self._numbers.pop(p) for p in pages}
-        self.unmapped(source, count)
         self._known |= contents
         self._numbers |= numbers
         self.userfault.register(target, target_count)
 
-    def read_words(self, address: int, count: int) -> list[int]:
-        """64-bit words from the program's memory, read as the program would. Raises OSError where it could not."""
-        for page in range(address // PAGE_BYTES, (address + 8 * count - 1) // PAGE_BYTES + 1):
+    def read(self, address: int, count: int) -> bytes:
+        """See Space."""
+        for page in range(address // PAGE_BYTES, (address + count - 1) // PAGE_BYTES + 1):
             if page in self._known and page not in self._open:
                 self._open_page(page, write=False)
-        return self.agent.read_words(address, count)
+        return self.agent.read_bytes(address, count)
 
     # --- its end ---------------------------------------------------------------------------------------------------
 
@@ -195,7 +194,7 @@ class RecordedSpace:
         self._open[page] = OpenPage(position if write else None)
         self.userfault.place(page, self._writer.data(content), protected=not write)
         if len(self._open) > self._window:
-            pinned = set(self._pinned.values())
+            pinned = set().union(*self._pinned.values())
             oldest = [p for p in self._open if p not in pinned and p != page]
             self._close(oldest[: max(1, self._window // 4)])
 

@@ -11,24 +11,33 @@ import contextlib
 import ctypes
 import errno
 import os
+import resource
 import signal
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from hw.link import PAGE_BYTES
 from sim.follow import ptrace
+from sim.follow.handover import userfault_of
 from sim.follow.mappings import Mapping, mappings, present, within
 from sim.follow.ptrace import Stop
 from sim.follow.userfault import SYS_USERFAULTFD, Userfault, runs, take_fd
 
 CLONE_VM = 0x100
-_SYS_MMAP, _SYS_MADVISE, _SYS_GETPID, _SYS_CLONE, _SYS_PIDFD_OPEN, _SYS_CLOSE_RANGE = 9, 28, 39, 56, 434, 436
-_SYS_PROCESS_MADVISE = 440
+_SYS_MMAP, _SYS_MUNMAP, _SYS_MADVISE, _SYS_GETPID, _SYS_CLONE = 9, 11, 28, 39, 56
+_SYS_PIDFD_OPEN, _SYS_CLOSE_RANGE, _SYS_PROCESS_MADVISE = 434, 436, 440
 _MADV_DONTFORK, _MADV_DONTNEED_LOCKED = 10, 24
 _PROT_READ_WRITE, _MAP_SHARED_ANONYMOUS = 3, 0x21
 _VECTORS = PAGE_BYTES // 16  # struct iovec that fit into a page
+_ALL_DESCRIPTORS = 0xFFFFFFFF
 _SYSCALL_INSTRUCTION = b"\x0f\x05"
+_LIMITS = {  # the program's limits are not for its agent
+    resource.RLIMIT_AS: resource.RLIM_INFINITY,
+    resource.RLIMIT_DATA: resource.RLIM_INFINITY,
+    resource.RLIMIT_CPU: resource.RLIM_INFINITY,
+    resource.RLIMIT_NOFILE: 64,
+}
 _IOVEC = struct.Struct("<QQ")
 
 
@@ -42,20 +51,24 @@ class Agent:
             memory.seek(vdso.page * PAGE_BYTES)
             code = memory.read(vdso.count * PAGE_BYTES)
         self._syscall_address = vdso.page * PAGE_BYTES + code.index(_SYSCALL_INSTRUCTION)
-        self.pid = self._clone(tid)
+        with _unlimited(tid):
+            self.pid = self._clone(tid)
+        for limit, value in _LIMITS.items():
+            _lift(self.pid, limit, value)
         ptrace.exempt(self.pid)  # else each call that the program's filter looks at takes a stop more
         self._memory = os.open(f"/proc/{self.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
         self._pagemap = os.open(f"/proc/{self.pid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+        self._alive = True
         self._vector = 0  # address of a page for struct iovec, in the program's memory but shared, so not one of its
         self._itself = -1  # the agent's descriptor of itself
-        self.call(_SYS_CLOSE_RANGE, 0, 0xFFFFFFFF, 0)  # a copy of the program's pipes would keep them open
+        self.call(_SYS_CLOSE_RANGE, 0, _ALL_DESCRIPTORS, 0)  # a copy of the program's pipes would keep them open
 
     def _clone(self, tid: int) -> int:
         saved = ptrace.registers(tid)
         self._prepare(tid, saved, _SYS_CLONE, CLONE_VM)
         agent = 0
         early: list[int] = []  # signals that came too early, to be sent again
-        syscall_stops = 0
+        syscall_stops = result = 0
         while syscall_stops < 2:
             ptrace.resume(tid)
             status = ptrace.wait(tid, block=True)
@@ -64,6 +77,7 @@ class Agent:
                 agent = ptrace.event_message(tid)
             elif status.stop is Stop.SYSCALL:
                 syscall_stops += 1
+                result = ctypes.c_int64(ptrace.registers(tid).rax).value
             elif status.stop is Stop.SIGNAL:
                 early.append(status.value)
             elif status.stop is Stop.GONE:
@@ -72,7 +86,7 @@ class Agent:
         for number in early:
             os.kill(tid, number)
         if not agent:
-            raise PermissionError("the program may not clone itself")
+            raise OSError(-result, f"it cannot clone itself: {os.strerror(-result)}")
         ptrace.wait(agent, block=True)
         return agent
 
@@ -85,13 +99,16 @@ class Agent:
 
     def call(self, number: int, *args: int) -> int:
         """Do a system call in the agent; returns its result. Raises OSError."""
+        if not self._alive:
+            raise ProcessLookupError(self.pid)
         self._prepare(self.pid, ptrace.registers(self.pid), number, *args)
         done = False
         while not done:  # signals, which are not for the agent, and the program's filter may come first
             ptrace.step(self.pid)
             status = ptrace.wait(self.pid, block=True)
             assert status is not None
-            if status.stop is Stop.GONE:
+            if status.stop in (Stop.EXITING, Stop.GONE):
+                self._bury(status.stop)
                 raise ProcessLookupError(self.pid)
             after = ptrace.registers(self.pid)
             done = status.stop is not Stop.SECCOMP and after.rip == self._syscall_address + len(_SYSCALL_INSTRUCTION)
@@ -102,14 +119,23 @@ class Agent:
 
     def userfault(self) -> Userfault:
         """A userfaultfd for the address space. Raises OSError."""
-        return Userfault(take_fd(self.pid, self.call(SYS_USERFAULTFD, os.O_CLOEXEC | os.O_NONBLOCK)))
+        flags = os.O_CLOEXEC | os.O_NONBLOCK
+        try:
+            descriptor = take_fd(self.pid, self.call(SYS_USERFAULTFD, flags))
+        except PermissionError:
+            descriptor = userfault_of(self, flags)
+        self.call(_SYS_CLOSE_RANGE, 0, _ALL_DESCRIPTORS, 0)  # it may not have many
+        return Userfault(descriptor)
 
     def drop(self, page: int, count: int) -> None:
         """Take pages out of the address space; the next access finds them missing."""
         try:
             self.call(_SYS_MADVISE, page * PAGE_BYTES, count * PAGE_BYTES, _MADV_DONTNEED_LOCKED)
-        except OSError:
-            pass  # unmapped by the program in the meantime
+        except OSError as error:
+            if error.errno != errno.ENOMEM:  # not a hole, which is passed over, but a mapping that is sealed
+                for first, pages in within(mappings(self.pid), page, count):
+                    with contextlib.suppress(OSError):
+                        self.call(_SYS_MADVISE, first * PAGE_BYTES, pages * PAGE_BYTES, _MADV_DONTNEED_LOCKED)
 
     def drop_all(self, pages: Iterable[int]) -> None:
         """As `drop`, for many pages at once."""
@@ -134,9 +160,23 @@ class Agent:
             self.drop(page, count)
 
     def _prepare_vector(self) -> None:
-        self._vector = self.call(_SYS_MMAP, 0, PAGE_BYTES, _PROT_READ_WRITE, _MAP_SHARED_ANONYMOUS, -1 & (1 << 64) - 1)
-        self.call(_SYS_MADVISE, self._vector, PAGE_BYTES, _MADV_DONTFORK)
-        self._itself = self.call(_SYS_PIDFD_OPEN, self.call(_SYS_GETPID), 0)
+        try:
+            self._itself = self.call(_SYS_PIDFD_OPEN, self.call(_SYS_GETPID), 0)
+            self._vector = self.lend(b"")
+        except OSError:
+            self._vector = -1  # one by one, then
+
+    def lend(self, data: bytes) -> int:
+        """Address of a new page in the program's memory that begins with `data`; it is shared, so not one of its own,
+        and no child gets it. Raises OSError."""
+        address = self.call(_SYS_MMAP, 0, PAGE_BYTES, _PROT_READ_WRITE, _MAP_SHARED_ANONYMOUS, -1 & (1 << 64) - 1)
+        self.call(_SYS_MADVISE, address, PAGE_BYTES, _MADV_DONTFORK)
+        self.write_bytes(address, data)
+        return address
+
+    def take_back(self, address: int) -> None:
+        """Undo `lend`. Raises OSError."""
+        self.call(_SYS_MUNMAP, address, PAGE_BYTES)
 
     def read(self, page: int, count: int) -> list[bytes | None]:
         """The contents of present pages; None for those that are not there."""
@@ -150,10 +190,16 @@ class Agent:
             return [self.read(page + i, 1)[0] for i in range(count)]
         return [data[i : i + PAGE_BYTES] for i in range(0, len(data), PAGE_BYTES)]
 
-    def read_words(self, address: int, count: int) -> list[int]:
-        """64-bit words of present memory. Raises OSError."""
-        data = os.pread(self._memory, 8 * count, address)
-        return [int.from_bytes(data[i : i + 8], "little") for i in range(0, len(data), 8)]
+    def read_bytes(self, address: int, count: int) -> bytes:
+        """Bytes of present memory. Raises OSError."""
+        data = os.pread(self._memory, count, address)
+        if len(data) < count:
+            raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+        return data
+
+    def write_bytes(self, address: int, data: bytes) -> None:
+        """Change bytes of present memory. Raises OSError."""
+        os.pwrite(self._memory, data, address)
 
     def present(self, page: int, count: int) -> list[int]:
         """Which pages of a range have a page behind them."""
@@ -175,6 +221,19 @@ class Agent:
             taken.append((first, pages))
         return taken
 
+    def killed(self, last: Callable[[], None]) -> bool:
+        """Whether somebody has killed it: the first process of a pid namespace does so when it ends, and waits until it
+        is gone. `last` is called while the memory can still be read."""
+        if not self._alive:
+            return False
+        status = ptrace.wait(self.pid, block=False)
+        if status is None or status.stop not in (Stop.EXITING, Stop.GONE):
+            return False
+        if status.stop is Stop.EXITING:
+            last()
+        self._bury(status.stop)
+        return True
+
     def close(self) -> None:
         """End the agent. Idempotent."""
         if self._memory < 0:
@@ -182,7 +241,44 @@ class Agent:
         os.close(self._memory)
         os.close(self._pagemap)
         self._memory = self._pagemap = -1
-        os.kill(self.pid, signal.SIGKILL)
-        while (status := ptrace.wait(self.pid, block=True)) and status.stop is not Stop.GONE:
-            with contextlib.suppress(ProcessLookupError):
-                ptrace.resume(self.pid)
+        if self._alive:
+            os.kill(self.pid, signal.SIGKILL)
+            self._bury(None)
+
+    def _bury(self, stop: Stop | None) -> None:
+        """Let it end; its last stop was this."""
+        self._alive = False
+        while stop is not Stop.GONE:
+            if stop is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    ptrace.resume(self.pid)
+            status = ptrace.wait(self.pid, block=True)
+            assert status is not None
+            stop = status.stop
+
+
+@contextlib.contextmanager
+def _unlimited(tid: int) -> Iterator[None]:
+    """Let a stopped thread clone itself where its user may have no more processes or its filter does not like it."""
+    before = _lift(tid, resource.RLIMIT_NPROC, resource.RLIM_INFINITY)
+    ptrace.exempt(tid)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            ptrace.unexempt(tid)
+            if before is not None:
+                resource.prlimit(tid, resource.RLIMIT_NPROC, before)
+
+
+def _lift(pid: int, limit: int, value: int) -> tuple[int, int] | None:
+    """Raise a limit of another process, or as far as it goes without CAP_SYS_RESOURCE; what it was, if it changed."""
+    try:
+        before = resource.prlimit(pid, limit)
+        try:
+            resource.prlimit(pid, limit, (value, value))
+        except PermissionError:
+            resource.prlimit(pid, limit, (before[1], before[1]))
+    except PermissionError:
+        return None
+    return before

@@ -12,17 +12,21 @@ from types import FrameType
 
 from hw.link import PAGE_BYTES
 from sim.follow import filter as seccomp
-from sim.follow import ptrace
+from sim.follow import ptrace, robust
 from sim.follow.agent import Agent
 from sim.follow.filter import Rule
 from sim.follow.launch import FollowError, launch
-from sim.follow.policy import Policy, Refusal, Space
+from sim.follow.policy import Policy, Space
 from sim.follow.ptrace import Stop, Syscall
-from sim.follow.syscalls import BIRTHS, MREMAP, WATCHED, Task, birth, enter, fail, leave
+from sim.follow.refusals import REFUSALS
+from sim.follow.syscalls import WATCHED, Birth, Task, begin, enter, fail, give_back_arguments, leave
+from sim.follow.turns import Turns
 
 # After Ctrl-C the program may end by itself; then it is asked to, and then made to.
 _GRACE_S, _LAST_S = 0.5, 2.0
 _IDLE_MS = 100
+_BURY_S = 0.001
+_ALL_PAGES = 1 << 52
 
 
 class Follower:
@@ -30,17 +34,16 @@ class Follower:
 
     Args:
         policy: has the memory.
-        refusals: system calls that fail in the program.
 
     Attributes:
         following: False after `release`: the program runs on, unwatched.
     """
 
-    def __init__(self, policy: Policy, refusals: Sequence[Refusal] = ()) -> None:
+    def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._refusals = refusals
         self._tasks: dict[int, Task] = {}
         self._spaces: list[Space] = []
+        self._turns = Turns()
         self.following = True
         self._interrupted: float | None = None
         self._escalation = 0
@@ -50,11 +53,8 @@ class Follower:
 
     @property
     def in_transit(self) -> bool:
-        """Pages are on their way, with a fork, an exec or mremap: the spaces do not tell the whole story now."""
-        return any(
-            task.fresh or (task.syscall is not None and task.syscall.number in (*BIRTHS, MREMAP))
-            for task in self._tasks.values()
-        )
+        """A fork, an exec or a change of mappings is under way: the spaces do not tell the whole story now."""
+        return any(task.fresh or task.syscall is not None for task in self._tasks.values())
 
     def run(self, argv: Sequence[str], env: Mapping[str, str] | None) -> int:
         """Run a program to its end; returns its exit status as a shell gives it (128 + signal where one ended it).
@@ -68,7 +68,7 @@ class Follower:
         before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
         wakeup_before = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         try:
-            root = launch(argv, env, seccomp.program([*map(Rule, WATCHED), *(r.rule for r in self._refusals)]))
+            root = launch(argv, env, seccomp.program([*map(Rule, WATCHED), *(r.rule for r in REFUSALS)]))
             self._tasks[root] = Task(root, root, None)
             self._policy.process(root)
             return self._loop(root, wake_read)
@@ -124,6 +124,8 @@ class Follower:
                         exit_status = status.value
                     with contextlib.suppress(ProcessLookupError):  # killed while it was looked at: its end comes next
                         self._stopped(self._tasks[tid], status)
+                for space in list(self._spaces):
+                    self._look_after(space)
             self._policy.tick()
             self._escalate(time.monotonic())
         self._policy.tick()
@@ -150,26 +152,39 @@ class Follower:
             case Stop.EXEC:
                 former = ptrace.event_message(task.tid)
                 if former != task.tid:
-                    self._tasks.pop(former, None)
+                    self._next(self._tasks.pop(former, None))
+                self._next(task)
                 self._leave(task)
-                task.fresh = True
-            case Stop.EXITING if task.space and task.clear_tid:
-                task.space.pin(task.tid, task.clear_tid // PAGE_BYTES)
+                task.fresh, task.lent = True, 0
+            case Stop.EXITING if task.space:
+                used = robust.pages(task.tid, task.space.read)
+                task.space.pin(task.tid, used | ({task.clear_tid // PAGE_BYTES} if task.clear_tid else set()))
             case Stop.SECCOMP | Stop.SYSCALL if self.following:
-                self._syscall(task, ptrace.syscall_info(task.tid))
+                if not self._syscall(task, ptrace.syscall_info(task.tid)):
+                    return
         deliver = status.value if status.stop is Stop.SIGNAL else 0
         ptrace.resume(task.tid, deliver=deliver, to_syscall=task.fresh or task.syscall is not None)
+
+    def _next(self, task: Task | None) -> None:
+        """A thread no longer changes mappings: whoever waits for that goes on."""
+        following = self._turns.give_back(task) if task else None
+        if following and following.space:
+            with contextlib.suppress(ProcessLookupError):  # killed while it waited: its end comes next
+                enter(following, following.space)
+                ptrace.resume(following.tid)
 
     # --- processes and threads -------------------------------------------------------------------------------------
 
     def _born(self, parent: Task, tid: int) -> None:
-        made = birth(parent)
+        made = parent.birth or Birth()
         process = parent.process if made.thread else tid
         child = Task(tid, process, None, clear_tid=made.clear_tid)
         status = ptrace.wait(tid, block=True)
         assert status is not None
         if status.stop is Stop.GONE:
             return
+        if made.untraced:
+            give_back_arguments(parent, tid)
         self._tasks[tid] = child
         if process == tid:
             self._policy.process(tid)
@@ -192,8 +207,16 @@ class Follower:
         self._by_fd[task.space.userfault.fileno()] = task.space
         self._poll.register(task.space.userfault, select.POLLIN)
 
+    def _look_after(self, space: Space) -> None:
+        """Who kills the agent kills all who share the memory, since nobody can have it any more."""
+        if space.agent.killed(lambda: space.settle(0, _ALL_PAGES)):
+            for process in {task.process for task in self._tasks.values() if task.space is space}:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+
     def _gone(self, task: Task) -> None:
         del self._tasks[task.tid]
+        self._next(task)
         if task.tid == task.process:
             self._orphans.add(task.tid)
         if task.space:
@@ -216,24 +239,27 @@ class Follower:
 
     # --- system calls ----------------------------------------------------------------------------------------------
 
-    def _syscall(self, task: Task, call: Syscall) -> None:
+    def _syscall(self, task: Task, call: Syscall) -> bool:
+        """A thread enters or leaves a system call. False if it has to wait there."""
         if call.arch != ptrace.AUDIT_ARCH_X86_64 or call.number >= 1 << 30:
             raise FollowError("the program is a 32-bit one; only 64-bit programs can be followed")
         if call.entry:
-            refusal = next((refusal for refusal in self._refusals if refusal.hits(call)), None)
+            refusal = next((refusal for refusal in REFUSALS if refusal.hits(call)), None)
             if refusal is not None:
                 fail(task.tid, refusal.errno)
-            elif call.number in WATCHED:
-                task.syscall = call
-                if task.space:
-                    enter(task, task.space, call)
-            return
-        if task.fresh:
-            task.fresh = False
+            elif call.number in WATCHED and task.space:
+                if begin(task, task.space, call) and not self._turns.take(task.space, task):
+                    return False
+                enter(task, task.space)
+        elif task.fresh:
+            task.fresh, task.syscall = False, None
             self._watch(task, None)
-        elif task.space and task.syscall is not None:
-            leave(task, task.space, task.syscall, call.result)
-        task.syscall = None
+        elif task.syscall is not None:
+            if task.space:
+                leave(task, task.space, call.result)
+            task.syscall = None
+            self._next(task)
+        return True
 
     # --- the end ---------------------------------------------------------------------------------------------------
 
@@ -256,11 +282,12 @@ class Follower:
         """End whatever is left, after an error. The userfaultfds are closed only when all is dead: a page that is not
         there would read as zeros from then on."""
         self._signal(signal.SIGKILL)
-        for tid in sorted(self._tasks, key=lambda tid: tid == self._tasks[tid].process):  # leaders last
-            with contextlib.suppress(ChildProcessError):
-                while (status := ptrace.wait(tid, block=True)) and status.stop is not Stop.GONE:
-                    with contextlib.suppress(ProcessLookupError):
-                        ptrace.resume(tid, to_syscall=False)
+        waiting = set(self._tasks)
+        while waiting:
+            waiting = {tid for tid in waiting if not _buried(tid)}
+            for space in self._spaces:
+                space.agent.killed(lambda: None)
+            time.sleep(_BURY_S)
         self._tasks = {}
         for space in self._spaces:
             space.abandon()
@@ -268,3 +295,16 @@ class Follower:
         for pid in self._orphans:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, ptrace.WALL | os.WNOHANG)
+
+
+def _buried(tid: int) -> bool:
+    """Whether a thread that was killed is gone; it is helped on its way."""
+    try:
+        status = ptrace.wait(tid, block=False)
+    except ChildProcessError:
+        return True
+    if status is None or status.stop is Stop.GONE:
+        return status is not None
+    with contextlib.suppress(ProcessLookupError):
+        ptrace.resume(tid, to_syscall=False)
+    return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,39 +25,44 @@ class Space(Protocol):
     program_break: int
 
     @property
+    def agent(self) -> Agent:
+        """The helper inside it."""
+
+    @property
     def userfault(self) -> Userfault:
         """Where its faults come from."""
 
     def fault(self, fault: Fault) -> None:
         """A thread waits at a page: let it go on."""
 
-    def pin(self, thread: int, page: int) -> None:
-        """Keep a page present and writable: the kernel is about to write there on behalf of a thread that cannot wait
-        for a fault (set_tid_address(2): a thread's end, a child's birth)."""
+    def pin(self, thread: int, pages: Iterable[int]) -> None:
+        """Keep pages present and writable, where they are private anonymous memory: the kernel is about to use them on
+        behalf of a thread that cannot wait for a fault (a thread's end, a child's birth)."""
 
     def unpin(self, thread: int) -> None:
-        """Undo `pin`."""
+        """Undo all `pin`s of a thread."""
 
     def mapped(self, page: int, count: int, *, populated: bool) -> None:
-        """There is new private anonymous memory; `populated`: the kernel may have put pages there."""
+        """There is new private anonymous memory; `populated`: it may have pages already."""
 
-    def unmapping(self, page: int, count: int) -> bool:
-        """A range is about to go, with what it holds. True if it holds anything."""
+    def settle(self, page: int, count: int) -> None:
+        """A range may be about to lose what it holds: note it while it can be read."""
 
-    def dropping(self, page: int, count: int) -> None:
-        """What a range holds is about to be dropped (MADV_DONTNEED); the range stays."""
+    def gone(self, page: int, count: int) -> None:
+        """A range is no longer mapped, or something else is mapped there."""
 
     def dropped(self, page: int, count: int) -> None:
-        """It has been."""
+        """What a range held has been dropped (MADV_DONTNEED); the range stays."""
 
     def moving(self, page: int, count: int) -> None:
         """mremap(2) is about to move or resize a range."""
 
     def moved(self, source: int, target: int, count: int, target_count: int) -> None:
-        """It has: each page stays the page it was, at another address."""
+        """It has moved `count` pages: each stays the page it was, at another address. Where they are now is a mapping
+        of `target_count` pages."""
 
-    def read_words(self, address: int, count: int) -> list[int]:
-        """64-bit words of the program's memory, read as the program would. Raises OSError where it could not."""
+    def read(self, address: int, count: int) -> bytes:
+        """Bytes of the program's memory, read as the program would. Raises OSError where it could not."""
 
     def end(self) -> None:
         """No process uses the space any more; its agent can still read it."""

@@ -129,6 +129,11 @@ def exempt(tid: int) -> bool:
     return True
 
 
+def unexempt(tid: int) -> None:
+    """Undo `exempt`."""
+    _ptrace(Request.SETOPTIONS, tid, 0, OPTIONS)
+
+
 def listen(tid: int) -> None:
     """Leave a thread in its job-control stop, but learn when it ends."""
     _ptrace(Request.LISTEN, tid, 0, 0)

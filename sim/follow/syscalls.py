@@ -1,27 +1,33 @@
-"""The system calls that a follower watches, and what each does to the memory of a program."""
+"""The system calls that a follower watches, and what each does to the memory of a program.
+
+Nothing is given up at the entry of a call, since it may fail: at its exit the kernel's answer counts, and where that
+does not say how far a call came, the mappings do.
+"""
 
 from __future__ import annotations
 
-import errno
-import os
+import struct
 from dataclasses import dataclass, field
 
 from hw.link import PAGE_BYTES
 from sim.follow import ptrace
 from sim.follow.agent import CLONE_VM
-from sim.follow.launch import FollowError
+from sim.follow.mappings import holes, within
 from sim.follow.policy import Space
 from sim.follow.ptrace import Syscall
 
-_MMAP, _MUNMAP, _BRK, MREMAP, _MADVISE = 9, 11, 12, 25, 28
+_MMAP, _MUNMAP, _BRK, _MREMAP, _MADVISE = 9, 11, 12, 25, 28
 _CLONE, _FORK, _VFORK, _SET_TID_ADDRESS, _CLONE3 = 56, 57, 58, 218, 435
 BIRTHS = (_CLONE, _FORK, _VFORK, _CLONE3)
-WATCHED = (_MMAP, _MUNMAP, _BRK, MREMAP, _MADVISE, *BIRTHS, _SET_TID_ADDRESS)
-_CLONE_THREAD, _CLONE_CHILD_CLEARTID, _CLONE_CHILD_SETTID = 0x10000, 0x200000, 0x1000000
-_MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS, _MAP_LOCKED, _MAP_POPULATE = 0x2, 0x10, 0x20, 0x2000, 0x8000
-_MAP_HUGETLB = 0x40000
-_MREMAP_FIXED, _MREMAP_DONTUNMAP = 2, 4
-_MADV_DONTNEED, _MADV_FREE, _MADV_DONTNEED_LOCKED = 4, 8, 24
+WATCHED = (_MMAP, _MUNMAP, _BRK, _MREMAP, _MADVISE, *BIRTHS, _SET_TID_ADDRESS)
+_CLONE_THREAD, _CLONE_CHILD_CLEARTID, _CLONE_UNTRACED, _CLONE_CHILD_SETTID = 0x10000, 0x200000, 0x800000, 0x1000000
+_CLONE_ARGS_LIMIT = PAGE_BYTES  # the kernel takes no larger struct clone_args
+_MAP_TYPE, _MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS = 0xF, 0x2, 0x10, 0x20
+_MAP_LOCKED, _MAP_POPULATE, _MAP_HUGETLB, _MAP_FIXED_NOREPLACE = 0x2000, 0x8000, 0x40000, 0x100000
+_MREMAP_FIXED = 2
+_MADV_DONTNEED, _MADV_FREE, _MADV_DONTNEED_LOCKED, _MADV_GUARD_INSTALL = 4, 8, 24, 102
+_DROPS = (_MADV_DONTNEED, _MADV_FREE, _MADV_DONTNEED_LOCKED, _MADV_GUARD_INSTALL)
+_SPACE_BYTES = 1 << 64
 
 
 @dataclass(slots=True)
@@ -32,18 +38,20 @@ class Task:
         tid, process: its thread and process id.
         space: its address space; None between exec and the moment that the new one is watched.
         syscall: the watched system call it is in, as of its entry; None outside of those.
+        birth: what that call makes, if it is a birth.
         clear_tid: where the kernel writes 0 when it ends, 0 for nowhere.
         fresh: it is in execve.
-        gives_up: its system call takes memory with content away.
+        lent: address of the memory that stands in for an argument of its call, 0 for none.
     """
 
     tid: int
     process: int
     space: Space | None
     syscall: Syscall | None = field(default=None)
+    birth: Birth | None = None
     clear_tid: int = 0
     fresh: bool = False
-    gives_up: bool = False
+    lent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,111 +61,199 @@ class Birth:
     Attributes:
         thread: a thread of the same process.
         shares_memory: it runs in the same address space, at least at first.
+        untraced: it asks that nobody follows it.
         set_tid, clear_tid: where the kernel writes its thread id when it begins, and 0 when it ends; 0 for nowhere.
     """
 
     thread: bool = False
     shares_memory: bool = False
+    untraced: bool = False
     set_tid: int = 0
     clear_tid: int = 0
 
 
-def birth(task: Task) -> Birth:
-    """What the system call that a thread is in makes."""
-    if task.syscall is None:
-        return Birth()
+def begin(task: Task, space: Space, call: Syscall) -> bool:
+    """A thread is about to do a watched call. True if it changes the mappings, so that it has to wait for its turn."""
+    task.syscall, task.birth = call, None
+    if call.number in BIRTHS:
+        task.birth = _birth(space, call)
+        return not task.birth.shares_memory
+    if call.number == _MADVISE:
+        return call.args[2] in _DROPS
+    return call.number != _SET_TID_ADDRESS
+
+
+def enter(task: Task, space: Space) -> None:
+    """A thread does its call now: tell its space what may become of it."""
+    assert task.syscall is not None
     number, args = task.syscall.number, task.syscall.args
+    if number == _SET_TID_ADDRESS:
+        task.clear_tid = args[0]
+    elif task.birth is not None:
+        if task.birth.set_tid:  # the child writes it before it can be waited for
+            space.pin(task.tid, [task.birth.set_tid // PAGE_BYTES])
+        if task.birth.untraced:
+            _have_it_traced(task, space)
+    elif number == _BRK and 0 < args[0] < space.program_break:
+        space.settle(*_between(args[0], space.program_break))
+    elif number == _MREMAP:
+        source, count = _pages(args[0], args[1])
+        _, target_count = _pages(0, args[2])
+        if target_count < count:
+            space.settle(source + target_count, count - target_count)
+        if args[3] & _MREMAP_FIXED:
+            space.settle(args[4] // PAGE_BYTES, target_count)
+        space.moving(source, count)
+    elif _takes(task.syscall):
+        space.settle(*_pages(args[0], args[1]))
+
+
+def leave(task: Task, space: Space, result: int) -> None:
+    """A thread has done its call."""
+    assert task.syscall is not None
+    number, args = task.syscall.number, task.syscall.args
+    if task.birth is not None:
+        space.unpin(task.tid)
+        if task.birth.untraced:
+            give_back_arguments(task, task.tid)
+        if task.lent:
+            space.agent.take_back(task.lent)
+            task.lent = 0
+    elif number == _MADVISE:
+        if args[2] in _DROPS:
+            _advised(space, args, result)
+    elif number == _BRK:
+        before, space.program_break = space.program_break, result
+        if before and result > before:
+            space.mapped(*_between(before, result), populated=False)
+        elif before:
+            space.gone(*_between(result, before))
+    elif result < 0:
+        for page, count in _at_stake(task.syscall):
+            kept = within(space.agent.anonymous(), page, count)
+            for hole in holes(page, count, kept):
+                space.gone(*hole)
+    elif number == _MUNMAP:
+        space.gone(*_pages(args[0], args[1]))
+    elif number == _MMAP:
+        _mapped(space, args, result)
+    elif number == _MREMAP:
+        _moved(space, args, result)
+
+
+def _birth(space: Space, call: Syscall) -> Birth:
+    number, args = call.number, call.args
     if number == _CLONE:
         flags, child_tid = args[0], args[3]
-    elif number == _CLONE3 and task.space:
-        flags, _, child_tid = task.space.read_words(args[0], 3)
+    elif number == _CLONE3:
+        try:
+            flags, _, child_tid = struct.unpack("<3Q", space.read(args[0], 24))
+        except OSError:
+            return Birth()  # nor can the kernel read them
     else:
         return Birth(shares_memory=number == _VFORK)
     return Birth(
         thread=bool(flags & _CLONE_THREAD),
         shares_memory=bool(flags & CLONE_VM),
+        untraced=bool(flags & _CLONE_UNTRACED),
         set_tid=child_tid if flags & _CLONE_CHILD_SETTID else 0,
         clear_tid=child_tid if flags & _CLONE_CHILD_CLEARTID else 0,
     )
 
 
-def enter(task: Task, space: Space, call: Syscall) -> None:
-    """The program is about to do a watched call: tell its space what becomes of it. Raises FollowError."""
-    number, args = call.number, call.args
-    task.gives_up = False
-    if number == _SET_TID_ADDRESS:
-        task.clear_tid = args[0]
-    elif number in (_CLONE, _CLONE3):
-        made = birth(task)
-        if made.set_tid and not made.shares_memory:
-            space.pin(task.tid, made.set_tid // PAGE_BYTES)
-    elif number == _MADVISE:
-        if args[2] == _MADV_FREE:  # what may be dropped at any time may be dropped now, and seen to be
-            _set_argument(task.tid, 2, _MADV_DONTNEED)
-        if _drops(args):
-            space.dropping(*_pages(args[0], args[1]))
-    elif (number == _MUNMAP or (number == _MMAP and args[3] & _MAP_FIXED)) and not args[0] % PAGE_BYTES:
-        task.gives_up = space.unmapping(*_pages(args[0], args[1]))
-    elif number == _BRK and args[0] and args[0] < space.program_break:
-        task.gives_up = space.unmapping(*_between(args[0], space.program_break))
-    elif number == MREMAP and not args[0] % PAGE_BYTES:
-        if args[3] & _MREMAP_DONTUNMAP:
-            raise FollowError("the program uses mremap with MREMAP_DONTUNMAP, which cannot be followed")
-        source, count = _pages(args[0], args[1])
-        _, target_count = _pages(0, args[2])
-        space.moving(source, count)
-        if 0 < target_count < count:
-            task.gives_up = space.unmapping(source + target_count, count - target_count)
-        if args[3] & _MREMAP_FIXED:
-            task.gives_up |= space.unmapping(args[4] // PAGE_BYTES, target_count)
+def _have_it_traced(task: Task, space: Space) -> None:
+    """Take CLONE_UNTRACED out of a call's flags: whoever has the program's memory has to know of all who use it."""
+    assert task.syscall is not None
+    args = task.syscall.args
+    if task.syscall.number == _CLONE:
+        _set_argument(task.tid, args[0] & ~_CLONE_UNTRACED)
+    elif 24 <= args[1] <= _CLONE_ARGS_LIMIT:
+        try:
+            given = space.read(args[0], args[1])
+        except OSError:
+            return
+        flags = int.from_bytes(given[:8], "little") & ~_CLONE_UNTRACED
+        try:
+            task.lent = space.agent.lend(flags.to_bytes(8, "little") + given[8:])
+        except OSError as error:
+            fail(task.tid, error.errno or 0)
+        else:
+            _set_argument(task.tid, task.lent)
 
 
-def leave(task: Task, space: Space, call: Syscall, result: int) -> None:
-    """The program has done a watched call. Raises FollowError."""
+def give_back_arguments(task: Task, tid: int) -> None:
+    """Let a thread, or the child that has its registers, find the first argument of its call as it was."""
+    assert task.syscall is not None
+    _set_argument(tid, task.syscall.args[0])
+
+
+def _advised(space: Space, args: tuple[int, ...], result: int) -> None:
+    """madvise(2) has dropped what a range holds, or some of it: it goes on after a hole and stops at a mapping that
+    refuses it. That it was asked for again, by the agent, shows how far it came."""
+    address, length, advice = args[:3]
+    if address % PAGE_BYTES or address + length > _SPACE_BYTES - PAGE_BYTES:
+        return
+    page, count = _pages(address, length)
+    for first, pages in [(page, count)] if result == 0 else space.agent.advise(page, count, advice):
+        if advice == _MADV_FREE:  # what may be dropped at any time is dropped now
+            space.agent.drop(first, pages)
+        space.dropped(first, pages)
+
+
+def _mapped(space: Space, args: tuple[int, ...], result: int) -> None:
+    flags = args[3]
+    page, count = _pages(result, args[1])
+    if flags & _MAP_FIXED:
+        space.gone(page, count)
+    if flags & _MAP_TYPE == _MAP_PRIVATE and flags & _MAP_ANONYMOUS and not flags & _MAP_HUGETLB:
+        # At an address that was known before, another thread may have been faster than we are.
+        touched = flags & (_MAP_POPULATE | _MAP_LOCKED | _MAP_FIXED | _MAP_FIXED_NOREPLACE)
+        space.mapped(page, count, populated=bool(touched))
+
+
+def _moved(space: Space, args: tuple[int, ...], result: int) -> None:
+    source, count = _pages(args[0], args[1])
+    target, target_count = _pages(result, args[2])
+    if target_count < count:
+        space.gone(source + target_count, count - target_count)
+    if source != target:
+        space.gone(target, target_count)
+    if sum(pages for _, pages in within(space.agent.anonymous(), target, target_count)) == target_count:
+        space.moved(source, target, min(count, target_count), target_count)
+
+
+def _takes(call: Syscall) -> bool:
+    """Whether a call takes what its first two arguments name, or what that holds."""
     number, args = call.number, call.args
-    if number in BIRTHS:
-        space.unpin(task.tid)
-    elif result < 0 or (number == _BRK and result != args[0] < space.program_break and args[0]):
-        if number == _MADVISE and _drops(args) and result == -errno.ENOMEM:
-            space.dropped(*_pages(args[0], args[1]))  # the range has holes; the rest was dropped
-        elif task.gives_up:
-            raise FollowError(
-                f"a system call of the program that takes memory away failed ({os.strerror(-min(result, 0))}); "
-                "what was there is gone, so it cannot go on"
-            )
-    elif number == _MMAP:
-        flags = args[3]
-        if flags & _MAP_PRIVATE and flags & _MAP_ANONYMOUS and not flags & _MAP_HUGETLB:
-            space.mapped(*_pages(result, args[1]), populated=bool(flags & (_MAP_POPULATE | _MAP_LOCKED)))
-    elif number == _BRK:
-        if space.program_break and result > space.program_break:
-            space.mapped(*_between(space.program_break, result), populated=False)
-        space.program_break = result
-    elif number == MREMAP:
-        source, count = _pages(args[0], args[1])
-        target, target_count = _pages(result, args[2])
-        space.moved(source, target, count, target_count)
-    elif number == _MADVISE and _drops(args):
-        space.dropped(*_pages(args[0], args[1]))
+    if number == _MADVISE:
+        return args[2] in _DROPS
+    return number == _MUNMAP or (number == _MMAP and bool(args[3] & _MAP_FIXED))
+
+
+def _at_stake(call: Syscall) -> list[tuple[int, int]]:
+    """The ranges that a call which failed may have taken away none the less."""
+    number, args = call.number, call.args
+    if _takes(call):
+        ranges = [_pages(args[0], args[1])]
+    elif number == _MREMAP:
+        ranges = [_pages(args[0], args[1]), *([_pages(args[4], args[2])] if args[3] & _MREMAP_FIXED else [])]
+    else:
+        ranges = []
+    return ranges
 
 
 def fail(tid: int, number: int) -> None:
     """Make the system call that a thread is about to do fail."""
     value = ptrace.registers(tid)
-    value.orig_rax, value.rax = 0xFFFFFFFFFFFFFFFF, (1 << 64) - number
+    value.orig_rax, value.rax = _SPACE_BYTES - 1, _SPACE_BYTES - number
     ptrace.set_registers(tid, value)
 
 
-def _set_argument(tid: int, position: int, argument: int) -> None:
-    """Change an argument of the system call that a thread is about to do."""
+def _set_argument(tid: int, argument: int) -> None:
+    """Change the first argument of a system call, or the register that it was in."""
     value = ptrace.registers(tid)
-    setattr(value, ("rdi", "rsi", "rdx", "r10", "r8", "r9")[position], argument)
+    value.rdi = argument
     ptrace.set_registers(tid, value)
-
-
-def _drops(args: tuple[int, ...]) -> bool:
-    """Whether madvise(2) drops what the range holds."""
-    return not args[0] % PAGE_BYTES and args[2] in (_MADV_DONTNEED, _MADV_FREE, _MADV_DONTNEED_LOCKED)
 
 
 def _pages(address: int, length: int) -> tuple[int, int]:

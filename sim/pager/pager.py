@@ -13,7 +13,6 @@ from sim.follow import Agent, Follower, FollowError, Space, Userfault
 from sim.pager.figures import Figures
 from sim.pager.guardian import Guardian
 from sim.pager.log import Recording
-from sim.pager.refusals import REFUSALS
 from sim.pager.space import PagedSpace
 from sim.pager.table import ProgramTable
 from sim.pager.window import Window
@@ -63,7 +62,7 @@ class Pager:
         self._recording = recording
         self._start = self._next_live = time.monotonic()
         self._guardian = Guardian()
-        self._follower = Follower(self, REFUSALS)
+        self._follower = Follower(self)
 
     def run(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> int:
         """Run a program; its exit status as a shell gives it. The program and all it started are dead when this returns

@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, Protocol, TypeVar
 
 from hw.link import PAGE_BYTES, ZERO_PAGE
-from sim.follow import Agent, Fault, Mapping, Userfault, outside, runs
+from sim.follow import Agent, Fault, Mapping, Userfault, outside, runs, within
 from sim.pager.log import Recording, SpaceLog
 from sim.pager.table import ProgramTable
 from vswap import AddressSpace, SigBus
@@ -68,7 +68,7 @@ class PagedSpace:
         if parent is None and recording is not None:
             self._keep(SpaceLog(number, recording))
         self._host = host
-        self._pinned: dict[int, int] = {}  # thread -> page
+        self._pinned: dict[int, set[int]] = {}  # thread -> pages
         self._pinned_folios: dict[int, Folio] = {}  # page -> folio, off the LRU lists
         self._placed_before = 0
         mappings = agent.anonymous(flags=True)
@@ -88,8 +88,10 @@ class PagedSpace:
         writable = self.table.present.get(vpn)
         if writable:
             # Another thread's fault was answered before; or the program has dropped the page while we had it placed.
-            if fault.protected or not self.userfault.place(vpn, ZERO_PAGE, protected=False):
-                self.userfault.wake(vpn)
+            if fault.protected:
+                self.userfault.protect(vpn, 1, on=False)
+            else:
+                self.userfault.place(vpn, ZERO_PAGE, protected=False)
             return
         try:
             self._host.wait(self._resolve(vpn, write=fault.write))
@@ -119,15 +121,16 @@ class PagedSpace:
                 table.place(vpn, pte.dram.data, protected=True)  # no harm where it is present: it wakes who waits
             return
 
-    def pin(self, thread: int, page: int) -> None:
+    def pin(self, thread: int, pages: Iterable[int]) -> None:
         """See Space."""
-        self._pinned[thread] = page
-        self._hold(page)
+        for page in pages:
+            if self.table.get(page) is not None or within(self.agent.anonymous(), page, 1):
+                self._pinned.setdefault(thread, set()).add(page)
+                self._hold(page)
 
     def unpin(self, thread: int) -> None:
         """See Space."""
-        page = self._pinned.pop(thread, None)
-        if page is not None and page not in self._pinned.values():
+        for page in self._pinned.pop(thread, set()).difference(*self._pinned.values()):
             folio = self._pinned_folios.pop(page, None)
             if folio is not None:
                 self._host.system.machine.memory.add(folio)
@@ -146,15 +149,14 @@ class PagedSpace:
         if populated:
             self._adopt(self.agent.present(page, count))
 
-    def unmapping(self, page: int, count: int) -> bool:
-        """See Space."""
-        self._settle(self.table.within(page, count))
-        return self._forget(page, count)
-
-    def dropping(self, page: int, count: int) -> None:
+    def settle(self, page: int, count: int) -> None:
         """See Space."""
         self._placed_before = self.table.placed
         self._settle(self.table.within(page, count))
+
+    def gone(self, page: int, count: int) -> None:
+        """See Space."""
+        self._forget(page, count)
 
     def dropped(self, page: int, count: int) -> None:
         """See Space."""
@@ -168,22 +170,20 @@ class PagedSpace:
 
     def moved(self, source: int, target: int, count: int, target_count: int) -> None:
         """See Space."""
-        kept = min(count, target_count)
         if source != target:
-            self._forget(target, target_count)
             if self.log is not None:
-                self.log.moved(self.table.within(source, kept), target - source)
-            self._host.wait(self.space.move(source, kept, target))
+                self.log.moved(self.table.within(source, count), target - source)
+            self._host.wait(self.space.move(source, count, target))
         self.userfault.register(target, target_count)  # the kernel forgets that, and the protection, on a move
         present = self.table.present
-        self.table.protect(vpn for vpn in self.table.within(target, kept) if present.get(vpn) is False)
+        self.table.protect(vpn for vpn in self.table.within(target, count) if present.get(vpn) is False)
 
-    def read_words(self, address: int, count: int) -> list[int]:
+    def read(self, address: int, count: int) -> bytes:
         """See Space."""
-        for page in range(address // PAGE_BYTES, (address + 8 * count - 1) // PAGE_BYTES + 1):
+        for page in range(address // PAGE_BYTES, (address + count - 1) // PAGE_BYTES + 1):
             if self.table.get(page) is not None and page not in self.table.present:
                 self._host.wait(self._resolve(page, write=False))
-        return self.agent.read_words(address, count)
+        return self.agent.read_bytes(address, count)
 
     def end(self) -> None:
         """See Space."""
@@ -219,15 +219,13 @@ class PagedSpace:
         for page in pages:
             self._host.wait(self.space.fault(page, write=True))
 
-    def _forget(self, page: int, count: int) -> bool:
-        """The program has given up what a range holds. True if it held anything."""
+    def _forget(self, page: int, count: int) -> None:
+        """The program has given up what a range holds."""
         pages = self.table.within(page, count)
-        if not pages:
-            return False
-        if self.log is not None:
-            self.log.unmapped(pages)
-        self._host.wait(self.space.unmap(page, count))
-        return True
+        if pages:
+            if self.log is not None:
+                self.log.unmapped(pages)
+            self._host.wait(self.space.unmap(page, count))
 
     def _inherit(
         self,
@@ -253,7 +251,7 @@ class PagedSpace:
             self._host.wait(parent.space.fault(page, write=True))
             if parent.log is not None:
                 parent.log.accessed(page, write=True)
-        for page in set(parent._pinned.values()):
+        for page in set[int]().union(*parent._pinned.values()):
             parent._hold(page)
         withheld = outside((vpn for vpn, _ in self.table.items()), (each for each in mappings if not each.wiped))
         self.agent.drop_all(set(withheld).difference(outside(withheld, mappings)))

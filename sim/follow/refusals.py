@@ -1,7 +1,7 @@
-"""System calls that a paged program does not get, and what it gets instead (docs/pager.md, "What is refused").
+"""System calls that a followed program does not get, and what it gets instead (docs/pager.md, "What is refused").
 
-They let the kernel, or somebody else, reach a page behind the page tables, where the pager cannot see it: a page that
-is evicted meanwhile would lose bytes. Each answer is one that programs meet on other systems.
+They let the kernel, or somebody else, reach a page behind the page tables, where the follower cannot see it: a page
+that is taken out meanwhile would lose bytes. Each answer is one that programs meet on other systems.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import errno
 import fcntl
 import os
 
-from sim.follow import Refusal, Rule
+from sim.follow.filter import Rule
+from sim.follow.policy import Refusal
 
 _O_DIRECT = os.O_DIRECT
 _MCL_FUTURE = 2

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from sim.pager import page
 from sim.scenario.scenario import Scenario, find
 from sim.trace.file import Trace
 from tests.sim.followed import needs_root
+from tests.sim.scenes import Command
 
 pytestmark = needs_root
 
@@ -92,3 +94,16 @@ def test_a_reservation_costs_nothing_by_its_size(
     assert process.returncode == 0
     assert usage.ru_maxrss < 400 << 10  # KiB; a bit for each of its pages would take 512 MiB
     assert time.monotonic() - start < 60
+
+
+@pytest.mark.parametrize("command", [["pager", "--limit", "2M"], ["capture", "-o", "T"]])
+@pytest.mark.parametrize("script", ["sleep 60", "trap '' INT TERM; while :; do sleep 1; done"])
+def test_sigterm_ends_it_with_a_pid_namespace_in_it(command: list[str], script: str, tmp_path: Path) -> None:
+    output = [str(tmp_path / word) if word == "T" else word for word in command]
+    run = Command(*output, "--", "unshare", "--pid", "--fork", "sh", "-c", f"echo up; {script}")
+    assert run.process.stdout is not None
+    assert run.process.stdout.readline() == "up\n"
+    run.interrupt(signal.SIGTERM)
+    status, _, errors = run.finish(timeout_s=60)
+    assert status == 130, errors
+    assert not run.left_behind()

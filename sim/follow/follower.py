@@ -16,10 +16,11 @@ from sim.follow import ptrace, robust
 from sim.follow.agent import Agent
 from sim.follow.filter import Rule
 from sim.follow.launch import FollowError, launch
+from sim.follow.memfile import LOOKED_AT, OPENS, MemoryFiles
 from sim.follow.policy import Policy, Space
 from sim.follow.ptrace import Stop, Syscall
 from sim.follow.refusals import REFUSALS
-from sim.follow.syscalls import WATCHED, Birth, Task, begin, enter, fail, give_back_arguments, leave
+from sim.follow.syscalls import WATCHED, Birth, Task, begin, enter, fail, give_back_argument, leave
 from sim.follow.turns import Turns
 
 # After Ctrl-C the program may end by itself; then it is asked to, and then made to.
@@ -44,6 +45,7 @@ class Follower:
         self._tasks: dict[int, Task] = {}
         self._spaces: list[Space] = []
         self._turns = Turns()
+        self._memory = MemoryFiles(self._tasks)
         self.following = True
         self._interrupted: float | None = None
         self._escalation = 0
@@ -68,7 +70,7 @@ class Follower:
         before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
         wakeup_before = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         try:
-            root = launch(argv, env, seccomp.program([*map(Rule, WATCHED), *(r.rule for r in REFUSALS)]))
+            root = launch(argv, env, seccomp.program([*map(Rule, (*WATCHED, *OPENS)), *(r.rule for r in REFUSALS)]))
             self._tasks[root] = Task(root, root, None)
             self._policy.process(root)
             return self._loop(root, wake_read)
@@ -160,10 +162,14 @@ class Follower:
                 used = robust.pages(task.tid, task.space.read)
                 task.space.pin(task.tid, used | ({task.clear_tid // PAGE_BYTES} if task.clear_tid else set()))
             case Stop.SECCOMP | Stop.SYSCALL if self.following:
-                if not self._syscall(task, ptrace.syscall_info(task.tid)):
+                if not self._syscall(task, status.stop):
                     return
         deliver = status.value if status.stop is Stop.SIGNAL else 0
-        ptrace.resume(task.tid, deliver=deliver, to_syscall=task.fresh or task.syscall is not None)
+        ptrace.resume(task.tid, deliver=deliver, to_syscall=self._stops_again(task))
+
+    def _stops_again(self, task: Task) -> bool:
+        """Whether a thread that goes on has to stop at the next entry or exit of a system call."""
+        return task.fresh or task.syscall is not None or (self.following and self._memory.used_by(task))
 
     def _next(self, task: Task | None) -> None:
         """A thread no longer changes mappings: whoever waits for that goes on."""
@@ -183,8 +189,8 @@ class Follower:
         assert status is not None
         if status.stop is Stop.GONE:
             return
-        if made.untraced:
-            give_back_arguments(parent, tid)
+        if made.untraced and parent.syscall:
+            give_back_argument(parent.syscall, tid)
         self._tasks[tid] = child
         if process == tid:
             self._policy.process(tid)
@@ -194,7 +200,9 @@ class Follower:
         elif parent.space:
             self._serve(parent.space)
             self._watch(child, parent.space)
-        ptrace.resume(tid, to_syscall=False)
+        if process == tid and self._memory.used_by(parent):
+            self._memory.look(child)
+        ptrace.resume(tid, to_syscall=self._stops_again(child))
 
     def _watch(self, task: Task, parent: Space | None) -> None:
         try:
@@ -216,6 +224,7 @@ class Follower:
 
     def _gone(self, task: Task) -> None:
         del self._tasks[task.tid]
+        self._memory.leave(task)
         self._next(task)
         if task.tid == task.process:
             self._orphans.add(task.tid)
@@ -229,6 +238,7 @@ class Follower:
         if space and self.following:
             space.processes -= 1
             if not space.processes:
+                self._memory.forget(space)
                 self._forget(space)
                 self._spaces.remove(space)
                 space.end()
@@ -239,27 +249,49 @@ class Follower:
 
     # --- system calls ----------------------------------------------------------------------------------------------
 
-    def _syscall(self, task: Task, call: Syscall) -> bool:
+    def _syscall(self, task: Task, stop: Stop) -> bool:
         """A thread enters or leaves a system call. False if it has to wait there."""
+        call = ptrace.syscall_info(task.tid)
+        if not call.entry:
+            self._left(task, call.result)
+        elif stop is Stop.SECCOMP:
+            return self._entered(task, call)
+        elif task.space:
+            self._memory.enter(task, task.space, call)
+        return True
+
+    def _entered(self, task: Task, call: Syscall) -> bool:
         if call.arch != ptrace.AUDIT_ARCH_X86_64 or call.number >= 1 << 30:
             raise FollowError("the program is a 32-bit one; only 64-bit programs can be followed")
-        if call.entry:
-            refusal = next((refusal for refusal in REFUSALS if refusal.hits(call)), None)
-            if refusal is not None:
-                fail(task.tid, refusal.errno)
-            elif call.number in WATCHED and task.space:
-                if begin(task, task.space, call) and not self._turns.take(task.space, task):
-                    return False
-                enter(task, task.space)
-        elif task.fresh:
-            task.fresh, task.syscall = False, None
-            self._watch(task, None)
-        elif task.syscall is not None:
-            if task.space:
-                leave(task, task.space, call.result)
-            task.syscall = None
-            self._next(task)
+        refusal = next((refusal for refusal in REFUSALS if refusal.hits(call)), None)
+        if refusal is not None:
+            fail(task.tid, refusal.errno)
+        elif task.space and call.number in OPENS:
+            task.syscall = call if self._memory.may_open(task.space, call) else None
+        elif task.space and call.number in WATCHED:
+            if begin(task, task.space, call) and not self._turns.take(task.space, task):
+                return False
+            enter(task, task.space)
         return True
+
+    def _left(self, task: Task, result: int) -> None:
+        call, task.syscall = task.syscall, None
+        self._memory.leave(task)
+        if task.fresh:
+            task.fresh = False
+            self._watch(task, None)
+            self._memory.look(task)
+        elif call is not None and call.number in LOOKED_AT:
+            self._memory.look(task)
+            if self._memory.used_by(task):
+                for other in self._tasks.values():
+                    if other.process == task.process and other is not task:
+                        with contextlib.suppress(ProcessLookupError):
+                            ptrace.interrupt(other.tid)
+        elif call is not None:
+            if task.space:
+                leave(task, task.space, call, result)
+            self._next(task)
 
     # --- the end ---------------------------------------------------------------------------------------------------
 

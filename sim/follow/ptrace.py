@@ -27,6 +27,7 @@ class Request(IntEnum):
     SETOPTIONS = 0x4200
     GETEVENTMSG = 0x4201
     SEIZE = 0x4206
+    INTERRUPT = 0x4207
     LISTEN = 0x4208
     GET_SYSCALL_INFO = 0x420E
 
@@ -137,6 +138,11 @@ def unexempt(tid: int) -> None:
 def listen(tid: int) -> None:
     """Leave a thread in its job-control stop, but learn when it ends."""
     _ptrace(Request.LISTEN, tid, 0, 0)
+
+
+def interrupt(tid: int) -> None:
+    """Have a thread stop, with a TRAP. Raises ProcessLookupError where it is no more."""
+    _ptrace(Request.INTERRUPT, tid, 0, 0)
 
 
 def event_message(tid: int) -> int:

@@ -108,14 +108,13 @@ def enter(task: Task, space: Space) -> None:
         space.settle(*_pages(args[0], args[1]))
 
 
-def leave(task: Task, space: Space, result: int) -> None:
-    """A thread has done its call."""
-    assert task.syscall is not None
-    number, args = task.syscall.number, task.syscall.args
+def leave(task: Task, space: Space, call: Syscall, result: int) -> None:
+    """A thread has done a watched call."""
+    number, args = call.number, call.args
     if task.birth is not None:
         space.unpin(task.tid)
         if task.birth.untraced:
-            give_back_arguments(task, task.tid)
+            give_back_argument(call, task.tid)
         if task.lent:
             space.agent.take_back(task.lent)
             task.lent = 0
@@ -129,7 +128,7 @@ def leave(task: Task, space: Space, result: int) -> None:
         elif before:
             space.gone(*_between(result, before))
     elif result < 0:
-        for page, count in _at_stake(task.syscall):
+        for page, count in _at_stake(call):
             kept = within(space.agent.anonymous(), page, count)
             for hole in holes(page, count, kept):
                 space.gone(*hole)
@@ -181,10 +180,9 @@ def _have_it_traced(task: Task, space: Space) -> None:
             _set_argument(task.tid, task.lent)
 
 
-def give_back_arguments(task: Task, tid: int) -> None:
-    """Let a thread, or the child that has its registers, find the first argument of its call as it was."""
-    assert task.syscall is not None
-    _set_argument(tid, task.syscall.args[0])
+def give_back_argument(call: Syscall, tid: int) -> None:
+    """Let a thread, or the child that has its registers, find the first argument of a call as it was."""
+    _set_argument(tid, call.args[0])
 
 
 def _advised(space: Space, args: tuple[int, ...], result: int) -> None:

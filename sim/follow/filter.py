@@ -7,7 +7,7 @@ import ctypes
 import errno
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sim.follow.ptrace import AUDIT_ARCH_X86_64
@@ -25,12 +25,22 @@ class Rule:
 
     Attributes:
         number: which.
-        argument, mask: only where this argument (0..5) has a bit of `mask` (its low 32) set; None for always.
+        argument: only where this argument (0..5; its low 32 bits) is as follows; None for always.
+        mask: it has a bit of this set.
+        equal: it is this; then there is no mask.
     """
 
     number: int
     argument: int | None = None
     mask: int = 0
+    equal: int | None = None
+
+    def hits(self, number: int, args: Sequence[int]) -> bool:
+        """Whether a call is one of these."""
+        if number != self.number or self.argument is None:
+            return number == self.number
+        value = args[self.argument] & 0xFFFFFFFF
+        return bool(value & self.mask) if self.equal is None else value == self.equal
 
 
 def program(rules: Iterable[Rule]) -> bytes:
@@ -52,7 +62,7 @@ def program(rules: Iterable[Rule]) -> bytes:
         code += [
             (_JUMP_EQUAL, 0, 4, rule.number),
             (_LOAD_WORD, 0, 0, _ARGS + 8 * rule.argument),
-            (_JUMP_SET, 0, 1, rule.mask),
+            (_JUMP_SET, 0, 1, rule.mask) if rule.equal is None else (_JUMP_EQUAL, 0, 1, rule.equal),
             (_RETURN, 0, 0, _RET_TRACE),
             (_LOAD_WORD, 0, 0, _NUMBER),
         ]

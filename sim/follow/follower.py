@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -16,7 +17,7 @@ from sim.follow import ptrace, robust
 from sim.follow.agent import Agent
 from sim.follow.filter import Rule
 from sim.follow.launch import FollowError, launch
-from sim.follow.memfile import LOOKED_AT, OPENS, MemoryFiles
+from sim.follow.memfile import LOOKED_AT, OPENS, PROCESS_VM_WRITEV, MemoryFiles
 from sim.follow.policy import Policy, Space
 from sim.follow.ptrace import Stop, Syscall
 from sim.follow.refusals import REFUSALS
@@ -70,7 +71,11 @@ class Follower:
         before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
         wakeup_before = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         try:
-            root = launch(argv, env, seccomp.program([*map(Rule, (*WATCHED, *OPENS)), *(r.rule for r in REFUSALS)]))
+            root = launch(
+                argv,
+                env,
+                seccomp.program([*map(Rule, (*WATCHED, *OPENS, PROCESS_VM_WRITEV)), *(r.rule for r in REFUSALS)]),
+            )
             self._tasks[root] = Task(root, root, None)
             self._policy.process(root)
             return self._loop(root, wake_read)
@@ -262,12 +267,18 @@ class Follower:
 
     def _entered(self, task: Task, call: Syscall) -> bool:
         if call.arch != ptrace.AUDIT_ARCH_X86_64 or call.number >= 1 << 30:
-            raise FollowError("the program is a 32-bit one; only 64-bit programs can be followed")
+            if not ptrace.is_64_bit(task.tid):
+                raise FollowError("the program is a 32-bit one; only 64-bit programs can be followed")
+            fail(task.tid, errno.ENOSYS)  # as on a kernel that has no calls of other kinds
+            return True
         refusal = next((refusal for refusal in REFUSALS if refusal.hits(call)), None)
         if refusal is not None:
             fail(task.tid, refusal.errno)
         elif task.space and call.number in OPENS:
             task.syscall = call if self._memory.may_open(task.space, call) else None
+        elif task.space and call.number == PROCESS_VM_WRITEV:
+            if not self._memory.writes(task, task.space, call):
+                fail(task.tid, errno.ENOSYS)
         elif task.space and call.number in WATCHED:
             if begin(task, task.space, call) and not self._turns.take(task.space, task):
                 return False

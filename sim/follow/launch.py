@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
+import fcntl
 import os
 import shutil
 import signal
+import stat
 from collections.abc import Mapping, Sequence
 
 from sim.follow import filter as seccomp
@@ -31,8 +34,18 @@ def find_program(argv: Sequence[str]) -> str:
     raise FollowError(f"{argv[0]}: {reason}")
 
 
+def _check_descriptors() -> None:
+    """A file that the program would have from us must not reach around the page tables. Raises FollowError."""
+    for descriptor in range(3):
+        with contextlib.suppress(OSError):
+            mode = os.fstat(descriptor).st_mode
+            if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT and (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
+                raise FollowError(f"descriptor {descriptor} is open for direct I/O, which would lose bytes; reopen it")
+
+
 def launch(argv: Sequence[str], env: Mapping[str, str] | None, code: bytes) -> int:
     """Start a program under ptrace and a filter; it has not run yet when this returns. Raises FollowError."""
+    _check_descriptors()
     environment = dict(os.environ if env is None else env)
     go_read, go_write = os.pipe2(os.O_CLOEXEC)
     prctl = ctypes.CDLL(None).prctl

@@ -1,7 +1,8 @@
 """/proc/PID/mem: a program reads and writes memory, its own or that of another followed process, as a file.
 
 The kernel does not wait for a fault there, so a page that has left memory would be an error (EIO). A process that has
-such a file open stops at all of its system calls, and what it is about to use is held while it does.
+such a file open stops at all of its system calls, and what it is about to use is held while it does. So is what
+process_vm_writev(2) writes to: the kernel looks the pages up first, and may then wait for pages of the caller.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from sim.follow.policy import Space
 from sim.follow.ptrace import Syscall
 from sim.follow.syscalls import Task
 
+PROCESS_VM_WRITEV = 311
 _OPEN, _OPENAT, _CLOSE = 2, 257, 3
 OPENS = (_OPEN, _OPENAT)
 LOOKED_AT = (*OPENS, _CLOSE)  # which of them are open is another thing after these
@@ -81,6 +83,24 @@ class MemoryFiles:
                 first, last = start // PAGE_BYTES, (start + max(length, 1) - 1) // PAGE_BYTES
                 target.pin(task.tid, range(first, min(last + 1, first + _HELD)))
                 self._holding[task.tid] = target
+
+    def writes(self, task: Task, space: Space, call: Syscall) -> bool:
+        """A thread is about to write into another process' memory: hold where it does. False for too many pages."""
+        target = self._space(task, call.args[0])
+        if target is not None:
+            with contextlib.suppress(OSError):
+                ranges = struct.iter_unpack("<QQ", space.read(call.args[3], 16 * min(call.args[4], _VECTORS)))
+                pages: set[int] = set()
+                for address, length in ranges:
+                    if length > _HELD * PAGE_BYTES:
+                        return False
+                    pages.update(range(address // PAGE_BYTES, -(-(address + length) // PAGE_BYTES)))
+                if len(pages) > _HELD:
+                    return False
+                target.pin(task.tid, pages)
+                self._holding[task.tid] = target
+                task.syscall = call
+        return True
 
     def leave(self, task: Task) -> None:
         """It has done it, or is no more."""

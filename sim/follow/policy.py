@@ -90,7 +90,7 @@ class Refusal:
 
     Attributes:
         rule: the call, and for which arguments.
-        errno: what it gets instead: an answer that such calls have on other systems anyway.
+        errno: what it gets instead: an answer that such calls have on other systems anyway; 0 for success.
         where: only where this argument has exactly this value, if given.
     """
 
@@ -100,7 +100,6 @@ class Refusal:
 
     def hits(self, call: Syscall) -> bool:
         """Whether it is about this call."""
-        rule = self.rule
-        if rule.number != call.number or (rule.argument is not None and not call.args[rule.argument] & rule.mask):
+        if not self.rule.hits(call.number, call.args):
             return False
         return self.where is None or call.args[self.where[0]] & 0xFFFFFFFF == self.where[1]

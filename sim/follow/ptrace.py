@@ -14,6 +14,7 @@ _libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c
 
 WALL = 0x40000000
 AUDIT_ARCH_X86_64 = 0xC000003E
+_CODE_64 = 0x33  # the segment of 64-bit code
 
 
 class Request(IntEnum):
@@ -162,6 +163,11 @@ def registers(tid: int) -> Registers:
 def set_registers(tid: int, value: Registers) -> None:
     """Set the registers of a stopped thread."""
     _ptrace(Request.SETREGS, tid, 0, ctypes.addressof(value))
+
+
+def is_64_bit(tid: int) -> bool:
+    """Whether a stopped thread runs 64-bit code."""
+    return bool(registers(tid).cs == _CODE_64)
 
 
 def syscall_info(tid: int) -> Syscall:

@@ -241,9 +241,9 @@ def _at_stake(call: Syscall) -> list[tuple[int, int]]:
 
 
 def fail(tid: int, number: int) -> None:
-    """Make the system call that a thread is about to do fail."""
+    """Make the system call that a thread is about to do fail; with 0, have it succeed and do nothing."""
     value = ptrace.registers(tid)
-    value.orig_rax, value.rax = _SPACE_BYTES - 1, _SPACE_BYTES - number
+    value.orig_rax, value.rax = _SPACE_BYTES - 1, -number % _SPACE_BYTES
     ptrace.set_registers(tid, value)
 
 

@@ -107,3 +107,15 @@ def test_sigterm_ends_it_with_a_pid_namespace_in_it(command: list[str], script: 
     status, _, errors = run.finish(timeout_s=60)
     assert status == 130, errors
     assert not run.left_behind()
+
+
+@pytest.mark.parametrize("command", [["pager", "--limit", "2M"], ["capture", "-o", "T"]])
+def test_a_descriptor_for_direct_io_is_refused_before_anything_runs(command: list[str], tmp_path: Path) -> None:
+    output = [str(tmp_path / word) if word == "T" else word for word in command]
+    descriptor = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT | os.O_DIRECT)
+    argv = [sys.executable, "-m", "sim.cli", *output, "--", "echo", "up"]
+    done = subprocess.run(argv, cwd=ROOT, stdout=descriptor, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(descriptor)
+    assert done.returncode != 0
+    assert "descriptor 1 is open for direct I/O" in done.stderr
+    assert not (tmp_path / "out").read_bytes()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sim.capture.recorder import Progress, Recorder
-from sim.follow import FollowError, available, find_program
+from sim.follow import FollowError, available, check_streams, find_program
 from sim.trace.file import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, Trace, TraceHeader, TraceWriter, save
 
 __all__ = ["CaptureError", "CaptureResult", "Progress", "capture"]
@@ -81,6 +81,7 @@ def capture(
     if (refusal := available()) is not None:
         raise CaptureError(f"cannot watch page faults (userfaultfd: {refusal}); run as root")
     try:
+        check_streams()
         program = find_program(argv)
     except FollowError as error:
         raise CaptureError(str(error)) from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sim.follow.agent import Agent
 from sim.follow.filter import Rule
 from sim.follow.follower import Follower
-from sim.follow.launch import FollowError, find_program
+from sim.follow.launch import FollowError, check_streams, find_program
 from sim.follow.mappings import Mapping, outside, within
 from sim.follow.policy import Policy, Refusal, Space
 from sim.follow.userfault import Fault, Userfault, available, runs
@@ -26,6 +26,7 @@ __all__ = [
     "Space",
     "Userfault",
     "available",
+    "check_streams",
     "find_program",
     "outside",
     "runs",

@@ -214,8 +214,11 @@ class Follower:
             agent = Agent(task.tid)
             self._orphans.add(agent.pid)
             task.space = self._policy.space(agent, parent)
-        except PermissionError as error:
-            raise FollowError(f"cannot follow process {task.tid}: {error.strerror}; run as root") from error
+        except ProcessLookupError:
+            raise
+        except OSError as error:
+            hint = "; run as root" if isinstance(error, PermissionError) else ""
+            raise FollowError(f"cannot follow process {task.tid}: {error.strerror}{hint}") from error
         self._spaces.append(task.space)
         self._by_fd[task.space.userfault.fileno()] = task.space
         self._poll.register(task.space.userfault, select.POLLIN)

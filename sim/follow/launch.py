@@ -34,8 +34,8 @@ def find_program(argv: Sequence[str]) -> str:
     raise FollowError(f"{argv[0]}: {reason}")
 
 
-def _check_descriptors() -> None:
-    """A file that the program would have from us must not reach around the page tables. Raises FollowError."""
+def check_streams() -> None:
+    """Refuse to start a program whose standard streams would reach around the page tables. Raises FollowError."""
     for descriptor in range(3):
         with contextlib.suppress(OSError):
             mode = os.fstat(descriptor).st_mode
@@ -45,7 +45,6 @@ def _check_descriptors() -> None:
 
 def launch(argv: Sequence[str], env: Mapping[str, str] | None, code: bytes) -> int:
     """Start a program under ptrace and a filter; it has not run yet when this returns. Raises FollowError."""
-    _check_descriptors()
     environment = dict(os.environ if env is None else env)
     go_read, go_write = os.pipe2(os.O_CLOEXEC)
     prctl = ctypes.CDLL(None).prctl

@@ -11,7 +11,7 @@ from driver import CramError
 from hw.link import Link, LinkError
 from hw.links.in_process import InProcess as Device
 from hw.virtual_time import VirtualClock
-from sim.follow import FollowError, available, find_program
+from sim.follow import FollowError, available, check_streams, find_program
 from sim.pager.figures import Figures
 from sim.pager.log import Recording
 from sim.pager.pager import MINIMUM_PAGES, Pager, PagerError
@@ -131,6 +131,7 @@ def _check(argv: Sequence[str], scenario: Scenario, limit: int) -> str:
     if scenario.vswap_config().mthp_orders:
         raise PagerError("large folios are not possible here: a real program's pages come one by one")
     try:
+        check_streams()
         return find_program(argv)
     except FollowError as error:
         raise PagerError(str(error)) from error

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hw.link import PAGE_BYTES, ZERO_PAGE
-from sim.follow import Agent, Fault, Mapping, Userfault, outside, runs, within
+from sim.follow import Agent, Fault, Mapping, Userfault, outside, runs
 from sim.trace.file import Event, Kind, TraceWriter
 
 
@@ -94,10 +94,13 @@ class RecordedSpace:
 
     def pin(self, thread: int, pages: Iterable[int]) -> None:
         """See Space."""
-        for page in pages:
-            if page in self._known or within(self.agent.anonymous(), page, 1):
-                self._pinned.setdefault(thread, set()).add(page)
-                self.writable(page)
+        wanted = set(pages)
+        unknown = [page for page in wanted if page not in self._known]
+        if unknown:
+            wanted.difference_update(outside(unknown, self.agent.anonymous()))
+        self._pinned.setdefault(thread, set()).update(wanted)
+        for page in wanted:
+            self.writable(page)
 
     def unpin(self, thread: int) -> None:
         """See Space."""

@@ -10,7 +10,7 @@ from sim.follow.agent import Agent
 from sim.follow.filter import Rule
 from sim.follow.follower import Follower
 from sim.follow.launch import FollowError, check_streams, find_program
-from sim.follow.mappings import Mapping, outside, within
+from sim.follow.mappings import Mapping, outside
 from sim.follow.policy import Policy, Refusal, Space
 from sim.follow.userfault import Fault, Userfault, available, runs
 
@@ -30,5 +30,4 @@ __all__ = [
     "find_program",
     "outside",
     "runs",
-    "within",
 ]

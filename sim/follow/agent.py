@@ -30,6 +30,7 @@ _SYS_PIDFD_OPEN, _SYS_CLOSE_RANGE, _SYS_PROCESS_MADVISE = 434, 436, 440
 _MADV_DONTFORK, _MADV_DONTNEED_LOCKED = 10, 24
 _PROT_READ_WRITE, _MAP_SHARED_ANONYMOUS = 3, 0x21
 _VECTORS = PAGE_BYTES // 16  # struct iovec that fit into a page
+_USER_END = 1 << 56  # no program's memory lies beyond
 _ALL_DESCRIPTORS = 0xFFFFFFFF
 _SYSCALL_INSTRUCTION = b"\x0f\x05"
 _LIMITS = {  # the program's limits are not for its agent
@@ -192,7 +193,7 @@ class Agent:
 
     def read_bytes(self, address: int, count: int) -> bytes:
         """Bytes of present memory. Raises OSError."""
-        data = os.pread(self._memory, count, address)
+        data = os.pread(self._memory, count, address) if address < _USER_END else b""
         if len(data) < count:
             raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
         return data

@@ -21,7 +21,7 @@ from sim.follow.memfile import LOOKED_AT, OPENS, PROCESS_VM_WRITEV, MemoryFiles
 from sim.follow.policy import Policy, Space
 from sim.follow.ptrace import Stop, Syscall
 from sim.follow.refusals import REFUSALS
-from sim.follow.syscalls import WATCHED, Birth, Task, begin, enter, fail, give_back_argument, leave
+from sim.follow.syscalls import WATCHED, Birth, Task, begin, enter, enter_unfollowed, fail, give_back_argument, leave
 from sim.follow.turns import Turns
 
 # After Ctrl-C the program may end by itself; then it is asked to, and then made to.
@@ -169,6 +169,11 @@ class Follower:
             case Stop.SECCOMP | Stop.SYSCALL if self.following:
                 if not self._syscall(task, status.stop):
                     return
+            case Stop.SECCOMP:
+                enter_unfollowed(task, ptrace.syscall_info(task.tid))
+            case Stop.SYSCALL if task.syscall:
+                give_back_argument(task.syscall, task.tid)
+                task.syscall = None
         deliver = status.value if status.stop is Stop.SIGNAL else 0
         ptrace.resume(task.tid, deliver=deliver, to_syscall=self._stops_again(task))
 

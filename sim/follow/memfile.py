@@ -30,6 +30,7 @@ _VECTORED = (_READV, _WRITEV, _PREADV, _PWRITEV, _PREADV2, _PWRITEV2)
 _USES = (*_AT_POSITION, _PREAD, _PWRITE, *_VECTORED[2:])
 _HELD = 64  # pages at a time; the kernel stops at one that is not there, and says how far it came
 _VECTORS = 1024  # the kernel takes no more
+_FD = 0xFFFFFFFF  # the kernel looks at no more of it
 _NAME = b"mem"
 _LINK = re.compile(r"/proc/(\d+)(?:/task/\d+)?/mem")
 
@@ -126,7 +127,7 @@ def _range(tid: int, space: Space, call: Syscall) -> tuple[int, int]:
         words = space.read(buffer, 16 * min(length, _VECTORS))
         length = sum(size for _, size in struct.iter_unpack("<QQ", words))
     if number in _AT_POSITION:
-        for line in Path(f"/proc/{tid}/fdinfo/{descriptor}").read_text().splitlines():
+        for line in Path(f"/proc/{tid}/fdinfo/{descriptor & _FD}").read_text().splitlines():
             if line.startswith("pos:"):
                 position = int(line.split()[1])
     return position, length
@@ -134,7 +135,7 @@ def _range(tid: int, space: Space, call: Syscall) -> tuple[int, int]:
 
 def _link(tid: int, descriptor: int) -> str:
     with contextlib.suppress(OSError):
-        return os.readlink(f"/proc/{tid}/fd/{descriptor & 0xFFFFFFFF}")  # noqa: PTH115 - may be no path
+        return os.readlink(f"/proc/{tid}/fd/{descriptor & _FD}")  # noqa: PTH115 - may be no path
     return ""
 
 

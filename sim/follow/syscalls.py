@@ -6,8 +6,12 @@ does not say how far a call came, the mappings do.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import struct
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hw.link import PAGE_BYTES
 from sim.follow import ptrace
@@ -178,6 +182,21 @@ def _have_it_traced(task: Task, space: Space) -> None:
             fail(task.tid, error.errno or 0)
         else:
             _set_argument(task.tid, task.lent)
+
+
+def enter_unfollowed(task: Task, call: Syscall) -> None:
+    """A thread of a program that is no longer followed does a call. The filter stays, and so its children need somebody
+    who answers it: nobody is made who is not traced."""
+    if call.number == _CLONE and call.args[0] & _CLONE_UNTRACED:
+        task.syscall, task.birth = call, Birth(untraced=True)
+        _set_argument(task.tid, call.args[0] & ~_CLONE_UNTRACED)
+    elif call.number == _CLONE3:
+        with (
+            contextlib.suppress(OSError, OverflowError),
+            Path(f"/proc/{task.tid}/mem").open("rb", buffering=0) as memory,
+        ):
+            if int.from_bytes(os.pread(memory.fileno(), 8, call.args[0]), "little") & _CLONE_UNTRACED:
+                fail(task.tid, errno.ENOSYS)  # as before Linux 5.3
 
 
 def give_back_argument(call: Syscall, tid: int) -> None:

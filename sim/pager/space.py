@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, Protocol, TypeVar
 
 from hw.link import PAGE_BYTES, ZERO_PAGE
-from sim.follow import Agent, Fault, Mapping, Userfault, outside, runs, within
+from sim.follow import Agent, Fault, Mapping, Userfault, outside, runs
 from sim.pager.log import Recording, SpaceLog
 from sim.pager.table import ProgramTable
 from vswap import AddressSpace, SigBus
@@ -123,10 +123,13 @@ class PagedSpace:
 
     def pin(self, thread: int, pages: Iterable[int]) -> None:
         """See Space."""
-        for page in pages:
-            if self.table.get(page) is not None or within(self.agent.anonymous(), page, 1):
-                self._pinned.setdefault(thread, set()).add(page)
-                self._hold(page)
+        wanted = set(pages)
+        unknown = [page for page in wanted if self.table.get(page) is None]
+        if unknown:
+            wanted.difference_update(outside(unknown, self.agent.anonymous()))
+        self._pinned.setdefault(thread, set()).update(wanted)
+        for page in wanted:
+            self._hold(page)
 
     def unpin(self, thread: int) -> None:
         """See Space."""

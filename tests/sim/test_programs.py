@@ -82,6 +82,15 @@ def test_it_ends_as_it_does_alone(
     assert follow(how, [built(program), scene], tmp_path) == 0
 
 
+@pytest.mark.parametrize("scene", ["clone_call", "registers_stay"])
+def test_children_that_ask_not_to_be_traced_use_memory_after_the_recordings_end(
+    scene: str, built: Callable[[str], str], tmp_path: Path
+) -> None:
+    result = capture([built("untraced"), scene], tmp_path / "program.trace", window=WINDOW, max_events=500)
+    assert result.exit_status == 0
+    assert not result.trace.header.complete
+
+
 @pytest.mark.parametrize("command", [["pager", "--quiet", "--limit", "2M"], ["capture", "-o", "T"]])
 def test_a_reservation_costs_nothing_by_its_size(
     command: list[str], built: Callable[[str], str], tmp_path: Path

@@ -78,6 +78,24 @@ static int shared_memory_is_moved(void) {
     return bad + WANT(!differ(q, 0, N, 2));
 }
 
+static int pointers_that_lead_nowhere(void) {
+    static const unsigned long nowhere[] = {0, 1, PAGE, 1ul << 46, 1ul << 47, 1ul << 63, -PAGE, -8ul, -1ul};
+    byte *p = filled();
+    int bad = 0;
+    for (size_t i = 0; i < sizeof nowhere / sizeof *nowhere; i++) {
+        unsigned long at = nowhere[i];
+        bad += WANT(syscall(SYS_clone3, at, 88) == -1) + WANT(syscall(SYS_clone3, at, -1ul) == -1);
+        bad += WANT(syscall(SYS_open, at, O_RDONLY) == -1) + WANT(syscall(SYS_openat, AT_FDCWD, at, O_RDONLY) == -1);
+        bad += WANT(syscall(SYS_process_vm_writev, getpid(), at, 1, at, 1, 0) == -1);
+        bad += WANT(syscall(SYS_process_vm_writev, -1, at, -1ul, at, -1ul, 0) == -1);
+        bad += WANT(syscall(SYS_munmap, at, -at) == -1 || !at);
+        bad += WANT(syscall(SYS_madvise, at, -1ul, MADV_DONTNEED) == -1);
+        bad += WANT(syscall(SYS_mremap, at, at, at, MREMAP_MAYMOVE | MREMAP_FIXED, at) == -1);
+        bad += WANT(!IN_CHILD((syscall(SYS_set_robust_list, at, 24), syscall(SYS_set_tid_address, at), 0)));
+    }
+    return bad + still(p);
+}
+
 static void *churn(void *seed) {
     intptr_t bad = 0, version = (intptr_t)seed;
     for (int i = 0; i < 60; i++) {
@@ -135,6 +153,7 @@ int main(int argc, char **argv) {
         {"sealed_and_read_only", sealed_and_read_only},
         {"program_break", program_break},
         {"shared_memory_is_moved", shared_memory_is_moved},
+        {"pointers_that_lead_nowhere", pointers_that_lead_nowhere},
         {"threads", threads},
         {"threads_that_are_ended_by_exec", threads_that_are_ended_by_exec},
         {0, 0},

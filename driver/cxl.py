@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from driver.access import Access
 from driver.errors import DeviceTimeout
 from driver.mailbox import Mailbox
-from driver.registers import (
+from driver.values import Geometry
+from hw.clock import Clock
+from hw.codes import EventCode, EventLog, Opcode, PoisonSource
+from hw.link import LINE_BYTES, PAGE_BYTES
+from hw.registers import (
     MAILBOX_BACKGROUND_LOW_OPCODE,
     MAILBOX_BACKGROUND_LOW_PERCENTAGE,
     MAILBOX_STATUS_LOW_BACKGROUND,
     Register,
 )
-from driver.values import Geometry
-from hw.clock import Clock
-from hw.codes import EventCode, EventLog, Opcode, PoisonSource
-from hw.link import LINE_BYTES, PAGE_BYTES
 
 SANITIZE_TIMEOUT_NS = 10_000  # for each page
 _POLL_NS = 1_000

@@ -23,7 +23,13 @@ from driver.errors import (
 )
 from driver.events import EventBook
 from driver.mailbox import Mailbox
-from driver.registers import (
+from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, PageInfo, Pressure
+from hw.clock import Clock
+from hw.codes import EventCode, Interrupt, Opcode, PageState, ReturnCode
+from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, BusError, Link, LinkError, Response
+from hw.registers import (
+    COUNTERS,
+    FIRST_COUNTER,
     ID_VALUE,
     STATUS_CRITICAL,
     STATUS_HIGH,
@@ -34,15 +40,12 @@ from driver.registers import (
     VERSION_VALUE,
     Register,
 )
-from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, PageInfo, Pressure
-from hw.clock import Clock
-from hw.codes import EventCode, Interrupt, Opcode, PageState, ReturnCode
-from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, BusError, Link, LinkError, Response
 
 MAILBOX_TIMEOUT_NS = 10_000_000
 _SETTLE_POLL_NS = 100
 _READY_NS_PER_PAGE = 20  # one clock cycle a page, at the slowest clock foreseen
 _ZERO_CLASS, _ZERO_SUBCLASS = 1, 1
+_BLOCK_BYTES = (Register.BLOCK_BYTES_LOW - FIRST_COUNTER) // 4  # among the counters
 
 
 class CramDevice:
@@ -245,15 +248,14 @@ class CramDevice:
 
     async def counters(self) -> Counters:
         """All counters; one register transfer, except in the rare moment when a low word is about to wrap."""
-        values = await self._access.read(Register.CYCLES_LOW, 18)
-        while values[13] > 0xFFFF0000:  # unlike CYCLES, BLOCK_BYTES is not latched: read across the wrap again
-            again = await self._access.read(Register.CYCLES_LOW, 18)
-            if again[14] == values[14] and again[13] >= values[13]:
+        low, high = _BLOCK_BYTES, _BLOCK_BYTES + 1
+        values = await self._access.read(FIRST_COUNTER, len(COUNTERS))
+        while values[low] > 0xFFFF0000:  # unlike CYCLES, BLOCK_BYTES is not latched: read across the wrap again
+            again = await self._access.read(FIRST_COUNTER, len(COUNTERS))
+            if again[high] == values[high] and again[low] >= values[low]:
                 break
             values = again
-        low, high, *between = values
-        *between, block_low, block_high, not_admitted, fenced, imported = between
-        return Counters(*[low | high << 32, *between, block_low | block_high << 32, not_admitted, fenced, imported])
+        return Counters.of(values)
 
     async def set_watermarks(self, low: int, recovered: int) -> None:
         """Set the marks of the LOW and RECOVERED interrupts, in free sectors: 0 <= low <= recovered <= media."""

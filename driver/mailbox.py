@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from driver.access import Access
 from driver.errors import DeviceTimeout, MailboxError
-from driver.registers import MAILBOX_CONTROL_DOORBELL, MAILBOX_PAYLOAD_BYTES, Register
 from hw.clock import Clock, Lock
 from hw.codes import Interrupt, Opcode, ReturnCode
 from hw.link import PAGE_BYTES
+from hw.registers import MAILBOX_CONTROL_DOORBELL, MAILBOX_PAYLOAD_BYTES, Register
 
 RANGE_TIMEOUT_NS = 10_000  # more, for each page of a command over ranges
 _RANGES = (MAILBOX_PAYLOAD_BYTES - 8) // 16  # that fit into one command

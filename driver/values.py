@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from driver.errors import AddressOutOfRange
 from hw.codes import EventCode, PageState
 from hw.link import PAGE_BYTES
+from hw.registers import Counters
+
+__all__ = [
+    "Capacity", "Counters", "DeviceEvent", "Geometry", "Identity", "PageInfo", "Pressure",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,28 +95,6 @@ class Capacity:
             return 1.0
         used = self.used_bytes
         return self.resident_pages * PAGE_BYTES / used if used else float("inf")
-
-
-@dataclass(frozen=True)
-class Counters:
-    """Counters since reset (docs/device/registers.md). Page and line counters wrap at 32 bit."""
-
-    cycles: int
-    pages_closed: int
-    closed_zero: int
-    closed_same: int
-    closed_lz4: int
-    closed_raw: int
-    pages_filled: int
-    pages_opened: int
-    pages_trimmed: int
-    pages_poisoned: int
-    lines_read: int
-    lines_written: int
-    block_bytes: int
-    lines_not_admitted: int = 0
-    lines_fenced: int = 0
-    pages_imported: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The numbers of docs/device.md that are not register offsets: states, events, interrupt lines, mailbox codes."""
+"""Codes of the device. Generated from hw/regs/codes.toml and cram.rdl by `make regs`; do not edit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class PageState(IntEnum):
-    """How a page is stored (docs/device/pages.md, "Page states")."""
+    """How a page is stored (docs/device/pages.md)."""
 
     FREE = 0
     ZERO = 1
@@ -15,9 +15,68 @@ class PageState(IntEnum):
     RAW = 4
     POISON = 5
 
+    @property
+    def resident(self) -> bool:
+        """Whether the page is stored: it counts in RESIDENT_PAGES, and closing it into this state in `counter`."""
+        return bool(0b11110 >> self & 1)
+
+    @property
+    def on_media(self) -> bool:
+        """Whether the page's bytes lie on the media, in a chain of sectors."""
+        return bool(0b11000 >> self & 1)
+
+    @property
+    def keeps_word(self) -> bool:
+        """Whether the page table keeps a 64-bit word of the page."""
+        return bool(0b100 >> self & 1)
+
+    @property
+    def counter(self) -> str:
+        """Name of the counter of pages closed into this state, if it is resident."""
+        return f"closed_{self.name.lower()}"
+
+
+class Operation(IntEnum):
+    """What the mailbox can ask the sequencer to do with a page."""
+
+    TRIM = 0
+    STATE = 1
+    EXPORT = 2
+    FLUSH = 3
+    INJECT = 4
+    CLEAR = 5
+    FENCE = 6
+    UNFENCE = 7
+    IMPORT = 8
+
+
+class Reason(IntEnum):
+    """Why the sequencer refused an operation."""
+
+    INTERNAL = 0
+    INPUT = 1
+    EXHAUSTED = 2
+
+
+class PoisonSource(IntEnum):
+    """Why a page is on the poison list (CXL 3.1, 8.2.9.9.4.1, media error record, bits 2:0)."""
+
+    INTERNAL = 2
+    INJECTED = 3
+    EXHAUSTED = 7
+
+
+class EventLog(IntEnum):
+    """Event logs (CXL 3.1, 8.2.9.2.2). The device's events are in FAILURE; the others are empty."""
+
+    INFORMATIONAL = 0
+    WARNING = 1
+    FAILURE = 2
+    FATAL = 3
+
 
 class EventCode(IntEnum):
-    """What the event log tells: why a page became poison, or why a write was refused (docs/device/events.md)."""
+    """What the event log tells: why a page became poison, or why something was refused (docs/device/events.md)."""
 
     EXHAUSTED = 1
     CRC_MISMATCH = 2
@@ -31,25 +90,12 @@ class EventCode(IntEnum):
     @property
     def is_loss(self) -> bool:
         """Whether the page's content is lost: it is poison."""
-        return self <= EventCode.MALFORMED_BLOCK or self is EventCode.POISON_INJECTED
-
-
-class Interrupt(IntEnum):
-    """Interrupt lines (docs/device/events.md, "Interrupts"); the value is the bit number."""
-
-    MAILBOX = 0
-    EVENT = 1
-    HOT = 2
-    HIGH = 10
-    MEDIUM = 11
-    LOW = 12
-    RECOVERED = 13
-    CRITICAL = 14
+        return bool(0b1011110 >> self & 1)
 
     @property
-    def mask(self) -> int:
-        """The line as a bit mask."""
-        return 1 << self.value
+    def is_media_error(self) -> bool:
+        """Whether the media, or what lay on it, has caused it."""
+        return bool(0b11100 >> self & 1)
 
 
 class Opcode(IntEnum):
@@ -78,31 +124,32 @@ class Opcode(IntEnum):
 class ReturnCode(IntEnum):
     """Mailbox return codes (CXL 3.1, table 8-37; the subset in use)."""
 
-    SUCCESS = 0x0
-    BACKGROUND_STARTED = 0x1
-    INVALID_INPUT = 0x2
-    UNSUPPORTED = 0x3
-    INTERNAL_ERROR = 0x4
-    BUSY = 0x6
-    INVALID_HANDLE = 0xE
-    INVALID_PHYSICAL_ADDRESS = 0xF
-    INVALID_PAYLOAD_LENGTH = 0x16
-    INVALID_LOG = 0x17
-    RESOURCES_EXHAUSTED = 0x1D
+    SUCCESS = 0x0000
+    BACKGROUND_STARTED = 0x0001
+    INVALID_INPUT = 0x0002
+    UNSUPPORTED = 0x0003
+    INTERNAL_ERROR = 0x0004
+    BUSY = 0x0006
+    INVALID_HANDLE = 0x000E
+    INVALID_PHYSICAL_ADDRESS = 0x000F
+    INVALID_PAYLOAD_LENGTH = 0x0016
+    INVALID_LOG = 0x0017
+    RESOURCES_EXHAUSTED = 0x001D
 
 
-class PoisonSource(IntEnum):
-    """Why a page is on the poison list (CXL 3.1, 8.2.9.9.4.1, media error record, bits 2:0; the subset in use)."""
+class Interrupt(IntEnum):
+    """Interrupt lines (docs/device/events.md); the value is the bit number."""
 
-    INTERNAL = 2
-    INJECTED = 3
-    EXHAUSTED = 7  # vendor specific
+    MAILBOX = 0
+    EVENT = 1
+    HOT = 2
+    HIGH = 10
+    MEDIUM = 11
+    LOW = 12
+    RECOVERED = 13
+    CRITICAL = 14
 
-
-class EventLog(IntEnum):
-    """Event logs (CXL 3.1, 8.2.9.2.2). The device's events are in FAILURE; the others are empty."""
-
-    INFORMATIONAL = 0
-    WARNING = 1
-    FAILURE = 2
-    FATAL = 3
+    @property
+    def mask(self) -> int:
+        """The line as a bit mask."""
+        return 1 << self.value

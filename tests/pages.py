@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from itertools import zip_longest
 
@@ -39,3 +40,12 @@ def compressible_page(seed: int) -> bytes:
     page = made.compressible_page(seed)
     assert form(page) is PageState.LZ4, f"seed {seed}"
     return page
+
+
+FORMS: dict[PageState, Callable[[int], bytes]] = {
+    PageState.ZERO: lambda _: ZERO_PAGE,
+    PageState.SAME: lambda _: SAME_PAGE,
+    PageState.LZ4: compressible_page,
+    PageState.RAW: noise_page,
+}
+"""For each resident state pages that are closed into it, told apart by a seed where they can be."""

@@ -5,7 +5,8 @@
 
 module page_table #(
     parameter PAGES     = 2,
-    parameter PAGE_BITS = 1
+    parameter PAGE_BITS = 1,
+    parameter WIDTH     = 1
 ) (
     input  wire                 clk_i,
     input  wire                 rst_ni,
@@ -13,13 +14,13 @@ module page_table #(
     input  wire [PAGE_BITS-1:0] page_i,
     input  wire                 read_i,
     input  wire                 write_i,
-    input  wire [80:0]          entry_i,
-    output wire [80:0]          entry_o
+    input  wire [WIDTH-1:0]     entry_i,
+    output wire [WIDTH-1:0]     entry_o
 );
     (* anyconst *) reg [PAGE_BITS-1:0] watched;
-    (* anyseq *) wire [80:0] other;
+    (* anyseq *) wire [WIDTH-1:0] other;
 
-    reg [80:0] stored_q, entry_q;
+    reg [WIDTH-1:0] stored_q, entry_q;
 
     assign ready_o = rst_ni;
     assign entry_o = entry_q;
@@ -27,7 +28,7 @@ module page_table #(
     always @(posedge clk_i) begin
         if (write_i && page_i == watched) stored_q <= entry_i;
         if (!write_i && read_i) entry_q <= page_i == watched ? stored_q : other;
-        if (!rst_ni) stored_q <= 81'd0;
+        if (!rst_ni) stored_q <= {WIDTH{1'b0}};
     end
 endmodule
 

@@ -5,8 +5,8 @@
 //
 // One of closing, filling and releasing runs at a time.
 //
-// Assumed: the page cache holds the page where and as long as the sequencer has put it; commands are those of
-// sequencer_ops.vh; a close that succeeds yields zero, same, lz4 or raw.
+// Assumed: the page cache holds the page where and as long as the sequencer has put it; commands are those that there are
+// (OP_* of cram_codes.vh); a close that succeeds yields a resident state.
 
 `default_nettype none
 
@@ -52,7 +52,7 @@ module page_sequencer_formal #(
     input  wire                 command_valid,
     input  wire [3:0]           command_op
 );
-    localparam [2:0] FREE = 3'd0, ZERO = 3'd1, RAW = 3'd4, LZ4 = 3'd3, POISONED = 3'd5;
+    `include "cram_codes.vh"
 
     (* hierconn *) wire [PAGE_BITS-1:0] \dut.u_table.watched ;
     wire [PAGE_BITS-1:0] page = \dut.u_table.watched ;
@@ -128,11 +128,9 @@ module page_sequencer_formal #(
         .imported_o(imported)
     );
 
-    `include "sequencer_ops.vh"
-
     (* hierconn *) wire        \dut.table_write ;
     (* hierconn *) wire [PAGE_BITS-1:0] \dut.table_page ;
-    (* hierconn *) wire [80:0] \dut.table_new ;
+    (* hierconn *) wire [TABLE_BITS-1:0] \dut.table_new ;
     (* hierconn *) wire [3:0]  \dut.op_q ;
     (* hierconn *) wire [4:0]  \dut.state_q ;
 
@@ -156,8 +154,8 @@ module page_sequencer_formal #(
 
     initial assume (!rst_ni);
     always @* begin
-        if (command_valid) assume (command_op <= OP_IMPORT);
-        assume (close_state >= ZERO && close_state <= RAW);
+        if (command_valid) assume (OPS[command_op]);
+        assume (RESIDENT[close_state]);
     end
 
     reg [2:0] state_q;
@@ -165,14 +163,14 @@ module page_sequencer_formal #(
     reg [3:0] seen_q;   // poisoned, freed from poison, imported, fenced
 
     wire       write      = \dut.table_write && \dut.table_page == page;
-    wire [2:0] state      = \dut.table_new [79:77];
-    wire       fenced     = \dut.table_new [80];
+    wire [2:0] state      = \dut.table_new [TABLE_STATE +: TABLE_STATE_BITS];
+    wire       fenced     = \dut.table_new [TABLE_FENCED];
     wire       by_command = trimmed || (\dut.state_q == 5'd21 && \dut.op_q == OP_CLEAR);
 
     always @(posedge clk_i) begin
         if (write) {fenced_q, state_q} <= {fenced, state};
         if (write && poisoned) seen_q[0] <= 1'b1;
-        if (write && state_q == POISONED && state == FREE) seen_q[1] <= 1'b1;
+        if (write && state_q == STATE_POISON && state == STATE_FREE) seen_q[1] <= 1'b1;
         if (write && imported) seen_q[2] <= 1'b1;
         if (write && fenced) seen_q[3] <= 1'b1;
         if (!rst_ni) {fenced_q, state_q, seen_q} <= 0;
@@ -180,23 +178,33 @@ module page_sequencer_formal #(
 
     always @(posedge clk_i) if (rst_ni && write) begin
         assert (ready);
-        assert (state <= POISONED);                                        // no other state
-        if (state == FREE && state_q != FREE) assert (by_command);         // only trim and clear poison free a page
-        if (state == POISONED && state_q != POISONED) assert (poisoned);
-        if (state_q != state && state != FREE && state != POISONED) assert (closed || imported);
-        if (imported) assert (state == LZ4 && state_q != POISONED && !fenced_q);
-        if (state_q == POISONED && state != POISONED) assert (state == FREE && by_command);
-        if (fenced && !fenced_q) assert (\dut.op_q == OP_FENCE && state == state_q && state != POISONED);
+        assert (KNOWN[state]);                                             // no other state
+        if (state == STATE_FREE && state_q != STATE_FREE) assert (by_command);         // only trim and clear poison free a page
+        if (state == STATE_POISON && state_q != STATE_POISON) assert (poisoned);
+        if (state_q != state && state != STATE_FREE && state != STATE_POISON) assert (closed || imported);
+        if (imported) assert (state == STATE_LZ4 && state_q != STATE_POISON && !fenced_q);
+        if (state_q == STATE_POISON && state != STATE_POISON) assert (state == STATE_FREE && by_command);
+        if (fenced && !fenced_q) assert (\dut.op_q == OP_FENCE && state == state_q && state != STATE_POISON);
         if (fenced_q && !fenced) assert (poisoned || trimmed || \dut.op_q == OP_UNFENCE);
-        if (state == POISONED) assert (!fenced);
+        if (state == STATE_POISON) assert (!fenced);
         if (closed) assert (fenced == fenced_q);
-        cover (closed && state_q == FREE);
-        cover (closed && state_q != FREE);
+        cover (closed && state_q == STATE_FREE);
+        cover (closed && state_q != STATE_FREE);
         cover (poisoned && fenced_q);
-        cover (state_q == POISONED && state == FREE);
+        cover (state_q == STATE_POISON && state == STATE_FREE);
         cover (imported);
-        cover (trimmed && state_q == LZ4);
+        cover (trimmed && state_q == STATE_LZ4);
     end
+
+    // No resident state is left out by what is assumed: each is closed into.
+    genvar n;
+    generate
+        for (n = 0; n < 8; n = n + 1)
+            if (RESIDENT[n]) begin : gen_closed
+                always @(posedge clk_i) if (rst_ni && write) cover (closed && state == n);
+            end
+    endgenerate
+
     // page_store's allocator has one user: one of close, fill and release starts, and only when the last one is done.
     reg close_runs_q, fill_runs_q, release_runs_q;
 
@@ -247,7 +255,7 @@ module page_sequencer_formal #(
         cover (mailbox_passed_q && to_mailbox && request_valid);
         cover (host_passed_q && to_host && command_valid);
     end
-    always @(posedge clk_i) if (rst_ni && reply && !write) cover (seen_q[3] && reply_state == POISONED);
+    always @(posedge clk_i) if (rst_ni && reply && !write) cover (seen_q[3] && reply_state == STATE_POISON);
 endmodule
 
 `default_nettype wire

@@ -166,7 +166,7 @@ PROOFS: list[Proof] = [
         22,
         26,
         (("PAGES", 4), ("PAGE_BITS", 2)),
-        "the cache holds a page as long as told; a close yields zero, same, lz4 or raw; known commands",
+        "the cache holds a page as long as told; a close yields a resident state; known commands",
         ("free_page_table",),
     ),
     *_each(

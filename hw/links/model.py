@@ -21,12 +21,20 @@ from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response, check
 from hw.links.model_cache import PageCache, PageRefused
 from hw.links.model_mailbox import Mailbox
 from hw.links.model_registers import RegisterFile
-from hw.links.model_signals import Counts, Signals
+from hw.links.model_signals import Signals
 from hw.links.model_store import PageStore
 from hw.links.model_timing import ModelTiming
 from hw.parameters import DeviceParameters
+from hw.registers import (
+    STATUS_CRITICAL,
+    STATUS_HIGH,
+    STATUS_IDLE,
+    STATUS_LOW,
+    STATUS_MEDIUM,
+    STATUS_READY,
+    Counts,
+)  # fmt: skip
 
-_READY, _IDLE, _LOW, _HIGH, _MEDIUM, _CRITICAL = 1, 2, 4, 8, 16, 32  # STATUS
 _WORD = 0xFFFFFFFF
 
 
@@ -201,12 +209,15 @@ class ModelLink:
 
     def _status(self) -> int:
         now = self.clock.now
-        status = _READY if now >= self._ready_at else 0
+        status = STATUS_READY.mask if now >= self._ready_at else 0
         if now >= self._busy_until and not self._mailbox.busy and not self._background()[0]:
-            status |= _IDLE
+            status |= STATUS_IDLE.mask
         signals = self._signals
-        states = (signals.low, _LOW), (signals.high, _HIGH), (signals.medium, _MEDIUM), (signals.critical, _CRITICAL)
-        return status | sum(bit for held, bit in states if held)
+        states = {
+            STATUS_LOW: signals.low, STATUS_HIGH: signals.high,
+            STATUS_MEDIUM: signals.medium, STATUS_CRITICAL: signals.critical,
+        }  # fmt: skip
+        return status | sum(field.mask for field, held in states.items() if held)
 
     def _cycles_since_reset(self) -> int:
         return (self.clock.now - self._reset_at) // self._clock_ns

@@ -10,10 +10,11 @@ from collections import OrderedDict
 
 from hw.codes import EventCode, PageState
 from hw.link import LINE_BYTES, LINES_PER_PAGE, ZERO_PAGE
-from hw.links.model_signals import Counts, Signals
+from hw.links.model_signals import Signals
 from hw.links.model_store import FREE, PageLost, PageStore, StoredPage
 from hw.links.model_timing import ModelTiming
 from hw.parameters import DeviceParameters
+from hw.registers import Counts
 
 ALL_LINES = (1 << LINES_PER_PAGE) - 1
 
@@ -276,15 +277,10 @@ class PageCache:
         self.reserved -= self._raw_sectors
         self.elapsed += self._timing.close(stored.length, self._bytes_per_cycle)
         counts.pages_closed += 1
-        if stored.state == PageState.LZ4:
-            counts.closed_lz4 += 1
+        closed = stored.state.counter
+        setattr(counts, closed, getattr(counts, closed) + 1)
+        if stored.state is PageState.LZ4:
             counts.block_bytes += stored.length
-        elif stored.state == PageState.RAW:
-            counts.closed_raw += 1
-        elif stored.state == PageState.ZERO:
-            counts.closed_zero += 1
-        else:
-            counts.closed_same += 1
         return True
 
     def _drop(self, page: int) -> None:

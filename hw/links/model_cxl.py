@@ -18,7 +18,6 @@ FIRST_HANDLE = 0x8000  # bit 15 is always set, so that no handle is 0
 _NO_TEMPERATURE, _NO_LIFE_USED = 0x7FFF, 0xFF
 _LIFE_USED_CRITICAL, _COLDEST = 100, 0x8000
 _FAILURE = 2  # severity
-_MEDIA_EVENTS = (EventCode.CRC_MISMATCH, EventCode.MEDIA_ERROR, EventCode.MALFORMED_BLOCK)
 
 
 def health(degraded: bool, less_capacity: bool, warned: bool, corrected: int) -> bytes:
@@ -61,7 +60,7 @@ def event_records(events: Iterable[tuple[EventCode, int]], first_handle: int, lo
 
 def _event_record(code: EventCode, page: int, handle: int) -> bytes:
     """A General Media Event Record (8.2.9.2.1.1); our event code is the first byte of the component identifier."""
-    media = code in _MEDIA_EVENTS
+    media = code.is_media_error
     memory_event = 0 if media else 2  # media ECC error, data path error
     transaction = 0 if media else 4 if code is EventCode.POISON_INJECTED else 2  # unknown, inject poison, host write
     head = GENERAL_MEDIA_EVENT.bytes + struct.pack("<B3sHHQ16x", 128, bytes([_FAILURE, 0, 0]), handle, 0, 0)

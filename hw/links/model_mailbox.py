@@ -13,14 +13,13 @@ from hw.links.model_signals import Signals
 from hw.links.model_store import PageLost, PageStore
 from hw.links.model_timing import ModelTiming
 from hw.parameters import DeviceParameters
+from hw.registers import MAILBOX_PAYLOAD_BYTES
 
-PAYLOAD_BYTES = 4096
-CAPABILITIES = 12 | 1 << 5 | 1 << 6  # payload of 2^12 bytes, interrupts
 FIRMWARE = b"vcram 1.0.0"
 _CAPACITY_UNIT = 256 << 20
 _DISCOVERY, _ZERO = (0, 0), (1, 1)  # class and subclass of Media Operations
 _IMPORT_HEAD = 64  # bytes before the block to import
-_MAXIMUM_POISON_RECORDS = (PAYLOAD_BYTES - 32) // 16
+_MAXIMUM_POISON_RECORDS = (MAILBOX_PAYLOAD_BYTES - 32) // 16
 
 
 class Refused(Exception):  # noqa: N818 - the name of the condition
@@ -57,7 +56,7 @@ class Mailbox:
     ) -> None:
         self.busy = False
         self.command = [0, 0]
-        self.payload = bytearray(PAYLOAD_BYTES)
+        self.payload = bytearray(MAILBOX_PAYLOAD_BYTES)
         self.return_code = 0
         self._pages = parameters.perceived_pages
         self._timing = timing
@@ -100,7 +99,7 @@ class Mailbox:
         cache.elapsed = self._timing.mailbox_command
         length = self.command[0] >> 16 | (self.command[1] & 0x1F) << 16
         try:
-            if length > PAYLOAD_BYTES:
+            if length > MAILBOX_PAYLOAD_BYTES:
                 raise Refused(ReturnCode.INVALID_PAYLOAD_LENGTH)
             command = self._commands.get(self.command[0] & 0xFFFF)
             if command is None:

@@ -1,8 +1,4 @@
-"""Register file of the model device: offsets, access types, side effects (docs/device/registers.md).
-
-The offsets are written here once more instead of being taken from the generated ones, so that a fault in the generator
-shows as a difference between the device and its driver.
-"""
+"""Register file of the model device: what each register reads, and what a write does (docs/device/registers.md)."""
 
 from __future__ import annotations
 
@@ -11,15 +7,25 @@ from collections.abc import Callable
 
 from hw.codes import Interrupt
 from hw.links.model_cache import PageCache
-from hw.links.model_mailbox import CAPABILITIES, PAYLOAD_BYTES, Mailbox
-from hw.links.model_signals import Counts, Signals
+from hw.links.model_mailbox import Mailbox
+from hw.links.model_signals import Signals
 from hw.links.model_store import PageStore
 from hw.parameters import DeviceParameters
+from hw.registers import (
+    COUNTERS,
+    EVENT_POP_POP,
+    HOT_POP_POP,
+    ID_VALUE,
+    MAILBOX_CAPABILITIES_VALUE,
+    MAILBOX_COMMAND_HIGH_LENGTH,
+    MAILBOX_CONTROL_DOORBELL,
+    MAILBOX_PAYLOAD_BYTES,
+    VERSION_VALUE,
+    Counts,
+    Register,
+)
 
-DEVICE_ID = 0x4352414D
-VERSION = 0x00010000
-PAYLOAD = 0x2000
-_COUNTS = 0x088  # PAGES_CLOSED, then the counters in the order of Counts
+PAYLOAD = Register.MAILBOX_PAYLOAD
 _LINES = sum(line.mask for line in Interrupt)
 _WORD = 0xFFFFFFFF
 
@@ -56,82 +62,77 @@ class RegisterFile:
         self._cycles_high = 0
         self._ring = ring
         self._readers: dict[int, Callable[[], int]] = {
-            0x000: lambda: DEVICE_ID,
-            0x004: lambda: VERSION,
-            0x008: status,
-            0x010: lambda: parameters.perceived_pages,
-            0x014: lambda: parameters.media_sectors,
-            0x018: lambda: parameters.sector_bytes,
-            0x01C: lambda: parameters.cache_pages,
-            0x020: lambda: parameters.bytes_per_cycle,
-            0x024: lambda: store.sectors.free,
-            0x028: lambda: cache.reserved,
-            0x02C: lambda: store.resident,
-            0x030: lambda: signals.status,
-            0x034: lambda: signals.enable,
-            0x038: lambda: signals.low_watermark,
-            0x03C: lambda: signals.recovered_watermark,
-            0x040: lambda: len(signals.events),
-            0x044: lambda: signals.events[0][0] if signals.events else 0,
-            0x048: lambda: signals.events[0][1] if signals.events else 0,
-            0x04C: lambda: 0,
-            0x050: lambda: signals.overflow & _WORD,
-            0x054: ratio,
-            0x058: lambda: signals.high_watermark,
-            0x05C: lambda: signals.medium_watermark,
-            0x060: lambda: signals.critical_watermark,
-            0x064: lambda: signals.hysteresis,
-            0x080: self._latch_cycles,
-            0x084: lambda: self._cycles_high,
-            0x0B4: lambda: counts.block_bytes & _WORD,
-            0x0B8: lambda: counts.block_bytes >> 32 & _WORD,
-            0x0BC: lambda: counts.lines_not_admitted & _WORD,
-            0x0C0: lambda: counts.lines_fenced & _WORD,
-            0x0C4: lambda: counts.pages_imported & _WORD,
-            0x100: lambda: signals.heat.threshold,
-            0x104: lambda: signals.heat.period,
-            0x108: lambda: len(signals.heat.ring),
-            0x10C: lambda: signals.heat.ring[0] if signals.heat.ring else 0,
-            0x110: lambda: 0,
-            0x114: lambda: signals.heat.overflow & _WORD,
-            0x1FE0: lambda: CAPABILITIES,
-            0x1FE4: lambda: int(mailbox.busy),
-            0x1FE8: lambda: mailbox.command[0],
-            0x1FEC: lambda: mailbox.command[1],
-            0x1FF0: lambda: int(background()[0]),
-            0x1FF4: lambda: mailbox.return_code,
-            0x1FF8: lambda: background()[1],
-            0x1FFC: lambda: 0,
+            Register.ID: lambda: ID_VALUE,
+            Register.VERSION: lambda: VERSION_VALUE,
+            Register.STATUS: status,
+            Register.PERCEIVED_PAGES: lambda: parameters.perceived_pages,
+            Register.MEDIA_SECTORS: lambda: parameters.media_sectors,
+            Register.SECTOR_BYTES: lambda: parameters.sector_bytes,
+            Register.CACHE_PAGES: lambda: parameters.cache_pages,
+            Register.BYTES_PER_CYCLE: lambda: parameters.bytes_per_cycle,
+            Register.FREE_SECTORS: lambda: store.sectors.free,
+            Register.RESERVED_SECTORS: lambda: cache.reserved,
+            Register.RESIDENT_PAGES: lambda: store.resident,
+            Register.INTERRUPT_STATUS: lambda: signals.status,
+            Register.INTERRUPT_ENABLE: lambda: signals.enable,
+            Register.LOW_WATERMARK: lambda: signals.low_watermark,
+            Register.RECOVERED_WATERMARK: lambda: signals.recovered_watermark,
+            Register.EVENT_COUNT: lambda: len(signals.events),
+            Register.EVENT_CODE: lambda: signals.events[0][0] if signals.events else 0,
+            Register.EVENT_PAGE: lambda: signals.events[0][1] if signals.events else 0,
+            Register.EVENT_POP: lambda: 0,
+            Register.EVENT_OVERFLOW: lambda: signals.overflow & _WORD,
+            Register.ACHIEVED_RATIO: ratio,
+            Register.HIGH_WATERMARK: lambda: signals.high_watermark,
+            Register.MEDIUM_WATERMARK: lambda: signals.medium_watermark,
+            Register.CRITICAL_WATERMARK: lambda: signals.critical_watermark,
+            Register.WATERMARK_HYSTERESIS: lambda: signals.hysteresis,
+            Register.CYCLES_LOW: self._latch_cycles,
+            Register.CYCLES_HIGH: lambda: self._cycles_high,
+            Register.HEAT_THRESHOLD: lambda: signals.heat.threshold,
+            Register.HEAT_PERIOD: lambda: signals.heat.period,
+            Register.HOT_COUNT: lambda: len(signals.heat.ring),
+            Register.HOT_PAGE: lambda: signals.heat.ring[0] if signals.heat.ring else 0,
+            Register.HOT_POP: lambda: 0,
+            Register.HOT_OVERFLOW: lambda: signals.heat.overflow & _WORD,
+            Register.MAILBOX_CAPABILITIES: lambda: MAILBOX_CAPABILITIES_VALUE,
+            Register.MAILBOX_CONTROL: lambda: int(mailbox.busy),
+            Register.MAILBOX_COMMAND_LOW: lambda: mailbox.command[0],
+            Register.MAILBOX_COMMAND_HIGH: lambda: mailbox.command[1],
+            Register.MAILBOX_STATUS_LOW: lambda: int(background()[0]),
+            Register.MAILBOX_STATUS_HIGH: lambda: mailbox.return_code,
+            Register.MAILBOX_BACKGROUND_LOW: lambda: background()[1],
+            Register.MAILBOX_BACKGROUND_HIGH: lambda: 0,
         }
-        for index, offset in enumerate(range(_COUNTS, 0x0B4, 4)):
-            self._readers[offset] = lambda index=index: counts.registers()[index]  # type: ignore[misc]
+        for register, (name, shift) in COUNTERS.items():
+            self._readers.setdefault(register, self._counter(name, shift))
         self._writers: dict[int, Callable[[int], None]] = {
-            0x030: signals.acknowledge,
-            0x034: lambda value: signals.set_enable(value & _LINES),
-            0x038: lambda value: self._set_watermark("low_watermark", value, store),
-            0x03C: lambda value: self._set_watermark("recovered_watermark", value, store),
-            0x04C: self._pop_event,
-            0x058: lambda value: self._set_margin("high_watermark", value, store),
-            0x05C: lambda value: self._set_margin("medium_watermark", value, store),
-            0x060: lambda value: self._set_margin("critical_watermark", value, store),
-            0x064: lambda value: self._set_margin("hysteresis", value, store),
-            0x100: lambda value: setattr(signals.heat, "threshold", value & 0xFF),
-            0x104: lambda value: setattr(signals.heat, "period", value),
-            0x110: lambda value: signals.heat.pop() if value & 1 else None,
-            0x1FE4: self._control,
-            0x1FE8: lambda value: self._command(0, value),
-            0x1FEC: lambda value: self._command(1, value & 0x1F),
+            Register.INTERRUPT_STATUS: signals.acknowledge,
+            Register.INTERRUPT_ENABLE: lambda value: signals.set_enable(value & _LINES),
+            Register.LOW_WATERMARK: lambda value: self._set_watermark("low_watermark", value, store),
+            Register.RECOVERED_WATERMARK: lambda value: self._set_watermark("recovered_watermark", value, store),
+            Register.EVENT_POP: self._pop_event,
+            Register.HIGH_WATERMARK: lambda value: self._set_margin("high_watermark", value, store),
+            Register.MEDIUM_WATERMARK: lambda value: self._set_margin("medium_watermark", value, store),
+            Register.CRITICAL_WATERMARK: lambda value: self._set_margin("critical_watermark", value, store),
+            Register.WATERMARK_HYSTERESIS: lambda value: self._set_margin("hysteresis", value, store),
+            Register.HEAT_THRESHOLD: lambda value: setattr(signals.heat, "threshold", value & 0xFF),
+            Register.HEAT_PERIOD: lambda value: setattr(signals.heat, "period", value),
+            Register.HOT_POP: lambda value: signals.heat.pop() if value & HOT_POP_POP.mask else None,
+            Register.MAILBOX_CONTROL: self._control,
+            Register.MAILBOX_COMMAND_LOW: lambda value: self._command(0, value),
+            Register.MAILBOX_COMMAND_HIGH: lambda value: self._command(1, value & MAILBOX_COMMAND_HIGH_LENGTH.mask),
         }
 
     def read(self, offset: int, count: int) -> list[int | None]:
         """`count` registers from `offset` on, None for the unmapped ones."""
-        if offset >= PAYLOAD and offset + 4 * count <= PAYLOAD + PAYLOAD_BYTES:
+        if offset >= PAYLOAD and offset + 4 * count <= PAYLOAD + MAILBOX_PAYLOAD_BYTES:
             return list(struct.unpack_from(f"<{count}I", self._mailbox.payload, offset - PAYLOAD))
         return [self._read_one(offset + 4 * i) for i in range(count)]
 
     def write(self, offset: int, value: int) -> bool:
         """Write one register; read-only ones take no notice. False if there is none."""
-        if PAYLOAD <= offset < PAYLOAD + PAYLOAD_BYTES:
+        if PAYLOAD <= offset < PAYLOAD + MAILBOX_PAYLOAD_BYTES:
             if not self._mailbox.busy:
                 struct.pack_into("<I", self._mailbox.payload, offset - PAYLOAD, value)
             return True
@@ -145,9 +146,12 @@ class RegisterFile:
         reader = self._readers.get(offset)
         if reader is not None:
             return reader()
-        if PAYLOAD <= offset < PAYLOAD + PAYLOAD_BYTES:
+        if PAYLOAD <= offset < PAYLOAD + MAILBOX_PAYLOAD_BYTES:
             return int(struct.unpack_from("<I", self._mailbox.payload, offset - PAYLOAD)[0])
         return None
+
+    def _counter(self, name: str, shift: int) -> Callable[[], int]:
+        return lambda: getattr(self._counts, name) >> shift & _WORD
 
     def _latch_cycles(self) -> int:
         cycles = self._cycles()
@@ -163,11 +167,11 @@ class RegisterFile:
         self._set_watermark(name, value, store)
 
     def _pop_event(self, value: int) -> None:
-        if value & 1:
+        if value & EVENT_POP_POP.mask:
             self._signals.pop()
 
     def _control(self, value: int) -> None:
-        if value & 1 and not self._mailbox.busy:
+        if value & MAILBOX_CONTROL_DOORBELL.mask and not self._mailbox.busy:
             self._ring()
 
     def _command(self, index: int, value: int) -> None:

@@ -1,47 +1,14 @@
-"""Signals of the model device: event log, interrupts with the watermarks' hysteresis, counters (docs/device.md)."""
+"""Signals of the model device: event log, interrupts with the watermarks' hysteresis (docs/device.md)."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from hw.codes import EventCode, Interrupt
 from hw.links.model_heat import HeatTracker
 
 EVENT_LOG_LENGTH = 16
-
-
-@dataclass(slots=True)
-class Counts:
-    """The counters, in the order of their registers from PAGES_CLOSED on. Python's integers: wrapped when read."""
-
-    pages_closed: int = 0
-    closed_zero: int = 0
-    closed_same: int = 0
-    closed_lz4: int = 0
-    closed_raw: int = 0
-    pages_filled: int = 0
-    pages_opened: int = 0
-    pages_trimmed: int = 0
-    pages_poisoned: int = 0
-    lines_read: int = 0
-    lines_written: int = 0
-    lines_not_admitted: int = 0
-    lines_fenced: int = 0
-    pages_imported: int = 0
-    block_bytes: int = 0
-
-    def registers(self) -> list[int]:
-        """As 32-bit registers, PAGES_CLOSED .. LINES_WRITTEN."""
-        return [
-            value & 0xFFFFFFFF
-            for value in (
-                self.pages_closed, self.closed_zero, self.closed_same, self.closed_lz4, self.closed_raw,
-                self.pages_filled, self.pages_opened, self.pages_trimmed, self.pages_poisoned,
-                self.lines_read, self.lines_written,
-            )
-        ]  # fmt: skip
 
 
 class Signals:

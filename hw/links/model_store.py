@@ -109,7 +109,7 @@ class PageStore:
 
     Attributes:
         sectors: the allocator.
-        resident: pages in zero, same, lz4, raw.
+        resident: pages in a resident state.
         fenced: pages that the host may not write.
     """
 

@@ -1,4 +1,4 @@
-"""Generate the register files from cram.rdl: `python -m hw.regs.generate` writes, `--check` only compares."""
+"""Generate what follows from codes.toml and cram.rdl: `python -m hw.regs.generate` writes, `--check` only compares."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from hw.regs import model
+from hw.regs import codes, model, tables
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+DOCS = ROOT / "docs"
 TARGETS = {
+    "cram_codes.vh.jinja": ROOT / "hw" / "rtl" / "cram_codes.vh",
+    "cram_counters.vh.jinja": ROOT / "hw" / "rtl" / "cram_counters.vh",
+    "cram_decode.vh.jinja": ROOT / "hw" / "rtl" / "cram_decode.vh",
+    "cram_read_data.vh.jinja": ROOT / "hw" / "rtl" / "cram_read_data.vh",
     "cram_registers.vh.jinja": ROOT / "hw" / "rtl" / "cram_registers.vh",
-    "registers.py.jinja": ROOT / "driver" / "registers.py",
-    "registers.md.jinja": ROOT / "docs" / "registers.md",
+    "codes.py.jinja": ROOT / "hw" / "codes.py",
+    "registers.py.jinja": ROOT / "hw" / "registers.py",
+    "registers.md.jinja": DOCS / "registers.md",
 }
 
 
-def generate(registers: model.RegisterMap) -> dict[Path, str]:
-    """The text of every generated file, by its path."""
+def generate(registers: model.RegisterMap, numbers: codes.Codes) -> dict[Path, str]:
+    """The text of every file that is generated, or has a table that is, by its path. Raises codes.MapError."""
+    model.check(registers, numbers)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         undefined=StrictUndefined,
@@ -26,7 +33,11 @@ def generate(registers: model.RegisterMap) -> dict[Path, str]:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return {path: environment.get_template(name).render(map=registers) for name, path in TARGETS.items()}
+    texts = {
+        path: environment.get_template(name).render(map=registers, codes=numbers) for name, path in TARGETS.items()
+    }
+    documents = [path for path in sorted(DOCS.rglob("*.md")) if path not in texts]
+    return texts | tables.fill(documents, tables.tables(registers, numbers))
 
 
 def stale(texts: dict[Path, str]) -> list[Path]:
@@ -36,7 +47,11 @@ def stale(texts: dict[Path, str]) -> list[Path]:
 
 def main(arguments: list[str]) -> int:
     """Write what is stale; with `--check` name it and return 1."""
-    texts = generate(model.read())
+    try:
+        texts = generate(model.read(), codes.read())
+    except codes.MapError as error:
+        print(error, file=sys.stderr)
+        return 1
     for path in stale(texts):
         name = path.relative_to(ROOT)
         if "--check" in arguments:

@@ -114,7 +114,8 @@ module cram_device #(
     localparam SECTOR_BITS = $clog2(SECTORS);
     localparam ENTRY_BITS  = $clog2(CACHE_PAGES);
 
-    localparam [2:0] ZERO = 3'd1, SAME = 3'd2, LZ4 = 3'd3, RAW = 3'd4;
+    `include "cram_codes.vh"
+    `include "cram_registers.vh"
 
     // ---- parameters outside their range end elaboration with the sentence that names them -------------------------
     generate
@@ -551,6 +552,23 @@ module cram_device #(
 
     assign idle_o = core_idle && registers_idle;
 
+    // ---- counters: a pulse for each ---
+    wire [COUNTS-1:0] count;
+
+    assign count[COUNT_CLOSED_ZERO]        = closed && close_state == STATE_ZERO;
+    assign count[COUNT_CLOSED_SAME]        = closed && close_state == STATE_SAME;
+    assign count[COUNT_CLOSED_LZ4]         = closed && close_state == STATE_LZ4;
+    assign count[COUNT_CLOSED_RAW]         = closed && close_state == STATE_RAW;
+    assign count[COUNT_PAGES_FILLED]       = filled;
+    assign count[COUNT_PAGES_OPENED]       = take;
+    assign count[COUNT_PAGES_TRIMMED]      = trimmed;
+    assign count[COUNT_PAGES_POISONED]     = poisoned;
+    assign count[COUNT_PAGES_IMPORTED]     = imported;
+    assign count[COUNT_LINES_READ]         = read_valid && read_ready && !refuse_read;
+    assign count[COUNT_LINES_WRITTEN]      = write_valid && write_ready && !write_error;
+    assign count[COUNT_LINES_NOT_ADMITTED] = not_admitted;
+    assign count[COUNT_LINES_FENCED]       = fenced;
+
     cram_registers #(
         .PERCEIVED_PAGES(PERCEIVED_PAGES),
         .MEDIA_SECTORS(SECTORS),
@@ -591,20 +609,8 @@ module cram_device #(
         .event_valid_i(event_valid),
         .event_code_i(event_code),
         .event_page_i({{(32 - PAGE_BITS){1'b0}}, event_page}),
-        .closed_zero_i(closed && close_state == ZERO),
-        .closed_same_i(closed && close_state == SAME),
-        .closed_lz4_i(closed && close_state == LZ4),
-        .closed_raw_i(closed && close_state == RAW),
+        .count_i(count),
         .block_bytes_i(close_length),
-        .page_filled_i(filled),
-        .page_opened_i(take),
-        .page_trimmed_i(trimmed),
-        .page_poisoned_i(poisoned),
-        .line_read_i(read_valid && read_ready && !refuse_read),
-        .line_written_i(write_valid && write_ready && !write_error),
-        .line_not_admitted_i(not_admitted),
-        .line_fenced_i(fenced),
-        .page_imported_i(imported),
         .heat_threshold_o(heat_threshold),
         .heat_period_o(heat_period),
         .hot_pop_o(hot_pop),

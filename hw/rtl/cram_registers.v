@@ -9,7 +9,7 @@
 // Core side:
 //   levels    ready_i, idle_i, free_sectors_i, reserved_sectors_i, resident_pages_i: sampled every cycle.
 //   pulses    one cycle each, one count each; event_valid_i logs one event a cycle.
-//   command   the mailbox asks the core's sequencer, valid/ready: an op of sequencer_ops.vh on one page.
+//   command   the mailbox asks the core's sequencer, valid/ready: an OP_* of cram_codes.vh on one page.
 //             One command is outstanding; the core answers it by one pulse of reply_valid_i. TRIM and FLUSH answer
 //             reply_error_i only; STATE answers all reply fields; EXPORT first sends the block as beats (block_valid_i,
 //             ascending from byte 0, always taken, none for a page that is not lz4), then replies with reply_length_i;
@@ -23,104 +23,93 @@ module cram_registers #(
     parameter SECTOR_BYTES    = 256,
     parameter CACHE_PAGES     = 8,
     parameter BYTES_PER_CYCLE = 8,
-    parameter GATE_CLOCKS     = 1
+    parameter GATE_CLOCKS     = 1,
+    `include "cram_counters.vh"
 ) (
-    input  wire         clk_i,
-    input  wire         rst_ni,
+    input  wire                clk_i,
+    input  wire                rst_ni,
 
     // AXI4-Lite
-    input  wire         s_axil_awvalid,
-    output wire         s_axil_awready,
-    input  wire [15:0]  s_axil_awaddr,
-    input  wire [2:0]   s_axil_awprot,
-    input  wire         s_axil_wvalid,
-    output wire         s_axil_wready,
-    input  wire [31:0]  s_axil_wdata,
-    input  wire [3:0]   s_axil_wstrb,
-    output wire         s_axil_bvalid,
-    input  wire         s_axil_bready,
-    output wire [1:0]   s_axil_bresp,
-    input  wire         s_axil_arvalid,
-    output wire         s_axil_arready,
-    input  wire [15:0]  s_axil_araddr,
-    input  wire [2:0]   s_axil_arprot,
-    output wire         s_axil_rvalid,
-    input  wire         s_axil_rready,
-    output wire [31:0]  s_axil_rdata,
-    output wire [1:0]   s_axil_rresp,
+    input  wire                s_axil_awvalid,
+    output wire                s_axil_awready,
+    input  wire [15:0]         s_axil_awaddr,
+    input  wire [2:0]          s_axil_awprot,
+    input  wire                s_axil_wvalid,
+    output wire                s_axil_wready,
+    input  wire [31:0]         s_axil_wdata,
+    input  wire [3:0]          s_axil_wstrb,
+    output wire                s_axil_bvalid,
+    input  wire                s_axil_bready,
+    output wire [1:0]          s_axil_bresp,
+    input  wire                s_axil_arvalid,
+    output wire                s_axil_arready,
+    input  wire [15:0]         s_axil_araddr,
+    input  wire [2:0]          s_axil_arprot,
+    output wire                s_axil_rvalid,
+    input  wire                s_axil_rready,
+    output wire [31:0]         s_axil_rdata,
+    output wire [1:0]          s_axil_rresp,
 
-    output wire [15:0]  interrupt_o,
-    output wire         critical_o,     // no new page is admitted
-    output wire         idle_o,         // no access and no mailbox command under way here
+    output wire [15:0]         interrupt_o,
+    output wire                critical_o,  // no new page is admitted
+    output wire                idle_o,  // no access and no mailbox command under way here
 
     // Levels
-    input  wire         ready_i,
-    input  wire         idle_i,
-    input  wire [31:0]  free_sectors_i,
-    input  wire [31:0]  reserved_sectors_i,
-    input  wire [31:0]  resident_pages_i,
+    input  wire                ready_i,
+    input  wire                idle_i,
+    input  wire [31:0]         free_sectors_i,
+    input  wire [31:0]         reserved_sectors_i,
+    input  wire [31:0]         resident_pages_i,
 
     // Events
-    input  wire         event_valid_i,
-    input  wire [7:0]   event_code_i,
-    input  wire [31:0]  event_page_i,
+    input  wire                event_valid_i,
+    input  wire [7:0]          event_code_i,
+    input  wire [31:0]         event_page_i,
 
     // Counter pulses
-    input  wire         closed_zero_i,
-    input  wire         closed_same_i,
-    input  wire         closed_lz4_i,
-    input  wire         closed_raw_i,
-    input  wire [12:0]  block_bytes_i,  // with closed_lz4_i
-    input  wire         page_filled_i,
-    input  wire         page_opened_i,
-    input  wire         page_trimmed_i,
-    input  wire         page_poisoned_i,
-    input  wire         line_read_i,
-    input  wire         line_written_i,
-    input  wire         line_not_admitted_i,
-    input  wire         line_fenced_i,
-    input  wire         page_imported_i,
+    input  wire [COUNTERS-1:0] count_i,  // bit COUNT_x: one count in register x
+    input  wire [12:0]         block_bytes_i,  // with COUNT_CLOSED_LZ4
 
     // Hot pages
-    output reg  [7:0]   heat_threshold_o,
-    output reg  [31:0]  heat_period_o,
-    output wire         hot_pop_o,
-    input  wire         hot_nominated_i,
-    input  wire [31:0]  hot_count_i,
-    input  wire [31:0]  hot_page_i,
-    input  wire [31:0]  hot_overflow_i,
+    output reg  [7:0]          heat_threshold_o,
+    output reg  [31:0]         heat_period_o,
+    output wire                hot_pop_o,
+    input  wire                hot_nominated_i,
+    input  wire [31:0]         hot_count_i,
+    input  wire [31:0]         hot_page_i,
+    input  wire [31:0]         hot_overflow_i,
 
     // Mailbox to the core's sequencer
-    output wire         command_valid_o,
-    input  wire         command_ready_i,
-    output wire [3:0]   command_op_o,
-    output wire [31:0]  command_page_o,
-    input  wire         reply_valid_i,
-    input  wire [2:0]   reply_state_i,
-    input  wire         reply_cached_i,
-    input  wire         reply_dirty_i,
-    input  wire         reply_error_i,
-    input  wire         reply_fenced_i,
-    input  wire [1:0]   reply_reason_i,
-    input  wire [12:0]  reply_length_i,
-    input  wire [31:0]  reply_crc_i,
-    input  wire [63:0]  reply_word_i,
-    input  wire [31:0]  reply_sector_i,
-    input  wire [7:0]   reply_cause_i,
-    input  wire         block_valid_i,
-    input  wire [511:0] block_data_i,
-    output wire [31:0]  import_crc_o,
-    output wire [12:0]  import_length_o,
-    output wire         import_valid_o,
-    input  wire         import_ready_i,
-    output wire [511:0] import_data_o,
-    output wire [6:0]   import_bytes_o,
-    output wire         import_last_o
+    output wire                command_valid_o,
+    input  wire                command_ready_i,
+    output wire [3:0]          command_op_o,
+    output wire [31:0]         command_page_o,
+    input  wire                reply_valid_i,
+    input  wire [2:0]          reply_state_i,
+    input  wire                reply_cached_i,
+    input  wire                reply_dirty_i,
+    input  wire                reply_error_i,
+    input  wire                reply_fenced_i,
+    input  wire [1:0]          reply_reason_i,
+    input  wire [12:0]         reply_length_i,
+    input  wire [31:0]         reply_crc_i,
+    input  wire [63:0]         reply_word_i,
+    input  wire [31:0]         reply_sector_i,
+    input  wire [7:0]          reply_cause_i,
+    input  wire                block_valid_i,
+    input  wire [511:0]        block_data_i,
+    output wire [31:0]         import_crc_o,
+    output wire [12:0]         import_length_o,
+    output wire                import_valid_o,
+    input  wire                import_ready_i,
+    output wire [511:0]        import_data_o,
+    output wire [6:0]          import_bytes_o,
+    output wire                import_last_o
 );
     `include "cram_registers.vh"
 
     localparam [31:0] SECTOR_COUNT = MEDIA_SECTORS;
-    localparam [15:0] INTERRUPTS = 16'h7C07;  // the lines that exist
+    localparam [15:0] INTERRUPTS = MASK_INTERRUPT_ENABLE[15:0];  // the lines that exist
 
     // ---- Clock: all but the counters rests while nobody asks and nothing is under way ---------------------------------
     wire clk;
@@ -205,75 +194,13 @@ module cram_registers #(
 
     always @(posedge clk) if (read) ratio_q <= read_ratio;
 
-    // ---- Which addresses exist, and what a write means --------------------------------------------------------------------
+    // ---- Which addresses exist, and which register a write is for -------------------------------------------------------
     function in_payload;
         input [15:0] address;
         in_payload = address >= ADDRESS_MAILBOX_PAYLOAD && address - ADDRESS_MAILBOX_PAYLOAD < SIZE_MAILBOX_PAYLOAD;
     endfunction
 
-    function mapped;
-        input [15:0] address;
-        case (address)
-            ADDRESS_ID, ADDRESS_VERSION, ADDRESS_STATUS, ADDRESS_PERCEIVED_PAGES, ADDRESS_MEDIA_SECTORS,
-            ADDRESS_SECTOR_BYTES, ADDRESS_CACHE_PAGES, ADDRESS_BYTES_PER_CYCLE, ADDRESS_FREE_SECTORS,
-            ADDRESS_RESERVED_SECTORS, ADDRESS_RESIDENT_PAGES, ADDRESS_INTERRUPT_STATUS, ADDRESS_INTERRUPT_ENABLE,
-            ADDRESS_LOW_WATERMARK, ADDRESS_RECOVERED_WATERMARK, ADDRESS_EVENT_COUNT, ADDRESS_EVENT_CODE,
-            ADDRESS_EVENT_PAGE, ADDRESS_EVENT_POP, ADDRESS_EVENT_OVERFLOW, ADDRESS_ACHIEVED_RATIO,
-            ADDRESS_HIGH_WATERMARK, ADDRESS_MEDIUM_WATERMARK, ADDRESS_CRITICAL_WATERMARK,
-            ADDRESS_WATERMARK_HYSTERESIS, ADDRESS_CYCLES_LOW, ADDRESS_CYCLES_HIGH,
-            ADDRESS_PAGES_CLOSED, ADDRESS_CLOSED_ZERO, ADDRESS_CLOSED_SAME, ADDRESS_CLOSED_LZ4, ADDRESS_CLOSED_RAW,
-            ADDRESS_PAGES_FILLED, ADDRESS_PAGES_OPENED, ADDRESS_PAGES_TRIMMED, ADDRESS_PAGES_POISONED,
-            ADDRESS_LINES_READ, ADDRESS_LINES_WRITTEN, ADDRESS_BLOCK_BYTES_LOW, ADDRESS_BLOCK_BYTES_HIGH,
-            ADDRESS_LINES_NOT_ADMITTED, ADDRESS_LINES_FENCED, ADDRESS_PAGES_IMPORTED,
-            ADDRESS_HEAT_THRESHOLD, ADDRESS_HEAT_PERIOD, ADDRESS_HOT_COUNT, ADDRESS_HOT_PAGE, ADDRESS_HOT_POP,
-            ADDRESS_HOT_OVERFLOW,
-            ADDRESS_MAILBOX_CAPABILITIES, ADDRESS_MAILBOX_CONTROL, ADDRESS_MAILBOX_COMMAND_LOW,
-            ADDRESS_MAILBOX_COMMAND_HIGH, ADDRESS_MAILBOX_STATUS_LOW, ADDRESS_MAILBOX_STATUS_HIGH,
-            ADDRESS_MAILBOX_BACKGROUND_LOW, ADDRESS_MAILBOX_BACKGROUND_HIGH:
-                mapped = 1'b1;
-            default: mapped = in_payload(address);
-        endcase
-    endfunction
-
-    reg high_write, medium_write, critical_write, hysteresis_write, threshold_write, period_write, hot_pop_write;
-    reg enable_write, low_write, recovered_write, status_write, pop_write, doorbell_write, command_low_write,
-        command_high_write;
-
-    always @* begin
-        status_write       = 1'b0;
-        enable_write       = 1'b0;
-        low_write          = 1'b0;
-        recovered_write    = 1'b0;
-        high_write         = 1'b0;
-        medium_write       = 1'b0;
-        critical_write     = 1'b0;
-        hysteresis_write   = 1'b0;
-        threshold_write    = 1'b0;
-        period_write       = 1'b0;
-        hot_pop_write      = 1'b0;
-        pop_write          = 1'b0;
-        doorbell_write     = 1'b0;
-        command_low_write  = 1'b0;
-        command_high_write = 1'b0;
-        if (write) case (write_address)
-            ADDRESS_INTERRUPT_STATUS:     status_write       = 1'b1;
-            ADDRESS_INTERRUPT_ENABLE:     enable_write       = 1'b1;
-            ADDRESS_LOW_WATERMARK:        low_write          = 1'b1;
-            ADDRESS_RECOVERED_WATERMARK:  recovered_write    = 1'b1;
-            ADDRESS_HIGH_WATERMARK:       high_write         = 1'b1;
-            ADDRESS_MEDIUM_WATERMARK:     medium_write       = 1'b1;
-            ADDRESS_CRITICAL_WATERMARK:   critical_write     = 1'b1;
-            ADDRESS_WATERMARK_HYSTERESIS: hysteresis_write   = 1'b1;
-            ADDRESS_HEAT_THRESHOLD:       threshold_write    = 1'b1;
-            ADDRESS_HEAT_PERIOD:          period_write       = 1'b1;
-            ADDRESS_HOT_POP:              hot_pop_write      = 1'b1;
-            ADDRESS_EVENT_POP:            pop_write          = 1'b1;
-            ADDRESS_MAILBOX_CONTROL:      doorbell_write     = 1'b1;
-            ADDRESS_MAILBOX_COMMAND_LOW:  command_low_write  = 1'b1;
-            ADDRESS_MAILBOX_COMMAND_HIGH: command_high_write = 1'b1;
-            default: ;
-        endcase
-    end
+    `include "cram_decode.vh"
 
     // ---- Watermarks -------------------------------------------------------------------------------------------------
     wire [31:0] low_mark, recovered_mark, high_mark, medium_mark, critical_mark, hysteresis;
@@ -286,12 +213,12 @@ module cram_registers #(
         .free_i(free_sectors_i),
         .write_mask_i(write_mask),
         .write_bits_i(write_bits),
-        .low_write_i(low_write),
-        .recovered_write_i(recovered_write),
-        .high_write_i(high_write),
-        .medium_write_i(medium_write),
-        .critical_write_i(critical_write),
-        .hysteresis_write_i(hysteresis_write),
+        .low_write_i(low_watermark_write),
+        .recovered_write_i(recovered_watermark_write),
+        .high_write_i(high_watermark_write),
+        .medium_write_i(medium_watermark_write),
+        .critical_write_i(critical_watermark_write),
+        .hysteresis_write_i(watermark_hysteresis_write),
         .low_mark_o(low_mark),
         .recovered_mark_o(recovered_mark),
         .high_mark_o(high_mark),
@@ -316,14 +243,25 @@ module cram_registers #(
     reg [15:0] interrupt_status_q, interrupt_enable_q;
     wire       mailbox_done, event_logged;
 
-    wire [15:0] raised = {1'b0, raise_critical, raise_recovered, raise_low, raise_medium, raise_high,
-                          7'd0, hot_nominated_i, event_logged, mailbox_done};
+    reg [15:0] raised;
+
+    always @* begin
+        raised = 16'd0;
+        raised[INTERRUPT_STATUS_MAILBOX]   = mailbox_done;
+        raised[INTERRUPT_STATUS_EVENT]     = event_logged;
+        raised[INTERRUPT_STATUS_HOT]       = hot_nominated_i;
+        raised[INTERRUPT_STATUS_HIGH]      = raise_high;
+        raised[INTERRUPT_STATUS_MEDIUM]    = raise_medium;
+        raised[INTERRUPT_STATUS_LOW]       = raise_low;
+        raised[INTERRUPT_STATUS_RECOVERED] = raise_recovered;
+        raised[INTERRUPT_STATUS_CRITICAL]  = raise_critical;
+    end
 
     assign interrupt_o = interrupt_status_q & interrupt_enable_q;
 
     always @(posedge clk) begin
-        interrupt_status_q <= interrupt_status_q & ~(status_write ? write_bits[15:0] : 16'd0) | raised;
-        if (enable_write)
+        interrupt_status_q <= interrupt_status_q & ~(interrupt_status_write ? write_bits[15:0] : 16'd0) | raised;
+        if (interrupt_enable_write)
             interrupt_enable_q <= (interrupt_enable_q & ~write_mask[15:0] | write_bits[15:0]) & INTERRUPTS;
         if (!rst_ni) begin
             interrupt_status_q <= 16'd0;
@@ -337,8 +275,8 @@ module cram_registers #(
     assign hot_pop_o = (hot_pop_write && write_bits[HOT_POP_POP]) || mailbox_hot_pop;
 
     always @(posedge clk) begin
-        if (threshold_write) heat_threshold_o <= heat_threshold_o & ~write_mask[7:0] | write_bits[7:0];
-        if (period_write) heat_period_o <= heat_period_o & ~write_mask | write_bits;
+        if (heat_threshold_write) heat_threshold_o <= heat_threshold_o & ~write_mask[7:0] | write_bits[7:0];
+        if (heat_period_write) heat_period_o <= heat_period_o & ~write_mask | write_bits;
         if (!rst_ni) begin
             heat_threshold_o <= 8'd0;
             heat_period_o    <= 32'd0;
@@ -363,7 +301,7 @@ module cram_registers #(
         .event_code_i(event_code_i),
         .event_page_i(event_page_i),
         .logged_o(event_logged),
-        .pop_i((pop_write && write_bits[EVENT_POP_POP]) || mailbox_pop),
+        .pop_i((event_pop_write && write_bits[EVENT_POP_POP]) || mailbox_pop),
         .count_o(event_count),
         .code_o(event_code),
         .page_o(event_page),
@@ -377,44 +315,20 @@ module cram_registers #(
     );
 
     // ---- Counters ---------------------------------------------------------------------------------------------------
-    wire [63:0] block_bytes;
-    wire [31:0] cycles, cycles_high, closed_zero, closed_same, closed_lz4, closed_raw, pages_filled, pages_opened, pages_trimmed,
-                pages_poisoned, pages_imported, lines_read, lines_written, lines_not_admitted, lines_fenced;
+    wire [63:0]            block_bytes;
+    wire [31:0]            cycles, cycles_high;
+    wire [32*COUNTERS-1:0] counters;
 
     device_counters u_counters (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .cycles_read_i(read && read_address == ADDRESS_CYCLES_LOW),
-        .closed_zero_i(closed_zero_i),
-        .closed_same_i(closed_same_i),
-        .closed_lz4_i(closed_lz4_i),
-        .closed_raw_i(closed_raw_i),
+        .count_i(count_i),
         .block_bytes_i(block_bytes_i),
-        .page_filled_i(page_filled_i),
-        .page_opened_i(page_opened_i),
-        .page_trimmed_i(page_trimmed_i),
-        .page_poisoned_i(page_poisoned_i),
-        .page_imported_i(page_imported_i),
-        .line_read_i(line_read_i),
-        .line_written_i(line_written_i),
-        .line_not_admitted_i(line_not_admitted_i),
-        .line_fenced_i(line_fenced_i),
         .cycles_o(cycles),
         .cycles_high_o(cycles_high),
-        .closed_zero_o(closed_zero),
-        .closed_same_o(closed_same),
-        .closed_lz4_o(closed_lz4),
-        .closed_raw_o(closed_raw),
         .block_bytes_o(block_bytes),
-        .pages_filled_o(pages_filled),
-        .pages_opened_o(pages_opened),
-        .pages_trimmed_o(pages_trimmed),
-        .pages_poisoned_o(pages_poisoned),
-        .pages_imported_o(pages_imported),
-        .lines_read_o(lines_read),
-        .lines_written_o(lines_written),
-        .lines_not_admitted_o(lines_not_admitted),
-        .lines_fenced_o(lines_fenced)
+        .counters_o(counters)
     );
 
     // ---- Mailbox ----------------------------------------------------------------------------------------------------
@@ -430,9 +344,9 @@ module cram_registers #(
     ) u_commands (
         .clk_i(clk),
         .rst_ni(rst_ni),
-        .doorbell_set_i(doorbell_write && write_bits[MAILBOX_CONTROL_DOORBELL]),
-        .command_low_write_i(command_low_write),
-        .command_high_write_i(command_high_write),
+        .doorbell_set_i(mailbox_control_write && write_bits[MAILBOX_CONTROL_DOORBELL]),
+        .command_low_write_i(mailbox_command_low_write),
+        .command_high_write_i(mailbox_command_high_write),
         .payload_write_i(write && in_payload(write_address)),
         .payload_write_word_i(write_address[11:2]),
         .write_data_i(write_data),
@@ -500,8 +414,7 @@ module cram_registers #(
     always @* begin
         read_data = 32'd0;
         if (read) case (read_address)
-            ADDRESS_ID:                   read_data = VALUE_ID;
-            ADDRESS_VERSION:              read_data = VALUE_VERSION;
+            `include "cram_read_data.vh"
             ADDRESS_STATUS: begin
                 read_data[STATUS_READY]    = ready_i;
                 read_data[STATUS_IDLE]     = idle_i && !doorbell && !background;
@@ -510,11 +423,6 @@ module cram_registers #(
                 read_data[STATUS_MEDIUM]   = in_medium;
                 read_data[STATUS_CRITICAL] = in_critical;
             end
-            ADDRESS_PERCEIVED_PAGES:      read_data = PERCEIVED_PAGES;
-            ADDRESS_MEDIA_SECTORS:        read_data = MEDIA_SECTORS;
-            ADDRESS_SECTOR_BYTES:         read_data = SECTOR_BYTES;
-            ADDRESS_CACHE_PAGES:          read_data = CACHE_PAGES;
-            ADDRESS_BYTES_PER_CYCLE:      read_data = BYTES_PER_CYCLE;
             ADDRESS_FREE_SECTORS:         read_data = free_sectors_i;
             ADDRESS_RESERVED_SECTORS:     read_data = reserved_sectors_i;
             ADDRESS_RESIDENT_PAGES:       read_data = resident_pages_i;
@@ -533,28 +441,13 @@ module cram_registers #(
             ADDRESS_EVENT_OVERFLOW:       read_data = event_overflow;
             ADDRESS_CYCLES_LOW:           read_data = cycles;
             ADDRESS_CYCLES_HIGH:          read_data = cycles_high;
-            ADDRESS_PAGES_CLOSED:         read_data = closed_zero + closed_same + closed_lz4 + closed_raw;
-            ADDRESS_CLOSED_ZERO:          read_data = closed_zero;
-            ADDRESS_CLOSED_SAME:          read_data = closed_same;
-            ADDRESS_CLOSED_LZ4:           read_data = closed_lz4;
-            ADDRESS_CLOSED_RAW:           read_data = closed_raw;
-            ADDRESS_PAGES_FILLED:         read_data = pages_filled;
-            ADDRESS_PAGES_OPENED:         read_data = pages_opened;
-            ADDRESS_PAGES_TRIMMED:        read_data = pages_trimmed;
-            ADDRESS_PAGES_POISONED:       read_data = pages_poisoned;
-            ADDRESS_LINES_READ:           read_data = lines_read;
-            ADDRESS_LINES_WRITTEN:        read_data = lines_written;
             ADDRESS_BLOCK_BYTES_LOW:      read_data = block_bytes[31:0];
             ADDRESS_BLOCK_BYTES_HIGH:     read_data = block_bytes[63:32];
-            ADDRESS_LINES_NOT_ADMITTED:   read_data = lines_not_admitted;
-            ADDRESS_LINES_FENCED:         read_data = lines_fenced;
             ADDRESS_HEAT_THRESHOLD:       read_data[7:0] = heat_threshold_o;
             ADDRESS_HEAT_PERIOD:          read_data = heat_period_o;
             ADDRESS_HOT_COUNT:            read_data = hot_count_i;
             ADDRESS_HOT_PAGE:             read_data = hot_page_i;
             ADDRESS_HOT_OVERFLOW:         read_data = hot_overflow_i;
-            ADDRESS_PAGES_IMPORTED:       read_data = pages_imported;
-            ADDRESS_MAILBOX_CAPABILITIES: read_data = VALUE_MAILBOX_CAPABILITIES;
             ADDRESS_MAILBOX_CONTROL:      read_data[MAILBOX_CONTROL_DOORBELL] = doorbell;
             ADDRESS_MAILBOX_COMMAND_LOW:  read_data = {length[15:0], opcode};
             ADDRESS_MAILBOX_COMMAND_HIGH: read_data[4:0] = length[20:16];

@@ -74,7 +74,7 @@ localparam STATUS_HIGH = 3;
 localparam STATUS_MEDIUM = 4;
 localparam STATUS_CRITICAL = 5;
 localparam INTERRUPT_STATUS_MAILBOX = 0;
-localparam INTERRUPT_STATUS_EVENT_LOG = 1;
+localparam INTERRUPT_STATUS_EVENT = 1;
 localparam INTERRUPT_STATUS_HOT = 2;
 localparam INTERRUPT_STATUS_HIGH = 10;
 localparam INTERRUPT_STATUS_MEDIUM = 11;
@@ -82,7 +82,7 @@ localparam INTERRUPT_STATUS_LOW = 12;
 localparam INTERRUPT_STATUS_RECOVERED = 13;
 localparam INTERRUPT_STATUS_CRITICAL = 14;
 localparam INTERRUPT_ENABLE_MAILBOX = 0;
-localparam INTERRUPT_ENABLE_EVENT_LOG = 1;
+localparam INTERRUPT_ENABLE_EVENT = 1;
 localparam INTERRUPT_ENABLE_HOT = 2;
 localparam INTERRUPT_ENABLE_HIGH = 10;
 localparam INTERRUPT_ENABLE_MEDIUM = 11;
@@ -104,46 +104,22 @@ localparam MAILBOX_BACKGROUND_LOW_OPCODE = 0;
 localparam MAILBOX_BACKGROUND_LOW_PERCENTAGE = 16;
 localparam MAILBOX_BACKGROUND_HIGH_RETURN_CODE = 0;
 
-// EventCode
-localparam [7:0] EVENT_CODE_NONE = 8'h00;
-localparam [7:0] EVENT_CODE_EXHAUSTED = 8'h01;
-localparam [7:0] EVENT_CODE_CRC_MISMATCH = 8'h02;
-localparam [7:0] EVENT_CODE_MEDIA_ERROR = 8'h03;
-localparam [7:0] EVENT_CODE_MALFORMED_BLOCK = 8'h04;
-localparam [7:0] EVENT_CODE_NOT_ADMITTED = 8'h05;
-localparam [7:0] EVENT_CODE_POISON_INJECTED = 8'h06;
-localparam [7:0] EVENT_CODE_FENCED = 8'h07;
-localparam [7:0] EVENT_CODE_IMPORT_REFUSED = 8'h08;
+// Bits that keep what is written
+localparam [31:0] MASK_INTERRUPT_ENABLE = 32'h00007C07;
+localparam [31:0] MASK_MAILBOX_COMMAND_LOW = 32'hFFFFFFFF;
 
-// Opcode
-localparam [15:0] OPCODE_GET_EVENT_RECORDS = 16'h0100;
-localparam [15:0] OPCODE_CLEAR_EVENT_RECORDS = 16'h0101;
-localparam [15:0] OPCODE_IDENTIFY = 16'h4000;
-localparam [15:0] OPCODE_GET_HEALTH_INFO = 16'h4200;
-localparam [15:0] OPCODE_GET_ALERT_CONFIGURATION = 16'h4201;
-localparam [15:0] OPCODE_SET_ALERT_CONFIGURATION = 16'h4202;
-localparam [15:0] OPCODE_GET_POISON_LIST = 16'h4300;
-localparam [15:0] OPCODE_INJECT_POISON = 16'h4301;
-localparam [15:0] OPCODE_CLEAR_POISON = 16'h4302;
-localparam [15:0] OPCODE_SANITIZE = 16'h4400;
-localparam [15:0] OPCODE_MEDIA_OPERATIONS = 16'h4402;
-localparam [15:0] OPCODE_GET_CAPACITY = 16'hC000;
-localparam [15:0] OPCODE_GET_PAGE_STATE = 16'hC001;
-localparam [15:0] OPCODE_EXPORT_BLOCK = 16'hC002;
-localparam [15:0] OPCODE_FLUSH = 16'hC003;
-localparam [15:0] OPCODE_IMPORT_BLOCK = 16'hC004;
-localparam [15:0] OPCODE_GET_HOT_PAGES = 16'hC005;
-localparam [15:0] OPCODE_SET_FENCE = 16'hC006;
-
-// ReturnCode
-localparam [15:0] RETURN_CODE_SUCCESS = 16'h0000;
-localparam [15:0] RETURN_CODE_BACKGROUND_STARTED = 16'h0001;
-localparam [15:0] RETURN_CODE_INVALID_INPUT = 16'h0002;
-localparam [15:0] RETURN_CODE_UNSUPPORTED = 16'h0003;
-localparam [15:0] RETURN_CODE_INTERNAL_ERROR = 16'h0004;
-localparam [15:0] RETURN_CODE_BUSY = 16'h0006;
-localparam [15:0] RETURN_CODE_INVALID_HANDLE = 16'h000E;
-localparam [15:0] RETURN_CODE_INVALID_PHYSICAL_ADDRESS = 16'h000F;
-localparam [15:0] RETURN_CODE_INVALID_PAYLOAD_LENGTH = 16'h0016;
-localparam [15:0] RETURN_CODE_INVALID_LOG = 16'h0017;
-localparam [15:0] RETURN_CODE_RESOURCES_EXHAUSTED = 16'h001D;
+// Counters: which bit of `count_i` is counted in which register, and how many there are
+localparam COUNT_CLOSED_ZERO = 0;
+localparam COUNT_CLOSED_SAME = 1;
+localparam COUNT_CLOSED_LZ4 = 2;
+localparam COUNT_CLOSED_RAW = 3;
+localparam COUNT_PAGES_FILLED = 4;
+localparam COUNT_PAGES_OPENED = 5;
+localparam COUNT_PAGES_TRIMMED = 6;
+localparam COUNT_PAGES_POISONED = 7;
+localparam COUNT_LINES_READ = 8;
+localparam COUNT_LINES_WRITTEN = 9;
+localparam COUNT_LINES_NOT_ADMITTED = 10;
+localparam COUNT_LINES_FENCED = 11;
+localparam COUNT_PAGES_IMPORTED = 12;
+localparam COUNTS = 13;

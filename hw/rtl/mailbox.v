@@ -98,8 +98,7 @@ module mailbox #(
     output wire [6:0]   import_bytes_o,
     output wire         import_last_o
 );
-    `include "sequencer_ops.vh"
-    `include "cram_registers.vh"
+    `include "cram_codes.vh"
 
     // ---- Registers --------------------------------------------------------------------------------------------------
     reg        doorbell_q;

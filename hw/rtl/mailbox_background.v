@@ -24,7 +24,7 @@ module mailbox_background #(
     output wire        waiting_o,  // for the reply
     input  wire        reply_valid_i
 );
-    `include "cram_registers.vh"
+    `include "cram_codes.vh"
 
     localparam        PAGE_BITS = $clog2(PERCEIVED_PAGES);
     localparam [1:0]  IDLE = 2'd0, COMMAND = 2'd1, REPLY = 2'd2;

@@ -73,15 +73,13 @@ module mailbox_commands #(
     input  wire        background_busy_i
 );
     `include "cram_registers.vh"
-    `include "sequencer_ops.vh"
+    `include "cram_codes.vh"
 
-    localparam [2:0]  STATE_LZ4 = 3'd3, STATE_RAW = 3'd4, STATE_POISON = 3'd5;
     localparam [20:0] PAYLOAD_BYTES    = {5'd0, SIZE_MAILBOX_PAYLOAD};
     localparam [31:0] MAXIMUM_RANGES   = 32'd255;  // (4096 - 8) / 16
     localparam [7:0]  MAXIMUM_RECORDS  = 8'd254;   // (4096 - 32) / 16
     localparam [31:0] PAGE_COUNT       = PERCEIVED_PAGES;
     localparam [51:0] PAGES            = {20'd0, PAGE_COUNT};
-    localparam [7:0]  FAILURE_LOG      = 8'd2;     // the one that has records; 0, 1 and 3 are empty
 
     localparam        LONGEST          = 64 + 4096 - SECTOR_BYTES;  // a block to import and its head
     localparam [20:0] LONGEST_IMPORT   = LONGEST[20:0];
@@ -271,10 +269,10 @@ module mailbox_commands #(
                         end
 
                     OPCODE_GET_EVENT_RECORDS: begin
-                        events_q      <= word_i[7:0] == FAILURE_LOG ? event_count_i : 5'd0;
-                        failure_log_q <= word_i[7:0] == FAILURE_LOG;
-                        if (word_i[7:0] > 8'd3) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_LOG};
-                        else if (word_i[7:0] != FAILURE_LOG) {state_q, result_length_q} <= {WRITE, 21'd32};
+                        events_q      <= word_i[7:0] == EVENT_LOG_FAILURE ? event_count_i : 5'd0;
+                        failure_log_q <= word_i[7:0] == EVENT_LOG_FAILURE;
+                        if (word_i[7:0] > EVENT_LOG_FATAL) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_LOG};
+                        else if (word_i[7:0] != EVENT_LOG_FAILURE) {state_q, result_length_q} <= {WRITE, 21'd32};
                         else {state_q, result_length_q} <= {WRITE, 21'd32 + {9'd0, event_count_i, 7'd0}};
                     end
 
@@ -284,17 +282,17 @@ module mailbox_commands #(
                             word_q        <= 9'd0;
                             ranges_left_q <= word_i[23:16] - 8'd1;
                             end_q         <= event_handle_i;
-                            if (word_i[7:0] > 8'd3) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_LOG};
+                            if (word_i[7:0] > EVENT_LOG_FATAL) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_LOG};
                             else if (length_i != 21'd6 + {12'd0, word_i[23:16], 1'b0})
                                 {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
                             else if (|word_i[15:9]) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
                             else if (word_i[8]) begin  // all of them: only after an overflow
                                 end_q <= {1'b1, event_handle_i[14:0] + {10'd0, event_count_i}};
-                                if (word_i[7:0] == FAILURE_LOG && event_overflow_i && word_i[23:16] == 8'd0)
+                                if (word_i[7:0] == EVENT_LOG_FAILURE && event_overflow_i && word_i[23:16] == 8'd0)
                                     state_q <= POP;
                                 else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
                             end else if (word_i[23:16] == 8'd0) {state_q, result_q} <= {DONE, RETURN_CODE_SUCCESS};
-                            else if (word_i[7:0] != FAILURE_LOG)
+                            else if (word_i[7:0] != EVENT_LOG_FAILURE)
                                 {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_HANDLE};
                         end else begin
                             handle_q      <= next_handle;
@@ -376,7 +374,7 @@ module mailbox_commands #(
             REPLY: if (reply_valid_i) begin
                 page_q       <= page_q + 32'd1;
                 pages_left_q <= pages_left_q - 32'd1;
-                sector_q     <= reply_state_i == STATE_LZ4 || reply_state_i == STATE_RAW ? reply_sector_i : 32'd0;
+                sector_q     <= ON_MEDIA[reply_state_i] ? reply_sector_i : 32'd0;
                 if (record) records_q <= records_q + 8'd1;
                 state_q <= DONE;
                 if (reply_error_i)

@@ -63,9 +63,8 @@ module mailbox_replies #(
     input  wire [31:0]  resident_i,
     input  wire [31:0]  ratio_i
 );
-    `include "cram_registers.vh"
+    `include "cram_codes.vh"
 
-    localparam [2:0]   STATE_SAME = 3'd2, STATE_LZ4 = 3'd3, STATE_RAW = 3'd4;
     localparam [31:0]  PAGE_COUNT = PERCEIVED_PAGES;
     localparam [31:0]  SECTORS    = MEDIA_SECTORS;
     localparam [31:0]  UNIT       = SECTOR_BYTES;
@@ -74,14 +73,14 @@ module mailbox_replies #(
     localparam [127:0] GENERAL_MEDIA_EVENT = {                        // fbcd0a77-c260-417f-85a9-088b1621eba6
         8'hA6, 8'hEB, 8'h21, 8'h16, 8'h8B, 8'h08, 8'hA9, 8'h85, 8'h7F, 8'h41, 8'h60, 8'hC2, 8'h77, 8'h0A, 8'hCD, 8'hFB};
 
-    wire has_block = state_i == STATE_LZ4 || state_i == STATE_RAW;
+    wire has_block = ON_MEDIA[state_i];
 
     // ---- Event records: 8 pieces each, behind two of the header ----
     wire [7:0]  event_piece    = index_i - 8'd2;
     wire [15:0] handle         = {1'b1, event_handle_i[14:0] + {10'd0, event_piece[7:3]}};
-    wire        is_media       = event_code_i >= EVENT_CODE_CRC_MISMATCH && event_code_i <= EVENT_CODE_MALFORMED_BLOCK;
+    wire        is_media       = EVENT_CODE_MEDIA_ERRORS[event_code_i];
     wire        is_injected    = event_code_i == EVENT_CODE_POISON_INJECTED;
-    wire        is_loss        = is_media || is_injected || event_code_i == EVENT_CODE_EXHAUSTED;
+    wire        is_loss        = EVENT_CODE_LOSSES[event_code_i];
     wire [7:0]  memory_event   = is_media ? 8'd0 : 8'd2;              // media ECC error, data path error
     wire [7:0]  transaction    = is_media ? 8'd0 : is_injected ? 8'd4 : 8'd2;  // unknown, inject poison, host write
     wire [15:0] lost           = |event_lost_i[31:16] ? 16'hFFFF : event_lost_i[15:0];
@@ -89,7 +88,8 @@ module mailbox_replies #(
     assign event_index_o = event_piece[6:3];
 
     // ---- Poison records ----
-    wire [2:0] source = cause_i == EVENT_CODE_POISON_INJECTED ? 3'd3 : cause_i == EVENT_CODE_EXHAUSTED ? 3'd7 : 3'd2;
+    wire [2:0] source = cause_i == EVENT_CODE_POISON_INJECTED ? POISON_SOURCE_INJECTED
+                        : cause_i == EVENT_CODE_EXHAUSTED ? POISON_SOURCE_EXHAUSTED : POISON_SOURCE_INTERNAL;
 
     wire alert = alert_enable_i && corrected_i > {16'd0, alert_threshold_i};
 
@@ -129,7 +129,7 @@ module mailbox_replies #(
             OPCODE_GET_PAGE_STATE:
                 if (writing_i) piece_o = {96'd0, kept_sector_i};
                 else piece_o = {
-                    state_i == STATE_SAME ? word_i : 64'd0,
+                    KEEPS_WORD[state_i] ? word_i : 64'd0,
                     has_block ? crc_i : 32'd0,
                     3'd0, has_block ? length_i : 13'd0,
                     5'd0, fenced_i, dirty_i, cached_i,

@@ -71,7 +71,8 @@ module page_closer #(
     input  wire                   m_axi_bvalid,
     output wire                   m_axi_bready
 );
-    localparam [2:0]  ZERO = 3'd1, SAME = 3'd2, LZ4 = 3'd3, RAW = 3'd4;
+    `include "cram_codes.vh"
+
     localparam [1:0]  POP = 2'd0, LINK = 2'd2;
     localparam        LIMIT        = 4096 - SECTOR_BYTES;
     localparam [12:0] BLOCK_LIMIT  = LIMIT[12:0];
@@ -134,7 +135,7 @@ module page_closer #(
     reg  [6:0]   fetch_q;   // next beat to fetch
     reg          fetched_q; // the RAM's output is a beat the writer has not taken
     wire         writer_ready;
-    wire         storing_block = state_q == LZ4 && (phase_q == TAKE || phase_q == TAKE_WAIT || phase_q == CHAIN
+    wire         storing_block = state_q == STATE_LZ4 && (phase_q == TAKE || phase_q == TAKE_WAIT || phase_q == CHAIN
                                  || phase_q == CHAIN_WAIT || phase_q == WRITE || phase_q == FLUSH);
     wire         fetch = storing_block && fetch_q != beats_q && (!fetched_q || writer_ready);
     wire [511:0] fetched_data;
@@ -157,7 +158,7 @@ module page_closer #(
     // ---- media ----
     wire       writer_idle, sector_ready;
     wire [6:0] burst = left_q < SECTOR_BEATS ? left_q : SECTOR_BEATS;
-    wire       raw   = state_q == RAW;
+    wire       raw   = state_q == STATE_RAW;
 
     media_writer #(
         .SECTOR_BYTES(SECTOR_BYTES),
@@ -204,7 +205,7 @@ module page_closer #(
     assign busy_o   = phase_q != IDLE || !compressor_ready;  // after a reset the compressor gets its tables ready
     assign done_o   = phase_q == DONE;
     assign state_o  = state_q;
-    assign length_o = state_q == ZERO || state_q == SAME ? 13'd0 : length_q;
+    assign length_o = ON_MEDIA[state_q] ? length_q : 13'd0;
     assign first_o  = first_q;
     assign count_o  = count_q;
 
@@ -223,7 +224,7 @@ module page_closer #(
         case (phase_q)
             IDLE: if (start_i) begin
                 phase_q      <= SCAN;
-                state_q      <= ZERO;
+                state_q      <= STATE_ZERO;
                 line_q       <= 6'd0;
                 length_q     <= 13'd0;
                 beats_q      <= 7'd0;
@@ -233,7 +234,7 @@ module page_closer #(
                 block_done_q <= 1'b0;
                 if (import_i) begin
                     phase_q  <= TAKE;
-                    state_q  <= LZ4;
+                    state_q  <= STATE_LZ4;
                     length_q <= import_length_i;
                     beats_q  <= beats_q;
                     left_q   <= beats_q;
@@ -244,11 +245,11 @@ module page_closer #(
                 if (line_q == 6'd63) phase_q <= DECIDE;
             end
             DECIDE: begin
-                state_q <= zero ? ZERO : same ? SAME : LZ4;
+                state_q <= zero ? STATE_ZERO : same ? STATE_SAME : STATE_LZ4;
                 phase_q <= zero || same ? DONE : COMPRESS;
             end
             COMPRESS: if (give_up) begin
-                state_q  <= RAW;
+                state_q  <= STATE_RAW;
                 length_q <= 13'd4096;
                 left_q   <= 7'd64;
                 phase_q  <= TAKE;

@@ -1,7 +1,7 @@
 // page_filler: brings a stored page back, line by line: into the page cache, or only to check it while its LZ4 block is
 // exported.
 //
-// Handshake: `start_i` pulse with the page's table entry (zero, same, lz4 or raw); lines come on `line_*` in ascending
+// Handshake: `start_i` pulse with the page's table entry (of a resident state); lines come on `line_*` in ascending
 //            order, always taken; with `export_i` (lz4 only) the beats of the block are shown on `block_*` too.
 //            With `import_i` the block comes on `import_*` instead of from the media and is checked only.
 //            `done_o` pulses at the end with `error_o`: 0, or the event code of what was found wrong.
@@ -60,8 +60,8 @@ module page_filler #(
     input  wire                   m_axi_rvalid,
     output wire                   m_axi_rready
 );
-    localparam [2:0] LZ4 = 3'd3, RAW = 3'd4;
-    localparam [7:0] CRC_MISMATCH = 8'd2, MEDIA_ERROR = 8'd3, MALFORMED_BLOCK = 8'd4;
+    `include "cram_codes.vh"
+
     localparam [1:0] IDLE = 2'd0, LINES = 2'd1, DRAIN = 2'd2, CHECK = 2'd3;
 
     reg [1:0]  phase_q;
@@ -71,7 +71,7 @@ module page_filler #(
     reg [31:0] crc_q;
     reg        malformed_q;
 
-    wire stored_start = start_i && !import_i && (state_i == LZ4 || state_i == RAW);
+    wire stored_start = start_i && !import_i && ON_MEDIA[state_i];
 
     // ---- media ----
     wire         chain_busy, chain_error, chain_valid, chain_ready, chain_last, chain_drop;
@@ -167,15 +167,15 @@ module page_filler #(
 
     assign busy_o  = phase_q != IDLE;
     assign done_o  = phase_q == CHECK;
-    assign error_o = !stored ? 8'd0 : chain_error && !import_q ? MEDIA_ERROR : malformed_q ? MALFORMED_BLOCK
-                     : crc != crc_q ? CRC_MISMATCH : 8'd0;
+    assign error_o = !stored ? 8'd0 : chain_error && !import_q ? EVENT_CODE_MEDIA_ERROR
+                     : malformed_q ? EVENT_CODE_MALFORMED_BLOCK : crc != crc_q ? EVENT_CODE_CRC_MISMATCH : 8'd0;
 
     always @(posedge clk_i) begin
         case (phase_q)
             IDLE: if (start_i) begin
                 phase_q     <= LINES;
-                lz4_q       <= import_i || state_i == LZ4;
-                raw_q       <= !import_i && state_i == RAW;
+                lz4_q       <= import_i || state_i == STATE_LZ4;
+                raw_q       <= !import_i && state_i == STATE_RAW;
                 import_q    <= import_i;
                 export_q    <= export_i;
                 word_q      <= word_i;

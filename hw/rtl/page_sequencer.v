@@ -5,7 +5,7 @@
 // host that misses all the time does not keep a command waiting.
 //
 //     PREPARE   a host access needs a page: open it (taking a victim), reserve and make it dirty, fill it
-//     COMMAND   from the mailbox: trim, state, export, flush, inject and clear poison (sequencer_ops.vh)
+//     COMMAND   from the mailbox: trim, state, export, flush, inject and clear poison (OP_* of cram_codes.vh)
 //     CLOSE, FILL, POISON, RELEASE   steps shared by these; `after_*_q` say where to go on
 //
 // Handshake: see page_cache (requests), mailbox (commands: valid/ready, then one `reply_valid_o` pulse) and page_store.
@@ -117,12 +117,8 @@ module page_sequencer #(
     output wire                   fenced_o,
     output wire                   imported_o
 );
-    localparam [2:0] FREE = 3'd0, SAME = 3'd2, LZ4 = 3'd3, RAW = 3'd4, POISONED = 3'd5;
-    `include "sequencer_ops.vh"
+    `include "cram_codes.vh"
 
-    localparam [7:0] EXHAUSTED = 8'd1, MEDIA_ERROR = 8'd3, NOT_ADMITTED = 8'd5,
-                     POISON_INJECTED = 8'd6, FENCED = 8'd7,
-                     IMPORT_REFUSED = 8'd8;
     localparam       SECTOR_SHIFT = $clog2(SECTOR_BYTES);
     localparam       PAGE_SECTORS = 4096 / SECTOR_BYTES;
     localparam [SECTOR_BITS:0] RAW_SECTORS = PAGE_SECTORS[SECTOR_BITS:0];
@@ -185,12 +181,13 @@ module page_sequencer #(
     // ---- page table ---------------------------------------------------------------------------------------------
     reg                  table_read, table_write;
     reg  [PAGE_BITS-1:0] table_page;
-    reg  [80:0]          table_new;
-    wire [80:0]          table_entry;
+    reg  [TABLE_BITS-1:0] table_new;
+    wire [TABLE_BITS-1:0] table_entry;
 
     page_table #(
         .PAGES(PAGES),
-        .PAGE_BITS(PAGE_BITS)
+        .PAGE_BITS(PAGE_BITS),
+        .WIDTH(TABLE_BITS)
     ) u_table (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
@@ -202,20 +199,18 @@ module page_sequencer #(
         .entry_o(table_entry)
     );
 
-    wire                   old_fenced  = table_entry[80];
-    wire [2:0]             old_state   = table_entry[79:77];
-    wire [12:0]            old_length  = table_entry[76:64];
-    wire [63:0]            old_payload = table_entry[63:0];
-    wire                   old_stored  = old_state == LZ4 || old_state == RAW;
+    wire                   old_fenced  = table_entry[TABLE_FENCED];
+    wire [2:0]             old_state   = table_entry[TABLE_STATE +: TABLE_STATE_BITS];
+    wire [12:0]            old_length  = table_entry[TABLE_LENGTH +: TABLE_LENGTH_BITS];
+    wire [31:0]            old_crc     = table_entry[TABLE_CRC +: TABLE_CRC_BITS];
+    wire [31:0]            old_sector  = table_entry[TABLE_SECTOR +: TABLE_SECTOR_BITS];
+    wire [63:0]            old_word    = KEEPS_WORD[old_state] ? table_entry[TABLE_WORD +: TABLE_WORD_BITS] : 64'd0;
+    wire                   old_stored  = ON_MEDIA[old_state];
     wire [12:0]            old_round   = old_length + (13'd1 << SECTOR_SHIFT) - 13'd1;
     wire [6:0]             old_sectors = old_round[12:6] >> (SECTOR_SHIFT - 6);
     wire [6:0]             old_count   = old_stored ? old_sectors : 7'd0;
-    wire [SECTOR_BITS-1:0] old_first   = old_payload[SECTOR_BITS-1:0];
-    wire                   old_resident = old_state != FREE && old_state != POISONED;
-
-    wire        close_stored = close_state_i == LZ4 || close_state_i == RAW;
-    wire [63:0] close_payload = close_stored ? {close_crc_i, {(32 - SECTOR_BITS){1'b0}}, close_first_i}
-                                : close_state_i == SAME ? close_word_i : 64'd0;
+    wire [SECTOR_BITS-1:0] old_first   = old_sector[SECTOR_BITS-1:0];
+    wire                   old_resident = RESIDENT[old_state];
 
     always @* begin
         table_read  = (state_q == IDLE && ready_o && serve_request) || state_q == PREPARE || state_q == CLOSE
@@ -223,12 +218,28 @@ module page_sequencer #(
         table_write = state_q == CLOSE_STORE || state_q == POISON_STORE || state_q == TRIM_STORE
                       || state_q == FENCE_STORE || state_q == IMPORT_STORE;
         table_page  = state_q == IDLE ? request_page_i : state_q == CLOSE ? entry_page_i : page_q;
+        table_new   = {TABLE_BITS{1'b0}};
         case (state_q)
-            CLOSE_STORE:  table_new = {old_fenced, close_state_i, close_length_i, close_payload};
-            POISON_STORE: table_new = {1'b0, POISONED, 69'd0, code_q};
-            IMPORT_STORE: table_new = {1'b0, LZ4, close_length_i, import_crc_i, {(32 - SECTOR_BITS){1'b0}}, close_first_i};
-            FENCE_STORE:  table_new = {op_q == OP_FENCE, table_entry[79:0]};
-            default:      table_new = {1'b0, FREE, 77'd0};
+            CLOSE_STORE, IMPORT_STORE: begin
+                table_new[TABLE_FENCED] = state_q == CLOSE_STORE && old_fenced;
+                table_new[TABLE_STATE +: TABLE_STATE_BITS] = import_q ? STATE_LZ4 : close_state_i;
+                table_new[TABLE_LENGTH +: TABLE_LENGTH_BITS] = close_length_i;
+                if (import_q || ON_MEDIA[close_state_i]) begin
+                    table_new[TABLE_CRC +: TABLE_CRC_BITS] = import_q ? import_crc_i : close_crc_i;
+                    table_new[TABLE_SECTOR +: SECTOR_BITS] = close_first_i;
+                end else if (KEEPS_WORD[close_state_i]) begin
+                    table_new[TABLE_WORD +: TABLE_WORD_BITS] = close_word_i;
+                end
+            end
+            POISON_STORE: begin
+                table_new[TABLE_STATE +: TABLE_STATE_BITS] = STATE_POISON;
+                table_new[TABLE_CAUSE +: TABLE_CAUSE_BITS] = code_q;
+            end
+            FENCE_STORE: begin
+                table_new               = table_entry;
+                table_new[TABLE_FENCED] = op_q == OP_FENCE;
+            end
+            default: table_new[TABLE_STATE +: TABLE_STATE_BITS] = STATE_FREE;
         endcase
     end
 
@@ -248,16 +259,16 @@ module page_sequencer #(
 
     // A page that is fenced, or free in the critical state, is not made dirty.
     wire   asking          = write_q && (state_q == OPEN ? !lookup_hit_i : state_q == DIRTY && !take_q && !entry_dirty_i);
-    wire   closed_door     = asking && (old_fenced || (critical_i && old_state == FREE));
+    wire   closed_door     = asking && (old_fenced || (critical_i && old_state == STATE_FREE));
 
-    assign refuse_write_o  = (state_q == OPEN && !lookup_hit_i && old_state == POISONED && write_q) || closed_door;
-    assign refuse_read_o   = state_q == OPEN && !lookup_hit_i && old_state == POISONED && !write_q;
+    assign refuse_write_o  = (state_q == OPEN && !lookup_hit_i && old_state == STATE_POISON && write_q) || closed_door;
+    assign refuse_read_o   = state_q == OPEN && !lookup_hit_i && old_state == STATE_POISON && !write_q;
     assign lookup_page_o   = page_q;
     assign entry_o         = entry_q;
     assign entry_line_o    = line_q;
 
     assign take_o          = take_q;
-    assign take_zero_o     = old_state == FREE;
+    assign take_zero_o     = old_state == STATE_FREE;
     assign make_dirty_o    = state_q == DIRTY && !take_q && write_q && !entry_dirty_i && room
                              && !closed_door;
     assign make_clean_o    = state_q == CLOSE_STORE;
@@ -278,8 +289,8 @@ module page_sequencer #(
     assign import_o        = import_q;
     assign fill_state_o    = old_state;
     assign fill_length_o   = old_length;
-    assign fill_word_o     = old_state == SAME ? old_payload : 64'd0;
-    assign fill_crc_o      = import_q ? import_crc_i : old_payload[63:32];
+    assign fill_word_o     = old_word;
+    assign fill_crc_o      = import_q ? import_crc_i : old_crc;
     assign fill_first_o    = old_first;
     assign release_start_o = state_q == RELEASE;
     assign release_first_o = release_first_q;
@@ -293,17 +304,18 @@ module page_sequencer #(
     assign reply_error_o   = error_q;
     assign reply_fenced_o  = old_fenced;
     assign reply_reason_o  = reason_q;
-    assign reply_length_o  = op_q == OP_EXPORT && old_state != LZ4 ? 13'd0 : old_length;
-    assign reply_crc_o     = old_stored ? old_payload[63:32] : 32'd0;
-    assign reply_word_o    = old_state == SAME ? old_payload : 64'd0;
-    assign reply_cause_o   = old_state == POISONED ? old_payload[7:0] : 8'd0;
-    assign reply_sector_o  = old_stored ? old_payload[31:0] : 32'd0;
+    assign reply_length_o  = op_q == OP_EXPORT && old_state != STATE_LZ4 ? 13'd0 : old_length;
+    assign reply_crc_o     = old_stored ? old_crc : 32'd0;
+    assign reply_word_o    = old_word;
+    assign reply_cause_o   = old_state == STATE_POISON ? table_entry[TABLE_CAUSE +: TABLE_CAUSE_BITS] : 8'd0;
+    assign reply_sector_o  = old_stored ? old_sector : 32'd0;
 
     assign poisoned_o      = state_q == POISON_STORE;
     assign fenced_o        = closed_door && old_fenced;
     assign not_admitted_o  = closed_door && !old_fenced;
     assign event_valid_o   = poisoned_o || (closed_door && !request_again_i) || state_q == IMPORT_REFUSE;
-    assign event_code_o    = poisoned_o ? code_q : state_q == IMPORT_REFUSE ? IMPORT_REFUSED : old_fenced ? FENCED : NOT_ADMITTED;
+    assign event_code_o    = poisoned_o ? code_q : state_q == IMPORT_REFUSE ? EVENT_CODE_IMPORT_REFUSED
+                             : old_fenced ? EVENT_CODE_FENCED : EVENT_CODE_NOT_ADMITTED;
     assign event_page_o    = page_q;
     assign closed_o        = state_q == CLOSE_STORE;
     assign filled_o        = state_q == FILL_WAIT && fill_done_i && fill_error_i == 0 && !export_q && !import_q;
@@ -361,7 +373,7 @@ module page_sequencer #(
             OPEN: if (lookup_hit_i) begin
                 entry_q <= lookup_entry_i;
                 state_q <= DIRTY;
-            end else if (old_state == POISONED || closed_door) begin
+            end else if (old_state == STATE_POISON || closed_door) begin
                 state_q <= IDLE;
             end else begin
                 entry_q <= victim_entry_i;
@@ -387,7 +399,7 @@ module page_sequencer #(
                     after_close_q <= PREPARE;
                     state_q       <= CLOSE;
                 end else begin
-                    code_q        <= EXHAUSTED;
+                    code_q        <= EVENT_CODE_EXHAUSTED;
                     after_close_q <= IDLE;
                     state_q       <= POISON;
                 end
@@ -411,7 +423,7 @@ module page_sequencer #(
             end
             CLOSE_START: state_q <= CLOSE_WAIT;
             CLOSE_WAIT: if (close_done_i) begin
-                code_q          <= MEDIA_ERROR;
+                code_q          <= EVENT_CODE_MEDIA_ERROR;
                 release_first_q <= close_error_i ? close_first_i : old_first;
                 release_count_q <= close_error_i ? close_count_i : old_count;
                 after_release_q <= import_q ? (close_error_i ? IMPORT_REFUSE : IMPORT_STORE)
@@ -473,27 +485,27 @@ module page_sequencer #(
                     OP_STATE: state_q <= REPLY;
                     OP_EXPORT: if (cached_q && entry_dirty_i) begin
                         state_q <= CLOSE;
-                    end else if (old_state == LZ4) begin
+                    end else if (old_state == STATE_LZ4) begin
                         export_q      <= 1'b1;
                         after_fill_q  <= REPLY;
                         after_close_q <= REPLY;
                         state_q       <= FILL;
                     end else begin
-                        error_q <= old_state == POISONED;
+                        error_q <= old_state == STATE_POISON;
                         state_q <= REPLY;
                     end
                     OP_INJECT: begin
-                        code_q        <= POISON_INJECTED;
+                        code_q        <= EVENT_CODE_POISON_INJECTED;
                         after_close_q <= REPLY;
-                        state_q       <= old_state == POISONED ? REPLY : POISON;
+                        state_q       <= old_state == STATE_POISON ? REPLY : POISON;
                     end
                     OP_FENCE: state_q <= cached_q && entry_dirty_i ? CLOSE
-                                         : old_state == POISONED ? REPLY : FENCE_STORE;
+                                         : old_state == STATE_POISON ? REPLY : FENCE_STORE;
                     OP_UNFENCE: state_q <= FENCE_STORE;
-                    OP_IMPORT: if (old_state == POISONED) begin
+                    OP_IMPORT: if (old_state == STATE_POISON) begin
                         error_q <= 1'b1;
                         state_q <= REPLY;
-                    end else if (old_fenced || (critical_i && old_state == FREE) || (!room && !dirty_valid_i)) begin
+                    end else if (old_fenced || (critical_i && old_state == STATE_FREE) || (!room && !dirty_valid_i)) begin
                         error_q  <= 1'b1;
                         reason_q <= old_fenced ? REASON_INPUT : REASON_EXHAUSTED;
                         state_q  <= REPLY;
@@ -505,7 +517,7 @@ module page_sequencer #(
                         after_fill_q <= IMPORT_START;
                         state_q      <= FILL;
                     end
-                    OP_CLEAR: state_q <= old_state == POISONED ? TRIM_STORE : REPLY;
+                    OP_CLEAR: state_q <= old_state == STATE_POISON ? TRIM_STORE : REPLY;
                     default: if (dirty_valid_i) begin  // OP_FLUSH
                         entry_q <= dirty_entry_i;
                         state_q <= CLOSE;

@@ -1,13 +1,5 @@
 // page_table: one entry for each perceived page.
-//
-//      80  79  77 76      64 63                32 31                 0
-//     +---+------+----------+--------------------+--------------------+
-//     | f | state|  length  |        CRC-32      |    first sector    |   lz4, raw
-//     | f |      |     0    |         word (64 bits)                  |   same
-//     | f |      |     0    |                    0                    |   free, zero
-//     | 0 |      |     0    |                    0             | cause |   poison: the event code, 8 bits
-//     +---+------+----------+-----------------------------------------+
-//     f: fenced, the host may not write the page
+// What an entry says: docs/device/pages.md; where its fields lie: TABLE_* of cram_codes.vh.
 //
 // Handshake: `read_i` loads `entry_o`, `write_i` stores `entry_i`; one of them a cycle, not before `ready_o`.
 // Latency:   one cycle. After reset a sweep of PAGES cycles makes every page free.
@@ -16,7 +8,8 @@
 
 module page_table #(
     parameter PAGES     = 4096,
-    parameter PAGE_BITS = 12
+    parameter PAGE_BITS = 12,
+    parameter WIDTH     = 1     // of an entry: TABLE_BITS of cram_codes.vh
 ) (
     input  wire                 clk_i,
     input  wire                 rst_ni,
@@ -25,11 +18,11 @@ module page_table #(
     input  wire [PAGE_BITS-1:0] page_i,
     input  wire                 read_i,
     input  wire                 write_i,
-    input  wire [80:0]          entry_i,
-    output wire [80:0]          entry_o
+    input  wire [WIDTH-1:0]     entry_i,
+    output wire [WIDTH-1:0]     entry_o
 );
-    reg [80:0]        table_q [0:PAGES-1];
-    reg [80:0]        entry_q;
+    reg [WIDTH-1:0]   table_q [0:PAGES-1];
+    reg [WIDTH-1:0]   entry_q;
     reg [PAGE_BITS:0] sweep_q;
 
     wire                 sweeping = !sweep_q[PAGE_BITS];
@@ -40,7 +33,7 @@ module page_table #(
     assign entry_o = entry_q;
 
     always @(posedge clk_i) begin
-        if (write) table_q[address] <= sweeping ? 81'd0 : entry_i;
+        if (write) table_q[address] <= sweeping ? {WIDTH{1'b0}} : entry_i;
         else if (read_i) entry_q <= table_q[address];
     end
 

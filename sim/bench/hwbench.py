@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from driver.registers import Register
 from hw import fpga
 from hw.build import BuildError
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES
 from hw.links.verilated import VerilatedLink
 from hw.parameters import ENGINE_WIDTHS, DeviceParameters
 from hw.places import results_folder
+from hw.registers import Register
 from hw.tools import ToolError
 from hw.verilated.engines import EngineHangError, Engines
 from hw.virtual_time import VirtualClock

@@ -21,10 +21,10 @@ from cocotb.triggers import ClockCycles
 from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiMaster, AxiRam
 
-from driver.registers import Register
 from hw.link import PAGE_BYTES
 from hw.links.cocotb import CocotbLink
 from hw.parameters import DeviceParameters
+from hw.registers import Register
 from hw.speed import Speed, store_and_load
 
 PERIOD_NS = 2

@@ -10,8 +10,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from hw.codes import PageState
 from sim.run.charts import chart
 from sim.run.metrics import Latency, Result
+
+FORMS = [state for state in PageState if state.resident]
+"""What a page may be stored as."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,8 @@ def figures(result: Result) -> Iterator[Figure]:
         ("Device", "cycles", result.cycles,
          "Clock cycles of the device. Under Verilator and Icarus the clock stands still while there is nothing to do; "
          "the model's clock never stops."),
-        ("Device", "zero / same / lz4 / raw",
-         " / ".join(f"{counters[f'closed_{form}']:,}" for form in ("zero", "same", "lz4", "raw")),
+        ("Device", " / ".join(state.name.lower() for state in FORMS),
+         " / ".join(f"{counters[state.counter]:,}" for state in FORMS),
          "Forms in which pages were stored: all zeros; one repeated 64-bit word; compressed; as they are."),
         ("Device", "ratio at the end", f"{device.ratio:.2f}",
          "Bytes of the pages on the device for each byte of media they take."),

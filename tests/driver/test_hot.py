@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from driver import CramDevice, Interrupt, PagePoisoned
-from driver.registers import Register
+from hw.registers import Register
 from tests.pages import SAME_PAGE, compressible_page
 
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from driver import CramDevice, DeviceTimeout, MailboxError, Opcode, PageState, ReturnCode
 from driver.device import MAILBOX_TIMEOUT_NS
-from driver.registers import Register
 from hw.links.model import ModelLink
 from hw.links.model_timing import ModelTiming
 from hw.parameters import DeviceParameters
+from hw.registers import Register
 from hw.virtual_time import VirtualClock
 from tests.driver.conftest import PARAMETERS
 from tests.pages import SAME_PAGE, compressible_page, program_pages

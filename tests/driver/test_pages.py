@@ -12,7 +12,7 @@ from hw.link import LINE_BYTES, PAGE_BYTES
 from hw.parameters import DeviceParameters
 from tests.driver.cache import evict_everything
 from tests.driver.conftest import PARAMETERS
-from tests.pages import SAME_PAGE, SAME_WORD, ZERO_PAGE, compressible_page, noise_page, program_pages
+from tests.pages import FORMS, SAME_PAGE, SAME_WORD, ZERO_PAGE, compressible_page, noise_page, program_pages
 
 FREE_PAGE = PageInfo(PageState.FREE, cached=False, dirty=False, length=0, crc=0, word=0, first_sector=0)
 
@@ -101,21 +101,41 @@ async def test_a_page_that_does_not_shrink_is_stored_raw(device: CramDevice) -> 
     assert await device.free_sectors() == device.geometry.media_sectors - device.geometry.raw_sectors
 
 
-@pytest.mark.parametrize("content", [ZERO_PAGE, SAME_PAGE, noise_page(1), None], ids=["zero", "same", "raw", "free"])
-async def test_only_lz4_pages_have_a_block_to_export(device: CramDevice, content: bytes | None) -> None:
-    if content is not None:
-        await device.store(3, content)
+@pytest.mark.parametrize("state", [state for state in PageState if state.resident])
+async def test_a_page_of_each_form_tells_its_state_and_reads_back(device: CramDevice, state: PageState) -> None:
+    """What the table keeps of it is what the state's properties say (hw/regs/codes.toml)."""
+    content = FORMS[state](1)
+    await device.store(3, content)
+    info = await device.page_state(3)
+    assert info.state == state
+    assert (info.length > 0) == state.on_media
+    assert info.crc == (crc32(content) if state.on_media else 0)
+    assert (info.word > 0) == state.keeps_word
+    capacity = await device.capacity()
+    assert (capacity.resident_pages, capacity.used_bytes > 0) == (1, state.on_media)
+    await evict_everything(device)
+    assert await device.load(3) == content
+
+
+@pytest.mark.parametrize("state", [state for state in PageState if state not in (PageState.LZ4, PageState.POISON)])
+async def test_only_lz4_pages_have_a_block_to_export(device: CramDevice, state: PageState) -> None:
+    if state.resident:
+        await device.store(3, FORMS[state](1))
     assert await device.export(3) is None
 
 
 async def test_the_closed_counters_tell_the_forms_apart(device: CramDevice) -> None:
-    for page, content in enumerate([ZERO_PAGE, ZERO_PAGE, SAME_PAGE, compressible_page(1), noise_page(2)]):
-        await device.store(page, content)
+    """Of the first form one page is stored, of the second two, and so on."""
+    stored = [state for count, state in enumerate(FORMS, 1) for _ in range(count)]
+    for page, state in enumerate(stored):
+        await device.store(page, FORMS[state](page))
     counters = await device.counters()
-    assert (counters.closed_zero, counters.closed_same, counters.closed_lz4, counters.closed_raw) == (2, 1, 1, 1)
-    assert counters.pages_closed == 5
-    assert counters.block_bytes == (await device.page_state(3)).length
-    assert counters.lines_written == 5 * 64
+    for state in FORMS:
+        assert getattr(counters, state.counter) == stored.count(state), state.name
+    blocks = [(await device.page_state(page)).length for page, state in enumerate(stored) if state is PageState.LZ4]
+    assert counters.block_bytes == sum(blocks)
+    assert counters.pages_closed == len(stored)
+    assert counters.lines_written == len(stored) * 64
     assert counters.cycles > 0
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from driver import CramDevice, DeviceLost, DeviceNotFound, DeviceTimeout, Geometry, Interrupt
-from driver.registers import Register
 from hw.clock import Clock
 from hw.link import BusError, Response
 from hw.links.model import ModelLink
 from hw.parameters import DeviceParameters
+from hw.registers import Register
 from hw.virtual_time import VirtualClock
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from driver import CramDevice, Interrupt
-from driver.registers import STATUS_LOW, Register
+from hw.registers import STATUS_LOW, Register
 from tests.pages import noise_page
 
 # The device has 256 sectors; a raw page takes 16.

@@ -42,7 +42,7 @@ async def every_page_comes_back_and_every_block_is_lz4(dut: HierarchyObject) -> 
                 block = await device.export(page)
                 assert block is not None and len(block) == info.length
                 assert lz4.block.decompress(block, uncompressed_size=PAGE_BYTES) == content
-            if info.state in (PageState.LZ4, PageState.RAW):
+            if info.state.on_media:
                 figure = figures[kinds[start + page]]
                 figure["pages"] += 1
                 figure["bytes"] += info.length

@@ -15,9 +15,10 @@ import lz4.block
 from driver import CramDevice, PageInfo, PageState
 from tests.campaigns.coverage.cross import Cross, Illegal
 from tests.equivalence.rigs import attempt, block_content, comparable
-from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page
+from tests.pages import FORMS, compressible_page, noise_page
 
-STATES = ("free", "open", "zero", "same", "lz4", "raw", "poison", "fenced")
+FORMED = {state.name.lower(): form(1) for state, form in FORMS.items()}
+STATES = ("free", "open", *FORMED, "poison", "fenced")
 EVENTS = (
     "load hit", "load miss", "line hit", "line miss", "store", "trim", "export", "import",
     "fence", "unfence", "inject", "clear", "flush", "evict",
@@ -118,7 +119,7 @@ class Stage:
             await device.set_watermarks(MARKS["low"], MARKS["low"])
 
     async def _make(self, state: str) -> None:
-        content = {"zero": ZERO_PAGE, "same": SAME_PAGE, "raw": noise_page(0)}.get(state, CONTENT)
+        content = FORMED.get(state, CONTENT)
         if state != "free":
             await self.device.store(TARGET, content)
             await self.device.settle()

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from driver import CramDevice, Interrupt
-from driver.registers import Register
 from hw.link import LINE_BYTES, PAGE_BYTES, Link
 from hw.links.model import ModelLink
 from hw.links.verilated import VerilatedLink
+from hw.registers import Register
 from hw.virtual_time import VirtualClock
 from tests.driver.conftest import PARAMETERS
 from tests.driver.inside import Simulation, SimulatorClock

@@ -11,8 +11,8 @@ import cocotb
 from cocotb.triggers import Combine
 from cocotbext.axi import AxiResp
 
-from driver.registers import Register
 from hw.link import PAGE_BYTES
+from hw.registers import Register
 from tests.hw.cram_device_tb import DECERR, OKAY, PARAMETERS, TB, effort
 from tests.hw.host_bursts import BUS_BYTES, FIXED, INCR, WRAP, Burst, Bursts, random_burst, random_strobes
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import cocotb
 
-from driver.registers import Register
 from hw.codes import PageState
 from hw.link import PAGE_BYTES
+from hw.registers import Register
 from tests.hw.cram_device_tb import OKAY, PARAMETERS, TB, effort
 from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page
 

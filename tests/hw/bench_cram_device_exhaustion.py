@@ -6,9 +6,9 @@ from typing import Any
 
 import cocotb
 
-from driver.registers import Register
 from hw.codes import EventCode, Interrupt, PageState, ReturnCode
 from hw.link import PAGE_BYTES
+from hw.registers import Register
 from tests.hw.cram_device_tb import OKAY, PARAMETERS, SLVERR, TB
 from tests.pages import SAME_PAGE, ZERO_PAGE, noise_page
 

@@ -12,9 +12,9 @@ from typing import Any
 import cocotb
 import lz4.block
 
-from driver.registers import Register
 from hw.codes import EventCode, PageState, ReturnCode
 from hw.link import LINE_BYTES, PAGE_BYTES
+from hw.registers import Register
 from tests.hw.cram_device_tb import OKAY, PARAMETERS, SLVERR, TB, PageInfo, effort
 from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, program_pages
 

@@ -11,11 +11,11 @@ from typing import Any
 import cocotb
 import lz4.block
 
-from driver.registers import Register
 from hw.codes import EventCode, PageState, ReturnCode
 from hw.link import PAGE_BYTES
+from hw.registers import Register
 from tests.hw.cram_device_tb import OKAY, PARAMETERS, SLVERR, TB, PageInfo, effort
-from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, program_pages
+from tests.pages import FORMS, SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, program_pages
 
 LIMIT = PAGE_BYTES - PARAMETERS.sector_bytes
 """The longest LZ4 block that is stored as such."""
@@ -27,7 +27,7 @@ async def check_stored(tb: TB, page: int, content: bytes) -> PageInfo:
     code, block = await tb.export(page)
     assert code == ReturnCode.SUCCESS
     assert not info.dirty
-    if info.state in (PageState.LZ4, PageState.RAW):
+    if info.state.on_media:
         assert info.crc == zlib.crc32(content)
         assert info.word == 0
         stored = tb.media.stored(info.first_sector, info.length)
@@ -35,11 +35,13 @@ async def check_stored(tb: TB, page: int, content: bytes) -> PageInfo:
             assert 0 < info.length <= LIMIT
             assert block == stored and len(block) == info.length
             assert lz4.block.decompress(block, uncompressed_size=PAGE_BYTES) == content
-        else:
+        elif info.state == PageState.RAW:
             assert info.length == PAGE_BYTES and stored == content and block == b""
+        else:
+            raise AssertionError(f"what lies on the media of a {info.state.name} page?")
     else:
         assert (info.length, info.crc, info.first_sector, block) == (0, 0, 0, b"")
-        assert info.word == (int.from_bytes(content[:8], "little") if info.state == PageState.SAME else 0)
+        assert info.word == (int.from_bytes(content[:8], "little") if info.state.keeps_word else 0)
         assert info.state != PageState.SAME or content == content[:8] * 512
     return info
 
@@ -120,13 +122,8 @@ async def an_open_page_keeps_its_stored_form_until_it_is_closed(dut: Any) -> Non
 async def every_state_follows_every_state(dut: Any) -> None:
     """Overwrites and trims from each state to each other; sectors are accounted for at every step."""
     tb = await TB.open(dut)
-    contents = {
-        PageState.ZERO: ZERO_PAGE,
-        PageState.SAME: SAME_PAGE,
-        PageState.LZ4: compressible_page(7),
-        PageState.RAW: noise_page(7),
-    }
-    states = [*contents, PageState.FREE, PageState.POISON]
+    contents = {state: form(7) for state, form in FORMS.items()}
+    states = [*contents, *(state for state in PageState if not state.resident)]
     for old in states:
         for new in states:
             await bring(tb, 1, old, contents)

@@ -11,9 +11,9 @@ from typing import Any
 import cocotb
 from cocotb.utils import get_sim_time
 
-from driver.registers import Register
 from hw.codes import EventCode, PageState
 from hw.link import LINE_BYTES, PAGE_BYTES
+from hw.registers import Register
 from tests.hw.cram_device_tb import OKAY, PARAMETERS, SLVERR, TB, effort
 from tests.hw.history import History
 from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, program_pages

@@ -7,25 +7,10 @@ from typing import Any
 
 import cocotb
 
-from driver.registers import Register
-from hw.codes import Opcode, PageState, ReturnCode
+from hw.codes import Opcode, Operation, PageState, Reason, ReturnCode
 from hw.link import PAGE_BYTES
-from tests.hw.mailbox_tb import (
-    CLEAR,
-    EXPORT,
-    FENCE,
-    FLUSH,
-    IMPORT,
-    INJECT,
-    MAILBOX,
-    PAGES,
-    PAYLOAD,
-    UNFENCE,
-    Page,
-    begun,
-    pages,
-    ranges,
-)
+from hw.registers import Register
+from tests.hw.mailbox_tb import MAILBOX, PAGES, PAYLOAD, Page, begun, pages, ranges
 from tests.hw.registers_tb import pack
 
 
@@ -115,7 +100,7 @@ async def export_gives_the_block_byte_for_byte(dut: Any) -> None:
         tb.core.pages = {number: Page(state=PageState.LZ4, length=length, block=block)}
         answer = await tb.execute(Opcode.EXPORT_BLOCK, pack(number * PAGE_BYTES, 0))
         assert answer == (ReturnCode.SUCCESS, block), f"{length} bytes"
-        assert tb.core.taken.pop() == (EXPORT, number)
+        assert tb.core.taken.pop() == (Operation.EXPORT, number)
     tb.core.pages = {}
     assert await tb.execute(Opcode.EXPORT_BLOCK, pack(0, 0)) == (ReturnCode.SUCCESS, b""), "not an lz4 page"
 
@@ -136,9 +121,14 @@ async def import_hands_the_block_over_while_the_host_reads_the_payload(dut: Any)
         assert await tb.finish() == (ReturnCode.SUCCESS, b"")
         assert tb.core.imported == block[: tb.core.wanted]
         assert (tb.core.crc, tb.core.length) == (crc, length)
-        assert tb.core.taken.pop() == (IMPORT, page)
-    reasons = [ReturnCode.INTERNAL_ERROR, ReturnCode.INVALID_INPUT, ReturnCode.RESOURCES_EXHAUSTED]
-    for reason, code in enumerate(reasons):
+        assert tb.core.taken.pop() == (Operation.IMPORT, page)
+    answers = {
+        Reason.INTERNAL: ReturnCode.INTERNAL_ERROR,
+        Reason.INPUT: ReturnCode.INVALID_INPUT,
+        Reason.EXHAUSTED: ReturnCode.RESOURCES_EXHAUSTED,
+    }
+    for reason in Reason:
+        code = answers[reason]
         tb.core.pages = {5: Page(error=1, reason=reason)}
         answer = await tb.execute(Opcode.IMPORT_BLOCK, struct.pack("<QI", 5 * PAGE_BYTES, 0) + bytes(53))
         assert answer == (code, b"")
@@ -154,7 +144,7 @@ async def fences_are_set_and_cleared_on_ranges(dut: Any) -> None:
         chosen = [(first, tb.random.randrange(1, 4)) for first in (tb.random.randrange(PAGES - 4) for _ in range(3))]
         data = ranges(*(pages(*pair) for pair in chosen), kind=fence, subclass=0)
         assert await tb.execute(Opcode.SET_FENCE, data) == (ReturnCode.SUCCESS, b"")
-        op = FENCE if fence else UNFENCE
+        op = Operation.FENCE if fence else Operation.UNFENCE
         assert tb.core.taken == [(op, first + n) for first, count in chosen for n in range(count)]
         tb.core.taken.clear()
     assert await tb.execute(Opcode.SET_FENCE, ranges(kind=1, subclass=0)) == (ReturnCode.SUCCESS, b"")
@@ -190,7 +180,10 @@ async def discovery_lists_the_media_operations(dut: Any) -> None:
 @cocotb.test()
 async def poison_is_injected_and_cleared_by_line_address(dut: Any) -> None:
     tb = await begun(dut)
-    for opcode, op, rest in [(Opcode.INJECT_POISON, INJECT, b""), (Opcode.CLEAR_POISON, CLEAR, bytes(64))]:
+    for opcode, op, rest in [
+        (Opcode.INJECT_POISON, Operation.INJECT, b""),
+        (Opcode.CLEAR_POISON, Operation.CLEAR, bytes(64)),
+    ]:
         page = tb.random.randrange(PAGES)
         for line in (0, 5, 63):
             address = struct.pack("<Q", page * PAGE_BYTES + 64 * line)
@@ -245,4 +238,4 @@ async def sanitize_trims_every_page_behind_the_commands(dut: Any) -> None:
 async def flush_asks_the_core_once(dut: Any) -> None:
     tb = await begun(dut)
     assert await tb.execute(Opcode.FLUSH) == (ReturnCode.SUCCESS, b"")
-    assert [op for op, _ in tb.core.taken] == [FLUSH]
+    assert [op for op, _ in tb.core.taken] == [Operation.FLUSH]

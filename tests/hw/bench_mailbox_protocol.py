@@ -9,9 +9,9 @@ from typing import Any
 
 import cocotb
 
-from driver.registers import Register
 from hw.codes import Opcode, PageState, ReturnCode
 from hw.link import PAGE_BYTES
+from hw.registers import Register
 from tests.hw.mailbox_tb import MAILBOX, PAGES, PAYLOAD, Page, begun, pages, ranges
 from tests.hw.registers_tb import OKAY, pack
 

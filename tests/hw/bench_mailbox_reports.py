@@ -9,10 +9,10 @@ from uuid import UUID
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from driver.registers import Register
-from hw.codes import Opcode, PageState, ReturnCode
+from hw.codes import Opcode, Operation, PageState, ReturnCode
 from hw.link import PAGE_BYTES
-from tests.hw.mailbox_tb import PAGES, SECTORS, STATE, Page, begun
+from hw.registers import Register
+from tests.hw.mailbox_tb import PAGES, SECTORS, Page, begun
 from tests.hw.registers_tb import pack
 
 
@@ -29,7 +29,7 @@ async def identify_tells_firmware_and_capacity(dut: Any) -> None:
 
 @cocotb.test()
 async def page_state_shows_what_belongs_to_the_state(dut: Any) -> None:
-    """CRC, length and first sector for lz4 and raw only, the word for same only, flags always."""
+    """CRC, length and first sector for pages on the media only, the word for those that keep one, flags always."""
     tb = await begun(dut)
     for state in PageState:
         for flags in range(8):
@@ -42,12 +42,12 @@ async def page_state_shows_what_belongs_to_the_state(dut: Any) -> None:
             tb.core.pages = {number: page}
             code, reply = await tb.execute(Opcode.GET_PAGE_STATE, pack(number * PAGE_BYTES, 0))
             assert code == ReturnCode.SUCCESS
-            stored = state in (PageState.LZ4, PageState.RAW)
+            stored = state.on_media
             assert struct.unpack("<BBHIQI", reply) == (
                 state, flags, page.length * stored, page.crc * stored,
-                page.word * (state == PageState.SAME), page.sector * stored,
+                page.word * state.keeps_word, page.sector * stored,
             )  # fmt: skip
-            assert tb.core.taken.pop() == (STATE, number)
+            assert tb.core.taken.pop() == (Operation.STATE, number)
 
 
 @cocotb.test()

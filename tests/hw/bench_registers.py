@@ -9,7 +9,8 @@ import cocotb
 from cocotb.triggers import FallingEdge, Timer
 from cocotbext.axi import AxiLiteMasterRead, AxiLiteReadBus
 
-from driver.registers import Register
+from hw.codes import PageState
+from hw.registers import PULSES, Register
 from hw.regs import model
 from tests.hw.registers_tb import OKAY, PERIOD_NS, SLVERR, TB, RawWrite
 
@@ -20,14 +21,12 @@ WORD = 0xFFFFFFFF
 LIVE = {"CYCLES_LOW", "CYCLES_HIGH"}  # differ between two reads
 PARAMETERS = {name: int(os.environ[name]) for name in MAP.parameters if name in os.environ}
 LOW, RECOVERED = 1 << 12, 1 << 13
-PULSES = {
-    "CLOSED_ZERO": "closed_zero", "CLOSED_SAME": "closed_same", "CLOSED_LZ4": "closed_lz4",
-    "CLOSED_RAW": "closed_raw", "PAGES_FILLED": "page_filled", "PAGES_OPENED": "page_opened",
-    "PAGES_TRIMMED": "page_trimmed", "PAGES_POISONED": "page_poisoned", "LINES_READ": "line_read",
-    "LINES_WRITTEN": "line_written", "LINES_NOT_ADMITTED": "line_not_admitted", "LINES_FENCED": "line_fenced",
-    "PAGES_IMPORTED": "page_imported",
-}  # fmt: skip
-"""Counters, and the inputs that they count."""
+CLOSED = [Register[state.counter.upper()] for state in PageState if state.resident]
+
+
+def pulses(*counters: Register) -> int:
+    """`count_i` with the pulses of these counters."""
+    return sum(1 << PULSES.index(counter) for counter in counters)
 
 
 async def started(dut: Any) -> TB:
@@ -414,16 +413,15 @@ async def every_pulse_is_counted_once(dut: Any) -> None:
     counts = dict.fromkeys(PULSES, 0)
     block_bytes = 0
     for _ in range(100):
-        inputs = {pulse: tb.random.getrandbits(1) for pulse in PULSES.values()}
+        inputs = {counter: tb.random.getrandbits(1) for counter in PULSES}
         length = tb.random.randrange(1, 4097)
-        for name, pulse in PULSES.items():
-            counts[name] += inputs[pulse]
-        block_bytes += length if inputs["closed_lz4"] else 0
-        await tb.pulse(**inputs, block_bytes=length)
-    closed = sum(counts[name] for name in ("CLOSED_ZERO", "CLOSED_SAME", "CLOSED_LZ4", "CLOSED_RAW"))
-    for name, count in counts.items():
-        assert await tb.read(BY_NAME[name].offset) == count, name
-    assert await tb.read(Register.PAGES_CLOSED) == closed
+        for counter in PULSES:
+            counts[counter] += inputs[counter]
+        block_bytes += length if inputs[Register.CLOSED_LZ4] else 0
+        await tb.pulse(count=pulses(*(counter for counter in PULSES if inputs[counter])), block_bytes=length)
+    for counter, count in counts.items():
+        assert await tb.read(counter) == count, counter.name
+    assert await tb.read(Register.PAGES_CLOSED) == sum(counts[counter] for counter in CLOSED)
     assert await tb.read(Register.BLOCK_BYTES_LOW) == block_bytes
 
 
@@ -434,18 +432,16 @@ async def counts_go_on_for_long(dut: Any) -> None:
     length, count = 4093, 0
     for more in ((1 << 18) - 1, 6):
         dut.block_bytes_i.value = length
-        for pulse in PULSES.values():
-            getattr(dut, f"{pulse}_i").value = 1
+        dut.count_i.value = pulses(*PULSES)
         await tb.cycles(1)
         await Timer((more - 2) * PERIOD_NS + PERIOD_NS // 2, "ns")  # to between two edges, without a callback for each
         await tb.cycles(1)
-        for pulse in PULSES.values():
-            getattr(dut, f"{pulse}_i").value = 0
+        dut.count_i.value = 0
         await tb.cycles(1)
         count += more
-        for name in PULSES:
-            assert await tb.read(BY_NAME[name].offset) == count, name
-        assert await tb.read(Register.PAGES_CLOSED) == 4 * count
+        for counter in PULSES:
+            assert await tb.read(counter) == count, counter.name
+        assert await tb.read(Register.PAGES_CLOSED) == len(CLOSED) * count
         assert await tb.read(Register.BLOCK_BYTES_LOW) == length * count
     assert count < await tb.read(Register.CYCLES_LOW) < 2 * count
     assert await tb.read(Register.CYCLES_HIGH) == 0

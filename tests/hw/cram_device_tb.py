@@ -23,10 +23,10 @@ from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiMaster, AxiResp, AxiSlave
 from cocotbext.axi.address_space import Region
 
-from driver.registers import Register
 from hw.codes import EventCode, Opcode, PageState, ReturnCode
 from hw.link import LINE_BYTES, PAGE_BYTES
 from hw.parameters import DeviceParameters
+from hw.registers import Register
 from tests.hw.host_bursts import Bursts
 
 PERIOD_NS = 2
@@ -287,7 +287,7 @@ class TB:
         owner: dict[int, int] = {}
         for page, info in found.items():
             assert not info.dirty
-            if info.state in (PageState.LZ4, PageState.RAW):
+            if info.state.on_media:
                 for sector in self.media.chain(info.first_sector, info.length):
                     assert sector not in owner, f"pages {owner[sector]} and {page} share sector {sector}"
                     owner[sector] = page

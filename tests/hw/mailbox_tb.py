@@ -13,15 +13,14 @@ from typing import Any
 import cocotb
 from cocotb.triggers import Event, FallingEdge, RisingEdge
 
-from driver.registers import MAILBOX_COMMAND_LOW_OPCODE, MAILBOX_STATUS_HIGH_RETURN_CODE, Register
-from hw.codes import PageState, ReturnCode
+from hw.codes import Operation, PageState, ReturnCode
 from hw.link import PAGE_BYTES
+from hw.registers import MAILBOX_COMMAND_LOW_OPCODE, MAILBOX_STATUS_HIGH_RETURN_CODE, Register
 from tests.hw.registers_tb import OKAY, TB
 
 PAGES = int(os.environ["PERCEIVED_PAGES"])
 SECTORS = int(os.environ.get("MEDIA_SECTORS", "16384"))
 PAYLOAD = Register.MAILBOX_PAYLOAD
-TRIM, STATE, EXPORT, FLUSH, INJECT, CLEAR, FENCE, UNFENCE, IMPORT = range(9)
 MAILBOX = 1
 
 
@@ -67,7 +66,7 @@ class Core:
 
     def trimmed(self) -> list[int]:
         """Pages trimmed since the last call, in order."""
-        pages = [page for op, page in self.taken if op == TRIM]
+        pages = [page for op, page in self.taken if op == Operation.TRIM]
         self.taken.clear()
         return pages
 
@@ -90,9 +89,9 @@ class Core:
             op, number = int(dut.command_op_o.value), int(dut.command_page_o.value)
             self.taken.append((op, number))
             page = self.pages.get(number, Page())
-            if op == EXPORT:
+            if op == Operation.EXPORT:
                 await self._send(page.block)
-            if op == IMPORT:
+            if op == Operation.IMPORT:
                 await self._receive()
             await self._pause()
             await self.may_answer.wait()

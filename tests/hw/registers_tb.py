@@ -26,11 +26,6 @@ LEVELS = [
     "hot_overflow_i",
     "hot_nominated_i",
 ]
-PULSES = [
-    "closed_zero_i", "closed_same_i", "closed_lz4_i", "closed_raw_i", "page_filled_i", "page_opened_i",
-    "page_trimmed_i", "page_poisoned_i", "line_read_i", "line_written_i", "line_not_admitted_i", "line_fenced_i",
-    "page_imported_i",
-]  # fmt: skip
 REPLIES = ["state", "cached", "dirty", "error", "length", "crc", "word", "sector", "cause", "fenced", "reason"]
 
 
@@ -45,7 +40,7 @@ class TB:
     async def start(self) -> None:
         """Quiet inputs, a running clock, a reset of three cycles."""
         dut = self.dut
-        for name in [*LEVELS, *PULSES, "event_valid_i", "event_code_i", "event_page_i", "block_bytes_i"]:
+        for name in [*LEVELS, "count_i", "event_valid_i", "event_code_i", "event_page_i", "block_bytes_i"]:
             getattr(dut, name).value = 0
         for name in [f"reply_{name}_i" for name in ["valid", *REPLIES]]:
             getattr(dut, name).value = 0

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from driver import CramDevice, DeviceFull, PagePoisoned, PageState
-from driver.registers import MAILBOX_CAPABILITIES_VALUE, MAILBOX_PAYLOAD_BYTES, Register
 from hw.link import BusError, Link, Response
 from hw.links.model import ModelLink
 from hw.links.model_timing import ModelTiming
 from hw.parameters import DeviceParameters
+from hw.registers import MAILBOX_CAPABILITIES_VALUE, MAILBOX_PAYLOAD_BYTES, Register
 from hw.virtual_time import VirtualClock
 from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page, program_pages
 
@@ -460,7 +460,7 @@ class AgainstADict(RuleBasedStateMachine):
         assert capacity.available_sectors >= 0
         assert sum(info.cached for info in states.values()) <= device.geometry.cache_pages
         assert {page for page, info in states.items() if info.state == PageState.POISON} == self.poison
-        resident = sum(info.state not in (PageState.FREE, PageState.POISON) for info in states.values())
+        resident = sum(info.state.resident for info in states.values())
         assert resident == capacity.resident_pages
         heads = [info.first_sector for info in states.values() if info.length]
         assert len(heads) == len(set(heads))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from hw.build import build
+from hw.codes import PageState
 from hw.lint import lint
-from hw.regs import generate, model
+from hw.regs import codes, generate, model, tables
 from hw.simulate import simulate
 from hw.tools import SIMULATORS, Simulator
+from tests.pages import FORMS
 
 PARAMETERS = {"PERCEIVED_PAGES": 64, "SECTOR_BYTES": 128, "CACHE_PAGES": 4, "BYTES_PER_CYCLE": 16}
 MEDIA_BYTES = 64 << 10
@@ -30,18 +35,95 @@ def test_lint_is_clean(simulator: Simulator) -> None:
 
 
 def test_generated_files_are_up_to_date() -> None:
-    """A stale header, driver module or document fails here; `make regs` brings them up to date."""
-    assert generate.stale(generate.generate(model.read())) == []
+    """A stale header, module or table of a document fails here; `make regs` brings them up to date."""
+    assert generate.stale(generate.generate(model.read(), codes.read())) == []
 
 
-def test_a_changed_map_makes_every_generated_file_stale() -> None:
-    """The check above can fail: a map with another offset differs in the header, the driver and the document."""
-    registers = model.read()
-    moved = model.RegisterMap(
-        (model.Register("ID", 0x00C0, "", registers.registers[0].fields, False), *registers.registers[1:]),
-        registers.memories, registers.encodings, registers.parameters,
-    )  # fmt: skip
-    assert generate.stale(generate.generate(moved)) == list(generate.TARGETS.values())
+def test_a_changed_source_makes_every_generated_file_stale() -> None:
+    """The check above can fail: one counter less and another number for a state show in every file."""
+    registers, numbers = model.read(), codes.read()
+    fewer = replace(registers, registers=tuple(r for r in registers.registers if r.name != "PAGES_IMPORTED"))
+    states = replace(numbers.states, codes=tuple(replace(c, number=c.number ^ 1) for c in numbers.states.codes))
+    groups = tuple(states if group is numbers.states else group for group in numbers.groups)
+    found = generate.stale(generate.generate(fewer, replace(numbers, states=states, groups=groups)))
+    assert found[: len(generate.TARGETS)] == list(generate.TARGETS.values())
+    assert found[len(generate.TARGETS) :], "the tables in docs/"
+
+
+def test_the_specification_lists_every_register_state_and_code() -> None:
+    """The pages of docs/ that hold the generated tables, all together, have a row for each."""
+    registers, numbers = model.read(), codes.read()
+    made = tables.tables(registers, numbers)
+    text = "\n".join(path.read_text() for path in tables.fill(generate.DOCS.rglob("*.md"), made))
+    cells = {cell.strip().strip("`") for line in text.splitlines() if line.startswith("|") for cell in line.split("|")}
+    for name in [*(r.name for r in registers.registers), *(m.name for m in registers.memories)]:
+        assert name in cells, name
+    for state in numbers.states.codes:
+        assert state.name.lower() in cells, state.name
+    for encoding in registers.encodings:
+        for member in encoding.members:
+            if member.name != "NONE":
+                assert any((member.title or member.name) in cell for cell in cells), member.name
+
+
+@pytest.mark.parametrize(
+    ("documents", "complaint"),
+    [
+        ({"a.md": "<!-- made by `make regs`: states -->\n| x |\n"}, "there is no table states"),
+        ({"a.md": "no table\n"}, "stands in 0 documents"),
+        (dict.fromkeys(("a.md", "b.md"), "<!-- made by `make regs`: one -->\n| x |\n"), "stands in 2 documents"),
+    ],
+)
+def test_a_table_stands_in_exactly_one_document(tmp_path: Path, documents: dict[str, str], complaint: str) -> None:
+    for name, text in documents.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(codes.MapError, match=complaint):
+        tables.fill(sorted(tmp_path.iterdir()), {"one": "| 1 |"})
+
+
+def test_a_table_ends_at_an_empty_line_wherever_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("before\n<!-- made by `make regs`: one -->\n| old |\n| old |\n\nbehind\n")
+    (text,) = tables.fill(tmp_path.iterdir(), {"one": "| new |"}).values()
+    assert text == "before\n<!-- made by `make regs`: one -->\n| new |\n\nbehind\n"
+
+
+def test_a_state_without_its_counter_is_named_and_a_counter_without_its_state() -> None:
+    registers, numbers = model.read(), codes.read()
+    lacking = replace(registers, registers=tuple(r for r in registers.registers if r.name != "CLOSED_RAW"))
+    with pytest.raises(codes.MapError, match="one behind the other"):
+        model.check(lacking, numbers)
+    renamed = tuple(replace(r, name="CLOSED_X") if r.name == "CLOSED_RAW" else r for r in registers.registers)
+    with pytest.raises(codes.MapError, match="no counter CLOSED_RAW"):
+        model.check(replace(registers, registers=renamed), numbers)
+    fewer = replace(numbers.states, codes=tuple(c for c in numbers.states.codes if c.name != "RAW"))
+    with pytest.raises(codes.MapError, match="no resident state for the counter CLOSED_RAW"):
+        model.check(registers, replace(numbers, states=fewer))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("number = 2", "number = 1", "PageState: numbers have to differ"),
+        ("number = 5", "number = 8", "PageState: numbers .* fit 3 bits"),
+        ("on_media = true\n", "", "on_media"),
+        ("CAUSE = { lsb = 0", "CAUSE = { lsb = 70", "of a POISON page, bit 77 is both STATE and CAUSE"),
+        ("bits = 81", "bits = 80", "FENCED reaches beyond"),
+        ("resident = true\non_media = true", "resident = false\non_media = true", "LZ4 keeps something"),
+        ('of = "POISON"', 'of = "POISONED"', "CAUSE is of POISONED"),
+    ],
+)
+def test_codes_that_contradict_themselves_are_told(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    """Each property of a state has to be said: none is silently false."""
+    text = codes.SOURCE.read_text()
+    assert old in text
+    (tmp_path / "codes.toml").write_text(text.replace(old, new, 1))
+    with pytest.raises(codes.MapError, match=complaint):
+        codes.read(tmp_path / "codes.toml")
+
+
+def test_every_resident_state_has_pages_to_test_with() -> None:
+    """The benches and the driver's tests go through FORMS: what is not there is not tested."""
+    assert set(FORMS) == {state for state in PageState if state.resident}, "tests/pages.py, FORMS"
 
 
 def test_registers_do_not_overlap_and_are_aligned() -> None:

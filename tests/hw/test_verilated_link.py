@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driver.registers import Register
 from hw.clock import Task
 from hw.codes import Interrupt, Opcode
 from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response
 from hw.links.verilated import TIMEOUT_NS, VerilatedLink
 from hw.parameters import DeviceParameters
+from hw.registers import Register
 from hw.verilated.library import compiled, load
 from hw.virtual_time import Deadlock, VirtualClock
 from sim.bench.library import bare, linked

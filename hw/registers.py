@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -106,7 +107,7 @@ STATUS_HIGH = Field(Register.STATUS, lsb=3, width=1)
 STATUS_MEDIUM = Field(Register.STATUS, lsb=4, width=1)
 STATUS_CRITICAL = Field(Register.STATUS, lsb=5, width=1)
 INTERRUPT_STATUS_MAILBOX = Field(Register.INTERRUPT_STATUS, lsb=0, width=1)
-INTERRUPT_STATUS_EVENT_LOG = Field(Register.INTERRUPT_STATUS, lsb=1, width=1)
+INTERRUPT_STATUS_EVENT = Field(Register.INTERRUPT_STATUS, lsb=1, width=1)
 INTERRUPT_STATUS_HOT = Field(Register.INTERRUPT_STATUS, lsb=2, width=1)
 INTERRUPT_STATUS_HIGH = Field(Register.INTERRUPT_STATUS, lsb=10, width=1)
 INTERRUPT_STATUS_MEDIUM = Field(Register.INTERRUPT_STATUS, lsb=11, width=1)
@@ -114,7 +115,7 @@ INTERRUPT_STATUS_LOW = Field(Register.INTERRUPT_STATUS, lsb=12, width=1)
 INTERRUPT_STATUS_RECOVERED = Field(Register.INTERRUPT_STATUS, lsb=13, width=1)
 INTERRUPT_STATUS_CRITICAL = Field(Register.INTERRUPT_STATUS, lsb=14, width=1)
 INTERRUPT_ENABLE_MAILBOX = Field(Register.INTERRUPT_ENABLE, lsb=0, width=1)
-INTERRUPT_ENABLE_EVENT_LOG = Field(Register.INTERRUPT_ENABLE, lsb=1, width=1)
+INTERRUPT_ENABLE_EVENT = Field(Register.INTERRUPT_ENABLE, lsb=1, width=1)
 INTERRUPT_ENABLE_HOT = Field(Register.INTERRUPT_ENABLE, lsb=2, width=1)
 INTERRUPT_ENABLE_HIGH = Field(Register.INTERRUPT_ENABLE, lsb=10, width=1)
 INTERRUPT_ENABLE_MEDIUM = Field(Register.INTERRUPT_ENABLE, lsb=11, width=1)
@@ -137,3 +138,97 @@ MAILBOX_BACKGROUND_LOW_PERCENTAGE = Field(Register.MAILBOX_BACKGROUND_LOW, lsb=1
 MAILBOX_BACKGROUND_HIGH_RETURN_CODE = Field(Register.MAILBOX_BACKGROUND_HIGH, lsb=0, width=16)
 
 MAILBOX_PAYLOAD_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Counters since reset (docs/device/registers.md). Those of pages and lines wrap at 32 bit."""
+
+    cycles: int = 0
+    pages_closed: int = 0
+    closed_zero: int = 0
+    closed_same: int = 0
+    closed_lz4: int = 0
+    closed_raw: int = 0
+    pages_filled: int = 0
+    pages_opened: int = 0
+    pages_trimmed: int = 0
+    pages_poisoned: int = 0
+    lines_read: int = 0
+    lines_written: int = 0
+    block_bytes: int = 0
+    lines_not_admitted: int = 0
+    lines_fenced: int = 0
+    pages_imported: int = 0
+
+    @classmethod
+    def of(cls, words: Sequence[int]) -> Counters:
+        """From as many registers as there are COUNTERS, read from FIRST_COUNTER on."""
+        values = dict.fromkeys((name for name, _ in COUNTERS.values()), 0)
+        for word, (name, shift) in zip(words, COUNTERS.values(), strict=True):
+            values[name] |= word << shift
+        return cls(**values)
+
+
+@dataclass(slots=True)
+class Counts:
+    """The same to count in, in Python's integers."""
+
+    cycles: int = 0
+    pages_closed: int = 0
+    closed_zero: int = 0
+    closed_same: int = 0
+    closed_lz4: int = 0
+    closed_raw: int = 0
+    pages_filled: int = 0
+    pages_opened: int = 0
+    pages_trimmed: int = 0
+    pages_poisoned: int = 0
+    lines_read: int = 0
+    lines_written: int = 0
+    block_bytes: int = 0
+    lines_not_admitted: int = 0
+    lines_fenced: int = 0
+    pages_imported: int = 0
+
+
+COUNTERS: dict[Register, tuple[str, int]] = {
+    Register.CYCLES_LOW: ("cycles", 0),
+    Register.CYCLES_HIGH: ("cycles", 32),
+    Register.PAGES_CLOSED: ("pages_closed", 0),
+    Register.CLOSED_ZERO: ("closed_zero", 0),
+    Register.CLOSED_SAME: ("closed_same", 0),
+    Register.CLOSED_LZ4: ("closed_lz4", 0),
+    Register.CLOSED_RAW: ("closed_raw", 0),
+    Register.PAGES_FILLED: ("pages_filled", 0),
+    Register.PAGES_OPENED: ("pages_opened", 0),
+    Register.PAGES_TRIMMED: ("pages_trimmed", 0),
+    Register.PAGES_POISONED: ("pages_poisoned", 0),
+    Register.LINES_READ: ("lines_read", 0),
+    Register.LINES_WRITTEN: ("lines_written", 0),
+    Register.BLOCK_BYTES_LOW: ("block_bytes", 0),
+    Register.BLOCK_BYTES_HIGH: ("block_bytes", 32),
+    Register.LINES_NOT_ADMITTED: ("lines_not_admitted", 0),
+    Register.LINES_FENCED: ("lines_fenced", 0),
+    Register.PAGES_IMPORTED: ("pages_imported", 0),
+}
+"""The counters' registers, one behind the other: the count that each shows, and from which bit of it on."""
+
+PULSES = (
+    Register.CLOSED_ZERO,
+    Register.CLOSED_SAME,
+    Register.CLOSED_LZ4,
+    Register.CLOSED_RAW,
+    Register.PAGES_FILLED,
+    Register.PAGES_OPENED,
+    Register.PAGES_TRIMMED,
+    Register.PAGES_POISONED,
+    Register.LINES_READ,
+    Register.LINES_WRITTEN,
+    Register.LINES_NOT_ADMITTED,
+    Register.LINES_FENCED,
+    Register.PAGES_IMPORTED,
+)
+"""The counters that count pulses of a signal of their own; the RTL numbers the signals in this order."""
+
+FIRST_COUNTER = Register.CYCLES_LOW

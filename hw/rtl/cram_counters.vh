@@ -1,0 +1,2 @@
+// Generated from hw/regs/cram.rdl by `make regs`; do not edit. To be included in a list of parameters.
+parameter COUNTERS = 13  // COUNTS of cram_registers.vh, which ports cannot see

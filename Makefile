@@ -89,8 +89,10 @@ races: $(STAMP)  ## search 100,000 interleavings for races, and find those put i
 	$(BIN)/python -m vswap.races --count 100000 --json "$(BUILD)/races.json"
 	$(BIN)/python -m vswap.races --seeded --json "$(BUILD)/races-seeded.json"
 
-regs: $(STAMP)  ## generate the register files from hw/regs/cram.rdl
-	$(BIN)/python -m hw.regs.generate
+regs: $(STAMP)  ## generate code and documents from hw/regs; HTML, C, UVM, IP-XACT: build/regs
+	@$(BIN)/python -m hw.regs.generate
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/regs.txt
+	@$(BIN)/python -m hw.regs.export
 
 # One lock for all supported versions of Python and all platforms. A hash, not a place: no index is named in it.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
@@ -101,6 +103,7 @@ lock: $(STAMP)  ## pin the requirements of pyproject.toml again, with hashes (UP
 		$(LOCK) $(and $(UPGRADE),--upgrade) --output-file requirements/build.txt -
 	$(LOCK) $(and $(UPGRADE),--upgrade) --extra dev --output-file requirements/python.txt pyproject.toml
 	$(LOCK) --constraint requirements/python.txt --output-file requirements/fpga.txt requirements/fpga.in
+	$(LOCK) --constraint requirements/python.txt --output-file requirements/regs.txt requirements/regs.in
 
 clean:  ## remove what was built and recorded (not .venv)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

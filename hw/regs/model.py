@@ -25,7 +25,13 @@ ACCESS = {
 
 @dataclass(frozen=True)
 class Field:
-    """Bits of a register. `reset` is None where the hardware decides; `access` is ro, rw, wo, w1c or w1s."""
+    """Bits of a register.
+
+    Attributes:
+        name: RDL's property `name`, in capitals; by default the name of the instance.
+        access: ro, rw, wo, w1c or w1s.
+        reset: value after reset; None where the hardware decides.
+    """
 
     name: str
     lsb: int
@@ -210,7 +216,7 @@ def _field(node: FieldNode) -> Field:
     access = ACCESS[node.get_property("sw"), node.get_property("onwrite")]
     encode = node.get_property("encode")
     return Field(
-        name=node.inst_name.upper(),
+        name=str(node.get_property("name")).upper(),
         lsb=node.lsb,
         width=node.width,
         access=access,

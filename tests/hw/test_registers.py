@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from systemrdl.compiler import RDLCompiler
+from systemrdl.node import RegNode
 
 from hw.build import build
 from hw.codes import PageState
 from hw.lint import lint
-from hw.regs import codes, generate, model, tables
+from hw.regs import codes, export, generate, model, tables
 from hw.simulate import simulate
-from hw.tools import SIMULATORS, Simulator
+from hw.tools import SIMULATORS, Simulator, verilator
 from tests.pages import FORMS
 
 PARAMETERS = {"PERCEIVED_PAGES": 64, "SECTOR_BYTES": 128, "CACHE_PAGES": 4, "BYTES_PER_CYCLE": 16}
@@ -135,3 +141,47 @@ def test_registers_do_not_overlap_and_are_aligned() -> None:
         taken.add(register.offset)
     for memory in registers.memories:
         assert not taken & set(range(memory.offset, memory.offset + memory.size, 4)), memory.name
+
+
+def exporter(folder: Path, says: str) -> Path:
+    """A stand-in for peakrdl that writes what it is asked for and says something."""
+    program = folder / "peakrdl"
+    program.write_text(f'#!/bin/sh\nfor last; do :; done\necho made > "$last"\necho "{says}"\n')
+    program.chmod(0o755)
+    return program
+
+
+def test_the_exporters_are_given_the_map_unchanged_and_may_warn_of_nothing(tmp_path: Path) -> None:
+    written = export.export(tmp_path / "out", exporter(tmp_path, "all is well"))
+    assert [path.name for path in written] == list(export.EXPORTS)
+    with pytest.raises(codes.MapError, match=r"peakrdl html: cram\.rdl:270: warning: not supported"):
+        export.export(tmp_path / "out", exporter(tmp_path, "cram.rdl:270: warning: not supported"))
+    with pytest.raises(codes.MapError, match="peakrdl is missing: pip install"):
+        export.export(tmp_path / "out", tmp_path / "nowhere" / "peakrdl")
+
+
+def words(names: Iterable[str]) -> list[str]:
+    """Those of `names` that cannot be the name of a signal, as SystemVerilog reserves them."""
+    tool = verilator()
+    argv = [str(tool.program), "--lint-only", "-Wno-fatal", "-Wno-lint"]
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            (Path(folder) / "t.sv").write_text(f"module t; logic {name}; endmodule\n")
+            answer = subprocess.run([*argv, "t.sv"], cwd=folder, env=os.environ | tool.environment, capture_output=True)
+            found += [name] if answer.returncode else []
+    return found
+
+
+def test_no_field_is_a_word_of_systemverilog() -> None:
+    """The UVM model has a signal of each field's name."""
+    map_ = RDLCompiler()
+    map_.compile_file(str(model.SOURCE))
+    registers = [node for node in map_.elaborate().top.children() if isinstance(node, RegNode)]
+    names = {field.inst_name for register in registers for field in register.fields()}
+    assert {"event_log", "doorbell"} <= names
+    assert words(sorted(names)) == []
+
+
+def test_a_word_of_systemverilog_is_seen() -> None:
+    assert words(["event", "medium", "ready"]) == ["event", "medium"]

@@ -117,7 +117,7 @@ def _ports(code: list[str], formal: bool) -> _Rules:
     column = 0
     for number, line in enumerate(code[start:end], start + 1):
         text = line.strip()
-        if not text or text.startswith(("module ", "parameter ", ")")):
+        if not text or text.startswith(("module ", "parameter ", "`include ", ")")):
             continue
         port = _PORT.fullmatch(text)
         if port is None:

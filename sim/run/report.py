@@ -67,7 +67,7 @@ def figures(result: Result) -> Iterator[Figure]:
          "the model's clock never stops."),
         ("Device", " / ".join(state.name.lower() for state in FORMS),
          " / ".join(f"{counters[state.counter]:,}" for state in FORMS),
-         "Forms in which pages were stored: all zeros; one repeated 64-bit word; compressed; as they are."),
+         "Forms in which pages were stored (docs/device/pages.md)."),
         ("Device", "ratio at the end", f"{device.ratio:.2f}",
          "Bytes of the pages on the device for each byte of media they take."),
         ("Faults", "page faults", kernel["pgfault"], "All faults, of every kind below."),

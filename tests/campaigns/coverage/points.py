@@ -27,7 +27,7 @@ class Point:
     """One thing to cover.
 
     Attributes:
-        module: name of the module, which is that of its file.
+        module: name of the module, which is that of its file; of the header if the point lies in one.
         kind: "line" (blocks of statements and sides of branches) or "toggle".
         line: of the source, from 1.
         column: of the source, from 1.
@@ -71,7 +71,13 @@ class Point:
 @cache
 def source(module: str) -> list[str]:
     """The lines of a module's file."""
-    return (RTL / f"{module}.v").read_text().splitlines()
+    return file(module).read_text().splitlines()
+
+
+def file(module: str) -> Path:
+    """A module's file, or that of a header that has points of its own."""
+    path = RTL / f"{module}.v"
+    return path if path.exists() else path.with_suffix(".vh")
 
 
 def read(files: Iterable[Path]) -> Counter[Point]:

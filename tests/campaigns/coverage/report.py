@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.campaigns.coverage.holes import Hole, Sorted, sort
-from tests.campaigns.coverage.points import Point
+from tests.campaigns.coverage.points import Point, file
 
 TARGET_PERCENT = 95.0
 
@@ -116,7 +116,7 @@ def report(counts: Mapping[Point, int], holes: list[Hole]) -> Report:
 
 def place(point: Point) -> str:
     """Where a point is, for people."""
-    where = f"hw/rtl/{point.module}.v:{point.line}: {point.name}"
+    where = f"hw/rtl/{file(point.module).name}:{point.line}: {point.name}"
     return where if point.kind == "toggle" else f"{where} of {point.text!r}"
 
 

@@ -46,12 +46,13 @@ def test_generated_files_are_up_to_date() -> None:
 
 
 def test_a_changed_source_makes_every_generated_file_stale() -> None:
-    """The check above can fail: one counter less and another number for a state show in every file."""
+    """The check above can fail: one counter more and other numbers for the states show in every file."""
     registers, numbers = model.read(), codes.read()
-    fewer = replace(registers, registers=tuple(r for r in registers.registers if r.name != "PAGES_IMPORTED"))
+    counter = replace(registers.pulses[-1], name="PAGES_X", offset=registers.counters[-1].offset + 4)
+    more = replace(registers, registers=(*registers.registers, counter))
     states = replace(numbers.states, codes=tuple(replace(c, number=c.number ^ 1) for c in numbers.states.codes))
     groups = tuple(states if group is numbers.states else group for group in numbers.groups)
-    found = generate.stale(generate.generate(fewer, replace(numbers, states=states, groups=groups)))
+    found = generate.stale(generate.generate(more, replace(numbers, states=states, groups=groups)))
     assert found[: len(generate.TARGETS)] == list(generate.TARGETS.values())
     assert found[len(generate.TARGETS) :], "the tables in docs/"
 

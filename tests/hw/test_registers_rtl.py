@@ -114,6 +114,17 @@ def test_the_decode_check_sees_a_missing_register(module: Reader) -> None:
     assert len(after) == len(before) - 1
 
 
+def counted(tree: Any) -> list[str]:
+    """The bits of `count` that are assigned, by their names; a bit that is not counts nothing, or anything."""
+    left = (node.left.var for node in nodes(tree, ast.Assign))
+    return sorted(str(bit.ptr) for bit in left if isinstance(bit, ast.Pointer) and str(bit.var) == "count")
+
+
+def test_every_counter_of_the_map_has_its_signal(module: Reader) -> None:
+    """One line of cram_device each; linters do not see a bit without one."""
+    assert counted(module("cram_device")) == sorted(f"COUNT_{register.name}" for register in MAP.pulses)
+
+
 def test_parameters_of_the_device_are_those_of_the_map(module: Reader) -> None:
     parameters = {node.name: number(node.value.var.value) for node in nodes(module("cram_device"), ast.Parameter)
                   if not isinstance(node, ast.Localparam)}  # fmt: skip

@@ -48,6 +48,14 @@ async def test_a_count_of_0_is_the_probe_for_trim(device: CramDevice) -> None:
     assert (await device.counters()).pages_trimmed == 0
 
 
+@pytest.mark.parametrize("opcode", Opcode)
+async def test_every_command_is_known(device: CramDevice, opcode: Opcode) -> None:
+    try:
+        await device.command(opcode)
+    except MailboxError as error:
+        assert error.return_code != ReturnCode.UNSUPPORTED
+
+
 @pytest.mark.parametrize("opcode", [0x0000, 0x0102, 0x4001, 0x4401, 0xC0FF, 0xFFFF])
 async def test_an_unknown_command_is_unsupported(device: CramDevice, opcode: int) -> None:
     assert await refusal(device, opcode, b"") == ReturnCode.UNSUPPORTED

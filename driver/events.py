@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Iterable
 
 from driver.access import Access
-from driver.registers import Register
 from driver.values import DeviceEvent
 from hw.clock import Clock, Lock
 from hw.codes import EventCode
+from hw.registers import Register
 
 EVENT_BACKLOG = 1024
 

@@ -18,7 +18,7 @@ from sim.corpus.figures import is_same
 from sim.corpus.files import load, pages
 from sim.data import CORPUS
 
-__all__ = ["SAME_PAGE", "SAME_WORD", "ZERO_PAGE", "compressible_page", "form", "noise_page", "program_pages"]
+__all__ = ["FORMS", "SAME_PAGE", "SAME_WORD", "ZERO_PAGE", "compressible_page", "form", "noise_page", "program_pages"]
 
 
 @cache

@@ -12,7 +12,7 @@ BIN := .venv/bin
 JOBS ?= 2
 BUILD := $(or $(VCRAM_BUILD),build)
 
-.PHONY: help setup run test breakages slotbench contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation linuxswap
+.PHONY: help setup run test verify prune breakages slotbench contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation linuxswap
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -31,8 +31,14 @@ $(STAMP):
 run: $(STAMP)  ## run the main job; more: .venv/bin/vcram run --help
 	@$(BIN)/vcram run
 
-test: lint  ## all checks and all tests, hardware under both simulators
-	$(BIN)/pytest -n $(JOBS) --dist worksteal
+test: lint  ## what to run after a change: all checks and the quick tests, hardware under both simulators
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m "not verify"
+
+verify: $(STAMP)  ## all other tests: every set of parameters, more rounds, whole runs (half an hour)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m verify
+
+prune: $(STAMP)  ## remove builds and runs that nobody has used for an hour (most of build/)
+	@$(BIN)/python -m hw.prune
 
 lint: $(STAMP)  ## style, types, and the Verilog under its linters
 	$(BIN)/ruff check

@@ -2,7 +2,8 @@
 
 A build lives in `build/hw/<top>-<simulator>-<hash>/` (hw/places.py says where `build` is); the hash covers everything
 that can change it: the text of the sources that `top` reaches, the headers, parameters, flags and the tools' versions.
-So nothing is compiled twice, and nothing stale is ever run. The same call works for Verilator and Icarus:
+So nothing is compiled twice, and nothing stale is ever run. What was written on the way to the program is removed, and
+builds unused for long, too (hw/outputs.py). The same call works for Verilator and Icarus:
 
     rtl = build("cram_bench", "verilator", {"CACHE_PAGES": 4})
     simulate(rtl, "my_bench", seed=1)
@@ -24,12 +25,14 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cocotb_tools.config
 
+from hw.outputs import describe, prune_builds
 from hw.places import build_folder
 from hw.processes import kill_tree, locked
 from hw.sources import RTL, closure, waivers
@@ -67,6 +70,7 @@ class Build:
         folder: where it lies, absolute.
         waves: whether a run records all signals (`waves.vcd` or `waves.fst` in the folder of the run).
         coverage: whether a run leaves `coverage.dat` in its folder.
+        parameters, sources, public: what `build` was called with.
     """
 
     top: str
@@ -74,6 +78,9 @@ class Build:
     folder: Path
     waves: bool
     coverage: bool = False
+    parameters: Mapping[str, int | str] = field(default_factory=dict, hash=False)
+    sources: tuple[Path, ...] = ()
+    public: bool = False
 
 
 def planned(
@@ -105,7 +112,8 @@ def planned(
     digest.update(f"{waves} {public}\0".encode())
     for path in [*files, *headers, *waivers()]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return Build(top, simulator, builds() / f"{top}-{simulator}-{digest.hexdigest()[:16]}", waves, coverage)
+    folder = builds() / f"{top}-{simulator}-{digest.hexdigest()[:16]}"
+    return Build(top, simulator, folder, waves, coverage, values, tuple(sources or ()), public)
 
 
 def build(
@@ -133,23 +141,44 @@ def build(
         ToolError: the simulator is missing or too old.
     """
     result = planned(top, simulator, parameters, sources, waves, public, coverage)
-    folder = result.folder
-    complete = folder / "complete"
-    if complete.exists():
-        return result
-    with locked(folder.with_suffix(".lock")):
-        if complete.exists():  # another process was faster
-            return result
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        log.info("compiling %s for %s", top, simulator)
-        values, files = dict(parameters or {}), closure(top, sources or ())
-        if simulator == "verilator":
-            _build_verilator(result, values, files, public)
-        else:
-            _build_icarus(result, values, files)
-        complete.touch()
+    with compiling(result.folder) as missing:
+        if missing:
+            log.info("compiling %s for %s", top, simulator)
+            files = closure(top, sources or ())
+            if simulator == "verilator":
+                _build_verilator(result, result.parameters, files, public)
+            else:
+                _build_icarus(result, result.parameters, files)
+            keep_only(result.folder, "simulation" if simulator == "verilator" else "simulation.vvp")
     return result
+
+
+@contextmanager
+def compiling(folder: Path) -> Iterator[bool]:
+    """Whether the build of `folder` has yet to be made: by the caller, in the body, while all others wait for it.
+
+    Afterwards it is complete, unless the body raises. Builds unused for long are removed if one was made.
+    """
+    complete = folder / "complete"
+    with locked(folder.with_suffix(".lock")):
+        missing = not complete.exists()
+        if missing:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        yield missing
+        if missing:
+            complete.touch()
+        os.utime(folder)  # it is in use: not to be pruned soon
+    if missing:
+        describe(folder.parent.parent)
+        prune_builds(folder.parent)
+
+
+def keep_only(folder: Path, program: str) -> None:
+    """Remove what was written on the way to a build's program: most of it are precompiled headers of 100 MB each."""
+    for path in folder.iterdir():
+        if path.name not in (program, "compile.log"):
+            path.unlink()
 
 
 def builds() -> Path:
@@ -180,10 +209,25 @@ def _build_verilator(result: Build, parameters: Mapping[str, int | str], files: 
         ],
         environment,
     )
-    shared = _runtime_folder(result.folder)
+    compile_cpp(result, VERILATOR_FLAGS, [f"VM_TRACE={int(result.waves)}", *CXX_FLAGS], environment)
+
+
+def compile_cpp(result: Build, flags: Sequence[str], settings: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Compile what Verilator has written into the build's folder; its runtime is compiled once for many builds.
+
+    Args:
+        result: the build.
+        flags: what Verilator was called with.
+        settings: variables of its makefile.
+        environment: that of the tools.
+
+    Raises:
+        BuildError: it does not compile.
+    """
+    shared = _runtime_folder(result.folder, [*flags, *settings])
     for file in shared.glob("*.o"):
         shutil.copy(file, result.folder)
-    run_make(result, [f"VM_TRACE={int(result.waves)}", *CXX_FLAGS], environment)
+    run_make(result, settings, environment)
     shared.mkdir(exist_ok=True)
     for file in result.folder.glob("verilated*.o"):
         if not (shared / file.name).exists():
@@ -192,7 +236,7 @@ def _build_verilator(result: Build, parameters: Mapping[str, int | str], files: 
             part.replace(shared / file.name)  # never half a file, whoever else builds
 
 
-def _runtime_folder(folder: Path) -> Path:
+def _runtime_folder(folder: Path, flags: Sequence[str]) -> Path:
     """Where the objects of Verilator's own runtime lie, compiled once for all designs built with the same switches.
 
     They take most of the time of a small build. `folder` holds what Verilator wrote for one design.
@@ -202,8 +246,7 @@ def _runtime_folder(folder: Path) -> Path:
         verilator().version,
         str(verilator().program),
         compiler_version(),
-        *CXX_FLAGS,
-        *VERILATOR_FLAGS,
+        *flags,
         *switches,
     ]
     return builds() / f"runtime-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"

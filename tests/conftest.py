@@ -2,8 +2,45 @@
 
 from __future__ import annotations
 
+import os
+
+import pytest
 from hypothesis import settings
+
+from hw.places import build_folder
+from hw.simulate import default_seed
+from tests.cpu_time import CpuTimes
 
 # A simulator's speed is not what a property states, so no deadline; a failure prints how to replay it.
 settings.register_profile("vcram", deadline=None, print_blob=True)
 settings.load_profile("vcram")
+
+IN_SIMULATOR = "COCOTB_TEST_MODULES" in os.environ
+"""This is pytest inside a simulator (tests/driver/inside.py): it has the settings of the one outside."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("vcram")
+    group.addoption("--rtl-seed", type=int, metavar="N", help="seed of all simulations of RTL (default: 1)")
+    group.addoption(
+        "--slowest", type=int, default=0, metavar="N", help="print the N tests that took most processor time"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    seed = config.getoption("--rtl-seed")
+    if seed is not None:
+        os.environ["VCRAM_SEED"] = str(seed)  # read by hw.simulate.default_seed
+    if not IN_SIMULATOR:
+        times = CpuTimes(build_folder() / "test-times.json", config.getoption("--slowest"))
+        config.pluginmanager.register(times, "vcram-cpu-times")
+
+
+def pytest_report_header() -> str:
+    return f"rtl seed: {default_seed()} (--rtl-seed)"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if not IN_SIMULATOR:
+        os.environ["VCRAM_RUN"] = item.name  # the folder of a simulation is named after it

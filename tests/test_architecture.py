@@ -20,8 +20,9 @@ ROOMS = {  # lowest first
         *("follow", "capture", "data", "pager", "nbd", "bench", "doctor", LOOSE),
     ),
 }
-PUBLIC_AFTER_ALL = {"_exit", "_name"}
-"""os._exit is how a child ends after a fork; cocotb's handles have `_name`, since a signal may be called `name`."""
+PUBLIC_AFTER_ALL = {"_exit", "_log", "_name", "_path"}
+"""os._exit is how a child ends after a fork; cocotb's handles have `_name`, `_path`
+and `_log`, since a signal may be called `name`."""
 
 KNOWN = modules(*FLOORS, "tests")
 ARROWS = {module: imported(path.read_text(), KNOWN) - {module} for module, path in KNOWN.items()}

@@ -17,9 +17,8 @@ from typing import Any
 
 from cffi import FFI
 
-from hw.build import TIMESCALE, Build, builds, run_make, run_tool, verilator_environment
+from hw.build import TIMESCALE, Build, builds, compile_cpp, compiling, keep_only, run_tool, verilator_environment
 from hw.parameters import MEDIA_LATENCY, DeviceParameters
-from hw.processes import locked
 from hw.sources import ROOT, RTL, closure, waivers
 from hw.tools import compiler_version, verilator
 
@@ -98,16 +97,11 @@ def compile_library(
     for path in texts:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     folder = builds() / f"{top}-library-{digest.hexdigest()[:16]}"
-    complete = folder / "complete"
-    if complete.exists():
-        return folder / LIBRARY
-    with locked(folder.with_suffix(".lock")):
-        if not complete.exists():  # no other process was faster
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+    with compiling(folder) as missing:
+        if missing:
             log.info("compiling %s as a library", top)
             _compile(top, folder, values, harness, [*waivers(), *files], flags)
-            complete.touch()
+            keep_only(folder, LIBRARY)
     return folder / LIBRARY
 
 
@@ -122,7 +116,7 @@ def _compile(
     argv += [f"-G{name}={value}" for name, value in values.items()]
     argv += map(str, files)
     run_tool(target, argv, environment)
-    run_make(target, CXX_FLAGS, environment)
+    compile_cpp(target, flags, CXX_FLAGS, environment)
 
 
 @cache

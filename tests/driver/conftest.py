@@ -20,6 +20,7 @@ from hw.link import Link
 from hw.links.model import ModelLink
 from hw.links.verilated import VerilatedLink
 from hw.parameters import DeviceParameters
+from hw.simulate import default_seed
 from hw.virtual_time import VirtualClock
 from tests.driver.inside import Simulation, SimulatorClock
 
@@ -124,7 +125,7 @@ def link(way: Way, clock: VirtualClock | SimulatorClock, parameters: DeviceParam
     """The link under test, to a device just out of reset."""
     if isinstance(clock, SimulatorClock):
         return Simulation.link(clock)
-    return VerilatedLink(clock, parameters) if way.link == "verilated" else ModelLink(clock, parameters)
+    return VerilatedLink(clock, parameters, default_seed()) if way.link == "verilated" else ModelLink(clock, parameters)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ simulator, which runs it to the end while the thread waits.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -85,7 +86,7 @@ class Simulation:
 async def contract(dut: HierarchyObject) -> None:
     """The driver's contract holds on the RTL."""
     Simulation.dut = dut
-    arguments = ["-p", "no:cacheprovider", "-q", "--no-header", *os.environ["VCRAM_TESTS"].split()]
+    arguments = ["-p", "no:cacheprovider", "-q", "--no-header", *shlex.split(os.environ["VCRAM_TESTS"])]
 
     @bridge
     def run() -> int:

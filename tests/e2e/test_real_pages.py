@@ -16,6 +16,7 @@ from hw.tools import Simulator
 from sim.corpus.corpus import gather
 from sim.data import ORDERS_TRACE
 from sim.trace.file import Trace
+from tests.marks import VERIFY
 
 PAGES: dict[Simulator, int] = {"verilator": 10_000, "icarus": 60}  # Icarus takes a tenth of a second a page
 MODEL_DIFFERS = 0.05  # at most: the model, whose blocks are liblz4's, against the RTL, in bytes over all pages
@@ -37,12 +38,12 @@ def run_pages(simulator: Simulator, folder: Path) -> dict[str, Any]:
         "tests.e2e.bench_real_pages",
         environment={"VCRAM_PAGES": str(source), "VCRAM_FIGURES": str(figures)},
         timeout_s=900,
-        results=folder / "run",
     )
     result: dict[str, Any] = json.loads(figures.read_text())
     return result
 
 
+@VERIFY
 @pytest.mark.parametrize("simulator", PAGES)
 def test_real_pages_come_back_as_lz4_blocks_no_worse_than_nine_tenths_of_liblz4s(
     simulator: Simulator, tmp_path: Path

@@ -14,6 +14,7 @@ from cocotbext.axi import AxiResp
 from hw.link import PAGE_BYTES
 from hw.registers import Register
 from tests.hw.cram_device_tb import DECERR, OKAY, PARAMETERS, TB, effort
+from tests.hw.expect import expect
 from tests.hw.host_bursts import BUS_BYTES, FIXED, INCR, WRAP, Burst, Bursts, random_burst, random_strobes
 
 COUNT = min(8, PARAMETERS.media_bytes // PAGE_BYTES - PARAMETERS.cache_pages)  # the media can hold all of them raw
@@ -134,7 +135,7 @@ async def bursts_outside_the_pages_are_answered_decerr_beat_by_beat(dut: Any) ->
         assert await port.write(burst, [7] * 3, [(1 << 64) - 1] * 3, 6) == DECERR, bit
     for page in PAGES:
         assert await port.read(Burst(page * PAGE_BYTES, 1, 6, INCR)) == [(bytes(64), AxiResp.OKAY)]
-    assert await tb.register(Register.LINES_WRITTEN) == 0
+    await tb.expect(Register.LINES_WRITTEN, 0)
     await tb.conserved()
 
 
@@ -146,7 +147,8 @@ async def data_may_come_before_its_address(dut: Any) -> None:
     port.aw.pause = True
     job = cocotb.start_soon(port.write(Burst(0, 4, 6, INCR), [1, 2, 3, 4], [(1 << 64) - 1] * 4))
     await tb.cycles(20)
-    assert dut.s_axi_wvalid.value == 1 and not job.done()
+    expect(dut.s_axi_wvalid, 1)
+    assert not job.done()
     port.aw.pause = False
     await Combine(job)
     data = await port.read(Burst(0, 4, 6, INCR))

@@ -14,6 +14,7 @@ from hw.codes import PageState
 from hw.link import PAGE_BYTES
 from hw.registers import Register
 from tests.hw.cram_device_tb import OKAY, PARAMETERS, TB, effort
+from tests.hw.expect import expect
 from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page
 
 
@@ -133,17 +134,17 @@ async def only_a_partial_write_fills_a_stored_page_and_host_lines_win(dut: Any) 
             await tb.store_line(0, line, bytes([line]) * 64)
             expected[line * 64 : line * 64 + 64] = bytes([line]) * 64
             assert await tb.load(0, line, 1) == bytes([line]) * 64
-        assert await tb.register(Register.PAGES_FILLED) == filled
+        await tb.expect(Register.PAGES_FILLED, filled)
         await tb.store_line(0, 17, b"over")
         expected[17 * 64 : 17 * 64 + 4] = b"over"
-        assert await tb.register(Register.PAGES_FILLED) == filled  # the line is there
+        await tb.expect(Register.PAGES_FILLED, filled)  # the line is there
         await tb.store_line(0, 18, b"part")
         await tb.idle()  # the line is answered before the fill ends
         expected[18 * 64 : 18 * 64 + 4] = b"part"
-        assert await tb.register(Register.PAGES_FILLED) == filled + 1
+        await tb.expect(Register.PAGES_FILLED, filled + 1)
         assert await tb.load(0) == bytes(expected)
         await tb.flush()
-        assert await tb.register(Register.PAGES_FILLED) == filled + 1
+        await tb.expect(Register.PAGES_FILLED, filled + 1)
         await tb.evict(0)
         assert await tb.load(0) == bytes(expected)
     await tb.conserved()
@@ -159,7 +160,7 @@ async def closing_fills_what_the_host_left_out(dut: Any) -> None:
     await tb.store_line(0, 30, bytes(64))
     content[30 * 64 : 31 * 64] = bytes(64)
     await tb.flush()
-    assert await tb.register(Register.PAGES_FILLED) == filled + 1
+    await tb.expect(Register.PAGES_FILLED, filled + 1)
     assert (await tb.page_state(0)).cached
     assert await tb.load(0) == content
     await tb.evict(0)
@@ -209,7 +210,7 @@ async def a_page_being_closed_is_read_without_waiting_and_written_after(dut: Any
     tb.slave.write_if.b_channel.pause = True
     await tb.store(0, content)
     await tb.cycles(2000)
-    assert dut.idle_o.value == 0
+    expect(dut.idle_o, 0)
     assert await tb.within(500, tb.load(0)) == content
     late = cocotb.start_soon(tb.store_line(0, 8, b"late" * 16))
     await tb.cycles(500)
@@ -274,7 +275,7 @@ async def trimming_a_dirty_page_gives_its_reservation_back_and_its_lines_are_gon
     free = await tb.register(Register.FREE_SECTORS)
     await tb.store_line(1, 3, bytes(64))
     await tb.store_line(2, 3, b"\x01" * 64)
-    assert await tb.register(Register.RESERVED_SECTORS) == 2 * PARAMETERS.raw_sectors
+    await tb.expect(Register.RESERVED_SECTORS, 2 * PARAMETERS.raw_sectors)
     await tb.trim((1, 2))
     assert await tb.registers("RESERVED_SECTORS", "FREE_SECTORS", "RESIDENT_PAGES") == {
         "RESERVED_SECTORS": 0, "FREE_SECTORS": free + PARAMETERS.raw_sectors, "RESIDENT_PAGES": 0,

@@ -10,6 +10,7 @@ from hw.codes import EventCode, Interrupt, PageState, ReturnCode
 from hw.link import PAGE_BYTES
 from hw.registers import Register
 from tests.hw.cram_device_tb import OKAY, PARAMETERS, SLVERR, TB
+from tests.hw.expect import expect
 from tests.pages import SAME_PAGE, ZERO_PAGE, noise_page
 
 WHOLE_PAGES = PARAMETERS.media_sectors // PARAMETERS.raw_sectors
@@ -22,7 +23,7 @@ async def fill(tb: TB) -> dict[int, bytes]:
     for page, content in contents.items():
         await tb.store(page, content)
     await tb.flush()
-    assert await tb.register(Register.FREE_SECTORS) == PARAMETERS.media_sectors % PARAMETERS.raw_sectors
+    await tb.expect(Register.FREE_SECTORS, PARAMETERS.media_sectors % PARAMETERS.raw_sectors)
     return contents
 
 
@@ -31,10 +32,10 @@ async def the_page_that_finds_no_room_is_poison_and_all_others_are_intact(dut: A
     tb = await TB.open(dut)
     await tb.set_register(Register.INTERRUPT_ENABLE, Interrupt.EVENT.mask)
     contents = await fill(tb)
-    assert int(dut.interrupt_o.value) == 0
+    expect(dut.interrupt_o, 0)
     lost = WHOLE_PAGES
     assert await tb.write(lost * PAGE_BYTES, noise_page(1)) == SLVERR
-    assert int(dut.interrupt_o.value) == Interrupt.EVENT.mask
+    expect(dut.interrupt_o, Interrupt.EVENT.mask)
     assert await tb.events() == [(EventCode.EXHAUSTED, lost)]
     assert (await tb.page_state(lost)).state == PageState.POISON
     assert not (await tb.page_state(lost)).cached

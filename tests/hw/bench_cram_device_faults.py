@@ -120,7 +120,7 @@ async def no_sector_and_no_byte_is_lost_in_random_use(dut: Any) -> None:
         else:
             await tb.idle()
             assert await tb.events() == [(EventCode.EXHAUSTED, page)]
-            assert await tb.register(Register.RESERVED_SECTORS) == 0
+            await tb.expect(Register.RESERVED_SECTORS, 0)
             lost.add(page)
 
     def content() -> bytes:
@@ -211,7 +211,7 @@ async def a_fill_that_fails_under_a_write_a_close_or_an_export_poisons_the_page(
         await tb.evict(1)
         if how != "export" and how != "write":
             await tb.store_line(1, 63, b"\x01" * LINE_BYTES)  # taken without a fill
-            assert await tb.register(Register.RESERVED_SECTORS) == RAW_SECTORS
+            await tb.expect(Register.RESERVED_SECTORS, RAW_SECTORS)
         tb.media.bad_reads = {tb.media.chain(info.first_sector, info.length)[-1]}
         if how == "write":
             assert await tb.write(PAGE_BYTES + 63 * LINE_BYTES, b"part") == SLVERR
@@ -223,7 +223,7 @@ async def a_fill_that_fails_under_a_write_a_close_or_an_export_poisons_the_page(
         else:
             assert await tb.export(1) == (ReturnCode.INTERNAL_ERROR, b"")
         await check_poison(tb, 1, EventCode.MEDIA_ERROR)
-        assert await tb.register(Register.RESERVED_SECTORS) == 0
+        await tb.expect(Register.RESERVED_SECTORS, 0)
         tb.media.bad_reads = set()
         await tb.check_chains(range(16))
         await check_usable_after_trim(tb, 1)

@@ -89,7 +89,7 @@ async def a_write_error_on_any_sector_poisons_the_page_being_closed(dut: Any) ->
             assert (EventCode.MEDIA_ERROR, 0) in events and {code for code, _ in events} == {EventCode.MEDIA_ERROR}
             assert (await tb.page_state(0)).state == PageState.POISON
             await tb.check_chains(range(PARAMETERS.perceived_pages))
-            assert await tb.register(Register.RESERVED_SECTORS) == 0
+            await tb.expect(Register.RESERVED_SECTORS, 0)
             await tb.trim((0, 2))
     await tb.conserved()
 
@@ -108,7 +108,7 @@ async def an_import_that_the_media_does_not_take_changes_nothing(dut: Any) -> No
         assert await tb.mailbox(Opcode.IMPORT_BLOCK, command) == (ReturnCode.INTERNAL_ERROR, b"")
         tb.media.bad_writes = set()
         assert await tb.events() == [(EventCode.IMPORT_REFUSED, 1)]
-        assert await tb.register(Register.FREE_SECTORS) == free
+        await tb.expect(Register.FREE_SECTORS, free)
         assert await tb.page_state(1) == before
         assert await tb.load(1) == old
     assert await tb.mailbox(Opcode.IMPORT_BLOCK, command) == (ReturnCode.SUCCESS, b"")

@@ -14,6 +14,7 @@ from hw.codes import PageState
 from hw.link import LINE_BYTES, PAGE_BYTES
 from hw.registers import COUNTERS, Register
 from tests.hw.cram_device_tb import PARAMETERS, TB
+from tests.hw.expect import expect
 from tests.pages import ZERO_PAGE, compressible_page, noise_page, program_pages
 
 ZERO_AFTER_RESET = [
@@ -25,9 +26,9 @@ ZERO_AFTER_RESET = [
 
 async def check_fresh(tb: TB) -> None:
     """After a reset: everything is forgotten, and the device works."""
-    assert int(tb.dut.interrupt_o.value) == 0
+    expect(tb.dut.interrupt_o, 0)
     assert await tb.register(Register.STATUS) & 0b101 == 0b001  # ready, not low
-    assert await tb.register(Register.FREE_SECTORS) == PARAMETERS.media_sectors
+    await tb.expect(Register.FREE_SECTORS, PARAMETERS.media_sectors)
     assert await tb.registers(*ZERO_AFTER_RESET) == dict.fromkeys(ZERO_AFTER_RESET, 0)
     for page in (0, 1, 2, PARAMETERS.perceived_pages - 1):
         info = await tb.page_state(page)
@@ -102,7 +103,7 @@ async def reset_in_a_close(dut: Any) -> None:
         tb.slave.write_if.b_channel.pause = True
         await tb.store(5, content)
         await tb.cycles(wait)
-        assert dut.idle_o.value == 0
+        expect(dut.idle_o, 0)
         if wait == 2000 and PARAMETERS.bytes_per_cycle == 16:
             assert await tb.register(Register.FREE_SECTORS) < PARAMETERS.media_sectors
         dut.rst_ni.value = 0
@@ -124,7 +125,8 @@ async def reset_in_a_fill(dut: Any) -> None:
         tb.media.latency = lambda last=sectors: 50_000 if len(tb.media.read_sectors) >= last else 0
         tb.host.init_read(PAGE_BYTES, PAGE_BYTES)
         await tb.cycles(1000)
-        assert len(tb.media.read_sectors) == sectors and dut.idle_o.value == 0
+        assert len(tb.media.read_sectors) == sectors
+        expect(dut.idle_o, 0)
         tb.media.latency = None
         await tb.reset(1)
         await check_fresh(tb)

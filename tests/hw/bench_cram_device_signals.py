@@ -10,7 +10,8 @@ from cocotb.triggers import RisingEdge, Timer
 from hw.codes import EventCode, Interrupt, PageState
 from hw.link import PAGE_BYTES
 from hw.registers import COUNTERS, STATUS_IDLE, STATUS_LOW, STATUS_READY, Register
-from tests.hw.cram_device_tb import OKAY, PARAMETERS, PERIOD_NS, SLVERR, TB, effort
+from tests.hw.cram_device_tb import OKAY, PARAMETERS, SLVERR, TB, effort
+from tests.hw.expect import PERIOD_NS, expect
 from tests.pages import FORMS, SAME_PAGE, ZERO_PAGE, compressible_page, noise_page
 
 RAW = PARAMETERS.raw_sectors
@@ -32,7 +33,7 @@ async def low_and_recovered_are_raised_once_each_with_hysteresis(dut: Any) -> No
         await tb.idle()
         raised = int(dut.interrupt_o.value)
         await tb.set_register(Register.INTERRUPT_STATUS, raised)
-        assert int(dut.interrupt_o.value) == 0
+        expect(dut.interrupt_o, 0)
         return raised, STATUS_LOW.get(await tb.register(Register.STATUS))
 
     assert await after(tb.store(0, noise_page(0))) == (0, 0)
@@ -53,11 +54,11 @@ async def a_line_that_is_not_enabled_stays_low_and_keeps_its_status(dut: Any) ->
     await tb.set_register(Register.LOW_WATERMARK, PARAMETERS.media_sectors)
     await tb.store(0, noise_page(0))
     await tb.idle()
-    assert int(dut.interrupt_o.value) == 0
+    expect(dut.interrupt_o, 0)
     assert await tb.register(Register.INTERRUPT_STATUS) & LOW_LINES == Interrupt.LOW.mask
     await tb.set_register(Register.INTERRUPT_ENABLE, Interrupt.LOW.mask)
     await tb.cycles(2)
-    assert int(dut.interrupt_o.value) == Interrupt.LOW.mask
+    expect(dut.interrupt_o, Interrupt.LOW.mask)
 
 
 @cocotb.test(timeout_time=200, timeout_unit="ms")
@@ -69,7 +70,7 @@ async def the_event_log_keeps_the_oldest_sixteen_and_counts_the_rest(dut: Any) -
         assert await tb.write(page * PAGE_BYTES, noise_page(page)) == OKAY
         await tb.idle()
     tb.media.bad_writes = set()
-    assert int(dut.interrupt_o.value) == Interrupt.EVENT.mask
+    expect(dut.interrupt_o, Interrupt.EVENT.mask)
     assert await tb.registers("EVENT_COUNT", "EVENT_OVERFLOW", "PAGES_POISONED") == {
         "EVENT_COUNT": 16, "EVENT_OVERFLOW": 4, "PAGES_POISONED": 20,
     }  # fmt: skip

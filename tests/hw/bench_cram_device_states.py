@@ -89,8 +89,8 @@ async def a_free_page_reads_zero_and_stays_free(dut: Any) -> None:
         info = await tb.page_state(page)
         assert info == PageInfo(PageState.FREE, True, False, 0, 0, 0, 0)
         assert await tb.export(page) == (ReturnCode.SUCCESS, b"")
-    assert await tb.register(Register.RESIDENT_PAGES) == 0
-    assert await tb.register(Register.PAGES_FILLED) == 0
+    await tb.expect(Register.RESIDENT_PAGES, 0)
+    await tb.expect(Register.PAGES_FILLED, 0)
 
 
 @cocotb.test(timeout_time=100, timeout_unit="ms")
@@ -99,13 +99,13 @@ async def an_open_page_keeps_its_stored_form_until_it_is_closed(dut: Any) -> Non
     tb = await TB.open(dut)
     await tb.store_line(3, 5, bytes(range(64)))
     assert await tb.page_state(3) == PageInfo(PageState.FREE, True, True, 0, 0, 0, 0)
-    assert await tb.register(Register.RESERVED_SECTORS) == PARAMETERS.raw_sectors
+    await tb.expect(Register.RESERVED_SECTORS, PARAMETERS.raw_sectors)
     await tb.flush()
     content = bytearray(PAGE_BYTES)
     content[5 * 64 : 6 * 64] = bytes(range(64))
     first = await check_stored(tb, 3, bytes(content))
     assert first.state == PageState.LZ4
-    assert await tb.register(Register.RESERVED_SECTORS) == 0
+    await tb.expect(Register.RESERVED_SECTORS, 0)
 
     await tb.store_line(3, 9, b"\x55" * 10)
     content[9 * 64 : 9 * 64 + 10] = b"\x55" * 10
@@ -133,12 +133,12 @@ async def every_state_follows_every_state(dut: Any) -> None:
             if new in contents:
                 await tb.evict(1)
                 assert await tb.load(1) == contents[new]
-                assert await tb.register(Register.RESIDENT_PAGES) == 1
+                await tb.expect(Register.RESIDENT_PAGES, 1)
             elif new == PageState.POISON:
                 assert (await tb.read(PAGE_BYTES, 64))[1] == SLVERR
                 assert await tb.write(PAGE_BYTES, bytes(64)) == SLVERR
                 assert await tb.export(1) == (ReturnCode.INTERNAL_ERROR, b"")
-                assert await tb.register(Register.RESIDENT_PAGES) == 0
+                await tb.expect(Register.RESIDENT_PAGES, 0)
             else:
                 assert await tb.load(1) == ZERO_PAGE
     assert (await tb.page_state(0)).word == 0

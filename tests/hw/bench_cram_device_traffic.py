@@ -128,10 +128,10 @@ async def run(dut: Any, pages: int, count: int, stall: float = 0.0) -> None:
     poisoned = [page for page, info in found.items() if info.state == PageState.POISON]
     assert set(poisoned) <= set(traffic.poisoned)
     resident = sum(info.state not in (PageState.FREE, PageState.POISON) for info in found.values())
-    assert await tb.register(Register.RESIDENT_PAGES) == resident
+    await tb.expect(Register.RESIDENT_PAGES, resident)
     events = await tb.events()
     assert all(code == EventCode.EXHAUSTED and page in traffic.poisoned for code, page in events)
-    assert await tb.register(Register.PAGES_POISONED) == len(events) + await tb.register(Register.EVENT_OVERFLOW)
+    await tb.expect(Register.PAGES_POISONED, len(events) + await tb.register(Register.EVENT_OVERFLOW))
     for page in traffic.pages:
         await traffic.read(page, 0, 64)
     await tb.conserved()

@@ -10,6 +10,8 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
+from tests.hw.expect import expect, expect_all
+
 DEPTH = 16
 WORD = 0xFFFFFFFF
 
@@ -40,14 +42,15 @@ async def events_leave_in_order_and_what_finds_no_room_is_counted(dut: Any) -> N
         dut.pop_i.value, dut.cleared_i.value, dut.index_i.value = int(pop), int(cleared), index
         dut.rst_ni.value = int(not reset)
         await FallingEdge(dut.clk_i)
-        assert int(dut.count_o.value) == len(log)
-        assert (int(dut.code_o.value), int(dut.page_o.value)) == (log[0] if log else (0, 0))
-        assert int(dut.handle_o.value) == 0x8000 + popped
-        assert (int(dut.overflow_o.value), int(dut.lost_o.value)) == (overflow, overflow - known)
+        expect(dut.count_o, len(log))
+        expect_all((dut.code_o, dut.page_o), log[0] if log else (0, 0))
+        expect(dut.handle_o, 0x8000 + popped)
+        expect(dut.overflow_o, overflow)
+        expect(dut.lost_o, overflow - known)
         if index < len(log):
-            assert (int(dut.index_code_o.value), int(dut.index_page_o.value)) == log[index]
+            expect_all((dut.index_code_o, dut.index_page_o), log[index])
         room = len(log) < DEPTH or pop
-        assert (dut.logged_o.value == 1) == (event and room)
+        expect(dut.logged_o, event and room)
         await RisingEdge(dut.clk_i)
         if cleared:
             known = overflow
@@ -70,18 +73,19 @@ async def handles_start_again_at_8000h_and_counts_wrap_at_32_bit(dut: Any) -> No
     for _ in range(DEPTH):
         await RisingEdge(dut.clk_i)
     await FallingEdge(dut.clk_i)
-    assert int(dut.handle_o.value) == 0xFFFF
-    assert int(dut.overflow_o.value) == int(dut.lost_o.value) == WORD
+    expect(dut.handle_o, 0xFFFF)
+    expect(dut.overflow_o, WORD)
+    expect(dut.lost_o, WORD)
     dut.cleared_i.value = 1
     await RisingEdge(dut.clk_i)  # one more event is lost while the others become known
     dut.cleared_i.value, dut.event_valid_i.value, dut.pop_i.value = 0, 0, 1
     await FallingEdge(dut.clk_i)
-    assert int(dut.overflow_o.value) == 0
-    assert int(dut.lost_o.value) == 1
+    expect(dut.overflow_o, 0)
+    expect(dut.lost_o, 1)
     await RisingEdge(dut.clk_i)
     await FallingEdge(dut.clk_i)
-    assert int(dut.handle_o.value) == 0x8000
+    expect(dut.handle_o, 0x8000)
     dut.cleared_i.value = 1
     await RisingEdge(dut.clk_i)
     await FallingEdge(dut.clk_i)
-    assert int(dut.lost_o.value) == 0
+    expect(dut.lost_o, 0)

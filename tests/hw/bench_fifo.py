@@ -11,6 +11,8 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
+from tests.hw.expect import expect
+
 WIDTH, DEPTH = int(os.environ["WIDTH"]), int(os.environ["DEPTH"])
 
 
@@ -33,10 +35,10 @@ async def items_leave_in_order_whatever_both_sides_do(dut: Any) -> None:
         dut.in_valid_i.value, dut.in_data_i.value = int(push), item
         dut.out_ready_i.value, dut.clear_i.value = int(pop), int(clear)
         await FallingEdge(dut.clk_i)
-        assert (dut.in_ready_o.value == 1) == (len(queue) < DEPTH)
-        assert (dut.out_valid_o.value == 1) == bool(queue)
+        expect(dut.in_ready_o, len(queue) < DEPTH)
+        expect(dut.out_valid_o, bool(queue))
         if queue:
-            assert int(dut.out_data_o.value) == queue[0]
+            expect(dut.out_data_o, queue[0])
         full, empty = full + (len(queue) == DEPTH), empty + (not queue)
         taken = push and len(queue) < DEPTH
         if pop and queue:
@@ -63,8 +65,10 @@ async def a_reset_empties_it(dut: Any) -> None:
         for _ in range(DEPTH):
             await RisingEdge(dut.clk_i)
         await FallingEdge(dut.clk_i)
-        assert dut.out_valid_o.value == 1 and dut.in_ready_o.value == 0
+        expect(dut.out_valid_o, 1)
+        expect(dut.in_ready_o, 0)
         dut.rst_ni.value = 0
         await RisingEdge(dut.clk_i)
         await FallingEdge(dut.clk_i)
-        assert dut.out_valid_o.value == 0 and dut.in_ready_o.value == 1
+        expect(dut.out_valid_o, 0)
+        expect(dut.in_ready_o, 1)

@@ -11,6 +11,8 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
+from tests.hw.expect import expect
+
 PAGES = int(os.environ["PAGES"])
 RING = 64
 
@@ -59,7 +61,7 @@ async def accesses_and_trims_as_dense_as_they_come_follow_the_rule(dut: Any) -> 
             dut.forget_i.value, dut.forget_page_i.value = forget, cold
             dut.pop_i.value = pop
             if pop and ring:
-                assert int(dut.page_o.value) == ring.popleft()
+                expect(dut.page_o, ring.popleft())
             if forget:
                 heat[cold] = 0
             if access:
@@ -76,19 +78,19 @@ async def accesses_and_trims_as_dense_as_they_come_follow_the_rule(dut: Any) -> 
                     heat = {number: value // 2 for number, value in heat.items()}
             await RisingEdge(dut.clk_i)
             rose += int(dut.nominated_o.value)
-        assert int(dut.busy_o.value) == 0
-        assert int(dut.count_o.value) == len(ring)
-        assert int(dut.overflow_o.value) == overflow
+        expect(dut.busy_o, 0)
+        expect(dut.count_o, len(ring))
+        expect(dut.overflow_o, overflow)
         assert rose == nominated
         assert (nominated > 0) == (threshold > 0)
         while ring:
-            assert int(dut.page_o.value) == ring.popleft()
+            expect(dut.page_o, ring.popleft())
             dut.pop_i.value = 1
             await RisingEdge(dut.clk_i)
             dut.pop_i.value = 0
             await RisingEdge(dut.clk_i)
-        assert int(dut.count_o.value) == 0
-        assert int(dut.page_o.value) == 0
+        expect(dut.count_o, 0)
+        expect(dut.page_o, 0)
 
 
 async def access(dut: Any, page: int) -> None:
@@ -107,22 +109,23 @@ async def every_page_can_be_as_hot_as_255_and_no_hotter(dut: Any) -> None:
     for page in range(PAGES):
         for _ in range(254):
             await access(dut, page)
-        assert int(dut.count_o.value) == min(RING, page)
+        expect(dut.count_o, min(RING, page))
         for _ in range(3):
             await access(dut, page)
         await RisingEdge(dut.clk_i)
-        assert int(dut.count_o.value) == min(RING, page + 1)
+        expect(dut.count_o, min(RING, page + 1))
     dropped = max(0, PAGES - RING)
-    assert int(dut.overflow_o.value) == dropped
+    expect(dut.overflow_o, dropped)
     dut.forget_i.value, dut.forget_page_i.value = 1, 9
     await RisingEdge(dut.clk_i)
     dut.forget_i.value = 0
     for _ in range(257):
         await access(dut, 9)
     await RisingEdge(dut.clk_i)
-    assert (int(dut.count_o.value), int(dut.overflow_o.value)) == (RING, dropped + 1)
+    expect(dut.count_o, RING)
+    expect(dut.overflow_o, dropped + 1)
     for page in range(RING):
-        assert int(dut.page_o.value) == page
+        expect(dut.page_o, page)
         dut.pop_i.value = 1
         await RisingEdge(dut.clk_i)
         dut.pop_i.value = 0
@@ -137,4 +140,5 @@ async def with_a_period_of_one_an_access_halves_all_before_it(dut: Any) -> None:
     for _ in range(1500):
         await access(dut, source.randrange(PAGES))
     await RisingEdge(dut.clk_i)
-    assert (int(dut.count_o.value), int(dut.overflow_o.value)) == (0, 0), "a page is never hotter than 1"
+    expect(dut.count_o, 0, "a page is never hotter than 1")
+    expect(dut.overflow_o, 0, "a page is never hotter than 1")

@@ -8,6 +8,7 @@ import cocotb
 from cocotb.triggers import RisingEdge
 
 from tests.hw.bench_heat_tracker import RING, access, started
+from tests.hw.expect import expect
 
 
 @cocotb.test()
@@ -22,10 +23,10 @@ async def what_was_dropped_is_counted_in_32_bit(dut: Any) -> None:
         await RisingEdge(dut.clk_i)
         dut.forget_i.value = 0
         await RisingEdge(dut.clk_i)
-        assert int(dut.overflow_o.value) == overflow
+        expect(dut.overflow_o, overflow)
         await access(dut, 9)
         await RisingEdge(dut.clk_i)
-        assert int(dut.overflow_o.value) == (overflow + 1) % (1 << 32)
+        expect(dut.overflow_o, (overflow + 1) % (1 << 32))
 
 
 @cocotb.test()
@@ -42,14 +43,14 @@ async def a_period_may_have_all_32_bit(dut: Any) -> None:
         for _ in range(3):
             await access(dut, page)  # the third begins hot enough and ends the period
         await RisingEdge(dut.clk_i)
-        assert int(dut.since_q.value) == 0
-        assert int(dut.count_o.value) == nominated + 1
+        expect(dut.since_q, 0)
+        expect(dut.count_o, nominated + 1)
         await access(dut, page)  # 3 is halved to 1: this makes it 2
         await RisingEdge(dut.clk_i)
-        assert int(dut.count_o.value) == nominated + 1
+        expect(dut.count_o, nominated + 1)
         await access(dut, page)  # and this 3, once more
         await RisingEdge(dut.clk_i)
-        assert int(dut.count_o.value) == nominated + 2
+        expect(dut.count_o, nominated + 2)
         dut.pop_i.value = 1
         for _ in range(2):
             await RisingEdge(dut.clk_i)

@@ -20,6 +20,7 @@ from cocotb.triggers import FallingEdge
 from hw.link import PAGE_BYTES as PAGE
 from hw.lz4_block import sequences
 from tests.hw import compressor_model
+from tests.hw.expect import PERIOD_NS, expect
 from tests.hw.pages import heap_pages, real_pages, text_pages
 
 LINE = 64
@@ -101,7 +102,7 @@ class TB:
     @classmethod
     async def start(cls, dut: Any, seed: int) -> TB:
         tb = cls(dut, random.Random(seed))
-        Clock(dut.clk_i, 10, unit="ns").start()
+        Clock(dut.clk_i, PERIOD_NS, unit="ns").start()
         dut.rst_ni.value = 0
         dut.clear_i.value = 0
         dut.page_valid_i.value = 0
@@ -125,8 +126,8 @@ class TB:
         dut.clear_i.value = 0
         dut.page_valid_i.value = 0
         dut.block_ready_i.value = 0
-        assert int(dut.page_ready_o.value), "page_ready_o low after clear_i"
-        assert not int(dut.block_valid_o.value), "block_valid_o after clear_i"
+        expect(dut.page_ready_o, 1, "page_ready_o low after clear_i")
+        expect(dut.block_valid_o, 0, "block_valid_o after clear_i")
 
     async def compress(self, page: bytes, gaps: float = 0, stalls: float = 0, cycles: int | None = None) -> Answer:
         """Send a page, take its block; give up after `cycles` cycles.
@@ -178,7 +179,7 @@ class TB:
             cycle += 1
             if ends:
                 assert sent == PAGE // LINE, f"the block ended after {sent} page beats"
-                assert int(dut.page_ready_o.value), "not ready for the next page"
+                expect(dut.page_ready_o, 1, "not ready for the next page")
                 break
         dut.page_valid_i.value = 0
         dut.block_ready_i.value = 0

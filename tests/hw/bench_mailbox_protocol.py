@@ -12,6 +12,7 @@ import cocotb
 from hw.codes import Opcode, PageState, ReturnCode
 from hw.link import PAGE_BYTES
 from hw.registers import Register
+from tests.hw.expect import expect
 from tests.hw.mailbox_tb import MAILBOX, PAGES, PAYLOAD, Page, begun, pages, ranges
 from tests.hw.registers_tb import OKAY, pack
 
@@ -103,9 +104,9 @@ async def while_the_doorbell_is_set_nothing_can_be_changed(dut: Any) -> None:
             await tb.write(Register.MAILBOX_COMMAND_HIGH, 0xFFFF_FFFF)
             await tb.write(Register.MAILBOX_CONTROL, tb.random.randrange(2))
             assert await tb.read_bytes(PAYLOAD + at, 4) == data[at : at + 4]
-            assert await tb.read(Register.MAILBOX_CONTROL) == 1
-            assert await tb.read(Register.MAILBOX_COMMAND_LOW) == Opcode.MEDIA_OPERATIONS | len(data) << 16
-            assert await tb.read(Register.MAILBOX_COMMAND_HIGH) == 0
+            await tb.expect(Register.MAILBOX_CONTROL, 1)
+            await tb.expect(Register.MAILBOX_COMMAND_LOW, Opcode.MEDIA_OPERATIONS | len(data) << 16)
+            await tb.expect(Register.MAILBOX_COMMAND_HIGH, 0)
         tb.core.may_answer.set()
         code, reply = await tb.finish()
         assert (code, reply) == (ReturnCode.SUCCESS, b"")
@@ -133,13 +134,13 @@ async def payload_reads_do_not_disturb_the_command(dut: Any) -> None:
 async def clearing_the_doorbell_is_the_devices_business(dut: Any) -> None:
     tb = await begun(dut)
     await tb.write(Register.MAILBOX_CONTROL, 0)
-    assert await tb.read(Register.MAILBOX_CONTROL) == 0
+    await tb.expect(Register.MAILBOX_CONTROL, 0)
     tb.core.may_answer.clear()
     await tb.ring(Opcode.FLUSH)
     await tb.write(Register.MAILBOX_CONTROL, 0)
-    assert await tb.read(Register.MAILBOX_CONTROL) == 1
+    await tb.expect(Register.MAILBOX_CONTROL, 1)
     await tb.cycles(10)
-    assert dut.idle_o.value == 0, "no access is under way, but a command"
+    expect(dut.idle_o, 0, "no access is under way, but a command")
     tb.core.may_answer.set()
     assert (await tb.finish())[0] == ReturnCode.SUCCESS
 
@@ -153,11 +154,11 @@ async def completion_raises_the_interrupt_once(dut: Any) -> None:
         await tb.cycles(1)
         if tb.interrupts:
             break
-    assert tb.interrupts == MAILBOX
-    assert await tb.read(Register.MAILBOX_CONTROL) == 0, "the doorbell is clear when the interrupt comes"
+    expect(tb.dut.interrupt_o, MAILBOX)
+    await tb.expect(Register.MAILBOX_CONTROL, 0, "the doorbell is clear when the interrupt comes")
     await tb.write(Register.INTERRUPT_STATUS, MAILBOX)
     await tb.cycles(50)
-    assert tb.interrupts == 0
+    expect(tb.dut.interrupt_o, 0)
 
 
 @cocotb.test()
@@ -172,8 +173,8 @@ async def a_reset_in_the_middle_forgets_the_command(dut: Any) -> None:
         await tb.cycles(1)
         dut.rst_ni.value = 1
         await tb.cycles(4)
-        assert await tb.read(Register.MAILBOX_CONTROL) == 0
-        assert await tb.read(Register.INTERRUPT_STATUS) == 0
+        await tb.expect(Register.MAILBOX_CONTROL, 0)
+        await tb.expect(Register.INTERRUPT_STATUS, 0)
         tb.core.taken.clear()
         assert await tb.execute(Opcode.MEDIA_OPERATIONS, ranges(pages(3, 1))) == (ReturnCode.SUCCESS, b"")
         assert tb.core.trimmed() == [3]

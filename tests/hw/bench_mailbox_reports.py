@@ -12,7 +12,7 @@ from cocotb.triggers import RisingEdge
 from hw.codes import Opcode, Operation, PageState, ReturnCode
 from hw.link import PAGE_BYTES
 from hw.registers import Register
-from tests.hw.mailbox_tb import PAGES, SECTORS, Page, begun
+from tests.hw.mailbox_tb import PAGES, SECTOR_BYTES, SECTORS, Page, begun
 from tests.hw.registers_tb import pack
 
 
@@ -141,7 +141,7 @@ async def event_records_have_the_layout_of_cxl_and_are_cleared_oldest_first(dut:
         popped += count
         if count:
             lost = 0
-        assert await tb.read(Register.EVENT_COUNT) == len(log)
+        await tb.expect(Register.EVENT_COUNT, len(log))
         if log and tb.random.random() < 0.5:  # the register drops events, too
             await tb.write(Register.EVENT_POP, 1)
             del log[0]
@@ -210,8 +210,8 @@ async def capacity_is_read_in_one_command(dut: Any) -> None:
     for _ in range(5):
         free, reserved, resident = tb.random.randrange(SECTORS), tb.random.getrandbits(10), tb.random.randrange(1, 4096)
         dut.free_sectors_i.value, dut.reserved_sectors_i.value, dut.resident_pages_i.value = free, reserved, resident
-        ratio = resident * 16 * 1000 // (SECTORS - free)
-        reply = struct.pack("<6I", SECTORS, free, reserved, resident, 256, ratio)
+        ratio = resident * (PAGE_BYTES // SECTOR_BYTES) * 1000 // (SECTORS - free)
+        reply = struct.pack("<6I", SECTORS, free, reserved, resident, SECTOR_BYTES, ratio)
         reading = cocotb.start_soon(tb.read(Register.ACHIEVED_RATIO))  # both use the one divider
         assert await tb.execute(Opcode.GET_CAPACITY) == (ReturnCode.SUCCESS, reply)
         assert await reading == ratio

@@ -11,6 +11,8 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
+from tests.hw.expect import expect
+
 SECTOR_BYTES, SECTOR_BITS = int(os.environ["SECTOR_BYTES"]), int(os.environ["SECTOR_BITS"])
 BEATS = SECTOR_BYTES // 64
 OUTSTANDING = 128  # bursts without a response, at most
@@ -77,20 +79,20 @@ class TB:
 
     def _check(self, takes_data: int) -> None:
         dut, burst = self.dut, self.burst
-        assert (dut.idle_o.value == 1) == (self.waiting == 0)
-        assert (dut.error_o.value == 1) == self.error
-        assert (dut.sector_ready_o.value == 1) == (burst is None and self.waiting < OUTSTANDING)
-        assert dut.m_axi_bready.value == 1
-        assert (dut.m_axi_awvalid.value == 1) == (burst is not None and burst.address)
+        expect(dut.idle_o, self.waiting == 0)
+        expect(dut.error_o, self.error)
+        expect(dut.sector_ready_o, burst is None and self.waiting < OUTSTANDING)
+        expect(dut.m_axi_bready, 1)
+        expect(dut.m_axi_awvalid, burst is not None and burst.address)
         if burst is not None and burst.address:
-            assert int(dut.m_axi_awaddr.value) == burst.sector * SECTOR_BYTES
-            assert int(dut.m_axi_awlen.value) == burst.beats - 1
+            expect(dut.m_axi_awaddr, burst.sector * SECTOR_BYTES)
+            expect(dut.m_axi_awlen, burst.beats - 1)
         sending = burst is not None and burst.left > 0
-        assert (dut.data_ready_o.value == 1) == (sending and takes_data == 1)
-        assert (dut.m_axi_wvalid.value == 1) == (sending and self.data is not None)
+        expect(dut.data_ready_o, sending and takes_data == 1)
+        expect(dut.m_axi_wvalid, sending and self.data is not None)
         if burst is not None and sending and self.data is not None:
-            assert int(dut.m_axi_wdata.value) == self.data
-            assert (dut.m_axi_wlast.value == 1) == (burst.left == 1)
+            expect(dut.m_axi_wdata, self.data)
+            expect(dut.m_axi_wlast, burst.left == 1)
 
     def _step(self, takes_address: bool, takes_data: bool) -> None:
         burst = self.burst

@@ -15,6 +15,8 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
+from tests.hw.expect import expect, expect_all
+
 CACHE_PAGES = int(os.environ["CACHE_PAGES"])
 PAGES = range(CACHE_PAGES + 2)
 FULL = (1 << 64) - 1
@@ -118,7 +120,8 @@ class TB:
         """Compare the outputs, then let the oracle take the clock edge."""
         dut = self.dut
         if self.expected is not None:
-            assert (int(dut.read_data_o.value), int(dut.read_error_o.value)) == (self.expected, 0)
+            expect(dut.read_data_o, self.expected)
+            expect(dut.read_error_o, 0)
         self.expected = None
         closing = int(dut.entry_i.value) if dut.closing_i.value == 1 else None
         read_hit = write_hit = None
@@ -138,9 +141,9 @@ class TB:
             held = entry is not None and (entry.complete or write_hit == closing)
             writes = entry is not None and entry.dirty and there and not held and not values["fill_valid"]
             write_wants = entry is None or (not held and not (entry.dirty and there))
-        assert (dut.read_ready_o.value == 1) == reads
-        assert (dut.write_ready_o.value == 1) == writes
-        assert (dut.request_valid_o.value == 1) == (read_wants or write_wants)
+        expect(dut.read_ready_o, reads)
+        expect(dut.write_ready_o, writes)
+        expect(dut.request_valid_o, read_wants or write_wants)
         if read_wants or write_wants:
             self._check_request(write_wants and not (read_wants and self.write_was_last))
         self._check_victims()
@@ -167,41 +170,42 @@ class TB:
     def _check_request(self, of_write: bool) -> None:
         """The sequencer is told of one port what it waits for; a write of a whole line needs no old line."""
         dut, write, read = self.dut, self.write, self.read
-        assert (dut.request_write_o.value == 1) == of_write
+        expect(dut.request_write_o, of_write)
         fill = not (of_write and write is not None and write.strobe == FULL)
-        assert (dut.request_fill_o.value == 1) == fill
+        expect(dut.request_fill_o, fill)
         wanted = (write.page, write.line) if of_write and write is not None else read
-        assert (int(dut.request_page_o.value), int(dut.request_line_o.value)) == wanted
+        assert wanted is not None, "a request, and neither port waits for anything"
+        expect_all((dut.request_page_o, dut.request_line_o), wanted)
 
     def _check_entries(self, values: dict[str, int]) -> None:
         """What the sequencer sees of the entry it names, and where it finds a page."""
         dut = self.dut
         entry = self.entries[int(dut.entry_i.value)]
         if entry.page is not None:
-            assert int(dut.entry_page_o.value) == entry.page
-            assert (dut.entry_dirty_o.value == 1) == entry.dirty
-            assert (dut.entry_missing_o.value == 1) == (not entry.zero and len(entry.lines) < 64)
-            assert (dut.entry_line_missing_o.value == 1) == (not entry.there(values["entry_line"]))
+            expect(dut.entry_page_o, entry.page)
+            expect(dut.entry_dirty_o, entry.dirty)
+            expect(dut.entry_missing_o, not entry.zero and len(entry.lines) < 64)
+            expect(dut.entry_line_missing_o, not entry.there(values["entry_line"]))
         found = self.find(values["lookup_page"])
-        assert (dut.lookup_hit_o.value == 1) == (found is not None)
+        expect(dut.lookup_hit_o, found is not None)
         if found is not None:
-            assert int(dut.lookup_entry_o.value) == found
+            expect(dut.lookup_entry_o, found)
 
     def _check_victims(self) -> None:
         dut = self.dut
         unused = [n for n, entry in enumerate(self.entries) if entry.page is None]
         clean = [n for n in reversed(self.recency) if self.entries[n].page is not None and not self.entries[n].dirty]
         dirty = [n for n in reversed(self.recency) if self.entries[n].page is not None and self.entries[n].dirty]
-        assert int(dut.victim_entry_o.value) == (unused + clean + dirty)[0]
-        assert (dut.victim_dirty_o.value == 1) == (not unused and not clean)
-        assert (dut.dirty_valid_o.value == 1) == bool(dirty)
+        expect(dut.victim_entry_o, (unused + clean + dirty)[0])
+        expect(dut.victim_dirty_o, not unused and not clean)
+        expect(dut.dirty_valid_o, bool(dirty))
         if dirty:
-            assert int(dut.dirty_entry_o.value) == dirty[0]
+            expect(dut.dirty_entry_o, dirty[0])
         complete = [n for n, entry in enumerate(self.entries) if entry.complete]
         self.fired["complete"] += len(complete)
-        assert (dut.complete_valid_o.value == 1) == bool(complete)
+        expect(dut.complete_valid_o, bool(complete))
         if complete:
-            assert int(dut.complete_entry_o.value) == complete[0]
+            expect(dut.complete_entry_o, complete[0])
 
     def _take_write(self, hit: int, write: Write) -> None:
         entry = self.entries[hit]
@@ -287,7 +291,8 @@ class TB:
                 await self.cycle(entry=number)
             await self.cycle(entry=number, fill_valid=1, fill_line=line, fill_data=self.random.getrandbits(512))
         await self.cycle(entry=number, entry_line=63)
-        assert self.dut.entry_missing_o.value == 0 and self.dut.entry_line_missing_o.value == 0
+        expect(self.dut.entry_missing_o, 0)
+        expect(self.dut.entry_line_missing_o, 0)
 
     async def close(self, number: int | None = None) -> None:
         """Fill a dirty entry, stream it, make it clean: the lines stream as they are, in order."""
@@ -300,7 +305,7 @@ class TB:
         await self.cycle(entry=number, closing=1)
         entry = self.entries[number]
         missing = not entry.zero and len(entry.lines) < 64
-        assert (self.dut.entry_missing_o.value == 1) == missing
+        expect(self.dut.entry_missing_o, missing)
         if missing:
             await self.fill(number)
         for _ in range(2):  # a page is streamed again when its block was too long
@@ -327,12 +332,13 @@ class TB:
             dut.read_valid_i.value, dut.read_page_i.value, dut.read_line_i.value = 1, page, line
             dut.write_valid_i.value, dut.refuse_read_i.value = 0, 1
             await FallingEdge(dut.clk_i)
-            assert dut.read_ready_o.value == 1
+            expect(dut.read_ready_o, 1)
             await RisingEdge(dut.clk_i)
             dut.refuse_read_i.value, dut.read_valid_i.value = 0, 0
             self.write_was_last = False
             await FallingEdge(dut.clk_i)
-            assert (int(dut.read_error_o.value), int(dut.read_data_o.value)) == (1, 0)
+            expect(dut.read_error_o, 1)
+            expect(dut.read_data_o, 0)
             self.expected = None
             await RisingEdge(dut.clk_i)
 
@@ -359,7 +365,7 @@ async def an_entry_that_is_taken_has_no_line_whatever_the_fill_port_shows(dut: A
         page = tb.random.choice([page for page in PAGES if tb.find(page) is None])
         await tb.cycle(entry=entry, take=1, take_page=page, take_zero=0, fill_line=line)
         await tb.cycle(entry=entry, entry_line=line)
-        assert dut.entry_line_missing_o.value == 1
+        expect(dut.entry_line_missing_o, 1)
 
 
 @cocotb.test(timeout_time=50, timeout_unit="ms")
@@ -373,7 +379,7 @@ async def both_ports_are_asked_for_in_turn(dut: Any) -> None:
     for _ in range(6):
         await FallingEdge(dut.clk_i)
         write = dut.request_write_o.value == 1
-        assert int(dut.request_page_o.value) == int(write)
+        expect(dut.request_page_o, int(write))
         served.append(write)
         await RisingEdge(dut.clk_i)
         (dut.refuse_write_i if write else dut.refuse_read_i).value = 1

@@ -12,6 +12,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
 from hw.link import PAGE_BYTES as PAGE
+from tests.hw.expect import PERIOD_NS, expect
 from tests.hw.pages import real_pages
 
 LINE = 64
@@ -28,7 +29,7 @@ class TB:
     @classmethod
     async def start(cls, dut: Any, seed: int) -> TB:
         tb = cls(dut, random.Random(seed))
-        Clock(dut.clk_i, 10, unit="ns").start()
+        Clock(dut.clk_i, PERIOD_NS, unit="ns").start()
         dut.rst_ni.value = 0
         dut.clear_i.value = 0
         dut.valid_i.value = 1  # not taken in reset
@@ -63,10 +64,10 @@ class TB:
     def compare(self, seen: bytes) -> None:
         dut = self.dut
         word = (seen or bytes(8))[:8]
-        assert int(dut.crc_o.value) == zlib.crc32(seen)
-        assert int(dut.zero_o.value) == (not any(seen))
-        assert int(dut.same_o.value) == (seen == word * (len(seen) // 8))
-        assert int(dut.word_o.value) == int.from_bytes(word, "little")
+        expect(dut.crc_o, zlib.crc32(seen))
+        expect(dut.zero_o, not any(seen))
+        expect(dut.same_o, seen == word * (len(seen) // 8))
+        expect(dut.word_o, int.from_bytes(word, "little"))
 
 
 @cocotb.test()

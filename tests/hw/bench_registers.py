@@ -12,7 +12,8 @@ from cocotbext.axi import AxiLiteMasterRead, AxiLiteReadBus
 from hw.codes import PageState
 from hw.registers import PULSES, Register
 from hw.regs import model
-from tests.hw.registers_tb import OKAY, PERIOD_NS, SLVERR, TB, RawWrite
+from tests.hw.expect import PERIOD_NS, expect
+from tests.hw.registers_tb import OKAY, SLVERR, TB, RawWrite
 
 MAP = model.read()
 BY_NAME = {register.name: register for register in MAP.registers}
@@ -70,7 +71,7 @@ async def the_parameters_can_be_read(dut: Any) -> None:
         if name != "MEDIA_BYTES":
             assert await tb.read(BY_NAME[name].offset) == value, name
     sectors = PARAMETERS["MEDIA_BYTES"] // PARAMETERS["SECTOR_BYTES"]
-    assert await tb.read(Register.MEDIA_SECTORS) == sectors
+    await tb.expect(Register.MEDIA_SECTORS, sectors)
 
 
 @cocotb.test()
@@ -81,10 +82,10 @@ async def levels_of_the_core_are_read_live(dut: Any) -> None:
         ready, idle = tb.random.getrandbits(1), tb.random.getrandbits(1)
         dut.free_sectors_i.value, dut.reserved_sectors_i.value, dut.resident_pages_i.value = free, reserved, resident
         dut.ready_i.value, dut.idle_i.value = ready, idle
-        assert await tb.read(Register.FREE_SECTORS) == free
-        assert await tb.read(Register.RESERVED_SECTORS) == reserved
-        assert await tb.read(Register.RESIDENT_PAGES) == resident
-        assert await tb.read(Register.STATUS) == ready | idle << 1
+        await tb.expect(Register.FREE_SECTORS, free)
+        await tb.expect(Register.RESERVED_SECTORS, reserved)
+        await tb.expect(Register.RESIDENT_PAGES, resident)
+        await tb.expect(Register.STATUS, ready | idle << 1)
 
 
 @cocotb.test()
@@ -208,12 +209,12 @@ async def the_low_state_has_hysteresis(dut: Any) -> None:
         elif low and free >= recovered_mark:
             low, expected = False, RECOVERED
         await tb.cycles(4)
-        assert tb.interrupts == expected, f"{free} free"
+        expect(tb.dut.interrupt_o, expected, f"{free} free")
         seen |= expected
         if expected or tb.random.random() < 0.1:
-            assert await tb.read(Register.STATUS) == low << 2
+            await tb.expect(Register.STATUS, low << 2)
             await tb.write(Register.INTERRUPT_STATUS, LOW | RECOVERED)
-            assert tb.interrupts == 0
+            expect(tb.dut.interrupt_o, 0)
     assert seen == LOW | RECOVERED, "the walk crossed both marks"
 
 
@@ -223,9 +224,9 @@ async def a_low_watermark_of_zero_never_triggers(dut: Any) -> None:
     dut.free_sectors_i.value = 0
     await tb.write(Register.RECOVERED_WATERMARK, 5)
     await tb.cycles(5)
-    assert await tb.read(Register.INTERRUPT_STATUS) == 0
+    await tb.expect(Register.INTERRUPT_STATUS, 0)
     await tb.write(Register.LOW_WATERMARK, 1)
-    assert await tb.read(Register.INTERRUPT_STATUS) == LOW
+    await tb.expect(Register.INTERRUPT_STATUS, LOW)
 
 
 @cocotb.test()
@@ -236,11 +237,11 @@ async def marks_in_the_wrong_order_do_not_swing(dut: Any) -> None:
     await tb.write(Register.LOW_WATERMARK, 20)
     await tb.write(Register.INTERRUPT_STATUS, WORD)
     await tb.cycles(5)
-    assert await tb.read(Register.INTERRUPT_STATUS) == 0
-    assert await tb.read(Register.STATUS) == 1 << 2
+    await tb.expect(Register.INTERRUPT_STATUS, 0)
+    await tb.expect(Register.STATUS, 1 << 2)
     dut.free_sectors_i.value = 20
     await tb.cycles(4)
-    assert await tb.read(Register.INTERRUPT_STATUS) == RECOVERED
+    await tb.expect(Register.INTERRUPT_STATUS, RECOVERED)
 
 
 @cocotb.test()
@@ -270,9 +271,9 @@ async def high_medium_and_critical_are_left_a_margin_above_their_mark(dut: Any) 
             elif held[bit] and free >= mark + margin:
                 held[bit] = False
         await tb.cycles(4)
-        assert await tb.read(Register.STATUS) == sum(held[bit] << bit for bit in marks), f"{free} free"
-        assert dut.critical_o.value == held[5]
-        assert await tb.read(Register.INTERRUPT_STATUS) == raised
+        await tb.expect(Register.STATUS, sum(held[bit] << bit for bit in marks), f"{free} free")
+        expect(dut.critical_o, held[5])
+        await tb.expect(Register.INTERRUPT_STATUS, raised)
         await tb.write(Register.INTERRUPT_STATUS, WORD)
     assert min(entered.values()) > 1, "each state was entered again"
     await tb.write(Register.WATERMARK_HYSTERESIS, WORD)
@@ -280,7 +281,7 @@ async def high_medium_and_critical_are_left_a_margin_above_their_mark(dut: Any) 
     await tb.cycles(3)
     dut.free_sectors_i.value = WORD - 1  # below mark + hysteresis, which is not cut to 32 bit
     await tb.cycles(3)
-    assert await tb.read(Register.STATUS) == 0b111000
+    await tb.expect(Register.STATUS, 0b111000)
 
 
 @cocotb.test()
@@ -294,8 +295,8 @@ async def the_ratio_is_computed_from_the_levels_of_now(dut: Any) -> None:
     for resident, used in cases:
         dut.resident_pages_i.value, dut.free_sectors_i.value = resident, sectors - used
         expected = 1000 if resident == 0 else WORD if used == 0 else min(WORD, resident * page_sectors * 1000 // used)
-        assert await tb.read(Register.ACHIEVED_RATIO) == expected, f"{resident} pages, {used} sectors"
-        assert await tb.read(Register.RESIDENT_PAGES) == resident, "the next read is not late"
+        await tb.expect(Register.ACHIEVED_RATIO, expected, f"{resident} pages, {used} sectors")
+        await tb.expect(Register.RESIDENT_PAGES, resident, "the next read is not late")
 
 
 @cocotb.test()
@@ -303,20 +304,22 @@ async def hot_pages_are_passed_on(dut: Any) -> None:
     tb = await started(dut)
     await tb.write(Register.HEAT_THRESHOLD, WORD)
     await tb.write(Register.HEAT_PERIOD, 0x12345678)
-    assert (dut.heat_threshold_o.value, dut.heat_period_o.value) == (0xFF, 0x12345678)
+    expect(dut.heat_threshold_o, 0xFF)
+    expect(dut.heat_period_o, 0x12345678)
     for _ in range(10):
         threshold, period = tb.random.getrandbits(8), tb.random.getrandbits(32)
         await tb.write(Register.HEAT_THRESHOLD, threshold)
         await tb.write(Register.HEAT_PERIOD, period)
-        assert (dut.heat_threshold_o.value, dut.heat_period_o.value) == (threshold, period)
+        expect(dut.heat_threshold_o, threshold)
+        expect(dut.heat_period_o, period)
         count, page, overflow = tb.random.randrange(65), tb.random.getrandbits(32), tb.random.getrandbits(32)
         dut.hot_count_i.value, dut.hot_page_i.value, dut.hot_overflow_i.value = count, page, overflow
-        assert await tb.read(Register.HOT_COUNT) == count
-        assert await tb.read(Register.HOT_PAGE) == page
-        assert await tb.read(Register.HOT_OVERFLOW) == overflow
+        await tb.expect(Register.HOT_COUNT, count)
+        await tb.expect(Register.HOT_PAGE, page)
+        await tb.expect(Register.HOT_OVERFLOW, overflow)
     await tb.pulse(hot_nominated=1)
     await tb.cycles(1)
-    assert await tb.read(Register.INTERRUPT_STATUS) == 4
+    await tb.expect(Register.INTERRUPT_STATUS, 4)
     pops = 0
     for value in (1, 0, 2, WORD):
         writing = cocotb.start_soon(tb.write(Register.HOT_POP, value))
@@ -331,15 +334,15 @@ async def a_line_is_status_and_enable(dut: Any) -> None:
     tb = await started(dut)
     await tb.pulse(event_valid=1, event_code=1, event_page=0)
     await tb.cycles(2)
-    assert tb.interrupts == 0, "not enabled"
+    expect(tb.dut.interrupt_o, 0, "not enabled")
     for enable in (0x3003, 0x0002, 0x7C05, 0xFFFF):
         await tb.write(Register.INTERRUPT_ENABLE, enable)
-        assert await tb.read(Register.INTERRUPT_ENABLE) == enable & 0x7C07
-        assert tb.interrupts == enable & 0x0002
+        await tb.expect(Register.INTERRUPT_ENABLE, enable & 0x7C07)
+        expect(tb.dut.interrupt_o, enable & 0x0002)
     await tb.write(Register.INTERRUPT_STATUS, 0x0001)
-    assert tb.interrupts == 0x0002, "clearing another bit"
+    expect(tb.dut.interrupt_o, 0x0002, "clearing another bit")
     await tb.write(Register.INTERRUPT_STATUS, 0x0002)
-    assert tb.interrupts == 0
+    expect(tb.dut.interrupt_o, 0)
 
 
 @cocotb.test()
@@ -350,8 +353,8 @@ async def an_event_wins_over_clearing_in_the_same_cycle(dut: Any) -> None:
     await taken(dut)
     await tb.pulse(event_valid=1, event_code=1, event_page=0)
     await clearing
-    assert await tb.read(Register.EVENT_COUNT) == 2
-    assert await tb.read(Register.INTERRUPT_STATUS) == 0x0002
+    await tb.expect(Register.EVENT_COUNT, 2)
+    await tb.expect(Register.INTERRUPT_STATUS, 0x0002)
 
 
 @cocotb.test()
@@ -372,23 +375,23 @@ async def the_event_log_keeps_the_oldest_sixteen_in_order(dut: Any) -> None:
             else:
                 dropped += 1
                 overflowed = True
-            assert await tb.read(Register.INTERRUPT_STATUS) == expected, "a dropped event raises nothing"
+            await tb.expect(Register.INTERRUPT_STATUS, expected, "a dropped event raises nothing")
             await tb.write(Register.INTERRUPT_STATUS, 2)
         else:
             value = tb.random.choice([1, 1, 1, 0, 2, WORD])
             await tb.write(Register.EVENT_POP, value)
             if value & 1 and log:
                 log.pop(0)
-        assert await tb.read(Register.EVENT_COUNT) == len(log)
+        await tb.expect(Register.EVENT_COUNT, len(log))
         code, page = log[0] if log else (0, 0)
-        assert await tb.read(Register.EVENT_CODE) == code
-        assert await tb.read(Register.EVENT_PAGE) == page
-        assert await tb.read(Register.EVENT_OVERFLOW) == dropped
+        await tb.expect(Register.EVENT_CODE, code)
+        await tb.expect(Register.EVENT_PAGE, page)
+        await tb.expect(Register.EVENT_OVERFLOW, dropped)
     assert overflowed, "the log was full once"
     while log:
         await tb.write(Register.EVENT_POP, 1)
         log.pop(0)
-        assert await tb.read(Register.EVENT_COUNT) == len(log)
+        await tb.expect(Register.EVENT_COUNT, len(log))
 
 
 @cocotb.test()
@@ -400,11 +403,11 @@ async def a_pop_makes_room_in_the_same_cycle(dut: Any) -> None:
     await taken(dut)
     await tb.pulse(event_valid=1, event_code=1, event_page=16)
     await popping
-    assert await tb.read(Register.EVENT_OVERFLOW) == 0
+    await tb.expect(Register.EVENT_OVERFLOW, 0)
     for page in range(1, 17):
-        assert await tb.read(Register.EVENT_PAGE) == page
+        await tb.expect(Register.EVENT_PAGE, page)
         await tb.write(Register.EVENT_POP, 1)
-    assert await tb.read(Register.EVENT_COUNT) == 0
+    await tb.expect(Register.EVENT_COUNT, 0)
 
 
 @cocotb.test()
@@ -421,8 +424,8 @@ async def every_pulse_is_counted_once(dut: Any) -> None:
         await tb.pulse(count=pulses(*(counter for counter in PULSES if inputs[counter])), block_bytes=length)
     for counter, count in counts.items():
         assert await tb.read(counter) == count, counter.name
-    assert await tb.read(Register.PAGES_CLOSED) == sum(counts[counter] for counter in CLOSED)
-    assert await tb.read(Register.BLOCK_BYTES_LOW) == block_bytes
+    await tb.expect(Register.PAGES_CLOSED, sum(counts[counter] for counter in CLOSED))
+    await tb.expect(Register.BLOCK_BYTES_LOW, block_bytes)
 
 
 @cocotb.test()
@@ -441,10 +444,10 @@ async def counts_go_on_for_long(dut: Any) -> None:
         count += more
         for counter in PULSES:
             assert await tb.read(counter) == count, counter.name
-        assert await tb.read(Register.PAGES_CLOSED) == len(CLOSED) * count
-        assert await tb.read(Register.BLOCK_BYTES_LOW) == length * count
+        await tb.expect(Register.PAGES_CLOSED, len(CLOSED) * count)
+        await tb.expect(Register.BLOCK_BYTES_LOW, length * count)
     assert count < await tb.read(Register.CYCLES_LOW) < 2 * count
-    assert await tb.read(Register.CYCLES_HIGH) == 0
+    await tb.expect(Register.CYCLES_HIGH, 0)
 
 
 @cocotb.test()
@@ -452,24 +455,24 @@ async def the_block_is_idle_only_with_nothing_under_way(dut: Any) -> None:
     tb = TB(dut)
     await tb.start()
     await tb.cycles(2)
-    assert dut.idle_o.value == 1
+    expect(dut.idle_o, 1)
     dut.s_axil_awaddr.value = Register.LOW_WATERMARK
     dut.s_axil_awvalid.value = 1
     await tb.cycles(1)
     dut.s_axil_awvalid.value = 0
     await tb.cycles(5)
-    assert dut.idle_o.value == 0, "an address waits for its data"
+    expect(dut.idle_o, 0, "an address waits for its data")
     dut.s_axil_wdata.value, dut.s_axil_wstrb.value, dut.s_axil_wvalid.value = 7, 0xF, 1
     await tb.cycles(1)
     dut.s_axil_wvalid.value = 0
     await tb.cycles(5)
-    assert dut.idle_o.value == 0, "a response waits to be taken"
+    expect(dut.idle_o, 0, "a response waits to be taken")
     dut.free_sectors_i.value = 7
     dut.s_axil_bready.value = 1
     await tb.cycles(3)
-    assert dut.idle_o.value == 1
+    expect(dut.idle_o, 1)
     dut.event_valid_i.value = 1
     await tb.cycles(1)
     dut.event_valid_i.value = 0
     await tb.cycles(2)
-    assert dut.idle_o.value == 1
+    expect(dut.idle_o, 1)

@@ -12,7 +12,7 @@ from cocotb.simtime import get_sim_time
 
 from hw.registers import PULSES, Register
 from tests.hw.bench_registers import WORD, pulses, started
-from tests.hw.registers_tb import PERIOD_NS
+from tests.hw.expect import PERIOD_NS
 
 
 @cocotb.test()
@@ -27,8 +27,8 @@ async def counters_wrap_at_32_bit_and_block_bytes_carry(dut: Any) -> None:
     await tb.cycles(1)
     for counter in PULSES:
         assert await tb.read(counter) == 0, counter.name
-    assert await tb.read(Register.BLOCK_BYTES_LOW) == 0
-    assert await tb.read(Register.BLOCK_BYTES_HIGH) == 1
+    await tb.expect(Register.BLOCK_BYTES_LOW, 0)
+    await tb.expect(Register.BLOCK_BYTES_HIGH, 1)
     dut.u_counters.block_bytes_o.value = (1 << 64) - 1
     await tb.cycles(1)
     await tb.pulse(count=pulses(Register.CLOSED_LZ4), block_bytes=1)
@@ -50,7 +50,7 @@ async def cycles_count_the_clock_and_reading_low_latches_high(dut: Any) -> None:
     assert (second - first) * PERIOD_NS * 1000 == second_time - first_time
     dut.u_counters.cycles_q.value = 0x7_FFFF_FFFF
     await tb.cycles(1)
-    assert await tb.read(Register.CYCLES_HIGH) == 0, "not read live"
+    await tb.expect(Register.CYCLES_HIGH, 0, "not read live")
     low = await tb.read(Register.CYCLES_LOW)
     assert low < 1000
     dut.u_counters.cycles_q.value = 0x9_FFFF_0000

@@ -10,6 +10,8 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
+from tests.hw.expect import expect
+
 SECTORS = int(os.environ["SECTORS"])
 POP, PUSH, LINK, FOLLOW = range(4)
 
@@ -40,7 +42,7 @@ class TB:
             await RisingEdge(dut.clk_i)
         dut.op_valid_i.value = 0
         await RisingEdge(dut.clk_i)
-        assert dut.result_valid_o.value == 1
+        expect(dut.result_valid_o, 1)
         if op in (POP, FOLLOW):
             return int(dut.result_o.value)
         return 0

@@ -27,9 +27,9 @@ from hw.codes import EventCode, Opcode, PageState, ReturnCode
 from hw.link import LINE_BYTES, PAGE_BYTES
 from hw.parameters import DeviceParameters
 from hw.registers import Register
+from tests.hw.expect import PERIOD_NS, agree
 from tests.hw.host_bursts import Bursts
 
-PERIOD_NS = 2
 PARAMETERS = DeviceParameters(**json.loads(os.environ.get("DEVICE", "{}")))
 EFFORT = float(os.environ.get("EFFORT", "1"))
 OKAY, SLVERR, DECERR = AxiResp.OKAY, AxiResp.SLVERR, AxiResp.DECERR
@@ -219,6 +219,10 @@ class TB:
         assert answer.resp == OKAY
         return int.from_bytes(answer.data, "little")
 
+    async def expect(self, register: Register, wanted: int, what: str = "") -> None:
+        """Read a register; it must have this value."""
+        agree(register.name, await self.register(register), wanted, what)
+
     async def set_register(self, register: Register, value: int) -> None:
         """Write one register."""
         assert (await self.axil.write(register, value.to_bytes(4, "little"))).resp == OKAY
@@ -291,16 +295,16 @@ class TB:
                 for sector in self.media.chain(info.first_sector, info.length):
                     assert sector not in owner, f"pages {owner[sector]} and {page} share sector {sector}"
                     owner[sector] = page
-        assert await self.register(Register.FREE_SECTORS) == PARAMETERS.media_sectors - len(owner)
+        await self.expect(Register.FREE_SECTORS, PARAMETERS.media_sectors - len(owner))
         return found
 
     async def conserved(self) -> None:
         """Trim everything: every sector is free again, nothing is reserved or resident."""
         await self.trim((0, PARAMETERS.perceived_pages))
         await self.idle()
-        assert await self.register(Register.FREE_SECTORS) == PARAMETERS.media_sectors
-        assert await self.register(Register.RESERVED_SECTORS) == 0
-        assert await self.register(Register.RESIDENT_PAGES) == 0
+        await self.expect(Register.FREE_SECTORS, PARAMETERS.media_sectors)
+        await self.expect(Register.RESERVED_SECTORS, 0)
+        await self.expect(Register.RESIDENT_PAGES, 0)
         assert self.media.outside == 0, "the media was addressed outside its range"
 
     # ---- back-pressure ----

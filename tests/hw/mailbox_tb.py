@@ -20,6 +20,8 @@ from tests.hw.registers_tb import OKAY, TB
 
 PAGES = int(os.environ["PERCEIVED_PAGES"])
 SECTORS = int(os.environ.get("MEDIA_SECTORS", "16384"))
+SECTOR_BYTES = int(os.environ.get("SECTOR_BYTES", "256"))
+LONGEST = PAGE_BYTES - SECTOR_BYTES  # of LZ4 blocks: one that saves no sector is kept raw
 PAYLOAD = Register.MAILBOX_PAYLOAD
 MAILBOX = 1
 

@@ -13,7 +13,9 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
-PERIOD_NS = 2
+from hw.registers import Register
+from tests.hw.expect import PERIOD_NS, agree
+
 OKAY, SLVERR = AxiResp.OKAY, AxiResp.SLVERR
 LEVELS = [
     "ready_i",
@@ -77,6 +79,11 @@ class TB:
         value, response = await self.try_read(offset)
         assert response == OKAY, f"read of {offset:#06x} answered {response.name}"
         return value
+
+    async def expect(self, offset: int, wanted: int, what: str = "") -> None:
+        """Read a register; it must have this value."""
+        name = offset.name if isinstance(offset, Register) else f"{offset:#06x}"
+        agree(name, await self.read(offset), wanted, what)
 
     async def try_read(self, offset: int) -> tuple[int, AxiResp]:
         """One register and the response."""

@@ -19,6 +19,7 @@ from tests.campaigns.coverage.holes import Hole, HoleError, load, sort, table
 from tests.campaigns.coverage.points import Point, read, source
 from tests.campaigns.coverage.report import report
 from tests.equivalence.page_events import page_cross
+from tests.marks import VERIFY
 
 HOLES = load()
 
@@ -36,12 +37,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counter[Point]]:
     return found
 
 
+@VERIFY
 def test_the_tests_of_a_module_reach_all_of_it(runs: dict[str, Counter[Point]]) -> None:
     outcome = report(runs["all"], [])
     assert outcome.complaints == []
     assert {kind: share.raw for kind, share in outcome.total.items()} == {"line": 100, "toggle": 100}
 
 
+@VERIFY
 def test_a_hole_is_noticed(runs: dict[str, Counter[Point]]) -> None:
     outcome = report(runs["one"], [])
     assert outcome.total["toggle"].raw < 100
@@ -49,6 +52,7 @@ def test_a_hole_is_noticed(runs: dict[str, Counter[Point]]) -> None:
     assert any(complaint.startswith("unlisted hole: hw/rtl/fifo.v:") for complaint in outcome.complaints)
 
 
+@VERIFY
 def test_runs_are_merged(runs: dict[str, Counter[Point]]) -> None:
     assert report(runs["one"] + runs["all"], []).complaints == []
 

@@ -13,6 +13,7 @@ from hw.parameters import DeviceParameters
 from hw.simulate import simulate
 from hw.tools import SIMULATORS, Simulator
 from tests.hw.cram_device_tb import environment
+from tests.marks import VERIFY
 
 # Icarus is some twenty times slower: fewer rounds, and one device for most chapters.
 EFFORT = {"verilator": 1.0, "icarus": 0.1}
@@ -42,6 +43,11 @@ CASES: list[tuple[Simulator, str, DeviceParameters]]
 CASES = [("verilator", chapter, device) for chapter, devices in CHAPTERS.items() for device in devices]
 CASES += [("icarus", chapter, devices[0]) for chapter, devices in CHAPTERS.items()]
 
+# `make test` has one device, whose build all chapters share, and fewer rounds.
+SHORT: dict[Simulator, float] = {"verilator": 0.25, "icarus": 0.05}
+SHORT_CASES: list[tuple[Simulator, str]]
+SHORT_CASES = [*(("verilator", chapter) for chapter in CHAPTERS), ("icarus", "cache"), ("icarus", "traffic")]
+
 
 def compiled(simulator: Simulator, parameters: DeviceParameters) -> Build:
     """The device with these parameters."""
@@ -55,6 +61,14 @@ def label(value: object) -> str | None:
     return None
 
 
+@pytest.mark.parametrize(("simulator", "chapter"), SHORT_CASES)
+def test_the_small_device_in_short(simulator: Simulator, chapter: str) -> None:
+    """The rules are in bench_cram_device_<chapter>.py."""
+    settings = environment(SMALL, SHORT[simulator])
+    simulate(compiled(simulator, SMALL), f"tests.hw.bench_cram_device_{chapter}", environment=settings, timeout_s=600)
+
+
+@VERIFY
 @pytest.mark.parametrize(("simulator", "chapter", "parameters"), CASES, ids=label)
 def test_device(simulator: Simulator, chapter: str, parameters: DeviceParameters) -> None:
     """The rules are in bench_cram_device_<chapter>.py."""

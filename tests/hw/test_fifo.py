@@ -7,9 +7,10 @@ import pytest
 from hw.build import build
 from hw.simulate import simulate
 from hw.tools import SIMULATORS, Simulator
+from tests.marks import first_in_test
 
 
-@pytest.mark.parametrize(("width", "depth"), [(8, 2), (523, 4), (1, 16)])
+@pytest.mark.parametrize(("width", "depth"), first_in_test([(8, 2), (523, 4), (1, 16)]))
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_fifo(simulator: Simulator, width: int, depth: int) -> None:
     """The rules are in bench_fifo.py."""

@@ -14,6 +14,7 @@ import pytest
 from hw.formal.proofs import CHECKERS, PROOFS, Proof, table
 from hw.formal.run import prepare, prove
 from hw.sources import ROOT, RTL
+from tests.marks import VERIFY
 
 QUICK = {
     "fifo-WIDTH_4-DEPTH_4",
@@ -51,6 +52,7 @@ def test_the_rtl_is_proved(proof: Proof, tmp_path: Path) -> None:
     assert outcome.covers == (CHECKERS / f"{proof.checker}.v").read_text().count("cover (")
 
 
+@VERIFY
 @pytest.mark.parametrize("proof", _quick(), ids=lambda proof: proof.name)
 def test_a_broken_copy_is_refuted(proof: Proof, tmp_path: Path) -> None:
     rtl = tmp_path / "rtl"

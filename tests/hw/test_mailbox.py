@@ -7,6 +7,8 @@ import pytest
 from hw.build import build
 from hw.simulate import simulate
 from hw.tools import SIMULATORS, Simulator
+from tests.hw.test_registers import SETTINGS, register_block
+from tests.marks import VERIFY
 
 PAGES = 64
 
@@ -15,10 +17,18 @@ PAGES = 64
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_mailbox(simulator: Simulator, bench: str) -> None:
     """The rules are in bench_mailbox_*.py."""
+    simulate(register_block(simulator), f"tests.hw.bench_mailbox_{bench}", environment=SETTINGS, timeout_s=600)
+
+
+@VERIFY
+@pytest.mark.parametrize("bench", ["protocol", "pages", "reports"])
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_mailbox_of_the_default_device(simulator: Simulator, bench: str) -> None:
     rtl = build("cram_registers", simulator, {"PERCEIVED_PAGES": PAGES})
     simulate(rtl, f"tests.hw.bench_mailbox_{bench}", environment={"PERCEIVED_PAGES": str(PAGES)}, timeout_s=600)
 
 
+@VERIFY
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_identify_of_a_large_device(simulator: Simulator) -> None:
     """2^24 pages are 256 units of 256 MiB; the capacity is not lost to a narrow constant."""
@@ -32,6 +42,7 @@ def test_identify_of_a_large_device(simulator: Simulator) -> None:
         simulate(rtl, f"tests.hw.bench_mailbox_{bench}", testcase=case, environment=settings, timeout_s=120)
 
 
+@VERIFY
 @pytest.mark.parametrize(
     ("bench", "case"),
     [

@@ -7,9 +7,10 @@ import pytest
 from hw.build import build
 from hw.simulate import simulate
 from hw.tools import SIMULATORS, Simulator
+from tests.marks import first_in_test
 
 
-@pytest.mark.parametrize("sector_bytes", [64, 256, 1024])
+@pytest.mark.parametrize("sector_bytes", first_in_test([256, 64, 1024]))
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_media_writer(simulator: Simulator, sector_bytes: int) -> None:
     """The rules are in bench_media_writer.py."""

@@ -10,6 +10,7 @@ import pytest
 from tests.campaigns.mutation.__main__ import equivalents, row, table
 from tests.campaigns.mutation.netlist import Mutant, MutationError, Netlist
 from tests.campaigns.mutation.run import Campaign, Killer
+from tests.marks import VERIFY
 
 MUTANTS = 6
 FIFO = Killer("fifo", "fifo")
@@ -35,6 +36,7 @@ def test_the_bench_of_the_queue_passes_without_a_mutant_and_fails_with_each(
     assert [(verdict.killer, bool(verdict.said)) for verdict in verdicts] == [("fifo", True)] * MUTANTS
 
 
+@VERIFY
 def test_what_a_bench_has_said_is_kept(netlist: Netlist, mutants: Sequence[Mutant], tmp_path: Path) -> None:
     first = Campaign(netlist, mutants, [FIFO], tmp_path / "answers").judge(mutants[0])
     kept = (tmp_path / "answers").read_text()
@@ -42,6 +44,7 @@ def test_what_a_bench_has_said_is_kept(netlist: Netlist, mutants: Sequence[Mutan
     assert (tmp_path / "answers").read_text() == kept
 
 
+@VERIFY
 def test_answers_of_an_earlier_run_hold_as_long_as_the_bench_does(
     netlist: Netlist, mutants: Sequence[Mutant], tmp_path: Path
 ) -> None:
@@ -63,6 +66,7 @@ def test_a_mutant_that_no_bench_sees_survives(netlist: Netlist, mutants: Sequenc
     assert row(verdict, {mutants[0].key: "seen by nobody"})["result"] == "equivalent"
 
 
+@VERIFY
 def test_a_sample_repeats_and_reaches_every_module() -> None:
     netlist = Netlist({}, "page_scan")
     first, again = netlist.sample(20, seed=3), netlist.sample(20, seed=3)

@@ -7,9 +7,10 @@ import pytest
 from hw.build import build
 from hw.simulate import simulate
 from hw.tools import SIMULATORS, Simulator
+from tests.marks import first_in_test
 
 
-@pytest.mark.parametrize("cache_pages", [2, 3, 5, 8])
+@pytest.mark.parametrize("cache_pages", first_in_test([3, 2, 5, 8]))
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_page_cache(simulator: Simulator, cache_pages: int) -> None:
     """The rules are in bench_page_cache.py."""

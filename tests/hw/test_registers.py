@@ -13,7 +13,7 @@ import pytest
 from systemrdl.compiler import RDLCompiler
 from systemrdl.node import RegNode
 
-from hw.build import build
+from hw.build import Build, build
 from hw.codes import PageState
 from hw.lint import lint
 from hw.regs import codes, export, generate, model, tables
@@ -23,16 +23,21 @@ from tests.pages import FORMS
 
 PARAMETERS = {"PERCEIVED_PAGES": 64, "SECTOR_BYTES": 128, "CACHE_PAGES": 4, "BYTES_PER_CYCLE": 16}
 MEDIA_BYTES = 64 << 10
+SECTORS = MEDIA_BYTES // PARAMETERS["SECTOR_BYTES"]
+VALUES = PARAMETERS | {"MEDIA_BYTES": MEDIA_BYTES, "MEDIA_SECTORS": SECTORS}
+SETTINGS = {name: str(value) for name, value in VALUES.items()}
+
+
+def register_block(simulator: Simulator) -> Build:
+    """It with these parameters, all of its signals visible; the mailbox's tests use it, too."""
+    return build("cram_registers", simulator, PARAMETERS | {"MEDIA_SECTORS": SECTORS}, public=True)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_registers(simulator: Simulator) -> None:
     """The rules are in bench_registers.py, those of counters that overflow in bench_registers_overflow.py."""
-    sectors = MEDIA_BYTES // PARAMETERS["SECTOR_BYTES"]
-    rtl = build("cram_registers", simulator, PARAMETERS | {"MEDIA_SECTORS": sectors}, public=True)
-    settings = {name: str(value) for name, value in (PARAMETERS | {"MEDIA_BYTES": MEDIA_BYTES}).items()}
     for bench in ("bench_registers", "bench_registers_overflow"):
-        simulate(rtl, f"tests.hw.{bench}", environment=settings, timeout_s=600)
+        simulate(register_block(simulator), f"tests.hw.{bench}", environment=SETTINGS, timeout_s=600)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)

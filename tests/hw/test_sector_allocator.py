@@ -7,9 +7,10 @@ import pytest
 from hw.build import build
 from hw.simulate import simulate
 from hw.tools import SIMULATORS, Simulator
+from tests.marks import first_in_test
 
 
-@pytest.mark.parametrize("sectors", [32, 33, 99, 640])
+@pytest.mark.parametrize("sectors", first_in_test([99, 32, 33, 640]))
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_sector_allocator(simulator: Simulator, sectors: int) -> None:
     """The rules are in bench_sector_allocator.py."""

@@ -62,21 +62,27 @@ def gone(pid: int) -> bool:
 @simulators
 def test_a_timeout_ends_the_simulator(simulator: Simulator, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    with pytest.raises(TimeoutError, match="longer than 2 s"):
-        simulate(
-            probe(simulator), BENCH, testcase="this_one_never_ends",
-            environment={"PID_FILE": str(pid_file)}, timeout_s=2,
-        )  # fmt: skip
+    for limit_s in (2, 8, 32, 128):  # on a busy machine it takes a while to start
+        with pytest.raises(TimeoutError, match=f"longer than {limit_s} s"):
+            simulate(
+                probe(simulator), BENCH, testcase="this_one_never_ends",
+                environment={"PID_FILE": str(pid_file)}, timeout_s=limit_s,
+            )  # fmt: skip
+        if pid_file.exists():
+            break
     assert gone(int(pid_file.read_text()))
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @simulators
 def test_no_simulator_outlives_its_caller(simulator: Simulator, signum: signal.Signals, tmp_path: Path) -> None:
-    """Ctrl-C, a polite kill and a hard one."""
+    """Ctrl-C, a polite kill and a hard one. Whoever starts a program in the background may have it ignore Ctrl-C, as
+    nohup and a shell do; the caller here does not, however these tests were started."""
     probe(simulator)
     pid_file = tmp_path / "pid"
     script = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from tests.hw.probe import BENCH, probe\n"
         "from hw.simulate import simulate\n"
         f"simulate(probe('{simulator}'), BENCH, testcase='this_one_never_ends', "
@@ -86,13 +92,13 @@ def test_no_simulator_outlives_its_caller(simulator: Simulator, signum: signal.S
     try:
         wait_until(pid_file.exists)
         os.kill(caller.pid, signum)
-        assert caller.wait(timeout=20) != 0
+        assert caller.wait(timeout=120) != 0
     finally:
         caller.kill()
     wait_until(lambda: gone(int(pid_file.read_text())))
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"

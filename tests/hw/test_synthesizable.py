@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from hw.sources import RTL, closure
+from tests.marks import VERIFY
 
 LATCH = """module latch (input wire a, input wire b, output reg c);
     always @(*) if (a) c = b;
@@ -31,6 +32,7 @@ def synthesis(folder: Path, top: str, files: list[Path]) -> subprocess.Completed
     return subprocess.run(argv, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
 
 
+@VERIFY
 def test_the_device_has_no_latch(tmp_path: Path) -> None:
     done = synthesis(tmp_path / "work", "cram_device", closure("cram_device"))
     assert done.returncode == 0, done.stdout + done.stderr

@@ -20,10 +20,12 @@ from hw.registers import Register
 from hw.verilated.library import compiled, load
 from hw.virtual_time import Deadlock, VirtualClock
 from sim.bench.library import bare, linked
+from sim.scenario.scenario import Scenario, find
 from tests.driver.conftest import PARAMETERS
+from tests.marks import VERIFY
 from tests.pages import noise_page, program_pages
 
-OTHER_PARAMETERS = DeviceParameters(perceived_pages=128, media_bytes=64 << 10, cache_pages=2)
+OTHER_PARAMETERS = Scenario.load(find("main")).cram.parameters()  # whose library is compiled anyway
 ENOUGH = 10_000  # ns: the device has long been ready, or has closed every page
 
 
@@ -313,6 +315,7 @@ def test_a_state_is_refused_where_it_does_not_fit() -> None:
     tb.run(main())
 
 
+@VERIFY
 def test_waves_are_written_between_start_and_stop(tmp_path: Path) -> None:
     clock = VirtualClock()
     link = VerilatedLink(clock, PARAMETERS, waves=True)

@@ -33,7 +33,7 @@ class NbdClient:
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(30)
+        self._socket.settimeout(300)
         self._socket.connect(str(path))
         assert self.receive(16) == b"NBDMAGICIHAVEOPT"
         self.receive(2)

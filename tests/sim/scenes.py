@@ -130,7 +130,7 @@ class Command:
 
     def left_behind(self) -> list[int]:
         """What still runs of all that it started, a moment after its end."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60  # only what is left behind takes that long
         while (left := self.started("")) and time.monotonic() < deadline:
             time.sleep(0.05)
         return left

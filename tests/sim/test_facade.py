@@ -11,12 +11,13 @@ from driver import AddressOutOfRange, DeviceFull, DeviceLost, PageState
 from sim import DeviceHandle, open_device
 from sim.handle import simulator
 from sim.handle.facade import Kind
+from tests.marks import first_in_test
 from tests.pages import SAME_PAGE, ZERO_PAGE, noise_page, program_pages
 
 KINDS: tuple[Kind, ...] = ("model", "verilated", "cocotb")
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=first_in_test(KINDS, 2))
 def device(request: pytest.FixtureRequest) -> Iterator[DeviceHandle]:
     with open_device(request.param, pages=256, media_bytes=64 << 10, cache_pages=4) as opened:
         yield opened

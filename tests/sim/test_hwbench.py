@@ -10,6 +10,7 @@ from sim.bench.hardware_pages import bench_kinds, bench_pages
 from sim.bench.hwbench import ALL, Row, measure, stages
 from sim.corpus.corpus import CorpusError
 from sim.corpus.figures import is_same
+from tests.marks import to_verify
 
 PAGES_OF_A_KIND = 12
 REQUIRED = {
@@ -23,7 +24,7 @@ def pages() -> dict[str, list[bytes]]:
     return bench_pages(PAGES_OF_A_KIND)
 
 
-@pytest.fixture(scope="module", params=[8, 16])
+@pytest.fixture(scope="module", params=[to_verify(8), to_verify(16)])  # libraries that nobody else needs
 def rows(request: pytest.FixtureRequest, pages: dict[str, list[bytes]]) -> list[Row]:
     ticks: list[str] = []
     answer = measure(request.param, pages, ticks.append, reads=2)

@@ -13,6 +13,7 @@ import pytest
 
 from hw.link import PAGE_BYTES
 from sim.scenario.scenario import Scenario, find
+from tests.marks import VERIFY, first_in_test
 from tests.sim.scenes import MAIN_DEVICE, Command, wait, write_scenario
 
 SWAPFILE_PAGES = 512
@@ -56,7 +57,7 @@ def test_a_group_of_a_scenario_keeps_its_limits_and_its_figures_are_in_the_resul
 # The main job
 
 
-@pytest.mark.parametrize("sim", ["verilated", "verilator", "model"])
+@pytest.mark.parametrize("sim", first_in_test(["verilated", "model", "verilator"], 2))
 def test_the_main_job_uses_every_tier_and_every_page_comes_back(tmp_path: Path, sim: str) -> None:
     files = ["--json", tmp_path / "main.json", "--report", tmp_path / "main.html"]
     status, output, errors = run("--sim", sim, "--rounds", 1, *files)
@@ -85,6 +86,7 @@ def test_a_small_scenario_gives_the_same_bytes_again_on_the_rtl(tmp_path: Path) 
     assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
 
 
+@VERIFY
 def test_icarus_verilator_and_the_library_agree_on_every_figure_and_every_nanosecond(tmp_path: Path) -> None:
     scenario = write_scenario(tmp_path, pages=24, cram=MAIN_DEVICE)
     seen = {}
@@ -130,6 +132,7 @@ def check_swapfile(path: Path) -> None:
     assert any(data[PAGE_BYTES:])
 
 
+@VERIFY
 def test_a_killed_simulator_is_one_line_and_leaves_the_swapfile_alone(swapping: Path, tmp_path: Path) -> None:
     command, simulator = start(swapping)
     os.kill(simulator, signal.SIGSTOP)
@@ -147,6 +150,7 @@ def test_a_killed_simulator_is_one_line_and_leaves_the_swapfile_alone(swapping: 
     assert command.left_behind() == []
 
 
+@VERIFY
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_one_line_and_leaves_no_simulator(
     swapping: Path, tmp_path: Path, number: signal.Signals
@@ -188,6 +192,7 @@ def test_rtl_that_does_not_compile_is_one_line_with_the_log(tmp_path: Path, sim:
     assert "Traceback" not in errors
 
 
+@VERIFY
 def test_a_simulator_does_not_outlive_a_command_that_was_killed(swapping: Path) -> None:
     command, _ = start(swapping)
     command.interrupt(signal.SIGKILL)

@@ -9,6 +9,7 @@ import pytest
 
 from hw.links import verilated
 from hw.links.model import ModelLink
+from hw.links.verilated import VerilatedLink
 from hw.parameters import DeviceParameters
 from hw.virtual_time import VirtualClock
 from sim.scenario.links import make_link
@@ -158,3 +159,15 @@ cram_to_cram = true
     config = Scenario.load(path).vswap_config()
     assert config.order == ("zram", "cram", "cram1", "zswap", "swapfile", "swapfile1")
     assert (config.distances["cram1"], config.priorities["swapfile1"], config.cram_to_cram) == (10, 5, True)
+
+
+def test_the_seed_fills_what_the_library_leaves_undefined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Registers and memories without a reset; that they change no result is another test's rule."""
+    seeds: list[int] = []
+
+    def create(self: VerilatedLink, clock: VirtualClock, parameters: DeviceParameters, seed: int, **_: int) -> None:
+        seeds.append(seed)
+
+    monkeypatch.setattr(VerilatedLink, "__init__", create)
+    make_link("verilated", VirtualClock(), Scenario.load(find("main")).with_workload(seed=7))
+    assert seeds == [7]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.marks import first_in_test
 from vswap.races.__main__ import find_seeded, main
 from vswap.races.schedule import RaceClock, Schedule
 from vswap.races.search import attempt, decode, encode, minimize, search
@@ -14,7 +15,7 @@ QUICK = sorted(SEEDED.keys() - SLOW)
 """Found within 1,000 interleavings; the others by `make races`."""
 
 
-@pytest.mark.parametrize("first", [0, 1_000_000, 2_000_000, 3_000_000])
+@pytest.mark.parametrize("first", first_in_test([0, 1_000_000, 2_000_000, 3_000_000]))
 def test_two_thousand_interleavings_of_our_code_are_clean(first: int) -> None:
     finding = search(first, 500)
     assert finding is None, finding
@@ -34,7 +35,7 @@ def test_an_interleaving_that_once_failed_is_clean(program: int, schedule: str) 
     assert attempt(program, decode(schedule))[0] is None
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", first_in_test(QUICK, 4))
 def test_a_race_put_in_on_purpose_is_found(name: str) -> None:
     finding = find_seeded(name, 1000)
     assert finding is not None

@@ -12,6 +12,7 @@ import ast
 import hashlib
 import json
 import os
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -63,7 +64,7 @@ class Killer:
         called = repr((self.bench, self.top, self.settings, self.around))
         digest = hashlib.sha256(called.replace(str(ROOT), "").encode())  # the same in every clone
         own = _source(self.module)
-        named = {own.parent / name for _, value in self.settings for name in value.split() if name.endswith(".py")}
+        named = {own.parent / name for _, value in self.settings for name in shlex.split(value) if name.endswith(".py")}
         for path in sorted(_with_imports({own, *named, *own.parent.glob("conftest.py")})):
             lines = path.read_bytes().splitlines(keepends=True)
             text = b"".join(line for line in lines if not line.startswith(b"# SPDX-"))  # a licence decides nothing
@@ -116,7 +117,7 @@ def _killers() -> Iterator[Killer]:
         for chapter in ("traffic", "bursts", "cache", "states", "signals", "faults", "reset", "exhaustion")
     ]
     yield chapters[0]
-    yield Killer("tests.driver.inside", WHOLE, (("VCRAM_TESTS", " ".join(["-x", *files])),), around="cram_tb")
+    yield Killer("tests.driver.inside", WHOLE, (("VCRAM_TESTS", shlex.join(["-x", *files])),), around="cram_tb")
     yield from chapters[1:]
 
 

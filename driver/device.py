@@ -293,9 +293,7 @@ class CramDevice:
 
     async def capacity_report(self) -> tuple[Capacity, int]:
         """Get Capacity: use of the media and the achieved ratio in per-mille, of one moment; a mailbox command."""
-        reply = await self._mailbox.execute(Opcode.GET_CAPACITY, expected_bytes=24)
-        total, free, reserved, resident, sector_bytes, ratio = struct.unpack("<6I", reply)
-        return Capacity(total, free, reserved, resident, sector_bytes), ratio
+        return Capacity.report(await self._mailbox.execute(Opcode.GET_CAPACITY, expected_bytes=24))
 
     async def track_hot_pages(self, threshold: int, period: int = 0) -> None:
         """Nominate pages that the host reads often: those whose heat reaches `threshold` (1 .. 255; 0: none).

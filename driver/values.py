@@ -78,6 +78,12 @@ class Capacity:
     resident_pages: int
     sector_bytes: int
 
+    @classmethod
+    def report(cls, reply: bytes) -> tuple[Capacity, int]:
+        """From the reply to Get Capacity, with the achieved ratio in per-mille that goes with it."""
+        total, free, reserved, resident, sector_bytes, ratio = struct.unpack("<6I", reply)
+        return cls(total, free, reserved, resident, sector_bytes), ratio
+
     @property
     def available_sectors(self) -> int:
         """Free sectors that are not promised to dirty pages."""

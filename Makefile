@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Every target sets up what it needs first; `make help` explains.
 SHELL := /bin/sh
 .DELETE_ON_ERROR:

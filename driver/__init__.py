@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The host's driver of the compressed-RAM device: `from driver import CramDevice` (docs/driver.md)."""
 
 from driver.cxl import Background, CxlCommands, EventRecord, Health

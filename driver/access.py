@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Access: registers and interrupt lines of a link, with the driver's errors and time limits."""
 
 from __future__ import annotations

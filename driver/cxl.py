@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """CxlCommands: the mailbox commands that CXL defines and the driver itself does not need (CXL 3.1, 8.2.9)."""
 
 from __future__ import annotations

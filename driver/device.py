@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """CramDevice: the host's driver of one compressed-RAM device (docs/driver.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What can go wrong between a host and the device."""
 # ruff: noqa: N818 - an error is named after the condition
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """EventBook: what the device's event log has told, and what it says of single pages (docs/device/events.md)."""
 
 from __future__ import annotations

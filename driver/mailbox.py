@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Mailbox: the command channel of the device (docs/device.md; layout of CXL 3.1, 8.2.8.4)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Provider: one device as the provider of a memory node (docs/driver.md, "Provider").
 
 The owner of the pages (vswap) gives freed pages back through `trim`. It learns how many pages the device can back now,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the driver reports: values read from the device."""
 
 from __future__ import annotations

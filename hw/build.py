@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Build: RTL into a simulation program, once.
 
 A build lives in `build/hw/<top>-<simulator>-<hash>/` (hw/places.py says where `build` is); the hash covers everything

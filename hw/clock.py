@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Clock: simulated time and the tasks that live in it.
 
 Everything above the device awaits only a Clock or a Link. Each await is a place where another task may run, as in a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Codes of the device. Generated from hw/regs/codes.toml and cram.rdl by `make regs`; do not edit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Area and clock of the RTL on an ECP5: Yosys and nextpnr, module by module.
 
 `python -m hw.fpga` synthesizes the blocks of the device and both LZ4 engines at every width, each alone, prints a table

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Link: everything a host can do to a device, whatever runs the device behind it.
 
 The rules are in docs/device.md. Every implementation lives in `hw/links/`. A link moves bytes and reports bus

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Lint of the Verilog: `python -m hw.lint`.
 
 The RTL under both simulators, as they warn of different things. All Verilog with slang, which holds it to the standard

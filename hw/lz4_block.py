@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Single sequences of the LZ4 block format, written and read; whole blocks are the business of liblz4."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What `build/` holds, and its size: what nobody has used for longest goes.
 
 Builds and runs prune themselves: a build when another one is compiled, a run when another one ends. Both are safe while

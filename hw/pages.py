@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Made pages to store in a device: one of each form that it keeps them in."""
 
 from __future__ import annotations

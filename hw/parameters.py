@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """DeviceParameters: the parameters a device is built with (docs/device/ports.md, "Parameters")."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Places: where builds, caches, runs and reports lie. Whatever writes a file that nobody named asks here.
 
 | the tree | what is built and kept | what a command leaves for its user |

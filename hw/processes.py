@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Processes that end with us, and locks between those that work on the same files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`python -m hw.prune`: remove builds and runs that nobody has used for a while, and say how much is left."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Registers of the device. Generated from hw/regs/cram.rdl by `make regs`; do not edit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Simulate: cocotb tests on a build (hw/build.py).
 
 A run leaves a folder `build/sim/<test>.<bench or case>.seed<seed>/` with `simulation.log`, `results.xml`, waves if

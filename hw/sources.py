@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The RTL's source files: where they lie, and which of them a module needs."""
 
 from __future__ import annotations

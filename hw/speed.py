@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Speed: the units in which a way to run the device is measured, and the loop that measures it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The dialect of the RTL: what every Verilog file of the project looks like, checked by `python -m hw.lint`.
 
 It is Verilog-2005 with lowRISC's names, one module a file, in one form:

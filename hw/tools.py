@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The tools of this machine that make a program of RTL: Verilator, Icarus Verilog, the C++ compiler."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """VirtualClock: a deterministic loop in virtual time for plain coroutines. Idle time is skipped, not simulated.
 
 Tasks run one at a time, from await to await. Without a seed, ready tasks run first come, first served; with a seed a

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Set-up on Debian: the system's packages where they are missing (as root), then .venv from the locked requirements.
 # Called by the Makefile when what it installs has changed; safe to call again.
 set -eu

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Installs Debian's packages that are named, as root; anybody else is told how. Called for what is missing.
 set -eu
 [ $# -gt 0 ] || exit 0

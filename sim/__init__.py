@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The simulation: machines, workloads, traces, reports and the command line. `from sim import open_device`."""
 
 from sim.handle.facade import DeviceHandle, open_device

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """vcram: the command line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Settings for all tests."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Processor time of each test, its own process and all that it has started: `build/test-times.json`.
 
 Wall clock tells how loaded a machine was; processor time tells what a test costs, compiling included.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The graph of imports of this tree, for tests/test_architecture.py: what each module imports, wherever in its text."""
 
 from __future__ import annotations

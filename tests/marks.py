@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Which tests are in `make test` and which in `make verify`: those marked `verify`. So every test is in one of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Pages to store in tests: those of a real program, and made ones for the corners."""
 
 from __future__ import annotations

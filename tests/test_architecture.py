@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The house (docs/architecture.md): imports point down from floor to floor, sim -> vswap -> driver -> hw, and inside a
 floor from room to room."""
 

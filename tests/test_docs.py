@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the documents and the source say about each other's places holds: links, references to pages, tables.
 
 A reference is a path below docs/ in any text, with or without section names behind it in double quotes, as in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The package's papers agree: one version, one licence, and a lock that holds all that pyproject.toml asks for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """docs/verification.md says which tests are in `make test` and which in `make verify`; no test is in neither."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """An ordinary user, for what must work without root's rights."""
 
 from __future__ import annotations

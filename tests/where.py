@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`python -m tests.where`: which tests are in `make verify`, as a table for docs/verification.md; all others are in
 `make test`."""
 

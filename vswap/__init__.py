@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The virtual swap layer: slots, swap cache, address spaces, reclaim, and the tiers behind it. Rules: docs/vswap.md."""
 
 from vswap.base.config import VswapConfig

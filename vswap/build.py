@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A swap system's parts, made and handed to one another."""
 
 from __future__ import annotations

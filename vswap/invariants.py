@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What must hold between any two steps of a swap system (docs/vswap/invariants.md): one generator a subject, each
 yields a sentence for every contradiction it finds."""
 

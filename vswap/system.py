@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One machine's swap system, wired: memory, slots, tiers, reclaim, writeback and the spaces on top."""
 
 from __future__ import annotations

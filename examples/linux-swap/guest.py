@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The guest: Debian's kernel and busybox, unpacked beside the build and not installed, and a small initramfs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* hog MEGABYTES ROUNDS: fills more memory than there is with pages of real programs, changes and checks them.
  *
  * /pages holds the pages. Page i of version v is one of them, its first 16 bytes replaced by i and v, so that no two

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A Linux guest that swaps to the emulated device: real kernel, real zswap in front of it (docs/nbd.md).
 
     make linuxswap                                     # the RTL

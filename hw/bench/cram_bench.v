@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // cram_bench: the device with a host in front of it and its media behind it.
 //
 //     host_port --(AXI4, AXI4-Lite)--> cram_device --(AXI4)--> media_dram

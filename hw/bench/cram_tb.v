@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // cram_tb: cram_bench with a clock, for simulators; the top that the cocotb link drives.
 //
 // Handshake: that of cram_bench, whose ports are nets of this module under the same names without suffix.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // engine_bench: both LZ4 engines side by side, each with its own streams, to be measured alone.
 //
 // Handshake: those of lz4_compressor and lz4_decompressor.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // host_port: the host's side of the buses: moves whole pages and register blocks as AXI4 and AXI4-Lite transfers.
 //
 // Software is slow and the bus is not: software names a transfer of up to a page, this module does the handshakes. Three

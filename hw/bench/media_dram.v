@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // media_dram: the memory behind the device: an AXI4 slave with a fixed latency and one beat a cycle each way.
 //
 // A functional model, not for synthesis. INCR bursts of 64-byte beats, answered in order; up to eight bursts wait each

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Prove what hw/formal/proofs.py lists: `python -m hw.formal`; writes build/formal.json."""
 
 from __future__ import annotations

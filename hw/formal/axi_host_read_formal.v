@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // axi_host_read_formal: the read half of the host's AXI4 port keeps the handshake rules (AMBA AXI, A3.2, A3.3): every
 // burst is answered with as many beats as it has, the last one marked, with its ID, in order; a beat stays unchanged until
 // it is taken; none comes without a request; the queue behind never overflows.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // axi_host_write_formal: the write half of the host's AXI4 port keeps the handshake rules (AMBA AXI, A3.2, A3.3): one
 // response for each burst, after its last beat, with its ID and the worst of its beats, unchanged until it is taken.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // chain_reader_formal: AXI4 on the read side of the media port. The sectors of a page are asked for in chain order, each
 // once, for as many beats as the page has in it, stable until taken; no more data is taken than was asked for; what is shown
 // are the beats that the media gives, in order, the last one marked with its bytes, none after a drop or a bad response.

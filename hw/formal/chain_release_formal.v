@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // chain_release_formal: as many sectors are given back as asked, in chain order: the first one first, then always the
 // successor that FOLLOW has told; each is followed before it is given back; then `done_o`, once.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // event_log_formal: events leave in order, each once; each that finds the log full is counted, and no other.
 //
 // One event, whichever (`watch` is free), is followed.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // fifo_formal: what goes into a fifo comes out once, in order, unchanged.
 //
 // One item, whichever (`watch` is free), is followed from in to out: `ahead_q` items are before it. Since it may be any,

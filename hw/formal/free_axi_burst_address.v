@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // free_axi_burst_address: stands in for axi_burst_address; the next address is any.
 
 `default_nettype none

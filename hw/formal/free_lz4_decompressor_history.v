@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // free_lz4_decompressor_history: stands in for lz4_decompressor_history; what is read is any.
 
 `default_nettype none

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // free_lz4_decompressor_pattern: stands in for lz4_decompressor_pattern; the bytes of a match are any.
 
 `default_nettype none

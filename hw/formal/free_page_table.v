@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // free_page_table: stands in for page_table; exact for one page, whichever (`watched`), any content for the others;
 // ready at once.
 

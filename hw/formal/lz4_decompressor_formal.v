@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // lz4_decompressor_formal: whatever bytes come in, the decompressor stays inside its input and its page, and goes on.
 //
 // The parser consumes no byte that has not come; the copier writes no line outside the page and reads none that is not

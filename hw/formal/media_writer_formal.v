@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // media_writer_formal: AXI4 on the write side of the media port. Each sector gives one burst: its address and its number of
 // beats, once, stable until taken; then that many beats, the last one marked, stable until taken; no burst crosses 4 KiB.
 // `idle_o` is high with no burst under way, `error_o` after a bad response since the last clear.

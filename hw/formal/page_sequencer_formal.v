@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // page_sequencer_formal: a page's state changes only as docs/device/pages.md allows, whatever
 // the page cache, the page store and the mailbox answer.
 //

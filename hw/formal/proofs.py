@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is proved about the RTL. Each proof is a checker in this folder: the module, a model beside it, assertions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // register_bus_formal: the AXI4-Lite port of the registers keeps the handshake rules (AMBA AXI, A3.2) whatever the master
 // and the registers do: an answer stays with its content until it is taken, none comes without a request, one for each.
 //

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Run one proof with yowasp-sby, Yosys' driver of model checkers, and the SMT solver Yices (both from PyPI).
 
 A proof is two runs: the assertions (`prove` or `bmc`), then the cover statements, which show that the situations the

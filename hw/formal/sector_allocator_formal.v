@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // sector_allocator_formal: no sector is handed out twice, none is lost, and chains stay as they were linked.
 //
 // The model beside it: which sectors are in use, and the free list as a stack `stack_q`. Nobody reads the stack but the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // watermarks_formal: the four states follow the free sectors with hysteresis (docs/device/pressure.md), one cycle late;
 // each entry, and leaving low, is signalled once.
 //

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The cocotb link: the RTL in a simulator, driven through the nets of `hw/bench/cram_tb.v`.
 
 Transfers that end in the same cycle end in the order write, read, registers, and interrupts are seen after them,

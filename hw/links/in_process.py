@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The device in this process: the functional model, or the RTL as a library."""
 
 from __future__ import annotations

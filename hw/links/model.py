@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """ModelLink: a functional device in Python behind the Link interface. No simulator and no compiler are needed.
 
 It follows docs/device.md in every state, error, event, interrupt and counter; its LZ4 blocks are those of the `lz4`

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Page cache of the model device (docs/device/cache.md; docs/device/pressure.md, "Exhaustion").
 
 All operations are atomic: they happen at once. They say in `elapsed` how many cycles the device would be busy, and

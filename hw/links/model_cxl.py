@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """CXL's own layouts, as the model device's mailbox reads and writes them (CXL 3.1, 8.2.9; docs/device.md).
 
 Little endian throughout. The functions only pack; what a command does is in model_mailbox.py.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Hot-page tracking of the model device (docs/device/hot-pages.md)."""
 
 from __future__ import annotations

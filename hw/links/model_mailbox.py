@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Mailbox of the model device: its registers and commands (docs/device/mailbox.md)."""
 
 from __future__ import annotations

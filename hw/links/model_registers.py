@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Register file of the model device: what each register reads, and what a write does (docs/device/registers.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Signals of the model device: event log, interrupts with the watermarks' hysteresis (docs/device.md)."""
 
 from __future__ import annotations

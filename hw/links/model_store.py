@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Stored pages of the model device: sectors, page table, and the content of the media (docs/device/pages.md).
 
 The media is kept page by page instead of sector by sector: what a page occupies is a list of sector numbers, what it

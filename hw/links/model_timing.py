@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Latencies of the model device: a rough stand-in for the cycle counts of the RTL.
 
 Only the order of magnitude is right: one line a cycle on the host port, LZ4 engines at BYTES_PER_CYCLE, media latency

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The verilated link: the RTL as a library in this process, on the clock's virtual time. One cycle is 1 ns.
 
 The bus handshakes happen in HDL (`hw/bench/host_port.v`) and the cycles in C++ (`hw/verilated/device.cpp`); Python is

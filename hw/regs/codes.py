@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The codes that no register shows, as Python values, read from codes.toml."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What PeakRDL's exporters make of cram.rdl, for those who ask for it: `make regs` installs and runs them.
 
 They are run as programs: the register map as HTML, a C header, a UVM model and IP-XACT, under build/regs/.

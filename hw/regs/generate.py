@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Generate what follows from codes.toml and cram.rdl: `python -m hw.regs.generate` writes, `--check` only compares."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The register map as Python values, read from cram.rdl with systemrdl-compiler."""
 
 from __future__ import annotations

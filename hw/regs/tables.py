@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The tables of the documents that say what the codes and registers are, made from codes.toml and cram.rdl.
 
 A table follows a line `<!-- made by `make regs`: NAME -->`, in whatever file of docs/, and ends at an empty line.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // axi_burst_address: the address of the next beat of an AXI4 burst (AMBA AXI, A3.4.1).
 //
 // Handshake: none, combinational. `length_i` is AxLEN (beats - 1), `size_i` AxSIZE, `burst_i` AxBURST: FIXED, INCR or

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // axi_host_read: AXI4 read channels of the host port, turned into line reads.
 //
 // Every beat is one line read and answers the whole line, of which the host takes its byte lanes. Beats outside the

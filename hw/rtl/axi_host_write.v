@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // axi_host_write: AXI4 write channels of the host port, turned into line writes.
 //
 // Every beat becomes one line write with its strobes; a beat without strobes changes nothing and is not passed on. Beats

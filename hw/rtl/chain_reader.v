@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // chain_reader: reads a stored page from the media, following its chain of sectors; AXI4 master side.
 //
 // Handshake: `start_i` pulse with the first sector and the number of bytes; the bytes come on `data_*` as 64-byte beats,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // chain_release: gives every sector of a page's chain back to the allocator, in chain order.
 //
 // Handshake: `start_i` pulse with `first_i` and `count_i` (0 is legal: done at once); `done_o` pulses at the end.

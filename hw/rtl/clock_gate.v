@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // clock_gate: passes the clock on while its enable was high in the second half of the cycle before. Blocks that work now
 // and then get their clock through it: they take no power, and no time in a simulation, while they rest.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Generated from hw/regs/codes.toml and cram.rdl by `make regs`; do not edit. To be included inside a module.
 
 // PageState: How a page is stored (docs/device/pages.md).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Generated from hw/regs/cram.rdl by `make regs`; do not edit. To be included in cram_registers, which has `write`,
 // `write_address` and `in_payload`.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // cram_device: the compressed-RAM memory expander (docs/device.md).
 //
 //     s_axi  --> axi_host_write, axi_host_read --> page_cache --> page_store --> m_axi

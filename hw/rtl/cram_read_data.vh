@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Generated from hw/regs/cram.rdl by `make regs`; do not edit. To be included among the cases of what a read gives:
 // constants, parameters, and the counters of one signal each.
 ADDRESS_ID: read_data = VALUE_ID;

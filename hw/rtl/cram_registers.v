@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // cram_registers: the device's registers, interrupts, event log, counters and mailbox (docs/registers.md).
 //
 // Handshake: towards the host an AXI4-Lite slave: address and data of a write may arrive in any order and with any gap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // crc32: takes a CRC-32 (IEEE 802.3, as zlib computes it) on by 64 bytes.
 //
 // Handshake: none, combinational; zero, and nothing toggles, without `valid_i`. `crc_o` is the register after `data_i`

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // device_counters: what the device has done since reset, and how long that is (docs/registers.md).
 //
 // Handshake: a pulse of one cycle on bit COUNT_x of `count_i` is one count in register x. `cycles_read_i` keeps the upper

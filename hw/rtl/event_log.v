@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // event_log: the last events, oldest first (docs/device/events.md, "Events").
 //
 // Handshake: an event is taken in the cycle of `event_valid_i`; a full log drops the new one and counts it. `pop_i`

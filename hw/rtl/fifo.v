@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // fifo: a small first-word-fall-through queue in flip-flops.
 //
 // Handshake: valid/ready on both sides; an item is taken where both are high. `in_ready_o` does not depend on

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // heat_tracker: which pages the host reads often (docs/device/hot-pages.md).
 //
 // Per page a heat and the epoch in which it was last touched; the heat is halved for every epoch that has passed since,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // lz4_compressor: a 4096-byte page in, its LZ4 block out. docs/compressor.md explains it.
 //
 // Handshake: valid/ready on both sides. The page comes in 64 beats, byte 0 in bits 7:0; its block leaves dense, 64 bytes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // lz4_decompressor: one LZ4 block in, one 4 KiB page out.
 //
 // Handshake: valid/ready on both sides. The block comes in dense 64-byte beats, first byte in bits 7:0; only the last beat

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // lz4_decompressor_copier: executes the parser's operations: literals and matches become the lines of a page.
 //
 // Handshake: operations and page beats by valid/ready; `op_ready_o` depends on registers and `page_ready_i` only.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // lz4_decompressor_history: the completed lines of a page, two adjacent ones read at once.
 //
 // Handshake: none; `write_i` writes a line, `read_i` loads `read_even_o` and `read_odd_o`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // lz4_decompressor_parser: cuts an LZ4 block into operations, one or two whole sequences a cycle where they are short.
 //
 // Handshake: block beats as in lz4_decompressor, operations by valid/ready. `restart_i` forgets everything. `drain_i` takes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // lz4_decompressor_pattern: the bytes of a match, laid out over itself where it overlaps itself.
 //
 // Handshake: none, combinational. `data_o` is the first `period_i` bytes of `data_i` over and over, or `data_i` as it is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // lz4_emitter: writes LZ4 sequences as bytes, in fragments of up to 61.
 //
 // Handshake: valid/ready on both sides; a sequence is taken with its last fragment. `clear_i` drops the sequence.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // lz4_hash_table: where in this page four bytes with a given hash were seen last, for LANES positions a cycle.
 //
 // Handshake: while `lookup_i` is high, LANES consecutive positions from `base_i` on are looked up and then entered.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // lz4_match_finder: walks over the page in windows of LANES bytes and finds, for each byte, a candidate for a match.
 //
 // Handshake: windows leave by `window_valid_o`/`window_ready_i`, in rising order. `resume_i` is the position that the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // lz4_packer: joins fragments of 1 to 63 bytes into dense beats of 64.
 //
 // Handshake: valid/ready on both sides. The beat with the last byte of the last fragment carries `beat_last_o` and may be

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // lz4_page_buffer: one page, written in lines, read as up to 64 bytes from any byte address.
 //
 // Handshake: none; `write_i` writes a line; what is read is zero without `read_i`, so that nothing toggles. A page that

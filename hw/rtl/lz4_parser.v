@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // lz4_parser: chooses matches among the candidates of the windows, extends them, and hands out LZ4 sequences.
 //
 // Handshake: windows in, sequences out, valid/ready each. `resume_o` is the first position not covered by a match yet.

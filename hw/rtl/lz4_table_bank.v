@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // lz4_table_bank: one bank of the compressor's hash table, a memory with one read and one write port.
 //
 // Handshake: none; `write_i` writes a row, `read_i` loads `read_data_o`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // mailbox: CXL mailbox registers, the 4096-byte payload, and who runs the commands of docs/device.md.
 //
 //     cram_registers --> registers, payload <--> mailbox_commands <-- mailbox_replies

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // mailbox_background: the background operation of the mailbox: Sanitize, which trims every page.
 //
 // Handshake: `start_i` pulse while `busy_o` is low. It asks the core to trim page by page (`command_*`, valid/ready, one

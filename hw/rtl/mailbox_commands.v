@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // mailbox_commands: runs one mailbox command at a time (docs/device/mailbox.md).
 //
 //     IDLE -> DECODE -> READ <-> TAKE -> RANGE -> COMMAND <-> REPLY -> WRITE -> DONE

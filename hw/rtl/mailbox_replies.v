@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // mailbox_replies: what the mailbox answers, 16 bytes at a time (docs/device/mailbox.md).
 //
 //     Identify         | firmware (16) | capacity (8) |

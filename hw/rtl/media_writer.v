@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // media_writer: writes sectors to the media, AXI4 master side.
 //
 // Handshake: a sector is asked for with `sector_valid_i`/`sector_ready_o` (its number, and how many 64-byte beats of it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // page_cache: the decompressed pages the host works on.
 //
 // Each of the CACHE_PAGES entries holds a page number, 64 lines, and per line a valid and a dirty bit. `zero_q` tells

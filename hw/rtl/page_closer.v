@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // page_closer: puts a page into its stored form: zero, same, lz4 or raw.
 //
 // The page is streamed from the cache once into the compressor and past the scanner; the LZ4 block is collected in a

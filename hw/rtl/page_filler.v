@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // page_filler: brings a stored page back, line by line: into the page cache, or only to check it while its LZ4 block is
 // exported.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // page_scan: watches a page pass by and tells what it is: all zero, one word repeated, and its CRC-32.
 //
 // Handshake: a beat is taken in every cycle with `valid_i`. `clear_i` starts a page; a beat in the same cycle is its first.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // page_sequencer: decides, one page operation at a time, what happens to pages.
 //
 // It is the only user of the page table, the reservations and the entries' fate, so that every operation sees a settled

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // page_store: the media side of the device: closing, filling and releasing stored pages.
 //
 // Wires the three workers to the sector allocator and the media bus. The sequencer starts one at a time, so the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // page_table: one entry for each perceived page.
 // What an entry says: docs/device/pages.md; where its fields lie: TABLE_* of cram_codes.vh.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // ram: a synchronous memory with one write and one read port and byte enables.
 //
 // Handshake: none; `write_i` writes the enabled bytes, `read_i` loads `read_data_o`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // ratio_meter: the achieved compression ratio in per-mille: bytes of resident pages per 1000 bytes of used media.
 //
 //     ratio = resident pages * (4096 / SECTOR_BYTES) * 1000 / used sectors, rounded down

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // register_bus: an AXI4-Lite slave that turns its five channels into single writes and reads of registers.
 //
 // Handshake: address and data of a write may arrive in any order and with any gap. `write_o` is high for one cycle with

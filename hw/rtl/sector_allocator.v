@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // sector_allocator: hands out media sectors and keeps the chains that pages are stored in.
 //
 // One table `next` serves both the free list and the chains: a sector is in exactly one of them. Sectors that were

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // watermarks: how full the media is, as four states with hysteresis (docs/device/pressure.md, "Watermarks").
 //
 //     free sectors      high, medium, critical: entered below the mark, left at the mark plus `hysteresis`

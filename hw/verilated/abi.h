@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The C interface of a device compiled by Verilator: what hw/verilated/device.cpp offers and hw/links/verilated.py calls.
 //
 // Plain declarations without preprocessor, as the Python side reads this very file. A device belongs to one thread; there

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The fastest that the compiled RTL can be driven: stores and loads pages in a loop without Python.
 //
 //     bare PAGES_FILE ROUNDS PERCEIVED_PAGES

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // cram_bench, compiled by Verilator, behind the C interface of abi.h.
 //
 // One cycle is a rising and a falling edge of clk_i. Inputs change between cycles only, so a transfer that starts before a

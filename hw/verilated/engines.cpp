@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // engine_bench, compiled by Verilator, behind the C interface of engines.h.
 //
 // One cycle is a rising and a falling edge of clk_i; inputs change between cycles, outputs are looked at before the edge.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The C interface of the two LZ4 engines compiled by Verilator: what hw/verilated/engines.cpp offers and
 // hw/verilated/engines.py calls. Plain declarations without preprocessor, as the Python side reads this very file.
 //

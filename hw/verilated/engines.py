@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The two LZ4 engines alone, as a library in this process: what they answer, and in how many cycles.
 
 engines = Engines(16)

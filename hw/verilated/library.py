@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The RTL as a shared library: `hw/bench/cram_bench.v` compiled by Verilator behind the C interface of `abi.h`.
 
 A library is compiled once per set of parameters and lives in `build/hw/cram_bench-library-<hash>/`, under the same

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Interrupts: Ctrl-C, SIGTERM and SIGHUP alike unwind the program, so that whatever it started is taken down."""
 
 from __future__ import annotations

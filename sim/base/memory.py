@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Memory: how much of it this process takes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the options of several commands have in common."""
 
 from __future__ import annotations

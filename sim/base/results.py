@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Results: how figures are kept in files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Value: a record with checked fields that becomes JSON and comes back from it."""
 
 from __future__ import annotations

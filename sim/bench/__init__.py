@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: MIT
 """Bench: how fast each way to run the device is, side by side on the same pages (docs/bench.md)."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`make bench`: measure, print a table, write build/bench.json (docs/bench.md)."""
 
 from __future__ import annotations

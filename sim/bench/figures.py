@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The measured tables of the documents, from the records in docs/figures.
 
     python -m sim.bench.figures             write the documents' tables again

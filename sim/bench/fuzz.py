@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Fuzzed LZ4 streams through the decompressor's RTL and liblz4: same accept or reject, same bytes on accept.
 
 `python -m sim.bench.fuzz` runs 1,000,000 of them (`make fuzz`, `COUNT=`) and writes build/fuzz.json. Streams come from

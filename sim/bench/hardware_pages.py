@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Pages for the engines' bench: of each kind of real content, those that the device would compress.
 
 Heaps come from running programs (sim/corpus/corpus.py), code and text from the files of this machine's Python. Zero

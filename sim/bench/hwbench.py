@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The engines' bench: bytes a cycle, ratio, latencies, area and clock of every engine width over real pages.
 
 `python -m sim.bench.hwbench` prints one table and writes build/hwbench.json. docs/hwbench.md explains the figures.

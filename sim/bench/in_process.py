@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What runs in this process: the whole stack on the RTL, the functional model, liblz4 alone, and the clock."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Inside the simulator: the pages over the cocotb link, and through a conventional testbench. Started by simulators.py.
 
 The conventional testbench is what one would write first: the device's pins, cocotb's clock, cocotbext-axi's masters on

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How fast the compiled RTL runs below the driver, side by side with a bare C++ loop over the same pages.
 
 `python -m sim.bench.library` stores real pages, then loads and compares them, a few rounds of each.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The pages that all benches use."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What runs in a simulator's process (Verilator): the cocotb link and the conventional testbench."""
 
 from __future__ import annotations

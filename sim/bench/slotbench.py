@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Measure the slot table from 10^4 to 10^7 slots: bytes a slot, time of an operation (docs/vswap/slots.md).
 
     python -m sim.bench.slotbench [--json FILE] [SLOTS ...]

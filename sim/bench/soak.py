@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`make soak`: millions of faults on the functional model, and the memory of the process meanwhile (docs/bench.md).
 
 Two spaces of twice the memory there is read and write pages of the shipped trace at random, through zswap, CRAM and a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Capture: records a real program's anonymous pages and its accesses to them as a trace (docs/trace.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Recorder: follows a program and turns what it does with its memory into a trace."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Space: one recorded address space, of which a window of pages is open at a time.
 
 An open page is in the program's page tables, and what the program does to it is not seen, but for the first write. A

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Corpus chart: what the pages of programs are like, as a drawing (SVG): shares as bars, sizes as histograms."""
 
 from __future__ import annotations

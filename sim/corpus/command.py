@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`vcram corpus`: gather pages of real programs, and look at them."""
 
 from __future__ import annotations

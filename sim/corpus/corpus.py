@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Corpus: anonymous pages of real programs, gathered from whatever this machine has while the programs work.
 
 A program that says when it is in the middle of its work is started, stopped, and its private anonymous memory read from

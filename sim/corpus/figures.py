@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Figures: what pages are like."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Corpus files: what programs gave, a file each, with a manifest that says what it is (docs/trace.md, "The corpus")."""
 
 from __future__ import annotations

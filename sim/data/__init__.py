@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What comes with the project: a recorded trace, the program it was recorded from, and pages (docs/trace.md)."""
 
 from pathlib import Path

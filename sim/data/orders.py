@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The recorded program: a small shop's order book, in memory.
 
 It keeps customers and orders in an in-memory SQLite database, the orders' documents as JSON, older ones packed with

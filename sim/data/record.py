@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Record orders.trace anew: `python -m sim.data.record [FILE]`, as root, on Debian 12.
 
 The program runs with a fixed environment, from standard input and in `/`, so that nothing of the machine it was

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Doctor: what this machine has of all that the project can use."""
 
 from __future__ import annotations

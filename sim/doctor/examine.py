@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Look for every part, and say what was found."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The parts that are not always there: how to find each, what it is for, and the command that gets it."""
 
 from __future__ import annotations

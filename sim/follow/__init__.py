@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Follow: run a program and everything it starts under ptrace and userfaultfd, its memory in somebody else's hands.
 
 `Follower` runs the program; who wants its memory implements `Space` (one address space) and `Policy` (makes them).

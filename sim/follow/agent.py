@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Agent: a helper process inside a followed program's address space.
 
 It is made by having the program clone(CLONE_VM) itself once, right after exec or fork, and never runs an instruction of

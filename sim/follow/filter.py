@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The seccomp filter of a followed program: which of its system calls stop for the follower; all others run at full
 speed (seccomp(2), "Filters"; linux/filter.h)."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Follower: runs a program and all it starts, and tells whoever has its memory what becomes of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A userfaultfd for the memory of a program that may not have one itself: it has given up root, or is root of a user
 namespace only.
 

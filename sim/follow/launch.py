@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Starting a program so that it can be followed: under ptrace, and under a filter of system calls."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the kernel says of an address space: its mappings, and which of their pages are there.
 
 The kernel's word is the only one. Marks of madvise(2) end with a mapping, move with it and are split with it, so nobody

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """/proc/PID/mem: a program reads and writes memory, its own or that of another followed process, as a file.
 
 The kernel does not wait for a fault there, so a page that has left memory would be an error (EIO). A process that has

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What whoever follows a program provides: a policy, an address space each, and the system calls it refuses."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """ptrace(2), as far as following a program needs it: stops, registers of x86-64, and what a stop means."""
 
 from __future__ import annotations

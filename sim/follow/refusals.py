@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """System calls that a followed program does not get, and what it gets instead (docs/pager.md, "What is refused").
 
 They let the kernel, a device or somebody else reach a page behind the page tables, where the follower cannot see it: a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The robust mutexes that a thread holds: when it ends, the kernel goes through its list of them, marks each as left by
 its owner and wakes who waits for it (get_robust_list(2)).
 

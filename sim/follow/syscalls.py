@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The system calls that a follower watches, and what each does to the memory of a program.
 
 Nothing is given up at the entry of a call, since it may fail: at its exit the kernel's answer counts, and where that

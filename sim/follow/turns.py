@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Turns: in each address space one thread at a time is in a system call that changes the mappings.
 
 The kernel takes them one after the other, too, but tells of their ends in any order. A range that one thread gives back

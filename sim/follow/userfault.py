@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """userfaultfd(2), as far as following a program needs it: see ioctl_userfaultfd(2) for the structures."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Calls: what goes between a handle and the simulator that serves it, each with one end of a socket pair."""
 
 from __future__ import annotations

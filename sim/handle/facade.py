@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A device for scripts and notebooks: plain calls, no tasks, no clock to run.
 
     from sim import open_device

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The far end of `open_device("cocotb")`: serves the driver's calls inside a simulator."""
 
 from __future__ import annotations

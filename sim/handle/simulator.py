@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The near end of `open_device("cocotb")`: starts a simulator of its own and calls the driver inside it."""
 
 from __future__ import annotations

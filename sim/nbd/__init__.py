@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """NBD: the device as a network block device, served by nbdkit (docs/nbd.md)."""
 
 from sim.nbd.disk import Disk, RequestError, Usage

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`vcram nbd`: the command."""
 
 from __future__ import annotations

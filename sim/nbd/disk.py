@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Disk: a compressed-RAM device as a disk of 512-byte sectors (docs/nbd.md)."""
 
 from __future__ import annotations

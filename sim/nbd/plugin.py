@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The plug-in that nbdkit loads: hands each request of a block client to the process that owns the device.
 
 nbdkit brings a Python interpreter of its own, so this file uses the standard library and `nbdkit` alone. It has one

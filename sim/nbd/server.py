@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Server: runs nbdkit on a unix socket and answers what its plug-in asks (docs/nbd.md)."""
 
 from __future__ import annotations

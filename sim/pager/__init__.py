@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Pager: runs a real program with its anonymous memory limited and paged through the swap system (docs/pager.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Figures: what a paged run has counted, as values (docs/pager.md, "The figures")."""
 
 from __future__ import annotations

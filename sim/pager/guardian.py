@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Guardian: a process that outlives the pager by as long as the program takes to die.
 
 When the last descriptor of a userfaultfd is closed, the kernel gives the memory back to the program, and every page

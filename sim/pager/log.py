@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """SpaceLog: what the pager sees of an address space, as events of a trace (docs/trace.md; docs/pager.md, "Traces")."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Pager: a real program whose anonymous memory is limited and goes through the swap system."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """PagedSpace: an address space of the program, its faults answered by the swap system."""
 
 from __future__ import annotations

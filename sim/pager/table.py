@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """ProgramTable: a page table of the swap system that is also the one of a running program.
 
 The swap system changes entries as it always does; each change is done to the program's memory in the same step. What a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Window: the device pages that the program sees without a fault, a bounded number of them.
 
 On a machine with such a device a soft-faulted page is read where it lies. Here the program's loads need the bytes in

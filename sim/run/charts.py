@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Charts: the timeline of a run as a drawing (SVG) that stands in a page of its own."""
 
 from __future__ import annotations

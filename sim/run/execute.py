@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Execute: a scenario on the model or the RTL in this process, or on the RTL in a simulator's."""
 
 from __future__ import annotations

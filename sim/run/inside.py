@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Inside the simulator: the cocotb test that is a run. Started by sim/run/supervise.py, never by hand.
 
 The whole stack (workload, swap system, driver, link) runs in the simulator's process, on the simulator's time.

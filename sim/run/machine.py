@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Machine: a link, the driver and the swap system of a scenario, the same whatever is behind the link."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Metrics: what a run counted, as values and as JSON (docs/run.md, "Figures").
 
 Nothing in here depends on the machine that ran the simulation, so that a scenario and a seed give the same bytes.

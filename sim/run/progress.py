@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Progress: a bar on a terminal, plain lines elsewhere; both on standard error."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Report: a result as a table for the terminal and as a page to keep; each figure with what it means."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What goes between the command and the simulation's process: a request in a file, answers through a pipe.
 
 An answer is one line of JSON with one key: "progress", "result" or "failure".

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Run: one scenario from a link to a result, the same for every link."""
 
 from __future__ import annotations

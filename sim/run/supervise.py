@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Supervise: a simulation as a child process: started, listened to, and never left behind.
 
 The child leads a process group of its own. It compiles the RTL where that has not been done yet, then turns into the

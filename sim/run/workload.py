@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Workload: replays a trace on a machine and compares every byte that comes back with the trace's own copy.
 
 The trace is one sequence of events, and so is the replay: the program's next access starts when the one before has

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Scenario: one machine and its workload, stated in a TOML file (docs/run.md, "Scenarios").
 
 Every key has a check; what does not pass it is one line that names the file, the key and what was expected.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Sections: the tables of a scenario's file and their keys.
 
 What a key sets in a layer below is declared there, once: its default, its meaning and its limits come from the fields

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Trace: what a program did with its pages, as a file.
 
 A trace is a list of events (who touched which page, how) and the page contents they speak of, each content once. It is

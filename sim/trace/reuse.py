@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reuse: how much swapping a trace asks for at a memory limit, told without any device.
 
 A model of reclaim that is as plain as can be: least recently used pages leave DRAM, a read of one that left maps it

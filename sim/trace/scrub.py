@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Scrub: what in a program's memory would tell of the machine that it ran on (docs/trace.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Breaks the project on purpose, one thing at a time, and shows that the tests notice: `make breakages`.
 
 Each breakage is made in a copy of the tree; the tests that guard the place are run there and must fail. The copy is

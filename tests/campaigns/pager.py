@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`make pager`: real programs at a quarter of the memory they want, and twenty kills (docs/pager.md, "What is shown").
 
 Needs root, and Debian's redis-server and redis-tools for that part. Writes build/pager.json.

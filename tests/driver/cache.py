@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What several of the driver's tests do to the device's page cache."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Fixtures of the driver's contract tests.
 
 A test is a coroutine: it runs on the clock of its link. Every test holds for every link: the model and the verilated

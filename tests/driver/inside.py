@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs the driver's contract tests inside a simulator, against the RTL. Started by test_over_rtl.py.
 
 pytest is a blocking program and a simulation is not: it runs in a thread of its own and hands every coroutine to the

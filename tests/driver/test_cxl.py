@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """CXL's commands over the driver: health, alerts, poison, event records, discovery, sanitize."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Damaged media: what cannot be read back is poison, with the reason in the event log, and the rest is untouched."""
 
 from __future__ import annotations

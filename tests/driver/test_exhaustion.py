@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Exhaustion: a store that finds no sector loses that page, says so, and touches nothing else."""
 
 from __future__ import annotations

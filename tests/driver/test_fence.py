@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Fences: pages that the host reads but may not write, until the fence is taken away or the page is trimmed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Hot pages: pages that are read often are nominated, heat decays, the ring overflows countably."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Import: an LZ4 block becomes a page's stored form as it is, once it has been decompressed and its CRC found right."""
 
 from __future__ import annotations

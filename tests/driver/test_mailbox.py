@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Mailbox: every command has a defined answer, right or wrong, and tasks share it in order."""
 
 from __future__ import annotations

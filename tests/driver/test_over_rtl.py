@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The driver's contract tests, run against the RTL in both simulators."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Pages and lines: what was stored is what is loaded, in whatever form the device keeps it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Pressure: the states of the watermarks, the critical state that admits no new page, and the achieved ratio."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Probing: the driver takes only a device that it knows, and only when that is ready."""
 
 from __future__ import annotations

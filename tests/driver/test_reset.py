@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reset of a device in use: nothing meant for the device of before reaches the one after it, or is believed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Trim of a page that is in use: while it is cached, read, filled, compressed, or written."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Watermarks: LOW is raised once below the first mark, RECOVERED once at the second, and not in between."""
 
 from __future__ import annotations

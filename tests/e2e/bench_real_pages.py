@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Stores, loads and exports the pages of a file through the RTL. Started by test_real_pages.py."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Pages of real programs, none of them from the recorded trace, go through the RTL and come back."""
 
 from __future__ import annotations

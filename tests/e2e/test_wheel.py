@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The wheel is whole: built, installed beside what it declares and nothing else, and run by an ordinary user from
 another folder, all of it below a path with a space."""
 

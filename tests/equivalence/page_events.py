@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Functional coverage of the device: page state x event x fullness, seen through the driver over any link.
 
 `Monitor` performs events on a page and counts each under the state of page and media that it has *measured* before;

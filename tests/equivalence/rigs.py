@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Rigs: one device behind each link, and the operations that all of them are put through."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The links put through the same random operations. Runs inside a simulator, started by test_equivalence.py.
 
 All three links live in the simulator's process: its own device, the same RTL as a library, and the model. The model's

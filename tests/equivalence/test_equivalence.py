@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The three links are one device: random operations inside a simulator, compared step by step (rules.py).
 
 The simulator's device has no gated clocks, the library's has: that they agree on every cycle shows that blocks whose

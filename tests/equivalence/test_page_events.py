@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every event meets every page state at every fullness of the media, on model and RTL, and comes to the same."""
 
 from __future__ import annotations

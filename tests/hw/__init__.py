@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Tests of the device: `test_*` run under pytest, `bench_*` inside the simulator (cocotb)."""
 
 import warnings

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """cocotb tests that test_build.py runs, among them some that have to fail."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every AXI burst of legal shape is answered and means what the AXI specification says (docs/device/ports.md, "Ports").
 
 Oracle: a flat memory of bytes; which bytes a beat touches is computed by `Burst` after AMBA AXI A3.4.1.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The rules of the page cache (docs/device/cache.md).
 
 Oracle for victims: `Cache`, the rules written down again for one access at a time; Get Page State tells what is cached.

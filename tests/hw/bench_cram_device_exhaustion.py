@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A full media loses the page that is being written and no other (docs/device/pressure.md, "Exhaustion")."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Faults that meet each other: little room and random use, bad media under every operation that reads them.
 
 What one fault does alone is checked in bench_cram_device_exhaustion.py and bench_cram_device_media.py.

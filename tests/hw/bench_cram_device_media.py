@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A media that fails, forgets, lies or dawdles (docs/device/pressure.md, "Exhaustion").
 
 Blocks that are malformed, or well formed with other content, are written straight onto the media; liblz4 says which.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reset in the middle of each kind of work (docs/device/ports.md). Oracle: the reset values of the specification.
 
 Resets at random moments, and the idle line, are in bench_cram_device_signals.py.

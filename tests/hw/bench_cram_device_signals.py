@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Interrupts, events, counters, reset and `idle_o` (docs/device.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Page states: what a page becomes, what the table says of it, what lies on the media (docs/device/pages.md).
 
 Oracles: liblz4 for blocks, zlib for checksums, the written page for content.

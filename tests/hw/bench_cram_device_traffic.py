@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Random traffic on all ports at once: nothing is lost, mixed up, leaked or kept waiting for ever.
 
 Oracle: `History` for overlapping accesses of whole lines; POISON is a value like any other. The media holds few raw

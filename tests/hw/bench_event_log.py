@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """event_log: sixteen events, oldest first, with CXL's handles. Oracle: a deque."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """cocotb tests that test_simulate.py runs to see what a failure shows."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """fifo: a queue. Oracle: a deque."""
 
 from __future__ import annotations

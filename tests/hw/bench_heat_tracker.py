@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """cocotb tests of heat_tracker; run by test_heat_tracker.py. The rule is docs/device/hot-pages.md, in a dict."""
 
 from __future__ import annotations

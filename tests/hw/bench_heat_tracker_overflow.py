@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """cocotb tests of heat_tracker with counts of all 32 bits, which they set from inside; run by test_heat_tracker.py."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """cocotb tests of lz4_compressor; run by test_lz4_compressor.py. The oracle is liblz4 (the `lz4` package).
 
 Settings come from the environment: BYTES_PER_CYCLE; EFFORT, the factor on the number of pages; PAGES, optionally, a

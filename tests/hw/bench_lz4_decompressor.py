@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """cocotb tests of lz4_decompressor; run by test_lz4_decompressor.py. The oracle is liblz4 (the `lz4` package).
 
 Settings come from the environment: BYTES_PER_CYCLE, and EFFORT, the factor on the number of blocks.

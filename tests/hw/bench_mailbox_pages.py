@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Mailbox commands that act on pages: trims, fences, blocks, poison, sanitize; run by test_mailbox.py."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The mailbox itself: doorbell, interrupt, and what no command may look like; run by test_mailbox.py."""
 
 from __future__ import annotations

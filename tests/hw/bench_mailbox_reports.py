@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Mailbox commands that report something, and the layouts of their replies; run by test_mailbox.py."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """media_writer: sectors to AXI4 bursts, cycle by cycle. Oracle: what is left of the sector under way, and a count."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """page_cache: every handshake, every line and every victim, cycle by cycle, while the test plays the sequencer.
 
 Oracle: `Entry` with a dict of lines; the rules of docs/device/cache.md.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """cocotb tests of page_scan; run by test_page_scan.py. The oracle of the checksum is zlib."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """cocotb tests of cram_registers at its ports; run by test_registers.py. What to expect comes from hw/regs/cram.rdl."""
 
 from __future__ import annotations

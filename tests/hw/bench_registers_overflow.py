@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """cocotb tests of counters that overflow, in cram_registers; run by test_registers.py.
 
 They set the counters from inside, which no port can do in a time that anybody would wait.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """sector_allocator: sectors are in one place only. Oracle: a set of free sectors and a dict of successors."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // build_probe: a page-wide register and a submodule, to see what a build shows to cocotb.
 //
 // Handshake: none.

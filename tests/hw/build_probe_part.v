@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // build_probe_part: adds STEP.
 //
 // Handshake: none, combinational.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The compressor of docs/compressor.md once more, in Python: which block a page must give, byte for byte.
 
 As far as LZ4 is concerned a compressor may choose any matches; which ones this one has to find is said here, so that a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """TB: `cram_device` between an AXI master, an AXI-Lite master and a media that can misbehave.
 
 The bus models are cocotbext-axi's. What lies on the media is judged from outside the device: `Media` notes in which

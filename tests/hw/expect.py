@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a bench wants of a signal or a register. A difference names it, the cycle, what was wanted and what came."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """History: which values a read may return when reads, writes and trims overlap.
 
 Each location keeps its operations as intervals of time. A read that ran from `start` to `end` may return the value of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """AXI4 bursts of every legal shape, driven channel by channel, and what they mean (AMBA AXI, A3.4.1)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """TB of the mailbox behind cram_registers: a host that runs commands, and the core's side, which answers them.
 
 What a command must give is written once more in the benches, bench_mailbox_*.py, from docs/device/mailbox.md.

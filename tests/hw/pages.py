@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Real pages to feed the hardware tests with, collected when a test runs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A small module to build and to simulate, for the tests of both."""
 
 from __future__ import annotations

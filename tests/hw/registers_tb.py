@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """TB of cram_registers: clock, reset, an AXI4-Lite master (cocotbext-axi), and the core's side of the pins."""
 
 from __future__ import annotations

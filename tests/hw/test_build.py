@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A build is made once and is never stale."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Others can take the RTL as a FuseSoC core: hw/vcram.core names all of it and builds with another project's tools."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Coverage of the RTL: what was reached is counted, a hole is noticed, and the list of holes is one of real places.
 
 `make coverage` measures all modules.

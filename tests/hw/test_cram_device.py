@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The device does what docs/device.md says, under both simulators and with small and odd parameters.
 
 Each bench_cram_device_*.py is one chapter of the specification; docs/verification.md tells what is checked where.

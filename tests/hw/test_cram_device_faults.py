@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Faults that meet each other, and resets in the middle of each kind of work (docs/device.md).
 
 The same builds as test_cram_device.py, under both simulators. docs/verification.md tells what is checked where.

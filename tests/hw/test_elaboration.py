@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A device with a parameter outside its range (docs/device/ports.md) does not elaborate; the tool says why."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The engines as a library in this process: blocks that liblz4 decodes, and its verdict on damaged ones."""
 
 from __future__ import annotations

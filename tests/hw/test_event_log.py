@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The event log follows docs/device/events.md, "Events", under both simulators."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A bench that fails tells what to know at once, and how to run it again."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The queue between handshakes, under both simulators."""
 
 from __future__ import annotations

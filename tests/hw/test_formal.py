@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Proofs: the quick ones hold, each is refuted for a module broken on purpose, and docs/formal.md lists them all.
 
 `make formal` runs all of them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Fuzzed LZ4 streams: the corpus that `make fuzz` has found, judged by the RTL as by liblz4, and a short campaign."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The heat tracker follows docs/device/hot-pages.md, under both simulators."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The oracle for overlapping accesses."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """All Verilog is clean under the linters, and what is waived has a reason."""
 
 from __future__ import annotations

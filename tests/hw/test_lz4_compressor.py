@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The compressor's blocks are blocks of liblz4, nearly as small as its own, under both simulators, at every width."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The decompressor accepts what liblz4 accepts and yields the same pages, under both simulators, at every width."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The mailbox follows docs/device/mailbox.md, and has an answer to every misuse, under both simulators."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The writer of sectors, under both simulators."""
 
 from __future__ import annotations

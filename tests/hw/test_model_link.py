@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The model device, seen through its Link: registers, page cache, allocation, and a machine that tries everything."""
 
 from __future__ import annotations

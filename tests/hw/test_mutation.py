@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The mutation campaign with one small module: its mutants are made, its bench runs on each, the count is right."""
 
 from __future__ import annotations

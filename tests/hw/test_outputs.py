@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """`build/` says what is what, and keeps what is in use and what was used last."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The page cache alone, with sizes that are and are not powers of two, under both simulators."""
 
 from __future__ import annotations

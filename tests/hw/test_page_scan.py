@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The page scanner tells zero and same pages and computes zlib's CRC-32, under both simulators."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The made pages of the tests take the forms that they are named for, and no other would do for them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The parameters of a device stand in hw/parameters.py; the RTL and its benches have the same defaults."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Where builds, caches, runs and reports go: a checkout's build folder, else the user's cache, or where it is said."""
 
 from __future__ import annotations

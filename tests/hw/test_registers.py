@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The register block does what hw/regs/cram.rdl and docs/device.md say, under both simulators."""
 
 from __future__ import annotations

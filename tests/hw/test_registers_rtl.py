@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The RTL's text agrees with hw/regs/cram.rdl: address decode, parameters, ports. Read with Pyverilog."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A simulation ends as it should, whatever happens to it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """All Verilog is in the project's dialect; a text that breaks one of its rules is found, with the place."""
 
 from __future__ import annotations

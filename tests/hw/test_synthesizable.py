@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Yosys makes hardware of the whole device without a latch: all logic is synchronous. make fpga says so later."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The verilated link: when its transfers start and end in virtual time, and that devices do not disturb each other."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The virtual clock: time is skipped, order is deterministic, nothing is lost and nothing hangs."""
 
 from __future__ import annotations

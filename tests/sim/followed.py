@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What tests of followed programs (sim/follow) share: a program that fills memory with pages that can be told apart."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A client of the NBD protocol that is as rude as its user wants (the protocol's document, "Fixed newstyle")."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Small scenarios of real pages, and the command run as a user runs it."""
 
 from __future__ import annotations

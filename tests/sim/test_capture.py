@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A recorded program runs as it does unrecorded, and the trace shows what it did (docs/trace.md).
 
 Recording needs root; where it is refused, these tests cannot tell anything and say so. CI is root.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The command line: it teaches, and what goes wrong is one line and a status."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The corpus is made of real programs' pages, the same ones each time it is asked."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A corpus folder says what it holds, and a file that is not the one it speaks of is noticed (docs/trace.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The doctor names what is missing, what it is for and how to get it; only what `vcram run` needs makes it ill."""
 
 from __future__ import annotations

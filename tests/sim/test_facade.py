@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A device for scripts: one handle, three devices behind it, the same answers."""
 
 from __future__ import annotations

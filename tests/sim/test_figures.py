@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The tables of measured figures in the documents are those of docs/figures."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The engines' bench measures what it says, and the engines reach what docs/hwbench.md promises."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The parts of the guest that swaps to the device which need no guest (examples/linux-swap)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The device as a network block device: what a client writes it reads, and no client harms another (docs/nbd.md)."""
 
 from __future__ import annotations

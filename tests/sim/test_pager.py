@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A program whose memory is paged through the swap system computes what it computes without (docs/pager.md).
 
 Paging needs root; where it is refused, these tests cannot tell anything and say so. CI is root.

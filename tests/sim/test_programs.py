@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Programs that do odd things to their memory do under the pager and under the recorder what they do alone.
 
 Each scene of tests/sim/programs ends with 0 where all is right, alone as well.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs from end to end, as a user starts them: on the RTL under both simulators and on the model, and what happens when
 one is stopped or killed."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Scenarios: what is shipped is valid, and what is wrong is one line with the file, the key and what was expected."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Nothing that is kept grows by the fault."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A trace file comes back as it was written, or not at all (docs/trace.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Replay: what a trace says happens on the machine, and what comes back is compared."""
 
 from __future__ import annotations

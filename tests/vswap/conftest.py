@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Tests that are coroutines run on a machine of their own, in order of arrival and shuffled."""
 
 from __future__ import annotations

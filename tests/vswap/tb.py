@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """TB: a small machine for tests of the swap layer: a clock, a device behind the functional link, a swap system.
 
 A test that is a coroutine with an argument `tb` runs on it (tests/vswap/conftest.py). When it has ended, everything is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Breaking a rule on purpose must be noticed: by the invariants, by the shadow copy, or by the layer itself.
 
 Each breakage is a function that patches one step of the code. The random workload runs on it until something notices.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The swap cache: one folio a slot, changed under the folio lock only, and checked again after the lock."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The contract suite accepts our tiers, rejects every broken one, and can be run on a backend that is not ours."""
 
 from __future__ import annotations

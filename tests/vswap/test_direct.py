@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The direct layer: PTEs hold places on devices. The same programs, the same pages at the end."""
 
 from __future__ import annotations

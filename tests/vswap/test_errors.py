@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Errors: a page that cannot be read fails its own access and nothing else; a device that is gone fails everything."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Page faults: anonymous memory, soft faults, promotion, the writable budget, swap-in from every tier."""
 
 from __future__ import annotations

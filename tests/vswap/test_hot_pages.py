@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Promotion of the pages that a device nominates because they are read often."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Large folios: allocated by a fault, swapped out and in as a whole, split, shared, unmapped in part."""
 
 from __future__ import annotations

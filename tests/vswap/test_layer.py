@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The layer of slots: the last reference to a slot takes what backed it, and what was charged for it, along."""
 
 from __future__ import annotations

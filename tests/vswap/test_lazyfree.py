@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """MADV_FREE: pages whose content is not needed any more are dropped without a swap-out, unless they are written to."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Memory control groups: limits, charges, zswap.max and zswap.writeback, fork, removal, counters."""
 
 from __future__ import annotations

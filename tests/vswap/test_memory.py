@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Frames: the limit, the reserve, the LRU lists."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a provider may do with its node: give it, take it back, resize it, close it; and how a node ends unasked."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Pass-through: what is an LZ4 block on both sides moves as it is, and is the same page in the end."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Which tier a page goes to, where there are several of a kind: CRAM nodes by distance, swap devices by priority."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The search over interleavings: our code is clean, races put in on purpose are found, a finding can be run again."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Many tasks at once: every page holds what was last written to it, and the state never contradicts itself."""
 
 from __future__ import annotations

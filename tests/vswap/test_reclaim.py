@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reclaim: the memory limit, the order of the tiers, fallback, and keeping what no tier takes."""
 
 from __future__ import annotations

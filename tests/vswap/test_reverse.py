@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The reverse map: a dict of places in 8 bytes a place."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The rooms that a page fault goes through: the path seldom calls into another one, and hardly ever returns to one that
 it has left (docs/vswap/faults.md)."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The slot table costs the same whatever its size; `make slotbench` prints the whole table."""
 
 from __future__ import annotations

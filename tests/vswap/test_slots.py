@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Virtual slots: clusters on demand, the reference rule, who may change a backing."""
 
 from __future__ import annotations

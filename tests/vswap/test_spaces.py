@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Address spaces: fork, copy-on-write, unmap, exit."""
 
 from __future__ import annotations

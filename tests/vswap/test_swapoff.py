@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """swapoff: any tier is emptied while tasks run, by three searches; trouble undoes it, and nothing is lost."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """zero, zswap and swapfile behind the tier interface."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Workingset: shadows, refault distance, activation, and the bit that says "active before"."""
 
 from __future__ import annotations

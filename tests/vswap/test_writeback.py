@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Writeback: pages move to a later tier, softleaf PTEs never change, read-only mappers are unmapped first."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The pool's accounting: size classes, zspages, frames taken and given back."""
 
 from __future__ import annotations

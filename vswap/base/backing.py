@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Where a slot's data is: what every room calls a place on a tier."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The dials of one machine's swap system."""
 
 from __future__ import annotations

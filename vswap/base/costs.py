@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the host's software steps cost in simulated time.
 
 Device work is not here: it takes the cycles that the device takes. A scenario states its own table where it measured

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Counters under the kernel's own names (vmstat, zswap's debugfs), and the CRAM ones beside them."""
 
 from __future__ import annotations

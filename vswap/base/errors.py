@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What can go wrong in the virtual swap layer, typed. Rules: docs/vswap/errors.md."""
 
 # ruff: noqa: N818 - the errors are named after the conditions, as the kernel does

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The contract suite: what a kernel relies on in a swap backend, as checks that any backend can be run through
 (docs/contract-suite.md)."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Our tiers through the contract on every link, and the broken backends, of which each must be rejected.
 
     python -m vswap.contract [--json FILE] [--links model,verilated]

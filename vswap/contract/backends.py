@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """This package's tiers as backends of the suite; each function is a factory."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Bench: what a backend under test is built on, fresh for each check; and how a factory is found."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The suite as a pytest plug-in: a test for each check of the backend that `--contract` names.
 
 pytest -p vswap.contract.plugin --contract PACKAGE:FACTORY

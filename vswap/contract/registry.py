@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The checks' registry: what a check is, and all of them by name."""
 
 from __future__ import annotations

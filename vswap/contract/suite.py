@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How a backend is run through the checks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A random workload of several tasks on several spaces, checked against a shadow copy of every page.
 
 Each task owns some pages of its space, so that what a page may hold is known exactly: one value, or during a write (and

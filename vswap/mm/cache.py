@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The swap cache: at most one folio a slot, and the pin that goes with it (docs/vswap/slots.md, "Swap cache")."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Folios: pages of memory, in DRAM frames or on the CRAM device, and who maps them (docs/vswap/folios.md)."""
 
 from __future__ import annotations

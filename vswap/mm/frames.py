@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """DRAM: frames with a limit and watermarks, charged to groups (docs/vswap/reclaim.md)."""
 
 from __future__ import annotations

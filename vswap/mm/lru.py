@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The LRU lists of the folios of one memory control group (an lruvec): active and inactive anonymous folios."""
 
 from __future__ import annotations

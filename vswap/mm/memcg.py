@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Memory control groups: limits for groups of address spaces, and what is charged to them (docs/vswap/memcg.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """PTEs and the table of them (docs/vswap/faults.md, "PTE states")."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Refault detection: was a page that comes back evicted too early? (docs/vswap/reclaim.md; mm/workingset.c)
 
 A shadow is left in the slot's descriptor when a folio is evicted:

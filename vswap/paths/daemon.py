@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Background tasks: wait for a reason, do the work, again."""
 
 from __future__ import annotations

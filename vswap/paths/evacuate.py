@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Device pages that leave their node for DRAM, or for nowhere (docs/vswap/nodes.md)."""
 
 from __future__ import annotations

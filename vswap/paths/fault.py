@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Page faults (docs/vswap/faults.md). One object per fault; each case is a method that ends with the PTE changed, or
 with nothing done and the fault looked at again, because something else changed it meanwhile."""
 

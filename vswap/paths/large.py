@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Large folios (mTHP): allocated by one fault, swapped out and in as a whole where a tier can, else split
 (docs/vswap/large-folios.md)."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Nodes: how a provider gives memory to the swap system and takes it back (docs/vswap/nodes.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reclaim of DRAM: which folios go, and where to (docs/vswap/reclaim.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A page that changes devices gets another slot, where slots are places on devices (docs/vswap/direct.md).
 
 On virtual slots there is never another slot to be had, so that nothing of this happens.

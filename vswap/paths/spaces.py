@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Address spaces (mm): a page table and the accesses of tasks to it (docs/vswap/spaces.md)."""
 
 from __future__ import annotations

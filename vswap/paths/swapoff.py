@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """swapoff: empty a tier while tasks run, by any of three searches (docs/vswap/swapoff.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Moving pages to a later tier behind the back of their softleafs, and reaping zombies (docs/vswap/writeback.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Search interleavings for races, or run one again.
 
     python -m vswap.races [--count N] [--first SEED] [--jobs N]        search our code

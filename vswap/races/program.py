@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Programs: a few tasks on a few pages of a tiny machine, together with everything that runs beside them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Schedules: which sleeps take longer than they say, and so, who meets whom."""
 
 from __future__ import annotations

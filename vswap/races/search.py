@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The search: programs, each on many schedules; what fails is cut down to the fewest delays that still fail."""
 
 from __future__ import annotations

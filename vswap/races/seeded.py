@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Races put into the code on purpose, each by replacing one step. The search must find every one of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Direct slots: the layer that kernels have without virtual swap (docs/vswap/direct.md).
 
 A PTE names a place on a device. So a slot takes room on its device from the start, wherever its data is, and a page

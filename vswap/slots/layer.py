@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a slot is, and what goes with it: a number of its own (virtual), or a place on a device (direct).
 
 Everything above is the same for both and asks the layer; only who makes it knows which one it is. The last reference to

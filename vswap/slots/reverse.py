@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The way back from a place on a tier to the slot that owns it (docs/vswap/slots.md, "Reverse map")."""
 
 from __future__ import annotations

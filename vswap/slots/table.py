@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Virtual swap slots: the numbers that PTEs hold, and what backs each of them (docs/vswap/slots.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The state of one swap system, as plain data: the parts, and who is handed which is for the paths to say."""
 
 from __future__ import annotations

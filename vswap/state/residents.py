@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Device pages that are folios: which each node has, and how many are writable (docs/vswap/faults.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """References: PTEs that map a folio or name its slot, and what goes with the last one (docs/vswap/faults.md).
 
 A function that is not `async` is one step: no other task can run inside it.

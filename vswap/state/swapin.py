@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The two ends of a swap-in: a slot is pinned with a private folio, and its page has come (do_swap_page)."""
 
 from __future__ import annotations

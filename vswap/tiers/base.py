@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What every swap tier offers, whatever it is made of (docs/vswap/tiers.md)."""
 
 # ruff: noqa: N818 - the errors are named after the conditions, as the kernel does

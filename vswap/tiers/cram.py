@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The CRAM tier: a node's device pages handed out to slots, over the driver (docs/vswap/tiers.md, "CRAM tier")."""
 
 from __future__ import annotations

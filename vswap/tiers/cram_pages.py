@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The pages of one CRAM device, from free to in use and back (docs/vswap/tiers.md, "CRAM tier").
 
 free --take--> in use --release--> awaiting trim --trim--> free <--> balloon

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a CRAM device says of its own accord: watermarks, hot pages, its ratio, its loss (docs/vswap/nodes.md)."""
 
 from __future__ import annotations

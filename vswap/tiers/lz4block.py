@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The LZ4 blocks that the compressed tiers keep, and pass on to one another (docs/vswap/tiers.md, "Pass-through")."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Placement: how a page gets onto a tier, and off it (docs/vswap/tiers.md)."""
 
 from __future__ import annotations

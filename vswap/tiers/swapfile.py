@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The swapfile: a real file of 4 KiB slots (docs/vswap/tiers.md, "Swapfile").
 
 page 0: header, "SWAPSPACE2" at byte 4086 as mkswap writes it     page 1 ..: slots 1 ..

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The tiers of a machine: which there are, in which order they are tried (docs/vswap/tiers.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The zero tier: a page of zeros is remembered, not stored."""
 
 from __future__ import annotations

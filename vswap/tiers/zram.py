@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """zram: a compressed block device in DRAM, used as a swap device (docs/vswap/tiers.md, "zram")."""
 
 from __future__ import annotations

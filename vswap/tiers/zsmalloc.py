@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Accounting of a zsmalloc-like allocator: how many DRAM pages a set of compressed objects takes.
 
 The rules are zsmalloc's (kernel documentation, mm/zsmalloc): sizes are rounded up to classes 16 bytes apart; a class

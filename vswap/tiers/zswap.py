@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """zswap: pages compressed with LZ4 into a pool that is taken out of DRAM (docs/vswap/tiers.md, "zswap")."""
 
 from __future__ import annotations

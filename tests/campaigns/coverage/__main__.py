@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Measure the coverage of the RTL by its tests: `python -m tests.campaigns.coverage`; writes build/coverage.json."""
 
 from __future__ import annotations

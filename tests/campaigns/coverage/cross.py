@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Cross: functional coverage, every combination of a few values, counted.
 
 A hundred lines of our own: the library for it, cocotb-coverage, counts in one global database by decorators of cocotb

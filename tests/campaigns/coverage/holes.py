@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Holes: points that no test reaches, each with its reason, listed in holes.toml.
 
     [[hole]]

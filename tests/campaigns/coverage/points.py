@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Points: what Verilator counts, read from the `coverage.dat` of runs and merged over all of them.
 
 A point is a block of statements, one side of a branch, or one edge of one bit of a signal, by its place in the source.

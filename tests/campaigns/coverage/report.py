@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Report: what the tests have reached, module by module, as a table and as JSON."""
 
 from __future__ import annotations

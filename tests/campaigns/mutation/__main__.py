@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Sample mutants of the device and run the tests on them: `make mutation`; writes build/mutation.json."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Mutants of the device: Yosys elaborates the RTL, chooses mutations and puts all of them into one netlist.
 
 Each mutation is enabled by its number on an input that every mutated module has; 0 leaves the device as it is. So one

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Run the tests on mutants: the benches that can see a module, the cheapest first, up to the first to fail.
 
 These are the benches of tests/hw and the driver's contract, as tests/driver/test_over_rtl.py runs it.

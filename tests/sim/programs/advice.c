@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* madvise(2) over pages that have left memory: what it drops is gone, what it refuses stays. */
 #include "pages.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Calls that take memory away and fail take nothing; those of several threads do not get in each other's way. */
 #include "pages.h"
 

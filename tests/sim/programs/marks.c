@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Marks of madvise(2) belong to a mapping: they end with it, move with it, and are split with it. */
 #include "pages.h"
 

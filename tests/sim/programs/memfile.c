@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Pages that have left memory are read and written through /proc/PID/mem, and by process_vm_readv and process_vm_writev. */
 #include "pages.h"
 

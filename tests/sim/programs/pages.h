@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* What the programs of test_programs.py share: memory filled with pages that can be told apart, and a way to have it
  * leave memory. Each scene returns the number of things that are wrong. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Ways to have a page used long after it was named, or behind the page tables. Each is refused, with an answer that is
  * met on other systems, or right. */
 #include "pages.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* A large range is reserved, a few of its pages are used, and the program forks. */
 #include "pages.h"
 

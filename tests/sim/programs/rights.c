@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Programs that give up rights, take limits or live in namespaces of their own use memory as all others do. */
 #include "pages.h"
 #include <linux/audit.h>

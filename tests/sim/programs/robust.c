@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* A thread ends while it holds robust mutexes in pages that have left memory: whoever locks them next is told. */
 #include "pages.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /* Children that ask not to be traced (CLONE_UNTRACED) use memory as all others do. */
 #include "pages.h"
 #include <linux/sched.h>

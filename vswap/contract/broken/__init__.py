@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Backends broken on purpose, each as one was broken once: zswap, zram, a swapfile, a driver. The suite must reject
 every one of them (docs/contract-suite.md, "Broken backends").
 

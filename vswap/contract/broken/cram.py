@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Broken drivers of a compressed-RAM device."""
 
 from __future__ import annotations

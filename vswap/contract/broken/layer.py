@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Breakages of the layer around the tiers: patches, each on top of one of our own tiers."""
 
 from __future__ import annotations

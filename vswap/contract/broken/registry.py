@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a broken backend is, and how a part of the code is replaced for as long as one is tried."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Broken swapfiles."""
 
 from __future__ import annotations

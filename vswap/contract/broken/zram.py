@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Broken zrams, and a broken zero test."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Broken zswaps."""
 
 from __future__ import annotations

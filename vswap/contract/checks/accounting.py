@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """accounting: the figures are right, on both sides."""
 
 from __future__ import annotations

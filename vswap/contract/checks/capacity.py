@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """capacity: limits hold, refusing harms nobody, the gate is a gate, writeback takes the oldest."""
 
 from __future__ import annotations

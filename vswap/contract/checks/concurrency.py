@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """concurrency: tasks meet inside the backend."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """data: what was stored comes back, and nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """errors: trouble is said, concerns one page, and ends."""
 
 from __future__ import annotations

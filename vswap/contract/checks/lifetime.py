@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """lifetime: from the store that makes a handle to the free that ends it."""
 
 from __future__ import annotations

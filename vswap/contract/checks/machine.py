@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """machine: the backend inside a whole swap system, with random programs on top.
 
 The backend is the first tier, a swapfile comes after it. Every page is compared with a shadow copy, and the state is

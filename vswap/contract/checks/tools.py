@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What several checks need: a backend on its bench, and a shadow of what it holds."""
 
 from __future__ import annotations

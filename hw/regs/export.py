@@ -11,11 +11,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from hw.places import results_folder
 from hw.regs.codes import MapError
-from hw.regs.generate import ROOT
 from hw.regs.model import SOURCE
 
-FOLDER = ROOT / "build" / "regs"
 EXPORTS: Mapping[str, Sequence[str]] = {
     "html": ("html", "--title", "vcram registers"),
     "cram.h": ("c-header",),
@@ -25,7 +24,7 @@ EXPORTS: Mapping[str, Sequence[str]] = {
 """What is written, and the exporter with its options."""
 
 
-def export(folder: Path = FOLDER, program: Path | None = None) -> list[Path]:
+def export(folder: Path, program: Path | None = None) -> list[Path]:
     """Run every exporter; the files and folders written.
 
     Args:
@@ -54,8 +53,8 @@ def export(folder: Path = FOLDER, program: Path | None = None) -> list[Path]:
 def main() -> int:
     """Export and name what was written."""
     try:
-        for path in export():
-            print(f"wrote {path.relative_to(ROOT)}")
+        for path in export(results_folder("regs")):
+            print(f"wrote {path}")
     except MapError as error:
         print(error, file=sys.stderr)
         return 1

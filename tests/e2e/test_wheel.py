@@ -21,8 +21,11 @@ from packaging.requirements import Requirement
 from hw.sources import ROOT
 from hw.verilated.library import compiled
 from sim.scenario.scenario import DEFAULT, Scenario, find
+from tests.marks import VERIFY
 from tests.sim.scenes import write_scenario
 from tests.user import as_user, give
+
+pytestmark = VERIFY  # it compiles afresh whatever it runs
 
 FLOORS = ("hw", "driver", "vswap", "sim")
 

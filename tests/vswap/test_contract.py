@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from sim.cli import cli
+from tests.marks import VERIFY
 from vswap.contract import CHECKS, Backend, Bench, run_check, run_contract
 from vswap.contract.__main__ import caught_by
 from vswap.contract.backends import OURS, zswap
@@ -28,6 +29,7 @@ def test_our_tiers_pass_on_the_model(name: str) -> None:
     assert report.failed == [] and len(report.passed) > 25
 
 
+@VERIFY  # libraries that nobody else needs
 @pytest.mark.parametrize("name", ["zswap", "cram"])
 def test_our_tiers_pass_on_the_rtl(name: str) -> None:
     """All of them and all seeds: `make contract`."""

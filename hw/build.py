@@ -301,7 +301,7 @@ def run_make(result: Build, settings: Sequence[str], environment: Mapping[str, s
 
 
 def run_tool(result: Build, argv: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Run one tool in a build's folder, its output to `compile.log`. Raises BuildError with the line that tells why."""
+    """Run one tool in a build's folder, its output to `compile.log`. Raises BuildError with the line that says why."""
     path = result.folder / "compile.log"
     with path.open("ab") as output:
         output.write((shlex.join(argv) + "\n").encode())

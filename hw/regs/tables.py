@@ -91,7 +91,7 @@ def tables(registers: RegisterMap, codes: Codes) -> dict[str, str]:
 
 
 def fill(documents: Iterable[Path], made: Mapping[str, str]) -> dict[Path, str]:
-    """The text of each document that has one of the tables, with the tables of now. Raises MapError.
+    """The text of each document that has one of the tables, with its tables up to date. Raises MapError.
 
     Every table has to stand in exactly one document.
     """

@@ -100,7 +100,7 @@ def print_tables(speeds: dict[str, Speed], figures: dict[str, float], console: C
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--pages", "count", type=click.IntRange(1, 1000), default=256, show_default=True,
               help="Distinct pages of the shipped trace to use.")  # fmt: skip
-@click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="The best of so many is kept.")
+@click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="Keep the best of this many.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
               default=lambda: results_folder() / "bench.json",
               help="Where the figures go.  [default: build/bench.json]")  # fmt: skip

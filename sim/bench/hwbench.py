@@ -313,10 +313,10 @@ def print_rows(rows: Sequence[Row], console: Console) -> None:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--pages", "count", type=click.IntRange(4, 500), default=100, show_default=True, help="Pages of a kind.")
 @click.option("--width", "widths", type=click.Choice([str(width) for width in ENGINE_WIDTHS]), multiple=True,
-              help="Only this width; may be given again.")  # fmt: skip
+              help="Only this width; may be repeated.")  # fmt: skip
 @click.option("--json", "target", type=click.Path(path_type=Path, dir_okay=False),
               default=lambda: results_folder() / "hwbench.json",
-              help="Where the rows go.  [default: build/hwbench.json]")  # fmt: skip
+              help="File for the rows.  [default: build/hwbench.json]")  # fmt: skip
 def main(count: int, widths: tuple[str, ...], target: Path) -> None:
     """Measure the engines and the device over real pages, at every width."""
     chosen = [int(width) for width in widths] or list(ENGINE_WIDTHS)

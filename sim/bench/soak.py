@@ -119,9 +119,9 @@ def _looks(faults: int, steps: int) -> Iterator[int]:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--faults", type=click.IntRange(100_000), default=10_000_000, show_default=True, help="How many.")
-@click.option("--steps", type=click.IntRange(1), default=18, show_default=True, help="Looks at the memory.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the accesses.")
+@click.option("--faults", type=click.IntRange(100_000), default=10_000_000, show_default=True, help="How many faults.")
+@click.option("--steps", type=click.IntRange(1), default=18, show_default=True, help="How often to look at the memory.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the accesses.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
               default=lambda: results_folder() / "soak.json",
               help="Where the figures go.  [default: build/soak.json]")  # fmt: skip

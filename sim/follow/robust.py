@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The robust mutexes that a thread holds: when it ends, the kernel goes through its list of them, marks each as left by
-its owner and wakes who waits for it (get_robust_list(2)).
+its owner and wakes those who wait for it (get_robust_list(2)).
 
 It does so on behalf of a thread that cannot wait for a fault any more. A page that is not there ends the walk.
 """

@@ -86,7 +86,7 @@ class Userfault:
         return self._ioctl(_REGISTER, struct.pack("<QQQQ", *_range(page, count), _MODE_MISSING_WP, 0))
 
     def place(self, page: int, data: bytes, *, protected: bool) -> bool:
-        """Put a page where one was missing, and wake who waits. False where there is a page already, or no mapping."""
+        """Put a page where one was missing, and wake those who wait. False where there is a page, or no mapping."""
         self._source.raw = data
         mode = 2 if protected else 0
         _COPY_ARGUMENT.pack_into(self._copy, 0, page * PAGE_BYTES, self._source_address, PAGE_BYTES, mode, 0)
@@ -102,12 +102,12 @@ class Userfault:
         return done
 
     def protect(self, page: int, count: int, on: bool) -> None:
-        """Write-protect present pages, or lift that and wake who waits."""
+        """Write-protect present pages, or lift that and wake those who wait."""
         if not self._ioctl(_WRITEPROTECT, struct.pack("<QQQ", *_range(page, count), int(on))) and not on:
             self.wake(page)
 
     def wake(self, page: int) -> None:
-        """Let who waits at a page try again."""
+        """Let those who wait at a page try again."""
         self._ioctl(_WAKE, struct.pack("<QQ", *_range(page, 1)))
 
     def _ioctl(self, request: int, argument: bytes | bytearray) -> bool:

@@ -44,7 +44,7 @@ class Figures(Value):
 
     @classmethod
     def of(cls, system: VswapSystem, window: Window) -> Figures:
-        """As of now."""
+        """The figures at this moment."""
         counters, gauges = system.counters, system.gauges()
         return cls(
             faults=counters.pgfault,

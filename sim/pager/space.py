@@ -119,7 +119,7 @@ class PagedSpace:
                 if not known:
                     self._host.soft_mapped(table, vpn)
             elif not table.present[vpn]:
-                table.place(vpn, pte.dram.data, protected=True)  # no harm where it is present: it wakes who waits
+                table.place(vpn, pte.dram.data, protected=True)  # no harm where it is present: it wakes those who wait
             return
 
     def pin(self, thread: int, pages: Iterable[int]) -> None:

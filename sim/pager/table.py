@@ -89,7 +89,7 @@ class ProgramTable(PageTable):
     # The program's memory
 
     def place(self, vpn: int, data: bytes, *, protected: bool) -> None:
-        """Put a page into the program's memory and wake who waits."""
+        """Put a page into the program's memory and wake those who wait."""
         if self.userfault.place(vpn, data, protected=protected) or vpn not in self.present:
             self.placed += 1
         self.present[vpn] = not protected

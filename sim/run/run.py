@@ -98,7 +98,7 @@ async def run(
 
 
 async def _figures(machine: Machine, tally: Tally) -> dict[str, Any]:
-    """Everything a result counts, as of now."""
+    """Everything a result counts, at this moment."""
     system, device = machine.system, machine.device
     simulated_ns, cycles = machine.link.clock.now, machine.link.cycles
     tiers = system.gauges()

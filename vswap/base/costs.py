@@ -40,4 +40,4 @@ class Costs:
     dram_access: int = _cost(100, "one access of a task to a page in DRAM", "assumed: a load that misses every cache")
     fork_pte: int = _cost(20, "copying one PTE at fork, or clearing one at exit and unmap", "assumed")
     scan_entry: int = _cost(2, "looking at one slot descriptor, or one entry of a reverse map", "assumed: sequential")
-    retry: int = _cost(5_000, "back-off of whoever found no memory or no room before trying again", "chosen")
+    retry: int = _cost(5_000, "back-off before trying again where there was no memory or no room", "chosen")

@@ -35,7 +35,7 @@ class Block:
         """The page. Raises IoError when the block, or what it decompresses to, is damaged."""
         page = page_of(self.data, name)
         if zlib.crc32(page) != self.crc:
-            raise IoError(f"{name}: the CRC of the page is another")
+            raise IoError(f"{name}: its CRC does not match")
         return page
 
 

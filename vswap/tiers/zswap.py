@@ -127,7 +127,7 @@ class ZswapTier:
         if len(entry.block) == PAGE_BYTES:
             await self._clock.sleep(self._costs.page_copy)
             if zlib.crc32(entry.block) != entry.crc:
-                raise IoError(f"zswap entry {handle}: the CRC of the page is another")
+                raise IoError(f"zswap entry {handle}: its CRC does not match")
             return entry.block
         await self._clock.sleep(self._costs.zswap_decompress)
         return Block(entry.block, entry.crc).page(f"zswap entry {handle}")

@@ -144,7 +144,7 @@ async def blocks(factory: Factory, bench: Bench) -> None:
         stored = await under_test.must_store(page)
         for of in (handle, stored):
             passed_out = await tier.export_block(of)
-            expect(passed_out is not None and passed_out.page("it") == page, "what is passed out is another page")
+            expect(passed_out is not None and passed_out.page("it") == page, "the block passed out is another page's")
     expect(await tier.export_block(await under_test.must_store(ZERO_PAGE)) is None, "a page of zeros is no block")
     under_test.check_books()
     await under_test.verify()

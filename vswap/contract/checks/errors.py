@@ -67,7 +67,7 @@ async def failed_write(factory: Factory, bench: Bench) -> None:
     await under_test.verify()
 
 
-@check("errors.device-lost", "The loss of the whole device is told as such, not as one page's trouble, and not hidden.")
+@check("errors.device-lost", "The loss of the whole device is reported as such, not as one page's error.")
 async def device_lost(factory: Factory, bench: Bench) -> None:
     under_test = subject(factory, bench)
     page = await under_test.taken()

@@ -86,7 +86,7 @@ async def pressure(factory: Factory, bench: Bench) -> None:
     await _run(factory, bench, PRESSURE, 20, zswap_max_pool_percent=15)
 
 
-@check("machine.trouble", "With failing stores and loads and killed tasks, only who needs a lost page sees an error.",
+@check("machine.trouble", "With failing stores, loads and killed tasks, only a task that lost a page sees an error.",
        seeds=4)  # fmt: skip
 async def trouble(factory: Factory, bench: Bench) -> None:
     await _run(factory, bench, TROUBLE, 10)

@@ -38,6 +38,7 @@ formal/     proofs: scripts, logs, counterexamples (`make formal`)
 mutation/   netlists with mutants, and what the benches said about each (`make mutation`)
 coverage/   what the last `make coverage` counted
 fpga/       place and route, module by module (`make fpga`)
+regs/       the register map as HTML, C header, UVM model and IP-XACT (`make regs`)
 linux-swap/ the guest of `make linuxswap`
 test-times.json  processor time of each test of the last `pytest` run, seconds
 *.json      figures of the target of that name (`make bench`: bench.json)

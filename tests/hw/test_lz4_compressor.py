@@ -10,6 +10,7 @@ import pytest
 from hw.build import BuildError, build
 from hw.lint import lint
 from hw.simulate import simulate
+from hw.tools import SIMULATORS
 from tests.marks import first_in_test
 
 # Fewer pages where one takes longer: Icarus is some twenty times slower, and narrow engines take more cycles.
@@ -19,8 +20,9 @@ WIDTHS = {8: 1.0, 1: 0.3, 4: 0.6, 16: 1.0}
 simulators = pytest.mark.parametrize("simulator", ["verilator", "icarus"])
 
 
-@pytest.mark.parametrize("width", first_in_test(WIDTHS))
-@simulators
+@pytest.mark.parametrize(
+    ("simulator", "width"), first_in_test([(simulator, width) for width in WIDTHS for simulator in SIMULATORS])
+)
 def test_liblz4_decodes_every_block(simulator: Literal["verilator", "icarus"], width: int) -> None:
     """The rules are in bench_lz4_compressor.py; `pytest -s` shows the figures of the run."""
     rtl = build("lz4_compressor", simulator, {"BYTES_PER_CYCLE": width})

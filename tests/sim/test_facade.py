@@ -12,7 +12,7 @@ from driver import AddressOutOfRange, DeviceFull, DeviceLost, PageState
 from sim import DeviceHandle, open_device
 from sim.handle import simulator
 from sim.handle.facade import Kind
-from tests.marks import first_in_test
+from tests.marks import VERIFY, first_in_test
 from tests.pages import SAME_PAGE, ZERO_PAGE, noise_page, program_pages
 
 KINDS: tuple[Kind, ...] = ("model", "verilated", "cocotb")
@@ -73,6 +73,7 @@ def test_a_closed_device_is_lost(device: DeviceHandle) -> None:
         device.load(1)
 
 
+@VERIFY
 def test_a_simulator_that_dies_at_its_start_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulator, "command", lambda *_: (["false"], {}))
     with pytest.raises(DeviceLost, match="the simulator has ended"):

@@ -58,7 +58,7 @@ def test_a_group_of_a_scenario_keeps_its_limits_and_its_figures_are_in_the_resul
 # The main job
 
 
-@pytest.mark.parametrize("sim", first_in_test(["verilated", "model", "verilator"], 2))
+@pytest.mark.parametrize("sim", first_in_test(["model", "verilated", "verilator"]))
 def test_the_main_job_uses_every_tier_and_every_page_comes_back(tmp_path: Path, sim: str) -> None:
     files = ["--json", tmp_path / "main.json", "--report", tmp_path / "main.html"]
     status, output, errors = run("--sim", sim, "--rounds", 1, *files)
@@ -70,6 +70,7 @@ def test_the_main_job_uses_every_tier_and_every_page_comes_back(tmp_path: Path, 
     assert "src=" not in report and "href=" not in report, "it needs nothing beside it"
 
 
+@VERIFY
 def test_the_same_scenario_and_seed_give_the_same_bytes(tmp_path: Path) -> None:
     common = ["--sim", "model", "--rounds", "2", "--report", tmp_path / "r.html"]
     for number in (1, 2):

@@ -38,14 +38,14 @@ test: lint  ## what to run after a change: all checks and the quick tests, hardw
 verify: $(STAMP)  ## all other tests: every set of parameters, more rounds, whole runs (half an hour)
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -m verify
 
-prune: $(STAMP)  ## remove builds and runs that nobody has used for an hour (most of build/)
+prune: $(STAMP)  ## remove builds and passed runs that nobody has used for an hour
 	@$(BIN)/python -m hw.prune
 
 lint: $(STAMP)  ## style, types, and the Verilog under its linters
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m hw.lint
+	$(BIN)/python -m hw.lint tests/hw
 
 bench: $(STAMP)  ## how fast is each way to run the device, side by side: build/bench.json
 	@$(BIN)/python -m sim.bench

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Lint of the Verilog: `python -m hw.lint`.
+"""Lint of the Verilog: `python -m hw.lint [FOLDER ...]`, of `hw` and of these folders.
 
 The RTL under both simulators, as they warn of different things. All Verilog with slang, which holds it to the standard
 where simulators are lenient (a name used before its declaration, a keyword as a name), and against the project's own
@@ -84,11 +84,11 @@ def slang(top: str, files: Sequence[Path], checker: bool = False) -> list[str]:
     return [line for line in said.getString().splitlines() if re.search(r": (warning|error|fatal error): ", line)]
 
 
-def elaborations() -> Iterator[tuple[str, list[Path], bool]]:
+def elaborations(others: Sequence[Path] = ()) -> Iterator[tuple[str, list[Path], bool]]:
     """What slang has to look at so that it sees all Verilog: top module, its files, whether it is a proof's checker."""
     for top in tops():
         yield top, closure(top), False
-    for path in style.sources():
+    for path in style.sources(others):
         if path.parent == RTL:
             continue
         if path.stem.startswith("free_"):  # in the place of the module that it names
@@ -99,10 +99,10 @@ def elaborations() -> Iterator[tuple[str, list[Path], bool]]:
             yield path.stem, closure(path.stem, sorted(path.parent.glob("*.v"))), False
 
 
-def main() -> int:
-    """`python -m hw.lint`: lint all Verilog; returns the number of complaints."""
-    complaints = [str(finding) for path in style.sources() for finding in style.check(path)]
-    complaints += [line for top, files, checker in elaborations() for line in slang(top, files, checker)]
+def main(others: Sequence[Path] = ()) -> int:
+    """Lint all Verilog of `hw` and of these folders; returns the number of complaints."""
+    complaints = [str(finding) for path in style.sources(others) for finding in style.check(path)]
+    complaints += [line for top, files, checker in elaborations(others) for line in slang(top, files, checker)]
     complaints += [line for top in tops() for simulator in SIMULATORS for line in lint(simulator, top)]
     for line in dict.fromkeys(complaints):
         print(line, file=sys.stderr)
@@ -111,6 +111,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(main([Path(folder).resolve() for folder in sys.argv[1:]]))
     except ToolError as error:
         sys.exit(str(error))

@@ -9,11 +9,13 @@ other processes build and run: what is in use is locked, and what was used a whi
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 BUILDS_BYTES = 1 << 30  # all builds together; one takes a few MB
 RUNS_BYTES = 2 << 30  # all runs together; most of it waves
@@ -78,8 +80,7 @@ def prune_runs(folder: Path, most: int = RUNS_BYTES, passed: int = PASSED_RUNS, 
     gone = []
     for run in [*good[passed:], *_beyond([run for run in runs if run not in good[passed:]], most)]:
         with _held(run / LOCK) as held:
-            if held and _age_s(run) > ended_s:
-                shutil.rmtree(run, ignore_errors=True)
+            if held and _age_s(run) > ended_s and _remove(run):
                 gone.append(run)
     return gone
 
@@ -108,6 +109,25 @@ def _age_s(folder: Path) -> float:
         return time.time() - folder.stat().st_mtime
     except FileNotFoundError:
         return 0.0
+
+
+def is_at(file: TextIO, path: Path) -> bool:
+    """The open file is the one at this path: nobody has moved or removed it since it was opened."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False
+
+
+def _remove(run: Path) -> bool:
+    """Remove a run's folder that is locked. It leaves its name first, in one step: whoever starts a run of that name
+    meanwhile makes a new folder and never sees half of the old one."""
+    doomed = run.with_name(f".{run.name}.{os.getpid()}")
+    try:
+        run.rename(doomed)
+    except OSError:  # it has just gone
+        return False
+    shutil.rmtree(doomed, ignore_errors=True)
+    return True
 
 
 @contextmanager

@@ -31,14 +31,28 @@ import cocotb_tools.config
 import find_libpython
 
 from hw.build import Build, BuildError, build, coverage_folder
-from hw.outputs import LOCK, PASSED, describe, prune_runs
-from hw.places import build_folder
+from hw.outputs import LOCK, PASSED, describe, is_at, prune_runs
+from hw.places import PlaceError, build_folder
 from hw.processes import run_logged
 from hw.sources import ROOT
 from hw.tools import SIMULATORS, ToolError
 
 RECORD = "run.json"
 LOG_LINES = 25  # of a failed case, its last ones
+WAVES_TAKE = 5  # a run that records all signals may take so many times as long
+_KEYS = {
+    "test",
+    "module",
+    "case",
+    "seed",
+    "environment",
+    "timeout_s",
+    "top",
+    "simulator",
+    "parameters",
+    "sources",
+    "public",
+}
 
 
 def command(
@@ -198,10 +212,12 @@ def _folder(given: Path | None, name: str) -> Iterator[Path]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:  # the same test, in another process
                 continue
+            if not is_at(lock, folder / LOCK):  # pruned between our look and our lock
+                continue
             if given is None:
                 for path in folder.iterdir():
                     if path.name != LOCK:
-                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+                        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             for left in ("results.xml", PASSED):
                 (folder / left).unlink(missing_ok=True)
             yield folder
@@ -287,8 +303,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         record = json.loads((options.folder / RECORD).read_text())
+        if not isinstance(record, dict) or not record.keys() >= _KEYS:
+            raise ValueError(f"{RECORD} lacks what a run is repeated with")
     except (OSError, ValueError) as error:
         parser.error(f"{options.folder} is no folder of a run: {error}")
+    limit_s = record["timeout_s"] and record["timeout_s"] * (WAVES_TAKE if options.waves else 1)
     record |= {"case": options.case or record["case"]}
     record |= {"seed": record["seed"] if options.seed is None else options.seed}
     record |= {"simulator": options.sim or record["simulator"]}
@@ -299,9 +318,13 @@ def main(arguments: list[str] | None = None) -> int:
         )  # fmt: skip
         os.environ["VCRAM_RUN"] = record["test"]
         folder = simulate(
-            built, record["module"], testcase=record["case"], environment=record["environment"], seed=record["seed"]
-        )
-    except (AssertionError, BuildError, ToolError) as error:
+            built, record["module"], testcase=record["case"], environment=record["environment"], seed=record["seed"],
+            timeout_s=limit_s,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except (AssertionError, BuildError, PlaceError, TimeoutError, ToolError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"passed: {folder}")

@@ -24,13 +24,13 @@ depends on the meaning of the text (nothing used before it is declared, no impli
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from hw.sources import ROOT, RTL
 
-FOLDERS = (RTL, ROOT / "hw" / "bench", ROOT / "hw" / "formal", ROOT / "tests" / "hw")
+FOLDERS = (RTL, ROOT / "hw" / "bench", ROOT / "hw" / "formal")
 BUSES = ("s_axi_", "s_axil_", "m_axi_", "m_axil_")
 """Ports of these have AXI's names, without suffix."""
 
@@ -61,9 +61,9 @@ class Finding:
         return f"{self.file}:{self.line}: {self.rule}: {self.remedy}"
 
 
-def sources() -> list[Path]:
-    """Every Verilog file of the project."""
-    return [path for folder in FOLDERS for path in sorted(folder.glob("*.v"))]
+def sources(others: Iterable[Path] = ()) -> list[Path]:
+    """Every Verilog file of `hw`, and of these folders."""
+    return [path for folder in (*FOLDERS, *others) for path in sorted(folder.glob("*.v"))]
 
 
 def check(path: Path) -> list[Finding]:

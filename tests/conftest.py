@@ -8,7 +8,7 @@ import os
 import pytest
 from hypothesis import settings
 
-from hw.places import build_folder
+from hw.places import PlaceError, build_folder
 from hw.simulate import default_seed
 from tests.cpu_time import CpuTimes
 
@@ -30,10 +30,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     seed = config.getoption("--rtl-seed")
-    if seed is not None:
+    if seed is None:
+        try:
+            default_seed()
+        except ValueError as error:
+            raise pytest.UsageError(f"VCRAM_SEED: {error}") from None
+    else:
         os.environ["VCRAM_SEED"] = str(seed)  # read by hw.simulate.default_seed
     if not IN_SIMULATOR:
-        times = CpuTimes(build_folder() / "test-times.json", config.getoption("--slowest"))
+        try:
+            place = build_folder()
+        except PlaceError as error:
+            raise pytest.UsageError(str(error)) from None
+        times = CpuTimes(place / "test-times.json", config.getoption("--slowest"))
         config.pluginmanager.register(times, "vcram-cpu-times")
 
 

@@ -44,6 +44,18 @@ def dangling(text: str, known: Mapping[str, Path]) -> list[str]:
     return [name for name in _strings(text) if not _exists(name, known)]
 
 
+def names_tests(text: str) -> list[str]:
+    """Strings of a source text, docstrings apart, that name the tests: a module, a path, a part of a command."""
+    tree = ast.parse(text)
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        f"line {node.lineno}: {node.value!r}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose
+        if node.value == "tests" or re.search(r"(?<![\w.])tests[./]", node.value)
+    ]
+
+
 def _named(text: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):

@@ -8,7 +8,7 @@ import ast
 
 import pytest
 
-from tests.imports import FLOORS, circles, dangling, foreign_private, imported, modules
+from tests.imports import FLOORS, circles, dangling, foreign_private, imported, modules, names_tests
 
 LOOSE = ""
 """The files of a floor that lie in none of its folders."""
@@ -77,6 +77,17 @@ def test_every_string_that_looks_like_a_module_is_one() -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("floor", FLOORS)
+def test_no_string_names_the_tests(floor: str) -> None:
+    """Neither as a module nor as a path: that would be an arrow up which no import shows."""
+    wrong = [
+        f"{module}: {name}"
+        for module, path in KNOWN.items() if module.partition(".")[0] == floor
+        for name in names_tests(path.read_text())
+    ]  # fmt: skip
+    assert wrong == []
+
+
 def test_no_module_uses_the_private_names_of_another() -> None:
     wrong = [
         f"{module}: {use}"
@@ -120,6 +131,18 @@ def test_a_circle_is_seen() -> None:
 def test_a_name_of_nothing_is_seen() -> None:
     text = """names = ["sim.cli:main", "sim.cli:nobody", "sim.nowhere", "hw.clock.Clock", "tests.hw.bench_"]"""
     assert dangling(text, KNOWN) == ["sim.cli.nobody", "sim.nowhere"]
+
+
+def test_a_string_that_names_the_tests_is_seen() -> None:
+    text = """
+\'\'\'Prose may speak of tests/hw.\'\'\'
+a = ROOT / "tests" / "hw"
+b = f"tests.{name}"
+c = "tests.hw.bench_" + name
+d = "python -m tests.campaigns.mutation --count 3".split()
+e = "tests/hw/pages.py", "the tests pass", "contests/x"
+"""
+    assert sorted(found.partition(":")[0] for found in names_tests(text)) == [f"line {n}" for n in (3, 4, 5, 6, 7)]
 
 
 @pytest.mark.parametrize(

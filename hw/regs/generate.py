@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -46,8 +47,11 @@ def stale(texts: dict[Path, str]) -> list[Path]:
     return [path for path, text in texts.items() if not path.exists() or path.read_text() != text]
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Write what is stale; with `--check` name it and return 1."""
+    parser = argparse.ArgumentParser(prog="python -m hw.regs.generate", description="Generate from hw/regs/.")
+    parser.add_argument("--check", action="store_true", help="write nothing, name what is stale and end with 1")
+    check = parser.parse_args(arguments).check
     try:
         texts = generate(model.read(), codes.read())
     except codes.MapError as error:
@@ -55,13 +59,13 @@ def main(arguments: list[str]) -> int:
         return 1
     for path in stale(texts):
         name = path.relative_to(ROOT)
-        if "--check" in arguments:
+        if check:
             print(f"{name} is stale: run `make regs`", file=sys.stderr)
         else:
             path.write_text(texts[path])
             print(f"wrote {name}")
-    return int("--check" in arguments and bool(stale(texts)))
+    return int(check and bool(stale(texts)))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

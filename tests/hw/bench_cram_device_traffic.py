@@ -128,7 +128,7 @@ async def run(dut: Any, pages: int, count: int, stall: float = 0.0) -> None:
     found = await tb.check_chains(traffic.pages)
     poisoned = [page for page, info in found.items() if info.state == PageState.POISON]
     assert set(poisoned) <= set(traffic.poisoned)
-    resident = sum(info.state not in (PageState.FREE, PageState.POISON) for info in found.values())
+    resident = sum(info.state.resident for info in found.values())
     await tb.expect(Register.RESIDENT_PAGES, resident)
     events = await tb.events()
     assert all(code == EventCode.EXHAUSTED and page in traffic.poisoned for code, page in events)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from driver import CramDevice, DeviceFull, PagePoisoned, PageState
-from hw.link import BusError, Link, Response
+from hw.link import PAGE_BYTES, BusError, Link, Response
 from hw.links.model import ModelLink
 from hw.links.model_timing import ModelTiming
 from hw.parameters import DeviceParameters
@@ -404,13 +404,17 @@ class AgainstADict(RuleBasedStateMachine):
         self.write(page, first, content[first * 64 : (first + count) * 64])
 
     def write(self, page: int, first: int, data: bytes) -> None:
+        whole = len(data) == PAGE_BYTES
         try:
-            if len(data) == 4096:
+            if whole:
                 self.clock.run_until(self.device.store(page, data))
             else:
                 self.clock.run_until(self.link.write(page * 4096 + first * 64, data))
         except (DeviceFull, BusError) as error:
-            assert page == (error.page if isinstance(error, DeviceFull) else error.address // 4096)
+            assert isinstance(error, DeviceFull if whole else BusError), (
+                "the driver gives its errors types, a bus does not"
+            )
+            assert page == (error.page if isinstance(error, DeviceFull) else error.address // PAGE_BYTES)
             self.poison.add(page)
             return
         assert page not in self.poison

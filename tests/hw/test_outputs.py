@@ -8,7 +8,9 @@ import re
 import time
 from pathlib import Path
 
-from hw.outputs import LOCK, PASSED, README, describe, prune_builds, prune_runs
+import pytest
+
+from hw.outputs import LOCK, PASSED, README, describe, is_at, prune_builds, prune_runs
 from hw.processes import locked
 from hw.sources import ROOT
 
@@ -69,6 +71,22 @@ def test_a_run_under_way_or_just_ended_stays(tmp_path: Path) -> None:
     made(tmp_path / "just", 0.01, files=(PASSED,))
     with locked(made(tmp_path / "under-way", 5, files=(PASSED,)) / LOCK):
         assert prune_runs(tmp_path, most=0, passed=0) == []
+
+
+def test_a_run_that_goes_leaves_its_name_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever starts a run of the same name meanwhile has a folder of its own."""
+    old = made(tmp_path / "run", 5, files=(PASSED, LOCK))
+    seen = []
+
+    def slowly(folder: Path, ignore_errors: bool) -> None:
+        old.mkdir()  # the run that starts
+        seen.append(folder)
+
+    with (old / LOCK).open() as lock:
+        monkeypatch.setattr("shutil.rmtree", slowly)
+        assert prune_runs(tmp_path, passed=0) == [old]
+        assert not is_at(lock, old / LOCK), "it sees that what it has locked has gone"
+    assert old.exists() and seen != [old]
 
 
 def test_the_folder_says_what_is_what(tmp_path: Path) -> None:

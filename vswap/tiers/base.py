@@ -67,7 +67,8 @@ class Tier(Protocol):
         """Drop the page. Raises KeyError for a handle that is not in use."""
 
     def reown(self, handle: int, slot: int) -> None:
-        """The page belongs to another slot now (0: to a folio without one)."""
+        """The page belongs to another slot now (0: to a folio without one). Raises KeyError for a handle that is not in
+        use."""
 
     def handles(self) -> dict[int, int]:
         """A copy of the reverse map: handle in use -> owning slot."""

@@ -129,14 +129,14 @@ class DevicePages:
         difference."""
         capacity = await self.device.capacity()
         findings: list[str] = []
-        poisoned = sectors = 0
+        lost = sectors = 0
         for page in self.owners:
             info = await self.device.page_state(page)
-            poisoned += info.state in (PageState.POISON, PageState.FREE)
+            lost += not info.state.resident
             sectors += -(-info.length // capacity.sector_bytes)
             if info.state == PageState.FREE:
                 findings.append(f"device page {page} is in use here and free on the device")
-        expected = len(self.owners) + len(self.zeroed) - poisoned
+        expected = len(self.owners) + len(self.zeroed) - lost
         if capacity.resident_pages != expected:
             findings.append(f"the device holds {capacity.resident_pages} pages, we know of {expected}")
         in_use = capacity.total_sectors - capacity.free_sectors

@@ -14,6 +14,7 @@ from sim.corpus.corpus import CorpusError, CorpusPage, gather, programs, read_pa
 from sim.corpus.figures import is_same
 from sim.data import ORDERS_TRACE
 from sim.trace.file import Trace
+from tests.marks import VERIFY
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +22,7 @@ def pages() -> list[CorpusPage]:
     return gather(10_000)
 
 
+@VERIFY
 def test_ten_thousand_different_pages_of_several_kinds_of_program(pages: list[CorpusPage]) -> None:
     assert len(pages) == len({page.data for page in pages}) == 10_000
     assert {len(page.data) for page in pages} == {PAGE_BYTES}

@@ -4,8 +4,6 @@ floor from room to room."""
 
 from __future__ import annotations
 
-import ast
-
 import pytest
 
 from tests.imports import FLOORS, circles, dangling, foreign_private, imported, modules, names_tests
@@ -156,4 +154,3 @@ e = "tests/hw/pages.py", "the tests pass", "contests/x"
 )
 def test_a_private_name_of_another_module_is_seen(text: str, found: list[str]) -> None:
     assert foreign_private(text, PUBLIC_AFTER_ALL) == found
-    ast.parse(text)

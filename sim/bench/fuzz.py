@@ -9,7 +9,6 @@ its number alone, so that any part of a campaign can be run again.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import Counter
@@ -30,6 +29,7 @@ from hw.places import results_folder
 from hw.tools import ToolError
 from hw.verilated.engines import EngineHangError, Engines
 from sim.base.interrupts import Interrupted, interruptible
+from sim.base.results import write_json
 from sim.bench.hardware_pages import bench_pages
 from sim.corpus.corpus import CorpusError
 
@@ -320,7 +320,7 @@ def _campaign(count: int, seed: int, first: int, width: int) -> None:
         "width": width,
         "seconds": round(time.monotonic() - start, 1),
     }
-    result.write_text(json.dumps(row, indent=1) + "\n")
+    write_json(result, row)
     print(
         f"{total:,} streams, {accepted:,} accepted by both, the rest rejected by both; {len(campaign.corpus)} features"
     )

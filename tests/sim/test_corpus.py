@@ -30,16 +30,19 @@ def test_ten_thousand_different_pages_of_several_kinds_of_program(pages: list[Co
     assert len(programs()) >= 4
 
 
+@VERIFY
 def test_they_are_not_the_pages_of_the_recorded_trace(pages: list[CorpusPage]) -> None:
     recorded = Trace.load(ORDERS_TRACE).contents
     shared = {bytes(row) for row in recorded} & {page.data for page in pages}
     assert len(shared) < len(pages) // 50  # two Pythons have some tables in common
 
 
+@VERIFY
 def test_the_same_pages_come_again(pages: list[CorpusPage]) -> None:
     assert gather(10_000) == pages
 
 
+@VERIFY
 def test_pages_of_all_compressibilities_are_there(pages: list[CorpusPage]) -> None:
     *kinds, total = summary(pages).values()
     assert total.pages == sum(kind.pages for kind in kinds) == 10_000

@@ -87,6 +87,7 @@ class EventCode(IntEnum):
     POISON_INJECTED = 6
     FENCED = 7
     IMPORT_REFUSED = 8
+    MEDIA_TIMEOUT = 9
 
     @property
     def is_loss(self) -> bool:

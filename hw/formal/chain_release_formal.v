@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// chain_release_formal: as many sectors are given back as asked, in chain order: the first one first, then always the
-// successor that FOLLOW has told; each is followed before it is given back; then `done_o`, once.
+// chain_release_formal: as many sectors are given back or retired as asked, in chain order: the first one first, then always
+// the successor that FOLLOW has told; each is followed before that; the bad ones are retired, no other; then `done_o`, once.
 //
 // Assumed of the allocator: the result of an operation comes in the cycle after it was taken. No start while one runs.
 
@@ -15,12 +15,13 @@ module chain_release_formal #(
     input  wire [BITS-1:0] first,
     input  wire [BITS-1:0] result,
     input  wire [6:0]      count,
+    input  wire [63:0]     bad,
     input  wire            op_ready,
     input  wire            result_valid
 );
     localparam [1:0] PUSH = 2'd1, FOLLOW = 2'd3;
 
-    wire            done, op_valid;
+    wire            done, op_valid, retired;
     wire [1:0]      op;
     wire [BITS-1:0] sector;
 
@@ -32,7 +33,9 @@ module chain_release_formal #(
         .start_i(start),
         .first_i(first),
         .count_i(count),
+        .bad_i(bad),
         .done_o(done),
+        .retired_o(retired),
         .op_valid_o(op_valid),
         .op_ready_i(op_ready),
         .op_o(op),
@@ -45,18 +48,22 @@ module chain_release_formal #(
     (* hierconn *) wire       \dut.pushing_q ;
     (* hierconn *) wire       \dut.waiting_q ;
     (* hierconn *) wire [6:0] \dut.left_q ;
+    (* hierconn *) wire [63:0] \dut.bad_q ;
     (* hierconn *) wire [BITS-1:0] \dut.successor_q ;
     (* hierconn *) wire [BITS-1:0] \dut.sector_q ;
 
     reg            runs_q, followed_q, answer_q;   // answer_q: the result comes in this cycle
     reg [1:0]      op_q;
-    reg [6:0]      owed_q;                         // pushes still to come
+    reg [63:0]     bad_q;                          // of the chain, by position
+    reg [6:0]      gone_q;                         // sectors given back or retired
+    reg [6:0]      owed_q;                         // sectors still to go
     reg [BITS-1:0] turn_q, next_q;                 // whose turn it is, and its successor
 
     wire taken = op_valid && op_ready;
 
     initial assume (!rst_ni);
     always @* begin
+        if (start) assume (count <= 7'd64);
         assume (result_valid == answer_q);
         if (runs_q) assume (!start);
     end
@@ -65,18 +72,21 @@ module chain_release_formal #(
         answer_q <= taken;
         if (taken) op_q <= op;
         if (done) runs_q <= 1'b0;
-        if (taken && op == PUSH) begin
+        if (retired || (taken && op == PUSH)) begin
+            gone_q     <= gone_q + 7'd1;
             owed_q     <= owed_q - 7'd1;
             followed_q <= 1'b0;
             turn_q     <= next_q;
         end
         if (answer_q && op_q == FOLLOW) {followed_q, next_q} <= {1'b1, result};
-        if (start) {runs_q, followed_q, owed_q, turn_q} <= {2'b10, count, first};
+        if (start) {runs_q, followed_q, owed_q, turn_q, bad_q, gone_q} <= {2'b10, count, first, bad, 7'd0};
         if (!rst_ni) {runs_q, answer_q} <= 2'b00;
     end
 
     always @(posedge clk_i) if (rst_ni) begin
         if (op_valid) assert (runs_q && owed_q != 0 && sector == turn_q && op == (followed_q ? PUSH : FOLLOW));
+        if (op_valid && op == PUSH) assert (!bad_q[gone_q]);
+        if (retired) assert (runs_q && owed_q != 0 && followed_q && sector == turn_q && bad_q[gone_q]);
         if (done) assert (runs_q && owed_q == 0);
         // what induction needs
         assert (runs_q == \dut.active_q );
@@ -84,15 +94,18 @@ module chain_release_formal #(
             assert (answer_q == \dut.waiting_q );
             if (\dut.waiting_q ) assert (op_q == (\dut.pushing_q ? PUSH : FOLLOW));
             if (\dut.waiting_q && \dut.pushing_q )
-                assert (\dut.left_q == owed_q + 7'd1 && owed_q != 7'd127 && \dut.successor_q == turn_q && !followed_q);
+                assert (\dut.left_q == owed_q + 7'd1 && owed_q != 7'd127 && \dut.bad_q == bad_q >> (gone_q - 7'd1) && gone_q != 0 && \dut.successor_q == turn_q && !followed_q);
             else begin
                 assert (\dut.left_q == owed_q && \dut.sector_q == turn_q && followed_q == \dut.pushing_q );
                 if (followed_q) assert (\dut.successor_q == next_q && owed_q != 0);
+                assert (\dut.bad_q == bad_q >> gone_q);
                 if (\dut.waiting_q ) assert (owed_q != 0);
             end
-        end else assert (!answer_q);
+            assert ({1'b0, gone_q} + {1'b0, owed_q} <= 8'd64);
+        end else assert (!answer_q && !retired);
         cover (done && $past(answer_q));
         cover (runs_q && owed_q == 1 && followed_q && turn_q != next_q);
+        cover (done && bad_q[1] && gone_q == 3);
         cover (done && owed_q == 0 && $past(start));
     end
 endmodule

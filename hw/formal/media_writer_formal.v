@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // media_writer_formal: AXI4 on the write side of the media port. Each sector gives one burst: its address and its number of
 // beats, once, stable until taken; then that many beats, the last one marked, stable until taken; no burst crosses 4 KiB.
-// `idle_o` is high with no burst under way, `error_o` after a bad response since the last clear.
+// `idle_o` is high with no burst under way. `bad_o` names the sectors since the last clear whose response was bad, `late_o`
+// tells whether a bad one was late.
 //
 // Assumed: a sector has 1 to SECTOR_BYTES / 64 beats; data is held until it is taken; the media answers a burst after its
-// address and all its data.
+// address and all its data; a clear comes with no burst under way, and after it come 64 sectors at most.
 
 `default_nettype none
 
@@ -20,6 +21,7 @@ module media_writer_formal #(
     input  wire                   awready,
     input  wire                   wready,
     input  wire                   bvalid,
+    input  wire                   late_in,
     input  wire [SECTOR_BITS-1:0] sector,
     input  wire [4:0]             beats,
     input  wire [511:0]           data,
@@ -27,7 +29,8 @@ module media_writer_formal #(
 );
     localparam [4:0] SECTOR_BEATS = SECTOR_BYTES / 64;
 
-    wire         idle, error, sector_ready, data_ready, awvalid, wlast, wvalid, bready;
+    wire [63:0]  bad;
+    wire         idle, late, sector_ready, data_ready, awvalid, wlast, wvalid, bready;
     wire [39:0]  awaddr;
     wire [7:0]   awlen;
     wire [511:0] wdata;
@@ -40,7 +43,9 @@ module media_writer_formal #(
         .rst_ni(rst_ni),
         .clear_i(clear),
         .idle_o(idle),
-        .error_o(error),
+        .bad_o(bad),
+        .late_o(late),
+        .late_i(late_in),
         .sector_valid_i(sector_valid),
         .sector_ready_o(sector_ready),
         .sector_i(sector),
@@ -64,13 +69,18 @@ module media_writer_formal #(
     (* hierconn *) wire [4:0] \dut.left_q ;
     (* hierconn *) wire [7:0] \dut.outstanding_q ;
 
-    reg                   before_q, aw_held_q, w_held_q, bad_q;
+    reg                   before_q, aw_held_q, w_held_q, late_q;
     reg [47:0]            aw_q;
     reg [512:0]           w_q;
     reg                   address_owed_q;         // of the sector under way
     reg [4:0]             beats_q, data_owed_q;
     reg [SECTOR_BITS-1:0] sector_q;
     reg [7:0]             bursts_q;               // without a response
+    reg [6:0]             begun_q, answered_q;    // sectors since the clear
+    (* anyconst *) reg [5:0] watched;             // one of them, whichever
+    reg                   watched_bad_q;
+
+    (* hierconn *) wire [5:0] \dut.position_q ;
 
     wire take = sector_valid && sector_ready;
     wire open = address_owed_q || data_owed_q != 0;
@@ -80,6 +90,8 @@ module media_writer_formal #(
         if (sector_valid) assume (beats != 0 && beats <= SECTOR_BEATS);
         if (w_held_q) assume (data_valid && data == w_q[511:0]);
         if (bvalid) assume (bursts_q > {7'd0, open});
+        if (clear) assume (bursts_q == 0 && !sector_valid);
+        if (begun_q == 7'd64) assume (!sector_valid);
     end
 
     always @(posedge clk_i) begin
@@ -92,10 +104,17 @@ module media_writer_formal #(
         if (wvalid && wready) data_owed_q <= data_owed_q - 5'd1;
         if (take) {address_owed_q, data_owed_q, beats_q, sector_q} <= {1'b1, beats, beats, sector};
         bursts_q <= bursts_q + {7'd0, take} - {7'd0, bvalid && bready};
-        bad_q    <= !clear && (bad_q || (bvalid && bready && bresp[1]));
+        if (take) begun_q <= begun_q + 7'd1;
+        if (bvalid && bready) begin
+            answered_q <= answered_q + 7'd1;
+            if (bresp[1] && late_in) late_q <= 1'b1;
+            if (bresp[1] && answered_q == watched) watched_bad_q <= 1'b1;
+        end
+        if (clear) {begun_q, answered_q, late_q, watched_bad_q} <= 0;
         if (!rst_ni) begin
             {address_owed_q, data_owed_q, bursts_q} <= 0;
-            {aw_held_q, w_held_q, bad_q} <= 0;
+            {aw_held_q, w_held_q} <= 0;
+            {begun_q, answered_q, late_q, watched_bad_q} <= 0;
         end
     end
 
@@ -110,13 +129,15 @@ module media_writer_formal #(
         if (data_ready) assert (data_owed_q != 0);
         if (sector_ready) assert (!open);
         assert (idle == (bursts_q == 0));
-        assert (error == bad_q);
+        assert (late == late_q && bad[watched] == watched_bad_q);
         // what induction needs
         assert (\dut.left_q == data_owed_q && \dut.outstanding_q == bursts_q);
-        assert (bursts_q <= 8'd128 && bursts_q >= {7'd0, open});
+        assert (\dut.position_q == answered_q[5:0] && bursts_q == {1'b0, begun_q - answered_q} && answered_q <= begun_q && begun_q <= 7'd64);
+        if (answered_q <= watched) assert (!watched_bad_q);
+        assert (bursts_q <= 8'd64 && bursts_q >= {7'd0, open});
         if (open) assert (beats_q != 0 && beats_q <= SECTOR_BEATS && data_owed_q <= beats_q);
         cover (bursts_q == 3 && data_owed_q == SECTOR_BEATS && address_owed_q);
-        cover (error && idle);
+        cover (bad == 64'd2 && idle && late);
         cover (wvalid && wlast && address_owed_q && beats_q == SECTOR_BEATS);
     end
 endmodule

@@ -5,7 +5,9 @@
 //            the last one with `data_last_o` and its number of bytes. `busy_o` is high from the start until the last
 //            beat of the media has come. After `drop_i` the remaining beats are taken and thrown away,
 //            and so are the beat that the media answered with an error and all after it.
-//            `error_o` stays up from the first bad response to the next start.
+//            `error_o` stays up from the first bad response to the next start. `bad_o` tells which sectors of the chain,
+//            by position, the media could not read; `late_o` that beats were not read but answered by the port, because the
+//            media did not answer in time (`late_i`, beside the beat): that says nothing against their sectors.
 // Latency:   the first address two cycles after the start; the next sector is asked for while one is being read.
 
 `default_nettype none
@@ -23,6 +25,8 @@ module chain_reader #(
     input  wire                   drop_i,
     output wire                   busy_o,
     output wire                   error_o,
+    output wire                   late_o,
+    output wire [63:0]            bad_o,
 
     output wire                   data_valid_o,
     input  wire                   data_ready_i,
@@ -44,11 +48,13 @@ module chain_reader #(
     input  wire [511:0]           m_axi_rdata,
     input  wire [1:0]             m_axi_rresp,
     input  wire                   m_axi_rvalid,
-    output wire                   m_axi_rready
+    output wire                   m_axi_rready,
+    input  wire                   late_i
 );
     localparam OFFSET_BITS = $clog2(SECTOR_BYTES);
     localparam       BEATS        = SECTOR_BYTES / 64;
     localparam [6:0] SECTOR_BEATS = BEATS[6:0];
+    localparam       BEAT_BITS    = $clog2(BEATS);
 
     reg                   address_valid_q;  // the address of sector_q waits for the media
     reg                   follow_q;         // the successor of sector_q must be looked up
@@ -57,16 +63,21 @@ module chain_reader #(
     reg [6:0]             ask_q;            // beats not asked for yet
     reg [6:0]             left_q;           // beats not received yet
     reg [6:0]             last_bytes_q;
-    reg                   drop_q, error_q;
+    reg                   drop_q, error_q, late_q;
+    reg [5:0]             come_q;           // beats received
+    reg [63:0]            bad_q;
 
     wire [6:0] beats  = bytes_i[12:6] + {6'd0, |bytes_i[5:0]};
     wire [6:0] burst  = ask_q < SECTOR_BEATS ? ask_q : SECTOR_BEATS;
     wire       take   = m_axi_arvalid && m_axi_arready;
     wire       beat   = m_axi_rvalid && m_axi_rready;
+    wire [5:0] position = come_q >> BEAT_BITS;
     wire       unused = m_axi_rresp[0];  // SLVERR or DECERR is all the same
 
     assign busy_o        = left_q != 0;
     assign error_o       = error_q;
+    assign late_o        = late_q;
+    assign bad_o         = bad_q;
 
     assign m_axi_araddr  = {{(40 - OFFSET_BITS - SECTOR_BITS){1'b0}}, sector_q, {OFFSET_BITS{1'b0}}};
     assign m_axi_arlen   = {1'b0, burst} - 8'd1;
@@ -95,6 +106,9 @@ module chain_reader #(
             last_bytes_q    <= bytes_i[5:0] == 0 ? 7'd64 : {1'b0, bytes_i[5:0]};
             drop_q          <= 1'b0;
             error_q         <= 1'b0;
+            late_q          <= 1'b0;
+            come_q          <= 6'd0;
+            bad_q           <= 64'd0;
         end else begin
             if (take) begin
                 address_valid_q <= 1'b0;
@@ -110,7 +124,12 @@ module chain_reader #(
             end
             if (beat) begin
                 left_q <= left_q - 1'b1;
-                if (m_axi_rresp[1]) error_q <= 1'b1;
+                come_q <= come_q + 1'b1;
+                if (m_axi_rresp[1]) begin
+                    error_q <= 1'b1;
+                    if (late_i) late_q <= 1'b1;
+                    else bad_q[position] <= 1'b1;
+                end
             end
             if (drop_i) drop_q <= 1'b1;
         end
@@ -121,6 +140,8 @@ module chain_reader #(
             left_q          <= 0;
             drop_q          <= 1'b0;
             error_q         <= 1'b0;
+            late_q          <= 1'b0;
+            bad_q           <= 64'd0;
         end
     end
 endmodule

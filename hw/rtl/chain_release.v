@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
-// chain_release: gives every sector of a page's chain back to the allocator, in chain order.
+// chain_release: gives the sectors of a page's chain back to the allocator, in chain order, but for those that are bad.
 //
-// Handshake: `start_i` pulse with `first_i` and `count_i` (0 is legal: done at once); `done_o` pulses at the end.
-// Latency:   four cycles a sector.
+// A bad sector is retired: nobody gives it back, so it is never used again until the next reset.
+//
+// Handshake: `start_i` pulse with `first_i`, `count_i` (0 is legal: done at once) and `bad_i` (bit n: the sector at
+//            position n of the chain is bad); `done_o` pulses at the end. `retired_o` pulses for each bad sector, in the
+//            cycle in which `sector_o` is its number.
+// Latency:   four cycles a sector, three a bad one.
 
 `default_nettype none
 
@@ -15,7 +19,9 @@ module chain_release #(
     input  wire                   start_i,
     input  wire [SECTOR_BITS-1:0] first_i,
     input  wire [6:0]             count_i,
+    input  wire [63:0]            bad_i,
     output wire                   done_o,
+    output wire                   retired_o,
 
     // sector_allocator
     output wire                   op_valid_o,
@@ -31,10 +37,14 @@ module chain_release #(
     reg                   pushing_q;   // second half: the successor is known, the sector may go
     reg                   waiting_q;   // an operation is under way
     reg [6:0]             left_q;
+    reg [63:0]            bad_q;       // bit 0: that of sector_q
     reg [SECTOR_BITS-1:0] sector_q, successor_q;
 
     assign done_o     = active_q && left_q == 0;
-    assign op_valid_o = active_q && left_q != 0 && !waiting_q;
+    wire   pass       = pushing_q && !waiting_q && bad_q[0];  // bad: nothing is pushed
+
+    assign op_valid_o = active_q && left_q != 0 && !waiting_q && !pass;
+    assign retired_o  = active_q && left_q != 0 && pass;
     assign op_o       = pushing_q ? PUSH : FOLLOW;
     assign sector_o   = sector_q;
 
@@ -45,16 +55,18 @@ module chain_release #(
             waiting_q <= 1'b0;
             left_q    <= count_i;
             sector_q  <= first_i;
+            bad_q     <= bad_i;
         end else if (done_o) begin
             active_q <= 1'b0;
         end else if (op_valid_o && op_ready_i) begin
             waiting_q <= 1'b1;
-        end else if (waiting_q && result_valid_i) begin
+        end else if (retired_o || (waiting_q && result_valid_i)) begin
             waiting_q <= 1'b0;
             pushing_q <= !pushing_q;
             if (pushing_q) begin
                 left_q   <= left_q - 1'b1;
                 sector_q <= successor_q;
+                bad_q    <= bad_q >> 1;
             end else begin
                 successor_q <= result_i;
             end

@@ -72,6 +72,7 @@ localparam [7:0] EVENT_CODE_NOT_ADMITTED = 8'h05;
 localparam [7:0] EVENT_CODE_POISON_INJECTED = 8'h06;
 localparam [7:0] EVENT_CODE_FENCED = 8'h07;
 localparam [7:0] EVENT_CODE_IMPORT_REFUSED = 8'h08;
+localparam [7:0] EVENT_CODE_MEDIA_TIMEOUT = 8'h09;
 localparam [255:0] EVENT_CODE_LOSSES = 256'h5E;  // bit n tells of code n
 localparam [255:0] EVENT_CODE_MEDIA_ERRORS = 256'h1C;  // bit n tells of code n
 

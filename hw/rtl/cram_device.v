@@ -303,7 +303,8 @@ module cram_device #(
 
     // ---- page store ---------------------------------------------------------------------------------------------
     wire [SECTOR_BITS:0]   free_sectors;
-    wire                   close_start, close_done, close_error;
+    wire                   close_start, close_done;
+    wire [7:0]             close_error;
     wire [2:0]             close_state;
     wire [12:0]            close_length;
     wire [63:0]            close_word;
@@ -317,7 +318,8 @@ module cram_device #(
     wire [31:0]            fill_crc;
     wire [SECTOR_BITS-1:0] fill_first;
     wire [7:0]             fill_error;
-    wire                   release_start, release_done;
+    wire                   release_start, release_done, retired;
+    wire [SECTOR_BITS-1:0] retired_sector;
     wire [SECTOR_BITS-1:0] release_first;
     wire [6:0]             release_count;
     wire                   importing, import_valid, import_ready, import_last;
@@ -376,7 +378,11 @@ module cram_device #(
         .release_start_i(release_start),
         .release_first_i(release_first),
         .release_count_i(release_count),
+        .release_close_i(1'b0),
+        .release_fill_i(1'b0),
         .release_done_o(release_done),
+        .retired_o(retired),
+        .retired_sector_o(retired_sector),
         .m_axi_awid(m_axi_awid),
         .m_axi_awaddr(m_axi_awaddr),
         .m_axi_awlen(m_axi_awlen),
@@ -392,6 +398,7 @@ module cram_device #(
         .m_axi_bresp(m_axi_bresp),
         .m_axi_bvalid(m_axi_bvalid),
         .m_axi_bready(m_axi_bready),
+        .b_late_i(1'b0),
         .m_axi_arid(m_axi_arid),
         .m_axi_araddr(m_axi_araddr),
         .m_axi_arlen(m_axi_arlen),
@@ -402,7 +409,8 @@ module cram_device #(
         .m_axi_rdata(m_axi_rdata),
         .m_axi_rresp(m_axi_rresp),
         .m_axi_rvalid(m_axi_rvalid),
-        .m_axi_rready(m_axi_rready)
+        .m_axi_rready(m_axi_rready),
+        .r_late_i(1'b0)
     );
 
     // ---- sequencer ----------------------------------------------------------------------------------------------
@@ -547,7 +555,7 @@ module cram_device #(
 
     // ---- registers ----------------------------------------------------------------------------------------------
     // The media answers in order and the page operations count their beats; pages are checked by the mailbox.
-    wire unused = &{1'b0, m_axi_bid, m_axi_rid, m_axi_rlast, command_page[31:PAGE_BITS]};
+    wire unused = &{1'b0, m_axi_bid, m_axi_rid, m_axi_rlast, command_page[31:PAGE_BITS], retired, retired_sector};
     wire registers_idle;
     wire core_idle = sequencer_idle && write_idle && read_idle && !heat_busy;
 

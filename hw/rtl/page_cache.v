@@ -11,7 +11,8 @@
 //            `request_*` is level; the sequencer changes the entry and the access goes through by itself, or
 //            `refuse_write_i`/`refuse_read_i` answers it with an error.
 //            `stream_start_i` reads the 64 lines of entry `entry_i` out on `stream_*`.
-// Latency:   a hit takes one cycle a line; host reads go before the stream, fills go before host writes.
+// Latency:   a hit takes one cycle a line. The RAM has one read port: host reads and the stream take turns while both want
+//            it. Fills go before host writes.
 
 `default_nettype none
 
@@ -136,7 +137,10 @@ module page_cache #(
     wire read_known  = read_valid || zero_q[read_entry];
     wire read_passes = read_hit && !read_known && fill_valid_i && read_entry == entry_i && read_line_i == fill_line_i;
     wire read_there  = (read_hit && read_known) || read_passes;
-    wire read_fire   = read_valid_i && read_there;
+    wire stream_wants;
+    reg  stream_turn_q;  // the last line read was the host's
+    wire stream_goes = stream_wants && (stream_turn_q || !(read_valid_i && read_there));
+    wire read_fire   = read_valid_i && read_there && !stream_goes;
 
     assign write_ready_o = write_fire || refuse_write_i;
     assign write_error_o = refuse_write_i;
@@ -321,7 +325,14 @@ module page_cache #(
     wire      stream_pop = stream_valid_o && stream_ready_i;
     wire      stream_room;
 
-    assign stream_read = !read_fire && !stream_line_q[6] && !stream_ahead_q[2] && !stream_clear_i;
+    assign stream_wants = !stream_line_q[6] && !stream_ahead_q[2] && !stream_clear_i;
+    assign stream_read  = stream_goes;
+
+    always @(posedge clk_i) begin
+        if (read_fire) stream_turn_q <= 1'b1;
+        else if (stream_read) stream_turn_q <= 1'b0;
+        if (!rst_ni) stream_turn_q <= 1'b0;
+    end
 
     always @(posedge clk_i) begin
         stream_flight_q <= stream_read;

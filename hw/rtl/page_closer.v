@@ -12,8 +12,9 @@
 // An imported block is put into the buffer while page_filler checks it (`import_take_i`), and stored as it is.
 //
 // Handshake: `start_i` pulse (the cache's stream must be at rest); `done_o` pulses at the end with the new table entry, or
-//            with `error_o` when the media answered an error: then `first_o`/`count_o` name the sectors to give back.
-//            Sectors are never asked for beyond 4096 / SECTOR_BYTES; the caller has reserved that many.
+//            with an event code as `error_o`. MEDIA_ERROR, MEDIA_TIMEOUT: the media took some sector not, or not in time;
+//            `first_o`/`count_o` name the sectors to give back, `bad_o` those among them, by position, that are not to be
+//            used again. EXHAUSTED: fewer sectors are free than it needs, and none was taken.
 //            The clock is needed in reset, with `start_i` and while `busy_o` is high.
 // Latency:   64 cycles of streaming, then what the compressor needs, then a beat a cycle to the media and its response.
 
@@ -30,7 +31,8 @@ module page_closer #(
     input  wire                   start_i,
     output wire                   busy_o,
     output wire                   done_o,
-    output wire                   error_o,
+    output wire [7:0]             error_o,
+    output wire [63:0]            bad_o,           // stays to the next start
     output wire [2:0]             state_o,
     output wire [12:0]            length_o,
     output wire [63:0]            word_o,
@@ -52,6 +54,7 @@ module page_closer #(
     input  wire [511:0]           stream_data_i,
 
     // sector_allocator: POP and LINK
+    input  wire [SECTOR_BITS:0]   free_i,
     output wire                   op_valid_o,
     input  wire                   op_ready_i,
     output wire [1:0]             op_o,
@@ -70,7 +73,8 @@ module page_closer #(
     input  wire                   m_axi_wready,
     input  wire [1:0]             m_axi_bresp,
     input  wire                   m_axi_bvalid,
-    output wire                   m_axi_bready
+    output wire                   m_axi_bready,
+    input  wire                   b_late_i
 );
     `include "cram_codes.vh"
 
@@ -79,6 +83,7 @@ module page_closer #(
     localparam [12:0] BLOCK_LIMIT  = LIMIT[12:0];
     localparam        BEATS        = SECTOR_BYTES / 64;
     localparam [6:0]  SECTOR_BEATS = BEATS[6:0];
+    localparam        BEAT_BITS    = $clog2(BEATS);
 
     localparam [3:0] IDLE = 4'd0, SCAN = 4'd1, DECIDE = 4'd2, COMPRESS = 4'd3, TAKE = 4'd4, TAKE_WAIT = 4'd5,
                      CHAIN = 4'd6, CHAIN_WAIT = 4'd7, WRITE = 4'd8, FLUSH = 4'd9, DONE = 4'd10;
@@ -92,6 +97,8 @@ module page_closer #(
     reg [6:0]             count_q;     // sectors taken
     reg [SECTOR_BITS-1:0] first_q, sector_q, previous_q;
     reg                   block_done_q;
+    reg                   short_q;     // there were too few free sectors
+    reg [31:0]            free_q;      // free sectors; nobody else takes any meanwhile
 
     // ---- first pass: scan and compress ----
     wire scanning = phase_q == SCAN;
@@ -157,7 +164,7 @@ module page_closer #(
     );
 
     // ---- media ----
-    wire       writer_idle, sector_ready;
+    wire       writer_idle, writer_late, sector_ready;
     wire [6:0] burst = left_q < SECTOR_BEATS ? left_q : SECTOR_BEATS;
     wire       raw   = state_q == STATE_RAW;
 
@@ -169,7 +176,8 @@ module page_closer #(
         .rst_ni(rst_ni),
         .clear_i(start_i),
         .idle_o(writer_idle),
-        .error_o(error_o),
+        .bad_o(bad_o),
+        .late_o(writer_late),
         .sector_valid_i(phase_q == WRITE),
         .sector_ready_o(sector_ready),
         .sector_i(sector_q),
@@ -187,11 +195,16 @@ module page_closer #(
         .m_axi_wready(m_axi_wready),
         .m_axi_bresp(m_axi_bresp),
         .m_axi_bvalid(m_axi_bvalid),
-        .m_axi_bready(m_axi_bready)
+        .m_axi_bready(m_axi_bready),
+        .late_i(b_late_i)
     );
 
     // ---- allocator ----
-    assign op_valid_o = phase_q == TAKE || phase_q == CHAIN;
+    wire [6:0] round = left_q + SECTOR_BEATS - 7'd1;
+    wire [6:0] needs = round >> BEAT_BITS;
+    wire       short = count_q == 0 && free_q < {25'd0, needs};
+
+    assign op_valid_o = (phase_q == TAKE && !short) || phase_q == CHAIN;
     assign op_o       = phase_q == TAKE ? POP : LINK;
     assign sector_o   = previous_q;
     assign next_o     = sector_q;
@@ -209,8 +222,11 @@ module page_closer #(
     assign length_o = ON_MEDIA[state_q] ? length_q : 13'd0;
     assign first_o  = first_q;
     assign count_o  = count_q;
+    assign error_o  = short_q ? EVENT_CODE_EXHAUSTED : writer_late ? EVENT_CODE_MEDIA_TIMEOUT
+                      : bad_o != 64'd0 ? EVENT_CODE_MEDIA_ERROR : 8'd0;
 
     always @(posedge clk_i) begin
+        free_q <= {{(31 - SECTOR_BITS){1'b0}}, free_i};
         if (block_take) begin
             length_q     <= length_q + {6'd0, block_bytes};
             beats_q      <= beats_q + 1'b1;
@@ -233,6 +249,7 @@ module page_closer #(
                 fetch_q      <= 7'd0;
                 fetched_q    <= 1'b0;
                 block_done_q <= 1'b0;
+                short_q      <= 1'b0;
                 if (import_i) begin
                     phase_q  <= TAKE;
                     state_q  <= STATE_LZ4;
@@ -258,7 +275,12 @@ module page_closer #(
                 left_q  <= beats_q;
                 phase_q <= TAKE;
             end
-            TAKE: if (op_ready_i) phase_q <= TAKE_WAIT;
+            TAKE: if (short) begin
+                short_q <= 1'b1;
+                phase_q <= DONE;
+            end else if (op_ready_i) begin
+                phase_q <= TAKE_WAIT;
+            end
             TAKE_WAIT: if (result_valid_i) begin
                 sector_q   <= result_i;
                 previous_q <= sector_q;

@@ -5,7 +5,9 @@
 // Handshake: `start_i` pulse with the page's table entry (of a resident state); lines come on `line_*` in ascending
 //            order, always taken; with `export_i` (lz4 only) the beats of the block are shown on `block_*` too.
 //            With `import_i` the block comes on `import_*` instead of from the media and is checked only.
-//            `done_o` pulses at the end with `error_o`: 0, or the event code of what was found wrong.
+//            `done_o` pulses at the end with `error_o`: 0, or the event code of what was found wrong. MEDIA_TIMEOUT: the
+//            media did not answer in time; nothing is known to be wrong. `bad_o` tells which sectors of the chain, by
+//            position, the media could not read; it stays to the next start.
 //            The clock is needed in reset, with `start_i` and while `busy_o` is high.
 // Latency:   zero and same: a line a cycle. lz4 and raw: as fast as media and decompressor; a line appears as soon as
 //            its 64 bytes are decoded. The CRC can only be checked after the last line.
@@ -31,6 +33,7 @@ module page_filler #(
     output wire                   busy_o,
     output wire                   done_o,
     output wire [7:0]             error_o,
+    output wire [63:0]            bad_o,
 
     output wire                   line_valid_o,
     output wire [5:0]             line_o,
@@ -59,7 +62,8 @@ module page_filler #(
     input  wire [511:0]           m_axi_rdata,
     input  wire [1:0]             m_axi_rresp,
     input  wire                   m_axi_rvalid,
-    output wire                   m_axi_rready
+    output wire                   m_axi_rready,
+    input  wire                   r_late_i
 );
     `include "cram_codes.vh"
 
@@ -75,7 +79,7 @@ module page_filler #(
     wire stored_start = start_i && !import_i && ON_MEDIA[state_i];
 
     // ---- media ----
-    wire         chain_busy, chain_error, chain_valid, chain_ready, chain_last, chain_drop;
+    wire         chain_busy, chain_error, unused_late, chain_valid, chain_ready, chain_last, chain_drop;
     wire [511:0] chain_data;
     wire [6:0]   chain_bytes;
 
@@ -91,6 +95,8 @@ module page_filler #(
         .drop_i(chain_drop),
         .busy_o(chain_busy),
         .error_o(chain_error),
+        .late_o(unused_late),
+        .bad_o(bad_o),
         .data_valid_o(chain_valid),
         .data_ready_i(chain_ready),
         .data_o(chain_data),
@@ -108,7 +114,8 @@ module page_filler #(
         .m_axi_rdata(m_axi_rdata),
         .m_axi_rresp(m_axi_rresp),
         .m_axi_rvalid(m_axi_rvalid),
-        .m_axi_rready(m_axi_rready)
+        .m_axi_rready(m_axi_rready),
+        .late_i(r_late_i)
     );
 
     // ---- decompressor ----
@@ -168,7 +175,9 @@ module page_filler #(
 
     assign busy_o  = phase_q != IDLE;
     assign done_o  = phase_q == CHECK;
-    assign error_o = !stored ? 8'd0 : chain_error && !import_q ? EVENT_CODE_MEDIA_ERROR
+    wire sick   = chain_error && !import_q;
+
+    assign error_o = !stored ? 8'd0 : sick && bad_o != 64'd0 ? EVENT_CODE_MEDIA_ERROR : sick ? EVENT_CODE_MEDIA_TIMEOUT
                      : malformed_q ? EVENT_CODE_MALFORMED_BLOCK : crc != crc_q ? EVENT_CODE_CRC_MISMATCH : 8'd0;
 
     always @(posedge clk_i) begin

@@ -65,7 +65,7 @@ module page_sequencer #(
     input  wire [SECTOR_BITS:0]   free_i,
     output wire                   close_start_o,
     input  wire                   close_done_i,
-    input  wire                   close_error_i,
+    input  wire [7:0]             close_error_i,    // 0, or an event code
     input  wire [2:0]             close_state_i,
     input  wire [12:0]            close_length_i,
     input  wire [63:0]            close_word_i,
@@ -424,11 +424,11 @@ module page_sequencer #(
             end
             CLOSE_START: state_q <= CLOSE_WAIT;
             CLOSE_WAIT: if (close_done_i) begin
-                code_q          <= EVENT_CODE_MEDIA_ERROR;
-                release_first_q <= close_error_i ? close_first_i : old_first;
-                release_count_q <= close_error_i ? close_count_i : old_count;
-                after_release_q <= import_q ? (close_error_i ? IMPORT_REFUSE : IMPORT_STORE)
-                                   : close_error_i ? POISON : CLOSE_STORE;
+                code_q          <= close_error_i;
+                release_first_q <= close_error_i != 0 ? close_first_i : old_first;
+                release_count_q <= close_error_i != 0 ? close_count_i : old_count;
+                after_release_q <= import_q ? (close_error_i != 0 ? IMPORT_REFUSE : IMPORT_STORE)
+                                   : close_error_i != 0 ? POISON : CLOSE_STORE;
                 state_q         <= RELEASE;
             end
             CLOSE_STORE: begin

@@ -23,7 +23,7 @@ module page_store #(
     // ---- close ----
     input  wire                   close_start_i,
     output wire                   close_done_o,
-    output wire                   close_error_o,
+    output wire [7:0]             close_error_o,
     output wire [2:0]             close_state_o,
     output wire [12:0]            close_length_o,
     output wire [63:0]            close_word_o,
@@ -65,7 +65,11 @@ module page_store #(
     input  wire                   release_start_i,
     input  wire [SECTOR_BITS-1:0] release_first_i,
     input  wire [6:0]             release_count_i,
+    input  wire                   release_close_i,  // the chain of the last close: its bad sectors are retired
+    input  wire                   release_fill_i,   // that of the last fill: likewise
     output wire                   release_done_o,
+    output wire                   retired_o,        // `retired_sector_o` will not be used again
+    output wire [SECTOR_BITS-1:0] retired_sector_o,
 
     // ---- media ----
     output wire [7:0]             m_axi_awid,
@@ -83,6 +87,7 @@ module page_store #(
     input  wire [1:0]             m_axi_bresp,
     input  wire                   m_axi_bvalid,
     output wire                   m_axi_bready,
+    input  wire                   b_late_i,         // beside B: the port's own response, the media gave none in time
     output wire [7:0]             m_axi_arid,
     output wire [39:0]            m_axi_araddr,
     output wire [7:0]             m_axi_arlen,
@@ -93,7 +98,8 @@ module page_store #(
     input  wire [511:0]           m_axi_rdata,
     input  wire [1:0]             m_axi_rresp,
     input  wire                   m_axi_rvalid,
-    output wire                   m_axi_rready
+    output wire                   m_axi_rready,
+    input  wire                   r_late_i
 );
     localparam [1:0] FOLLOW = 2'd3, INCR = 2'b01;
     localparam [2:0] SIZE_64 = 3'd6;
@@ -103,6 +109,7 @@ module page_store #(
     wire [SECTOR_BITS-1:0] close_op_sector, close_op_next, fill_op_sector, release_op_sector;
     wire                   op_ready, result_valid;
     wire [SECTOR_BITS-1:0] result;
+    wire [63:0]            close_bad, fill_bad;  // sectors of the chain, by position
 
     sector_allocator #(
         .SECTORS(SECTORS),
@@ -155,12 +162,14 @@ module page_store #(
         .busy_o(closer_busy),
         .done_o(close_done_o),
         .error_o(close_error_o),
+        .bad_o(close_bad),
         .state_o(close_state_o),
         .length_o(close_length_o),
         .word_o(close_word_o),
         .crc_o(close_crc_o),
         .first_o(close_first_o),
         .count_o(close_count_o),
+        .free_i(free_o),
         .import_clear_i(fill_start_i && import_i),
         .import_take_i(import_valid_i && import_ready_o),
         .import_data_i(import_data_i),
@@ -188,7 +197,8 @@ module page_store #(
         .m_axi_wready(m_axi_wready),
         .m_axi_bresp(m_axi_bresp),
         .m_axi_bvalid(m_axi_bvalid),
-        .m_axi_bready(m_axi_bready)
+        .m_axi_bready(m_axi_bready),
+        .b_late_i(b_late_i)
     );
 
     page_filler #(
@@ -214,6 +224,7 @@ module page_store #(
         .first_i(fill_first_i),
         .done_o(fill_done_o),
         .error_o(fill_error_o),
+        .bad_o(fill_bad),
         .line_valid_o(line_valid_o),
         .line_o(line_o),
         .line_data_o(line_data_o),
@@ -231,7 +242,8 @@ module page_store #(
         .m_axi_rdata(m_axi_rdata),
         .m_axi_rresp(m_axi_rresp),
         .m_axi_rvalid(m_axi_rvalid),
-        .m_axi_rready(m_axi_rready)
+        .m_axi_rready(m_axi_rready),
+        .r_late_i(r_late_i)
     );
 
     chain_release #(
@@ -242,7 +254,9 @@ module page_store #(
         .start_i(release_start_i),
         .first_i(release_first_i),
         .count_i(release_count_i),
+        .bad_i(release_close_i ? close_bad : release_fill_i ? fill_bad : 64'd0),
         .done_o(release_done_o),
+        .retired_o(retired_o),
         .op_valid_o(release_op_valid),
         .op_ready_i(op_ready),
         .op_o(release_op),
@@ -250,6 +264,8 @@ module page_store #(
         .result_valid_i(result_valid),
         .result_i(result)
     );
+
+    assign retired_sector_o = release_op_sector;
 
     assign m_axi_awid    = 8'd0;
     assign m_axi_awsize  = SIZE_64;

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""media_writer: sectors to AXI4 bursts, cycle by cycle. Oracle: what is left of the sector under way, and a count."""
+"""media_writer: sectors to AXI4 bursts, cycle by cycle. Oracle: what is left of the sector under way, and a count.
+
+A chain has 64 sectors; `clear_i` comes between two of them.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ from tests.hw.expect import expect
 
 SECTOR_BYTES, SECTOR_BITS = int(os.environ["SECTOR_BYTES"]), int(os.environ["SECTOR_BITS"])
 BEATS = SECTOR_BYTES // 64
-OUTSTANDING = 128  # bursts without a response, at most
+CHAIN = 64  # sectors between two clears, at most
 INPUTS = (
     *("rst_ni", "clear_i", "sector_valid_i", "sector_i", "beats_i", "data_valid_i", "data_i"),
-    *("m_axi_awready", "m_axi_wready", "m_axi_bresp", "m_axi_bvalid"),
+    *("m_axi_awready", "m_axi_wready", "m_axi_bresp", "m_axi_bvalid", "late_i"),
 )
 
 
@@ -41,7 +44,9 @@ class TB:
         self.random = random.Random(cocotb.RANDOM_SEED)
         self.burst: Burst | None = None
         self.waiting = 0  # bursts without a response, that under way included
-        self.error = False
+        self.begun = self.answered = 0  # sectors since the last clear
+        self.bad = 0  # their positions, a mask
+        self.late = False
         self.sector: tuple[int, int] | None = None
         self.data: int | None = None
 
@@ -57,32 +62,36 @@ class TB:
     async def cycle(self, eager: float, answering: float) -> None:
         """One cycle: what is offered stays until it is taken; all outputs are checked."""
         dut, source = self.dut, self.random
-        if self.sector is None and source.random() < eager:
+        if self.sector is None and self.begun < CHAIN and source.random() < eager:
             self.sector = source.getrandbits(SECTOR_BITS), source.randint(1, BEATS)
         if self.data is None and source.random() < eager:
             self.data = source.getrandbits(512)
         takes_address, takes_data = source.getrandbits(1), source.getrandbits(1)
         answers = self.waiting > (self.burst is not None) and source.random() < answering
-        bad, clear = source.random() < 0.1, source.random() < 0.05
+        bad, late = source.random() < 0.1, source.random() < 0.02
         dut.sector_valid_i.value = int(self.sector is not None)
         dut.sector_i.value, dut.beats_i.value = self.sector or (source.getrandbits(SECTOR_BITS), 0)
         dut.data_valid_i.value = int(self.data is not None)
         dut.data_i.value = source.getrandbits(512) if self.data is None else self.data
         dut.m_axi_awready.value, dut.m_axi_wready.value = takes_address, takes_data
         dut.m_axi_bvalid.value, dut.m_axi_bresp.value = int(answers), (2 | source.getrandbits(1)) if bad else 0
-        dut.clear_i.value = int(clear)
+        dut.late_i.value = int(late)
         await FallingEdge(dut.clk_i)
         self._check(takes_data)
         self._step(bool(takes_address), bool(takes_data))
         self.waiting -= answers
-        self.error = not clear and (self.error or (answers and bad))
+        if answers:
+            self.bad |= bad << self.answered
+            self.late |= bad and late
+            self.answered += 1
         await RisingEdge(dut.clk_i)
 
     def _check(self, takes_data: int) -> None:
         dut, burst = self.dut, self.burst
         expect(dut.idle_o, self.waiting == 0)
-        expect(dut.error_o, self.error)
-        expect(dut.sector_ready_o, burst is None and self.waiting < OUTSTANDING)
+        expect(dut.bad_o, self.bad)
+        expect(dut.late_o, self.late)
+        expect(dut.sector_ready_o, burst is None)
         expect(dut.m_axi_bready, 1)
         expect(dut.m_axi_awvalid, burst is not None and burst.address)
         if burst is not None and burst.address:
@@ -98,10 +107,11 @@ class TB:
     def _step(self, takes_address: bool, takes_data: bool) -> None:
         burst = self.burst
         if burst is None:
-            if self.sector is not None and self.waiting < OUTSTANDING:
+            if self.sector is not None:
                 self.burst = Burst(*self.sector, left=self.sector[1])
                 self.sector = None
                 self.waiting += 1
+                self.begun += 1
         else:
             burst.address = burst.address and not takes_address
             if burst.left and takes_data and self.data is not None:
@@ -110,17 +120,27 @@ class TB:
             if not burst.address and not burst.left:
                 self.burst = None
 
+    async def clear(self) -> None:
+        """The next chain: its positions count from 0."""
+        self.dut.clear_i.value = 1
+        self.begun = self.answered = self.bad = 0
+        self.late = False
+        await RisingEdge(self.dut.clk_i)
+        self.dut.clear_i.value = 0
+
 
 @cocotb.test(timeout_time=200, timeout_unit="us")
-async def each_sector_is_one_burst_of_its_beats_whatever_the_sides_do(dut: Any) -> None:
-    """Until there are as many bursts as may be, then with late and with early answers, then until nothing is left."""
+async def each_sector_is_one_burst_of_its_beats_and_the_bad_ones_are_named(dut: Any) -> None:
+    """Chain after chain: with no answer before the last sector, with late and with early answers."""
     tb = TB(dut)
     await tb.start()
-    for _ in range(3):
-        while tb.waiting < OUTSTANDING:
-            await tb.cycle(eager=0.9, answering=0)
-        for answering in (0.05, 0.9):
-            for _ in range(300):
-                await tb.cycle(0.9, answering)
+    seen = 0
+    for round_ in range(12):
+        while tb.begun < CHAIN:
+            await tb.cycle(eager=0.9, answering=(0, 0.05, 0.9)[round_ % 3])
         while tb.waiting:
-            await tb.cycle(eager=0.9 if tb.burst else 0, answering=0.9)
+            await tb.cycle(eager=0.9, answering=0.9)
+        await tb.cycle(eager=0, answering=0)
+        seen += tb.bad.bit_count() + tb.late
+        await tb.clear()
+    assert seen > CHAIN, "bad and late answers came"

@@ -73,6 +73,10 @@ class TB:
         self.expected: int | None = None  # what the read port must show in this cycle
         self.streamed: list[int] = []
         self.write_was_last = False  # of the two host ports to be served
+        self.read_was_last = False  # of host reads and stream, which share the read port
+        self.stream_asked = 64  # lines that the stream has read
+        self.stream_ahead = 0  # read, and not taken yet
+        self.delayed = 0  # cycles in which a read hit gave way to the stream
         self.fired = {"read": 0, "write": 0, "complete": 0, "passed": 0}
         for name in INPUTS:
             getattr(dut, f"{name}_i").value = 0
@@ -135,6 +139,12 @@ class TB:
             passes = not reads and bool(fills)
             reads |= passes
             read_wants = not reads
+        stream_wants = self.stream_asked < 64 and self.stream_ahead < 4
+        gives_way = reads and stream_wants and self.read_was_last
+        reads &= not gives_way
+        passes &= not gives_way
+        self.delayed = self.delayed + 1 if gives_way else 0
+        assert self.delayed < 2, "a read hit waits for one line of the stream, not for two"
         if self.write is not None:
             write_hit = self.find(self.write.page)
             entry = self.entries[write_hit] if write_hit is not None else None
@@ -151,6 +161,15 @@ class TB:
         self._check_entries(values)
         if dut.stream_valid_o.value == 1 and values["stream_ready"]:
             self.streamed.append(int(dut.stream_data_o.value))
+            self.stream_ahead -= 1
+        if reads:
+            self.read_was_last = True
+        elif stream_wants:
+            self.read_was_last = False
+            self.stream_asked += 1
+            self.stream_ahead += 1
+        if values["stream_start"]:
+            self.stream_asked = 0
 
         if reads and self.read is not None and read_hit is not None:
             known = self.entries[read_hit].lines.get(self.read[1], 0)

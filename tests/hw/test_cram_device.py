@@ -39,6 +39,7 @@ CHAPTERS: dict[str, list[DeviceParameters]] = {
     "exhaustion": [TINY_SECTORS, SMALL, LARGE_SECTORS],
     "media": [SMALL, TINY_SECTORS, LARGE_SECTORS],
     "signals": [LARGE_SECTORS, SMALL],
+    "floods": [SMALL, TINY_SECTORS],
 }
 CASES: list[tuple[Simulator, str, DeviceParameters]]
 CASES = [("verilator", chapter, device) for chapter, devices in CHAPTERS.items() for device in devices]

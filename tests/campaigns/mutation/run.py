@@ -115,7 +115,7 @@ def _killers() -> Iterator[Killer]:
     files = [str(ROOT / f"tests/driver/test_{name}.py") for name in CONTRACT]
     chapters = [  # but media, which takes longer than the others together and has killed none
         Killer(f"cram_device_{chapter}", WHOLE, (("EFFORT", "0.1"),))
-        for chapter in ("traffic", "bursts", "cache", "states", "signals", "faults", "reset", "exhaustion")
+        for chapter in ("traffic", "bursts", "cache", "states", "signals", "faults", "reset", "exhaustion", "floods")
     ]
     yield chapters[0]
     yield Killer("tests.driver.inside", WHOLE, (("VCRAM_TESTS", shlex.join(["-x", *files])),), around="cram_tb")

@@ -36,6 +36,7 @@ class Register(IntEnum):
     MEDIUM_WATERMARK = 0x005C
     CRITICAL_WATERMARK = 0x0060
     WATERMARK_HYSTERESIS = 0x0064
+    MEDIA_TIME_LIMIT = 0x0068
     CYCLES_LOW = 0x0080
     CYCLES_HIGH = 0x0084
     PAGES_CLOSED = 0x0088
@@ -54,6 +55,7 @@ class Register(IntEnum):
     LINES_NOT_ADMITTED = 0x00BC
     LINES_FENCED = 0x00C0
     PAGES_IMPORTED = 0x00C4
+    MEDIA_TIMEOUTS = 0x00C8
     HEAT_THRESHOLD = 0x0100
     HEAT_PERIOD = 0x0104
     HOT_COUNT = 0x0108
@@ -99,6 +101,9 @@ class Field:
 ID_VALUE = 0x4352414D
 VERSION_VALUE = 0x00010000
 MAILBOX_CAPABILITIES_VALUE = 0x0000006C
+
+# Values after reset that are not 0, of registers that are written
+MEDIA_TIME_LIMIT_RESET = 0x00010000
 
 # Fields that are not the whole register
 STATUS_READY = Field(Register.STATUS, lsb=0, width=1)
@@ -161,6 +166,7 @@ class Counters:
     lines_not_admitted: int = 0
     lines_fenced: int = 0
     pages_imported: int = 0
+    media_timeouts: int = 0
 
     @classmethod
     def of(cls, words: Sequence[int]) -> Counters:
@@ -191,6 +197,7 @@ class Counts:
     lines_not_admitted: int = 0
     lines_fenced: int = 0
     pages_imported: int = 0
+    media_timeouts: int = 0
 
 
 COUNTERS: dict[Register, tuple[str, int]] = {
@@ -212,6 +219,7 @@ COUNTERS: dict[Register, tuple[str, int]] = {
     Register.LINES_NOT_ADMITTED: ("lines_not_admitted", 0),
     Register.LINES_FENCED: ("lines_fenced", 0),
     Register.PAGES_IMPORTED: ("pages_imported", 0),
+    Register.MEDIA_TIMEOUTS: ("media_timeouts", 0),
 }
 """The counters' registers, one behind the other: the count that each shows, and from which bit of it on."""
 
@@ -229,6 +237,7 @@ PULSES = (
     Register.LINES_NOT_ADMITTED,
     Register.LINES_FENCED,
     Register.PAGES_IMPORTED,
+    Register.MEDIA_TIMEOUTS,
 )
 """The counters that count pulses of a signal of their own; the RTL numbers the signals in this order."""
 

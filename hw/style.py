@@ -34,6 +34,9 @@ FOLDERS = (RTL, ROOT / "hw" / "bench", ROOT / "hw" / "formal")
 BUSES = ("s_axi_", "s_axil_", "m_axi_", "m_axil_")
 """Ports of these have AXI's names, without suffix."""
 
+RESETS = ("rst_ni", "media_rst_ni")
+"""The device's reset, and that of the media and what faces it."""
+
 _SPDX = "// SPDX-License-Identifier: "
 _OPEN, _CLOSE = "`default_nettype none", "`default_nettype wire"
 _PORT = re.compile(r"(?P<direction>input |output|inout ) (wire|reg ) (\[.*\])? *(?P<name>\w+),?")
@@ -130,9 +133,9 @@ def _ports(code: list[str], formal: bool) -> _Rules:
             yield number, "port", "align the names of all ports"
         if "clk" in name.split("_") and name not in ("clk_i", "clk_o"):
             yield number, "name", f"call the clock clk_i, not {name}"
-        elif {"rst", "reset"} & set(name.split("_")) and name != "rst_ni":
+        elif {"rst", "reset"} & set(name.split("_")) and name not in RESETS:
             yield number, "name", f"call the reset rst_ni (low, synchronous), not {name}"
-        elif name != "rst_ni" and not formal and not name.startswith(BUSES) and not name.endswith(_SUFFIX[direction]):
+        elif name not in RESETS and not formal and not name.startswith(BUSES) and not name.endswith(_SUFFIX[direction]):
             yield number, "name", f"end {name} with {_SUFFIX[direction]}"
 
 

@@ -4,6 +4,7 @@
 //     host_port --(AXI4, AXI4-Lite)--> cram_device --(AXI4)--> media_dram
 //
 // Handshake: the toggles of host_port. `busy_o` is high while anything is under way: the clock may stop when it is low.
+//            The media has a reset of its own, `media_rst_ni`, which the device is told; `fault_*` are those of media_dram.
 // Latency:   that of the parts; a reset takes one cycle to reach them.
 
 `default_nettype none
@@ -19,6 +20,10 @@ module cram_bench #(
 ) (
     input  wire           clk_i,
     input  wire           rst_ni,
+    input  wire           media_rst_ni,
+    input  wire [4:0]     fault_i,
+    input  wire [39:0]    fault_address_i,
+    input  wire [31:0]    fault_delay_i,
     output wire           busy_o,
     output wire [15:0]    interrupt_o,
     output reg  [63:0]    cycles_o,  // clock cycles since start, those in reset not counted
@@ -52,12 +57,14 @@ module cram_bench #(
 
     // Taken at an edge, as all inputs are: else a simulator works out everything behind them again whenever one moves. The
     // host starts a cycle before the others, and needs that cycle to bring its first address.
-    reg reset_n;
+    reg reset_n, media_reset_n;
 
     initial reset_n = 1'b0;
+    initial media_reset_n = 1'b0;
     always @(posedge clk_i) reset_n <= rst_ni;
+    always @(posedge clk_i) media_reset_n <= media_rst_ni;
 
-    assign busy_o = host_busy || !device_idle || !media_idle || !reset_n;
+    assign busy_o = host_busy || !device_idle || !media_idle || !reset_n || !media_reset_n;
 
     initial cycles_o = 64'd0;
     always @(posedge clk_i) if (rst_ni) cycles_o <= cycles_o + 1'b1;
@@ -165,6 +172,7 @@ module cram_bench #(
     ) u_device (
         .clk_i(clk_i),
         .rst_ni(reset_n),
+        .media_rst_ni(media_reset_n),
         .idle_o(device_idle),
         .interrupt_o(interrupt_o),
         .s_axi_awid(host_awid),
@@ -250,7 +258,7 @@ module cram_bench #(
 
     clock_gate u_media_clock (
         .clk_i(clk_i),
-        .enable_i(!reset_n || media_awvalid || media_wvalid || media_arvalid || !media_idle),
+        .enable_i(!media_reset_n || media_awvalid || media_wvalid || media_arvalid || !media_idle),
         .clk_o(media_clk)
     );
 
@@ -259,14 +267,18 @@ module cram_bench #(
         .LATENCY(MEDIA_LATENCY)
     ) u_media (
         .clk_i(media_clk),
-        .rst_ni(reset_n),
+        .rst_ni(media_reset_n),
         .idle_o(media_idle),
+        .fault_i(fault_i),
+        .fault_address_i(fault_address_i),
+        .fault_delay_i(fault_delay_i),
         .s_axi_awid(media_awid),
         .s_axi_awaddr(media_awaddr),
         .s_axi_awlen(media_awlen),
         .s_axi_awvalid(media_awvalid),
         .s_axi_awready(media_awready),
         .s_axi_wdata(media_wdata),
+        .s_axi_wstrb(media_wstrb),
         .s_axi_wlast(media_wlast),
         .s_axi_wvalid(media_wvalid),
         .s_axi_wready(media_wready),
@@ -288,7 +300,7 @@ module cram_bench #(
     );
 
     // The media knows INCR bursts of whole lines and one initiator only; the host port one transfer at a time.
-    wire unused = &{1'b0, media_awsize, media_awburst, media_wstrb, media_arsize, media_arburst, host_bid, host_rid};
+    wire unused = &{1'b0, media_awsize, media_awburst, media_arsize, media_arburst, host_bid, host_rid};
 endmodule
 
 `default_nettype wire

@@ -19,7 +19,10 @@ module cram_tb #(
 );
     // Outputs are read by the simulator's user only.
     /* verilator lint_off UNUSEDSIGNAL */
-    reg            clk, rst_n;
+    reg            clk, rst_n, media_rst_n;
+    reg    [4:0]   fault;
+    reg    [39:0]  fault_address;
+    reg    [31:0]  fault_delay;
     wire           busy;
     reg    [15:0]  interrupt;
     wire   [63:0]  cycles;
@@ -53,6 +56,10 @@ module cram_tb #(
     initial begin
         clk              = 1'b0;
         rst_n            = 1'b0;
+        media_rst_n      = 1'b0;
+        fault            = 5'd0;
+        fault_address    = 40'd0;
+        fault_delay      = 32'd0;
         write_request    = 1'b0;
         read_request     = 1'b0;
         register_request = 1'b0;
@@ -66,11 +73,12 @@ module cram_tb #(
         register_words   = 11'd1;
         register_head_in = 512'd0;
         register_in      = 32768'd0;
-        #10 rst_n = 1'b1;
+        #10 rst_n        = 1'b1;
+        media_rst_n      = 1'b1;
     end
 
     always begin
-        wait (busy || !rst_n);
+        wait (busy || !rst_n || !media_rst_n);
         #0.5 clk = 1'b1;
         #0.5 clk = 1'b0;
     end
@@ -96,6 +104,10 @@ module cram_tb #(
     ) u_bench (
         .clk_i(clk),
         .rst_ni(rst_n),
+        .media_rst_ni(media_rst_n),
+        .fault_i(fault),
+        .fault_address_i(fault_address),
+        .fault_delay_i(fault_delay),
         .busy_o(busy),
         .interrupt_o(interrupt_now),
         .cycles_o(cycles),

@@ -114,6 +114,7 @@ class CocotbLink:
         self.clock = clock
         # every look-up of a handle costs a call into the simulator: once is enough
         self._reset_n = _net(dut, "rst_n")
+        self._media_reset_n = _net(dut, "media_rst_n")
         self._interrupt = _net(dut, "interrupt")
         self._cycles = _net(dut, "cycles")
         self._write = _Channel(dut, "write", clock, [])
@@ -232,9 +233,9 @@ class CocotbLink:
         """Pulse the reset for four cycles; transfers under way end with SLVERR."""
         self._check_open()
         self.resets += 1
-        self._reset_n.value = 0
+        self._reset_n.value = self._media_reset_n.value = 0
         await Timer(4, "ns")
-        self._reset_n.value = 1
+        self._reset_n.value = self._media_reset_n.value = 1
         await Timer(1, "ns")
 
     async def close(self) -> None:

@@ -21,6 +21,7 @@ from hw.registers import (
     MAILBOX_COMMAND_HIGH_LENGTH,
     MAILBOX_CONTROL_DOORBELL,
     MAILBOX_PAYLOAD_BYTES,
+    MEDIA_TIME_LIMIT_RESET,
     VERSION_VALUE,
     Counts,
     Register,
@@ -61,6 +62,7 @@ class RegisterFile:
         self._mailbox = mailbox
         self._cycles = cycles
         self._cycles_high = 0
+        self._media_time_limit = MEDIA_TIME_LIMIT_RESET  # the model's media is never late
         self._ring = ring
         self._readers: dict[int, Callable[[], int]] = {
             Register.ID: lambda: ID_VALUE,
@@ -88,6 +90,7 @@ class RegisterFile:
             Register.MEDIUM_WATERMARK: lambda: signals.medium_watermark,
             Register.CRITICAL_WATERMARK: lambda: signals.critical_watermark,
             Register.WATERMARK_HYSTERESIS: lambda: signals.hysteresis,
+            Register.MEDIA_TIME_LIMIT: lambda: self._media_time_limit,
             Register.CYCLES_LOW: self._latch_cycles,
             Register.CYCLES_HIGH: lambda: self._cycles_high,
             Register.HEAT_THRESHOLD: lambda: signals.heat.threshold,
@@ -117,6 +120,7 @@ class RegisterFile:
             Register.MEDIUM_WATERMARK: lambda value: self._set_margin("medium_watermark", value, store),
             Register.CRITICAL_WATERMARK: lambda value: self._set_margin("critical_watermark", value, store),
             Register.WATERMARK_HYSTERESIS: lambda value: self._set_margin("hysteresis", value, store),
+            Register.MEDIA_TIME_LIMIT: self._set_media_time_limit,
             Register.HEAT_THRESHOLD: lambda value: setattr(signals.heat, "threshold", value & 0xFF),
             Register.HEAT_PERIOD: lambda value: setattr(signals.heat, "period", value),
             Register.HOT_POP: lambda value: signals.heat.pop() if value & HOT_POP_POP.mask else None,
@@ -166,6 +170,9 @@ class RegisterFile:
     def _set_margin(self, name: str, value: int, store: PageStore) -> None:
         self._signals.margins = True
         self._set_watermark(name, value, store)
+
+    def _set_media_time_limit(self, value: int) -> None:
+        self._media_time_limit = value
 
     def _pop_event(self, value: int) -> None:
         if value & EVENT_POP_POP.mask:

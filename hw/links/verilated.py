@@ -14,6 +14,7 @@ nothing to do its clock stands still, as in `hw/bench/cram_tb.v`, and time passe
 
 from __future__ import annotations
 
+from enum import IntFlag
 from pathlib import Path
 from struct import Struct
 from zlib import crc32
@@ -28,8 +29,19 @@ TIMEOUT_NS = 10_000_000  # no transfer takes 10 ms of simulated time unless the 
 WORDS = PAGE_BYTES // 4
 HEAD_WORDS = 16  # a short transfer has data ports of its own
 _NO_LIMIT = 1 << 62
+_EVERYWHERE = (1 << 40) - 1
 _ERRORS = (Response.SLVERR, Response.DECERR)
 _HEAD = [Struct(f"<{words}I") for words in range(HEAD_WORDS + 1)]
+
+
+class MediaFault(IntFlag):
+    """What the media can do wrong (hw/bench/media_dram.v)."""
+
+    BAD_READ = 1
+    BAD_WRITE = 2
+    MUTE_READ = 4
+    MUTE_WRITE = 8
+    DEAF = 16
 
 
 class VerilatedLink:
@@ -186,16 +198,43 @@ class VerilatedLink:
 
     async def reset(self) -> None:
         """Pulse the reset for four cycles; transfers under way end with SLVERR. Raises LinkError."""
+        await self._pulse_reset(0)
+
+    async def _pulse_reset(self, media: int) -> None:
         self._check_open()
         self.resets += 1
         self._wake_waiters()
-        self._lib.cram_set_reset(self._device, 0)
+        self._lib.cram_set_reset(self._device, 0, media)
         await self.clock.sleep(4)
         self._check_open()
-        self._lib.cram_set_reset(self._device, 1)
+        self._lib.cram_set_reset(self._device, 1, 1)
         await self.clock.sleep(1)
 
     # Beyond hw.link.Link
+
+    async def reset_device(self) -> None:
+        """As `reset`, but the media goes on with what it was doing."""
+        await self._pulse_reset(1)
+
+    async def reset_media(self) -> None:
+        """Pulse the reset of the media alone: it forgets its requests, not its content. Raises LinkError."""
+        self._check_open()
+        self._lib.cram_set_reset(self._device, 1, 0)
+        await self.clock.sleep(4)
+        self._check_open()
+        self._lib.cram_set_reset(self._device, 1, 1)
+        await self.clock.sleep(1)
+
+    def set_media_fault(self, kinds: MediaFault, address: int | None = None, delay: int = 0) -> None:
+        """Let the media misbehave from now on.
+
+        Args:
+            kinds: how; `MediaFault(0)` ends it.
+            address: of the sector whose bursts it concerns, bytes; None: every burst.
+            delay: cycles by which the media is slower than it was built, for every burst.
+        """
+        self._check_open()
+        self._lib.cram_set_fault(self._device, kinds, _EVERYWHERE if address is None else address, delay)
 
     def save(self) -> bytes:
         """The device and its media as they are, for `restore`. Only between transfers.

@@ -74,7 +74,12 @@ class Register:
     @property
     def constant(self) -> int | None:
         """The value that never changes and has to be named; None if there is none."""
-        return None if self.parameter else self.reset or None
+        return None if self.parameter or self.writable else self.reset or None
+
+    @property
+    def initial(self) -> int | None:
+        """What a register that the host writes is at first, where that is not 0; else None."""
+        return self.reset or None if self.writable else None
 
     @property
     def access(self) -> str:

@@ -31,6 +31,7 @@ function mapped;
         ADDRESS_MEDIUM_WATERMARK,
         ADDRESS_CRITICAL_WATERMARK,
         ADDRESS_WATERMARK_HYSTERESIS,
+        ADDRESS_MEDIA_TIME_LIMIT,
         ADDRESS_CYCLES_LOW,
         ADDRESS_CYCLES_HIGH,
         ADDRESS_PAGES_CLOSED,
@@ -49,6 +50,7 @@ function mapped;
         ADDRESS_LINES_NOT_ADMITTED,
         ADDRESS_LINES_FENCED,
         ADDRESS_PAGES_IMPORTED,
+        ADDRESS_MEDIA_TIMEOUTS,
         ADDRESS_HEAT_THRESHOLD,
         ADDRESS_HEAT_PERIOD,
         ADDRESS_HOT_COUNT,
@@ -78,6 +80,7 @@ reg high_watermark_write;
 reg medium_watermark_write;
 reg critical_watermark_write;
 reg watermark_hysteresis_write;
+reg media_time_limit_write;
 reg heat_threshold_write;
 reg heat_period_write;
 reg hot_pop_write;
@@ -95,6 +98,7 @@ always @* begin
     medium_watermark_write = 1'b0;
     critical_watermark_write = 1'b0;
     watermark_hysteresis_write = 1'b0;
+    media_time_limit_write = 1'b0;
     heat_threshold_write = 1'b0;
     heat_period_write = 1'b0;
     hot_pop_write = 1'b0;
@@ -111,6 +115,7 @@ always @* begin
         ADDRESS_MEDIUM_WATERMARK: medium_watermark_write = 1'b1;
         ADDRESS_CRITICAL_WATERMARK: critical_watermark_write = 1'b1;
         ADDRESS_WATERMARK_HYSTERESIS: watermark_hysteresis_write = 1'b1;
+        ADDRESS_MEDIA_TIME_LIMIT: media_time_limit_write = 1'b1;
         ADDRESS_HEAT_THRESHOLD: heat_threshold_write = 1'b1;
         ADDRESS_HEAT_PERIOD: heat_period_write = 1'b1;
         ADDRESS_HOT_POP: hot_pop_write = 1'b1;

@@ -10,7 +10,8 @@
 // Latency:   see docs/device.md and the blocks.
 // Reset:     `rst_ni` is active low and, here and in every module below, synchronous: looked at where the clock rises and
 //            nowhere else, so it stands in no sensitivity list. One edge is enough. What it leaves as it was is
-//            written before anything depends on it.
+//            written before anything depends on it. `media_rst_ni` is the same for media_port, which a reset of the
+//            device alone finds at work.
 
 `default_nettype none
 
@@ -24,6 +25,7 @@ module cram_device #(
 ) (
     input  wire         clk_i,
     input  wire         rst_ni,
+    input  wire         media_rst_ni,  // of the media and of what faces it: low with rst_ni at power-on
     output wire         idle_o,
     output wire [15:0]  interrupt_o,
 
@@ -330,6 +332,16 @@ module cram_device #(
     wire                   block_valid;
     wire [511:0]           block_data;
 
+    // Between page_store and media_port.
+    wire                   store_awvalid, store_awready, store_wlast, store_wvalid, store_wready, store_bvalid;
+    wire                   store_bready, store_blate, store_arvalid, store_arready, store_rvalid, store_rready;
+    wire                   store_ruser, store_rlate, media_wuser, media_busy, media_timeout;
+    wire [1:0]             store_bresp, store_rresp;
+    wire [7:0]             store_awlen, store_arlen;
+    wire [39:0]            store_awaddr, store_araddr;
+    wire [511:0]           store_wdata, store_rdata;
+    wire [31:0]            media_time_limit;
+
     page_store #(
         .SECTORS(SECTORS),
         .SECTOR_BITS(SECTOR_BITS),
@@ -383,6 +395,61 @@ module cram_device #(
         .release_done_o(release_done),
         .retired_o(retired),
         .retired_sector_o(retired_sector),
+        .m_axi_awaddr(store_awaddr),
+        .m_axi_awlen(store_awlen),
+        .m_axi_awvalid(store_awvalid),
+        .m_axi_awready(store_awready),
+        .m_axi_wdata(store_wdata),
+        .m_axi_wlast(store_wlast),
+        .m_axi_wvalid(store_wvalid),
+        .m_axi_wready(store_wready),
+        .m_axi_bresp(store_bresp),
+        .m_axi_bvalid(store_bvalid),
+        .m_axi_bready(store_bready),
+        .b_late_i(store_blate),
+        .m_axi_araddr(store_araddr),
+        .m_axi_arlen(store_arlen),
+        .m_axi_arvalid(store_arvalid),
+        .m_axi_arready(store_arready),
+        .m_axi_rdata(store_rdata),
+        .m_axi_rresp(store_rresp),
+        .m_axi_rvalid(store_rvalid),
+        .m_axi_rready(store_rready),
+        .r_late_i(store_rlate)
+    );
+
+    // ---- media port: reset with the media, not with the rest -----------------------------------------------------
+    media_port #(
+        .USER_BITS(1),
+        .GATE_CLOCKS(GATE_CLOCKS)
+    ) u_port (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .media_rst_ni(media_rst_ni),
+        .limit_i(media_time_limit),
+        .busy_o(media_busy),
+        .timeout_o(media_timeout),
+        .s_axi_awaddr(store_awaddr),
+        .s_axi_awlen(store_awlen),
+        .s_axi_awvalid(store_awvalid),
+        .s_axi_awready(store_awready),
+        .s_axi_wdata(store_wdata),
+        .s_axi_wuser(1'b0),
+        .s_axi_wvalid(store_wvalid),
+        .s_axi_wready(store_wready),
+        .s_axi_bresp(store_bresp),
+        .s_axi_blate(store_blate),
+        .s_axi_bvalid(store_bvalid),
+        .s_axi_araddr(store_araddr),
+        .s_axi_arlen(store_arlen),
+        .s_axi_arvalid(store_arvalid),
+        .s_axi_arready(store_arready),
+        .s_axi_rdata(store_rdata),
+        .s_axi_ruser(store_ruser),
+        .s_axi_rresp(store_rresp),
+        .s_axi_rlate(store_rlate),
+        .s_axi_rvalid(store_rvalid),
+        .s_axi_rready(store_rready),
         .m_axi_awid(m_axi_awid),
         .m_axi_awaddr(m_axi_awaddr),
         .m_axi_awlen(m_axi_awlen),
@@ -391,14 +458,15 @@ module cram_device #(
         .m_axi_awvalid(m_axi_awvalid),
         .m_axi_awready(m_axi_awready),
         .m_axi_wdata(m_axi_wdata),
+        .m_axi_wuser(media_wuser),
         .m_axi_wstrb(m_axi_wstrb),
         .m_axi_wlast(m_axi_wlast),
         .m_axi_wvalid(m_axi_wvalid),
         .m_axi_wready(m_axi_wready),
+        .m_axi_bid(m_axi_bid),
         .m_axi_bresp(m_axi_bresp),
         .m_axi_bvalid(m_axi_bvalid),
         .m_axi_bready(m_axi_bready),
-        .b_late_i(1'b0),
         .m_axi_arid(m_axi_arid),
         .m_axi_araddr(m_axi_araddr),
         .m_axi_arlen(m_axi_arlen),
@@ -406,11 +474,12 @@ module cram_device #(
         .m_axi_arburst(m_axi_arburst),
         .m_axi_arvalid(m_axi_arvalid),
         .m_axi_arready(m_axi_arready),
+        .m_axi_rid(m_axi_rid),
         .m_axi_rdata(m_axi_rdata),
+        .m_axi_ruser(1'b0),
         .m_axi_rresp(m_axi_rresp),
         .m_axi_rvalid(m_axi_rvalid),
-        .m_axi_rready(m_axi_rready),
-        .r_late_i(1'b0)
+        .m_axi_rready(m_axi_rready)
     );
 
     // ---- sequencer ----------------------------------------------------------------------------------------------
@@ -554,12 +623,13 @@ module cram_device #(
     );
 
     // ---- registers ----------------------------------------------------------------------------------------------
-    // The media answers in order and the page operations count their beats; pages are checked by the mailbox.
-    wire unused = &{1'b0, m_axi_bid, m_axi_rid, m_axi_rlast, command_page[31:PAGE_BITS], retired, retired_sector};
+    // The page operations count their beats and responses; pages are checked by the mailbox.
+    wire unused = &{1'b0, m_axi_rlast, store_wlast, store_bready, store_ruser, media_wuser, retired, retired_sector,
+                    command_page[31:PAGE_BITS]};
     wire registers_idle;
     wire core_idle = sequencer_idle && write_idle && read_idle && !heat_busy;
 
-    assign idle_o = core_idle && registers_idle;
+    assign idle_o = core_idle && registers_idle && !media_busy;
 
     // ---- counters: a pulse for each ---
     wire [COUNTS-1:0] count;
@@ -577,6 +647,7 @@ module cram_device #(
     assign count[COUNT_LINES_WRITTEN]      = write_valid && write_ready && !write_error;
     assign count[COUNT_LINES_NOT_ADMITTED] = not_admitted;
     assign count[COUNT_LINES_FENCED]       = fenced;
+    assign count[COUNT_MEDIA_TIMEOUTS]     = media_timeout;
 
     cram_registers #(
         .PERCEIVED_PAGES(PERCEIVED_PAGES),
@@ -620,6 +691,7 @@ module cram_device #(
         .event_page_i({{(32 - PAGE_BITS){1'b0}}, event_page}),
         .count_i(count),
         .block_bytes_i(close_length),
+        .media_time_limit_o(media_time_limit),
         .heat_threshold_o(heat_threshold),
         .heat_period_o(heat_period),
         .hot_pop_o(hot_pop),

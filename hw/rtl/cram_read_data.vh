@@ -22,6 +22,7 @@ ADDRESS_LINES_WRITTEN: read_data = counters[32 * COUNT_LINES_WRITTEN +: 32];
 ADDRESS_LINES_NOT_ADMITTED: read_data = counters[32 * COUNT_LINES_NOT_ADMITTED +: 32];
 ADDRESS_LINES_FENCED: read_data = counters[32 * COUNT_LINES_FENCED +: 32];
 ADDRESS_PAGES_IMPORTED: read_data = counters[32 * COUNT_PAGES_IMPORTED +: 32];
+ADDRESS_MEDIA_TIMEOUTS: read_data = counters[32 * COUNT_MEDIA_TIMEOUTS +: 32];
 ADDRESS_PAGES_CLOSED:
     read_data = counters[32 * COUNT_CLOSED_ZERO +: 32]
               + counters[32 * COUNT_CLOSED_SAME +: 32]

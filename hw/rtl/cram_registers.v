@@ -71,6 +71,9 @@ module cram_registers #(
     input  wire [COUNTERS-1:0] count_i,  // bit COUNT_x: one count in register x
     input  wire [12:0]         block_bytes_i,  // with COUNT_CLOSED_LZ4
 
+    // Media port
+    output reg  [31:0]         media_time_limit_o,
+
     // Hot pages
     output reg  [7:0]          heat_threshold_o,
     output reg  [31:0]         heat_period_o,
@@ -270,6 +273,12 @@ module cram_registers #(
         end
     end
 
+    // ---- Media port -------------------------------------------------------------------------------------------------
+    always @(posedge clk) begin
+        if (media_time_limit_write) media_time_limit_o <= media_time_limit_o & ~write_mask | write_bits;
+        if (!rst_ni) media_time_limit_o <= RESET_MEDIA_TIME_LIMIT;
+    end
+
     // ---- Hot pages --------------------------------------------------------------------------------------------------
     wire mailbox_hot_pop;
 
@@ -436,6 +445,7 @@ module cram_registers #(
             ADDRESS_MEDIUM_WATERMARK:     read_data = medium_mark;
             ADDRESS_CRITICAL_WATERMARK:   read_data = critical_mark;
             ADDRESS_WATERMARK_HYSTERESIS: read_data = hysteresis;
+            ADDRESS_MEDIA_TIME_LIMIT:     read_data = media_time_limit_o;
             ADDRESS_EVENT_COUNT:          read_data[4:0] = event_count;
             ADDRESS_EVENT_CODE:           read_data[7:0] = event_code;
             ADDRESS_EVENT_PAGE:           read_data = event_page;

@@ -27,6 +27,7 @@ localparam [15:0] ADDRESS_HIGH_WATERMARK = 16'h0058;
 localparam [15:0] ADDRESS_MEDIUM_WATERMARK = 16'h005C;
 localparam [15:0] ADDRESS_CRITICAL_WATERMARK = 16'h0060;
 localparam [15:0] ADDRESS_WATERMARK_HYSTERESIS = 16'h0064;
+localparam [15:0] ADDRESS_MEDIA_TIME_LIMIT = 16'h0068;
 localparam [15:0] ADDRESS_CYCLES_LOW = 16'h0080;
 localparam [15:0] ADDRESS_CYCLES_HIGH = 16'h0084;
 localparam [15:0] ADDRESS_PAGES_CLOSED = 16'h0088;
@@ -45,6 +46,7 @@ localparam [15:0] ADDRESS_BLOCK_BYTES_HIGH = 16'h00B8;
 localparam [15:0] ADDRESS_LINES_NOT_ADMITTED = 16'h00BC;
 localparam [15:0] ADDRESS_LINES_FENCED = 16'h00C0;
 localparam [15:0] ADDRESS_PAGES_IMPORTED = 16'h00C4;
+localparam [15:0] ADDRESS_MEDIA_TIMEOUTS = 16'h00C8;
 localparam [15:0] ADDRESS_HEAT_THRESHOLD = 16'h0100;
 localparam [15:0] ADDRESS_HEAT_PERIOD = 16'h0104;
 localparam [15:0] ADDRESS_HOT_COUNT = 16'h0108;
@@ -66,6 +68,9 @@ localparam [15:0] SIZE_MAILBOX_PAYLOAD = 16'h1000;
 localparam [31:0] VALUE_ID = 32'h4352414D;
 localparam [31:0] VALUE_VERSION = 32'h00010000;
 localparam [31:0] VALUE_MAILBOX_CAPABILITIES = 32'h0000006C;
+
+// Values after reset that are not 0, of registers that are written
+localparam [31:0] RESET_MEDIA_TIME_LIMIT = 32'h00010000;
 
 // Lowest bit of each field
 localparam STATUS_READY = 0;
@@ -123,4 +128,5 @@ localparam COUNT_LINES_WRITTEN = 9;
 localparam COUNT_LINES_NOT_ADMITTED = 10;
 localparam COUNT_LINES_FENCED = 11;
 localparam COUNT_PAGES_IMPORTED = 12;
-localparam COUNTS = 13;
+localparam COUNT_MEDIA_TIMEOUTS = 13;
+localparam COUNTS = 14;

@@ -71,16 +71,12 @@ module page_store #(
     output wire                   retired_o,        // `retired_sector_o` will not be used again
     output wire [SECTOR_BITS-1:0] retired_sector_o,
 
-    // ---- media ----
-    output wire [7:0]             m_axi_awid,
+    // ---- media: to media_port ----
     output wire [39:0]            m_axi_awaddr,
     output wire [7:0]             m_axi_awlen,
-    output wire [2:0]             m_axi_awsize,
-    output wire [1:0]             m_axi_awburst,
     output wire                   m_axi_awvalid,
     input  wire                   m_axi_awready,
     output wire [511:0]           m_axi_wdata,
-    output wire [63:0]            m_axi_wstrb,
     output wire                   m_axi_wlast,
     output wire                   m_axi_wvalid,
     input  wire                   m_axi_wready,
@@ -88,11 +84,8 @@ module page_store #(
     input  wire                   m_axi_bvalid,
     output wire                   m_axi_bready,
     input  wire                   b_late_i,         // beside B: the port's own response, the media gave none in time
-    output wire [7:0]             m_axi_arid,
     output wire [39:0]            m_axi_araddr,
     output wire [7:0]             m_axi_arlen,
-    output wire [2:0]             m_axi_arsize,
-    output wire [1:0]             m_axi_arburst,
     output wire                   m_axi_arvalid,
     input  wire                   m_axi_arready,
     input  wire [511:0]           m_axi_rdata,
@@ -101,8 +94,7 @@ module page_store #(
     output wire                   m_axi_rready,
     input  wire                   r_late_i
 );
-    localparam [1:0] FOLLOW = 2'd3, INCR = 2'b01;
-    localparam [2:0] SIZE_64 = 3'd6;
+    localparam [1:0] FOLLOW = 2'd3;
 
     wire                   close_op_valid, fill_op_valid, release_op_valid;
     wire [1:0]             close_op, release_op;
@@ -266,14 +258,6 @@ module page_store #(
     );
 
     assign retired_sector_o = release_op_sector;
-
-    assign m_axi_awid    = 8'd0;
-    assign m_axi_awsize  = SIZE_64;
-    assign m_axi_awburst = INCR;
-    assign m_axi_wstrb   = {64{1'b1}};
-    assign m_axi_arid    = 8'd0;
-    assign m_axi_arsize  = SIZE_64;
-    assign m_axi_arburst = INCR;
 endmodule
 
 `default_nettype wire

@@ -45,8 +45,12 @@ void cram_start_write(cram_device *device, uint64_t address, uint32_t beats);
 void cram_start_read(cram_device *device, uint64_t address, uint32_t beats);
 void cram_start_registers(cram_device *device, uint32_t write, uint32_t offset, uint32_t words);
 
-// Drive the reset, active low. The device is busy while it is in reset.
-void cram_set_reset(cram_device *device, uint32_t level);
+// Drive the resets of the device and of its media, active low. The device is busy while one of them is low.
+void cram_set_reset(cram_device *device, uint32_t level, uint32_t media_level);
+
+// Let the media misbehave from now on, or no longer: `kinds` is fault_i of hw/bench/media_dram.v, at bursts that begin at
+// `address`, or at all if that is 2^40 - 1; `delay` cycles are added to its latency.
+void cram_set_fault(cram_device *device, uint32_t kinds, uint64_t address, uint32_t delay);
 
 // The whole state of the device and its media, to go on from there later, in any device of the same library. Not while a
 // transfer is under way. The bytes stay until the next save or the end of the device. Damaged bytes end the process.

@@ -96,7 +96,10 @@ struct Device : cram_device {
         register_data_in = bytes(top.register_data_i);
         register_data_out = bytes(top.register_data_o);
         top.clk_i = 0;
-        top.rst_ni = 0;
+        top.rst_ni = top.media_rst_ni = 0;
+        top.fault_i = 0;
+        top.fault_address_i = 0;
+        top.fault_delay_i = 0;
         top.write_request_i = top.read_request_i = top.register_request_i = 0;
         top.write_address_i = top.read_address_i = 0;
         top.write_beats_i = top.read_beats_i = 64;
@@ -107,7 +110,7 @@ struct Device : cram_device {
         for (int i = 0; i < 64; ++i) register_head_in[i] = 0;
         top.eval();
         for (int i = 0; i < kPowerOnCycles; ++i) cycle();
-        top.rst_ni = 1;
+        top.rst_ni = top.media_rst_ni = 1;
         top.eval();
         look();
     }
@@ -147,7 +150,7 @@ struct Device : cram_device {
     void look() {
         cycles = top.cycles_o;
         interrupts = top.interrupt_o;
-        busy = top.busy_o || !top.rst_ni;
+        busy = top.busy_o || !top.rst_ni || !top.media_rst_ni;
         write_response = top.write_response_o;
         read_response = top.read_response_o;
         register_response = top.register_response_o;
@@ -160,7 +163,7 @@ struct Device : cram_device {
         while (run < limit && busy && reasons == 0) {
             cycle();
             ++run;
-            busy = top.busy_o || !top.rst_ni;
+            busy = top.busy_o || !top.rst_ni || !top.media_rst_ni;
             reasons = before & ~pending();
             if (top.interrupt_o & interrupt_mask) reasons |= CRAM_INTERRUPT;
         }
@@ -206,11 +209,19 @@ void cram_start_registers(cram_device *device, uint32_t write, uint32_t offset, 
     device->busy = 1;
 }
 
-void cram_set_reset(cram_device *device, uint32_t level) {
+void cram_set_reset(cram_device *device, uint32_t level, uint32_t media_level) {
     Device &chip = self(device);
     chip.top.rst_ni = level ? 1 : 0;
+    chip.top.media_rst_ni = media_level ? 1 : 0;
     chip.top.eval();
     chip.look();
+}
+
+void cram_set_fault(cram_device *device, uint32_t kinds, uint64_t address, uint32_t delay) {
+    Vtop &top = self(device).top;
+    top.fault_i = static_cast<uint8_t>(kinds);
+    top.fault_address_i = address;
+    top.fault_delay_i = delay;
 }
 
 const uint8_t *cram_save(cram_device *device, uint64_t *length) {

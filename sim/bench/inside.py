@@ -44,7 +44,7 @@ async def conventional(dut: Any) -> None:
     pages = _pages()
     for port in ("s_axi", "s_axil", "m_axi"):
         logging.getLogger(f"cocotb.{dut._name}.{port}").setLevel(logging.ERROR)
-    dut.rst_ni.value = 0
+    dut.rst_ni.value = dut.media_rst_ni.value = 0
     Clock(dut.clk_i, PERIOD_NS, unit="ns").start()
     common = (dut.clk_i, dut.rst_ni)
     host = AxiMaster(AxiBus.from_prefix(dut, "s_axi"), *common, reset_active_level=False)
@@ -52,7 +52,7 @@ async def conventional(dut: Any) -> None:
     media = AxiBus.from_prefix(dut, "m_axi")
     AxiRam(media, *common, reset_active_level=False, size=_parameters().media_bytes)
     await ClockCycles(dut.clk_i, 4)
-    dut.rst_ni.value = 1
+    dut.rst_ni.value = dut.media_rst_ni.value = 1
     while not await registers.read_dword(Register.STATUS) & READY:
         pass
     began, start = get_sim_time("ns"), time.process_time()

@@ -141,9 +141,11 @@ class TB:
         self.media = Media(dut.clk_i, PARAMETERS, random.Random(cocotb.RANDOM_SEED))
         self.clock = Clock(dut.clk_i, PERIOD_NS, unit="ns")
         dut.rst_ni.value = 0
+        dut.media_rst_ni.value = 0
         common = (dut.clk_i, dut.rst_ni)
+        media = (dut.clk_i, dut.media_rst_ni)
         self.axil = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), *common, reset_active_level=False)
-        self.slave = AxiSlave(AxiBus.from_prefix(dut, "m_axi"), *common, target=self.media, reset_active_level=False)
+        self.slave = AxiSlave(AxiBus.from_prefix(dut, "m_axi"), *media, target=self.media, reset_active_level=False)
         self.host: Any = (
             None if bursts else AxiMaster(AxiBus.from_prefix(dut, "s_axi"), *common, reset_active_level=False)
         )
@@ -157,11 +159,14 @@ class TB:
         await tb.reset()
         return tb
 
-    async def reset(self, cycles: int = 2) -> None:
-        """Reset for `cycles`; returns when the device is ready and idle."""
+    async def reset(self, cycles: int = 2, media: bool = True) -> None:
+        """Reset for `cycles`, the media as well or not; returns when the device is ready and idle."""
         self.dut.rst_ni.value = 0
+        if media:
+            self.dut.media_rst_ni.value = 0
         await self.cycles(cycles)
         self.dut.rst_ni.value = 1
+        self.dut.media_rst_ni.value = 1
         await self.idle()
 
     async def cycles(self, count: int) -> None:

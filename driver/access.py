@@ -67,6 +67,31 @@ class Access:
             raise DeviceLost(str(error)) from error
 
 
+async def to_its_end(clock: Clock, work: Callable[[], Awaitable[T]]) -> T:
+    """Await `work()`; it goes on to its end even if the caller is cancelled. Raises what it raises.
+
+    It is for work that takes something out of the device, and would lose it if it stopped half-way. An error of work
+    that nobody waits for any more is dropped: the next call meets it again.
+    """
+    finished = clock.event()
+    results: list[T] = []
+    errors: list[Exception] = []
+
+    async def run() -> None:
+        try:
+            results.append(await work())
+        except Exception as error:
+            errors.append(error)
+        finally:
+            finished.set()
+
+    clock.spawn(run(), "work that is not cancelled")
+    await finished.wait()
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
 async def within(clock: Clock, timeout_ns: int, work: Callable[[], Awaitable[T]]) -> T:
     """Await `work()` for at most `timeout_ns`; then it is cancelled and DeviceTimeout raised."""
     finished = clock.event()

@@ -17,6 +17,7 @@ from hw.link import LINE_BYTES, PAGE_BYTES
 from hw.registers import (
     MAILBOX_BACKGROUND_LOW_OPCODE,
     MAILBOX_BACKGROUND_LOW_PERCENTAGE,
+    MAILBOX_PAYLOAD_BYTES,
     MAILBOX_STATUS_LOW_BACKGROUND,
     Register,
 )
@@ -25,6 +26,8 @@ SANITIZE_TIMEOUT_NS = 10_000  # for each page
 _POLL_NS = 1_000
 _CORRECTED_ERRORS = 1 << 3  # of the alerts
 _RECORD_BYTES = 128
+_POISON_HEAD = 32
+_POISON_PAGES = (MAILBOX_PAYLOAD_BYTES - _POISON_HEAD) // 16  # that one reply has room for
 
 
 @dataclass(frozen=True)
@@ -114,17 +117,20 @@ class CxlCommands:
         await self._mailbox.execute(Opcode.SET_ALERT_CONFIGURATION, payload)
 
     async def poison_list(self, first: int = 0, count: int | None = None) -> dict[int, PoisonSource]:
-        """Get Poison List, as often as the device has more: the poison pages of a range and why they are poison."""
-        count = self._geometry.perceived_pages - first if count is None else count
-        payload = struct.pack("<QQ", first * PAGE_BYTES, count * PAGE_BYTES // LINE_BYTES)
+        """Get Poison List: the poison pages of a range and why they are poison.
+
+        It asks for no more pages at a time than one reply has room for. A list that is cut off goes on in the device,
+        which cannot tell one reader from another; these never are.
+        """
+        end = self._geometry.perceived_pages if count is None else first + count
         found: dict[int, PoisonSource] = {}
-        while True:
+        for start in range(first, end, _POISON_PAGES):
+            pages = min(_POISON_PAGES, end - start)
+            payload = struct.pack("<QQ", start * PAGE_BYTES, pages * PAGE_BYTES // LINE_BYTES)
             reply = await self._mailbox.execute(Opcode.GET_POISON_LIST, payload)
-            more, _, records = struct.unpack_from("<BxQH", reply)
-            for address, _ in struct.iter_unpack("<Q8s", reply[32 : 32 + 16 * records]):
+            for address, _ in struct.iter_unpack("<Q8s", reply[_POISON_HEAD:]):
                 found[address // PAGE_BYTES] = PoisonSource(address & 7)
-            if not more & 1:
-                return found
+        return found
 
     async def inject_poison(self, page: int) -> None:
         """Inject Poison: the page's content is lost; logged as POISON_INJECTED. Raises AddressOutOfRange."""

@@ -23,6 +23,7 @@ from driver.errors import (
     UnexpectedResponse,
 )
 from driver.events import EventBook
+from driver.hot import HotPages
 from driver.mailbox import Mailbox
 from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, PageInfo, Pressure
 from hw.clock import Clock
@@ -69,6 +70,7 @@ class CramDevice:
         self._access = access
         self._mailbox = Mailbox(access, link.clock, MAILBOX_TIMEOUT_NS)
         self._events = EventBook(access, link.clock)
+        self._hot = HotPages(access, self._mailbox, link.clock)
         self.cxl = CxlCommands(self._mailbox, access, link.clock, geometry, self._events.forget)
 
     @classmethod
@@ -309,19 +311,20 @@ class CramDevice:
     async def hot_pages(self) -> tuple[list[int], int]:
         """Take the nominations, oldest first, and how many were dropped since reset (ring full); acknowledge HOT.
 
-        A page may have been written, trimmed or stored anew since it was nominated.
+        A page may have been written, trimmed or stored anew since it was nominated. Each nomination goes to one caller;
+        one that is cancelled leaves its nominations to the next call.
         """
-        await self.acknowledge(Interrupt.HOT)  # before: a nomination made meanwhile raises it again
-        reply = await self._mailbox.execute(Opcode.GET_HOT_PAGES, expected_bytes=16)
-        _, overflow = struct.unpack_from("<II", reply)
-        return [address // PAGE_BYTES for address, _ in struct.iter_unpack("<QQ", reply[16:])], overflow
+        return await self._hot.take()
 
     # Events and interrupts
 
     async def events(self) -> list[DeviceEvent]:
-        """Take every event logged since the last call, oldest first, and acknowledge the EVENT interrupt."""
-        await self.acknowledge(Interrupt.EVENT)  # before reading: an event logged meanwhile raises it again
-        await self._events.collect()
+        """Take every event logged since the last call, oldest first, and acknowledge the EVENT interrupt.
+
+        Each event goes to one caller. A caller that is cancelled leaves its events to the next call, with the line low:
+        who begins to wait for EVENT calls this once before.
+        """
+        await self._events.collect(acknowledge=True)
         return self._events.take()
 
     async def lost_events(self) -> int:

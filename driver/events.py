@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from driver.access import Access
+from driver.access import Access, to_its_end
 from driver.values import DeviceEvent
 from hw.clock import Clock, Lock
-from hw.codes import EventCode
+from hw.codes import EventCode, Interrupt
 from hw.registers import Register
 
 EVENT_BACKLOG = 1024
+_OF_SOUND_PAGES = {EventCode.NOT_ADMITTED, EventCode.FENCED}  # refusals that a page that is poison does not get
 
 
 class EventBook:
@@ -20,14 +21,26 @@ class EventBook:
 
     def __init__(self, access: Access, clock: Clock) -> None:
         self._access = access
+        self._clock = clock
         self._lock = Lock(clock)
         self._events: deque[DeviceEvent] = deque(maxlen=EVENT_BACKLOG)  # taken from the device, not yet asked for
         self._causes: dict[int, EventCode] = {}  # of pages that are poison
         self._refusals: dict[int, EventCode] = {}  # of writes, until they are explained
 
-    async def collect(self) -> None:
-        """Move the device's event log into ours; beyond EVENT_BACKLOG the oldest that nobody asked for are dropped."""
+    async def collect(self, acknowledge: bool = False) -> None:
+        """Move the device's event log into ours; beyond EVENT_BACKLOG the oldest that nobody asked for are dropped.
+
+        A caller that is cancelled loses no event: what has left the device is in our log.
+
+        Args:
+            acknowledge: lower the EVENT line first; an event logged meanwhile raises it again.
+        """
+        await to_its_end(self._clock, lambda: self._collect(acknowledge))
+
+    async def _collect(self, acknowledge: bool) -> None:
         async with self._lock:
+            if acknowledge:
+                await self._access.write(Register.INTERRUPT_STATUS, [Interrupt.EVENT.mask])
             while True:
                 count, code, page = await self._access.read(Register.EVENT_COUNT, 3)
                 if count == 0:
@@ -35,7 +48,12 @@ class EventBook:
                 await self._access.write(Register.EVENT_POP, [1])
                 event = DeviceEvent(EventCode(code), page)
                 self._events.append(event)
-                (self._causes if event.code.is_loss else self._refusals)[page] = event.code
+                if event.code.is_loss:
+                    self._causes[page] = event.code
+                else:
+                    self._refusals[page] = event.code
+                if event.code in _OF_SOUND_PAGES:  # it was poison once, and nobody waited for the end of its trim
+                    self._causes.pop(page, None)
 
     def take(self) -> list[DeviceEvent]:
         """The events collected since the last call, oldest first."""

@@ -15,13 +15,12 @@ from typing import IO, Any
 import click
 from rich.console import Console
 
-from driver import CramError
+from driver import CramError, DeviceNotFound
 from hw.build import BuildError
 from hw.places import results_folder
 from hw.tools import ToolError
 from sim.base.interrupts import Interrupted, interruptible
-from sim.base.options import check_folder
-from sim.base.results import write_json
+from sim.base.options import OutputFile
 from sim.capture import DEFAULT_WINDOW, CaptureError, capture
 from sim.capture import Progress as Recording
 from sim.corpus.command import corpus_group
@@ -38,14 +37,16 @@ from sim.run.run import RunError
 from sim.scenario.scenario import DEFAULT, Scenario, ScenarioError, find, keys, shipped
 from sim.trace.file import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, TraceError
 from vswap import VswapError
-from vswap.contract import CHECKS, Outcome, SuiteError, load_factory, run_contract
+from vswap.base.results import is_stdout, write_json, write_text
+from vswap.contract import CHECKS, LIMIT_S, Outcome, SuiteError, load_factory, run_contract, try_factory
 from vswap.contract.suite import LINKS
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FAILED, BAD_INPUT, ENVIRONMENT, INTERRUPTED = 1, 2, 3, 130
 
-_BAD_INPUT = (ScenarioError, TraceError)
+_BAD_INPUT = (ScenarioError, TraceError, SuiteError)
+_ENVIRONMENT = (BuildError, ToolError, DeviceNotFound)
 _FAILURES = (
-    RunError, BuildError, ToolError, CaptureError, PagerError, NbdError, CorpusError, VswapError, CramError, OSError,
+    RunError, CaptureError, PagerError, NbdError, CorpusError, VswapError, CramError, OSError,
 )  # fmt: skip
 
 
@@ -66,13 +67,20 @@ class _Program(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (*_BAD_INPUT, *_FAILURES) as error:
+        except (*_BAD_INPUT, *_ENVIRONMENT, *_FAILURES) as error:
             if ctx.params["debug"]:
                 traceback.print_exception(error)
-            raise _Failure(str(error), BAD_INPUT if isinstance(error, _BAD_INPUT) else FAILED) from error
+            raise _Failure(str(error), _status(error)) from error
         except KeyboardInterrupt as error:
             how = f" by {error.name}" if isinstance(error, Interrupted) else ""
             raise _Failure(f"interrupted{how}; nothing is left running", INTERRUPTED) from error
+
+
+def _status(error: Exception) -> int:
+    """The exit status that tells of an error."""
+    if isinstance(error, _BAD_INPUT):
+        return BAD_INPUT
+    return ENVIRONMENT if isinstance(error, _ENVIRONMENT) else FAILED
 
 
 _RUN_HELP = f"""Run a scenario and verify every page of it.
@@ -90,7 +98,7 @@ _RUN_HELP = f"""Run a scenario and verify every page of it.
     takes a minute or two.
 
     Exit status: 0 if every page came back right and the books agree; 1 if not, or if there is no result; 2 for bad
-    input; 130 if interrupted.
+    input; 3 if the RTL cannot be compiled here; 130 if interrupted.
 
     \b
     Examples:
@@ -113,16 +121,16 @@ def cli(debug: bool) -> None:
 @click.option("--sim", type=click.Choice(["verilated", "verilator", "icarus", "model"]), default="verilated",
               show_default=True, help="What runs the device: the RTL in this process, or driven pin by pin in a "
               "simulator, or a model.")  # fmt: skip
-@click.option("--json", "json_file", metavar="FILE", help="Write the figures as JSON; - for standard output.")
-@click.option("--report", "report_file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+@click.option("--json", "json_file", metavar="FILE", type=OutputFile(),
+              help="Write the figures as JSON; - for standard output.")  # fmt: skip
+@click.option("--report", "report_file", metavar="FILE", type=OutputFile(stdout=False),
               help="Where the report goes (HTML).  [default: SCENARIO-SIM.html in the current folder; in a "
               "checkout, in its build/report]")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Use this seed, not the scenario's.")
 @click.option("--rounds", type=click.IntRange(1), help="How often the program runs, instead of the scenario's number.")
 def run_command(
-    scenario: str, sim: Sim, json_file: str | None, report_file: Path | None, seed: int | None, rounds: int | None
+    scenario: str, sim: Sim, json_file: Path | None, report_file: Path | None, seed: int | None, rounds: int | None
 ) -> None:
-    check_folder(json_file, "--json")
     path = find(scenario)
     loaded = Scenario.load(path)
     if seed is not None:
@@ -134,7 +142,7 @@ def run_command(
     with interruptible(), progress_bar(Console(stderr=True), sim) as report:
         result = execute(loaded, path.stem, sim, report)
     seconds = time.monotonic() - started
-    output = Console(stderr=json_file == "-")
+    output = Console(stderr=is_stdout(json_file))
     print_table(result, output)
     notes = {
         "scenario": f"{path}: {loaded.title}",
@@ -143,10 +151,8 @@ def run_command(
         "wall clock": f"{seconds:.1f} s, compiling included",
     }
     write_html(result, target, notes)
-    if json_file == "-":
-        click.echo(result.to_json(), nl=False)
-    elif json_file is not None:
-        Path(json_file).write_text(result.to_json(), encoding="utf-8")
+    if json_file is not None:
+        write_text(json_file, result.to_json())
     output.print(f"\n{verdict(result)}", highlight=False, markup=False, soft_wrap=True)
     output.print(f"{seconds:.1f} s; report: {target}", highlight=False, markup=False, soft_wrap=True)
     if not result.ok:
@@ -179,7 +185,7 @@ def scenarios_command(show_keys: bool) -> None:
 
 
 @cli.command("capture", context_settings={"ignore_unknown_options": True})
-@click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Trace to write.")
+@click.option("-o", "--output", required=True, metavar="FILE", type=OutputFile(stdout=False), help="Trace to write.")
 @click.option("--window", type=int, default=DEFAULT_WINDOW, show_default=True,
               help="Pages open at a time in each address space; with fewer, more accesses show.")  # fmt: skip
 @click.option("--max-events", type=click.IntRange(1), default=DEFAULT_MAX_EVENTS, show_default=True,
@@ -208,47 +214,65 @@ def capture_command(output: Path, window: int, max_events: int, max_contents: in
 
 
 @cli.command("contract")
-@click.argument("factory", metavar="PACKAGE:FACTORY")
+@click.argument("factory", metavar="FACTORY")
 @click.option("--link", type=click.Choice(sorted(LINKS)), default="model", show_default=True,
               help="What runs the device that a backend may use.")  # fmt: skip
 @click.option("--check", "checks", multiple=True, metavar="ID", help="Run this check only; may be repeated.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="First seed of each check.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the outcomes (JSON).")
+@click.option("--limit", "limit_s", type=click.FloatRange(0, min_open=True), default=LIMIT_S, show_default=True,
+              metavar="S", help="Seconds that a check may take with one seed; then it has failed.")  # fmt: skip
+@click.option("--json", "json_file", type=OutputFile(), metavar="FILE",
+              help="Write the outcomes as JSON; - for standard output.")  # fmt: skip
+@click.pass_context
 def contract_command(
-    factory: str, link: str, checks: tuple[str, ...], seed: int, json_file: Path | None
-) -> None:  # fmt: skip
+    context: click.Context,
+    factory: str,
+    link: str,
+    checks: tuple[str, ...],
+    seed: int,
+    limit_s: float,
+    json_file: Path | None,
+) -> None:
     """Run a swap backend through the contract that a kernel relies on.
 
-    FACTORY is a function of a Bench that makes the backend (docs/contract-suite.md), for example
-    vswap.contract.backends:zswap. A failure names the check, what the kernel relies on, and its seed.
+    FACTORY is PACKAGE:FUNCTION or FILE.py:FUNCTION, a function of a Bench that makes the backend
+    (docs/contract-suite.md), for example vswap.contract.backends:zswap. A failure names the check, what the kernel
+    relies on, and its seed; `vcram --debug contract` adds its traceback.
 
-    Exit status: 0 if no check failed; 1 if one did; 2 for bad input.
+    Exit status: 0 if no check failed; 1 if one did; 2 for bad input, a factory that is of no use included; 3 if there
+    is no device to run the checks with, since a compiler is missing; 130 if interrupted.
     """
-    check_folder(json_file, "--json")
     for name in checks:
         if name not in CHECKS:
             raise click.BadParameter(f"{name}: no such check", param_hint="--check")
-    try:
-        made = load_factory(factory)
-    except SuiteError as error:
-        raise click.BadParameter(str(error), param_hint="PACKAGE:FACTORY") from error
+    debug = context.find_root().params["debug"]
+
+    def show(outcome: Outcome) -> None:
+        """A line a check; more where it failed."""
+        note = f"  ({outcome.reason})" if outcome.verdict == "not applicable" else ""
+        lines = [f"{outcome.verdict:<15} {outcome.identifier}{note}"]
+        if outcome.verdict == "fail":
+            lines.append(f"    the kernel relies on this: {CHECKS[outcome.identifier].relies}")
+            lines.append(f"    seed {outcome.seed}: {outcome.reason}")
+            lines += [outcome.details] if debug else []
+        click.echo("\n".join(lines), err=is_stdout(json_file))
+
     with interruptible():
-        report = run_contract(made, seed=seed, only=checks, link=LINKS[link], progress=_show_outcome)
+        try:
+            made = load_factory(factory)
+            try_factory(factory, made, LINKS[link], limit_s)
+        except SuiteError as error:
+            if debug:
+                click.echo(error.details, err=True)
+            raise
+        report = run_contract(made, seed=seed, only=checks, link=LINKS[link], limit_s=limit_s, progress=show)
     click.echo(f"{len(report.passed)} passed, {len(report.failed)} failed, "
-               f"{len(report.outcomes) - len(report.passed) - len(report.failed)} do not apply")  # fmt: skip
+               f"{len(report.outcomes) - len(report.passed) - len(report.failed)} do not apply",
+               err=is_stdout(json_file))  # fmt: skip
     if json_file is not None:
         write_json(json_file, [asdict(outcome) for outcome in report.outcomes])
     if report.failed:
         sys.exit(FAILED)
-
-
-def _show_outcome(outcome: Outcome) -> None:
-    """A line a check; more where it failed."""
-    note = f"  ({outcome.reason})" if outcome.verdict == "not applicable" else ""
-    click.echo(f"{outcome.verdict:<15} {outcome.identifier}{note}")
-    if outcome.verdict == "fail":
-        click.echo(f"    the kernel relies on this: {CHECKS[outcome.identifier].relies}")
-        click.echo(f"    seed {outcome.seed}: {outcome.reason}")
 
 
 cli.add_command(corpus_group)

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import click
 
 from hw.link import PAGE_BYTES
+from vswap.base.results import is_stdout
 
 _UNITS = {"": PAGE_BYTES, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -28,7 +30,30 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs o
         return int(parts[1]) * _UNITS[parts[2]] // PAGE_BYTES
 
 
-def check_folder(file: Path | str | None, option: str) -> None:
-    """Tell before any work is done that a file cannot be written since its folder is missing. Raises BadParameter."""
-    if file is not None and not Path(file).absolute().parent.is_dir():
-        raise click.BadParameter(f"{file}: no such folder", param_hint=option)
+class OutputFile(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs only
+    """A file to write to, found out before any work is done; `-` is standard output.
+
+    Args:
+        stdout: False where standard output is somebody else's.
+    """
+
+    name = "file"
+
+    def __init__(self, *, stdout: bool = True) -> None:
+        self._stdout = stdout
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """See click.ParamType."""
+        path = Path(str(value))
+        if is_stdout(path):
+            if not self._stdout:
+                self.fail("it cannot go to standard output: name a file (./- is a file called -)", param, ctx)
+            return path
+        there = next(folder for folder in path.absolute().parents if folder.exists())
+        if path.is_dir():
+            self.fail(f"{path}: is a folder: name a file in it", param, ctx)
+        if there != path.absolute().parent:
+            self.fail(f"{path}: no such folder", param, ctx)
+        if not os.access(path if path.exists() else there, os.W_OK):
+            self.fail(f"{path}: cannot be written: name another file", param, ctx)
+        return path

@@ -15,11 +15,12 @@ from rich.table import Table
 from hw.parameters import DeviceParameters
 from hw.places import results_folder
 from hw.speed import Speed
-from sim.base.results import write_json
+from sim.base.options import OutputFile
 from sim.bench.in_process import liblz4, model, stack, task_switches_per_s
 from sim.bench.library import bare, linked
 from sim.bench.pages import recorded_pages
 from sim.bench.simulators import simulated
+from vswap.base.results import is_stdout, write_json
 
 PARAMETERS = DeviceParameters()
 MEDIA_LATENCY = 2  # cycles; what cocotbext-axi's memory takes, so that all have the same media
@@ -101,9 +102,9 @@ def print_tables(speeds: dict[str, Speed], figures: dict[str, float], console: C
 @click.option("--pages", "count", type=click.IntRange(1, 1000), default=256, show_default=True,
               help="Distinct pages of the shipped trace to use.")  # fmt: skip
 @click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="Keep the best of this many.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
+@click.option("--output", type=OutputFile(), metavar="FILE",
               default=lambda: results_folder() / "bench.json",
-              help="Where the figures go.  [default: build/bench.json]")  # fmt: skip
+              help="Where the figures go; - for standard output.  [default: build/bench.json]")  # fmt: skip
 def main(count: int, repeats: int, output: Path) -> None:
     """Measure every way to run the device on the same pages, in one go. Exit status 1 if a target is missed.
 
@@ -117,8 +118,8 @@ def main(count: int, repeats: int, output: Path) -> None:
         progress.update(task, description="task switches")
         figures = as_json(speeds, max(task_switches_per_s() for _ in range(repeats)))
     write_json(output, figures)
-    print_tables(speeds, figures, Console())
-    click.echo(f"written: {output}")
+    print_tables(speeds, figures, Console(stderr=is_stdout(output)))
+    click.echo(f"written: {output}", err=is_stdout(output))
     lines = missed(figures)
     for line in lines:
         click.echo(f"missed: {line}", err=True)

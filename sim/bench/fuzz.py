@@ -29,9 +29,9 @@ from hw.places import results_folder
 from hw.tools import ToolError
 from hw.verilated.engines import EngineHangError, Engines
 from sim.base.interrupts import Interrupted, interruptible
-from sim.base.results import write_json
 from sim.bench.hardware_pages import bench_pages
 from sim.corpus.corpus import CorpusError
+from vswap.base.results import write_json
 
 BATCH = 1000
 CORPUS_BYTES = 190_000

@@ -31,10 +31,11 @@ from hw.tools import ToolError
 from hw.verilated.engines import EngineHangError, Engines
 from hw.virtual_time import VirtualClock
 from sim.base.interrupts import interruptible
-from sim.base.results import write_json
+from sim.base.options import OutputFile
 from sim.bench.hardware_pages import bench_pages
 from sim.corpus.corpus import CorpusError
 from sim.corpus.figures import RAW_BYTES
+from vswap.base.results import is_stdout, write_json
 
 ALL = "all"
 
@@ -314,9 +315,9 @@ def print_rows(rows: Sequence[Row], console: Console) -> None:
 @click.option("--pages", "count", type=click.IntRange(4, 500), default=100, show_default=True, help="Pages of a kind.")
 @click.option("--width", "widths", type=click.Choice([str(width) for width in ENGINE_WIDTHS]), multiple=True,
               help="Only this width; may be repeated.")  # fmt: skip
-@click.option("--json", "target", type=click.Path(path_type=Path, dir_okay=False),
+@click.option("--json", "target", type=OutputFile(), metavar="FILE",
               default=lambda: results_folder() / "hwbench.json",
-              help="File for the rows.  [default: build/hwbench.json]")  # fmt: skip
+              help="File for the rows; - for standard output.  [default: build/hwbench.json]")  # fmt: skip
 def main(count: int, widths: tuple[str, ...], target: Path) -> None:
     """Measure the engines and the device over real pages, at every width."""
     chosen = [int(width) for width in widths] or list(ENGINE_WIDTHS)
@@ -339,8 +340,8 @@ def main(count: int, widths: tuple[str, ...], target: Path) -> None:
     except (BenchError, EngineHangError, BuildError, ToolError, CorpusError, OSError) as error:
         sys.exit(f"hwbench: {error}")
     write_json(target, [asdict(row) for row in rows])
-    print_rows(rows, Console(width=None if sys.stdout.isatty() else 200))
-    click.echo(f"rows: {target}")
+    print_rows(rows, Console(stderr=is_stdout(target), width=None if sys.stdout.isatty() else 200))
+    click.echo(f"rows: {target}", err=is_stdout(target))
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sim.base.memory import resident_bytes
-from sim.base.results import write_json
 from vswap.base.backing import Backing, BackingType
+from vswap.base.results import is_stdout, write_json
 from vswap.mm.memcg import MemcgTree
 from vswap.mm.pagetable import PageTable, Pte, PteState
 from vswap.slots.reverse import ReverseMap
@@ -140,14 +140,17 @@ def main(arguments: list[str]) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description="Measure the slot table.")
     parser.add_argument("slots", nargs="*", type=int, default=SIZES)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the figures as JSON; - for standard output"
+    )
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.one is not None:
         print(json.dumps(asdict(measure(options.one))))
         return
+    table = sys.stderr if is_stdout(options.json) else sys.stdout
     print(f"{'slots':>10} {'B/slot':>7} {'+rmap':>7} {'alloc all':>10} {'allocate':>9} {'look up':>8} {'free':>7}"
-          f" {'scan':>7} ns  {'find by PTEs':>13} {'slots':>8} {'rmap':>8} ms")  # fmt: skip
+          f" {'scan':>7} ns  {'find by PTEs':>13} {'slots':>8} {'rmap':>8} ms", file=table)  # fmt: skip
     results = []
     for slots in options.slots:
         figures = measure_apart(slots)
@@ -155,7 +158,7 @@ def main(arguments: list[str]) -> None:
         print(f"{slots:>10,} {figures.bytes_a_slot:>7.2f} {figures.bytes_with_reverse_map:>7.2f} "
               f"{figures.allocate_all:>10.0f} {figures.allocate:>9.0f} {figures.look_up:>8.0f} {figures.free:>7.0f} "
               f"{figures.scan:>7.2f}     {figures.find_by_page_tables:>13.1f} {figures.find_by_slots:>8.1f} "
-              f"{figures.find_by_reverse_map:>8.1f}", flush=True)  # fmt: skip
+              f"{figures.find_by_reverse_map:>8.1f}", flush=True, file=table)  # fmt: skip
     if options.json is not None:
         write_json(options.json, results)
 

@@ -24,9 +24,10 @@ from hw.parameters import DeviceParameters
 from hw.places import results_folder
 from hw.virtual_time import VirtualClock
 from sim.base.memory import resident_bytes
-from sim.base.results import write_json
+from sim.base.options import OutputFile
 from sim.bench.pages import recorded_pages
 from vswap import VswapConfig, VswapSystem
+from vswap.base.results import is_stdout, write_json
 
 PARAMETERS = DeviceParameters(perceived_pages=1024, media_bytes=512 << 10)
 MEMORY_PAGES = 128
@@ -122,9 +123,9 @@ def _looks(faults: int, steps: int) -> Iterator[int]:
 @click.option("--faults", type=click.IntRange(100_000), default=10_000_000, show_default=True, help="How many faults.")
 @click.option("--steps", type=click.IntRange(1), default=18, show_default=True, help="How often to look at the memory.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the accesses.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
+@click.option("--output", type=OutputFile(), metavar="FILE",
               default=lambda: results_folder() / "soak.json",
-              help="Where the figures go.  [default: build/soak.json]")  # fmt: skip
+              help="Where the figures go; - for standard output.  [default: build/soak.json]")  # fmt: skip
 def main(faults: int, steps: int, seed: int, output: Path) -> None:
     """Take millions of faults on the functional model and watch the process' memory."""
     columns = (TextColumn("faults"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -133,10 +134,13 @@ def main(faults: int, steps: int, seed: int, output: Path) -> None:
         result = soak(faults, steps, seed, show=lambda taken: progress.update(task, completed=taken))
     write_json(output, asdict(result))
     mebibytes = [f"{size / (1 << 20):.1f}" for size in result.memory]
-    click.echo(f"{result.faults:,} faults, {result.faults_per_s:,.0f} a second of processor time")
-    click.echo(f"resident, MiB: {' '.join(mebibytes)}")
-    click.echo(f"growth: {result.growth / 1024:,.0f} KiB over {result.faults * (1 - WARM_UP):,.0f} faults")
-    click.echo(f"written: {output}")
+    for line in (
+        f"{result.faults:,} faults, {result.faults_per_s:,.0f} a second of processor time",
+        f"resident, MiB: {' '.join(mebibytes)}",
+        f"growth: {result.growth / 1024:,.0f} KiB over {result.faults * (1 - WARM_UP):,.0f} faults",
+        f"written: {output}",
+    ):
+        click.echo(line, err=is_stdout(output))
 
 
 if __name__ == "__main__":

@@ -16,10 +16,11 @@ from hw.links.in_process import InProcess, open_link
 from hw.parameters import DeviceParameters
 from hw.virtual_time import VirtualClock
 from sim.base.interrupts import interruptible
-from sim.base.options import Size, check_folder
+from sim.base.options import OutputFile, Size
 from sim.base.value import Value
 from sim.nbd.disk import Disk, Usage
 from sim.nbd.server import serve
+from vswap.base.results import write_text
 
 
 class Figures(Value):
@@ -49,8 +50,8 @@ class Figures(Value):
 @click.option("--media", type=Size(), metavar="SIZE", help="Size of the device's media.  [default: a quarter]")
 @click.option("--device", type=click.Choice(["model", "verilated"]), default="model", show_default=True,
               help="What runs the device: the model, or the RTL as a library.")  # fmt: skip
-@click.option("--json", "json_file", metavar="FILE", type=click.Path(path_type=Path),
-              help="Write the figures as JSON at the end.")  # fmt: skip
+@click.option("--json", "json_file", metavar="FILE", type=OutputFile(),
+              help="Write the figures as JSON at the end; - for standard output.")  # fmt: skip
 def nbd_command(path: Path, size: int, media: int | None, device: InProcess, json_file: Path | None) -> None:
     """Serve the device as a network block device, with trim, flush and write-zeroes.
 
@@ -64,7 +65,6 @@ def nbd_command(path: Path, size: int, media: int | None, device: InProcess, jso
       nbdinfo 'nbd+unix:///?socket=/tmp/cram.sock'
       qemu-system-x86_64 -drive file=nbd:unix:/tmp/cram.sock,if=virtio,format=raw,discard=unmap ...
     """
-    check_folder(json_file, "--json")
     console = Console(stderr=True)
     parameters = _parameters(size, media)
     with interruptible():
@@ -81,7 +81,7 @@ def nbd_command(path: Path, size: int, media: int | None, device: InProcess, jso
         clock.run_until(link.close())
         clock.shut_down()
     if json_file is not None:
-        json_file.write_text(figures.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_text(json_file, figures.model_dump_json(indent=2) + "\n")
     console.print(_summary(figures))
 
 

@@ -14,9 +14,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from sim.base.options import Size, check_folder
+from sim.base.options import OutputFile, Size
 from sim.pager import Device, Figures, Outcome, page
 from sim.scenario.scenario import Scenario, find
+from vswap.base.results import write_text
 
 _SHOWN = ("faults", "evictions", "soft_faults", "promotions", "swap_ins", "dram", "device", "zswap", "swapfile")
 
@@ -28,9 +29,9 @@ _SHOWN = ("faults", "evictions", "soft_faults", "promotions", "swap_ins", "dram"
               help="What runs the device: the model, or the RTL as a library.")  # fmt: skip
 @click.option("--scenario", default="pager", show_default=True, metavar="FILE",
               help="The machine: a file, or the name of a shipped scenario.")  # fmt: skip
-@click.option("--json", "json_file", metavar="FILE", type=click.Path(path_type=Path),
-              help="Write the figures as JSON.")  # fmt: skip
-@click.option("--trace", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+@click.option("--json", "json_file", metavar="FILE", type=OutputFile(),
+              help="Write the figures as JSON; - for standard output, when the program has ended.")  # fmt: skip
+@click.option("--trace", metavar="FILE", type=OutputFile(stdout=False),
               help="Keep a trace of the faults, for `vcram run`.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Show no counters while the program runs, and no table at the end.")
 @click.argument("command", nargs=-1, required=True, metavar="-- CMD...", type=click.UNPROCESSED)
@@ -54,14 +55,12 @@ def pager_command(
       vcram pager --limit 24M -- python3 -m test -q test_dict test_list
       vcram pager --limit 8M --device verilated -- sqlite3 :memory: < book.sql
     """
-    check_folder(json_file, "--json")
-    check_folder(trace, "--trace")
     console = Console(stderr=True)
     loaded = Scenario.load(find(scenario))
     with _counters(console, quiet) as live:
         outcome = page(command, loaded, limit=limit, device=device, live=live, trace=trace)
     if json_file is not None:
-        json_file.write_text(outcome.figures.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_text(json_file, outcome.figures.model_dump_json(indent=2) + "\n")
     if not quiet:
         console.print(_summary(outcome))
     if outcome.figures.lost:

@@ -9,11 +9,9 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from hw.build import BuildError
 from hw.link import Link
 from hw.links.in_process import InProcess
 from hw.places import build_folder
-from hw.tools import ToolError
 from hw.virtual_time import VirtualClock
 from sim.run.metrics import Result
 from sim.run.request import Request
@@ -64,14 +62,12 @@ def run_in_process(
     name: str,
     report: Report,
 ) -> Result:
-    """Run on virtual time, on the functional model or on the RTL as a library. Raises RunError."""
+    """Run on virtual time, on the functional model or on the RTL as a library. Raises RunError, BuildError,
+    ToolError."""
     clock = VirtualClock(scenario.workload.seed)
     links: dict[str, Link] = {}
     for node in scenario.tiers.nodes:
-        try:
-            links[node] = make_link(sim, clock, scenario)
-        except (BuildError, ToolError) as error:
-            raise RunError(str(error)) from error
+        links[node] = make_link(sim, clock, scenario)
     link = links.pop("cram")
 
     async def main() -> Result:

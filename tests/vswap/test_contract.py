@@ -4,10 +4,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from file_tier import FileTier
 
 from sim.cli import cli
 from tests.marks import VERIFY
@@ -17,7 +22,7 @@ from vswap.contract.backends import OURS, zswap
 from vswap.contract.broken import BROKEN, Broken
 from vswap.contract.registry import CHAPTERS
 from vswap.contract.suite import LINKS
-from vswap.tiers.base import Full
+from vswap.tiers.base import Full, Tier
 from vswap.tiers.zswap import ZswapTier
 
 pytest_plugins = ["pytester"]
@@ -98,15 +103,166 @@ def test_the_command_accepts_a_good_backend() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "expected PACKAGE:FACTORY"),
+        (["nothing"], "nothing: expected PACKAGE:FACTORY or FILE.py:FACTORY"),
         (["no.such.module:x"], "No module named"),
-        (["vswap.contract.backends:nobody"], "has no function nobody"),
+        (["vswap.contract.backends:nobody"], "has no function nobody: it has zero, zswap, zram, swapfile, cram"),
+        (["nowhere.py:x"], "nowhere.py: no such file: expected PACKAGE:FACTORY"),
+        (["examples/tier:x"], "examples/tier: is a folder: expected PACKAGE:FACTORY"),
+        (["Makefile:x"], "its name must end in .py"),
+        (["./Makefile:x"], "its name must end in .py"),
         (["vswap.contract.backends:zram", "--check", "data.x"], "no such check"),
     ],
 )
 def test_bad_input_is_named(arguments: list[str], message: str) -> None:
     result = CliRunner().invoke(cli, ["contract", *arguments])
     assert result.exit_code == 2 and message in result.output
+
+
+FILES = {
+    "def x(:": "mine.py:1: SyntaxError: invalid syntax",
+    "\nimport nothing_of_the_kind": "mine.py:2: ModuleNotFoundError: No module named 'nothing_of_the_kind'",
+    "raise SystemExit(3)": "mine.py:1: SystemExit: 3",
+    "def y(bench): pass": "mine.py has no function x: it has y",
+    "x = 5": "mine.py has no function x: it has none at all",
+    "def x(bench):\n    raise ValueError('no\\nway')": "mine.py:2: ValueError: no way",
+    "def x(bench): return 5": "the factory made int, which lacks type, store, load, free, reown, handles,",
+    "def x(): pass": "TypeError: x() takes 0 positional arguments but 1 was given",
+    "def x(bench):\n    while True: pass": "the factory did not end: it spins",
+}
+
+
+@pytest.mark.parametrize("text", FILES)
+def test_a_file_of_no_use_is_one_line_and_no_failed_checks(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(text + "\n")
+    result = CliRunner().invoke(cli, ["contract", f"{file}:x", "--limit", "1"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"vcram: {file}") and FILES[text] in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_debug_shows_the_traceback_of_a_factorys_and_of_a_tiers_own_bug(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def x(bench): return deeper()\ndef deeper(): raise ValueError('no')\n")
+    result = CliRunner().invoke(cli, ["--debug", "contract", f"{file}:x"])
+    assert result.exit_code == 2 and "return deeper()" in result.stderr
+    arguments = ["contract", "tests.vswap.test_contract:buggy", "--check", "data.takes-pages"]
+    assert "Traceback" not in CliRunner().invoke(cli, arguments).output
+    output = CliRunner().invoke(cli, ["--debug", *arguments]).output
+    assert "Traceback" in output and 'raise ZeroDivisionError("a bug")' in output
+
+
+class Buggy(FileTier):
+    async def store(self, data: bytes, slot: int) -> int:
+        raise ZeroDivisionError("a bug")
+
+
+def buggy(bench: Bench) -> Backend:
+    return Backend(Buggy(bench.clock, bench.folder / "pages", 8))
+
+
+# What hangs or dies
+
+
+class Spinning(FileTier):
+    async def store(self, data: bytes, slot: int) -> int:
+        while True:
+            try:
+                pass
+            except BaseException:  # whatever ends it comes from outside
+                pass
+
+
+class Waiting(FileTier):
+    async def store(self, data: bytes, slot: int) -> int:
+        signal.pause()  # the program as a whole waits, and not the task
+        return await super().store(data, slot)
+
+
+class Sleeping(FileTier):
+    async def store(self, data: bytes, slot: int) -> int:
+        while True:
+            try:
+                await self._clock.sleep(5)
+            except BaseException:
+                pass
+
+
+class NeverTold(FileTier):
+    async def store(self, data: bytes, slot: int) -> int:
+        await self._clock.event().wait()
+        return 0
+
+
+class Dying(FileTier):
+    async def store(self, data: bytes, slot: int) -> int:
+        os.abort()
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (Spinning, "it spins: "),
+        (Waiting, "it waits for ever: "),
+        (Sleeping, "it spins: "),
+        (NeverTold, "Deadlock: "),
+        (Dying, "the process of the check has ended before the check: SIGABRT"),
+    ],
+)
+def test_a_backend_that_hangs_or_dies_fails_each_check_and_the_next_one_runs(kind: type[FileTier], said: str) -> None:
+    def factory(bench: Bench) -> Backend:
+        return Backend(kind(bench.clock, bench.folder / "pages", bench.store_pages))
+
+    report = run_contract(factory, only=["data.round-trip", "data.takes-pages"], limit_s=0.7)
+    assert [outcome.verdict for outcome in report.outcomes] == ["fail", "fail"]
+    assert all(outcome.reason.startswith(said) for outcome in report.outcomes)
+
+
+@pytest.mark.parametrize("kind", [Spinning, Waiting])
+def test_what_hangs_is_told_with_its_place(kind: type[FileTier]) -> None:
+    def factory(bench: Bench) -> Backend:
+        return Backend(kind(bench.clock, bench.folder / "pages", bench.store_pages))
+
+    outcome = run_check(CHECKS["data.takes-pages"], factory, 0, limit_s=0.7)
+    assert Path(__file__).name in outcome.reason and outcome.reason.endswith(" in store")
+    assert "in store" in outcome.details
+
+
+def test_without_a_limit_a_check_runs_in_this_process() -> None:
+    seen: list[int] = []
+
+    def factory(bench: Bench) -> Backend | Tier:
+        seen.append(os.getpid())
+        return OURS["zero"](bench)
+
+    assert run_check(CHECKS["data.takes-pages"], factory, 0, limit_s=None).verdict == "pass"
+    assert seen == [os.getpid()]
+    assert run_check(CHECKS["data.takes-pages"], factory, 0).verdict == "pass"
+    assert seen == [os.getpid()]
+
+
+# The environment
+
+
+def test_a_missing_compiler_is_an_error_of_the_environment_and_not_the_backends(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "sim.cli", "contract", "vswap.contract.backends:zram", "--link", "verilated"]
+    done = subprocess.run(argv, env=os.environ | {"CXX": "no-compiler"}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "vcram: no-compiler not found: run `make setup` as root, or install the package g++\n"
+
+
+# The example
+
+
+def test_the_example_of_the_documentation_keeps_the_contract(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["contract", "examples/tier/file_tier.py:file_tier", "--json", "-"])
+    outcomes = json.loads(result.stdout)
+    assert result.exit_code == 0, result.stderr
+    assert {outcome["identifier"] for outcome in outcomes} == CHECKS.keys()
+    assert sum(outcome["verdict"] == "pass" for outcome in outcomes) > 25
+    documented = (Path(__file__).parents[2] / "docs/contract-suite.md").read_text()
+    assert all(f"| `{key}` |" in documented for key in outcomes[0])
+    assert not Path("-").exists()
 
 
 def test_pytest_runs_the_checks_as_tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,16 +3,20 @@
 
     python -m vswap.contract [--json FILE] [--links model,verilated]
 
-Exit status 1 when one of ours fails a check or a broken one fails none.
+Exit status 1 when one of ours fails a check or a broken one fails none; 3 when the RTL cannot be compiled here.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hw.build import BuildError
+from hw.tools import ToolError
+from vswap.base.results import is_stdout, write_json
 from vswap.contract.backends import OURS
 from vswap.contract.broken import BROKEN, Broken
 from vswap.contract.checks import CHECKS
@@ -43,23 +47,45 @@ def caught_by(broken: Broken, link: str = "model") -> str | None:
 def main(arguments: list[str]) -> int:
     """Run it; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m vswap.contract", description="Show that the contract suite works.")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what came of it")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what came of it; - for standard output")
     parser.add_argument("--links", default=",".join(LINKS), help="links to run our tiers on")
     options = parser.parse_args(arguments)
-    print(f"{len(CHECKS)} checks, {len(OURS)} tiers of ours, {len(BROKEN)} broken backends\n")
     links = options.links.split(",")
+    if unknown := sorted(set(links) - set(LINKS)):
+        parser.error(f"--links: {', '.join(unknown)}: expected {', '.join(LINKS)}")
+    try:
+        with redirect_stdout(sys.stderr if is_stdout(options.json) else sys.stdout):
+            result = _all(links)
+    except (BuildError, ToolError) as error:
+        print(error, file=sys.stderr)
+        return 3
+    if options.json is not None:
+        write_json(options.json, asdict(result))
+    return 0 if result.right else 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of all: tier of ours -> link -> failed checks; broken backend -> the check that caught it."""
+
+    ours: dict[str, dict[str, list[str]]]
+    broken: dict[str, str | None]
+
+    @property
+    def right(self) -> bool:
+        """Ours pass everything, and every broken one was caught."""
+        return not any(any(links.values()) for links in self.ours.values()) and all(self.broken.values())
+
+
+def _all(links: list[str]) -> Result:
+    print(f"{len(CHECKS)} checks, {len(OURS)} tiers of ours, {len(BROKEN)} broken backends\n")
     failed = ours(links)
     print()
-    caught = {}
+    caught: dict[str, str | None] = {}
     for broken in BROKEN:
         caught[broken.name] = caught_by(broken)
         print(f"{broken.name:<36} {caught[broken.name] or 'NOT REJECTED'}", flush=True)
-    result = {"ours": failed, "broken": caught}
-    if options.json is not None:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    accepted = not any(checks for on_links in failed.values() for checks in on_links.values())
-    return 0 if accepted and all(caught.values()) else 1
+    return Result(failed, caught)
 
 
 if __name__ == "__main__":

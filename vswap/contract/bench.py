@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Bench: what a backend under test is built on, fresh for each check; and how a factory is found."""
+"""Bench: what a backend under test is built on, fresh for each check."""
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,10 +26,6 @@ STORE_PAGES = 48
 """Size of a backend that has one: small enough to be filled."""
 
 LinkMaker = Callable[[VirtualClock, DeviceParameters], Link]
-
-
-class SuiteError(Exception):
-    """The suite cannot run; one line that says why."""
 
 
 class TroubledDevice(CramDevice):
@@ -141,20 +135,12 @@ def build(factory: Factory, bench: Bench) -> Backend:
     return made if isinstance(made, Backend) else Backend(made)
 
 
-def load_factory(name: str) -> Factory:
-    """The factory that `PACKAGE:FACTORY` names, looked up from the current folder, too. Raises SuiteError."""
-    module_name, _, attribute = name.partition(":")
-    if not module_name or not attribute:
-        raise SuiteError(f"{name}: expected PACKAGE:FACTORY, for example vswap.contract.backends:zswap")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise SuiteError(f"{name}: {error}; name a module that can be imported from here") from error
-    factory = getattr(module, attribute, None)
-    if not callable(factory):
-        raise SuiteError(f"{name}: {module_name} has no function {attribute}")
-    made: Factory = factory
-    return made
+async def make_bench(
+    clock: VirtualClock, link: Link, folder: Path, rng: Random, watchers: list[Callable[[], None]]
+) -> Bench:
+    """A bench with the device behind `link`, probed. Raises DeviceNotFound."""
+    device = await TroubledDevice.probe(link)
+    assert isinstance(device, TroubledDevice)
+    device.lost = set()
+    memory = Memory(clock, MEMORY_PAGES)
+    return Bench(clock, Costs(), Counters(), memory, folder, device, rng, watchers=watchers)

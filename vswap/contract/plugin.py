@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from vswap.contract.bench import SuiteError, load_factory
+from hw.build import BuildError
+from hw.tools import ToolError
 from vswap.contract.checks import CHECKS
+from vswap.contract.factory import SuiteError, load_factory, try_factory
+from vswap.contract.limit import LIMIT_S
 from vswap.contract.registry import Check
 from vswap.contract.suite import LINKS, run_contract
 
@@ -23,15 +26,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--contract", metavar="PACKAGE:FACTORY", help="run this backend through the contract")
     group.addoption("--contract-link", default="model", choices=sorted(LINKS), help="what runs the device")
     group.addoption("--contract-seed", default=0, type=int, help="the first seed of every check")
+    group.addoption(
+        "--contract-limit",
+        default=LIMIT_S,
+        type=float,
+        metavar="S",
+        help="seconds for one run of a check (%(default)g)",
+    )
 
 
 def pytest_collection(session: pytest.Session) -> None:
-    """Name an unknown factory before anything runs."""
-    name = session.config.getoption("--contract")
+    """Tell before anything runs that the factory is of no use, or that there is no compiler."""
+    option = session.config.getoption
+    name = option("--contract")
     if name:
         try:
-            load_factory(name)
-        except SuiteError as error:
+            try_factory(name, load_factory(name), LINKS[option("--contract-link")], option("--contract-limit"))
+        except (SuiteError, BuildError, ToolError) as error:
             raise pytest.UsageError(str(error)) from error
 
 
@@ -68,7 +79,8 @@ class ContractItem(pytest.Item):
         option = self.config.getoption
         factory = load_factory(option("--contract"))
         link, seed = LINKS[option("--contract-link")], option("--contract-seed")
-        (outcome,) = run_contract(factory, seed=seed, only=[self._clause.identifier], link=link).outcomes
+        only, limit_s = [self._clause.identifier], option("--contract-limit")
+        (outcome,) = run_contract(factory, seed=seed, only=only, link=link, limit_s=limit_s).outcomes
         if outcome.verdict == "not applicable":
             pytest.skip(outcome.reason)
         if outcome.verdict == "fail":

@@ -14,14 +14,14 @@ from random import Random
 from typing import get_args
 
 from driver import DeviceNotFound
+from hw.build import BuildError
 from hw.links.in_process import InProcess, open_link
+from hw.tools import ToolError
 from hw.virtual_time import VirtualClock
-from vswap.base.costs import Costs
-from vswap.base.counters import Counters
-from vswap.contract.bench import DEVICE, MEMORY_PAGES, Bench, Factory, LinkMaker, TroubledDevice
+from vswap.contract.bench import DEVICE, Factory, LinkMaker, make_bench
 from vswap.contract.checks import CHECKS
+from vswap.contract.limit import LIMIT_S, Stuck, limited
 from vswap.contract.registry import CHAPTERS, Check, NotApplicable
-from vswap.mm.frames import Memory
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,36 @@ def run_check(
     *,
     link: LinkMaker = LINKS["model"],
     around: Callable[[], AbstractContextManager[object]] = nullcontext,
+    limit_s: float | None = LIMIT_S,
 ) -> Outcome:
-    """Run one check with one seed: seed 0 runs ready tasks in order, any other shuffles them. `around` is entered for
-    its duration."""
+    """Run one check with one seed: seed 0 runs ready tasks in order, any other shuffles them.
+
+    Args:
+        around: entered for the check's duration.
+        limit_s: seconds that it may take, in a process of its own; None: in this process, for as long as it likes.
+
+    Raises:
+        DeviceNotFound, hw.build.BuildError, hw.tools.ToolError: there is no device to run it with.
+    """
+    with tempfile.TemporaryDirectory(prefix="contract-") as folder:
+        work = partial(_outcome, clause, factory, seed, link, around, Path(folder))
+        if limit_s is None:
+            return work()
+        try:
+            return limited(work, limit_s)
+        except Stuck as stuck:
+            return Outcome(clause.identifier, "fail", seed, str(stuck), stuck.stack)
+
+
+def _outcome(
+    clause: Check,
+    factory: Factory,
+    seed: int,
+    link: LinkMaker,
+    around: Callable[[], AbstractContextManager[object]],
+    folder: Path,
+) -> Outcome:
+    """What becomes of a check in this process."""
     verdict, reason, details = "pass", "", ""
     watchers: list[Callable[[], None]] = []
 
@@ -79,13 +106,13 @@ def run_check(
             watcher()
 
     try:
-        with around(), tempfile.TemporaryDirectory(prefix="contract-") as folder:
+        with around():
             clock = VirtualClock(seed or None)
             clock.on_step = on_step
-            clock.run(_run(clause, factory, seed, clock, link, Path(folder), watchers))
+            clock.run(_run(clause, factory, seed, clock, link, folder, watchers))
     except NotApplicable as error:
         verdict, reason = "not applicable", str(error)
-    except DeviceNotFound:
+    except (DeviceNotFound, BuildError, ToolError):
         raise
     except Exception as error:
         verdict, reason = "fail", f"{type(error).__name__}: {error}".rstrip(": ")
@@ -104,12 +131,8 @@ async def _run(
 ) -> None:
     made = link(clock, DEVICE)
     try:
-        device = await TroubledDevice.probe(made)
-        assert isinstance(device, TroubledDevice)
-        device.lost = set()
         rng = Random(f"{seed}.{clause.identifier}")
-        memory = Memory(clock, MEMORY_PAGES)
-        await clause.body(factory, Bench(clock, Costs(), Counters(), memory, folder, device, rng, watchers=watchers))
+        await clause.body(factory, await make_bench(clock, made, folder, rng, watchers))
     finally:
         await made.close()
 
@@ -123,6 +146,7 @@ def run_contract(
     around: Callable[[], AbstractContextManager[object]] = nullcontext,
     stop_at_first: bool = False,
     seeds: int | None = None,
+    limit_s: float | None = LIMIT_S,
     progress: Callable[[Outcome], None] = lambda _: None,
 ) -> Report:
     """Run a backend through the contract.
@@ -132,7 +156,11 @@ def run_contract(
         only: identifiers of the checks to run, all by default.
         stop_at_first: end with the first failure.
         seeds: at most so many of each check.
+        around, limit_s: see `run_check`.
         progress: called with each outcome.
+
+    Raises:
+        DeviceNotFound, hw.build.BuildError, hw.tools.ToolError: there is no device to run it with.
     """
     wanted = set(only)
     report = Report()
@@ -141,7 +169,7 @@ def run_contract(
             continue
         outcome = Outcome(clause.identifier, "pass", seed)
         for number in range(min(clause.seeds, seeds or clause.seeds)):
-            outcome = run_check(clause, factory, seed + number, link=link, around=around)
+            outcome = run_check(clause, factory, seed + number, link=link, around=around, limit_s=limit_s)
             if outcome.verdict != "pass":
                 break
         report.outcomes.append(outcome)

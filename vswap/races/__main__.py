@@ -11,12 +11,13 @@ Exit status 1 when our code fails, or when a seeded race is not found.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
 from pathlib import Path
 
+from vswap.base.results import is_stdout, write_json
 from vswap.races.program import execute
 from vswap.races.search import SCHEDULES_A_PROGRAM, Finding, decode, search
 from vswap.races.seeded import SEEDED, seeded
@@ -37,19 +38,24 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seeded", action="store_true", help="search for the races put in on purpose")
     parser.add_argument("--program", type=int, help="run this program alone ...")
     parser.add_argument("--schedule", help="... on this schedule")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what came of it")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what came of it; - for standard output")
     options = parser.parse_args(arguments)
     if options.program is not None:
         with tempfile.TemporaryDirectory() as folder:
             execute(options.program, decode(options.schedule or ":"), Path(folder))
         print("nothing went wrong")
         return 0
-    if options.seeded:
-        return _seeded(options.count, options.jobs, options.json)
-    return _ours(options.count, options.first, options.jobs, options.json)
+    with redirect_stdout(sys.stderr if is_stdout(options.json) else sys.stdout):
+        if options.seeded:
+            right, result = _seeded(options.count, options.jobs)
+        else:
+            right, result = _ours(options.count, options.first, options.jobs)
+    if options.json is not None:
+        write_json(options.json, result)
+    return 0 if right else 1
 
 
-def _ours(count: int, first: int, jobs: int, target: Path | None) -> int:
+def _ours(count: int, first: int, jobs: int) -> tuple[bool, dict[str, object]]:
     chunk = 50 * SCHEDULES_A_PROGRAM
     starts = range(first, first + -(-count // SCHEDULES_A_PROGRAM), 50)
     done, findings = 0, []
@@ -62,24 +68,16 @@ def _ours(count: int, first: int, jobs: int, target: Path | None) -> int:
             if done % (10 * chunk) == 0:
                 print(f"{done:,} of {count:,} interleavings, {len(findings)} findings", file=sys.stderr, flush=True)
     print(f"{done:,} interleavings, {len(findings)} findings")
-    _write(target, {"interleavings": done, "findings": findings})
-    return 1 if findings else 0
+    return not findings, {"interleavings": done, "findings": findings}
 
 
-def _seeded(count: int, jobs: int, target: Path | None) -> int:
+def _seeded(count: int, jobs: int) -> tuple[bool, dict[str, object]]:
     found: dict[str, int | None] = {}
     with ProcessPoolExecutor(jobs) as pool:
         for name, finding in zip(SEEDED, pool.map(find_seeded, SEEDED, [count] * len(SEEDED)), strict=True):
             found[name] = finding.interleavings if finding else None
             print(f"{name:<46} {finding or 'NOT FOUND'}", flush=True)
-    _write(target, {"seeded": found})
-    return 0 if all(found.values()) else 1
-
-
-def _write(target: Path | None, value: object) -> None:
-    if target is not None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    return all(found.values()), {"seeded": found}
 
 
 if __name__ == "__main__":

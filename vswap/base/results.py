@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""Results: how figures are kept in files, or given to the next program."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON for people and programs to read; see `write_text`. Raises OSError."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text to a file, whose folder is made, or to standard output if it is called `-`. Raises OSError."""
+    if is_stdout(path):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def is_stdout(path: Path | None) -> bool:
+    """True if what is written there goes to standard output, so that nothing else may."""
+    return path is not None and str(path) == "-"

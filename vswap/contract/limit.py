@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""Limit: runs a part of the suite in a process of its own, which can be ended whatever a backend does in it."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import multiprocessing
+import os
+import re
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+T = TypeVar("T")
+
+LIMIT_S = 60.0
+"""Seconds that one run of a check may take; the longest of ours take a few."""
+_SPINS = 0.1  # of the time on the processor; what waits takes next to none
+_STACK_S = 1.0  # for the process to say where it is
+_PR_SET_PDEATHSIG = 1
+
+
+class Stuck(Exception):  # noqa: N818 - the condition
+    """The work did not come to its end.
+
+    Attributes:
+        stack: where it was, innermost call first; empty if it could not be told.
+    """
+
+    def __init__(self, message: str, stack: str = "") -> None:
+        super().__init__(message)
+        self.stack = stack
+
+
+def limited(work: Callable[[], T], limit_s: float) -> T:
+    """What `work` returns, from a process that is forked for it.
+
+    Raises:
+        Stuck: it spins or waits for more than `limit_s` seconds, or its process has ended before it returned.
+        Exception: what `work` raised.
+    """
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    with tempfile.TemporaryFile("w+") as stack, ours:
+        process = context.Process(target=_child, args=(work, theirs, stack, os.getpid()))
+        process.start()
+        theirs.close()
+        try:
+            if not ours.poll(limit_s / 2):
+                before_s = _processor_s(process)
+                if not ours.poll(limit_s / 2):
+                    raise _stuck(process, before_s, limit_s, stack)
+            returned, value = ours.recv()
+        except EOFError:
+            process.join()
+            raise Stuck(f"the process of the check has ended before the check: {_how(process)}") from None
+        finally:
+            process.kill()
+            process.join()
+            process.close()
+    if not returned:
+        raise value
+    result: T = value
+    return result
+
+
+def _child(work: Callable[[], object], connection: Connection[Any, Any], stack: IO[str], parent: int) -> None:
+    """Run the work; the parent ends this process, on Ctrl-C, too."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    faulthandler.register(signal.SIGUSR1, stack, all_threads=False)
+    try:
+        answer = True, work()
+    except Exception as error:
+        connection.send((False, error))
+    else:
+        connection.send(answer)
+    connection.close()
+    signal.pause()  # what the backend has left behind must not run now
+
+
+def _stuck(process: BaseProcess, before_s: float, limit_s: float, stack: IO[str]) -> Stuck:
+    """Say what a process is doing that has taken too long: by the time it was on the processor in the second half."""
+    assert process.pid is not None
+    busy_s = _processor_s(process)
+    os.kill(process.pid, signal.SIGUSR1)
+    deadline = time.monotonic() + _STACK_S
+    text = ""
+    while not text.endswith("\n") and time.monotonic() < deadline:
+        time.sleep(0.02)
+        stack.seek(0)
+        text = stack.read()
+    does = "spins" if busy_s - before_s > _SPINS * limit_s / 2 else "waits for ever"
+    return Stuck(f"it {does}: {busy_s:.1f} s of processor time in {limit_s:g} s{_place(text)}", text)
+
+
+def _processor_s(process: BaseProcess) -> float:
+    """Seconds of processor time that a process has used (proc_pid_stat(5))."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _place(stack: str) -> str:
+    """The innermost call that is not the clock's: where the clock was called by the suite, tasks sleep in turn."""
+    calls = re.findall(r'File "(.+)", line (\d+) in (.+)', stack)
+    for (file, line, name), (outer, _, _) in zip(calls, [*calls[1:], ("", "", "")], strict=True):
+        if not file.endswith("virtual_time.py"):
+            return f", at {file}:{line} in {name}"
+        if not outer.endswith("virtual_time.py"):
+            return ", in tasks that sleep and wake for ever"
+    return ""
+
+
+def _how(process: BaseProcess) -> str:
+    """How it ended."""
+    code = process.exitcode or 0
+    return signal.Signals(-code).name if code < 0 else f"exit status {code}"

@@ -6,13 +6,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from driver.access import Access
 from driver.errors import DeviceTimeout
 from driver.mailbox import Mailbox
 from driver.values import Geometry
 from hw.clock import Clock
-from hw.codes import EventCode, EventLog, Opcode, PoisonSource
+from hw.codes import CommandEffect, EventCode, EventLog, Opcode, PoisonSource
 from hw.link import LINE_BYTES, PAGE_BYTES
 from hw.registers import (
     MAILBOX_BACKGROUND_LOW_OPCODE,
@@ -21,6 +22,7 @@ from hw.registers import (
     MAILBOX_STATUS_LOW_BACKGROUND,
     Register,
 )
+from hw.replies import COMMAND_EFFECTS_LOG
 
 SANITIZE_TIMEOUT_NS = 10_000  # for each page
 _POLL_NS = 1_000
@@ -35,16 +37,26 @@ class Health:
     """Get Health Info.
 
     Attributes:
+        maintenance_needed: sectors are retired.
         performance_degraded: the low state holds.
         capacity_degraded: the critical state holds.
         corrected_errors_warning: more errors were corrected than the alert's threshold.
         corrected_errors: errors of the media that were corrected.
     """
 
+    maintenance_needed: bool
     performance_degraded: bool
     capacity_degraded: bool
     corrected_errors_warning: bool
     corrected_errors: int
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Get Partition Info: the capacity that is volatile and persistent, in units of 256 MiB."""
+
+    volatile_units: int
+    persistent_units: int
 
 
 @dataclass(frozen=True)
@@ -100,7 +112,7 @@ class CxlCommands:
         """Get Health Info."""
         reply = await self._mailbox.execute(Opcode.GET_HEALTH_INFO, expected_bytes=18)
         status, additional, corrected = struct.unpack("<BxBxxxxxxxI4x", reply)
-        return Health(bool(status & 2), bool(status & 8), bool(additional & 16), corrected)
+        return Health(bool(status & 1), bool(status & 2), bool(status & 8), bool(additional & 16), corrected)
 
     async def corrected_errors_alert(self) -> int | None:
         """Get Alert Configuration: the threshold of the alert on corrected errors, None if it is off."""
@@ -159,6 +171,46 @@ class CxlCommands:
     async def clear_all_events(self) -> None:
         """Clear Event Records with its flag for all events, which the device takes only after an overflow."""
         await self._mailbox.execute(Opcode.CLEAR_EVENT_RECORDS, struct.pack("<BBB3x", EventLog.FAILURE, 1, 0))
+
+    async def partition(self) -> Partition:
+        """Get Partition Info."""
+        reply = await self._mailbox.execute(Opcode.GET_PARTITION_INFO, expected_bytes=32)
+        return Partition(*struct.unpack_from("<QQ", reply))
+
+    async def logs(self) -> dict[UUID, int]:
+        """Get Supported Logs: the size of every log in bytes."""
+        reply = await self._mailbox.execute(Opcode.GET_SUPPORTED_LOGS)
+        return {UUID(bytes=name): size for name, size in struct.iter_unpack("<16sI", reply[8:])}
+
+    async def log(self, name: UUID) -> bytes:
+        """Get Log, as often as it takes. Raises MailboxError for a log that there is not."""
+        size = (await self.logs()).get(name, MAILBOX_PAYLOAD_BYTES)
+        parts = [
+            await self._mailbox.execute(
+                Opcode.GET_LOG, name.bytes + struct.pack("<II", start, min(MAILBOX_PAYLOAD_BYTES, size - start))
+            )
+            for start in range(0, size, MAILBOX_PAYLOAD_BYTES)
+        ]
+        return b"".join(parts)
+
+    async def command_effects(self) -> dict[int, set[CommandEffect]]:
+        """The Command Effects Log: every opcode that the device knows, and what the command changes."""
+        log = await self.log(COMMAND_EFFECTS_LOG)
+        return {
+            opcode: {effect for effect in CommandEffect if effects >> effect & 1}
+            for opcode, effects in struct.iter_unpack("<HH", log)
+        }
+
+    async def timestamp(self) -> int:
+        """Get Timestamp: nanoseconds since 1970; 0 if it was not set since reset."""
+        reply = await self._mailbox.execute(Opcode.GET_TIMESTAMP, expected_bytes=8)
+        return int.from_bytes(reply, "little")
+
+    async def set_timestamp(self, nanoseconds: int) -> None:
+        """Set Timestamp: the time goes on from there."""
+        if not 0 <= nanoseconds < 1 << 64:
+            raise ValueError(f"timestamp {nanoseconds}, expected 64 bits")
+        await self._mailbox.execute(Opcode.SET_TIMESTAMP, struct.pack("<Q", nanoseconds))
 
     async def media_operations(self) -> list[tuple[int, int]]:
         """Media Operations, discovery: class and subclass of every operation."""

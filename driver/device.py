@@ -175,7 +175,7 @@ class CramDevice:
 
     async def identify(self) -> Identity:
         """Identify Memory Device."""
-        return Identity.of(await self._mailbox.execute(Opcode.IDENTIFY, expected_bytes=24))
+        return Identity.of(await self._mailbox.execute(Opcode.IDENTIFY, expected_bytes=Identity.BYTES))
 
     async def page_state(self, page: int) -> PageInfo:
         """How a page is stored, and whether it is in the page cache. Raises AddressOutOfRange."""

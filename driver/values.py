@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import ClassVar
 
 from driver.errors import AddressOutOfRange
 from hw.codes import EventCode, PageState
@@ -124,13 +125,29 @@ class DeviceEvent:
 
 @dataclass(frozen=True)
 class Identity:
-    """Identify Memory Device: firmware revision, and perceived capacity in whole units of 256 MiB."""
+    """Identify Memory Device.
+
+    Attributes:
+        firmware: its revision.
+        capacity_units: perceived capacity in whole units of 256 MiB.
+        volatile_units: what of it is volatile.
+        event_log_sizes: events that the informational, warning, failure and fatal log can hold.
+        poison_list_maximum: pages that can be on the poison list.
+    """
 
     firmware: str
     capacity_units: int
+    volatile_units: int
+    event_log_sizes: tuple[int, int, int, int]
+    poison_list_maximum: int
+
+    BYTES: ClassVar[int] = 67
 
     @classmethod
     def of(cls, reply: bytes) -> Identity:
         """From the reply to Identify Memory Device."""
-        firmware, units = struct.unpack("<16sQ", reply)
-        return cls(firmware.rstrip(b"\0").decode("ascii"), units)
+        firmware, total, volatile, *logs = struct.unpack_from("<16sQQ16x4H", reply)
+        return cls(
+            firmware.rstrip(b"\0").decode("ascii"), total, volatile, (logs[0], logs[1], logs[2], logs[3]),
+            int.from_bytes(reply[0x3C:0x3F], "little"),
+        )  # fmt: skip

@@ -76,6 +76,15 @@ class EventLog(IntEnum):
     FATAL = 3
 
 
+class CommandEffect(IntEnum):
+    """What a command changes: a bit of its entry in the Command Effects Log (CXL 3.1, 8.2.9.5.2.1)."""
+
+    IMMEDIATE_DATA_CHANGE = 2
+    IMMEDIATE_POLICY_CHANGE = 3
+    IMMEDIATE_LOG_CHANGE = 4
+    BACKGROUND_OPERATION = 6
+
+
 class EventCode(IntEnum):
     """What the event log tells: why a page became poison, or why something was refused (docs/device/events.md)."""
 
@@ -105,7 +114,15 @@ class Opcode(IntEnum):
 
     GET_EVENT_RECORDS = 0x0100
     CLEAR_EVENT_RECORDS = 0x0101
+    GET_EVENT_INTERRUPT_POLICY = 0x0102
+    SET_EVENT_INTERRUPT_POLICY = 0x0103
+    GET_FW_INFO = 0x0200
+    GET_TIMESTAMP = 0x0300
+    SET_TIMESTAMP = 0x0301
+    GET_SUPPORTED_LOGS = 0x0400
+    GET_LOG = 0x0401
     IDENTIFY = 0x4000
+    GET_PARTITION_INFO = 0x4100
     GET_HEALTH_INFO = 0x4200
     GET_ALERT_CONFIGURATION = 0x4201
     SET_ALERT_CONFIGURATION = 0x4202

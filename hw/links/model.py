@@ -75,8 +75,9 @@ class ModelLink:
         self._cache = PageCache(parameters, timing, self._store, counts, self._signals)
         self._sanitized = (0, 0)  # start and end of the background operation, ns
         self._mailbox = Mailbox(
-            parameters, timing, self._store, self._cache, self._signals, self._ratio, self._sanitize
-        )
+            parameters, timing, self._store, self._cache, self._signals, self._ratio, self._sanitize,
+            lambda: self.clock.now - self._reset_at,
+        )  # fmt: skip
         self._registers = RegisterFile(
             parameters, self._store, self._cache, counts, self._signals, self._mailbox,
             self._status, self._cycles_since_reset, self._ring, self._ratio, self._background,

@@ -21,9 +21,12 @@ _LIFE_USED_CRITICAL, _COLDEST = 100, 0x8000
 _FAILURE = 2  # severity
 
 
-def health(degraded: bool, less_capacity: bool, warned: bool, corrected: int) -> bytes:
-    """Get Health Info (8.2.9.9.3.1), 18 bytes. `warned`: corrected errors passed their alert's threshold."""
-    status = degraded << 1 | less_capacity << 3
+def health(worn: bool, degraded: bool, less_capacity: bool, warned: bool, corrected: int) -> bytes:
+    """Get Health Info (8.2.9.9.3.1), 18 bytes.
+
+    `worn`: sectors are retired. `warned`: corrected errors passed their alert's threshold.
+    """
+    status = worn | degraded << 1 | less_capacity << 3
     return struct.pack("<BBBBHIII", status, 0, warned << 4, _NO_LIFE_USED, _NO_TEMPERATURE, 0, corrected, 0)
 
 

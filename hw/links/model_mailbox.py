@@ -10,16 +10,18 @@ from hw.codes import EventCode, EventLog, Opcode, PageState, ReturnCode
 from hw.link import LINE_BYTES, PAGE_BYTES
 from hw.links import model_cxl
 from hw.links.model_cache import PageCache, PageRefused
+from hw.links.model_settings import HostSettings
 from hw.links.model_signals import Signals
 from hw.links.model_store import PageLost, PageStore
 from hw.links.model_timing import ModelTiming
 from hw.parameters import DeviceParameters
 from hw.registers import MAILBOX_PAYLOAD_BYTES
+from hw.replies import COMMAND_EFFECTS_LOG, constant_replies
 
-FIRMWARE = b"vcram 1.0.0"
 _CAPACITY_UNIT = 256 << 20
 _DISCOVERY, _ZERO = (0, 0), (1, 1)  # class and subclass of Media Operations
 _IMPORT_HEAD = 64  # bytes before the block to import
+_MAXIMUM_POISON_PAGES = (1 << 24) - 1  # that Identify can tell
 _MAXIMUM_POISON_RECORDS = (MAILBOX_PAYLOAD_BYTES - 32) // 16
 
 
@@ -43,6 +45,7 @@ class Mailbox:
     Args:
         ratio: the register ACHIEVED_RATIO.
         sanitize: starts the background operation; False if one is running.
+        nanoseconds: time since reset.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Mailbox:
         signals: Signals,
         ratio: Callable[[], int],
         sanitize: Callable[[], bool],
+        nanoseconds: Callable[[], int],
     ) -> None:
         self.busy = False
         self.command = [0, 0]
@@ -67,15 +71,21 @@ class Mailbox:
         self._parameters = parameters
         self._ratio = ratio
         self._sanitize = sanitize
-        self._alert_enabled = False
-        self._alert_threshold = 0
-        self._listed: tuple[bytes, int] | None = None  # of a poison list that was cut off: its input, the next page
+        self._settings = HostSettings(signals, nanoseconds)
+        self._constants = constant_replies(
+            self._pages * PAGE_BYTES // _CAPACITY_UNIT, min(self._pages, _MAXIMUM_POISON_PAGES)
+        )
+        self._listed: tuple[range, int] | None = None  # of a poison list that was cut off: its pages, the next one
         self._reply = b""
         self._reply_code = ReturnCode.SUCCESS
         self._commands: dict[int, Callable[[bytes], bytes]] = {
             Opcode.GET_EVENT_RECORDS: self._get_events,
             Opcode.CLEAR_EVENT_RECORDS: self._clear_events,
-            Opcode.IDENTIFY: self._identify,
+            Opcode.GET_EVENT_INTERRUPT_POLICY: self._get_policy,
+            Opcode.SET_EVENT_INTERRUPT_POLICY: self._set_policy,
+            Opcode.GET_TIMESTAMP: self._get_time,
+            Opcode.SET_TIMESTAMP: self._set_time,
+            Opcode.GET_LOG: self._get_log,
             Opcode.GET_HEALTH_INFO: self._health,
             Opcode.GET_ALERT_CONFIGURATION: self._get_alerts,
             Opcode.SET_ALERT_CONFIGURATION: self._set_alerts,
@@ -102,14 +112,19 @@ class Mailbox:
         try:
             if length > MAILBOX_PAYLOAD_BYTES:
                 raise Refused(ReturnCode.INVALID_PAYLOAD_LENGTH)
-            command = self._commands.get(self.command[0] & 0xFFFF)
-            if command is None:
-                raise Refused(ReturnCode.UNSUPPORTED)
-            self._reply = command(bytes(self.payload[:length]))
+            self._reply = self._execute(self.command[0] & 0xFFFF, bytes(self.payload[:length]))
             self._reply_code = ReturnCode.SUCCESS
         except Refused as refused:
             self._reply, self._reply_code = b"", refused.code
         return cache.elapsed
+
+    def _execute(self, opcode: int, data: bytes) -> bytes:
+        if (command := self._commands.get(opcode)) is not None:
+            return command(data)
+        if opcode not in self._constants:
+            raise Refused(ReturnCode.UNSUPPORTED)
+        _expect(len(data) == 0)
+        return self._constants[Opcode(opcode)]
 
     def finish(self) -> None:
         """Show the reply and clear the doorbell."""
@@ -121,29 +136,46 @@ class Mailbox:
 
     # CXL's commands
 
-    def _identify(self, data: bytes) -> bytes:
-        _expect(len(data) == 0)
-        return struct.pack("<16sQ", FIRMWARE, self._pages * PAGE_BYTES // _CAPACITY_UNIT)
-
     def _health(self, data: bytes) -> bytes:
         _expect(len(data) == 0)
-        corrected = 0
-        warned = self._alert_enabled and corrected > self._alert_threshold
-        return model_cxl.health(self._signals.low, self._signals.critical, warned, corrected)
+        corrected, retired = self._signals.corrected, self._signals.retired
+        settings = self._settings
+        warned = settings.alert_enabled and corrected > settings.alert_threshold
+        return model_cxl.health(retired != 0, self._signals.low, self._signals.critical, warned, corrected)
 
     def _get_alerts(self, data: bytes) -> bytes:
         _expect(len(data) == 0)
-        return model_cxl.alert_configuration(self._alert_enabled, self._alert_threshold)
+        return model_cxl.alert_configuration(self._settings.alert_enabled, self._settings.alert_threshold)
 
     def _set_alerts(self, data: bytes) -> bytes:
         _expect(len(data) == 12)
-        valid, enable, threshold = struct.unpack("<BB6xH2x", data)
-        if valid & ~model_cxl.CORRECTED_ERRORS_ALERT:
+        return _set(self._settings.set_alerts, data)
+
+    def _get_policy(self, data: bytes) -> bytes:
+        _expect(len(data) == 0)
+        return self._settings.policy()
+
+    def _set_policy(self, data: bytes) -> bytes:
+        _expect(len(data) in (4, 5))
+        return _set(self._settings.set_policy, data)
+
+    def _get_time(self, data: bytes) -> bytes:
+        _expect(len(data) == 0)
+        return struct.pack("<Q", self._settings.time())
+
+    def _set_time(self, data: bytes) -> bytes:
+        _expect(len(data) == 8)
+        return _set(self._settings.set_time, data)
+
+    def _get_log(self, data: bytes) -> bytes:
+        _expect(len(data) == 24)
+        log = self._constants[Opcode.GET_LOG]
+        offset, length = struct.unpack_from("<II", data, 16)
+        if data[:16] != COMMAND_EFFECTS_LOG.bytes:
+            raise Refused(ReturnCode.INVALID_LOG)
+        if offset > len(log):
             raise Refused(ReturnCode.INVALID_INPUT)
-        if valid:
-            self._alert_enabled = bool(enable & model_cxl.CORRECTED_ERRORS_ALERT)
-            self._alert_threshold = threshold
-        return b""
+        return log[offset : offset + length]
 
     def _get_events(self, data: bytes) -> bytes:
         _expect(len(data) == 1)
@@ -180,10 +212,13 @@ class Mailbox:
     def _poison_list(self, data: bytes) -> bytes:
         _expect(len(data) == 16)
         start, units = struct.unpack("<QQ", data)
-        if units >> 58:
+        if start % LINE_BYTES or (units == 0):
+            raise Refused(ReturnCode.INVALID_INPUT)
+        if units >> 57:
             raise Refused(ReturnCode.INVALID_PHYSICAL_ADDRESS)
-        pages = self._range(start, units * LINE_BYTES)
-        first = self._listed[1] if self._listed and self._listed[0] == data else pages.start
+        first, end = start // PAGE_BYTES, -(-(start + units * LINE_BYTES) // PAGE_BYTES)  # pages that it touches
+        pages = self._range(first * PAGE_BYTES, (end - first) * PAGE_BYTES)
+        first = self._listed[1] if self._listed and self._listed[0] == pages else pages.start
         found: list[tuple[int, EventCode]] = []
         self._listed = None
         for page in range(first, pages.stop):
@@ -191,7 +226,7 @@ class Mailbox:
             if stored.state != PageState.POISON:
                 continue
             if len(found) == _MAXIMUM_POISON_RECORDS:
-                self._listed = data, page
+                self._listed = pages, page
                 break
             found.append((page, stored.cause))
         return model_cxl.poison_list(found, self._listed is not None)
@@ -349,3 +384,11 @@ class Mailbox:
 def _expect(length_is_right: bool) -> None:
     if not length_is_right:
         raise Refused(ReturnCode.INVALID_PAYLOAD_LENGTH)
+
+
+def _set(setting: Callable[[bytes], None], data: bytes) -> bytes:
+    try:
+        setting(data)
+    except ValueError:
+        raise Refused(ReturnCode.INVALID_INPUT) from None
+    return b""

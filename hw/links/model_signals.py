@@ -34,6 +34,8 @@ class Signals:
         self.overflow = 0
         self.lost = 0  # events dropped since the host last cleared some by the mailbox
         self.popped = 0
+        self.corrected = 0  # single-bit errors, for Get Health
+        self.retired = 0  # sectors, for Get Health
         self.heat = HeatTracker(lambda: self.raise_line(Interrupt.HOT))
         self._on_rise = on_rise
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Generate what follows from codes.toml and cram.rdl: `python -m hw.regs.generate` writes, `--check` only compares."""
+"""Generate what follows from hw/regs: `python -m hw.regs.generate` writes, `--check` only compares."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from hw.regs import codes, model, tables
+from hw.regs import codes, model, replies, tables
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
@@ -18,14 +18,16 @@ TARGETS = {
     "cram_counters.vh.jinja": ROOT / "hw" / "rtl" / "cram_counters.vh",
     "cram_decode.vh.jinja": ROOT / "hw" / "rtl" / "cram_decode.vh",
     "cram_read_data.vh.jinja": ROOT / "hw" / "rtl" / "cram_read_data.vh",
+    "cram_replies.vh.jinja": ROOT / "hw" / "rtl" / "cram_replies.vh",
     "cram_registers.vh.jinja": ROOT / "hw" / "rtl" / "cram_registers.vh",
     "codes.py.jinja": ROOT / "hw" / "codes.py",
     "registers.py.jinja": ROOT / "hw" / "registers.py",
+    "replies.py.jinja": ROOT / "hw" / "replies.py",
     "registers.md.jinja": DOCS / "registers.md",
 }
 
 
-def generate(registers: model.RegisterMap, numbers: codes.Codes) -> dict[Path, str]:
+def generate(registers: model.RegisterMap, numbers: codes.Codes, constants: replies.Replies) -> dict[Path, str]:
     """The text of every file that is generated, or has a table that is, by its path. Raises codes.MapError."""
     model.check(registers, numbers)
     environment = Environment(
@@ -36,10 +38,11 @@ def generate(registers: model.RegisterMap, numbers: codes.Codes) -> dict[Path, s
         keep_trailing_newline=True,
     )
     texts = {
-        path: environment.get_template(name).render(map=registers, codes=numbers) for name, path in TARGETS.items()
+        path: environment.get_template(name).render(map=registers, codes=numbers, replies=constants)
+        for name, path in TARGETS.items()
     }
     documents = [path for path in sorted(DOCS.rglob("*.md")) if path not in texts]
-    return texts | tables.fill(documents, tables.tables(registers, numbers))
+    return texts | tables.fill(documents, tables.tables(registers, numbers, constants))
 
 
 def stale(texts: dict[Path, str]) -> list[Path]:
@@ -53,7 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, name what is stale and end with 1")
     check = parser.parse_args(arguments).check
     try:
-        texts = generate(model.read(), codes.read())
+        registers, numbers = model.read(), codes.read()
+        texts = generate(registers, numbers, replies.read(registers, numbers))
     except codes.MapError as error:
         print(error, file=sys.stderr)
         return 1

@@ -113,13 +113,17 @@ class Memory:
 
 @dataclass(frozen=True)
 class Member:
-    """A value of an enumeration, its title if it has one, and for a command the payloads: (variant, input, output)."""
+    """A value of an enumeration, its title if it has one, and for a command the payloads and the names of its effects.
+
+    Payloads are (variant, input, output).
+    """
 
     name: str
     value: int
     title: str
     description: str
     payloads: tuple[tuple[str, str, str], ...]
+    effects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -243,15 +247,21 @@ def _encoding(field: FieldNode, encode: Any) -> Encoding:
 
 
 def _member(member: Any) -> Member:
-    """`Input:` and `Output:` lines of the description are the payloads; `Input (of what): ` tells variants apart."""
+    """`Input:` and `Output:` lines of the description are the payloads; `Input (of what): ` tells variants apart.
+
+    A line `Effects:` names the effects.
+    """
     lines = [line.strip() for line in (member.rdl_desc or "").splitlines()]
     payloads: list[tuple[str, str, str]] = []
+    effects: tuple[str, ...] = ()
     told = []
     for line in lines:
         if found := re.fullmatch(r"Input(?: \((.*?)\))?: (.*)", line):
             payloads.append((found[1] or "", found[2], ""))
         elif line.startswith("Output: ") and payloads:
             payloads[-1] = (*payloads[-1][:2], line.removeprefix("Output: "))
+        elif line.startswith("Effects: "):
+            effects = tuple(line.removeprefix("Effects: ").split(", "))
         else:
             told.append(line)
-    return Member(member.name, member.value, member.rdl_name or "", " ".join(told), tuple(payloads))
+    return Member(member.name, member.value, member.rdl_name or "", " ".join(told), tuple(payloads), effects)

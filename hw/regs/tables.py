@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The tables of the documents that say what the codes and registers are, made from codes.toml and cram.rdl.
+"""The tables of the documents that say what the codes and registers are, made from the sources beside this.
 
 A table follows a line `<!-- made by `make regs`: NAME -->`, in whatever file of docs/, and ends at an empty line.
 """
@@ -12,13 +12,15 @@ from pathlib import Path
 
 from hw.regs.codes import Codes, Group, MapError
 from hw.regs.model import Register, RegisterMap
+from hw.regs.replies import LOG, Replies
 
 _MARK = re.compile(r"(<!-- made by `make regs`: ([a-z-]+) -->\n)(.*?)(?=\n\n|\Z)", re.DOTALL)
 
 
-def tables(registers: RegisterMap, codes: Codes) -> dict[str, str]:
+def tables(registers: RegisterMap, codes: Codes, replies: Replies) -> dict[str, str]:
     """Every table by its name."""
     encodings = {encoding.name: encoding for encoding in registers.encodings}
+    titles = {member.name: member.title for member in encodings["Opcode"].members}
     return {
         "page-states": _table(
             ("number", "state", "resident", "on the media", "meaning"),
@@ -84,6 +86,36 @@ def tables(registers: RegisterMap, codes: Codes) -> dict[str, str]:
             (
                 (f"0x{member.value:X}", f"`{member.name}`", _clause(member.description))
                 for member in encodings["ReturnCode"].members
+            ),
+        ),
+        "constant-replies": _table(
+            ("reply to", "offset", "bytes", "field", "value", "meaning"),
+            (
+                (
+                    titles[reply.opcode],
+                    f"0x{offset:02X}",
+                    field.bytes,
+                    field.name.replace("_", " "),
+                    f"`{field.shown}`",
+                    field.meaning,
+                )
+                for reply in replies.replies
+                if reply.opcode != LOG
+                for offset, field in reply.places
+            ),
+        ),
+        "command-effects": _table(
+            ("bit", "effect", "changes", "commands"),
+            (
+                (
+                    code.number,
+                    code.name.replace("_", " ").capitalize(),
+                    code.meaning,
+                    ", ".join(member.title for member in encodings["Opcode"].members if code.name in member.effects),
+                )
+                for group in codes.groups
+                if group.enum == "CommandEffect"
+                for code in group.codes
             ),
         ),
         "poison-sources": _codes(next(group for group in codes.groups if group.enum == "PoisonSource")),

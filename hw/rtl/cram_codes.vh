@@ -36,6 +36,12 @@ localparam [7:0] EVENT_LOG_WARNING = 8'd1;  // empty
 localparam [7:0] EVENT_LOG_FAILURE = 8'd2;  // the device's events
 localparam [7:0] EVENT_LOG_FATAL = 8'd3;  // empty
 
+// CommandEffect: What a command changes: a bit of its entry in the Command Effects Log (CXL 3.1, 8.2.9.5.2.1).
+localparam [3:0] EFFECT_IMMEDIATE_DATA_CHANGE = 4'd2;  // data of the host
+localparam [3:0] EFFECT_IMMEDIATE_POLICY_CHANGE = 4'd3;  // how the device behaves
+localparam [3:0] EFFECT_IMMEDIATE_LOG_CHANGE = 4'd4;  // what a log holds
+localparam [3:0] EFFECT_BACKGROUND_OPERATION = 4'd6;  // it goes on in the background
+
 // Which operations there are: bit n tells of operation n
 localparam [15:0] OPS = 16'b0000000111111111;
 
@@ -79,7 +85,15 @@ localparam [255:0] EVENT_CODE_MEDIA_ERRORS = 256'h1C;  // bit n tells of code n
 // Opcode
 localparam [15:0] OPCODE_GET_EVENT_RECORDS = 16'h0100;
 localparam [15:0] OPCODE_CLEAR_EVENT_RECORDS = 16'h0101;
+localparam [15:0] OPCODE_GET_EVENT_INTERRUPT_POLICY = 16'h0102;
+localparam [15:0] OPCODE_SET_EVENT_INTERRUPT_POLICY = 16'h0103;
+localparam [15:0] OPCODE_GET_FW_INFO = 16'h0200;
+localparam [15:0] OPCODE_GET_TIMESTAMP = 16'h0300;
+localparam [15:0] OPCODE_SET_TIMESTAMP = 16'h0301;
+localparam [15:0] OPCODE_GET_SUPPORTED_LOGS = 16'h0400;
+localparam [15:0] OPCODE_GET_LOG = 16'h0401;
 localparam [15:0] OPCODE_IDENTIFY = 16'h4000;
+localparam [15:0] OPCODE_GET_PARTITION_INFO = 16'h4100;
 localparam [15:0] OPCODE_GET_HEALTH_INFO = 16'h4200;
 localparam [15:0] OPCODE_GET_ALERT_CONFIGURATION = 16'h4201;
 localparam [15:0] OPCODE_SET_ALERT_CONFIGURATION = 16'h4202;

@@ -21,7 +21,8 @@ module cram_device #(
     parameter SECTOR_BYTES    = 256,
     parameter CACHE_PAGES     = 8,
     parameter BYTES_PER_CYCLE = 8,
-    parameter GATE_CLOCKS     = 1  // 0: blocks that rest keep their clock (clock_gate)
+    parameter GATE_CLOCKS     = 1,  // 0: blocks that rest keep their clock (clock_gate)
+    parameter NS_PER_CYCLE    = 1   // of Get Timestamp
 ) (
     input  wire         clk_i,
     input  wire         rst_ni,
@@ -655,7 +656,8 @@ module cram_device #(
         .SECTOR_BYTES(SECTOR_BYTES),
         .CACHE_PAGES(CACHE_PAGES),
         .BYTES_PER_CYCLE(BYTES_PER_CYCLE),
-        .GATE_CLOCKS(GATE_CLOCKS)
+        .GATE_CLOCKS(GATE_CLOCKS),
+        .NS_PER_CYCLE(NS_PER_CYCLE)
     ) u_registers (
         .clk_i(clk_i),
         .rst_ni(rst_ni),

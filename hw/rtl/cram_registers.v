@@ -25,6 +25,7 @@ module cram_registers #(
     parameter CACHE_PAGES     = 8,
     parameter BYTES_PER_CYCLE = 8,
     parameter GATE_CLOCKS     = 1,
+    parameter NS_PER_CYCLE    = 1,
     `include "cram_counters.vh"
 ) (
     input  wire                clk_i,
@@ -245,7 +246,7 @@ module cram_registers #(
 
     // ---- Interrupts -------------------------------------------------------------------------------------------------
     reg [15:0] interrupt_status_q, interrupt_enable_q;
-    wire       mailbox_done, event_logged;
+    wire       mailbox_done, event_logged, policy_write, policy_event;
 
     reg [15:0] raised;
 
@@ -267,6 +268,7 @@ module cram_registers #(
         interrupt_status_q <= interrupt_status_q & ~(interrupt_status_write ? write_bits[15:0] : 16'd0) | raised;
         if (interrupt_enable_write)
             interrupt_enable_q <= (interrupt_enable_q & ~write_mask[15:0] | write_bits[15:0]) & INTERRUPTS;
+        if (policy_write) interrupt_enable_q[INTERRUPT_ENABLE_EVENT] <= policy_event;
         if (!rst_ni) begin
             interrupt_status_q <= 16'd0;
             interrupt_enable_q <= 16'd0;
@@ -326,7 +328,8 @@ module cram_registers #(
 
     // ---- Counters ---------------------------------------------------------------------------------------------------
     wire [63:0]            block_bytes;
-    wire [31:0]            cycles, cycles_high;
+    wire [63:0]            cycles;
+    wire [31:0]            cycles_high;
     wire [32*COUNTERS-1:0] counters;
 
     device_counters u_counters (
@@ -350,7 +353,8 @@ module cram_registers #(
     mailbox #(
         .PERCEIVED_PAGES(PERCEIVED_PAGES),
         .MEDIA_SECTORS(MEDIA_SECTORS),
-        .SECTOR_BYTES(SECTOR_BYTES)
+        .SECTOR_BYTES(SECTOR_BYTES),
+        .NS_PER_CYCLE(NS_PER_CYCLE)
     ) u_commands (
         .clk_i(clk),
         .rst_ni(rst_ni),
@@ -375,6 +379,8 @@ module cram_registers #(
         .low_i(in_low),
         .critical_i(in_critical),
         .corrected_i(32'd0),
+        .retired_i(32'd0),
+        .cycles_i(cycles),
         .free_sectors_i(free_sectors_i),
         .reserved_sectors_i(reserved_sectors_i),
         .resident_pages_i(resident_pages_i),
@@ -389,6 +395,9 @@ module cram_registers #(
         .event_page_i(index_page),
         .event_pop_o(mailbox_pop),
         .event_cleared_o(event_cleared),
+        .event_enable_i(interrupt_enable_q[INTERRUPT_ENABLE_EVENT]),
+        .event_enable_write_o(policy_write),
+        .event_enable_o(policy_event),
         .hot_count_i(hot_count_i[7:0]),
         .hot_page_i(hot_page_i),
         .hot_overflow_i(hot_overflow_i),
@@ -450,7 +459,7 @@ module cram_registers #(
             ADDRESS_EVENT_CODE:           read_data[7:0] = event_code;
             ADDRESS_EVENT_PAGE:           read_data = event_page;
             ADDRESS_EVENT_OVERFLOW:       read_data = event_overflow;
-            ADDRESS_CYCLES_LOW:           read_data = cycles;
+            ADDRESS_CYCLES_LOW:           read_data = cycles[31:0];
             ADDRESS_CYCLES_HIGH:          read_data = cycles_high;
             ADDRESS_BLOCK_BYTES_LOW:      read_data = block_bytes[31:0];
             ADDRESS_BLOCK_BYTES_HIGH:     read_data = block_bytes[63:32];

@@ -17,8 +17,8 @@ module device_counters #(
     input  wire [COUNTERS-1:0]    count_i,
     input  wire [12:0]            block_bytes_i,  // with COUNT_CLOSED_LZ4
 
-    output wire [31:0]            cycles_o,       // the lower half
-    output reg  [31:0]            cycles_high_o,  // the upper one, at the last `cycles_read_i`
+    output wire [63:0]            cycles_o,
+    output reg  [31:0]            cycles_high_o,  // their upper half, at the last `cycles_read_i`
     output reg  [63:0]            block_bytes_o,
     output reg  [32*COUNTERS-1:0] counters_o      // that of bit n of `count_i` from bit 32 n on
 );
@@ -27,7 +27,7 @@ module device_counters #(
     reg [63:0] cycles_q;
     integer    n;
 
-    assign cycles_o = cycles_q[31:0];
+    assign cycles_o = cycles_q;
 
     always @(posedge clk_i) begin
         cycles_q <= cycles_q + 64'd1;

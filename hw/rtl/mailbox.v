@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // mailbox: CXL mailbox registers, the 4096-byte payload, and who runs the commands of docs/device.md.
 //
-//     cram_registers --> registers, payload <--> mailbox_commands <-- mailbox_replies
-//                                                     |   mailbox_background
-//                                                     |       |
-//                                    page_sequencer <-+-------+   commands before the background
+//     cram_registers --> registers, payload <--> mailbox_commands <-- mailbox_replies, mailbox_constants
+//                                                     |   |   mailbox_background
+//                                                     |   |       |
+//                                mailbox_settings <---+   +-------+--> page_sequencer: commands before the background
 //
 // Handshake: towards cram_registers, which decodes, one write and one payload read a cycle. While the doorbell is set,
 //            writes of the command and of the payload are ignored; reads are not. `payload_read_data_o` follows
@@ -15,14 +15,15 @@
 // Latency:   that of mailbox_commands and one cycle.
 //
 // Payload memory: 64 rows of one beat, so that a beat of the block is one write; a reply is written by pieces of 16
-// bytes (four a row), inputs are read by 8 bytes. Bytes behind a reply are unknown.
+// bytes (four a row) or by bytes, inputs are read by 8 bytes. Bytes behind a reply are unknown.
 
 `default_nettype none
 
 module mailbox #(
     parameter PERCEIVED_PAGES = 4096,
     parameter MEDIA_SECTORS   = 16384,
-    parameter SECTOR_BYTES    = 256
+    parameter SECTOR_BYTES    = 256,
+    parameter NS_PER_CYCLE    = 1
 ) (
     input  wire         clk_i,
     input  wire         rst_ni,
@@ -50,7 +51,9 @@ module mailbox #(
     // What commands report
     input  wire         low_i,
     input  wire         critical_i,
-    input  wire [31:0]  corrected_i,
+    input  wire [31:0]  corrected_i,  // lines
+    input  wire [31:0]  retired_i,    // sectors
+    input  wire [63:0]  cycles_i,     // since reset
     input  wire [31:0]  free_sectors_i,
     input  wire [31:0]  reserved_sectors_i,
     input  wire [31:0]  resident_pages_i,
@@ -65,6 +68,9 @@ module mailbox #(
     input  wire [31:0]  event_page_i,
     output wire         event_pop_o,
     output wire         event_cleared_o,
+    input  wire         event_enable_i,  // of the interrupt EVENT
+    output wire         event_enable_write_o,
+    output wire         event_enable_o,
     input  wire [7:0]   hot_count_i,
     input  wire [31:0]  hot_page_i,
     input  wire [31:0]  hot_overflow_i,
@@ -141,6 +147,11 @@ module mailbox #(
 
     // ---- Commands ---------------------------------------------------------------------------------------------------
     wire         machine_read, piece_valid, more, failure_log, alert_enable, background_start;
+    wire         take, setting_bad, constant, log_right, byte_valid;
+    wire [8:0]   constant_first, constant_bytes, constant_index;
+    wire [7:0]   constant_byte;
+    wire [31:0]  policy;
+    wire [63:0]  timestamp;
     wire [8:0]   machine_word;
     wire [511:0] read_row;
     wire [63:0]  word;           // the 8 bytes of it that were read
@@ -169,6 +180,14 @@ module mailbox #(
         .read_word_o(machine_word),
         .read_wait_i(payload_read_i),  // the host's read goes first
         .word_i(word),
+        .take_o(take),
+        .setting_bad_i(setting_bad),
+        .constant_i(constant),
+        .first_i(constant_first),
+        .bytes_i(constant_bytes),
+        .log_right_i(log_right),
+        .byte_valid_o(byte_valid),
+        .byte_index_o(constant_index),
         .piece_valid_o(piece_valid),
         .piece_o(piece_index),
         .records_o(records),
@@ -193,12 +212,45 @@ module mailbox #(
         .event_pop_o(event_pop_o),
         .event_cleared_o(event_cleared_o),
         .hot_count_i(hot_count_i),
-        .alert_enable_o(alert_enable),
-        .alert_threshold_o(alert_threshold),
         .ratio_start_o(ratio_start_o),
         .ratio_busy_i(ratio_busy_i),
         .background_start_o(background_start),
         .background_busy_i(background_o)
+    );
+
+    mailbox_settings #(
+        .NS_PER_CYCLE(NS_PER_CYCLE)
+    ) u_settings (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .take_i(take),
+        .opcode_i(opcode_q),
+        .word_index_i(machine_word[0]),
+        .word_i(word),
+        .bad_o(setting_bad),
+        .alert_enable_o(alert_enable),
+        .alert_threshold_o(alert_threshold),
+        .event_enable_i(event_enable_i),
+        .policy_write_o(event_enable_write_o),
+        .policy_failure_o(event_enable_o),
+        .policy_o(policy),
+        .cycles_i(cycles_i),
+        .timestamp_o(timestamp)
+    );
+
+    mailbox_constants #(
+        .PERCEIVED_PAGES(PERCEIVED_PAGES)
+    ) u_constants (
+        .opcode_i(opcode_q),
+        .constant_o(constant),
+        .first_o(constant_first),
+        .bytes_o(constant_bytes),
+        .valid_i(byte_valid),
+        .index_i(constant_index),
+        .byte_o(constant_byte),
+        .word_index_i(machine_word[0]),
+        .word_i(word),
+        .log_right_o(log_right)
     );
 
     // Each record of a hot page that is written leaves the ring.
@@ -235,7 +287,6 @@ module mailbox #(
     wire [127:0] piece;
 
     mailbox_replies #(
-        .PERCEIVED_PAGES(PERCEIVED_PAGES),
         .MEDIA_SECTORS(MEDIA_SECTORS),
         .SECTOR_BYTES(SECTOR_BYTES)
     ) u_replies (
@@ -270,6 +321,9 @@ module mailbox #(
         .alert_enable_i(alert_enable),
         .alert_threshold_i(alert_threshold),
         .corrected_i(corrected_i),
+        .retired_i(retired_i),
+        .policy_i(policy),
+        .timestamp_i(timestamp),
         .free_i(free_sectors_i),
         .reserved_i(reserved_sectors_i),
         .resident_i(resident_pages_i),
@@ -304,10 +358,13 @@ module mailbox #(
     wire write_host  = payload_write_i && !doorbell_q;
     wire write_block = block_valid_i && replying_q && front_op == OP_EXPORT;
 
-    wire [5:0]   write_row        = write_host ? payload_write_word_i[9:4] : write_block ? row_q : piece_index[7:2];
-    wire [511:0] write_row_data   = write_host ? {16{write_data_i}} : write_block ? block_data_i : {4{piece}};
+    wire [5:0]   write_row        = write_host ? payload_write_word_i[9:4] : write_block ? row_q
+                                    : byte_valid ? {4'd0, piece_index[7:6]} : piece_index[7:2];
+    wire [511:0] write_row_data   = write_host ? {16{write_data_i}} : write_block ? block_data_i
+                                    : byte_valid ? {64{constant_byte}} : {4{piece}};
     wire [63:0]  write_row_strobe = write_host ? {60'd0, write_strobe_i} << {payload_write_word_i[3:0], 2'b00}
-                                    : write_block ? {64{1'b1}} : {48'd0, 16'hFFFF} << {piece_index[1:0], 4'd0};
+                                    : write_block ? {64{1'b1}}
+                                    : byte_valid ? 64'd1 << piece_index[5:0] : {48'd0, 16'hFFFF} << {piece_index[1:0], 4'd0};
     reg  [3:0]   host_word_q;
 
     ram #(
@@ -316,7 +373,7 @@ module mailbox #(
         .ADDRESS_BITS(6)
     ) u_payload (
         .clk_i(clk_i),
-        .write_i(write_host || write_block || piece_valid),
+        .write_i(write_host || write_block || piece_valid || byte_valid),
         .write_address_i(write_row),
         .write_data_i(write_row_data),
         .write_strobe_i(write_row_strobe),

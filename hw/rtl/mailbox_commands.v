@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 // mailbox_commands: runs one mailbox command at a time (docs/device/mailbox.md).
 //
-//     IDLE -> DECODE -> READ <-> TAKE -> RANGE -> COMMAND <-> REPLY -> WRITE -> DONE
-//                \________ what a command does not need is left out _______/
+//     IDLE -> DECODE -> READ <-> TAKE -> RANGE -> COMMAND <-> REPLY -> WRITE or CONSTANT -> DONE
+//                \________ what a command does not need is left out ____________________/
 //
-// The input lies in the payload and is read 8 bytes at a time; the output is written there 16 bytes at a time, by *pieces*
-// that mailbox_replies makes, except the beats of an exported block.
+// mailbox_decode says how a command begins. The input lies in the payload and is read 8 bytes at a time; the output is
+// written there 16 bytes at a time, by *pieces* that mailbox_replies makes, except the beats of an exported block and the
+// bytes of replies that never change (mailbox_constants). What the host sets is taken by mailbox_settings.
 //
 // Handshake: `start_i` level with opcode and length, which hold until `done_o`, a pulse with return code and length of the
 //            reply. `read_o` asks for 8 bytes, `read_wait_i` puts it off; `word_i` follows by one cycle.
 //            `command_*` go to the core's sequencer, valid/ready; it answers with one pulse of `reply_valid_i`.
-// Latency:   3 cycles and one for each piece; a range takes 4 cycles to check, then the core's time a page.
+// Latency:   3 cycles and one for each piece or byte; a range takes 4 cycles to check, then the core's time a page.
 
 `default_nettype none
 
@@ -35,6 +36,18 @@ module mailbox_commands #(
     input  wire [63:0] word_i,
     output wire        piece_valid_o,
     output wire [7:0]  piece_o,
+
+    // For mailbox_settings
+    output wire        take_o,            // word_i, of number read_word_o, is the next of the input
+    input  wire        setting_bad_i,
+
+    // For mailbox_constants
+    input  wire        constant_i,
+    input  wire [8:0]  first_i,
+    input  wire [8:0]  bytes_i,
+    input  wire        log_right_i,
+    output wire        byte_valid_o,      // byte piece_o of the payload becomes the one of this index
+    output wire [8:0]  byte_index_o,
 
     // For mailbox_replies
     output wire [7:0]  records_o,         // of the poison list
@@ -64,10 +77,8 @@ module mailbox_commands #(
     output wire        event_pop_o,
     output wire        event_cleared_o,   // the overflow is known
 
-    // Alerts, hot pages, ratio, background
+    // Hot pages, ratio, background
     input  wire [7:0]  hot_count_i,
-    output reg         alert_enable_o,
-    output reg  [15:0] alert_threshold_o,
     output wire        ratio_start_o,
     input  wire        ratio_busy_i,
     output wire        background_start_o,
@@ -82,20 +93,18 @@ module mailbox_commands #(
     localparam [31:0] PAGE_COUNT       = PERCEIVED_PAGES;
     localparam [51:0] PAGES            = {20'd0, PAGE_COUNT};
 
-    localparam        LONGEST          = 64 + 4096 - SECTOR_BYTES;  // a block to import and its head
-    localparam [20:0] LONGEST_IMPORT   = LONGEST[20:0];
-
-    localparam [3:0] IDLE    = 4'd0;
-    localparam [3:0] DECODE  = 4'd1;
-    localparam [3:0] READ    = 4'd2;  // ask the payload for 8 bytes
-    localparam [3:0] TAKE    = 4'd3;  // use them
-    localparam [3:0] RANGE   = 4'd4;  // judge a range, or start on it
-    localparam [3:0] COMMAND = 4'd5;
-    localparam [3:0] REPLY   = 4'd6;
-    localparam [3:0] RATIO   = 4'd7;  // wait for it
-    localparam [3:0] POP     = 4'd8;  // drop events up to end_q
-    localparam [3:0] WRITE   = 4'd9;  // pieces piece_q .. last_piece
-    localparam [3:0] DONE    = 4'd10;
+    localparam [3:0] IDLE     = 4'd0;
+    localparam [3:0] DECODE   = 4'd1;
+    localparam [3:0] READ     = 4'd2;  // ask the payload for 8 bytes
+    localparam [3:0] TAKE     = 4'd3;  // use them
+    localparam [3:0] RANGE    = 4'd4;  // judge a range, or start on it
+    localparam [3:0] COMMAND  = 4'd5;
+    localparam [3:0] REPLY    = 4'd6;
+    localparam [3:0] RATIO    = 4'd7;  // wait for it
+    localparam [3:0] POP      = 4'd8;  // drop events up to end_q
+    localparam [3:0] WRITE    = 4'd9;  // pieces piece_q .. last_piece
+    localparam [3:0] DONE     = 4'd10;
+    localparam [3:0] CONSTANT = 4'd11;  // bytes piece_q .. last of a reply that never changes
 
     reg [3:0]  state_q;
     reg [15:0] result_q;
@@ -117,7 +126,7 @@ module mailbox_commands #(
     reg        failure_log_q;
     reg [7:0]  handle_q;         // index of the handle that is looked at
     reg [15:0] end_q;
-    reg        alert_valid_q, alert_enable_q;
+    reg [8:0]  first_q;          // byte of the constants
     reg [31:0] sector_q;
 
     wire is_list   = opcode_i == OPCODE_GET_POISON_LIST;
@@ -131,6 +140,9 @@ module mailbox_commands #(
     assign length_o           = result_length_q;
     assign read_o             = state_q == READ;
     assign read_word_o        = word_q;
+    assign take_o             = state_q == TAKE;
+    assign byte_valid_o       = state_q == CONSTANT;
+    assign byte_index_o       = first_q + {1'b0, piece_q};
     assign command_valid_o    = state_q == COMMAND;
     assign command_op_o       = op_q;
     assign import_crc_o       = start_q[31:0];
@@ -151,13 +163,38 @@ module mailbox_commands #(
     wire state  = state_q == REPLY && reply_valid_i && !reply_error_i && op_q == OP_STATE && !is_list;
 
     assign piece_valid_o = state_q == WRITE || record || state;
-    assign piece_o       = state_q == WRITE ? piece_q : record ? records_q + 8'd2 : 8'd0;
+    assign piece_o       = record ? records_q + 8'd2 : state ? 8'd0 : piece_q;
 
     // The records of a poison list are there already: only its header, two pieces, is left to write.
     wire [20:0] last_byte  = result_length_q - 21'd1;
     wire [7:0]  last_piece = is_list ? 8'd1 : last_byte[11:4];
 
+    // ---- How the command begins ----
+    wire        known, fits, begins_read, begins_command, begins_ratio, begins_background, begins_write;
+    wire [3:0]  decoded_op;
+    wire [20:0] decoded_bytes;
+
+    mailbox_decode #(
+        .SECTOR_BYTES(SECTOR_BYTES)
+    ) u_decode (
+        .opcode_i(opcode_i),
+        .length_i(length_i),
+        .hot_count_i(hot_count_i),
+        .known_o(known),
+        .fits_o(fits),
+        .op_o(decoded_op),
+        .read_o(begins_read),
+        .command_o(begins_command),
+        .ratio_o(begins_ratio),
+        .background_o(begins_background),
+        .write_o(begins_write),
+        .bytes_o(decoded_bytes)
+    );
+
     // ---- What the words of the input say ----
+    wire [63:0] covering          = {word_i[57:0], 6'd0} + {52'd0, start_q[11:0]} + 64'd4095;  // whole pages, of a list
+    wire [8:0]  log_left          = bytes_i - word_i[8:0];  // behind the offset
+    wire [8:0]  log_bytes         = word_i[63:32] < {23'd0, log_left} ? word_i[40:32] : log_left;
     wire [31:0] header_count      = word_i[63:32];
     wire [7:0]  header_count_8    = header_count[7:0];  // enough for the legal ones
     wire        range_shape_legal = start_q[11:0] == 12'd0 && bytes_q[11:0] == 12'd0 && bytes_q != 64'd0;
@@ -183,74 +220,21 @@ module mailbox_commands #(
                 page_q          <= 32'd0;
                 pages_left_q    <= 32'd0;
                 ranges_left_q   <= 8'd0;
-                records_q       <= 8'd0;
                 piece_q         <= 8'd0;
                 handle_q        <= 8'd0;
-                op_q            <= OP_FLUSH;
+                records_q       <= opcode_i == OPCODE_GET_HOT_PAGES ? hot_count_i : 8'd0;
+                first_q         <= first_i;
+                op_q            <= decoded_op;
                 if (length_i > PAYLOAD_BYTES) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                else case (opcode_i)
-                    OPCODE_IDENTIFY:
-                        if (length_i == 21'd0) {state_q, result_length_q} <= {WRITE, 21'd24};
-                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                    OPCODE_GET_HEALTH_INFO:
-                        if (length_i == 21'd0) {state_q, result_length_q} <= {WRITE, 21'd18};
-                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                    OPCODE_GET_ALERT_CONFIGURATION:
-                        if (length_i == 21'd0) {state_q, result_length_q} <= {WRITE, 21'd16};
-                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                    OPCODE_GET_CAPACITY:
-                        if (length_i == 21'd0) state_q <= RATIO;
-                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                    OPCODE_GET_HOT_PAGES: begin
-                        records_q <= hot_count_i;
-                        if (length_i == 21'd0)
-                            {state_q, result_length_q} <= {WRITE, 21'd16 + {9'd0, hot_count_i, 4'd0}};
-                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                    end
-                    OPCODE_FLUSH:
-                        if (length_i == 21'd0) state_q <= COMMAND;
-                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                    OPCODE_SANITIZE:
-                        if (length_i != 21'd0) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                        else
-                            {state_q, result_q} <= {DONE, background_busy_i ? RETURN_CODE_BUSY : RETURN_CODE_BACKGROUND_STARTED};
-                    OPCODE_GET_PAGE_STATE, OPCODE_EXPORT_BLOCK, OPCODE_INJECT_POISON: begin
-                        op_q <= opcode_i == OPCODE_EXPORT_BLOCK ? OP_EXPORT
-                                : opcode_i == OPCODE_INJECT_POISON ? OP_INJECT : OP_STATE;
-                        if (length_i == 21'd8) state_q <= READ;
-                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                    end
-                    OPCODE_IMPORT_BLOCK: begin
-                        op_q <= OP_IMPORT;
-                        if (length_i > 21'd64 && length_i <= LONGEST_IMPORT) state_q <= READ;
-                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                    end
-                    OPCODE_CLEAR_POISON: begin
-                        op_q <= OP_CLEAR;
-                        if (length_i == 21'd72) state_q <= READ;
-                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                    end
-                    OPCODE_GET_POISON_LIST: begin
-                        op_q <= OP_STATE;
-                        if (length_i == 21'd16) state_q <= READ;
-                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                    end
-                    OPCODE_SET_ALERT_CONFIGURATION:
-                        if (length_i == 21'd12) state_q <= READ;
-                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                    OPCODE_GET_EVENT_RECORDS:
-                        if (length_i == 21'd1) state_q <= READ;
-                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                    OPCODE_CLEAR_EVENT_RECORDS:
-                        if (length_i >= 21'd6) state_q <= READ;
-                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                    OPCODE_MEDIA_OPERATIONS, OPCODE_SET_FENCE: begin
-                        op_q <= is_trim ? OP_TRIM : OP_FENCE;
-                        if (length_i >= 21'd8) state_q <= READ;
-                        else {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
-                    end
-                    default: {state_q, result_q} <= {DONE, RETURN_CODE_UNSUPPORTED};
-                endcase
+                else if (!known) {state_q, result_q} <= {DONE, RETURN_CODE_UNSUPPORTED};
+                else if (!fits) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PAYLOAD_LENGTH};
+                else if (begins_read) state_q <= READ;
+                else if (begins_command) state_q <= COMMAND;
+                else if (begins_ratio) state_q <= RATIO;
+                else if (begins_background)
+                    {state_q, result_q} <= {DONE, background_busy_i ? RETURN_CODE_BUSY : RETURN_CODE_BACKGROUND_STARTED};
+                else if (begins_write) {state_q, result_length_q} <= {WRITE, decoded_bytes};
+                else {state_q, result_length_q} <= {constant_i ? CONSTANT : DONE, 12'd0, bytes_i};
             end
 
             READ: if (!read_wait_i) state_q <= TAKE;
@@ -259,15 +243,20 @@ module mailbox_commands #(
                 word_q  <= word_q + 9'd1;
                 state_q <= READ;
                 case (opcode_i)
-                    OPCODE_SET_ALERT_CONFIGURATION:
-                        if (word_q == 9'd0) begin
-                            alert_valid_q  <= word_i[3];
-                            alert_enable_q <= word_i[11];
-                            if (|word_i[7:4] || |word_i[2:0]) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
-                        end else begin
-                            if (alert_valid_q) {alert_enable_o, alert_threshold_o} <= {alert_enable_q, word_i[15:0]};
-                            {state_q, result_q} <= {DONE, RETURN_CODE_SUCCESS};
-                        end
+                    OPCODE_SET_ALERT_CONFIGURATION, OPCODE_SET_EVENT_INTERRUPT_POLICY, OPCODE_SET_TIMESTAMP:
+                        if (setting_bad_i) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
+                        else if (word_q[0] || opcode_i != OPCODE_SET_ALERT_CONFIGURATION) state_q <= DONE;
+
+                    OPCODE_GET_LOG:
+                        if (word_q[1]) begin  // offset and length
+                            first_q         <= first_q + word_i[8:0];
+                            result_length_q <= {12'd0, log_bytes};
+                            state_q         <= log_bytes == 9'd0 ? DONE : CONSTANT;
+                            if (word_i[31:0] > {23'd0, bytes_i}) begin
+                                {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
+                                result_length_q     <= 21'd0;
+                            end
+                        end else if (!log_right_i) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_LOG};
 
                     OPCODE_GET_EVENT_RECORDS: begin
                         events_q      <= word_i[7:0] == EVENT_LOG_FAILURE ? event_count_i : 5'd0;
@@ -327,9 +316,13 @@ module mailbox_commands #(
                             {state_q, result_length_q} <= {WRITE, 21'd12 + {18'd0, listed, 1'b0}};
                         end else if (word_q[0] == is_ranges) begin  // start of a range
                             start_q <= word_i;
-                        end else begin  // its length; in the poison list in units of 64 bytes
-                            bytes_q <= is_ranges ? word_i : {word_i[57:0], 6'd0};
-                            if (is_list && |word_i[63:58])
+                            if (is_list && |word_i[5:0]) {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
+                        end else begin  // its length; in the poison list in units of 64 bytes: the pages that it touches
+                            bytes_q <= is_ranges ? word_i : {covering[63:12], 12'd0};
+                            if (is_list) start_q[11:0] <= 12'd0;
+                            if (is_list && word_i == 64'd0)
+                                {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
+                            else if (is_list && |word_i[63:57])
                                 {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PHYSICAL_ADDRESS};
                             else state_q <= RANGE;
                         end
@@ -407,17 +400,20 @@ module mailbox_commands #(
                 if (piece_q == last_piece) state_q <= DONE;
             end
 
+            CONSTANT: begin
+                piece_q <= piece_q + 8'd1;
+                if (piece_q == last_byte[7:0]) state_q <= DONE;
+            end
+
             default: state_q <= IDLE;  // DONE
         endcase
         if (!rst_ni) begin
-            state_q           <= IDLE;
-            more_q            <= 1'b0;
-            alert_enable_o    <= 1'b0;
-            alert_threshold_o <= 16'd0;
+            state_q <= IDLE;
+            more_q  <= 1'b0;
         end
     end
 
-    wire unused = &{1'b0, handle_place[1:0], last_byte[20:12], last_byte[3:0]};
+    wire unused = &{1'b0, handle_place[1:0], last_byte[20:12], covering[11:0]};
 endmodule
 
 `default_nettype wire

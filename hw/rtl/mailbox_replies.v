@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// mailbox_replies: what the mailbox answers, 16 bytes at a time (docs/device/mailbox.md).
+// mailbox_replies: what the mailbox answers, 16 bytes at a time, but for what never changes (docs/device/mailbox.md).
 //
-//     Identify         | firmware (16) | capacity (8) |
+//     Get Event Interrupt Policy | a byte of each log (4) |
+//     Get Timestamp    | nanoseconds (8) |
 //     Get Health       | health, media, additional, life, temperature (2), dirty shutdowns (4), corrected (4), ... (18) |
 //     Get Alert        | valid, programmable, life critical, life warning, 6 x u16 (16) |
 //     Get Capacity     | total, free, reserved, resident | sector bytes, ratio |
@@ -18,7 +19,6 @@
 `default_nettype none
 
 module mailbox_replies #(
-    parameter PERCEIVED_PAGES = 4096,
     parameter MEDIA_SECTORS   = 16384,
     parameter SECTOR_BYTES    = 256
 ) (
@@ -53,12 +53,15 @@ module mailbox_replies #(
     input  wire [31:0]  hot_page_i,
     input  wire [31:0]  hot_overflow_i,
 
-    // Health, alerts, capacity
+    // Health, alerts, settings, capacity
     input  wire         low_i,
     input  wire         critical_i,
     input  wire         alert_enable_i,
     input  wire [15:0]  alert_threshold_i,
     input  wire [31:0]  corrected_i,
+    input  wire [31:0]  retired_i,
+    input  wire [31:0]  policy_i,
+    input  wire [63:0]  timestamp_i,
     input  wire [31:0]  free_i,
     input  wire [31:0]  reserved_i,
     input  wire [31:0]  resident_i,
@@ -66,11 +69,8 @@ module mailbox_replies #(
 );
     `include "cram_codes.vh"
 
-    localparam [31:0]  PAGE_COUNT = PERCEIVED_PAGES;
     localparam [31:0]  SECTORS    = MEDIA_SECTORS;
     localparam [31:0]  UNIT       = SECTOR_BYTES;
-    localparam [63:0]  CAPACITY   = {48'd0, PAGE_COUNT[31:16]};       // units of 256 MiB
-    localparam [127:0] FIRMWARE   = {40'd0, "0.0.1 marcv"};           // first letter in byte 0
     localparam [127:0] GENERAL_MEDIA_EVENT = {                        // fbcd0a77-c260-417f-85a9-088b1621eba6
         8'hA6, 8'hEB, 8'h21, 8'h16, 8'h8B, 8'h08, 8'hA9, 8'h85, 8'h7F, 8'h41, 8'h60, 8'hC2, 8'h77, 8'h0A, 8'hCD, 8'hFB};
 
@@ -97,9 +97,11 @@ module mailbox_replies #(
     always @* begin
         piece_o = 128'd0;
         if (valid_i) case (opcode_i)
-            OPCODE_IDENTIFY: piece_o = index_i[0] ? {64'd0, CAPACITY} : FIRMWARE;
+            OPCODE_GET_EVENT_INTERRUPT_POLICY: piece_o[31:0] = policy_i;
+            OPCODE_GET_TIMESTAMP: piece_o[63:0] = timestamp_i;
             OPCODE_GET_HEALTH_INFO:
                 if (!index_i[0]) begin
+                    piece_o[0]       = retired_i != 32'd0;  // maintenance needed
                     piece_o[1]       = low_i;       // performance degraded
                     piece_o[3]       = critical_i;  // memory capacity degraded
                     piece_o[20]      = alert;       // corrected volatile errors: warning

@@ -28,15 +28,15 @@ PAGES = PARAMETERS.perceived_pages
 
 
 async def test_health_follows_the_low_and_the_critical_state(device: CramDevice) -> None:
-    assert await device.cxl.health() == Health(False, False, False, 0)
+    assert await device.cxl.health() == Health(False, False, False, False, 0)
     await device.set_watermarks(100, 150)
     await device.set_pressure_marks(60, 60, 60)
     for page in range(10):
         await device.store(page, noise_page(page))
-    assert await device.cxl.health() == Health(True, False, False, 0)
+    assert await device.cxl.health() == Health(False, True, False, False, 0)
     for page in range(10, 13):
         await device.store(page, noise_page(page))
-    assert await device.cxl.health() == Health(True, True, False, 0)
+    assert await device.cxl.health() == Health(False, True, True, False, 0)
 
 
 async def test_the_alert_on_corrected_errors_is_kept(device: CramDevice) -> None:

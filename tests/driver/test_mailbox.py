@@ -39,7 +39,9 @@ async def refusal(device: CramDevice, opcode: int, payload: bytes) -> int:
 @pytest.mark.parametrize("parameters", [DeviceParameters(perceived_pages=1 << 17)])
 async def test_identify_names_the_perceived_capacity(device: CramDevice) -> None:
     identity = await device.identify()
-    assert identity.capacity_units == 2  # 512 MiB
+    assert (identity.capacity_units, identity.volatile_units) == (2, 2)  # 512 MiB
+    assert identity.poison_list_maximum == 1 << 17
+    assert identity.event_log_sizes == (16, 16, 16, 16)
     assert identity.firmware.isprintable()
     assert identity.firmware
 
@@ -57,7 +59,7 @@ async def test_every_command_is_known(device: CramDevice, opcode: Opcode) -> Non
         assert error.return_code != ReturnCode.UNSUPPORTED
 
 
-@pytest.mark.parametrize("opcode", [0x0000, 0x0102, 0x4001, 0x4401, 0xC0FF, 0xFFFF])
+@pytest.mark.parametrize("opcode", [0x0000, 0x0104, 0x0500, 0x4001, 0x4303, 0x4401, 0xC0FF, 0xFFFF])
 async def test_an_unknown_command_is_unsupported(device: CramDevice, opcode: int) -> None:
     assert await refusal(device, opcode, b"") == ReturnCode.UNSUPPORTED
 

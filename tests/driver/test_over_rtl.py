@@ -19,7 +19,16 @@ from tests.marks import VERIFY
 HERE = Path(__file__).parent
 FILES = ["test_probe.py", "test_pages.py", "test_exhaustion.py", "test_mailbox.py", "test_watermarks.py"]
 # Icarus is some twenty times slower; these run on the verilated link, too.
-MORE = ["test_cxl.py", "test_fence.py", "test_hot.py", "test_import.py", "test_pressure.py", "test_trim_in_use.py"]
+MORE = [
+    "test_cxl.py",
+    "test_cxl_host.py",
+    "test_readers.py",
+    "test_fence.py",
+    "test_hot.py",
+    "test_import.py",
+    "test_pressure.py",
+    "test_trim_in_use.py",
+]
 
 
 def passed(simulator: Simulator, files: list[str]) -> int:

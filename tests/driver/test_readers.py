@@ -24,6 +24,7 @@ READINGS: dict[str, Reading] = {
     "poison list": lambda device: device.cxl.poison_list(),
     "event records": lambda device: device.cxl.event_records(),
     "discovery": lambda device: device.cxl.media_operations(),
+    "command effects": lambda device: device.cxl.command_effects(),
 }
 """What a reader leaves in the device: every reader gets all of it."""
 

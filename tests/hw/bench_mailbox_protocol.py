@@ -23,7 +23,7 @@ async def unknown_opcodes_are_unsupported(dut: Any) -> None:
     tb = await begun(dut)
     known = set(Opcode)
     near = {code ^ 1 << bit for code in known for bit in range(16)} - known
-    for opcode in sorted({0, 0xFFFF, 0x4001, 0x0102} | set(tb.random.sample(sorted(near), 12))):
+    for opcode in sorted({0, 0xFFFF, 0x4001, 0x0104} | set(tb.random.sample(sorted(near), 12))):
         assert await tb.execute(opcode, length=tb.random.choice([0, 8])) == (ReturnCode.UNSUPPORTED, b"")
     for length in (4097, 0x10000, 0x1FFFFF):  # what the payload cannot hold is wrong for any opcode
         assert await tb.execute(0xFFFF, length=length) == (ReturnCode.INVALID_PAYLOAD_LENGTH, b"")
@@ -37,12 +37,16 @@ async def a_payload_length_that_does_not_fit_is_refused(dut: Any) -> None:
         Opcode.IDENTIFY: 0, Opcode.FLUSH: 0, Opcode.GET_PAGE_STATE: 8, Opcode.EXPORT_BLOCK: 8, Opcode.SANITIZE: 0,
         Opcode.GET_HEALTH_INFO: 0, Opcode.GET_ALERT_CONFIGURATION: 0, Opcode.SET_ALERT_CONFIGURATION: 12,
         Opcode.GET_POISON_LIST: 16, Opcode.INJECT_POISON: 8, Opcode.CLEAR_POISON: 72, Opcode.GET_EVENT_RECORDS: 1,
-        Opcode.GET_CAPACITY: 0, Opcode.GET_HOT_PAGES: 0,
+        Opcode.GET_CAPACITY: 0, Opcode.GET_HOT_PAGES: 0, Opcode.GET_EVENT_INTERRUPT_POLICY: 0, Opcode.GET_FW_INFO: 0,
+        Opcode.GET_TIMESTAMP: 0, Opcode.SET_TIMESTAMP: 8, Opcode.GET_SUPPORTED_LOGS: 0, Opcode.GET_LOG: 24,
+        Opcode.GET_PARTITION_INFO: 0,
     }  # fmt: skip
     counted = {Opcode.CLEAR_EVENT_RECORDS, Opcode.MEDIA_OPERATIONS}  # their input says how long it is
-    assert {*right, *counted, Opcode.SET_FENCE, Opcode.IMPORT_BLOCK} == set(
-        Opcode
-    )  # the last two: in their own benches
+    elsewhere = {Opcode.SET_EVENT_INTERRUPT_POLICY, Opcode.SET_FENCE, Opcode.IMPORT_BLOCK}  # the last two: own benches
+    assert {*right, *counted, *elsewhere} == set(Opcode)
+    for length in (0, 1, 3, 6, 8, 0x10004):
+        answer = await tb.execute(Opcode.SET_EVENT_INTERRUPT_POLICY, bytes(8), length=length)
+        assert answer == (ReturnCode.INVALID_PAYLOAD_LENGTH, b""), length
     lengths = [0, 1, 7, 8, 9, 12, 16, 20, 24, 72, 73, 4096, 4097, 0x10000, 0x10008, 0x1FFFFF]
     for opcode, legal in right.items():
         for length in lengths:

@@ -18,17 +18,6 @@ from tests.hw.registers_tb import pack
 
 
 @cocotb.test()
-async def identify_tells_firmware_and_capacity(dut: Any) -> None:
-    tb = await begun(dut)
-    code, reply = await tb.execute(Opcode.IDENTIFY)
-    assert code == ReturnCode.SUCCESS
-    firmware, units = struct.unpack("<16sQ", reply)
-    assert firmware.rstrip(b"\0").decode("ascii").startswith("vcram ")
-    assert units == PAGES * PAGE_BYTES >> 28
-    assert tb.core.taken == []
-
-
-@cocotb.test()
 async def page_state_shows_what_belongs_to_the_state(dut: Any) -> None:
     """CRC, length and first sector for pages on the media only, the word for those that keep one, flags always."""
     tb = await begun(dut)
@@ -92,13 +81,33 @@ async def the_poison_list_goes_on_where_it_was_cut_off(dut: Any) -> None:
         assert await listed(0, 100) == (False, expected(0, 100)), "another range starts anew"
         assert (await listed(0, PAGES))[1][0] == expected(0, PAGES)[0]
     for start, units, code in [
-        (64, 64, ReturnCode.INVALID_INPUT), (0, 63, ReturnCode.INVALID_INPUT), (0, 0, ReturnCode.INVALID_INPUT),
+        (32, 64, ReturnCode.INVALID_INPUT), (1, 64, ReturnCode.INVALID_INPUT), (0, 0, ReturnCode.INVALID_INPUT),
+        (64, 0, ReturnCode.INVALID_INPUT), ((PAGES - 1) * PAGE_BYTES + 64, 64, ReturnCode.INVALID_PHYSICAL_ADDRESS),
+        (PAGE_BYTES - 64, (1 << 57) - 1, ReturnCode.INVALID_PHYSICAL_ADDRESS),
+        (PAGE_BYTES - 64, (1 << 57), ReturnCode.INVALID_PHYSICAL_ADDRESS),
+        (0, (1 << 58) - 1, ReturnCode.INVALID_PHYSICAL_ADDRESS),
         (PAGES * PAGE_BYTES, 64, ReturnCode.INVALID_PHYSICAL_ADDRESS),
         (0, 64 * PAGES + 64, ReturnCode.INVALID_PHYSICAL_ADDRESS),
         (0, (1 << 58) + 64, ReturnCode.INVALID_PHYSICAL_ADDRESS), (0, 1 << 63, ReturnCode.INVALID_PHYSICAL_ADDRESS),
     ]:  # fmt: skip
         answer = await tb.execute(Opcode.GET_POISON_LIST, struct.pack("<QQ", start, units))
         assert answer == (code, b""), (start, units)
+
+
+@cocotb.test()
+async def a_poison_list_of_some_lines_names_the_pages_that_they_touch(dut: Any) -> None:
+    tb = await begun(dut)
+    tb.core.slowness = 0
+    poison = set(range(0, PAGES, 2))
+    tb.core.pages = {page: Page(state=PageState.POISON, cause=6) for page in poison}
+    lines = PAGE_BYTES // 64
+    some = [(0, 1), (lines - 1, 1), (lines - 1, 2), (lines, lines), (1, lines), (PAGES * lines - 1, 1)]
+    some += [(tb.random.randrange(8 * lines), tb.random.randrange(1, 4 * lines)) for _ in range(12)]
+    for first, count in some:
+        code, reply = await tb.execute(Opcode.GET_POISON_LIST, struct.pack("<QQ", first * 64, count))
+        touched = range(first // lines, (first + count - 1) // lines + 1)
+        found = [address // PAGE_BYTES for address, _, _ in struct.iter_unpack("<QII", reply[32:])]
+        assert (code, found) == (ReturnCode.SUCCESS, sorted(poison & set(touched))), (first, count)
 
 
 @cocotb.test()

@@ -14,7 +14,7 @@ from tests.marks import VERIFY
 PAGES = 64
 
 
-@pytest.mark.parametrize("bench", ["protocol", "pages", "reports"])
+@pytest.mark.parametrize("bench", ["protocol", "pages", "reports", "host"])
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_mailbox(simulator: Simulator, bench: str) -> None:
     """The rules are in bench_mailbox_*.py."""
@@ -22,7 +22,7 @@ def test_mailbox(simulator: Simulator, bench: str) -> None:
 
 
 @VERIFY
-@pytest.mark.parametrize("bench", ["protocol", "pages", "reports"])
+@pytest.mark.parametrize("bench", ["protocol", "pages", "reports", "host"])
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_mailbox_of_the_default_device(simulator: Simulator, bench: str) -> None:
     rtl = build("cram_registers", simulator, {"PERCEIVED_PAGES": PAGES})
@@ -36,7 +36,7 @@ def test_identify_of_a_large_device(simulator: Simulator) -> None:
     pages = 1 << 24
     rtl = build("cram_registers", simulator, {"PERCEIVED_PAGES": pages})
     for bench, case in [
-        ("reports", "identify_tells_firmware_and_capacity"),
+        ("host", "identify_has_the_67_bytes_of_cxl"),
         ("protocol", "a_dpa_must_be_a_perceived_page"),
     ]:
         settings = {"PERCEIVED_PAGES": str(pages)}

@@ -17,7 +17,7 @@ from systemrdl.node import RegNode
 from hw.build import Build, build
 from hw.codes import PageState
 from hw.lint import lint
-from hw.regs import codes, export, generate, model, tables
+from hw.regs import codes, export, generate, model, replies, tables
 from hw.simulate import simulate
 from hw.tools import SIMULATORS, Simulator, verilator
 from tests.pages import FORMS
@@ -48,7 +48,8 @@ def test_lint_is_clean(simulator: Simulator) -> None:
 
 def test_generated_files_are_up_to_date() -> None:
     """A stale header, module or table of a document fails here; `make regs` brings them up to date."""
-    assert generate.stale(generate.generate(model.read(), codes.read())) == []
+    registers, numbers = model.read(), codes.read()
+    assert generate.stale(generate.generate(registers, numbers, replies.read(registers, numbers))) == []
 
 
 def test_a_changed_source_makes_every_generated_file_stale() -> None:
@@ -58,7 +59,9 @@ def test_a_changed_source_makes_every_generated_file_stale() -> None:
     more = replace(registers, registers=(*registers.registers, counter))
     states = replace(numbers.states, codes=tuple(replace(c, number=c.number ^ 1) for c in numbers.states.codes))
     groups = tuple(states if group is numbers.states else group for group in numbers.groups)
-    found = generate.stale(generate.generate(more, replace(numbers, states=states, groups=groups)))
+    constants = replies.read(registers, numbers)
+    fewer = replace(constants, replies=constants.replies[1:])
+    found = generate.stale(generate.generate(more, replace(numbers, states=states, groups=groups), fewer))
     assert found[: len(generate.TARGETS)] == list(generate.TARGETS.values())
     assert found[len(generate.TARGETS) :], "the tables in docs/"
 
@@ -66,7 +69,7 @@ def test_a_changed_source_makes_every_generated_file_stale() -> None:
 def test_the_specification_lists_every_register_state_and_code() -> None:
     """The pages of docs/ that hold the generated tables, all together, have a row for each."""
     registers, numbers = model.read(), codes.read()
-    made = tables.tables(registers, numbers)
+    made = tables.tables(registers, numbers, replies.read(registers, numbers))
     text = "\n".join(path.read_text() for path in tables.fill(generate.DOCS.rglob("*.md"), made))
     cells = {cell.strip().strip("`") for line in text.splitlines() if line.startswith("|") for cell in line.split("|")}
     for name in [*(r.name for r in registers.registers), *(m.name for m in registers.memories)]:

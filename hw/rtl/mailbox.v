@@ -15,7 +15,8 @@
 // Latency:   that of mailbox_commands and one cycle.
 //
 // Payload memory: 64 rows of one beat, so that a beat of the block is one write; a reply is written by pieces of 16
-// bytes (four a row) or by bytes, inputs are read by 8 bytes. Bytes behind a reply are unknown.
+// bytes (four a row) or by bytes, inputs are read by 8 bytes. Bytes behind a reply are unknown: a byte is
+// written into the rest of its row, too, and the next ones go over it.
 
 `default_nettype none
 
@@ -364,7 +365,7 @@ module mailbox #(
                                     : byte_valid ? {64{constant_byte}} : {4{piece}};
     wire [63:0]  write_row_strobe = write_host ? {60'd0, write_strobe_i} << {payload_write_word_i[3:0], 2'b00}
                                     : write_block ? {64{1'b1}}
-                                    : byte_valid ? 64'd1 << piece_index[5:0] : {48'd0, 16'hFFFF} << {piece_index[1:0], 4'd0};
+                                    : byte_valid ? {64{1'b1}} << piece_index[5:0] : {48'd0, 16'hFFFF} << {piece_index[1:0], 4'd0};
     reg  [3:0]   host_word_q;
 
     ram #(

@@ -9,6 +9,7 @@ exhaustion. An example ends where a page takes another number of sectors on the 
 from __future__ import annotations
 
 import os
+import struct
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -19,10 +20,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from driver import CramDevice, Interrupt
+from hw.codes import Opcode
 from hw.link import LINE_BYTES, PAGE_BYTES, Link
 from hw.links.model import ModelLink
 from hw.links.verilated import VerilatedLink
 from hw.registers import Register
+from hw.replies import COMMAND_EFFECTS_LOG
 from hw.virtual_time import VirtualClock
 from tests.driver.conftest import PARAMETERS
 from tests.driver.inside import Simulation, SimulatorClock
@@ -37,6 +40,8 @@ SETTINGS = settings(
     print_blob=True,
     suppress_health_check=list(HealthCheck),
 )
+TIMELESS = sorted(set(Opcode) - {Opcode.SANITIZE, Opcode.GET_TIMESTAMP})
+"""Commands whose reply does not depend on the time, and that do not empty the device."""
 _TOTALS = {"steps": 0, "compared with the model": 0}
 
 
@@ -214,6 +219,24 @@ class Links(RuleBasedStateMachine):
     @rule(opcode=st.integers(0, 0xFFFF), payload=st.binary(max_size=40))
     def any_command(self, opcode: int, payload: bytes) -> None:
         self.all(lambda device: device.command(opcode, payload))
+
+    @rule(opcode=st.sampled_from(TIMELESS), payload=st.binary(max_size=16))
+    def known_command(self, opcode: int, payload: bytes) -> None:
+        self.all(lambda device: device.command(opcode, payload))
+
+    @rule(offset=st.integers(0, 130), length=st.integers(0, 130))
+    def read_log(self, offset: int, length: int) -> None:
+        payload = COMMAND_EFFECTS_LOG.bytes + struct.pack("<II", offset, length)
+        self.all(lambda device: device.command(Opcode.GET_LOG, payload))
+
+    @rule(policy=st.binary(min_size=4, max_size=5))
+    def event_policy(self, policy: bytes) -> None:
+        self.all(lambda device: device.command(Opcode.SET_EVENT_INTERRUPT_POLICY, policy))
+
+    @rule(first=st.integers(0, PAGES * 64 - 1), count=st.integers(0, 300))
+    def poison_of_lines(self, first: int, count: int) -> None:
+        payload = struct.pack("<QQ", first * 64, count)
+        self.all(lambda device: device.command(Opcode.GET_POISON_LIST, payload))
 
     @rule(offset=st.integers(0, 0x3FFF).map(lambda word: 4 * word))
     def read_any_register(self, offset: int) -> None:

@@ -92,7 +92,20 @@ def _with_imports(files: set[Path]) -> set[Path]:
     return found
 
 
-CONTRACT = ("probe", "pages", "mailbox", "import", "fence", "cxl", "hot", "watermarks", "pressure", "trim_in_use")
+CONTRACT = (
+    "probe",
+    "pages",
+    "mailbox",
+    "import",
+    "fence",
+    "cxl",
+    "cxl_host",
+    "readers",
+    "hot",
+    "watermarks",
+    "pressure",
+    "trim_in_use",
+)
 """The driver's tests in tests/driver that run on mutants."""
 
 
@@ -110,7 +123,7 @@ def _killers() -> Iterator[Killer]:
     yield Killer("lz4_compressor", "lz4_compressor", (("EFFORT", "1.0"),))
     yield Killer("lz4_decompressor", "lz4_decompressor", (("EFFORT", "1.0"),))
     yield Killer("registers", "cram_registers")
-    for part in ("protocol", "pages", "reports"):
+    for part in ("protocol", "pages", "reports", "host"):
         yield Killer(f"mailbox_{part}", "cram_registers")
     files = [str(ROOT / f"tests/driver/test_{name}.py") for name in CONTRACT]
     chapters = [  # but media, which takes longer than the others together and has killed none

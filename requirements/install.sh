@@ -18,6 +18,8 @@ command -v "$python" >/dev/null || need python3
 command -v g++ >/dev/null || need g++
 command -v iverilog >/dev/null || need iverilog
 command -v nbdkit >/dev/null || need nbdkit
+command -v qemu-img >/dev/null || need qemu-utils  # clients that the tests hold the disk against
+command -v nbdcopy >/dev/null || need libnbd-bin
 nbdkit python --dump-plugin >/dev/null 2>&1 || need nbdkit-plugin-python
 if command -v "$python" >/dev/null; then
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$python is older than 3.11: set PYTHON"

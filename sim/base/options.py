@@ -16,7 +16,7 @@ _UNITS = {"": PAGE_BYTES, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs only
-    """A size in bytes with K, M or G behind it, or a number of pages; gives pages."""
+    """A size in bytes with K, M or G behind it, or a number of pages; gives pages, at least one, whole ones only."""
 
     name = "size"
 
@@ -27,7 +27,13 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs o
         parts = re.fullmatch(r"(\d+)([KMG]?)", str(value).upper())
         if parts is None:
             self.fail(f"{value!r} is no size: a number with K, M or G behind it, or a number of pages", param, ctx)
-        return int(parts[1]) * _UNITS[parts[2]] // PAGE_BYTES
+        pages, rest = divmod(int(parts[1]) * _UNITS[parts[2]], PAGE_BYTES)
+        if rest:
+            around = f"{pages * PAGE_BYTES >> 10}K or {(pages + 1) * PAGE_BYTES >> 10}K" if pages else "4K"
+            self.fail(f"{value!r} is no whole number of pages of 4K: say {around}", param, ctx)
+        if not pages:
+            self.fail(f"{value!r} is nothing: say 4K or more", param, ctx)
+        return pages
 
 
 class OutputFile(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs only

@@ -7,11 +7,12 @@ import errno
 from collections.abc import Iterator
 
 from driver import Capacity, CramDevice, CramError, DeviceFull, PagePoisoned
-from hw.link import PAGE_BYTES
+from hw.link import PAGE_BYTES, ZERO_PAGE
 from sim.base.value import Value
 
 SECTOR_BYTES = 512
 _SAMPLE = 64  # stores between two looks at the capacity, if not fewer
+_EXTENTS = 4096  # of one answer; a client asks again from where it ends
 
 
 class RequestError(Exception):
@@ -59,12 +60,13 @@ class Disk:
             raise ValueError(f"size is {size}, expected whole pages, at most what the device shows")
         self.size = size
         self.counts = dict.fromkeys(
-            ("reads", "writes", "zeroes", "trims", "flushes", "pages_read", "pages_written", "pages_dropped",
-             "partial_pages_written", "enospc", "eio", "einval"), 0
+            ("reads", "writes", "zeroes", "trims", "flushes", "statuses", "pages_read", "pages_written",
+             "pages_dropped", "partial_pages_written", "enospc", "eio", "einval"), 0
         )  # fmt: skip
         self.peak = Usage(resident_pages=0, used_bytes=0, ratio_per_mille=None)
         self._device = device
         self._room = 0  # stores that find room for certain
+        self._holds = bytearray(size // PAGE_BYTES)  # 1 for each page that may read as something else than zeros
 
     @classmethod
     async def on(cls, device: CramDevice, size: int) -> Disk:
@@ -72,7 +74,10 @@ class Disk:
         geometry = device.geometry
         margin = min(geometry.raw_sectors * (geometry.cache_pages + 1), geometry.media_sectors // 2)
         await device.set_pressure_marks(margin, margin, margin)
-        return cls(device, size)
+        disk = cls(device, size)
+        if (await device.capacity()).resident_pages:  # whatever they are
+            disk._holds[:] = b"\1" * len(disk._holds)
+        return disk
 
     async def read(self, offset: int, length: int) -> bytes:
         """Bytes of the disk; zeros where nothing was written. Raises RequestError (EINVAL, EIO)."""
@@ -125,6 +130,22 @@ class Disk:
         except CramError as error:
             raise self._refuse(errno.EIO, str(error)) from error
 
+    def extents(self, offset: int, length: int) -> list[tuple[int, bool]]:
+        """What is where from `offset` on: (bytes, True for data), in turn; the rest is free and reads as zeros.
+
+        The answer may end before the range does, where that would be long. Raises RequestError (EINVAL)."""
+        self._count("statuses", offset, length)
+        found: list[tuple[int, bool]] = []
+        end = offset + length
+        while offset < end and len(found) < _EXTENTS:
+            page = offset // PAGE_BYTES
+            holds = self._holds[page]
+            other = self._holds.find(1 - holds, page)
+            until = end if other < 0 else min(end, other * PAGE_BYTES)
+            found.append((until - offset, bool(holds)))
+            offset = until
+        return found
+
     async def usage(self) -> Usage:
         """The media, once the device is at rest; `peak` takes notice."""
         await self._device.settle()
@@ -145,6 +166,8 @@ class Disk:
         """Replace a page. One that is poison is replaced as a bad sector is by writing it."""
         try:
             await self._make_room(page)
+            if data != ZERO_PAGE:
+                self._holds[page] = 1
             try:
                 await self._device.store(page, data)
             except PagePoisoned:
@@ -154,6 +177,8 @@ class Disk:
             raise self._refuse(errno.ENOSPC, str(error)) from error
         except CramError as error:
             raise self._refuse(errno.EIO, str(error)) from error
+        if data == ZERO_PAGE:
+            self._holds[page] = 0
 
     async def _make_room(self, page: int) -> None:
         """Raise DeviceFull unless the device has the room that a store needs.
@@ -189,6 +214,7 @@ class Disk:
             await self._device.trim(range(first, last))
         except CramError as error:
             raise self._refuse(errno.EIO, str(error)) from error
+        self._holds[first:last] = bytes(last - first)
         self.counts["pages_dropped"] += last - first
 
     def _count(self, kind: str, offset: int, length: int) -> None:

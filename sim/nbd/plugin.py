@@ -21,8 +21,13 @@ API_VERSION = 2
 REQUEST = struct.Struct("<B3xIQ")
 """Kind, length in bytes, offset in bytes; behind that of a WRITE its data."""
 ANSWER = struct.Struct("<I")
-"""0 or an errno; behind a 0 for a READ its data. READY has no answer."""
-READY, READ, WRITE, ZERO, TRIM, FLUSH = range(6)
+"""0 or an errno; behind a 0 for a READ its data, for a STATUS an extent for each FREE or DATA range. READY has no
+answer."""
+EXTENTS = struct.Struct("<I")
+"""How many extents follow."""
+EXTENT = struct.Struct("<QB")
+"""Bytes, and 1 where the disk holds data."""
+READY, READ, WRITE, ZERO, TRIM, FLUSH, STATUS = range(7)
 
 SECTOR_BYTES = 512
 PREFERRED_BYTES = 4096
@@ -77,7 +82,7 @@ def can_write(handle: int) -> bool:
     return True
 
 
-can_trim = can_zero = can_fast_zero = can_flush = can_write
+can_trim = can_zero = can_fast_zero = can_flush = can_extents = can_write
 
 
 def can_multi_conn(handle: int) -> bool:
@@ -95,12 +100,7 @@ def can_fua(handle: int) -> int:
 def pread(handle: int, buffer: Any, offset: int, flags: int) -> None:
     """Fill the buffer from the disk."""
     _call(READ, len(buffer), offset)
-    view = memoryview(buffer)
-    while view:
-        got = _channel[0].recv_into(view)
-        if not got:
-            raise EOFError("the device's process has ended")
-        view = view[got:]
+    _receive(memoryview(buffer))
 
 
 def pwrite(handle: int, buffer: Any, offset: int, flags: int) -> None:
@@ -118,9 +118,34 @@ def trim(handle: int, count: int, offset: int, flags: int) -> None:
     _call(TRIM, count, offset)
 
 
+def extents(handle: int, count: int, offset: int, flags: int) -> list[tuple[int, int, int]]:
+    """What is where, from `offset` on: data, or free pages, which are holes and read as zeros."""
+    import nbdkit
+
+    _call(STATUS, count, offset)
+    (found,) = EXTENTS.unpack(_receive(memoryview(bytearray(EXTENTS.size))))
+    kinds = nbdkit.EXTENT_HOLE | nbdkit.EXTENT_ZERO, 0
+    answer = []
+    for length, data in EXTENT.iter_unpack(_receive(memoryview(bytearray(found * EXTENT.size)))):
+        answer.append((offset, length, kinds[data]))
+        offset += length
+    return answer
+
+
 def flush(handle: int, flags: int) -> None:
     """Give what was written its final form."""
     _call(FLUSH, 0, 0)
+
+
+def _receive(buffer: memoryview) -> memoryview:
+    """Fill the buffer from the channel."""
+    view = buffer
+    while view:
+        got = _channel[0].recv_into(view)
+        if not got:
+            raise EOFError("the device's process has ended")
+        view = view[got:]
+    return buffer
 
 
 def _call(kind: int, length: int, offset: int, data: Any = b"") -> None:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from select import select
 
+from hw.tools import ToolError
 from hw.virtual_time import VirtualClock
 from sim.nbd import plugin
 from sim.nbd.disk import Disk, RequestError
@@ -50,7 +51,8 @@ def serve(disk: Disk, clock: VirtualClock, path: Path, ready: Callable[[], None]
         ready: called when clients may come.
 
     Raises:
-        NbdError: no nbdkit here, the path cannot be used, nbdkit has ended.
+        hw.tools.ToolError: no nbdkit here.
+        NbdError: the path cannot be used, nbdkit has ended.
     """
     program = _find()
     path = path.absolute()
@@ -75,10 +77,10 @@ def _find() -> str:
     """nbdkit, if it is here with its Python plug-in."""
     program = shutil.which("nbdkit")
     if program is None:
-        raise NbdError(f"no nbdkit here: {REMEDY}")
+        raise ToolError(f"no nbdkit here: {REMEDY}")
     tried = subprocess.run([program, "python", "--dump-plugin"], capture_output=True, stdin=subprocess.DEVNULL)
     if tried.returncode:
-        raise NbdError(f"nbdkit has no Python plug-in here: {REMEDY}")
+        raise ToolError(f"nbdkit has no Python plug-in here: {REMEDY}")
     return program
 
 
@@ -167,6 +169,9 @@ def _one(disk: Disk, clock: VirtualClock, kind: int, length: int, offset: int, d
             clock.run_until(disk.trim(offset, length))
         elif kind == plugin.FLUSH:
             clock.run_until(disk.flush())
+        elif kind == plugin.STATUS:
+            extents = disk.extents(offset, length)
+            result = plugin.EXTENTS.pack(len(extents)) + b"".join(plugin.EXTENT.pack(*extent) for extent in extents)
         else:
             raise RequestError(errno.EINVAL, f"request {kind}")
     except RequestError as error:

@@ -292,6 +292,6 @@ def test_a_file_in_the_sockets_place_is_left_alone(tmp_path: Path) -> None:
 def test_without_nbdkit_one_line_tells_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     result = CliRunner().invoke(cli, ["nbd", "--socket", str(tmp_path / "disk"), "--size", "1M"])
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert result.stderr == "vcram: no nbdkit here: apt-get install nbdkit nbdkit-plugin-python\n"
     assert not any(tmp_path.iterdir())

@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from hw.link import PAGE_BYTES
+from sim.base.files import open_regular, read_text
 from sim.base.value import Value
 from sim.corpus.corpus import CorpusError, Program, programs, run
 from sim.corpus.figures import Figures, figures
@@ -131,9 +132,11 @@ def load(folder: Path) -> Manifest:
     """Read a manifest and check its files, and what it says of their pages. Raises CorpusError."""
     path = folder / MANIFEST
     try:
-        manifest = Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        manifest = Manifest.model_validate(json.loads(read_text(path)))
         for entry in manifest.entries:
-            if hashlib.sha256((folder / entry.file).read_bytes()).hexdigest() != entry.sha256:
+            with open_regular(folder / entry.file) as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest != entry.sha256:
                 raise CorpusError(f"{folder / entry.file}: not the file that the manifest speaks of; build it again")
     except OSError as error:
         raise CorpusError(f"{error.filename}: {error.strerror}; `vcram corpus build` makes one") from error

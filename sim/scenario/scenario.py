@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import Field, NonNegativeInt, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
+from sim.base.files import read_text
 from sim.scenario.sections import (
     CramSection,
     MemcgSection,
@@ -74,7 +75,7 @@ class Scenario(Section):
     def load(cls, path: Path) -> Scenario:
         """Read and check a file; paths in it become absolute. Raises ScenarioError."""
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(read_text(path))
         except OSError as error:
             raise ScenarioError(f"{path}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from pydantic import NonNegativeInt, ValidationError
 
 from hw.link import PAGE_BYTES
+from sim.base.files import open_regular
 from sim.base.value import Value
 from sim.trace.scrub import kind_of_machine
 
@@ -35,6 +36,10 @@ DEFAULT_MAX_CONTENTS = 32_768
 
 # magic, version, header bytes, body bytes
 _PREFIX = struct.Struct("<8sIIQ")
+_LARGEST = 4 << 30  # bytes of a file
+_LARGEST_HEADER = 1 << 20
+_LARGEST_EVENTS, _LARGEST_CONTENTS = 1 << 28, 1 << 20  # 3 GB and 4 GiB unpacked; a recording stops far below
+_LARGEST_UNPACKER = 5 << 28  # bytes; a dictionary of 1 GiB, as `save` makes it at most, and some
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 EVENT_DTYPE = np.dtype([("space", "<u2"), ("kind", "u1"), ("page", "<u4"), ("content", "<u4")])
@@ -146,11 +151,9 @@ class Trace:
     def load(cls, path: Path) -> Trace:
         """Read and check a trace file. Raises TraceError when it is missing, damaged, or contradicts itself."""
         try:
-            data = path.read_bytes()
+            return _decode(_read(path))
         except OSError as error:
             raise TraceError(f"{path}: {error.strerror}") from error
-        try:
-            return _decode(data)
         except TraceError as error:
             raise TraceError(f"{path}: {error}") from error
 
@@ -281,17 +284,33 @@ def _filters(size: int) -> list[dict[str, int]]:
     return [{"id": lzma.FILTER_LZMA2, "preset": 3, "dict_size": dictionary}]
 
 
-def _decode(data: bytes) -> Trace:
-    if len(data) < _PREFIX.size or not data.startswith(MAGIC):
-        raise TraceError("not a vcram trace" if not MAGIC.startswith(data[:8]) else "truncated trace: no full header")
-    _, version, header_bytes, body_bytes = _PREFIX.unpack_from(data)
+def _read(path: Path) -> bytes:
+    """The bytes of a trace file, once its first ones and its size say that it is one. Raises TraceError, OSError."""
+    with open_regular(path) as file:
+        prefix = file.read(_PREFIX.size)
+        _check_size(prefix, os.fstat(file.fileno()).st_size)
+        return prefix + file.read()
+
+
+def _check_size(prefix: bytes, size: int) -> None:
+    """Raise TraceError unless a file of `size` bytes may begin so."""
+    if len(prefix) < _PREFIX.size or not prefix.startswith(MAGIC):
+        raise TraceError("not a vcram trace" if not MAGIC.startswith(prefix[:8]) else "truncated trace: no full header")
+    _, version, header_bytes, body_bytes = _PREFIX.unpack(prefix)
     if version != VERSION:
         raise TraceError(f"trace format version {version}; this program reads version {VERSION}")
-    size = _PREFIX.size + header_bytes + body_bytes + _DIGEST_BYTES
-    if len(data) < size:
-        raise TraceError(f"truncated trace: {len(data)} of {size} bytes")
-    if len(data) > size:
-        raise TraceError(f"damaged trace: {len(data) - size} bytes after its end")
+    expected = _PREFIX.size + header_bytes + body_bytes + _DIGEST_BYTES
+    if size < expected:
+        raise TraceError(f"truncated trace: {size} of {expected} bytes")
+    if size > expected:
+        raise TraceError(f"damaged trace: {size - expected} bytes after its end")
+    if size > _LARGEST or header_bytes > _LARGEST_HEADER:
+        raise TraceError(f"trace of {size} bytes, its header of {header_bytes}: at most {_LARGEST} are read")
+
+
+def _decode(data: bytes) -> Trace:
+    """The trace in a file's bytes, whose size is what its first ones say. Raises TraceError."""
+    _, _, header_bytes, _ = _PREFIX.unpack_from(data)
     if hashlib.sha256(data[:-_DIGEST_BYTES]).digest() != data[-_DIGEST_BYTES:]:
         raise TraceError("damaged trace: checksum does not match")
     # From here on the file is as its writer left it, so what is wrong is the writer's doing.
@@ -301,11 +320,13 @@ def _decode(data: bytes) -> Trace:
     except ValidationError as error:
         first = error.errors()[0]
         raise TraceError(f"bad trace header: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    if header.events > _LARGEST_EVENTS or header.contents > _LARGEST_CONTENTS:
+        raise TraceError(f"{header.events} events and {header.contents} contents announced: more than any trace has")
     event_bytes = header.events * EVENT_DTYPE.itemsize
     content_bytes = header.contents * PAGE_BYTES
     try:
         # One byte more than announced is asked for, so that a body that is too long shows without being unpacked.
-        body = lzma.LZMADecompressor().decompress(
+        body = lzma.LZMADecompressor(memlimit=_LARGEST_UNPACKER).decompress(
             data[body_start:-_DIGEST_BYTES], max_length=event_bytes + content_bytes + 1
         )
     except lzma.LZMAError as error:

@@ -8,6 +8,7 @@ import struct
 from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 _REQUEST = struct.Struct(">IHHQQI")
 _REPLY = struct.Struct(">IIQ")
@@ -86,7 +87,7 @@ class NbdClient:
         """Hang up, in the middle of whatever it is."""
         self._socket.close()
 
-    def __enter__(self) -> NbdClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -136,7 +137,7 @@ class MappingClient(NbdClient):
     def _option(self, number: int, data: bytes = b"") -> list[bytes]:
         """Haggle; what the server says before it acknowledges."""
         self.send(b"IHAVEOPT" + struct.pack(">II", number, len(data)) + data)
-        replies = []
+        replies: list[bytes] = []
         while True:
             magic, option, kind, size = struct.unpack(">QIII", self.receive(20))
             assert (magic, option) == (0x3E889045565A9, number)

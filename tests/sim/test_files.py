@@ -22,7 +22,7 @@ from sim.corpus.files import load
 from sim.scenario.scenario import Scenario, ScenarioError
 from sim.trace.file import Trace, TraceError
 
-PREFIX = struct.Struct("<8sIIQ")  # docs/trace.md, "Layout"
+PREFIX = struct.Struct("<8sIIQ")  # docs/trace.md
 MEMORY = 600 << 20
 LOADER = "import sys; from pathlib import Path; from sim.trace.file import Trace; Trace.load(Path(sys.argv[1]))"
 

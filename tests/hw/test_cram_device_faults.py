@@ -18,10 +18,11 @@ from tests.marks import VERIFY
 CASES = [
     ("faults", SMALL), ("faults", TINY_SECTORS), ("faults", LARGE_SECTORS),
     ("reset", SMALL), ("reset", TINY_SECTORS),
+    ("late", SMALL), ("late", TINY_SECTORS), ("late", LARGE_SECTORS),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("bench", ["faults", "reset"])
+@pytest.mark.parametrize("bench", ["faults", "reset", "late"])
 def test_the_small_device_in_short(bench: str) -> None:
     """The rules are in bench_cram_device_<bench>.py."""
     settings = environment(SMALL, SHORT["verilator"])

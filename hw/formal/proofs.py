@@ -218,6 +218,24 @@ PROOFS: list[Proof] = [
         {"SECTOR_BYTES": 256},
         {"SECTOR_BYTES": 1024},
     ),
+    Proof(
+        "media_read_port",
+        "media_read_port_formal",
+        "AXI4 across resets of either side; as many beats as asked, none of a time before; answered within the limit",
+        "prove",
+        3,
+        16,
+        assumes="addresses held until taken, at most 128 beats waited for; nothing of the media",
+    ),
+    Proof(
+        "media_write_port",
+        "media_write_port_formal",
+        "AXI4 across resets of either side; bursts finished; one answer each, none of a time before; within the limit",
+        "prove",
+        3,
+        16,
+        assumes="addresses held until taken, after the beats before; the media answers bursts after their beats",
+    ),
     *_each(
         Proof(
             "chain_reader",

@@ -76,7 +76,7 @@ module media_read_port #(
     );
 
     // ---- answers: those that the core waits for; all others are taken and thrown away -----------------------------
-    wire give_up = expired && !late_q && up && (owed_q != 8'd0 || (s_axi_arvalid && !s_axi_arready));
+    wire progress, give_up;
     wire given   = s_axi_rvalid && s_axi_rready;
     wire wanted  = m_axi_rvalid && ours;
 
@@ -106,13 +106,17 @@ module media_read_port #(
 
     // ---- time -----------------------------------------------------------------------------------------------------
     wire waiting = !none || !address_ready || (s_axi_arvalid && up);
+    wire wants   = owed_q != 8'd0 || (s_axi_arvalid && !s_axi_arready);
+
+    assign progress = accept || (m_axi_arvalid && m_axi_arready) || m_axi_rvalid || forget_i;
+    assign give_up  = expired && !progress && wants && !late_q;
 
     media_timer u_timer (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .limit_i(limit_i),
         .waiting_i(waiting),
-        .progress_i(accept || (m_axi_arvalid && m_axi_arready) || m_axi_rvalid || forget_i),
+        .progress_i(progress),
         .expired_o(expired)
     );
 

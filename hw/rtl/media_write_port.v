@@ -115,7 +115,7 @@ module media_write_port #(
     assign m_axi_wstrb = {64{strobe}};
 
     // ---- responses: those that the core waits for; all others are taken and thrown away ------------------------------
-    wire give_up = expired && !late_q && up && (unanswered_q != 8'd0 || (s_axi_awvalid && !s_axi_awready));
+    wire progress, give_up;
 
     media_epochs #(
         .EPOCHS(EPOCHS),
@@ -144,13 +144,17 @@ module media_write_port #(
     wire core_slow = beats_due && !orphan_q && data_ready && !s_axi_wvalid;
     wire taken     = (m_axi_awvalid && m_axi_awready) || (m_axi_wvalid && m_axi_wready);
     wire waiting   = !none || !address_ready || !data_ready || left_q != 9'd0 || (s_axi_awvalid && up);
+    wire wants     = unanswered_q != 8'd0 || (s_axi_awvalid && !s_axi_awready);
+
+    assign progress = taken || m_axi_bvalid || core_slow || accept || forget_i;
+    assign give_up  = expired && !progress && wants && !late_q;
 
     media_timer u_timer (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .limit_i(limit_i),
         .waiting_i(waiting),
-        .progress_i(taken || m_axi_bvalid || core_slow || accept || forget_i),
+        .progress_i(progress),
         .expired_o(expired)
     );
 

@@ -24,6 +24,8 @@ QUICK = {
     "axi_host_write-PAGE_BITS_12",
     "watermarks",
     "event_log-DEPTH_4",
+    "media_read_port",
+    "media_write_port",
 }
 
 # module: a line and what it is turned into
@@ -33,6 +35,8 @@ BROKEN = {
     "register_bus": ("if (s_axil_wready) {write_strobe_q", "if (s_axil_wvalid) {write_strobe_q"),
     "watermarks": ("low_o ? free_i < recovered_mark_o || free_i < low_mark_o", "low_o ? free_i < recovered_mark_o"),
     "event_log": ("if (event_valid_i && !push) overflow_q", "if (event_valid_i && count_q == FULL) overflow_q"),
+    "media_read_port": (".leave_i(forget_i || give_up)", ".leave_i(forget_i)"),
+    "media_write_port": ("drain_q      <= 1'b1;", "drain_q      <= 1'b0;"),
     "axi_host_write": ("if (answer > response_q) response_q <= answer;", "response_q <= answer;"),
 }
 

@@ -110,6 +110,7 @@ CONTRACT = (
 
 
 WHOLE = "cram_device"
+CHAPTERS = ("traffic", "bursts", "cache", "states", "signals", "faults", "reset", "late", "exhaustion", "floods")
 BROAD = ("cram_device_traffic", "tests.driver.inside")
 
 
@@ -127,8 +128,7 @@ def _killers() -> Iterator[Killer]:
         yield Killer(f"mailbox_{part}", "cram_registers")
     files = [str(ROOT / f"tests/driver/test_{name}.py") for name in CONTRACT]
     chapters = [  # but media, which takes longer than the others together and has killed none
-        Killer(f"cram_device_{chapter}", WHOLE, (("EFFORT", "0.1"),))
-        for chapter in ("traffic", "bursts", "cache", "states", "signals", "faults", "reset", "exhaustion", "floods")
+        Killer(f"cram_device_{chapter}", WHOLE, (("EFFORT", "0.1"),)) for chapter in CHAPTERS
     ]
     yield chapters[0]
     yield Killer("tests.driver.inside", WHOLE, (("VCRAM_TESTS", shlex.join(["-x", *files])),), around="cram_tb")

@@ -628,9 +628,9 @@ module cram_device #(
     wire unused = &{1'b0, m_axi_rlast, store_wlast, store_bready, store_ruser, media_wuser, retired, retired_sector,
                     command_page[31:PAGE_BITS]};
     wire registers_idle;
-    wire core_idle = sequencer_idle && write_idle && read_idle && !heat_busy;
+    wire core_idle = sequencer_idle && write_idle && read_idle && !heat_busy && !media_busy;
 
-    assign idle_o = core_idle && registers_idle && !media_busy;
+    assign idle_o = core_idle && registers_idle;
 
     // ---- counters: a pulse for each ---
     wire [COUNTS-1:0] count;

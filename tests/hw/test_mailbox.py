@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from hw.build import build
+from hw.links import model_cxl
 from hw.simulate import simulate
 from hw.tools import SIMULATORS, Simulator
 from tests.hw.test_registers import SETTINGS, register_block
@@ -19,6 +22,17 @@ PAGES = 64
 def test_mailbox(simulator: Simulator, bench: str) -> None:
     """The rules are in bench_mailbox_*.py."""
     simulate(register_block(simulator), f"tests.hw.bench_mailbox_{bench}", environment=SETTINGS, timeout_s=600)
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_health_of_every_count(simulator: Simulator) -> None:
+    simulate(build("mailbox_replies", simulator), "tests.hw.bench_mailbox_health", timeout_s=120)
+
+
+@pytest.mark.parametrize(("retired", "warned"), [(0, False), (1, False), (0, True), (7, True)])
+def test_the_models_health_has_the_same_bits(retired: int, warned: bool) -> None:
+    reply = model_cxl.health(retired != 0, True, False, warned, 0x01020304)
+    assert reply == struct.pack("<BBBBHIII", 2 | (retired > 0), 0, warned << 4, 0xFF, 0x7FFF, 0, 0x01020304, 0)
 
 
 @VERIFY

@@ -17,13 +17,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from types import TracebackType
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, SupportsIndex, get_args
 
 from driver import CramDevice, PageInfo
 from hw.link import Link
 from hw.links.in_process import InProcess, open_link
 from hw.parameters import DEFAULTS, DeviceParameters
 from hw.virtual_time import VirtualClock
+from sim.handle.arguments import Bytes, content, number
 
 Kind = Literal[InProcess, "cocotb"]
 
@@ -39,40 +40,45 @@ class _Caller(Protocol):
 
 
 class DeviceHandle:
-    """A device with blocking calls. Errors are the driver's (driver/errors.py, docs/driver.md)."""
+    """A device with blocking calls. Errors are the driver's (driver/errors.py, docs/driver.md).
+
+    Pages and lines are integers of any kind, data is bytes-like. Anything else is a TypeError, data of another length a
+    ValueError, the same with every device.
+    """
 
     def __init__(self, caller: _Caller) -> None:
         self._caller = caller
 
-    def store(self, page: int, data: bytes) -> None:
+    def store(self, page: SupportsIndex, data: Bytes) -> None:
         """Write a page of 4096 bytes. Raises DeviceFull, PagePoisoned, AddressOutOfRange."""
-        self._caller.call("store", page, data)
+        self._caller.call("store", number(page), content(data))
 
-    def load(self, page: int) -> bytes:
+    def load(self, page: SupportsIndex) -> bytes:
         """Read a page of 4096 bytes. Raises PagePoisoned, AddressOutOfRange."""
-        return bytes(self._caller.call("load", page))
+        return bytes(self._caller.call("load", number(page)))
 
-    def store_line(self, page: int, line: int, data: bytes) -> None:
+    def store_line(self, page: SupportsIndex, line: SupportsIndex, data: Bytes) -> None:
         """Write a line of 64 bytes. Raises as `store` does."""
-        self._caller.call("store_line", page, line, data)
+        self._caller.call("store_line", number(page), number(line), content(data))
 
-    def load_line(self, page: int, line: int) -> bytes:
+    def load_line(self, page: SupportsIndex, line: SupportsIndex) -> bytes:
         """Read a line of 64 bytes. Raises as `load` does."""
-        return bytes(self._caller.call("load_line", page, line))
+        return bytes(self._caller.call("load_line", number(page), number(line)))
 
-    def trim(self, pages: Iterable[int]) -> None:
+    def trim(self, pages: Iterable[SupportsIndex]) -> None:
         """Drop pages. Raises AddressOutOfRange."""
-        self._caller.call("trim", list(pages))
+        self._caller.call("trim", [number(page) for page in pages])
 
-    def export(self, page: int) -> bytes | None:
+    def export(self, page: SupportsIndex) -> bytes | None:
         """The LZ4 block of a page; None where it is free, zero, same-filled or raw. Raises PagePoisoned."""
-        block: bytes | None = self._caller.call("export", page)
+        block: bytes | None = self._caller.call("export", number(page))
         return block
 
-    def page_state(self, page: int) -> PageInfo:
+    def page_state(self, page: SupportsIndex) -> PageInfo:
         """What the page table says of a page, once the device is at rest."""
+        which = number(page)
         self._caller.call("settle")
-        info: PageInfo = self._caller.call("page_state", page)
+        info: PageInfo = self._caller.call("page_state", which)
         return info
 
     def stats(self) -> dict[str, int]:

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import array
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import lz4.block
+import numpy as np
 import pytest
 
 from driver import AddressOutOfRange, DeviceFull, DeviceLost, PageState
@@ -64,6 +67,51 @@ def test_errors_are_the_drivers(device: DeviceHandle) -> None:
     with pytest.raises(AddressOutOfRange):
         device.load(256)
     assert device.load(3) == noise_page(3)
+
+
+def test_every_integer_and_every_bytes_like_object_will_do(device: DeviceHandle) -> None:
+    page = noise_page(1)
+    contents: list[Any] = [page, bytearray(page), memoryview(page), memoryview(page + page)[::2]]
+    contents += [array.array("I", page), np.frombuffer(page, np.uint16)]
+    for number, data in enumerate(contents):
+        device.store(np.int64(number), data)
+        assert device.load(np.uint8(number)) == memoryview(data).tobytes()
+    device.store_line(True, np.int32(3), memoryview(page)[:64])
+    assert device.load_line(1, 3) == page[:64]
+    device.trim(np.arange(6))
+    assert device.page_state(np.int16(2)).state == PageState.FREE
+
+
+WRONG: list[tuple[Callable[[DeviceHandle], object], type[Exception], str]] = [
+    (lambda device: device.load(1.0), TypeError, "'float' object cannot be interpreted as an integer"),  # type: ignore[arg-type]
+    (lambda device: device.load(np.float32(1)), TypeError, "cannot be interpreted as an integer"),  # type: ignore[arg-type]
+    (lambda device: device.load("1"), TypeError, "'str' object cannot be interpreted as an integer"),  # type: ignore[arg-type]
+    (lambda device: device.load_line(1, 1.0), TypeError, "'float' object cannot be interpreted as an integer"),  # type: ignore[arg-type]
+    (lambda device: device.trim([1.0]), TypeError, "'float' object cannot be interpreted as an integer"),  # type: ignore[list-item]
+    (lambda device: device.page_state(None), TypeError, "'NoneType' object cannot be interpreted as an integer"),  # type: ignore[arg-type]
+    (lambda device: device.export(1.0), TypeError, "'float' object cannot be interpreted as an integer"),  # type: ignore[arg-type]
+    (lambda device: device.store(1, "x" * 4096), TypeError, "a bytes-like object is required, not 'str'"),  # type: ignore[arg-type]
+    (lambda device: device.store(1, 4096), TypeError, "a bytes-like object is required, not 'int'"),  # type: ignore[arg-type]
+    (lambda device: device.store(1, b"x"), ValueError, "a page is 4096 bytes, got 1"),
+    (lambda device: device.store(1, memoryview(bytes(8192))), ValueError, "a page is 4096 bytes, got 8192"),
+    (lambda device: device.store_line(1, 1, b""), ValueError, "a line is 64 bytes, got 0"),
+    (lambda device: device.load(-1), AddressOutOfRange, "page -1, the device has 256"),
+    (lambda device: device.load(256), AddressOutOfRange, "page 256, the device has 256"),
+    (lambda device: device.load(1 << 80), AddressOutOfRange, f"page {1 << 80}, the device has 256"),
+    (lambda device: device.store(np.int64(-1), bytes(4096)), AddressOutOfRange, "page -1, the device has 256"),
+    (lambda device: device.load_line(1, 64), AddressOutOfRange, "line 64, a page has 64"),
+    (lambda device: device.load_line(1, -1), AddressOutOfRange, "line -1, a page has 64"),
+    (lambda device: device.trim([0, 256]), AddressOutOfRange, "page 256, the device has 256"),
+    (lambda device: device.page_state(-1), AddressOutOfRange, "page -1, the device has 256"),
+]
+
+
+def test_what_is_no_page_line_or_content_is_the_same_error_with_every_device(device: DeviceHandle) -> None:
+    for attempt, kind, said in WRONG:
+        with pytest.raises(kind) as caught:
+            attempt(device)
+        assert type(caught.value) is kind and said in str(caught.value)
+    assert device.load(1) == ZERO_PAGE
 
 
 def test_a_closed_device_is_lost(device: DeviceHandle) -> None:

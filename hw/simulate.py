@@ -12,7 +12,9 @@ The environment may name the seed (VCRAM_SEED) of all runs that are given none, 
 from __future__ import annotations
 
 import argparse
+import ast
 import fcntl
+import importlib.util
 import itertools
 import json
 import os
@@ -307,6 +309,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise ValueError(f"{RECORD} lacks what a run is repeated with")
     except (OSError, ValueError) as error:
         parser.error(f"{options.folder} is no folder of a run: {error}")
+    there = cases(record["module"])
+    if options.case and there and options.case not in there:
+        parser.error(f"--case {options.case}: no such case: {record['module']} has {', '.join(there)}")
     limit_s = record["timeout_s"] and record["timeout_s"] * (WAVES_TAKE if options.waves else 1)
     record |= {"case": options.case or record["case"]}
     record |= {"seed": record["seed"] if options.seed is None else options.seed}
@@ -328,7 +333,24 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"passed: {folder}")
+    for waves in sorted(folder.glob("waves.*")):
+        print(f"waves: {waves}")
     return 0
+
+
+def cases(module: str) -> list[str]:
+    """The cocotb tests that a module's source shows, as importing it is for the simulator; empty if it is not here."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        return []
+    if spec is None or spec.origin is None:
+        return []
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    return [
+        node.name for node in tree.body
+        if isinstance(node, ast.AsyncFunctionDef) and any("cocotb" in ast.unparse(mark) for mark in node.decorator_list)
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hw.simulate import simulate
+from hw.simulate import main, runs, simulate
 from hw.sources import ROOT
 from hw.tools import SIMULATORS, Simulator
 from tests.hw.probe import BENCH, STEP, probe
@@ -104,3 +104,27 @@ def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.05)
+
+
+def test_a_case_that_there_is_not_is_told_with_those_there_are_and_leaves_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = simulate(probe("icarus"), BENCH, testcase="ports_are_read_and_written_a_page_wide", environment=STEP,
+                      results=tmp_path / "run")  # fmt: skip
+    before = set(runs().iterdir()) if runs().exists() else set()
+    with pytest.raises(SystemExit) as ended:
+        main([str(folder), "--case", "nope"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "--case nope: no such case" in said and "ports_are_read_and_written_a_page_wide, " in said
+    assert (set(runs().iterdir()) if runs().exists() else set()) == before
+
+
+def test_a_run_that_is_repeated_with_waves_says_where_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = "ports_are_read_and_written_a_page_wide"
+    folder = simulate(probe("icarus"), BENCH, testcase=case, environment=STEP, results=tmp_path / "run")
+    assert main([str(folder), "--case", case, "--waves"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("waves: ")]
+    assert Path(line.removeprefix("waves: ")).stat().st_size > 0

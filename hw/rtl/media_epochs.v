@@ -40,7 +40,7 @@ module media_epochs #(
     reg [EPOCHS-1:0]            starts, answers;
     reg [ID_BITS-1:0]           free;
     reg                         known;   // the answer's ID is one of ours, and owed
-    integer                     i;
+    integer                     i, j;    // each written in one block
 
     always @* begin
         free  = {ID_BITS{1'b0}};
@@ -60,10 +60,10 @@ module media_epochs #(
     assign ours_o = !left_q && known && answer_id_i == id_o;
 
     always @(posedge clk_i) begin
-        for (i = 0; i < EPOCHS; i = i + 1) begin
-            if (starts[i] || (answer_i && answers[i]))
-                count_q[i*COUNT_BITS +: COUNT_BITS] <= count_q[i*COUNT_BITS +: COUNT_BITS]
-                    + (starts[i] ? start_count_i : {COUNT_BITS{1'b0}}) - {{(COUNT_BITS - 1){1'b0}}, answer_i && answers[i]};
+        for (j = 0; j < EPOCHS; j = j + 1) begin
+            if (starts[j] || (answer_i && answers[j]))
+                count_q[j*COUNT_BITS +: COUNT_BITS] <= count_q[j*COUNT_BITS +: COUNT_BITS]
+                    + (starts[j] ? start_count_i : {COUNT_BITS{1'b0}}) - {{(COUNT_BITS - 1){1'b0}}, answer_i && answers[j]};
         end
         if (leave_i) begin
             left_q <= 1'b1;

@@ -226,8 +226,8 @@ async def a_media_that_never_answers_costs_its_time_limit_and_no_more(dut: Any) 
 
 
 @cocotb.test(timeout_time=300, timeout_unit="ms")
-async def the_time_limit_is_counted_in_cycles_without_progress(dut: Any) -> None:
-    """An answer in the last cycle is in time, one cycle later it is late; a limit of 0 is none."""
+async def silence_longer_than_the_time_limit_is_an_error(dut: Any) -> None:
+    """Half of it is in time, twice is late, a limit of 0 is none; bench_media_port.py has the exact cycle."""
     tb = await TB.open(dut)
     await tb.expect(Register.MEDIA_TIME_LIMIT, MEDIA_TIME_LIMIT_RESET)
     watch = MediaWatch(dut)

@@ -21,7 +21,7 @@ from tests.campaigns.coverage.report import grouped, report
 
 TESTS = [
     *(f"tests/hw/test_{name}.py" for name in (
-        "fifo", "heat_tracker", "mailbox", "media_writer", "page_cache", "page_scan", "registers",
+        "fifo", "heat_tracker", "mailbox", "media_port", "media_writer", "page_cache", "page_scan", "registers",
         "sector_allocator", "lz4_compressor", "lz4_decompressor", "cram_device", "cram_device_faults",
     )),
     "tests/driver/test_over_rtl.py",

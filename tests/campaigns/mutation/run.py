@@ -119,6 +119,7 @@ def _killers() -> Iterator[Killer]:
     yield Killer("page_scan", "page_scan", (("REAL_PAGES", "40"),))
     yield Killer("heat_tracker", "heat_tracker")
     yield Killer("media_writer", "media_writer")
+    yield Killer("media_port", "media_port")
     yield Killer("sector_allocator", "sector_allocator", (("ROUNDS", "400"),))
     yield Killer("page_cache", "page_cache", (("ROUNDS", "600"),))
     yield Killer("lz4_compressor", "lz4_compressor", (("EFFORT", "1.0"),))

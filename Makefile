@@ -13,7 +13,7 @@ BIN := .venv/bin
 JOBS ?= 2
 BUILD := $(or $(VCRAM_BUILD),build)
 
-.PHONY: help setup run test verify prune breakages slotbench contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation linuxswap
+.PHONY: help setup run test verify prune breakages slotbench contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation linuxswap kerneldiff
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -36,6 +36,7 @@ test: lint  ## what to run after a change: all checks and the quick tests, hardw
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -m "not verify"
 
 verify: $(STAMP)  ## all other tests: every set of parameters, more rounds, whole runs (half an hour)
+	@command -v qemu-system-x86_64 >/dev/null || requirements/packages.sh qemu-system-x86
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -m verify
 
 prune: $(STAMP)  ## remove builds and passed runs that nobody has used for an hour
@@ -63,6 +64,10 @@ pager: $(STAMP)  ## page real programs at a quarter of their memory, and kill th
 linuxswap: $(STAMP)  ## boot a Linux guest (QEMU) that swaps to the RTL as its disk: build/linux-swap.json
 	@command -v qemu-system-x86_64 >/dev/null || requirements/packages.sh qemu-system-x86
 	@$(BIN)/python examples/linux-swap/run.py
+
+kerneldiff: $(STAMP)  ## hold the swap model against Linux 6.1 and 6.12 in QEMU: COUNT=300, SEED=; build/kerneldiff.json
+	@command -v qemu-system-x86_64 >/dev/null || requirements/packages.sh qemu-system-x86
+	@$(BIN)/python -m tests.campaigns.kerneldiff --count $(or $(COUNT),300) --seed $(or $(SEED),1)
 
 breakages: $(STAMP)  ## break four things on purpose, one at a time, and show that the tests notice
 	$(BIN)/python tests/campaigns/breakages.py

@@ -9,8 +9,9 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -40,12 +41,12 @@ def build_guest(folder: Path, pages: list[bytes], settings: dict[str, int]) -> G
         pages: of real programs, for the hog.
         settings: variables of `init`.
     """
-    kernel = _kernel(folder)
-    busybox = _package(folder, "busybox-static")
+    kernel = fetch_kernel(folder, KERNELS, MODULES)
+    busybox = fetch_package(folder, "busybox-static")
     files: dict[str, tuple[bytes, int]] = {
         "init": ((HERE / "init").read_bytes(), 0o755),
         "bin/busybox": (next(busybox.glob("*bin/busybox")).read_bytes(), 0o755),
-        "hog": (_compile(HERE / "hog.c", folder), 0o755),
+        "hog": (compile_static(HERE / "hog.c", folder), 0o755),
         "pages": (b"".join(pages), 0o644),
         "settings": ("".join(f"{name}={value}\n" for name, value in settings.items()).encode(), 0o644),
     }
@@ -78,16 +79,17 @@ def cpio(files: dict[str, tuple[bytes, int]]) -> bytes:
     return b"".join(parts)
 
 
-def _kernel(folder: Path) -> Path:
-    """Folder with `vmlinuz`, `version` and `modules`: those that are needed, and the order to load them in."""
-    for name in KERNELS:
+def fetch_kernel(folder: Path, names: Sequence[str], modules: Sequence[str]) -> Path:
+    """The first of these packages of kernels that is known here: a folder with `vmlinuz`, `version` and `modules`.
+    These are `modules` and what they need, and the order to load them in. Raises GuestError."""
+    for name in names:
         for package in _depends(name):
             if package.startswith("linux-image-"):
-                return _package(folder, package, keep=_keep_kernel)
-    raise GuestError(f"none of the packages {', '.join(KERNELS)} is known here: apt-get update")
+                return fetch_package(folder, package, partial(_keep_kernel, modules))
+    raise GuestError(f"none of the packages {', '.join(names)} is known here: apt-get update")
 
 
-def _keep_kernel(unpacked: Path, kept: Path) -> None:
+def _keep_kernel(modules: Sequence[str], unpacked: Path, kept: Path) -> None:
     shutil.move(str(next((unpacked / "boot").glob("vmlinuz-*"))), kept / "vmlinuz")
     root = next(unpacked.glob("**/lib/modules/*"))
     (kept / "version").write_text(root.name)
@@ -109,7 +111,7 @@ def _keep_kernel(unpacked: Path, kept: Path) -> None:
         (kept / "modules" / f"{name}.ko").write_bytes(data)
         order.append(f"{name}.ko")
 
-    for name in MODULES:
+    for name in modules:
         take(name)
     (kept / "modules" / "order").write_text("".join(f"{name}\n" for name in order))
 
@@ -124,8 +126,9 @@ def _depends_of(module: bytes) -> list[str]:
     return [name.replace("-", "_") for name in listed.split(",") if name]
 
 
-def _package(folder: Path, name: str, keep: Callable[[Path, Path], None] | None = None) -> Path:
-    """The files of a package's candidate version, unpacked once; or what `keep` moves from there to another folder."""
+def fetch_package(folder: Path, name: str, keep: Callable[[Path, Path], None] | None = None) -> Path:
+    """The files of a package's candidate version, unpacked once; or what `keep` moves from there to another folder.
+    Raises GuestError."""
     version = _candidate(name)
     kept = folder / f"{name}_{version.replace(':', '.')}"
     if kept.is_dir():
@@ -162,7 +165,8 @@ def _depends(name: str) -> list[str]:
     return [line.strip().partition(": ")[2] for line in lines if "Depends: " in line]
 
 
-def _compile(source: Path, folder: Path) -> bytes:
+def compile_static(source: Path, folder: Path) -> bytes:
+    """A C program for the guest, which has no libraries. Raises GuestError."""
     target = folder / source.stem
     _run([os.environ.get("CC", "cc"), "-O2", "-Wall", "-Wextra", "-static", "-o", str(target), str(source)])
     return target.read_bytes()

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The swap model held against running kernels (docs/kerneldiff.md)."""

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""`make kerneldiff`: the model held against running kernels; writes build/kerneldiff.json (docs/kerneldiff.md).
+
+Exit status: 0 no difference that is not listed; 1 there is one, or no result; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+from hw.places import results_folder
+from sim.base.interrupts import interruptible
+from sim.base.results import write_json
+from tests.campaigns.kerneldiff.compare import BEGIN, DOCUMENT, Listed, exceptions, table
+from tests.campaigns.kerneldiff.generate import random_script, shrink
+from tests.campaigns.kerneldiff.guest import KERNELS, Guest, GuestError, RequestError, boot
+from tests.campaigns.kerneldiff.judge import Verdict, compare, judge
+from tests.campaigns.kerneldiff.script import Script, ScriptError, load, parse
+
+HERE = Path(__file__).parent
+RULES, KEPT = HERE / "scripts", HERE / "kept"
+SHOWN = 20
+
+
+def main() -> int:
+    options = _options()
+    try:
+        with interruptible():
+            return _run(options)
+    except (GuestError, RequestError, ScriptError, OSError, ValueError) as error:
+        print(f"kerneldiff: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("kerneldiff: interrupted; nothing is left running", file=sys.stderr)
+        return 130
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="kerneldiff", description="Hold the swap model against running kernels.")
+    parser.add_argument("scripts", nargs="*", type=Path, help="files of scripts (default: all, and random ones)")
+    parser.add_argument("--kernels", nargs="+", choices=list(KERNELS), default=list(KERNELS), help="(both)")
+    parser.add_argument("--count", type=int, default=300, help="random scripts (300)")
+    parser.add_argument("--seed", type=int, default=1, help="of the first one (1)")
+    parser.add_argument("--keep", type=int, default=3, help="failing random scripts to shrink and keep (3)")
+    parser.add_argument("--exceptions", action="store_true", help="only write their table into docs/kerneldiff.md")
+    return parser.parse_args()
+
+
+def _run(options: argparse.Namespace) -> int:
+    started = time.monotonic()
+    listed = exceptions()
+    if options.exceptions:
+        before, _, _ = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
+        DOCUMENT.write_text(before + BEGIN + table(listed), encoding="utf-8")
+        return 0
+    if options.scripts:
+        scripts = [parse(path.stem, path.read_text(encoding="utf-8")) for path in options.scripts]
+    else:
+        scripts = load(RULES) + load(KEPT)
+        scripts += [random_script(seed) for seed in range(options.seed, options.seed + options.count)]
+    scripts.sort(key=lambda script: script.setting("zswap") == "on")  # large swap-ins end with the first use of zswap
+    verdict = Verdict()
+    for profile in options.kernels:
+        print(f"booting the kernel of profile {profile}", file=sys.stderr, flush=True)
+        with boot(profile) as guest:
+            judge(profile, guest, scripts, listed, verdict, partial(_progress, profile, len(scripts)))
+            _progress(profile, len(scripts), len(scripts))
+            _keep(profile, guest, verdict, listed, options.keep)
+    seconds = time.monotonic() - started
+    path = results_folder() / "kerneldiff.json"
+    write_json(path, figures(verdict, listed, seconds))
+    for difference in verdict.unlisted[:SHOWN]:
+        print(f"kerneldiff: {difference}", file=sys.stderr)
+    compared = f"{verdict.scripts:,} scripts, {verdict.steps:,} steps, {verdict.pages:,} pages compared"
+    unlisted, known = len(verdict.unlisted), verdict.listed.total()
+    print(f"{compared} in {seconds:.0f} s; {unlisted:,} differences that are not listed, {known:,} that are; {path}")
+    return bool(verdict.unlisted)
+
+
+def figures(verdict: Verdict, listed: list[Listed], seconds: float) -> dict[str, object]:
+    """What build/kerneldiff.json holds."""
+    return {
+        "kernels": verdict.kernels,
+        "scripts": verdict.scripts,
+        "steps": verdict.steps,
+        "pages_compared": verdict.pages,
+        "differences": len(verdict.unlisted),
+        "seconds": round(seconds),
+        "listed": [
+            {"name": each.name, "reason": each.reason, "count": verdict.listed[each.name]} for each in listed
+        ],
+        "unlisted": [asdict(each) for each in verdict.unlisted],
+    }  # fmt: skip
+
+
+def _keep(profile: str, guest: Guest, verdict: Verdict, listed: list[Listed], most: int) -> None:
+    """Shrink the first random scripts that failed on this kernel, and keep them for the tests."""
+
+    def fails(script: Script) -> bool:
+        found, _ = compare(profile, guest, script, listed)
+        return any(not each.listed for each in found)
+
+    failing = [script for at, script in verdict.failing if at == profile and script.name.startswith("random-")]
+    for script in failing[:most]:
+        print(f"shrinking {script.name}", file=sys.stderr, flush=True)
+        small = shrink(script, fails)
+        small = replace(small, about=f"Found with the kernel of profile {profile}: seed {script.name[7:]}, shrunk.")
+        KEPT.mkdir(exist_ok=True)
+        (KEPT / f"{profile}-{script.name[7:]}.script").write_text(small.text(), encoding="utf-8")
+
+
+def _progress(profile: str, of: int, done: int) -> None:
+    end = "\n" if done == of else ""
+    if sys.stderr.isatty() or end or done % 50 == 0:
+        start = "\r" if sys.stderr.isatty() else ""
+        line = end or ("" if sys.stderr.isatty() else "\n")
+        print(f"{start}{profile}: {done} of {of} scripts", end=line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

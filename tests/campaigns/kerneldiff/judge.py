@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""The judge: scripts on the kernels and on the model, and what came out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+from tests.campaigns.kerneldiff import kernel, model
+from tests.campaigns.kerneldiff.compare import Comparison, Difference, Listed
+from tests.campaigns.kerneldiff.guest import Guest
+from tests.campaigns.kerneldiff.script import Script, Step
+from tests.campaigns.kerneldiff.seen import Seen
+
+
+@dataclass
+class Verdict:
+    """Of a run.
+
+    Attributes:
+        kernels: version of the kernel, by profile.
+        scripts, steps, pages: how many of each were compared; a script on two kernels counts twice.
+        unlisted: the differences that no exception lists.
+        listed: differences under each exception.
+        failing: scripts with a difference that is not listed.
+    """
+
+    kernels: dict[str, str] = field(default_factory=dict)
+    scripts: int = 0
+    steps: int = 0
+    pages: int = 0
+    unlisted: list[Difference] = field(default_factory=list)
+    listed: Counter[str] = field(default_factory=Counter)
+    failing: list[tuple[str, Script]] = field(default_factory=list)
+
+
+def compare(profile: str, guest: Guest, script: Script, listed: Iterable[Listed]) -> tuple[list[Difference], int]:
+    """The differences of a script, listed ones too, and how many pages were compared.
+
+    Raises:
+        GuestError: the guest is gone.
+        RequestError: the script asks for what cannot be.
+    """
+    left: list[Seen] = []
+    right: list[Seen] = []
+    kernel.run(guest, script, left.append)
+    broken = ""
+    try:
+        model.run(profile, script, right.append)
+    except Exception as error:
+        broken = f"{type(error).__name__}: {error}"
+    comparison = Comparison(profile, script, listed)
+    found: list[Difference] = []
+    for number, (seen, modelled) in enumerate(zip_longest(left, right)):
+        step: Step = script.steps[number]
+        if modelled is None:
+            found.append(Difference(profile, script.name, number + 1, str(step), "model", "ok", broken))
+            break
+        found += comparison.step(number, seen, modelled)
+    return found, comparison.pages
+
+
+def judge(
+    profile: str,
+    guest: Guest,
+    scripts: Sequence[Script],
+    listed: Sequence[Listed],
+    verdict: Verdict,
+    progress: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Compare scripts on one kernel, and add what came out. Raises GuestError, RequestError."""
+    kernel.prepare(guest)
+    verdict.kernels[profile] = guest.version
+    for number, script in enumerate(scripts):
+        progress(number)
+        if not script.concerns(profile):
+            continue
+        found, pages = compare(profile, guest, script, listed)
+        verdict.scripts += 1
+        verdict.steps += len(script.steps)
+        verdict.pages += pages
+        verdict.listed.update(each.listed for each in found if each.listed)
+        unlisted = [each for each in found if not each.listed]
+        verdict.unlisted += unlisted
+        if unlisted:
+            verdict.failing.append((profile, script))

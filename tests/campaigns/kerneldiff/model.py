@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""A script on the model: vswap with direct slots, which is what stock kernels have."""
+
+from __future__ import annotations
+
+import tempfile
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hw.virtual_time import VirtualClock
+from tests.campaigns.kerneldiff.contents import content, touched
+from tests.campaigns.kerneldiff.kernel import STAT, VMSTAT, ZSWAP_FILES
+from tests.campaigns.kerneldiff.script import Script, Step
+from tests.campaigns.kerneldiff.seen import Seen, number_slots
+from vswap import AddressSpace, MemcgLimits, OutOfMemory, SigBus, VswapConfig, VswapSystem
+from vswap.mm.pagetable import PteState
+
+MEMORY_PAGES = 1 << 16
+TIERS = {"zram": "zram", "disk": "swapfile"}
+_LIMITS = {"memory.max": "memory_max", "memory.swap.max": "swap_max", "memory.zswap.max": "zswap_max"}
+_EVENTS = {"memcg.events.oom": "oom", "memcg.swap.events.max": "swap.max", "memcg.swap.events.fail": "swap.fail"}
+
+
+class ModelRun:
+    """One script on a model machine."""
+
+    def __init__(self, system: VswapSystem, script: Script) -> None:
+        self._system = system
+        self._device = script.setting("swap")
+        self._group = system.create_memcg("script", MemcgLimits())
+        self._tasks: dict[int, AddressSpace] = {0: system.create_space("0", self._group)}
+        self._touches = 0
+        self._had_zswap = script.setting("zswap") == "on"
+
+    async def step(self, step: Step) -> Seen:
+        """Do one step; what is seen then."""
+        counters = self._system.counters
+        faults, major = counters.pgfault, counters.pgmajfault
+        result: dict[str, str | int] = {}
+        crc = 0
+        if step.task is None:
+            await self._on_machine(step)
+        else:
+            error = "ok"
+            try:
+                crc = await self._on_task(step, self._tasks[step.task])
+            except SigBus:
+                error = "EIO"
+            except OutOfMemory:
+                error = "ECHILD"
+            major = counters.pgmajfault - major
+            result = {"error": error, "minor": counters.pgfault - faults - major, "major": major, "crc": crc}
+        return Seen(result, self._pages(), self._counters())
+
+    # Inside
+
+    async def _on_machine(self, step: Step) -> None:
+        system = self._system
+        match step.op:
+            case "swapoff":
+                await system.swapoff(TIERS[self._device], system.machine.layer.searches[0])
+            case "swapon":
+                system.swapon(TIERS[self._device])
+            case "zswap":
+                zswap = system.machine.tiers.zswap
+                assert zswap is not None, "a script that switches zswap on has it in its settings"
+                if step.arguments[0] == "on":
+                    system.machine.tiers.offline.discard(zswap)
+                else:
+                    system.machine.tiers.offline.add(zswap)
+            case "limit":
+                change: dict[str, Any] = {_LIMITS[step.arguments[0]]: step.number(1)}
+                self._group.limits = replace(self._group.limits, **change)
+
+    async def _on_task(self, step: Step, space: AddressSpace) -> int:
+        match step.op:
+            case "fork":
+                child = step.number(0)
+                self._tasks[child] = await self._system.fork(space, step.arguments[0])
+            case "exit":
+                assert step.task is not None
+                await self._system.remove_space(self._tasks.pop(step.task))
+            case "read":
+                crc = 0
+                for vpn in step.pages:
+                    crc = zlib.crc32(await space.read(vpn), crc)
+                return crc
+            case "write":
+                for number, vpn in enumerate(step.pages):
+                    await space.write(vpn, content(step.arguments[2], step.number(3) + number))
+            case "touch":
+                self._touches += 1
+                for vpn in step.pages:
+                    pte = space.table.get(vpn)
+                    if pte is None or not pte.allows(write=True):
+                        pte = await space.fault(vpn, write=True)
+                    await space.write(vpn, touched(pte.dram.pages[pte.index], self._touches))
+            case "dontneed" | "unmap":
+                await space.unmap(step.number(0), step.number(1))
+            case "pageout":
+                await space.pageout(step.number(0), step.number(1))
+            case "free":
+                await space.lazyfree(step.number(0), step.number(1))
+            case "cold":
+                if hasattr(space, "cold"):
+                    await space.cold(step.number(0), step.number(1))
+            case "mremap":
+                await space.move(step.number(0), step.number(1), step.number(2))
+        return 0
+
+    def _pages(self) -> dict[tuple[int, int], str]:
+        return number_slots(
+            self._page(task, vpn) for task, space in self._tasks.items() for vpn, _ in space.table.items()
+        )
+
+    def _page(self, task: int, vpn: int) -> tuple[tuple[int, int], str, object]:
+        pte = self._tasks[task].table.get(vpn)
+        assert pte is not None
+        if pte.state is PteState.SOFTLEAF:
+            cached = self._system.machine.cache.lookup(pte.slot) is not None
+            return (task, vpn), "Sc" if cached else "S", pte.slot
+        folio = pte.dram
+        state = "P"
+        state += "x" if folio.mapped(pte.index) == 1 else ""
+        state += "c" if folio.slot else ""
+        state += "L" if folio.order else ""
+        state += "f" if folio.lazyfree else ""
+        return (task, vpn), state, None
+
+    def _counters(self) -> dict[str, int]:
+        events, gauges, group = self._system.counters, self._system.gauges(), self._group
+        values = {f"vmstat.{name}": getattr(events, name) for name in VMSTAT}
+        if self._had_zswap:
+            values |= {f"zswap.{name}": gauges[name] if name in gauges else getattr(events, name)
+                       for name in ZSWAP_FILES}  # fmt: skip
+        if self._device == "zram":
+            zram = self._system.tier("zram")
+            values |= {f"zram.{name}": value for name, value in zram.mm_stat().items()}  # type: ignore[attr-defined]
+        values |= {f"memcg.{name}": group.stat[name] for name in STAT if name in ("zswpin", "zswpout")}
+        values["memcg.swap.current"] = group.swap
+        values["memcg.zswapped"] = gauges.get("stored_pages", 0)
+        values |= {name: group.events[event] for name, event in _EVENTS.items()}
+        return values
+
+
+def run(profile: str, script: Script, observe: Callable[[Seen], None]) -> None:
+    """Do all steps of a script, and tell what is seen after each. Raises what breaks the model."""
+    clock = VirtualClock()
+    tier = TIERS[script.setting("swap")]
+    mthp = int(script.setting("mthp"))
+    config = VswapConfig(
+        memory_pages=MEMORY_PAGES,
+        order=("zswap", tier) if script.setting("zswap") == "on" else (tier,),
+        layer="direct",
+        mthp_orders=(mthp,) if mthp else (),
+        swapfile_pages=script.swap_pages - 1,
+        zram_pages=script.swap_pages - 1,
+    )
+
+    async def body(folder: str) -> None:
+        system = VswapSystem(clock, config, swapfile=Path(folder) / "swapfile" if tier == "swapfile" else None)
+        await system.start()
+        try:
+            running = ModelRun(system, script)
+            for step in script.steps:
+                observe(await running.step(step))
+                system.invariants()
+        finally:
+            await system.shutdown()
+
+    with tempfile.TemporaryDirectory(prefix="vcram-kerneldiff-") as folder:
+        clock.run(body(folder))

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""The language: operations on memory, a line each, after the machine that they run on (docs/kerneldiff.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.campaigns.kerneldiff.contents import KINDS
+
+PAGES, TASKS = 128, 6
+MOST_SWAP_PAGES = 4096
+"""Pages that a script has room for, tasks that it may have, and pages of the largest swap device."""
+SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "swap": ("zram", "disk"),
+    "zswap": ("off", "on"),
+    "mthp": ("0", "2", "3", "4"),
+    "page-cluster": ("0", "3"),
+    "kernels": ("all", "6.1", "6.12"),
+}
+"""What a machine is: its swap device, whether zswap is in front of it, the order of large folios (0: none), readahead;
+and the kernels that the script is for. The first value of each is the
+default."""
+LIMITS = ("memory.max", "memory.swap.max", "memory.zswap.max")
+ARGUMENTS: Mapping[str, str] = {
+    **dict.fromkeys(("map", "unmap", "read", "touch", "dontneed", "pageout", "free", "cold", "protect"), "range"),
+    "write": "range kind seed",
+    "mremap": "range page",
+    "fork": "task",
+    "exit": "",
+}
+"""Of a task's operations. `protect`: the pages are made read-only, then writable again."""
+MACHINE: Mapping[str, str] = {"settle": "", "swapoff": "", "swapon": "", "zswap": "switch", "limit": "limit pages"}
+"""Operations on the machine. `settle`: clean swapped pages leave the swap cache, as they would under pressure."""
+
+
+class ScriptError(Exception):
+    """A script cannot be read: one line with the place."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation. `task` is None for one on the machine; arguments are numbers and words as they were written."""
+
+    op: str
+    task: int | None = None
+    arguments: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join([*([str(self.task)] if self.task is not None else []), self.op, *self.arguments])
+
+    def number(self, index: int) -> int:
+        """An argument that is a number."""
+        return int(self.arguments[index])
+
+    @property
+    def pages(self) -> range:
+        """The pages of an operation on a range."""
+        return range(self.number(0), self.number(0) + self.number(1))
+
+
+@dataclass(frozen=True)
+class Script:
+    """A machine and what happens on it."""
+
+    name: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    about: str = ""
+
+    def setting(self, name: str) -> str:
+        """A setting, or its default."""
+        return self.settings.get(name, SETTINGS[name][0])
+
+    @property
+    def swap_pages(self) -> int:
+        """Of the swap device, its header included: so few that the kernel sets no slots aside for a processor; a large
+        folio needs clusters of 512."""
+        return 256 if self.setting("mthp") == "0" else MOST_SWAP_PAGES
+
+    def concerns(self, profile: str) -> bool:
+        """It is for the kernel of this profile."""
+        return self.setting("kernels") in ("all", profile)
+
+    def text(self) -> str:
+        """As a file of it is written."""
+        lines = [f"# {line}" for line in self.about.splitlines()]
+        lines += [f"set {name} {value}" for name, value in sorted(self.settings.items())]
+        return "\n".join([*lines, *map(str, self.steps)]) + "\n"
+
+
+def parse(name: str, text: str) -> Script:
+    """A script out of its file. Raises ScriptError."""
+    settings: dict[str, str] = {}
+    steps: list[Step] = []
+    about: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("#"):
+            about.append(line.lstrip("# "))
+            continue
+        words = line.split()
+        try:
+            if words[:1] == ["set"]:
+                if words[2] not in SETTINGS[words[1]]:
+                    raise ValueError(f"{words[1]} is one of {', '.join(SETTINGS[words[1]])}")
+                settings[words[1]] = words[2]
+            elif words:
+                steps.append(_step(words))
+        except (KeyError, IndexError, ValueError) as error:
+            raise ScriptError(f"{name}, line {number}: {line.strip()}: {error}") from error
+    return Script(name, settings, tuple(steps), "\n".join(about))
+
+
+def load(folder: Path) -> list[Script]:
+    """The scripts of a folder. Raises ScriptError."""
+    return [parse(path.stem, path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.script"))]
+
+
+def _step(words: list[str]) -> Step:
+    if words[0].isdigit():
+        task, op, arguments = int(words[0]), words[1], words[2:]
+        if task >= TASKS:
+            raise ValueError(f"expected a task below {TASKS}")
+        step, kinds = Step(op, task, tuple(arguments)), ARGUMENTS[op]
+    else:
+        step, kinds = Step(words[0], None, tuple(words[1:])), MACHINE[words[0]]
+    expected = kinds.replace("range", "first count").split()
+    if len(step.arguments) != len(expected):
+        raise ValueError(f"expected {step.op} {' '.join(expected)}".strip())
+    for kind, argument in zip(expected, step.arguments, strict=True):
+        if kind == "kind" and argument not in KINDS:
+            raise ValueError(f"expected one of {', '.join(KINDS)}")
+        if kind == "switch" and argument not in ("on", "off"):
+            raise ValueError("expected on or off")
+        if kind == "limit" and argument not in LIMITS:
+            raise ValueError(f"expected one of {', '.join(LIMITS)}")
+        if kind in ("first", "count", "page", "task", "seed", "pages") and not argument.isdigit():
+            raise ValueError(f"{argument} is no number")
+    if "range" in kinds and not 0 < step.number(1) <= PAGES - step.number(0):
+        raise ValueError(f"expected pages below {PAGES}")
+    return step

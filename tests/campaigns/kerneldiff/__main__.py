@@ -7,6 +7,7 @@ Exit status: 0 no difference that is not listed; 1 there is one, or no result; 1
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from dataclasses import asdict, replace
@@ -15,7 +16,6 @@ from pathlib import Path
 
 from hw.places import results_folder
 from sim.base.interrupts import interruptible
-from sim.base.results import write_json
 from tests.campaigns.kerneldiff.compare import BEGIN, DOCUMENT, Listed, exceptions, table
 from tests.campaigns.kerneldiff.generate import random_script, shrink
 from tests.campaigns.kerneldiff.guest import KERNELS, Guest, GuestError, RequestError, boot
@@ -73,7 +73,8 @@ def _run(options: argparse.Namespace) -> int:
             _keep(profile, guest, verdict, listed, options.keep)
     seconds = time.monotonic() - started
     path = results_folder() / "kerneldiff.json"
-    write_json(path, figures(verdict, listed, seconds))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(figures(verdict, listed, seconds), indent=2) + "\n", encoding="utf-8")
     for difference in verdict.unlisted[:SHOWN]:
         print(f"kerneldiff: {difference}", file=sys.stderr)
     compared = f"{verdict.scripts:,} scripts, {verdict.steps:,} steps, {verdict.pages:,} pages compared"

@@ -119,7 +119,8 @@ def boot(profile: str) -> Iterator[Guest]:
 
 def _command(kernel: Path, place: Path) -> list[str]:
     return [
-        QEMU, "-accel", "tcg", "-machine", "q35", "-m", "256", "-smp", "1", "-nodefaults", "-no-reboot", "-display", "none",
+        QEMU, "-accel", "tcg", "-machine", "q35", "-m", "256", "-smp", "1",
+        "-nodefaults", "-no-reboot", "-display", "none",
         "-kernel", str(kernel), "-initrd", str(place / "initramfs"),
         "-append", "console=ttyS0 quiet panic=-1 transparent_hugepage=never cgroup_no_v1=all",
         "-serial", f"file:{place / 'console'}",

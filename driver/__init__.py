@@ -4,6 +4,7 @@
 from driver.cxl import Background, CxlCommands, EventRecord, Health
 from driver.device import CramDevice
 from driver.errors import (
+    AccessRefused,
     AddressOutOfRange,
     AdmissionClosed,
     BlockRefused,
@@ -23,6 +24,7 @@ from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, P
 from hw.codes import EventCode, EventLog, Interrupt, Opcode, PageState, PoisonSource, ReturnCode
 
 __all__ = [
+    "AccessRefused",
     "AddressOutOfRange",
     "AdmissionClosed",
     "Background",

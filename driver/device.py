@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
 from driver.access import Access
 from driver.cxl import CxlCommands
 from driver.errors import (
+    AccessRefused,
     AddressOutOfRange,
     AdmissionClosed,
     BlockRefused,
@@ -48,6 +50,8 @@ _SETTLE_POLL_NS = 100
 _READY_NS_PER_PAGE = 20  # one clock cycle a page, at the slowest clock foreseen
 _ZERO_CLASS, _ZERO_SUBCLASS = 1, 1
 _BLOCK_BYTES = (Register.BLOCK_BYTES_LOW - FIRST_COUNTER) // 4  # among the counters
+
+_T = TypeVar("_T")
 
 
 class CramDevice:
@@ -231,7 +235,11 @@ class CramDevice:
             raise
 
     async def flush(self) -> None:
-        """Close every dirty page: what was stored so far has its final form."""
+        """Close every dirty page: what was stored so far has its final form.
+
+        Raises MailboxError: there is no room for one (RESOURCES_EXHAUSTED), or the media does not answer
+        (INTERNAL_ERROR). Pages that could not be closed stay dirty, and readable.
+        """
         await self._mailbox.execute(Opcode.FLUSH)
 
     async def command(self, opcode: int, payload: bytes = b"") -> bytes:
@@ -343,26 +351,27 @@ class CramDevice:
     # Inside
 
     async def _read(self, page: int, offset: int, length: int) -> bytes:
-        self.geometry.check_page(page)
-        self._access.check()
-        try:
-            data = await self.link.read(page * PAGE_BYTES + offset, length)
-            self._access.check()
-            return data
-        except BusError as error:
-            raise await self._explain(error, page, False) from error
-        except LinkError as error:
-            self._access.check()
-            raise DeviceLost(str(error)) from error
+        return await self._twice(page, False, lambda: self.link.read(page * PAGE_BYTES + offset, length))
 
     async def _write(self, page: int, offset: int, data: bytes) -> None:
+        await self._twice(page, True, lambda: self.link.write(page * PAGE_BYTES + offset, data))
+
+    async def _twice(self, page: int, storing: bool, access: Callable[[], Awaitable[_T]]) -> _T:
+        """An access to a page; what was refused though nothing is wrong with the page is tried a second time."""
+        try:
+            return await self._once(page, storing, access)
+        except AccessRefused:
+            return await self._once(page, storing, access)
+
+    async def _once(self, page: int, storing: bool, access: Callable[[], Awaitable[_T]]) -> _T:
         self.geometry.check_page(page)
         self._access.check()
         try:
-            await self.link.write(page * PAGE_BYTES + offset, data)
+            result = await access()
             self._access.check()
+            return result
         except BusError as error:
-            raise await self._explain(error, page, True) from error
+            raise await self._explain(error, page, storing) from error
         except LinkError as error:
             self._access.check()
             raise DeviceLost(str(error)) from error
@@ -370,34 +379,41 @@ class CramDevice:
     async def _explain(self, error: BusError, page: int, storing: bool) -> CramError:
         """What a bus error of a page access means.
 
-        The event log distinguishes exhaustion from other poison. If events have overflowed it, the free sectors do.
+        The event log tells why a write was refused. If events have overflowed it, page and sectors do.
         """
         self._access.check()
         if error.response == Response.DECERR:
             return AddressOutOfRange(f"page {page}: {error}")
         await self._events.collect()
         cause, refused = self._events.cause(page), self._events.take_refusal(page)
-        if cause is None and storing and refused is not None:
-            return PageFenced(page) if refused == EventCode.FENCED else AdmissionClosed(page)
-        if cause is None:  # the log overflowed, or the page is poison of a time before this driver
-            info = await self.page_state(page)
-            if info.fenced and storing:
-                return PageFenced(page)
-            if info.state == PageState.FREE and storing:
-                return AdmissionClosed(page)
-            if info.state != PageState.POISON:
-                return UnexpectedResponse(f"page {page} is not poison: {error}")
-            if storing and (await self.capacity()).available_sectors < self.geometry.raw_sectors:
-                cause = EventCode.EXHAUSTED
-        if storing and cause == EventCode.EXHAUSTED:
+        if cause is not None:
+            return PagePoisoned(page, cause)
+        if storing and refused in _REFUSALS:
+            return _REFUSALS[refused](page)
+        # no event, or one that says nothing of this access: it was lost as the log overflowed, or is of another time
+        info = await self.page_state(page)
+        if info.state == PageState.POISON:
+            return PagePoisoned(page)
+        if storing and info.fenced:
+            return PageFenced(page)
+        if storing and info.state == PageState.FREE and (await self.pressure()).critical:
+            return AdmissionClosed(page)
+        if storing and (await self.capacity()).available_sectors < self.geometry.raw_sectors:
             return DeviceFull(page)
-        return PagePoisoned(page, cause)
+        return AccessRefused(page, refused)
 
     @staticmethod
     def _line_offset(line: int) -> int:
         if not 0 <= line < LINES_PER_PAGE:
             raise AddressOutOfRange(f"line {line}, a page has {LINES_PER_PAGE}")
         return line * LINE_BYTES
+
+
+_REFUSALS: dict[EventCode | None, Callable[[int], CramError]] = {
+    EventCode.EXHAUSTED: DeviceFull,
+    EventCode.FENCED: PageFenced,
+    EventCode.NOT_ADMITTED: AdmissionClosed,
+}
 
 
 def _mask(interrupts: Iterable[Interrupt]) -> int:

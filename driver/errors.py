@@ -49,8 +49,23 @@ class PagePoisoned(CramError):
         self.cause = cause
 
 
+class AccessRefused(CramError):
+    """The device refused an access, and a second try, though the page is neither poison nor fenced: its media does not
+    answer, or the page that had to make way could not be stored. The page is as it was; later it may go through.
+
+    Attributes:
+        page: the page.
+        cause: the event that told why, None when there was none.
+    """
+
+    def __init__(self, page: int, cause: EventCode | None = None) -> None:
+        super().__init__(f"an access to page {page} was refused ({cause.name if cause else 'cause unknown'})")
+        self.page = page
+        self.cause = cause
+
+
 class DeviceFull(CramError):
-    """The device had no sectors for a store. The page is poison now: trim it, then store the data elsewhere.
+    """The device had no sectors for a store. Lines that it refused are as they were; keep the data elsewhere.
 
     Attributes:
         page: the page.

@@ -13,7 +13,9 @@ from hw.codes import EventCode, Interrupt
 from hw.registers import Register
 
 EVENT_BACKLOG = 1024
-_OF_SOUND_PAGES = {EventCode.NOT_ADMITTED, EventCode.FENCED}  # refusals that a page that is poison does not get
+_OF_SOUND_PAGES = {  # refusals that a page that is poison does not get
+    EventCode.NOT_ADMITTED, EventCode.FENCED, EventCode.EXHAUSTED, EventCode.MEDIA_TIMEOUT,
+}  # fmt: skip
 
 
 class EventBook:
@@ -50,7 +52,7 @@ class EventBook:
                 self._events.append(event)
                 if event.code.is_loss:
                     self._causes[page] = event.code
-                else:
+                elif event.code is not EventCode.SECTOR_RETIRED:
                     self._refusals[page] = event.code
                 if event.code in _OF_SOUND_PAGES:  # it was poison once, and nobody waited for the end of its trim
                     self._causes.pop(page, None)

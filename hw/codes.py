@@ -64,7 +64,6 @@ class PoisonSource(IntEnum):
 
     INTERNAL = 2
     INJECTED = 3
-    EXHAUSTED = 7
 
 
 class EventLog(IntEnum):
@@ -97,11 +96,12 @@ class EventCode(IntEnum):
     FENCED = 7
     IMPORT_REFUSED = 8
     MEDIA_TIMEOUT = 9
+    SECTOR_RETIRED = 10
 
     @property
     def is_loss(self) -> bool:
         """Whether the page's content is lost: it is poison."""
-        return bool(0b1011110 >> self & 1)
+        return bool(0b1011100 >> self & 1)
 
     @property
     def is_media_error(self) -> bool:

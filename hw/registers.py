@@ -37,6 +37,7 @@ class Register(IntEnum):
     CRITICAL_WATERMARK = 0x0060
     WATERMARK_HYSTERESIS = 0x0064
     MEDIA_TIME_LIMIT = 0x0068
+    EVENT_SECTOR = 0x006C
     CYCLES_LOW = 0x0080
     CYCLES_HIGH = 0x0084
     PAGES_CLOSED = 0x0088
@@ -56,6 +57,8 @@ class Register(IntEnum):
     LINES_FENCED = 0x00C0
     PAGES_IMPORTED = 0x00C4
     MEDIA_TIMEOUTS = 0x00C8
+    SECTORS_RETIRED = 0x00CC
+    LINES_REFUSED = 0x00D0
     HEAT_THRESHOLD = 0x0100
     HEAT_PERIOD = 0x0104
     HOT_COUNT = 0x0108
@@ -167,6 +170,8 @@ class Counters:
     lines_fenced: int = 0
     pages_imported: int = 0
     media_timeouts: int = 0
+    sectors_retired: int = 0
+    lines_refused: int = 0
 
     @classmethod
     def of(cls, words: Sequence[int]) -> Counters:
@@ -198,6 +203,8 @@ class Counts:
     lines_fenced: int = 0
     pages_imported: int = 0
     media_timeouts: int = 0
+    sectors_retired: int = 0
+    lines_refused: int = 0
 
 
 COUNTERS: dict[Register, tuple[str, int]] = {
@@ -220,6 +227,8 @@ COUNTERS: dict[Register, tuple[str, int]] = {
     Register.LINES_FENCED: ("lines_fenced", 0),
     Register.PAGES_IMPORTED: ("pages_imported", 0),
     Register.MEDIA_TIMEOUTS: ("media_timeouts", 0),
+    Register.SECTORS_RETIRED: ("sectors_retired", 0),
+    Register.LINES_REFUSED: ("lines_refused", 0),
 }
 """The counters' registers, one behind the other: the count that each shows, and from which bit of it on."""
 
@@ -238,6 +247,8 @@ PULSES = (
     Register.LINES_FENCED,
     Register.PAGES_IMPORTED,
     Register.MEDIA_TIMEOUTS,
+    Register.SECTORS_RETIRED,
+    Register.LINES_REFUSED,
 )
 """The counters that count pulses of a signal of their own; the RTL numbers the signals in this order."""
 

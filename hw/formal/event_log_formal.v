@@ -16,12 +16,13 @@ module event_log_formal #(
     input  wire        watch,
     input  wire [7:0]  code_in,
     input  wire [31:0] page_in,
+    input  wire [31:0] sector_in,
     input  wire [3:0]  index
 );
     wire        logged;
     wire [4:0]  count;
     wire [7:0]  code, index_code;
-    wire [31:0] page, overflow, lost, index_page;
+    wire [31:0] page, sector, overflow, lost, index_page;
     wire [15:0] handle;
 
     event_log #(
@@ -32,11 +33,13 @@ module event_log_formal #(
         .event_valid_i(event_valid),
         .event_code_i(code_in),
         .event_page_i(page_in),
+        .event_sector_i(sector_in),
         .logged_o(logged),
         .pop_i(pop),
         .count_o(count),
         .code_o(code),
         .page_o(page),
+        .sector_o(sector),
         .overflow_o(overflow),
         .handle_o(handle),
         .cleared_i(cleared),
@@ -49,8 +52,10 @@ module event_log_formal #(
     reg [31:0] dropped_q, unknown_q;
     reg        inside_q, left_q, up_q;
     reg [4:0]  ahead_q;
-    reg [39:0] event_q;
+    reg [71:0] event_q;
     reg [15:0] handle_q;   // that the watched event will have
+
+    (* hierconn *) wire [71:0] \dut.index_seen ;
 
     wire popped = pop && count != 0;
 
@@ -64,7 +69,7 @@ module event_log_formal #(
         if (logged && watch && !inside_q) begin
             inside_q <= 1'b1;
             ahead_q  <= count - {4'd0, popped};
-            event_q  <= {code_in, page_in};
+            event_q  <= {code_in, page_in, sector_in};
             handle_q <= {1'b1, handle[14:0] + {10'd0, count}};
         end else if (inside_q && popped) begin
             ahead_q <= ahead_q - 5'd1;
@@ -77,10 +82,11 @@ module event_log_formal #(
         assert (logged == (event_valid && (count != DEPTH || pop)));
         assert (count <= DEPTH);
         assert (overflow == dropped_q && lost == unknown_q);
-        if (inside_q) assert (ahead_q < count && {index_code, index_page} == event_q);
+        if (inside_q) assert (ahead_q < count && {index_code, index_page} == event_q[71:32]);
+        if (inside_q) assert (\dut.index_seen == event_q);
         if (inside_q) assert (handle_q == {1'b1, handle[14:0] + {10'd0, ahead_q}});
-        if (inside_q && ahead_q == 0) assert ({code, page} == event_q && handle == handle_q);
-        if (count == 0) assert ({code, page} == 40'd0);
+        if (inside_q && ahead_q == 0) assert ({code, page, sector} == event_q && handle == handle_q);
+        if (count == 0) assert ({code, page, sector} == 72'd0);
         cover (left_q && count == 0 && overflow == 2 && lost == 1);
         cover (logged && pop && count == DEPTH && inside_q);
     end

@@ -6,8 +6,12 @@
 //
 // One of closing, filling and releasing runs at a time.
 //
+// A page becomes poison only by a command, or because a fill has found its stored form damaged: not by a close that fails,
+// for want of room or of an answer. A page gets a new stored form only from a close that succeeded. An access is refused in
+// the cycle of such a refusal only if it still waits.
+//
 // Assumed: the page cache holds the page where and as long as the sequencer has put it; commands are those that there are
-// (OP_* of cram_codes.vh); a close that succeeds yields a resident state.
+// (OP_* of cram_codes.vh); a close that succeeds yields a resident state, one that fails and a fill an error that they have.
 
 `default_nettype none
 
@@ -21,6 +25,7 @@ module page_sequencer_formal #(
     input  wire                 request_write,
     input  wire                 request_fill,
     input  wire                 request_again,
+    input  wire                 read_again,
     input  wire                 critical,
     input  wire [PAGE_BITS-1:0] request_page,
     input  wire [PAGE_BITS-1:0] entry_page,
@@ -39,7 +44,13 @@ module page_sequencer_formal #(
     input  wire                 entry_line_missing,
     input  wire [7:0]           free,
     input  wire                 close_done,
-    input  wire                 close_error,
+    input  wire [7:0]           close_error,
+    input  wire                 burst,
+    input  wire [PAGE_BITS-1:0] burst_page,
+    input  wire                 waits_write,
+    input  wire                 waits_read,
+    input  wire                 retired,
+    input  wire [6:0]           retired_sector,
     input  wire                 fill_done,
     input  wire                 release_done,
     input  wire [2:0]           close_state,
@@ -59,7 +70,8 @@ module page_sequencer_formal #(
     wire [PAGE_BITS-1:0] page = \dut.u_table.watched ;
 
     wire moves, close_start, fill_start, release_start, ready, command_ready, refuse_write, make_dirty, take;
-    wire trimmed, poisoned, closed, imported, reply;
+    wire trimmed, poisoned, closed, imported, reply, refused, refuse_read, stuck, reply_error;
+    wire [7:0] event_code;
     wire [2:0] reply_state;
 
     wire [PAGE_BITS-1:0] lookup_page;
@@ -82,8 +94,20 @@ module page_sequencer_formal #(
         .request_page_i(request_page),
         .request_line_i(request_line),
         .request_again_i(request_again),
+        .read_again_i(read_again),
         .critical_i(critical),
         .refuse_write_o(refuse_write),
+        .refuse_read_o(refuse_read),
+        .burst_i(burst),
+        .burst_page_i(burst_page),
+        .waits_write_i(waits_write),
+        .waits_read_i(waits_read),
+        .stuck_o(stuck),
+        .retired_i(retired),
+        .retired_sector_i(retired_sector),
+        .refused_o(refused),
+        .reply_error_o(reply_error),
+        .event_code_o(event_code),
         .lookup_hit_i(lookup_hit),
         .lookup_entry_i(lookup_entry),
         .victim_entry_i(victim_entry),
@@ -133,6 +157,7 @@ module page_sequencer_formal #(
     (* hierconn *) wire [PAGE_BITS-1:0] \dut.table_page ;
     (* hierconn *) wire [TABLE_BITS-1:0] \dut.table_new ;
     (* hierconn *) wire [3:0]  \dut.op_q ;
+    (* hierconn *) wire [7:0]  \dut.code_q ;
     (* hierconn *) wire [4:0]  \dut.state_q ;
 
     // the page cache, as far as the watched page is concerned
@@ -157,6 +182,16 @@ module page_sequencer_formal #(
     always @* begin
         if (command_valid) assume (OPS[command_op]);
         assume (RESIDENT[close_state]);
+        assume (close_error == 0 || close_error == EVENT_CODE_MEDIA_ERROR || close_error == EVENT_CODE_MEDIA_TIMEOUT
+                || close_error == EVENT_CODE_EXHAUSTED);
+        assume (fill_error == 0 || fill_error == EVENT_CODE_MEDIA_TIMEOUT || EVENT_CODE_MEDIA_ERRORS[fill_error]);
+    end
+
+    reg failed_q, sick_q;   // the last close; the last fill, not for want of an answer
+
+    always @(posedge clk_i) begin
+        if (close_done) failed_q <= close_error != 0;
+        if (fill_done) sick_q <= fill_error != 0 && fill_error != EVENT_CODE_MEDIA_TIMEOUT;
     end
 
     reg [2:0] state_q;
@@ -188,6 +223,8 @@ module page_sequencer_formal #(
         if (fenced && !fenced_q) assert (\dut.op_q == OP_FENCE && state == state_q && state != STATE_POISON);
         if (fenced_q && !fenced) assert (poisoned || trimmed || \dut.op_q == OP_UNFENCE);
         if (state == STATE_POISON) assert (!fenced);
+        if (poisoned) assert (\dut.code_q == EVENT_CODE_POISON_INJECTED || (EVENT_CODE_MEDIA_ERRORS[\dut.code_q ] && sick_q));
+        if (closed || imported) assert (!failed_q);
         if (closed) assert (fenced == fenced_q);
         cover (closed && state_q == STATE_FREE);
         cover (closed && state_q != STATE_FREE);
@@ -209,12 +246,20 @@ module page_sequencer_formal #(
     // page_store's allocator has one user: one of close, fill and release starts, and only when the last one is done.
     reg close_runs_q, fill_runs_q, release_runs_q;
 
+    always @(posedge clk_i) if (rst_ni) begin
+        if (refused) assert ((refuse_write && waits_write) || (refuse_read && waits_read));
+        cover (refused && refuse_write && event_code == EVENT_CODE_EXHAUSTED);
+        cover (refused && refuse_read && event_code == EVENT_CODE_MEDIA_TIMEOUT);
+        cover (reply && reply_error && stuck);
+        cover (closed && stuck);
+    end
+
     wire any_runs = close_runs_q || fill_runs_q || release_runs_q;
 
     always @* begin
         if (!close_runs_q) assume (!close_done);
         if (!fill_runs_q) assume (!fill_done);
-        if (!release_runs_q) assume (!release_done);
+        if (!release_runs_q) assume (!release_done && !retired);
     end
 
     always @(posedge clk_i) begin
@@ -235,7 +280,7 @@ module page_sequencer_formal #(
     // Who is served: host and mailbox in turn when both wait; nobody is passed over twice.
     (* hierconn *) wire \dut.serve_request ;
 
-    wire choice     = \dut.state_q == 5'd0 && ready && !complete_valid;
+    wire choice     = \dut.state_q == 5'd0 && ready && (!complete_valid || stuck);
     wire to_host    = choice && \dut.serve_request ;
     wire to_mailbox = command_valid && command_ready;
 

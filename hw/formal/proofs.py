@@ -162,12 +162,12 @@ PROOFS: list[Proof] = [
     Proof(
         "page_sequencer",
         "page_sequencer_formal",
-        "page states and fences change only as device.md allows; host and mailbox in turn; one media operation",
+        "page states and fences change only as device.md allows; no close that fails loses a page; all served in turn",
         "bmc",
         22,
         26,
         (("PAGES", 4), ("PAGE_BITS", 2)),
-        "the cache holds a page as long as told; a close yields a resident state; known commands",
+        "the cache holds a page as long as told; a close yields a resident state; known commands and errors",
         ("free_page_table",),
     ),
     *_each(
@@ -186,7 +186,7 @@ PROOFS: list[Proof] = [
     Proof(
         "watermarks",
         "watermarks_formal",
-        "four states with hysteresis as device.md says, each entry and leaving low signalled once",
+        "four states with hysteresis, of what was judged last; each entry, and leaving low, signalled once",
         "prove",
         4,
         10,

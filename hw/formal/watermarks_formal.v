@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
-// watermarks_formal: the four states follow the free sectors with hysteresis (docs/device/pressure.md), one cycle late;
-// each entry, and leaving low, is signalled once.
+// watermarks_formal: the four states follow the judged sectors with hysteresis (docs/device/pressure.md), one cycle late;
+// each entry, and leaving low, is signalled once. While nothing is judged the last judgement stands.
 //
-// Free: the number of free sectors and every write of a mark.
+// Free: the number of available sectors, when it is judged, and every write of a mark. Assumed: the first cycle after a
+// reset is judged.
 
 `default_nettype none
 
 module watermarks_formal (
     input  wire        clk_i,
     input  wire        rst_ni,
-    input  wire [31:0] free,
+    input  wire [31:0] available,
+    input  wire        judge,
     input  wire [31:0] mask,
     input  wire [31:0] bits,
     input  wire [5:0]  write
@@ -21,7 +23,8 @@ module watermarks_formal (
     watermarks dut (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
-        .free_i(free),
+        .available_i(available),
+        .judge_i(judge),
         .write_mask_i(mask),
         .write_bits_i(bits),
         .low_write_i(write[0]),
@@ -52,6 +55,8 @@ module watermarks_formal (
     (* hierconn *) wire \dut.mark_written_q ;
 
     reg         up_q;
+    reg [31:0]  judged_q;     // the last judgement
+    wire [31:0] free = judge ? available : judged_q;
     reg [3:0]   was_q;        // low, high, medium, critical
     reg [31:0]  free_q, low_q, recovered_q, high_q, medium_q, critical_q, hysteresis_q;
 
@@ -63,9 +68,11 @@ module watermarks_formal (
     endfunction
 
     initial assume (!rst_ni);
+    always @* if (!up_q) assume (judge);
 
     always @(posedge clk_i) begin
         up_q   <= rst_ni;
+        judged_q <= free;
         was_q  <= is;
         free_q <= free;
         {low_q, recovered_q, high_q} <= {low, recovered, high};
@@ -82,6 +89,8 @@ module watermarks_formal (
         cover (was_q[3] && is_low && free_q >= low_q);
         cover (raise_recovered && is_critical);
         cover (raise_critical && is_low && is_high && is_medium);
+        assert (\dut.seen_q == judged_q);  // what induction needs
+        cover (raise_low && !judge && available != judged_q);
         cover (was_q[2] && is_high && free_q >= high_q && settled);
     end
 endmodule

@@ -17,7 +17,7 @@ the device is one server whose queue is the instant until which it is busy.
 from __future__ import annotations
 
 from hw.clock import Clock
-from hw.codes import Interrupt, Opcode
+from hw.codes import EventCode, Interrupt, Opcode
 from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response, check_lines, check_registers
 from hw.links.model_cache import PageCache, PageRefused
 from hw.links.model_mailbox import Mailbox
@@ -71,7 +71,14 @@ class ModelLink:
         self._registers_busy_until = self._reset_at
         self._signals = Signals(self._wake)
         counts = Counts()
-        self._store = PageStore(parameters, self._signals.watch)
+        signals = self._signals
+
+        def retired(page: int, sector: int) -> None:
+            counts.sectors_retired += 1
+            signals.retired += 1
+            signals.log(EventCode.SECTOR_RETIRED, page, sector)
+
+        self._store = PageStore(parameters, retired)
         self._cache = PageCache(parameters, timing, self._store, counts, self._signals)
         self._sanitized = (0, 0)  # start and end of the background operation, ns
         self._mailbox = Mailbox(

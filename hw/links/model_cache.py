@@ -8,11 +8,12 @@ in `answered` after how many of them the host has its answer.
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 
 from hw.codes import EventCode, PageState
 from hw.link import LINE_BYTES, LINES_PER_PAGE, ZERO_PAGE
 from hw.links.model_signals import Signals
-from hw.links.model_store import FREE, PageLost, PageStore, StoredPage
+from hw.links.model_store import FREE, NotStored, PageLost, PageStore, StoredPage
 from hw.links.model_timing import ModelTiming
 from hw.parameters import DeviceParameters
 from hw.registers import Counts
@@ -21,7 +22,7 @@ ALL_LINES = (1 << LINES_PER_PAGE) - 1
 
 
 class PageRefused(Exception):  # noqa: N818 - the name of the condition
-    """The page is poison, or has just become so, or is not admitted: SLVERR."""
+    """The page is poison, or has just become so, or is not admitted, or there is no room: SLVERR."""
 
 
 class Entry:
@@ -58,16 +59,32 @@ class PageCache:
         self._raw_sectors = parameters.raw_sectors
         self._bytes_per_cycle = parameters.bytes_per_cycle
         self._entries: OrderedDict[int, Entry] = OrderedDict()  # least recently used first
+        self._complete = False  # some entry may have 64 dirty lines
+        self._stuck = False  # a close has failed: complete entries are not closed by themselves
+        self._judge()
 
     # Host accesses
 
     def read(self, page: int, first: int, count: int) -> bytes:
         """Lines `first` .. `first + count - 1` of a page. Raises PageRefused."""
+        try:
+            return self._read(page, first, count)
+        finally:
+            self._end()
+
+    def write(self, page: int, first: int, data: bytes) -> None:
+        """Write whole lines from line `first` on; `data` is kept, not copied, if it is a page. Raises PageRefused."""
+        try:
+            self._write(page, first, data)
+        finally:
+            self._end()
+
+    def _read(self, page: int, first: int, count: int) -> bytes:
         self.elapsed = self.answered = self._timing.line_hit + count
         self._streamed = 0
         entry = self._entries.get(page)
         if entry is None:
-            entry = self._open(page, True)
+            entry = self._open(page, True, count)
         else:
             if entry.valid != ALL_LINES and ~entry.valid & (((1 << count) - 1) << first):
                 self._fill(entry)
@@ -81,19 +98,18 @@ class PageCache:
         self.answered = self.elapsed - self._streamed * (LINES_PER_PAGE - first - count) // LINES_PER_PAGE
         return bytes(entry.content[first * LINE_BYTES : (first + count) * LINE_BYTES])
 
-    def write(self, page: int, first: int, data: bytes) -> None:
-        """Write whole lines from line `first` on; `data` is kept, not copied, if it is a page. Raises PageRefused."""
+    def _write(self, page: int, first: int, data: bytes) -> None:
         count = len(data) // LINE_BYTES
         self.elapsed = self.answered = self._timing.line_hit + count
         self._writing = count
-        entry = self._entries.get(page) or self._open(page, False)
+        entry = self._entries.get(page) or self._open(page, False, count)
         end = first + count
         if count == LINES_PER_PAGE and not entry.dirty:
             self._reserve(entry)
             entry.content = bytes(data)  # no copy, unless somebody may still change it
             entry.valid = entry.dirty = ALL_LINES
             self._accepted(page, count)
-            self._close(entry)
+            self._complete = True
             return
         while first < end:
             if not entry.dirty:
@@ -112,8 +128,11 @@ class PageCache:
             entry.dirty |= written
             self._accepted(page, stop - first)
             first = stop
-            if complete and not self._close(entry) and first < end:
-                raise PageRefused
+            self._complete |= complete
+            if complete and first < end:
+                self._end()
+                if page not in self._entries:
+                    raise PageRefused
 
     # Commands
 
@@ -123,31 +142,46 @@ class PageCache:
         return entry is not None, entry is not None and entry.dirty != 0
 
     def close(self, page: int) -> None:
-        """Close a page if it is dirty."""
+        """Close a page if it is dirty. Raises NotStored; it stays dirty then."""
         entry = self._entries.get(page)
-        if entry is not None and entry.dirty:
-            self._close(entry)
+        try:
+            if entry is not None and entry.dirty:
+                self._close(entry)
+        finally:
+            self._end()
 
     def flush(self) -> None:
-        """Close every dirty entry, least recently used first."""
-        for entry in list(self._entries.values()):
-            if entry.dirty:
-                self._close(entry)
+        """Close every dirty entry, least recently used first. Raises NotStored: the first that stays dirty."""
+        try:
+            for entry in list(self._entries.values()):
+                if entry.dirty:
+                    self._close(entry)
+        finally:
+            self._end()
 
     def import_block(self, page: int, block: bytes, crc: int) -> None:
-        """Replace a page by an LZ4 block. Raises PageLost; the page is then as it was, and an event is logged."""
+        """Replace a page by an LZ4 block.
+
+        Raises PageLost or NotStored; the page is then as it was, and an event is logged.
+        """
         begin, streamed = self._timing.fill(len(block), self._bytes_per_cycle)
         self.elapsed += begin + streamed
         try:
-            self._store.put_block(page, block, crc)
-        except PageLost:
+            self._store.put_block(page, block, crc, self.reserved + self._raw_sectors)
+            self._stuck = False
+            self._drop(page)
+            self._counts.pages_imported += 1
+        except (PageLost, NotStored):
             self._signals.log(EventCode.IMPORT_REFUSED, page)
             raise
-        self._drop(page)
-        self._counts.pages_imported += 1
+        finally:
+            self._end()
 
     def make_room(self) -> bool:
-        """Whether a raw page has room; if not, closes one dirty entry. Raises PageRefused: none is left."""
+        """Whether a raw page has room; if not, closes one dirty entry.
+
+        Raises PageRefused: none is left. Raises NotStored: it stays dirty.
+        """
         if self._store.sectors.free - self.reserved >= self._raw_sectors:
             return True
         other = next((entry for entry in self._entries.values() if entry.dirty), None)
@@ -158,20 +192,52 @@ class PageCache:
 
     def trim(self, page: int) -> None:
         """Forget a page in whatever state it is."""
+        if self._store.entry(page).chain:
+            self._stuck = False
         self._drop(page)
         self._store.free(page)
         self._signals.heat.forget(page)
         self._counts.pages_trimmed += 1
         self.elapsed += 2
+        self._end()
 
     def poison(self, page: int, code: EventCode) -> None:
-        """The content of a page is lost."""
+        """The content of a page is lost, by a command."""
+        self._lose(page, code)
+        self._end()
+
+    # Inside
+
+    def _lose(self, page: int, code: EventCode) -> None:
+        if self._store.entry(page).chain:
+            self._stuck = False
+        self._signals.log(code, page)  # before the sectors that are retired with it
         self._drop(page)
         self._store.poison(page, code)
         self._counts.pages_poisoned += 1
-        self._signals.log(code, page)
 
-    # Inside
+    def _end(self) -> None:
+        """An operation has ended: complete entries are closed, then the watermarks are judged."""
+        while self._complete and not self._stuck:
+            entry = next((entry for entry in self._entries.values() if entry.dirty == ALL_LINES), None)
+            if entry is None:
+                self._complete = False
+                break
+            with suppress(NotStored):
+                self._close(entry)
+        self._judge()
+
+    def _judge(self, uncertain: int = 0) -> None:
+        """Show the watermarks what can still be promised; `uncertain`: promised sectors that do not count yet."""
+        self._signals.watch(max(0, self._store.sectors.free - self.reserved + uncertain))
+
+    def _refuse(self, page: int, code: EventCode, lines: int, write: bool) -> PageRefused:
+        """An access finds no room: it is refused, and nothing else happens. A write is told once."""
+        self._counts.lines_refused += lines
+        if write:
+            self._signals.log(code, page)
+        self.answered = self.elapsed
+        return PageRefused()
 
     def _accepted(self, page: int, lines: int) -> None:
         """Lines were written: their page is the most recently used, and the host has its answer."""
@@ -180,10 +246,10 @@ class PageCache:
         self._entries.move_to_end(page)
         self.answered = self.elapsed
 
-    def _open(self, page: int, filled: bool) -> Entry:
-        """Take an entry for a page that is not cached; `filled`: for a read.
+    def _open(self, page: int, filled: bool, lines: int) -> Entry:
+        """Take an entry for a page that is not cached, for so many lines; `filled`: for a read.
 
-        Raises PageRefused if it is poison or, filled, turns out so, or may not be written.
+        Raises PageRefused if it is poison or, filled, turns out so, or may not be written, or no entry can be had.
         """
         stored = self._store.entry(page)
         if stored.state is PageState.POISON:
@@ -191,8 +257,11 @@ class PageCache:
         while True:
             if not filled and (self._store.fenced or self._signals.critical):
                 self._admit(page)
-            if len(self._entries) < self._capacity or self._has_room():
-                break
+            try:
+                if len(self._entries) < self._capacity or self._has_room():
+                    break
+            except NotStored as failed:
+                raise self._refuse(page, failed.code, lines, not filled) from None
         self._counts.pages_opened += 1
         self.elapsed += self._timing.open_page
         if stored is FREE:
@@ -225,26 +294,29 @@ class PageCache:
             raise PageRefused
 
     def _reserve(self, entry: Entry) -> None:
-        """Reserve sectors for an entry that becomes dirty. Raises PageRefused: not admitted, or exhausted."""
+        """Reserve sectors for an entry that becomes dirty. Raises PageRefused: not admitted, or no room."""
         sectors, need = self._store.sectors, self._raw_sectors
         if self._store.fenced or self._signals.critical:
             self._admit(entry.page)
         while sectors.free - self.reserved < need:
             other = next((other for other in self._entries.values() if other.dirty), None)
             if other is None:
-                self.poison(entry.page, EventCode.EXHAUSTED)
-                self.answered = self.elapsed
-                raise PageRefused
-            self._close(other)
+                raise self._refuse(entry.page, EventCode.EXHAUSTED, self._writing, True)
+            try:
+                self._close(other)
+            except NotStored as failed:
+                raise self._refuse(entry.page, failed.code, self._writing, True) from None
             self._admit(entry.page)
         self.reserved += need
+        if self._writing > 1:  # as long as lines follow, the page may be complete, and closed, in the end
+            self._judge(need)
 
     def _content(self, page: int, stored: StoredPage) -> bytes:
         """The stored form of a page, decompressed. Raises PageRefused after poisoning it if it is damaged."""
         try:
             content = self._store.get(page)
         except PageLost as lost:
-            self.poison(page, lost.code)
+            self._lose(page, lost.code)
             self.answered = self.elapsed
             raise PageRefused from None
         begin, self._streamed = self._timing.fill(stored.length, self._bytes_per_cycle)
@@ -263,7 +335,10 @@ class PageCache:
         entry.valid = ALL_LINES
 
     def _close(self, entry: Entry) -> bool:
-        """Store a dirty entry; it stays cached and clean. False if the page became poison instead."""
+        """Store a dirty entry; it stays cached and clean. False if the page became poison instead.
+
+        Raises NotStored: it stays dirty, and so do complete entries until a close succeeds or sectors come back.
+        """
         counts = self._counts
         try:
             if entry.valid != ALL_LINES:
@@ -271,9 +346,12 @@ class PageCache:
             stored = self._store.put(entry.page, bytes(entry.content))
         except PageRefused:
             return False
-        except PageLost as lost:
-            self.poison(entry.page, lost.code)
-            return False
+        except NotStored as failed:
+            if not self._stuck:
+                self._signals.log(failed.code, entry.page)
+            self._stuck = True
+            raise
+        self._stuck = False
         entry.dirty = 0
         self.reserved -= self._raw_sectors
         self.elapsed += self._timing.close(stored.length, self._bytes_per_cycle)

@@ -50,7 +50,7 @@ def poison_source(cause: EventCode) -> PoisonSource:
     """The error source of a media error record."""
     if cause is EventCode.POISON_INJECTED:
         return PoisonSource.INJECTED
-    return PoisonSource.EXHAUSTED if cause is EventCode.EXHAUSTED else PoisonSource.INTERNAL
+    return PoisonSource.INTERNAL
 
 
 def event_records(events: Iterable[tuple[EventCode, int]], first_handle: int, lost: int) -> bytes:

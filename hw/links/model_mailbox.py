@@ -12,7 +12,7 @@ from hw.links import model_cxl
 from hw.links.model_cache import PageCache, PageRefused
 from hw.links.model_settings import HostSettings
 from hw.links.model_signals import Signals
-from hw.links.model_store import PageLost, PageStore
+from hw.links.model_store import NotStored, PageLost, PageStore
 from hw.links.model_timing import ModelTiming
 from hw.parameters import DeviceParameters
 from hw.registers import MAILBOX_PAYLOAD_BYTES
@@ -116,6 +116,10 @@ class Mailbox:
             self._reply_code = ReturnCode.SUCCESS
         except Refused as refused:
             self._reply, self._reply_code = b"", refused.code
+        except NotStored as failed:
+            full = failed.code is EventCode.EXHAUSTED
+            self._reply_code = ReturnCode.RESOURCES_EXHAUSTED if full else ReturnCode.INTERNAL_ERROR
+            self._reply = b""
         return cache.elapsed
 
     def _execute(self, opcode: int, data: bytes) -> bytes:
@@ -366,9 +370,8 @@ class Mailbox:
                 raise Refused(ReturnCode.RESOURCES_EXHAUSTED) from None
         try:
             self._cache.import_block(page, data[_IMPORT_HEAD:], crc)
-        except PageLost as lost:
-            wrong = lost.code is not EventCode.MEDIA_ERROR
-            raise Refused(ReturnCode.INVALID_INPUT if wrong else ReturnCode.INTERNAL_ERROR) from None
+        except PageLost:
+            raise Refused(ReturnCode.INVALID_INPUT) from None
         return b""
 
     def _page(self, data: bytes, alignment: int = PAGE_BYTES) -> int:

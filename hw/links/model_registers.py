@@ -83,6 +83,7 @@ class RegisterFile:
             Register.EVENT_COUNT: lambda: len(signals.events),
             Register.EVENT_CODE: lambda: signals.events[0][0] if signals.events else 0,
             Register.EVENT_PAGE: lambda: signals.events[0][1] if signals.events else 0,
+            Register.EVENT_SECTOR: lambda: signals.event_sectors[0] if signals.event_sectors else 0,
             Register.EVENT_POP: lambda: 0,
             Register.EVENT_OVERFLOW: lambda: signals.overflow & _WORD,
             Register.ACHIEVED_RATIO: ratio,
@@ -113,13 +114,13 @@ class RegisterFile:
         self._writers: dict[int, Callable[[int], None]] = {
             Register.INTERRUPT_STATUS: signals.acknowledge,
             Register.INTERRUPT_ENABLE: lambda value: signals.set_enable(value & _LINES),
-            Register.LOW_WATERMARK: lambda value: self._set_watermark("low_watermark", value, store),
-            Register.RECOVERED_WATERMARK: lambda value: self._set_watermark("recovered_watermark", value, store),
+            Register.LOW_WATERMARK: lambda value: self._set_watermark("low_watermark", value),
+            Register.RECOVERED_WATERMARK: lambda value: self._set_watermark("recovered_watermark", value),
             Register.EVENT_POP: self._pop_event,
-            Register.HIGH_WATERMARK: lambda value: self._set_margin("high_watermark", value, store),
-            Register.MEDIUM_WATERMARK: lambda value: self._set_margin("medium_watermark", value, store),
-            Register.CRITICAL_WATERMARK: lambda value: self._set_margin("critical_watermark", value, store),
-            Register.WATERMARK_HYSTERESIS: lambda value: self._set_margin("hysteresis", value, store),
+            Register.HIGH_WATERMARK: lambda value: self._set_margin("high_watermark", value),
+            Register.MEDIUM_WATERMARK: lambda value: self._set_margin("medium_watermark", value),
+            Register.CRITICAL_WATERMARK: lambda value: self._set_margin("critical_watermark", value),
+            Register.WATERMARK_HYSTERESIS: lambda value: self._set_margin("hysteresis", value),
             Register.MEDIA_TIME_LIMIT: self._set_media_time_limit,
             Register.HEAT_THRESHOLD: lambda value: setattr(signals.heat, "threshold", value & 0xFF),
             Register.HEAT_PERIOD: lambda value: setattr(signals.heat, "period", value),
@@ -163,13 +164,13 @@ class RegisterFile:
         self._cycles_high = cycles >> 32 & _WORD
         return cycles & _WORD
 
-    def _set_watermark(self, name: str, value: int, store: PageStore) -> None:
+    def _set_watermark(self, name: str, value: int) -> None:
         setattr(self._signals, name, value)
-        self._signals.watch(store.sectors.free)
+        self._signals.watch()
 
-    def _set_margin(self, name: str, value: int, store: PageStore) -> None:
+    def _set_margin(self, name: str, value: int) -> None:
         self._signals.margins = True
-        self._set_watermark(name, value, store)
+        self._set_watermark(name, value)
 
     def _set_media_time_limit(self, value: int) -> None:
         self._media_time_limit = value

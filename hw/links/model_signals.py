@@ -28,9 +28,11 @@ class Signals:
         self.medium_watermark = 0
         self.critical_watermark = 0
         self.hysteresis = 0
+        self.available = 0  # sectors, as they were judged last
         self.margins = False  # the marks above were ever set: their states are worth looking at
         self.high = self.medium = self.low = self.critical = False
         self.events: deque[tuple[EventCode, int]] = deque()
+        self.event_sectors: deque[int] = deque()
         self.overflow = 0
         self.lost = 0  # events dropped since the host last cleared some by the mailbox
         self.popped = 0
@@ -60,40 +62,47 @@ class Signals:
         if self.lines:
             self._on_rise()
 
-    def log(self, code: EventCode, page: int) -> None:
-        """Log an event, or count it as dropped when the log is full."""
+    def log(self, code: EventCode, page: int, sector: int = 0) -> None:
+        """Log an event, or count it as dropped when the log is full; `sector` 0: it is of none."""
         if len(self.events) == EVENT_LOG_LENGTH:
             self.overflow += 1
             self.lost += 1
             return
         self.events.append((code, page))
+        self.event_sectors.append(sector)
         self.raise_line(Interrupt.EVENT)
 
     def pop(self) -> None:
         """Drop the oldest event."""
         if self.events:
             self.events.popleft()
+            self.event_sectors.popleft()
             self.popped += 1
 
-    def watch(self, free_sectors: int) -> None:
-        """Compare free sectors with the watermarks; to be called whenever either changes."""
+    def watch(self, available: int | None = None) -> None:
+        """Judge the sectors that are free and not promised; None: the last judgement again, as a mark has changed."""
+        if available is None:
+            available = self.available
+        elif available == self.available:
+            return
+        self.available = available
         if self.low:
-            if free_sectors >= max(self.recovered_watermark, self.low_watermark):
+            if available >= max(self.recovered_watermark, self.low_watermark):
                 self.low = False
                 self.raise_line(Interrupt.RECOVERED)
-        elif free_sectors < self.low_watermark:
+        elif available < self.low_watermark:
             self.low = True
             self.raise_line(Interrupt.LOW)
         if self.margins:
-            self.high = self._state(Interrupt.HIGH, self.high, free_sectors, self.high_watermark)
-            self.medium = self._state(Interrupt.MEDIUM, self.medium, free_sectors, self.medium_watermark)
-            self.critical = self._state(Interrupt.CRITICAL, self.critical, free_sectors, self.critical_watermark)
+            self.high = self._state(Interrupt.HIGH, self.high, available, self.high_watermark)
+            self.medium = self._state(Interrupt.MEDIUM, self.medium, available, self.medium_watermark)
+            self.critical = self._state(Interrupt.CRITICAL, self.critical, available, self.critical_watermark)
 
-    def _state(self, line: Interrupt, was: bool, free_sectors: int, mark: int) -> bool:
+    def _state(self, line: Interrupt, was: bool, available: int, mark: int) -> bool:
         """A state entered below `mark` and left at `mark` plus the hysteresis."""
         if was:
-            return free_sectors < mark + self.hysteresis
-        if free_sectors < mark:
+            return available < mark + self.hysteresis
+        if available < mark:
             self.raise_line(line)
             return True
         return False

@@ -32,15 +32,19 @@ class PageLost(Exception):  # noqa: N818 - the name of the condition
         self.code = code
 
 
+class NotStored(Exception):  # noqa: N818 - the name of the condition
+    """A page could not be stored, and is as it was; `code` is the event to log."""
+
+    def __init__(self, code: EventCode) -> None:
+        super().__init__(code.name)
+        self.code = code
+
+
 class SectorAllocator:
-    """Sectors of the media: those given back, last freed first, then those never used, ascending.
+    """Sectors of the media: those given back, last freed first, then those never used, ascending."""
 
-    `on_change` is called with the number of free sectors after every change.
-    """
-
-    def __init__(self, sectors: int, on_change: Callable[[int], None]) -> None:
+    def __init__(self, sectors: int) -> None:
         self.free = sectors  # sectors not in use
-        self._on_change = on_change
         self._sectors = sectors
         self._fresh = 0  # sectors from here on were never used
         self._freed: list[int] = []
@@ -56,14 +60,12 @@ class SectorAllocator:
             self._fresh += missing
         assert self._fresh <= self._sectors, "a reservation was not kept"
         self.free -= count
-        self._on_change(self.free)
         return chain
 
     def release(self, chain: Sequence[int]) -> None:
         """Give sectors back, in the order of the chain."""
         self._freed.extend(chain)
         self.free += len(chain)
-        self._on_change(self.free)
 
 
 class StoredPage:
@@ -71,7 +73,7 @@ class StoredPage:
 
     word = b""
     damaged = False
-    cause = EventCode.EXHAUSTED  # of poison
+    cause = EventCode.MEDIA_ERROR  # of poison
 
     def __init__(
         self, state: PageState, length: int = 0, chain: Sequence[int] = (), content: bytes = b"", crc: int | None = None
@@ -105,8 +107,12 @@ ZERO = StoredPage(PageState.ZERO)
 
 
 class PageStore:
-    """Page table, sectors and media of one device. `on_change` is called with the free sectors after every
-    change.
+    """Page table, sectors and media of one device.
+
+    A sector that the media could not write or read is retired when its chain is given up: it is not used again.
+
+    Args:
+        on_retired: called with the page whose sector it was, and the sector.
 
     Attributes:
         sectors: the allocator.
@@ -114,8 +120,9 @@ class PageStore:
         fenced: pages that the host may not write.
     """
 
-    def __init__(self, parameters: DeviceParameters, on_change: Callable[[int], None]) -> None:
-        self.sectors = SectorAllocator(parameters.media_sectors, on_change)
+    def __init__(self, parameters: DeviceParameters, on_retired: Callable[[int, int], None]) -> None:
+        self.sectors = SectorAllocator(parameters.media_sectors)
+        self._on_retired = on_retired
         self.resident = 0
         self.fenced: set[int] = set()
         self._sector_bytes = parameters.sector_bytes
@@ -130,15 +137,19 @@ class PageStore:
     def put(self, page: int, content: bytes) -> StoredPage:
         """Store 4096 bytes as zero, same, lz4 or raw, and only then give the old sectors back.
 
-        Raises PageLost if the media takes no write; the new sectors are given back then, and the old entry stands.
+        Where the media takes no write, the page is stored elsewhere. Raises NotStored if too few sectors are free for
+        it; the old entry stands then.
         """
-        return self._replace(page, self._written(content))
+        return self._replace(page, self._written(page, content))
 
-    def put_block(self, page: int, block: bytes, crc: int) -> None:
-        """Store an LZ4 block as it is. Raises PageLost, as `put`, or because the block is not one of such a page."""
+    def put_block(self, page: int, block: bytes, crc: int, needed: int) -> None:
+        """Store an LZ4 block as it is, while at least `needed` sectors are free.
+
+        Raises NotStored, as `put`, or PageLost: the block is not one of such a page.
+        """
         if crc32(_decompressed(block, True)) != crc:
             raise PageLost(EventCode.CRC_MISMATCH)
-        self._replace(page, self._on_media(_LZ4, block, crc))
+        self._replace(page, self._on_media(page, _LZ4, block, crc, needed))
 
     def _replace(self, page: int, stored: StoredPage) -> StoredPage:
         """Give a page a new entry, and the sectors of the old one back."""
@@ -150,7 +161,7 @@ class PageStore:
             self.sectors.release(old.chain)
         return stored
 
-    def _written(self, content: bytes) -> StoredPage:
+    def _written(self, page: int, content: bytes) -> StoredPage:
         if content[:8] == content[8:16] and content[8:] == content[:-8]:
             word = content[:8]
             return _same(word) if any(word) else ZERO
@@ -158,15 +169,24 @@ class PageStore:
         state = _LZ4
         if len(block) > self._block_limit:
             state, block = _RAW, content
-        return self._on_media(state, block, None)
+        return self._on_media(page, state, block, None)
 
-    def _on_media(self, state: PageState, block: bytes, crc: int | None) -> StoredPage:
+    def _on_media(self, page: int, state: PageState, block: bytes, crc: int | None, needed: int = 0) -> StoredPage:
         length = len(block)
-        chain = self.sectors.allocate(-(-length // self._sector_bytes))
-        if self._failing and not self._failing.isdisjoint(chain):
-            self.sectors.release(chain)
-            raise PageLost(EventCode.MEDIA_ERROR)
-        return StoredPage(state, length, chain, block, crc)
+        count = -(-length // self._sector_bytes)
+        while self.sectors.free >= max(count, needed):
+            chain = self.sectors.allocate(count)
+            if not self._failing or self._failing.isdisjoint(chain):
+                return StoredPage(state, length, chain, block, crc)
+            self._retire(page, chain)
+        raise NotStored(EventCode.EXHAUSTED)
+
+    def _retire(self, page: int, chain: Sequence[int]) -> None:
+        """Give the sectors of a chain back, but for those that have failed."""
+        for sector in chain:
+            if sector in self._failing:
+                self._on_retired(page, sector)
+        self.sectors.release([sector for sector in chain if sector not in self._failing])
 
     def get(self, page: int) -> bytes:
         """The 4096 bytes of a page, zeros if it is free. Raises PageLost if media or content are damaged."""
@@ -193,16 +213,18 @@ class PageStore:
 
     def poison(self, page: int, cause: EventCode) -> None:
         """Drop a page's content and remember that it is lost."""
-        self._drop(page)
+        self._drop(page, unreadable=cause is EventCode.MEDIA_ERROR)
         self._table[page] = lost = StoredPage(PageState.POISON)
         lost.cause = cause
 
-    def _drop(self, page: int) -> None:
+    def _drop(self, page: int, unreadable: bool = False) -> None:
         self.fenced.discard(page)
         old = self._table.pop(page, None)
         if old is not None and old.state is not PageState.POISON:
             self.resident -= 1
-            if old.chain:
+            if unreadable:
+                self._retire(page, old.chain)
+            elif old.chain:
                 self.sectors.release(old.chain)
 
     # Faults

@@ -38,6 +38,7 @@ module axi_host_read #(
     output wire [PAGE_BITS-1:0] line_page_o,
     output wire [5:0]           line_index_o,
     output wire                 line_first_o,  // of its burst
+    output wire                 line_again_o,  // a line of this burst was refused before
     input  wire [511:0]         line_data_i,
     input  wire                 line_error_i
 );
@@ -51,6 +52,7 @@ module axi_host_read #(
 
     reg         flight_q, flight_outside_q, flight_last_q;  // the beat whose data comes in this cycle
     reg  [7:0]  flight_id_q;
+    reg         again_q;
     reg  [2:0]  ahead_q;                                     // beats asked for but not taken by the host
 
     wire [39:0] next_address;
@@ -75,10 +77,13 @@ module axi_host_read #(
     assign line_valid_o  = active_q && room && !outside;
     assign line_page_o   = address_q[PAGE_BITS+11:12];
     assign line_first_o  = left_q == length_q;
+    assign line_again_o  = again_q;
     assign line_index_o  = address_q[11:6];
 
     always @(posedge clk_i) begin
+        if (flight_q && line_error_i) again_q <= 1'b1;
         if (s_axi_arvalid && s_axi_arready) begin
+            again_q   <= 1'b0;
             active_q  <= 1'b1;
             id_q      <= s_axi_arid;
             address_q <= s_axi_araddr;

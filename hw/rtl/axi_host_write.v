@@ -41,7 +41,8 @@ module axi_host_write #(
     output wire [5:0]           line_index_o,
     output wire [511:0]         line_data_o,
     output wire [63:0]          line_strobe_o,
-    output wire                 line_again_o  // a line of this burst was refused before
+    output wire                 line_again_o,  // a line of this burst was refused before
+    output wire                 burst_o        // beats of a burst are still to come, the next one in page line_page_o
 );
     localparam [1:0] OKAY = 2'b00, SLVERR = 2'b10, DECERR = 2'b11;
     localparam [1:0] IDLE = 2'd0, DATA = 2'd1, RESPOND = 2'd2;
@@ -82,6 +83,7 @@ module axi_host_write #(
     assign line_data_o   = s_axi_wdata;
     assign line_strobe_o = s_axi_wstrb;
     assign line_again_o  = response_q != OKAY;
+    assign burst_o       = state_q == DATA && !outside;
 
     always @(posedge clk_i) begin
         case (state_q)

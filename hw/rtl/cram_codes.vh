@@ -21,14 +21,13 @@ localparam [3:0] OP_UNFENCE = 4'd7;  // take host writes again
 localparam [3:0] OP_IMPORT = 4'd8;  // store an LZ4 block as it is
 
 // Reason: Why the sequencer refused an operation.
-localparam [1:0] REASON_INTERNAL = 2'd0;  // the page is poison, or the media failed
+localparam [1:0] REASON_INTERNAL = 2'd0;  // the page is poison, or the media failed or did not answer
 localparam [1:0] REASON_INPUT = 2'd1;  // the page is fenced, or the block is not what it should be
 localparam [1:0] REASON_EXHAUSTED = 2'd2;  // no room, or no new page is admitted
 
 // PoisonSource: Why a page is on the poison list (CXL 3.1, 8.2.9.9.4.1, media error record, bits 2:0).
 localparam [2:0] POISON_SOURCE_INTERNAL = 3'd2;  // the media, a CRC, a malformed block
 localparam [2:0] POISON_SOURCE_INJECTED = 3'd3;  // the host
-localparam [2:0] POISON_SOURCE_EXHAUSTED = 3'd7;  // no sector was left; vendor specific
 
 // EventLog: Event logs (CXL 3.1, 8.2.9.2.2). The device's events are in FAILURE; the others are empty.
 localparam [7:0] EVENT_LOG_INFORMATIONAL = 8'd0;  // empty
@@ -79,7 +78,8 @@ localparam [7:0] EVENT_CODE_POISON_INJECTED = 8'h06;
 localparam [7:0] EVENT_CODE_FENCED = 8'h07;
 localparam [7:0] EVENT_CODE_IMPORT_REFUSED = 8'h08;
 localparam [7:0] EVENT_CODE_MEDIA_TIMEOUT = 8'h09;
-localparam [255:0] EVENT_CODE_LOSSES = 256'h5E;  // bit n tells of code n
+localparam [7:0] EVENT_CODE_SECTOR_RETIRED = 8'h0A;
+localparam [255:0] EVENT_CODE_LOSSES = 256'h5C;  // bit n tells of code n
 localparam [255:0] EVENT_CODE_MEDIA_ERRORS = 256'h1C;  // bit n tells of code n
 
 // Opcode

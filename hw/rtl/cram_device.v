@@ -156,7 +156,7 @@ module cram_device #(
     );
 
     // ---- host ports ---------------------------------------------------------------------------------------------
-    wire                 write_valid, write_ready, write_error, write_again, write_idle;
+    wire                 write_valid, write_ready, write_error, write_again, write_burst, write_idle;
     wire [PAGE_BITS-1:0] write_page;
     wire [5:0]           write_line;
     wire [511:0]         write_data;
@@ -192,11 +192,12 @@ module cram_device #(
         .line_index_o(write_line),
         .line_data_o(write_data),
         .line_strobe_o(write_strobe),
-        .line_again_o(write_again)
+        .line_again_o(write_again),
+        .burst_o(write_burst)
     );
 
     wire                 read_valid, read_ready, read_error, read_idle;
-    wire                 read_first;
+    wire                 read_first, read_again;
     wire [PAGE_BITS-1:0] read_page;
     wire [5:0]           read_line;
     wire [511:0]         read_data;
@@ -226,6 +227,7 @@ module cram_device #(
         .line_page_o(read_page),
         .line_index_o(read_line),
         .line_first_o(read_first),
+        .line_again_o(read_again),
         .line_data_i(read_data),
         .line_error_i(read_error)
     );
@@ -237,7 +239,8 @@ module cram_device #(
     wire                  lookup_hit, victim_dirty, dirty_valid, complete_valid;
     wire [ENTRY_BITS-1:0] lookup_entry, victim_entry, dirty_entry, complete_entry, entry;
     wire                  entry_dirty, entry_missing, entry_line_missing;
-    wire                  take, take_zero, drop, make_dirty, make_clean, closing;
+    wire                  take, take_zero, drop, make_dirty, make_clean, closing, stuck;
+    wire                  waits_write, waits_read;
     wire                  fill_valid;
     wire [5:0]            fill_line;
     wire [511:0]          fill_data;
@@ -272,6 +275,8 @@ module cram_device #(
         .request_line_o(request_line),
         .refuse_write_i(refuse_write),
         .refuse_read_i(refuse_read),
+        .waits_write_o(waits_write),
+        .waits_read_o(waits_read),
         .lookup_page_i(lookup_page),
         .lookup_hit_o(lookup_hit),
         .lookup_entry_o(lookup_entry),
@@ -294,6 +299,7 @@ module cram_device #(
         .make_dirty_i(make_dirty),
         .make_clean_i(make_clean),
         .closing_i(closing),
+        .stuck_i(stuck),
         .fill_valid_i(fill_valid),
         .fill_line_i(fill_line),
         .fill_data_i(fill_data),
@@ -325,6 +331,7 @@ module cram_device #(
     wire [SECTOR_BITS-1:0] retired_sector;
     wire [SECTOR_BITS-1:0] release_first;
     wire [6:0]             release_count;
+    wire                   release_close, release_fill;
     wire                   importing, import_valid, import_ready, import_last;
     wire [12:0]            import_length;
     wire [31:0]            import_crc;
@@ -391,8 +398,8 @@ module cram_device #(
         .release_start_i(release_start),
         .release_first_i(release_first),
         .release_count_i(release_count),
-        .release_close_i(1'b0),
-        .release_fill_i(1'b0),
+        .release_close_i(release_close),
+        .release_fill_i(release_fill),
         .release_done_o(release_done),
         .retired_o(retired),
         .retired_sector_o(retired_sector),
@@ -496,7 +503,9 @@ module cram_device #(
     wire [12:0]          reply_length;
     wire [31:0]          reply_crc, reply_sector;
     wire [63:0]          reply_word;
-    wire                 event_valid, closed, filled, trimmed, poisoned, not_admitted, fenced, imported, critical;
+    wire                 judge;
+    wire [31:0]          available, event_sector;
+    wire                 event_valid, closed, filled, trimmed, poisoned, not_admitted, refused, fenced, imported, critical;
     wire [7:0]           event_code;
     wire [PAGE_BITS-1:0] event_page;
 
@@ -514,13 +523,20 @@ module cram_device #(
         .moves_o(sequencer_moves),
         .reserved_o(reserved),
         .resident_o(resident),
+        .available_o(available),
+        .judge_o(judge),
         .request_valid_i(request_valid),
         .request_write_i(request_write),
         .request_fill_i(request_fill),
         .request_page_i(request_page),
         .request_line_i(request_line),
         .request_again_i(write_again),
+        .read_again_i(read_again),
         .critical_i(critical),
+        .burst_i(write_burst),
+        .burst_page_i(write_page),
+        .waits_write_i(waits_write),
+        .waits_read_i(waits_read),
         .refuse_write_o(refuse_write),
         .refuse_read_o(refuse_read),
         .lookup_page_o(lookup_page),
@@ -544,6 +560,7 @@ module cram_device #(
         .make_dirty_o(make_dirty),
         .make_clean_o(make_clean),
         .closing_o(closing),
+        .stuck_o(stuck),
         .free_i(free_sectors),
         .close_start_o(close_start),
         .close_done_i(close_done),
@@ -567,7 +584,11 @@ module cram_device #(
         .release_start_o(release_start),
         .release_first_o(release_first),
         .release_count_o(release_count),
+        .release_close_o(release_close),
+        .release_fill_o(release_fill),
         .release_done_i(release_done),
+        .retired_i(retired),
+        .retired_sector_i(retired_sector),
         .command_valid_i(command_valid),
         .command_ready_o(command_ready),
         .command_op_i(command_op),
@@ -588,11 +609,13 @@ module cram_device #(
         .event_valid_o(event_valid),
         .event_code_o(event_code),
         .event_page_o(event_page),
+        .event_sector_o(event_sector),
         .closed_o(closed),
         .filled_o(filled),
         .trimmed_o(trimmed),
         .poisoned_o(poisoned),
         .not_admitted_o(not_admitted),
+        .refused_o(refused),
         .fenced_o(fenced),
         .imported_o(imported)
     );
@@ -625,7 +648,7 @@ module cram_device #(
 
     // ---- registers ----------------------------------------------------------------------------------------------
     // The page operations count their beats and responses; pages are checked by the mailbox.
-    wire unused = &{1'b0, m_axi_rlast, store_wlast, store_bready, store_ruser, media_wuser, retired, retired_sector,
+    wire unused = &{1'b0, m_axi_rlast, store_wlast, store_bready, store_ruser, media_wuser,
                     command_page[31:PAGE_BITS]};
     wire registers_idle;
     wire core_idle = sequencer_idle && write_idle && read_idle && !heat_busy && !media_busy;
@@ -649,6 +672,8 @@ module cram_device #(
     assign count[COUNT_LINES_NOT_ADMITTED] = not_admitted;
     assign count[COUNT_LINES_FENCED]       = fenced;
     assign count[COUNT_MEDIA_TIMEOUTS]     = media_timeout;
+    assign count[COUNT_LINES_REFUSED]      = refused;
+    assign count[COUNT_SECTORS_RETIRED]    = retired;
 
     cram_registers #(
         .PERCEIVED_PAGES(PERCEIVED_PAGES),
@@ -687,10 +712,13 @@ module cram_device #(
         .idle_i(core_idle),
         .free_sectors_i({{(31 - SECTOR_BITS){1'b0}}, free_sectors}),
         .reserved_sectors_i(reserved),
+        .available_sectors_i(available),
+        .judge_i(judge),
         .resident_pages_i(resident),
         .event_valid_i(event_valid),
         .event_code_i(event_code),
         .event_page_i({{(32 - PAGE_BITS){1'b0}}, event_page}),
+        .event_sector_i(event_sector),
         .count_i(count),
         .block_bytes_i(close_length),
         .media_time_limit_o(media_time_limit),

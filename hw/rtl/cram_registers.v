@@ -8,7 +8,8 @@
 //            its pulse.
 //
 // Core side:
-//   levels    ready_i, idle_i, free_sectors_i, reserved_sectors_i, resident_pages_i: sampled every cycle.
+//   levels    ready_i, idle_i, free_sectors_i, reserved_sectors_i, resident_pages_i: sampled every cycle;
+//             available_sectors_i while judge_i is high.
 //   pulses    one cycle each, one count each; event_valid_i logs one event a cycle.
 //   command   the mailbox asks the core's sequencer, valid/ready: an OP_* of cram_codes.vh on one page.
 //             One command is outstanding; the core answers it by one pulse of reply_valid_i. TRIM and FLUSH answer
@@ -60,6 +61,8 @@ module cram_registers #(
     input  wire                ready_i,
     input  wire                idle_i,
     input  wire [31:0]         free_sectors_i,
+    input  wire [31:0]         available_sectors_i,  // free and not promised: the watermarks judge it
+    input  wire                judge_i,              // while this is high
     input  wire [31:0]         reserved_sectors_i,
     input  wire [31:0]         resident_pages_i,
 
@@ -67,6 +70,7 @@ module cram_registers #(
     input  wire                event_valid_i,
     input  wire [7:0]          event_code_i,
     input  wire [31:0]         event_page_i,
+    input  wire [31:0]         event_sector_i,  // 0: of no sector
 
     // Counter pulses
     input  wire [COUNTERS-1:0] count_i,  // bit COUNT_x: one count in register x
@@ -215,7 +219,8 @@ module cram_registers #(
     watermarks u_marks (
         .clk_i(clk),
         .rst_ni(rst_ni),
-        .free_i(free_sectors_i),
+        .available_i(available_sectors_i),
+        .judge_i(judge_i),
         .write_mask_i(write_mask),
         .write_bits_i(write_bits),
         .low_write_i(low_watermark_write),
@@ -298,7 +303,7 @@ module cram_registers #(
     // ---- Events -----------------------------------------------------------------------------------------------------
     wire [4:0]  event_count;
     wire [7:0]  event_code;
-    wire [31:0] event_page, event_overflow, event_lost, index_page;
+    wire [31:0] event_page, event_sector, event_overflow, event_lost, index_page;
     wire [15:0] event_handle;
     wire [3:0]  event_index;
     wire [7:0]  index_code;
@@ -312,11 +317,13 @@ module cram_registers #(
         .event_valid_i(event_valid_i),
         .event_code_i(event_code_i),
         .event_page_i(event_page_i),
+        .event_sector_i(event_sector_i),
         .logged_o(event_logged),
         .pop_i((event_pop_write && write_bits[EVENT_POP_POP]) || mailbox_pop),
         .count_o(event_count),
         .code_o(event_code),
         .page_o(event_page),
+        .sector_o(event_sector),
         .overflow_o(event_overflow),
         .handle_o(event_handle),
         .cleared_i(event_cleared),
@@ -379,7 +386,7 @@ module cram_registers #(
         .low_i(in_low),
         .critical_i(in_critical),
         .corrected_i(32'd0),
-        .retired_i(32'd0),
+        .retired_i(counters[32 * COUNT_SECTORS_RETIRED +: 32]),
         .cycles_i(cycles),
         .free_sectors_i(free_sectors_i),
         .reserved_sectors_i(reserved_sectors_i),
@@ -458,6 +465,7 @@ module cram_registers #(
             ADDRESS_EVENT_COUNT:          read_data[4:0] = event_count;
             ADDRESS_EVENT_CODE:           read_data[7:0] = event_code;
             ADDRESS_EVENT_PAGE:           read_data = event_page;
+            ADDRESS_EVENT_SECTOR:         read_data = event_sector;
             ADDRESS_EVENT_OVERFLOW:       read_data = event_overflow;
             ADDRESS_CYCLES_LOW:           read_data = cycles[31:0];
             ADDRESS_CYCLES_HIGH:          read_data = cycles_high;

@@ -17,12 +17,14 @@ module event_log #(
     input  wire        event_valid_i,
     input  wire [7:0]  event_code_i,
     input  wire [31:0] event_page_i,
+    input  wire [31:0] event_sector_i,
     output wire        logged_o,
 
     input  wire        pop_i,
     output wire [4:0]  count_o,
     output wire [7:0]  code_o,     // 0 when empty
     output wire [31:0] page_o,     // 0 when empty
+    output wire [31:0] sector_o,   // 0 when empty
     output wire [31:0] overflow_o,
 
     output wire [15:0] handle_o,   // of the oldest: 8000h and a count; those after it follow
@@ -36,7 +38,7 @@ module event_log #(
     localparam [31:0] WRAP = DEPTH - 1;
     localparam [3:0]  LAST = WRAP[3:0];
 
-    reg [39:0] events_q [0:DEPTH-1];
+    reg [71:0] events_q [0:DEPTH-1];
     reg [3:0]  first_q;
     reg [4:0]  count_q;
     reg [31:0] overflow_q, known_q;
@@ -53,8 +55,8 @@ module event_log #(
     assign overflow_o = overflow_q;
     assign handle_o   = {1'b1, popped_q};
     assign lost_o     = overflow_q - known_q;
-    assign {index_code_o, index_page_o} = events_q[index];
-    assign {code_o, page_o} = empty ? 40'd0 : events_q[first_q];
+    assign {index_code_o, index_page_o} = events_q[index][71:32];
+    assign {code_o, page_o, sector_o} = empty ? 72'd0 : events_q[first_q];
 
     always @(posedge clk_i) begin
         if (!rst_ni) begin
@@ -64,7 +66,7 @@ module event_log #(
             known_q    <= 32'd0;
             popped_q   <= 15'd0;
         end else begin
-            if (push) events_q[next] <= {event_code_i, event_page_i};
+            if (push) events_q[next] <= {event_code_i, event_page_i, event_sector_i};
             if (pop) popped_q <= popped_q + 15'd1;
             if (cleared_i) known_q <= overflow_q;
             if (pop) first_q <= (first_q + 4'd1) & LAST;
@@ -72,6 +74,10 @@ module event_log #(
             if (event_valid_i && !push) overflow_q <= overflow_q + 32'd1;
         end
     end
+
+`ifdef FORMAL
+    wire [71:0] index_seen = events_q[index];  // for hw/formal/event_log_formal.v
+`endif
 endmodule
 
 `default_nettype wire

@@ -90,7 +90,7 @@ module mailbox_replies #(
 
     // ---- Poison records ----
     wire [2:0] source = cause_i == EVENT_CODE_POISON_INJECTED ? POISON_SOURCE_INJECTED
-                        : cause_i == EVENT_CODE_EXHAUSTED ? POISON_SOURCE_EXHAUSTED : POISON_SOURCE_INTERNAL;
+                        : POISON_SOURCE_INTERNAL;
 
     wire alert = alert_enable_i && corrected_i > {16'd0, alert_threshold_i};
 

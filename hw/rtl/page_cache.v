@@ -50,6 +50,8 @@ module page_cache #(
     output wire [5:0]            request_line_o,
     input  wire                  refuse_write_i,
     input  wire                  refuse_read_i,
+    output wire                  waits_write_o,     // the port waits for a line of lookup_page_i
+    output wire                  waits_read_o,
 
     // ---- lookups for the sequencer ----
     input  wire [PAGE_BITS-1:0]  lookup_page_i,
@@ -76,6 +78,7 @@ module page_cache #(
     input  wire                  make_dirty_i,
     input  wire                  make_clean_i,
     input  wire                  closing_i,         // level: writes to the entry wait
+    input  wire                  stuck_i,           // level: complete entries are not closed: writes do not wait for that
 
     // ---- lines of the stored page; lines the host has written are kept ----
     input  wire                  fill_valid_i,
@@ -128,7 +131,7 @@ module page_cache #(
     wire write_hit   = |write_match;
     wire write_full  = &write_strobe_i;
     wire write_there = write_full || valid_lines_q[write_entry][write_line_i] || zero_q[write_entry];
-    wire write_held  = complete[write_entry] || (closing_i && write_entry == entry_i);
+    wire write_held  = (complete[write_entry] && !stuck_i) || (closing_i && write_entry == entry_i);
     wire write_fire  = write_valid_i && write_hit && dirty_q[write_entry] && !write_held && write_there
                        && !fill_valid_i;
 
@@ -151,6 +154,8 @@ module page_cache #(
     wire read_wants  = read_valid_i && !read_there;
     reg  turn_q;  // 1: the write port was served last
 
+    assign waits_write_o   = write_wants && write_page_i == lookup_page_i;
+    assign waits_read_o    = read_wants && read_page_i == lookup_page_i;
     assign request_valid_o = write_wants || read_wants;
     assign request_write_o = write_wants && !(read_wants && turn_q);
     assign request_fill_o  = request_write_o ? !write_full : 1'b1;

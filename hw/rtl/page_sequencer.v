@@ -9,6 +9,12 @@
 //     COMMAND   from the mailbox: trim, state, export, flush, inject and clear poison (OP_* of cram_codes.vh)
 //     CLOSE, FILL, POISON, RELEASE   steps shared by these; `after_*_q` say where to go on
 //
+// Sectors that the media could not write or read are retired when their chain is released. A close that met one is tried
+// again elsewhere. A close that finds no room, or no answer of the media, leaves its entry dirty: whoever waited for it is
+// refused, and complete entries are not closed by themselves (`stuck_q`) until sectors come back or a close succeeds.
+//
+// Watermarks are judged between operations, on what can still be promised: `available_o` counts while `judge_o` is high.
+//
 // Handshake: see page_cache (requests), mailbox (commands: valid/ready, then one `reply_valid_o` pulse) and page_store.
 // Latency:   a refusal takes 4 cycles; an open of a clean page 5 cycles plus its fill.
 
@@ -28,6 +34,8 @@ module page_sequencer #(
     output wire                   moves_o,          // the next edge changes something
     output wire [31:0]            reserved_o,
     output wire [31:0]            resident_o,
+    output wire [31:0]            available_o,      // free sectors that nobody was promised
+    output wire                   judge_o,
 
     // ---- page_cache ----
     input  wire                   request_valid_i,
@@ -36,7 +44,12 @@ module page_sequencer #(
     input  wire [PAGE_BITS-1:0]   request_page_i,
     input  wire [5:0]             request_line_i,
     input  wire                   request_again_i,  // a line of this burst was refused before
+    input  wire                   read_again_i,     // likewise of the read burst
     input  wire                   critical_i,       // no new page is admitted
+    input  wire                   burst_i,          // a write burst is under way, now in page burst_page_i
+    input  wire [PAGE_BITS-1:0]   burst_page_i,
+    input  wire                   waits_write_i,    // the port waits for a line of lookup_page_o
+    input  wire                   waits_read_i,
     output wire                   refuse_write_o,
     output wire                   refuse_read_o,
     output wire [PAGE_BITS-1:0]   lookup_page_o,
@@ -60,6 +73,7 @@ module page_sequencer #(
     output wire                   make_dirty_o,
     output wire                   make_clean_o,
     output wire                   closing_o,
+    output wire                   stuck_o,          // complete entries are not closed by themselves
 
     // ---- page_store ----
     input  wire [SECTOR_BITS:0]   free_i,
@@ -85,7 +99,11 @@ module page_sequencer #(
     output wire                   release_start_o,
     output wire [SECTOR_BITS-1:0] release_first_o,
     output wire [6:0]             release_count_o,
+    output wire                   release_close_o,  // without the sectors that the last close found bad
+    output wire                   release_fill_o,   // without those of the last fill
     input  wire                   release_done_i,
+    input  wire                   retired_i,
+    input  wire [SECTOR_BITS-1:0] retired_sector_i,
 
     // ---- mailbox ----
     input  wire                   command_valid_i,
@@ -110,11 +128,13 @@ module page_sequencer #(
     output wire                   event_valid_o,
     output wire [7:0]             event_code_o,
     output wire [PAGE_BITS-1:0]   event_page_o,
+    output wire [31:0]            event_sector_o,   // 0: the event is of no sector
     output wire                   closed_o,
     output wire                   filled_o,
     output wire                   trimmed_o,
     output wire                   poisoned_o,
     output wire                   not_admitted_o,
+    output wire                   refused_o,        // an access, for want of room or of an answer of the media
     output wire                   fenced_o,
     output wire                   imported_o
 );
@@ -150,7 +170,10 @@ module page_sequencer #(
                      IMPORT_START  = 5'd23,  // the block is good: store it
                      IMPORT_STORE  = 5'd24,
                      IMPORT_REFUSE = 5'd25,  // log it
-                     REPLY         = 5'd26;
+                     REPLY         = 5'd26,
+                     CLOSE_FAILED  = 5'd27,  // the entry stays dirty
+                     REFUSE        = 5'd28,  // the access that needed it
+                     FILL_LATE     = 5'd29;  // the page stays stored, the lines that came stay cached
 
     reg [4:0]             state_q;
     reg [4:0]             after_close_q, after_fill_q, after_release_q;
@@ -170,6 +193,13 @@ module page_sequencer #(
     reg                   cached_q, dirty_q;    // reply
     reg [SECTOR_BITS-1:0] release_first_q;
     reg [6:0]             release_count_q;
+    reg                   release_close_q, release_fill_q;
+    reg                   sick_q;               // POISON: the last fill has found the page damaged
+
+    // ---- what the media has done to earlier operations ----
+    reg                   stuck_q;
+    reg                   late_q;               // it did not answer a fill of page late_page_q, the last one there was
+    reg [PAGE_BITS-1:0]   late_page_q;
 
     reg                   take_q;               // entry_q was chosen in the last cycle: it is taken in this one
 
@@ -247,14 +277,28 @@ module page_sequencer #(
     wire unused = &{1'b0, old_round[5:0]};
 
     // ---- outputs ------------------------------------------------------------------------------------------------
-    wire room = free_i - reserved_q >= RAW_SECTORS;
+    wire [SECTOR_BITS+1:0] promised = {1'b0, reserved_q} + {1'b0, RAW_SECTORS};  // retired sectors may be among them
+    wire                   room     = {1'b0, free_i} >= promised;
+    wire                   complete = complete_valid_i && !stuck_q;
 
-    assign idle_o          = state_q == IDLE && ready_o && !complete_valid_i && !request_valid_i && !command_valid_i;
+    // The page that the burst under way has made dirty may be complete, and closed, at the burst's end: until the burst
+    // has left it, nobody knows what it takes.
+    reg                    fresh_q;
+    reg [PAGE_BITS-1:0]    fresh_page_q;
+    wire                   fresh     = fresh_q && burst_i && burst_page_i == fresh_page_q;
+    wire [SECTOR_BITS:0]   counted   = fresh ? reserved_q - RAW_SECTORS : reserved_q;
+    wire [SECTOR_BITS:0]   available = free_i > counted ? free_i - counted : {(SECTOR_BITS + 1){1'b0}};
+
+    assign judge_o         = state_q == IDLE && !complete;
+    assign available_o     = {{(31 - SECTOR_BITS){1'b0}}, available};
+    assign stuck_o         = stuck_q;
+
+    assign idle_o          = state_q == IDLE && ready_o && !complete && !request_valid_i && !command_valid_i;
     wire   waits           = (state_q == CLOSE_WAIT && !close_done_i) || (state_q == FILL_WAIT && !fill_done_i)
                              || (state_q == RELEASE_WAIT && !release_done_i);
     wire   cleared         = !export_q && !import_q && !error_q && reason_q == REASON_INTERNAL;  // as IDLE leaves them
 
-    assign moves_o         = take_q || (state_q == IDLE ? !idle_o || !cleared : !waits);
+    assign moves_o         = take_q || fresh_q != fresh || (state_q == IDLE ? !idle_o || !cleared : !waits);
     assign reserved_o      = {{(31 - SECTOR_BITS){1'b0}}, reserved_q};
     assign resident_o      = {{(31 - PAGE_BITS){1'b0}}, resident_q};
 
@@ -262,8 +306,14 @@ module page_sequencer #(
     wire   asking          = write_q && (state_q == OPEN ? !lookup_hit_i : state_q == DIRTY && !take_q && !entry_dirty_i);
     wire   closed_door     = asking && (old_fenced || (critical_i && old_state == STATE_FREE));
 
-    assign refuse_write_o  = (state_q == OPEN && !lookup_hit_i && old_state == STATE_POISON && write_q) || closed_door;
-    assign refuse_read_o   = state_q == OPEN && !lookup_hit_i && old_state == STATE_POISON && !write_q;
+    // Lines may have come in before a fill was given up: only an access that still waits for one is refused.
+    wire   refuses         = state_q == REFUSE || (state_q == FILL_LATE && !export_q);
+    wire   refuse_write    = refuses && write_q && waits_write_i;
+    wire   refuse_read     = refuses && !write_q && waits_read_i;
+
+    assign refuse_write_o  = (state_q == OPEN && !lookup_hit_i && old_state == STATE_POISON && write_q) || closed_door
+                             || refuse_write;
+    assign refuse_read_o   = (state_q == OPEN && !lookup_hit_i && old_state == STATE_POISON && !write_q) || refuse_read;
     assign lookup_page_o   = page_q;
     assign entry_o         = entry_q;
     assign entry_line_o    = line_q;
@@ -281,7 +331,7 @@ module page_sequencer #(
     wire   trim            = state_q == COMMAND_DO && op_q == OP_TRIM;
     assign drop_o          = cached_q && (state_q == POISON_DROP || state_q == IMPORT_STORE || trim);
 
-    assign close_start_o   = state_q == CLOSE_START || state_q == IMPORT_START;
+    assign close_start_o   = state_q == CLOSE_START || (state_q == IMPORT_START && room);
     // A read that misses a page on the media needs nothing but its lines: they come long after the entry was taken.
     wire   read_through    = state_q == OPEN && !lookup_hit_i && !write_q && !victim_dirty_i && old_stored;
 
@@ -296,8 +346,10 @@ module page_sequencer #(
     assign release_start_o = state_q == RELEASE;
     assign release_first_o = release_first_q;
     assign release_count_o = release_count_q;
+    assign release_close_o = release_close_q;
+    assign release_fill_o  = release_fill_q;
 
-    assign command_ready_o = state_q == IDLE && ready_o && !complete_valid_i && !serve_request;
+    assign command_ready_o = state_q == IDLE && ready_o && !complete && !serve_request;
     assign reply_valid_o   = state_q == REPLY;
     assign reply_state_o   = old_state;
     assign reply_cached_o  = cached_q;
@@ -314,14 +366,28 @@ module page_sequencer #(
     assign poisoned_o      = state_q == POISON_STORE;
     assign fenced_o        = closed_door && old_fenced;
     assign not_admitted_o  = closed_door && !old_fenced;
-    assign event_valid_o   = poisoned_o || (closed_door && !request_again_i) || state_q == IMPORT_REFUSE;
-    assign event_code_o    = poisoned_o ? code_q : state_q == IMPORT_REFUSE ? EVENT_CODE_IMPORT_REFUSED
+    assign refused_o       = refuse_write || refuse_read;
+
+    // A write that is refused is told once a burst; a media that is late once a page; the first of several failed closes.
+    wire   tell_refused    = state_q == REFUSE && write_q && !request_again_i;
+    wire   tell_late       = state_q == FILL_LATE && !(late_q && late_page_q == page_q);
+    wire   tell_close      = state_q == CLOSE_FAILED && !stuck_q;
+    wire   tell_loss       = state_q == POISON_DROP;  // before the sectors that are retired with it
+    wire   tell_code       = tell_loss || tell_refused || tell_late || tell_close;
+
+    assign event_valid_o   = tell_code || (closed_door && !request_again_i) || state_q == IMPORT_REFUSE || retired_i;
+    assign event_code_o    = retired_i ? EVENT_CODE_SECTOR_RETIRED : tell_code ? code_q
+                             : state_q == IMPORT_REFUSE ? EVENT_CODE_IMPORT_REFUSED
                              : old_fenced ? EVENT_CODE_FENCED : EVENT_CODE_NOT_ADMITTED;
     assign event_page_o    = page_q;
+    assign event_sector_o  = retired_i ? {{(32 - SECTOR_BITS){1'b0}}, retired_sector_i} : 32'd0;
     assign closed_o        = state_q == CLOSE_STORE;
     assign filled_o        = state_q == FILL_WAIT && fill_done_i && fill_error_i == 0 && !export_q && !import_q;
     assign imported_o      = state_q == IMPORT_STORE;
     assign trimmed_o       = state_q == TRIM_STORE && op_q == OP_TRIM;
+
+    // A burst waits for a media that is late once, not line by line.
+    wire   still_late      = late_q && late_page_q == page_q && (write_q ? request_again_i : read_again_i);
 
     // ---- counts -------------------------------------------------------------------------------------------------
     wire give_back = make_clean_o || (drop_o && entry_dirty_i);
@@ -333,9 +399,17 @@ module page_sequencer #(
             if ((state_q == CLOSE_STORE || state_q == IMPORT_STORE) && !old_resident) resident_q <= resident_q + 1'b1;
             if ((state_q == POISON_STORE || state_q == TRIM_STORE) && old_resident) resident_q <= resident_q - 1'b1;
         end
+        fresh_q <= fresh;
+        if (make_dirty_o && burst_i && burst_page_i == page_q) begin
+            fresh_q      <= 1'b1;
+            fresh_page_q <= page_q;
+        end else if (give_back && page_q == fresh_page_q) begin
+            fresh_q <= 1'b0;
+        end
         if (!rst_ni) begin
             reserved_q <= 0;
             resident_q <= 0;
+            fresh_q    <= 1'b0;
         end
     end
 
@@ -348,7 +422,7 @@ module page_sequencer #(
                 import_q <= 1'b0;
                 error_q  <= 1'b0;
                 reason_q <= REASON_INTERNAL;
-                if (complete_valid_i) begin
+                if (complete) begin
                     entry_q       <= complete_entry_i;
                     after_close_q <= IDLE;
                     state_q       <= CLOSE;
@@ -400,12 +474,13 @@ module page_sequencer #(
                     after_close_q <= PREPARE;
                     state_q       <= CLOSE;
                 end else begin
-                    code_q        <= EVENT_CODE_EXHAUSTED;
-                    after_close_q <= IDLE;
-                    state_q       <= POISON;
+                    code_q  <= EVENT_CODE_EXHAUSTED;
+                    state_q <= REFUSE;
                 end
             end
-            NEED: if (fill_q && entry_line_missing_i) begin
+            NEED: if (fill_q && entry_line_missing_i && still_late) begin
+                state_q <= REFUSE;
+            end else if (fill_q && entry_line_missing_i) begin
                 after_fill_q  <= IDLE;
                 after_close_q <= IDLE;
                 state_q       <= FILL;
@@ -427,22 +502,47 @@ module page_sequencer #(
                 code_q          <= close_error_i;
                 release_first_q <= close_error_i != 0 ? close_first_i : old_first;
                 release_count_q <= close_error_i != 0 ? close_count_i : old_count;
-                after_release_q <= import_q ? (close_error_i != 0 ? IMPORT_REFUSE : IMPORT_STORE)
-                                   : close_error_i != 0 ? POISON : CLOSE_STORE;
+                release_close_q <= close_error_i != 0;
+                release_fill_q  <= 1'b0;
+                case (close_error_i)
+                    8'd0:                   after_release_q <= import_q ? IMPORT_STORE : CLOSE_STORE;
+                    EVENT_CODE_MEDIA_ERROR: after_release_q <= import_q ? IMPORT_START : CLOSE;  // elsewhere
+                    default:                after_release_q <= import_q ? IMPORT_REFUSE : CLOSE_FAILED;
+                endcase
                 state_q         <= RELEASE;
             end
             CLOSE_STORE: begin
+                stuck_q <= 1'b0;
+                late_q  <= 1'b0;
                 page_q  <= target_q;
                 state_q <= after_close_q;
             end
+            CLOSE_FAILED: begin
+                stuck_q  <= 1'b1;
+                error_q  <= 1'b1;
+                reason_q <= code_q == EVENT_CODE_EXHAUSTED ? REASON_EXHAUSTED : REASON_INTERNAL;
+                page_q   <= target_q;
+                state_q  <= after_close_q == PREPARE ? REFUSE : after_close_q;
+            end
+            REFUSE: state_q <= IDLE;
 
             // ---- fill entry_q from the table entry of page_q ----
             FILL: state_q <= FILL_WAIT;
             FILL_WAIT: if (fill_done_i) begin
                 code_q  <= fill_error_i;
+                sick_q  <= 1'b1;
                 error_q <= export_q && fill_error_i != 0;
-                state_q <= fill_error_i == 0 ? after_fill_q : import_q ? IMPORT_REFUSE : POISON;
+                state_q <= fill_error_i == 0 ? after_fill_q : import_q ? IMPORT_REFUSE
+                           : fill_error_i != EVENT_CODE_MEDIA_TIMEOUT ? POISON
+                           : after_fill_q == CLOSE_START ? CLOSE_FAILED : FILL_LATE;
+                if (fill_error_i == 0 && old_stored) late_q <= 1'b0;
                 if (import_q && fill_error_i != 0) reason_q <= REASON_INPUT;
+            end
+
+            FILL_LATE: begin
+                late_q      <= 1'b1;
+                late_page_q <= page_q;
+                state_q     <= export_q ? REPLY : IDLE;
             end
 
             // ---- page_q is lost ----
@@ -455,10 +555,13 @@ module page_sequencer #(
             POISON_DROP: begin
                 release_first_q <= old_first;
                 release_count_q <= old_count;
+                release_close_q <= 1'b0;
+                release_fill_q  <= sick_q;
                 after_release_q <= POISON_STORE;
                 state_q         <= RELEASE;
             end
             POISON_STORE: begin
+                if (release_count_q != 0) stuck_q <= 1'b0;
                 page_q  <= target_q;
                 state_q <= after_close_q;
             end
@@ -476,10 +579,13 @@ module page_sequencer #(
             COMMAND_DO: begin
                 dirty_q       <= cached_q && entry_dirty_i;
                 after_close_q <= COMMAND;
-                case (op_q)
+                if (error_q) state_q <= REPLY;  // the close that it needed has failed
+                else case (op_q)
                     OP_TRIM: begin
                         release_first_q <= old_first;
                         release_count_q <= old_count;
+                        release_close_q <= 1'b0;
+                        release_fill_q  <= 1'b0;
                         after_release_q <= TRIM_STORE;
                         state_q         <= RELEASE;
                     end
@@ -497,6 +603,7 @@ module page_sequencer #(
                     end
                     OP_INJECT: begin
                         code_q        <= EVENT_CODE_POISON_INJECTED;
+                        sick_q        <= 1'b0;
                         after_close_q <= REPLY;
                         state_q       <= old_state == STATE_POISON ? REPLY : POISON;
                     end
@@ -518,7 +625,10 @@ module page_sequencer #(
                         after_fill_q <= IMPORT_START;
                         state_q      <= FILL;
                     end
-                    OP_CLEAR: state_q <= old_state == STATE_POISON ? TRIM_STORE : REPLY;
+                    OP_CLEAR: begin
+                        release_count_q <= 7'd0;
+                        state_q         <= old_state == STATE_POISON ? TRIM_STORE : REPLY;
+                    end
                     default: if (dirty_valid_i) begin  // OP_FLUSH
                         entry_q <= dirty_entry_i;
                         state_q <= CLOSE;
@@ -527,12 +637,26 @@ module page_sequencer #(
                     end
                 endcase
             end
-            IMPORT_START: state_q <= CLOSE_WAIT;
+            IMPORT_START: if (room) begin
+                state_q <= CLOSE_WAIT;
+            end else begin  // on the way sectors were retired
+                reason_q <= REASON_EXHAUSTED;
+                state_q  <= IMPORT_REFUSE;
+            end
             IMPORT_REFUSE: begin
                 error_q <= 1'b1;
                 state_q <= REPLY;
             end
-            TRIM_STORE, FENCE_STORE, IMPORT_STORE: state_q <= REPLY;
+            TRIM_STORE: begin
+                if (release_count_q != 0) stuck_q <= 1'b0;
+                state_q <= REPLY;
+            end
+            IMPORT_STORE: begin
+                stuck_q <= 1'b0;
+                late_q  <= 1'b0;
+                state_q <= REPLY;
+            end
+            FENCE_STORE: state_q <= REPLY;
             default: state_q <= IDLE;
         endcase
         if (!rst_ni) begin
@@ -540,6 +664,8 @@ module page_sequencer #(
             import_q       <= 1'b0;
             take_q         <= 1'b0;
             command_turn_q <= 1'b0;
+            stuck_q        <= 1'b0;
+            late_q         <= 1'b0;
         end
     end
 
@@ -554,7 +680,8 @@ module page_sequencer #(
             assert ($stable({state_q, after_close_q, after_fill_q, after_release_q, command_turn_q, take_q}));
             assert ($stable({write_q, fill_q, target_q, line_q, op_q, export_q, import_q, page_q, entry_q, code_q}));
             assert ($stable({error_q, reason_q, cached_q, dirty_q, release_first_q, release_count_q}));
-            assert ($stable({reserved_q, resident_q}));
+            assert ($stable({reserved_q, resident_q, release_close_q, release_fill_q, sick_q}));
+            assert ($stable({fresh_q, stuck_q, late_q, late_page_q}));
         end
     end
 `endif

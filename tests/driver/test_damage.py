@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from driver import CramDevice, DeviceEvent, EventCode, PagePoisoned, PageState
+from driver import CramDevice, DeviceEvent, EventCode, MailboxError, PagePoisoned, PageState
+from hw.codes import ReturnCode
 from hw.links.model import ModelLink
 from hw.lz4_block import sequences
 from tests.driver.cache import evict_everything
@@ -128,11 +129,53 @@ async def test_a_media_error_on_reading_loses_the_page_alone(device: CramDevice,
     assert await device.load(2) == noise_page(2)
 
 
-async def test_a_media_error_on_writing_loses_the_page_and_no_sector(device: CramDevice, model: ModelLink) -> None:
-    model.fail_sectors(set(range(256)))
-    await device.store(1, noise_page(1))  # acknowledged: it is closed afterwards
-    assert await device.events() == [DeviceEvent(EventCode.MEDIA_ERROR, 1)]
+async def test_what_cannot_be_written_is_stored_elsewhere_and_the_bad_sectors_are_retired(
+    device: CramDevice, model: ModelLink
+) -> None:
+    await device.store(1, noise_page(1))
+    model.fail_sectors({17, 20})
+    await device.store(1, noise_page(2))
+    assert await device.events() == [DeviceEvent(EventCode.SECTOR_RETIRED, 1)] * 2
     capacity = await device.capacity()
-    assert (capacity.free_sectors, capacity.reserved_sectors, capacity.resident_pages) == (256, 0, 0)
-    with pytest.raises(PagePoisoned):
-        await device.load(1)
+    assert (capacity.free_sectors, capacity.reserved_sectors, capacity.resident_pages) == (238, 0, 1)
+    assert (await device.counters()).sectors_retired == 2
+    await evict_everything(device)
+    assert await device.load(1) == noise_page(2)
+
+
+@pytest.mark.parametrize("unreadable", [False, True])
+async def test_one_bad_sector_costs_at_most_one_page(device: CramDevice, model: ModelLink, unreadable: bool) -> None:
+    """Thirty pages stored one after the other; a sector that cannot be read was written while it still could be."""
+    lost = []
+    for page in range(30):
+        model.fail_sectors(set() if unreadable else {0})
+        await device.store(page, compressible_page(page))
+        model.fail_sectors({0})
+        await evict_everything(device)
+        try:
+            assert await device.load(page) == compressible_page(page)
+        except PagePoisoned:
+            lost.append(page)
+    assert lost == [0] * unreadable
+    assert (await device.counters()).sectors_retired == 1
+    loss = [DeviceEvent(EventCode.MEDIA_ERROR, 0)] * unreadable
+    assert await device.events() == [*loss, DeviceEvent(EventCode.SECTOR_RETIRED, 0)]
+
+
+async def test_a_page_that_can_be_written_nowhere_stays_dirty_and_the_rest_goes_on(
+    device: CramDevice, model: ModelLink
+) -> None:
+    await device.store(2, noise_page(2))
+    model.fail_sectors(set(range(256)))
+    await device.store(1, noise_page(1))  # acknowledged: it is closed afterwards, as soon as that can be done
+    assert (await device.page_state(1)).dirty
+    assert (await device.counters()).pages_poisoned == 0
+    for call in (device.flush(), device.export(1)):
+        with pytest.raises(MailboxError) as caught:
+            await call
+        assert caught.value.return_code == ReturnCode.RESOURCES_EXHAUSTED
+    assert await device.load(1) == noise_page(1)
+    model.fail_sectors(set())
+    await device.trim([2])
+    assert (await device.page_state(1)).state == PageState.RAW
+    assert not (await device.page_state(1)).dirty

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Exhaustion: a store that finds no sector loses that page, says so, and touches nothing else."""
+"""Exhaustion: a store that finds no sector is refused, says so, and every page is as it was."""
 
 from __future__ import annotations
 
 import pytest
 
-from driver import CramDevice, DeviceEvent, DeviceFull, EventCode, Interrupt, PagePoisoned, PageState
+from driver import CramDevice, DeviceEvent, DeviceFull, EventCode, Interrupt, PageState
 from hw.link import BusError
 from hw.parameters import DeviceParameters
 from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page
@@ -23,15 +23,16 @@ async def fill(device: CramDevice) -> dict[int, bytes]:
     return stored
 
 
-async def test_a_store_that_finds_no_sector_raises_and_leaves_every_other_page_alone(device: CramDevice) -> None:
+async def test_a_store_that_finds_no_sector_raises_and_leaves_every_page_as_it_was(device: CramDevice) -> None:
     stored = await fill(device)
     with pytest.raises(DeviceFull) as caught:
         await device.store(100, noise_page(100))
     assert caught.value.page == 100
     for page, content in stored.items():
         assert await device.load(page) == content
-    assert (await device.page_state(100)).state == PageState.POISON
-    assert (await device.counters()).pages_poisoned == 1
+    assert (await device.page_state(100)).state == PageState.FREE
+    assert await device.load(100) == ZERO_PAGE
+    assert (await device.counters()).pages_poisoned == 0
     assert await device.events() == [DeviceEvent(EventCode.EXHAUSTED, 100)]
 
 
@@ -41,41 +42,28 @@ async def test_even_a_page_of_zeros_needs_the_reservation(device: CramDevice) ->
         await device.store(100, ZERO_PAGE)
 
 
-async def test_what_the_page_held_before_is_lost_and_its_sectors_are_free(device: CramDevice) -> None:
-    await fill(device)
+async def test_a_stored_page_keeps_its_content_when_its_store_is_refused(device: CramDevice) -> None:
+    stored = await fill(device)
+    before = await device.capacity()
     with pytest.raises(DeviceFull):
         await device.store(3, ZERO_PAGE)
-    capacity = await device.capacity()
-    assert capacity.free_sectors == device.geometry.raw_sectors
-    assert (capacity.reserved_sectors, capacity.resident_pages) == (0, RAW_PAGES - 1)
-    with pytest.raises(PagePoisoned) as caught:
-        await device.load(3)
-    assert (caught.value.page, caught.value.cause) == (3, EventCode.EXHAUSTED)
+    with pytest.raises(DeviceFull):
+        await device.store_line(4, 9, bytes(64))
+    assert await device.capacity() == before
+    for page, content in stored.items():
+        assert await device.load(page) == content
+    assert (await device.counters()).lines_refused == 65
 
 
-async def test_the_page_stays_poison_until_it_is_trimmed_and_is_usable_then(device: CramDevice) -> None:
+async def test_a_page_that_was_refused_is_usable_as_soon_as_there_is_room(device: CramDevice) -> None:
     await fill(device)
     for _ in range(2):
         with pytest.raises(DeviceFull):
             await device.store(100, SAME_PAGE)
-    await device.trim([0])  # room, but page 100 is still poison
-    with pytest.raises(DeviceFull):
-        await device.store(100, SAME_PAGE)
-    for call in (device.load(100), device.load_line(100, 5), device.export(100)):
-        with pytest.raises(PagePoisoned):
-            await call
-    await device.trim([100])
-    assert await device.load(100) == ZERO_PAGE
+    await device.trim([0])
     await device.store(100, SAME_PAGE)
     assert await device.load(100) == SAME_PAGE
-    assert (await device.counters()).pages_poisoned == 1
-
-
-async def test_a_line_written_to_a_full_device_loses_its_page_too(device: CramDevice) -> None:
-    await fill(device)
-    with pytest.raises(DeviceFull):
-        await device.store_line(4, 9, bytes(64))
-    assert (await device.page_state(4)).state == PageState.POISON
+    assert (await device.counters()).pages_poisoned == 0
 
 
 async def test_dirty_pages_are_closed_to_make_room_before_a_store_is_refused(device: CramDevice) -> None:
@@ -115,7 +103,6 @@ async def test_more_can_be_stored_than_the_media_holds_uncompressed(device: Cram
             await device.store(page, compressible_page(page))
             pages += 1
     assert pages * 4096 > 4 * (32 << 10)
-    await device.trim([pages])
     for page in range(pages):
         assert await device.load(page) == compressible_page(page)
     assert (await device.capacity()).ratio > 4
@@ -139,26 +126,8 @@ async def test_the_event_log_keeps_the_oldest_16_and_counts_the_rest(device: Cra
             await device.link.write(page * 4096, ZERO_PAGE)
     assert await device.events() == [DeviceEvent(EventCode.EXHAUSTED, page) for page in range(100, 116)]
     assert await device.lost_events() == 4
-    with pytest.raises(PagePoisoned) as caught:  # its event was lost
-        await device.load(119)
-    assert caught.value.cause is None
-    with pytest.raises(DeviceFull):  # known from the free sectors
+    with pytest.raises(DeviceFull):  # its event was lost: known from the sectors
         await device.store(119, ZERO_PAGE)
-
-
-async def test_a_trim_ends_what_was_known_of_the_page(device: CramDevice) -> None:
-    await fill(device)
-    with pytest.raises(DeviceFull):
-        await device.store(100, ZERO_PAGE)
-    await device.trim([100])
-    for page in range(101, 118):  # past the driver, until the log is full; then page 100 again
-        with pytest.raises(BusError):
-            await device.link.write(page * 4096, ZERO_PAGE)
-    with pytest.raises(BusError):
-        await device.link.write(100 * 4096, ZERO_PAGE)
-    with pytest.raises(PagePoisoned) as caught:
-        await device.load(100)
-    assert caught.value.cause is None
 
 
 async def test_several_tasks_that_run_the_device_full_are_each_told(device: CramDevice) -> None:

@@ -24,7 +24,7 @@ EVENTS = (
     "load hit", "load miss", "line hit", "line miss", "store", "trim", "export", "import",
     "fence", "unfence", "inject", "clear", "flush", "evict",
 )  # fmt: skip
-MARKS = {"high": 210, "medium": 170, "low": 130, "critical": 100}  # free sectors, of 256
+MARKS = {"high": 175, "medium": 150, "low": 130, "critical": 100}  # available sectors, of 256
 FULLNESS = ("plenty", *MARKS, "exhausted")
 ILLEGAL = (
     Illegal("a dirty page is in the page cache", {"state": ("open",), "event": ("load miss", "line miss")}),
@@ -103,6 +103,7 @@ class Stage:
         device = self.device
         await device.set_pressure_marks(0, 0, 0)
         await device.set_watermarks(0, 0)
+        await device.flush()  # nothing is promised to the pages of the last event
         await device.trim([TARGET])
         for filler in FILLERS:  # room to make the target in; the media is filled up again behind it
             if await device.free_sectors() >= 120:
@@ -131,8 +132,8 @@ class Stage:
 
     async def _fill(self, fullness: str, reserved: int) -> None:
         """Fill the media down to the lower end of `fullness`, and to as many sectors more as are to be reserved."""
-        floors = {"plenty": 210, "high": 170, "medium": 130, "low": 100, "critical": 64, "exhausted": reserved}
-        device, floor = self.device, floors[fullness]
+        floors = {"plenty": 176, "high": 155, "medium": 132, "low": 105, "critical": 64, "exhausted": 0}
+        device, floor = self.device, floors[fullness] + reserved
         for filler in FILLERS:
             info = await device.page_state(filler)
             free = await device.free_sectors()

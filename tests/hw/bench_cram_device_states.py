@@ -12,7 +12,7 @@ from typing import Any
 import cocotb
 import lz4.block
 
-from hw.codes import EventCode, PageState, ReturnCode
+from hw.codes import EventCode, Opcode, PageState, ReturnCode
 from hw.link import PAGE_BYTES
 from hw.registers import Register
 from tests.hw.cram_device_tb import OKAY, PARAMETERS, SLVERR, TB, PageInfo, effort
@@ -151,11 +151,9 @@ async def bring(tb: TB, page: int, state: PageState, contents: dict[PageState, b
     if (await tb.page_state(page)).state == PageState.POISON or state == PageState.FREE:
         await tb.trim((page, 1))
     if state == PageState.POISON:
-        tb.media.bad_writes = set(range(PARAMETERS.media_sectors))
-        await tb.store(page, contents[PageState.RAW])
-        await tb.idle()
-        tb.media.bad_writes = set()
-        assert await tb.events() == [(EventCode.MEDIA_ERROR, page)]
+        code, _ = await tb.mailbox(Opcode.INJECT_POISON, (page * PAGE_BYTES).to_bytes(8, "little"))
+        assert code == ReturnCode.SUCCESS
+        assert await tb.events() == [(EventCode.POISON_INJECTED, page)]
     elif state != PageState.FREE:
         await tb.store(page, contents[state])
         await tb.idle()

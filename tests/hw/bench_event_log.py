@@ -19,7 +19,8 @@ WORD = 0xFFFFFFFF
 
 async def started(dut: Any) -> random.Random:
     """Quiet inputs and a reset."""
-    for name in ("event_valid_i", "event_code_i", "event_page_i", "pop_i", "cleared_i", "index_i", "rst_ni"):
+    events = ("event_valid_i", "event_code_i", "event_page_i", "event_sector_i")
+    for name in (*events, "pop_i", "cleared_i", "index_i", "rst_ni"):
         getattr(dut, name).value = 0
     Clock(dut.clk_i, 2, unit="ns").start()
     for _ in range(2):
@@ -32,24 +33,26 @@ async def started(dut: Any) -> random.Random:
 async def events_leave_in_order_and_what_finds_no_room_is_counted(dut: Any) -> None:
     """Any code and page; every output is checked in every cycle, also across resets."""
     source = await started(dut)
-    log: deque[tuple[int, int]] = deque()
+    log: deque[tuple[int, int, int]] = deque()
     popped = overflow = known = 0
     for cycle in range(4000):
         eager = 0.9 if cycle // 200 % 2 else 0.3  # now filling, now draining
         event, pop = source.random() < eager, source.random() < 1.1 - eager
         cleared, reset = source.random() < 0.05, source.random() < 0.001
         code, page, index = source.getrandbits(8), source.getrandbits(32), source.randrange(DEPTH)
+        sector = source.getrandbits(32)
+        dut.event_sector_i.value = sector
         dut.event_valid_i.value, dut.event_code_i.value, dut.event_page_i.value = int(event), code, page
         dut.pop_i.value, dut.cleared_i.value, dut.index_i.value = int(pop), int(cleared), index
         dut.rst_ni.value = int(not reset)
         await FallingEdge(dut.clk_i)
         expect(dut.count_o, len(log))
-        expect_all((dut.code_o, dut.page_o), log[0] if log else (0, 0))
+        expect_all((dut.code_o, dut.page_o, dut.sector_o), log[0] if log else (0, 0, 0))
         expect(dut.handle_o, 0x8000 + popped)
         expect(dut.overflow_o, overflow)
         expect(dut.lost_o, overflow - known)
         if index < len(log):
-            expect_all((dut.index_code_o, dut.index_page_o), log[index])
+            expect_all((dut.index_code_o, dut.index_page_o), log[index][:2])
         room = len(log) < DEPTH or pop
         expect(dut.logged_o, event and room)
         await RisingEdge(dut.clk_i)
@@ -59,7 +62,7 @@ async def events_leave_in_order_and_what_finds_no_room_is_counted(dut: Any) -> N
             log.popleft()
             popped += 1
         if event and room:
-            log.append((code, page))
+            log.append((code, page, sector))
         overflow += event and not room
         if reset:
             log.clear()

@@ -25,7 +25,7 @@ INPUTS = (
     "write_valid", "write_page", "write_line", "write_data", "write_strobe", "read_valid", "read_page", "read_line",
     "refuse_write", "refuse_read", "lookup_page", "entry", "entry_line", "take", "take_page", "take_zero", "drop",
     "make_dirty", "make_clean", "closing", "fill_valid", "fill_line", "fill_data", "stream_start", "stream_clear",
-    "stream_ready",
+    "stream_ready", "stuck",
 )  # fmt: skip
 
 

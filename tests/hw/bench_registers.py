@@ -191,10 +191,10 @@ async def random_stalls_on_every_channel_lose_nothing(dut: Any) -> None:
 
 @cocotb.test()
 async def the_low_state_has_hysteresis(dut: Any) -> None:
-    """A random walk of free sectors against the rule in four lines."""
+    """A random walk of available sectors against the rule in four lines."""
     tb = await started(dut)
     low_mark, recovered_mark = 20, 30
-    dut.free_sectors_i.value = 100
+    dut.available_sectors_i.value = 100
     await tb.write(Register.RECOVERED_WATERMARK, recovered_mark)
     await tb.write(Register.LOW_WATERMARK, low_mark)
     await tb.write(Register.INTERRUPT_ENABLE, LOW | RECOVERED)
@@ -203,14 +203,14 @@ async def the_low_state_has_hysteresis(dut: Any) -> None:
     seen = 0
     for _ in range(600):
         free = max(0, min(50, free + tb.random.randrange(-6, 7)))
-        dut.free_sectors_i.value = free
+        dut.available_sectors_i.value = free
         expected = 0
         if not low and free < low_mark:
             low, expected = True, LOW
         elif low and free >= recovered_mark:
             low, expected = False, RECOVERED
         await tb.cycles(4)
-        expect(tb.dut.interrupt_o, expected, f"{free} free")
+        expect(tb.dut.interrupt_o, expected, f"{free} available")
         seen |= expected
         if expected or tb.random.random() < 0.1:
             await tb.expect(Register.STATUS, low << 2)
@@ -222,7 +222,7 @@ async def the_low_state_has_hysteresis(dut: Any) -> None:
 @cocotb.test()
 async def a_low_watermark_of_zero_never_triggers(dut: Any) -> None:
     tb = await started(dut)
-    dut.free_sectors_i.value = 0
+    dut.available_sectors_i.value = 0
     await tb.write(Register.RECOVERED_WATERMARK, 5)
     await tb.cycles(5)
     await tb.expect(Register.INTERRUPT_STATUS, 0)
@@ -231,28 +231,48 @@ async def a_low_watermark_of_zero_never_triggers(dut: Any) -> None:
 
 
 @cocotb.test()
+async def between_two_judgements_the_last_one_stands(dut: Any) -> None:
+    tb = await started(dut)
+    dut.available_sectors_i.value = 25
+    await tb.write(Register.RECOVERED_WATERMARK, 30)
+    await tb.write(Register.LOW_WATERMARK, 20)
+    dut.judge_i.value = 0
+    dut.available_sectors_i.value = 5
+    await tb.cycles(4)
+    await tb.write(Register.LOW_WATERMARK, 21)  # a mark that is written is compared with the last judgement
+    await tb.expect(Register.INTERRUPT_STATUS, 0)
+    dut.judge_i.value = 1
+    await tb.cycles(1)
+    dut.judge_i.value = 0
+    dut.available_sectors_i.value = 50
+    await tb.cycles(4)
+    await tb.expect(Register.INTERRUPT_STATUS, LOW)
+    await tb.expect(Register.STATUS, 1 << 2)
+
+
+@cocotb.test()
 async def marks_in_the_wrong_order_do_not_swing(dut: Any) -> None:
     tb = await started(dut)
-    dut.free_sectors_i.value = 15
+    dut.available_sectors_i.value = 15
     await tb.write(Register.RECOVERED_WATERMARK, 10)
     await tb.write(Register.LOW_WATERMARK, 20)
     await tb.write(Register.INTERRUPT_STATUS, WORD)
     await tb.cycles(5)
     await tb.expect(Register.INTERRUPT_STATUS, 0)
     await tb.expect(Register.STATUS, 1 << 2)
-    dut.free_sectors_i.value = 20
+    dut.available_sectors_i.value = 20
     await tb.cycles(4)
     await tb.expect(Register.INTERRUPT_STATUS, RECOVERED)
 
 
 @cocotb.test()
 async def high_medium_and_critical_are_left_a_margin_above_their_mark(dut: Any) -> None:
-    """A random walk of free sectors against the rule, and `critical_o` with it."""
+    """A random walk of available sectors against the rule, and `critical_o` with it."""
     tb = await started(dut)
     marks, margin = {3: 60, 4: 40, 5: 20}, 7  # bit of STATUS: mark
     line = {3: 1 << 10, 4: 1 << 11, 5: 1 << 14}
     free = 100
-    dut.free_sectors_i.value = free
+    dut.available_sectors_i.value = free
     for offset, value in zip(
         (Register.HIGH_WATERMARK, Register.MEDIUM_WATERMARK, Register.CRITICAL_WATERMARK), marks.values(), strict=True
     ):
@@ -262,7 +282,7 @@ async def high_medium_and_critical_are_left_a_margin_above_their_mark(dut: Any) 
     entered = dict.fromkeys(marks, 0)
     for _ in range(300):
         free = max(0, min(90, free + tb.random.randrange(-15, 16)))
-        dut.free_sectors_i.value = free
+        dut.available_sectors_i.value = free
         raised = 0
         for bit, mark in marks.items():
             if not held[bit] and free < mark:
@@ -272,15 +292,15 @@ async def high_medium_and_critical_are_left_a_margin_above_their_mark(dut: Any) 
             elif held[bit] and free >= mark + margin:
                 held[bit] = False
         await tb.cycles(4)
-        await tb.expect(Register.STATUS, sum(held[bit] << bit for bit in marks), f"{free} free")
+        await tb.expect(Register.STATUS, sum(held[bit] << bit for bit in marks), f"{free} available")
         expect(dut.critical_o, held[5])
         await tb.expect(Register.INTERRUPT_STATUS, raised)
         await tb.write(Register.INTERRUPT_STATUS, WORD)
     assert min(entered.values()) > 1, "each state was entered again"
     await tb.write(Register.WATERMARK_HYSTERESIS, WORD)
-    dut.free_sectors_i.value = 0
+    dut.available_sectors_i.value = 0
     await tb.cycles(3)
-    dut.free_sectors_i.value = WORD - 1  # below mark + hysteresis, which is not cut to 32 bit
+    dut.available_sectors_i.value = WORD - 1  # below mark + hysteresis, which is not cut to 32 bit
     await tb.cycles(3)
     await tb.expect(Register.STATUS, 0b111000)
 

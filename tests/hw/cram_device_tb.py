@@ -56,6 +56,7 @@ class Media(Region):  # type: ignore[misc]
     Attributes:
         content: its bytes; junk at first, so that a byte never written shows.
         bad_reads, bad_writes: sectors that answer SLVERR.
+        failed: sectors that have done so, since the last reset.
         written: sectors in the order of their first beats.
         read_sectors: likewise for reads.
         latency: cycles before a burst is served.
@@ -68,6 +69,7 @@ class Media(Region):  # type: ignore[misc]
         self.content = bytearray(source.randbytes(parameters.media_bytes))
         self.bad_reads: set[int] = set()
         self.bad_writes: set[int] = set()
+        self.failed: set[int] = set()
         self.written: list[int] = []
         self.read_sectors: list[int] = []
         self.outside = 0
@@ -80,6 +82,7 @@ class Media(Region):  # type: ignore[misc]
             if self.latency:
                 await ClockCycles(self.clock, self.latency())
         if sector in self.bad_reads:
+            self.failed.add(sector)
             raise MediaError
         return bytes(self.content[address : address + length])
 
@@ -90,6 +93,7 @@ class Media(Region):  # type: ignore[misc]
             if self.latency:
                 await ClockCycles(self.clock, self.latency())
         if sector in self.bad_writes:
+            self.failed.add(sector)
             raise MediaError
         self.content[address : address + len(data)] = data
 
@@ -165,6 +169,7 @@ class TB:
         if media:
             self.dut.media_rst_ni.value = 0
         await self.cycles(cycles)
+        self.media.failed.clear()
         self.dut.rst_ni.value = 1
         self.dut.media_rst_ni.value = 1
         await self.idle()
@@ -237,15 +242,18 @@ class TB:
         """Several registers by name."""
         return {name: await self.register(Register[name]) for name in names}
 
-    async def events(self) -> list[tuple[EventCode, int]]:
-        """Pop every logged event: code and page."""
+    async def all_events(self) -> list[tuple[EventCode, int, int]]:
+        """Pop every logged event: code, page, sector."""
         found = []
         while await self.register(Register.EVENT_COUNT):
-            found.append(
-                (EventCode(await self.register(Register.EVENT_CODE)), await self.register(Register.EVENT_PAGE))
-            )
+            code = EventCode(await self.register(Register.EVENT_CODE))
+            found.append((code, await self.register(Register.EVENT_PAGE), await self.register(Register.EVENT_SECTOR)))
             await self.set_register(Register.EVENT_POP, 1)
         return found
+
+    async def events(self) -> list[tuple[EventCode, int]]:
+        """Pop every logged event: code and page of those that tell of no sector."""
+        return [(code, page) for code, page, _ in await self.all_events() if code != EventCode.SECTOR_RETIRED]
 
     # ---- mailbox ----
 
@@ -287,6 +295,11 @@ class TB:
 
     # ---- rules that hold always ----
 
+    @property
+    def usable_sectors(self) -> int:
+        """Sectors that are not retired: those whose chain was given up after they had failed."""
+        return PARAMETERS.media_sectors - len(self.media.failed)
+
     async def check_chains(self, pages: Iterable[int]) -> dict[int, PageInfo]:
         """Stored pages share no sector, and with the free ones they make up the media. Nothing may be dirty.
 
@@ -301,14 +314,15 @@ class TB:
                 for sector in self.media.chain(info.first_sector, info.length):
                     assert sector not in owner, f"pages {owner[sector]} and {page} share sector {sector}"
                     owner[sector] = page
-        await self.expect(Register.FREE_SECTORS, PARAMETERS.media_sectors - len(owner))
+        await self.expect(Register.FREE_SECTORS, self.usable_sectors - len(owner))
         return found
 
     async def conserved(self) -> None:
         """Trim everything: every sector is free again, nothing is reserved or resident."""
         await self.trim((0, PARAMETERS.perceived_pages))
         await self.idle()
-        await self.expect(Register.FREE_SECTORS, PARAMETERS.media_sectors)
+        await self.expect(Register.FREE_SECTORS, self.usable_sectors)
+        await self.expect(Register.SECTORS_RETIRED, len(self.media.failed))
         await self.expect(Register.RESERVED_SECTORS, 0)
         await self.expect(Register.RESIDENT_PAGES, 0)
         assert self.media.outside == 0, "the media was addressed outside its range"

@@ -2,7 +2,8 @@
 """History: which values a read may return when reads, writes and trims overlap.
 
 Each location keeps its operations as intervals of time. A read that ran from `start` to `end` may return the value of
-an operation that began before `end`, unless another one began after that had ended and itself ended before `start`.
+an operation that began before `end`, unless another one, which certainly happened, began after that had ended and
+itself ended before `start`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ class Operation:
     value: object
     start: float
     end: float | None = None
+    certain: bool = True  # else it may have happened or not
 
 
 class History:
@@ -53,6 +55,7 @@ def _overwrites(later: Operation, operation: Operation, start: float) -> bool:
         operation.end is not None
         and later.end is not None
         and later is not operation
+        and later.certain
         and operation.end < later.start
         and later.end < start
     )

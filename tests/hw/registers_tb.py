@@ -22,6 +22,7 @@ LEVELS = [
     "ready_i",
     "idle_i",
     "free_sectors_i",
+    "available_sectors_i",
     "reserved_sectors_i",
     "resident_pages_i",
     "hot_count_i",
@@ -43,7 +44,8 @@ class TB:
     async def start(self) -> None:
         """Quiet inputs, a running clock, a reset of three cycles."""
         dut = self.dut
-        for name in [*LEVELS, "count_i", "event_valid_i", "event_code_i", "event_page_i", "block_bytes_i"]:
+        events = ["event_valid_i", "event_code_i", "event_page_i", "event_sector_i"]
+        for name in [*LEVELS, *events, "count_i", "block_bytes_i"]:
             getattr(dut, name).value = 0
         for name in [f"reply_{name}_i" for name in ["valid", *REPLIES]]:
             getattr(dut, name).value = 0
@@ -58,6 +60,7 @@ class TB:
             getattr(dut, name).value = 0
         for name in ["s_axil_arvalid", "s_axil_bready", "s_axil_rready"]:
             getattr(dut, name).value = 0
+        dut.judge_i.value = 1
         dut.rst_ni.value = 0
         Clock(dut.clk_i, PERIOD_NS, unit="ns").start()
         await self.cycles(3)

@@ -83,7 +83,8 @@ def test_a_page_that_the_media_does_not_give_is_refused_and_the_others_are_read(
 @pytest.mark.parametrize("fault", [MediaFault.BAD_WRITE, MediaFault.MUTE_WRITE, MediaFault.DEAF])
 def test_a_write_that_the_media_does_not_take_leaves_the_others_as_they_are(fault: MediaFault) -> None:
     async def test(tb: TB) -> None:
-        tb.link.set_media_fault(fault)
+        next_sector = 2 * PAGE_BYTES  # a media of which every sector is bad has none left afterwards
+        tb.link.set_media_fault(fault, next_sector if fault is MediaFault.BAD_WRITE else None)
         await tb.link.write(2 * PAGE_BYTES, noise_page(2))
         await tb.clock.sleep(LONG)
         assert await tb.events()

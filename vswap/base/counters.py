@@ -52,7 +52,7 @@ class Counters:
     ballooned_out: int = 0  # pages moved out of a node for its balloon
     trim_fallbacks: int = 0  # pages zeroed by a store because their trim failed
     cram_rejects: int = 0  # stores refused because the node was closed or full
-    cram_full: int = 0  # stores that the device itself could not take
+    cram_full: int = 0  # stores that the device had no sectors for, those in place as well
     cram_poisoned: int = 0  # accesses answered with poison
     node_closed: int = 0
     node_reopened: int = 0

@@ -242,7 +242,7 @@ class Workload:
             await self._unmap(space, vpn)
 
     def _check_legal(self, error: SigBus | OutOfMemory) -> None:
-        """SIGBUS comes after injected errors, on a page that a full device took from a writable mapping, or after a
+        """SIGBUS comes after injected errors, on a store in place that a full device refused, or after a
         device was removed; a task is out of memory only while stores fail, or where no swapfile takes what the other
         tiers refuse."""
         if isinstance(error, SigBus):
@@ -254,9 +254,7 @@ class Workload:
 
     def _can_lose(self) -> bool:
         counters = self.system.counters
-        return counters.nodes_lost > 0 or (
-            self.system.machine.config.writable_budget > 0 and counters.cram_poisoned > 0
-        )
+        return counters.nodes_lost > 0 or (self.system.machine.config.writable_budget > 0 and counters.cram_full > 0)
 
     def _cell(self, space: AddressSpace, vpn: int) -> Cell:
         return self._shadows[space].setdefault(vpn, Cell({ZERO_PAGE}))

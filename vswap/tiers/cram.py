@@ -104,11 +104,7 @@ class CramTier:
                 raise DeviceLost("the device was replaced")
         except BaseException as error:
             if inventory is self.inventory:  # another device knows nothing of this page
-                inventory.awaiting_trim.append(page)  # it is poison, or its content is unknown
-            if isinstance(error, DeviceFull):
-                self._counters.cram_full += 1
-                self.pressure.set()
-                raise Full(str(error)) from error
+                inventory.awaiting_trim.append(page)  # it is poison, or some of its lines were written
             if isinstance(error, CramError):
                 raise self._explain(error, inventory) from error
             raise
@@ -131,9 +127,9 @@ class CramTier:
         return data
 
     async def overwrite(self, handle: int, data: bytes) -> None:
-        """A task's store of a whole page through a writable PTE. Raises Poisoned, IoError.
+        """A task's store of a whole page through a writable PTE. Raises Full, Poisoned, IoError.
 
-        A device without sectors answers with poison and the page's content is gone: the risk that the budget bounds.
+        Full: the device has no sectors; the lines that it refused are as they were, and the page is not given up.
         """
         with self._explained() as device:
             await device.store(handle, data)
@@ -305,7 +301,11 @@ class CramTier:
         if isinstance(error, DeviceLost):
             self.lose(error, inventory)
             return Gone(str(error))
-        if isinstance(error, PagePoisoned | DeviceFull):
+        if isinstance(error, DeviceFull):
+            self._counters.cram_full += 1
+            self.pressure.set()
+            return Full(str(error))
+        if isinstance(error, PagePoisoned):
             self._counters.cram_poisoned += 1
             return Poisoned(str(error))
         return IoError(str(error))

@@ -7,7 +7,7 @@ from driver import CramDevice, CramError
 from hw.link import PAGE_BYTES
 from vswap.contract import backends
 from vswap.contract.broken.registry import tier
-from vswap.tiers.base import Full, Gone
+from vswap.tiers.base import Full, Gone, Poisoned
 from vswap.tiers.cram import CramTier
 from vswap.tiers.cram_pages import DevicePages
 
@@ -92,15 +92,16 @@ class CramFailedTrimForgotten(CramTier):
 
 
 @tier(backends.cram)
-class CramPoisonedPageUsedAgain(CramTier):
-    """The page of a store that found the media full goes back to the free ones, poison as it is."""
+class CramRefusalTakenForALoss(CramTier):
+    """A store that the device had no sectors for is reported as a lost page."""
 
     async def store(self, data: bytes, slot: int) -> int:
+        refused = self._counters.cram_full
         try:
             return await super().store(data, slot)
-        except Full:
-            self.inventory.free.extendleft(self.inventory.awaiting_trim)
-            self.inventory.awaiting_trim.clear()
+        except Full as error:
+            if self._counters.cram_full > refused:
+                raise Poisoned("the page is lost") from error
             raise
 
 

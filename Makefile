@@ -37,6 +37,7 @@ test: lint  ## what to run after a change: all checks and the quick tests, hardw
 
 verify: $(STAMP)  ## all other tests: every set of parameters, more rounds, whole runs (half an hour)
 	@command -v qemu-system-x86_64 >/dev/null || requirements/packages.sh qemu-system-x86
+	@command -v stress-ng >/dev/null || requirements/packages.sh stress-ng
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -m verify
 
 prune: $(STAMP)  ## remove builds and passed runs that nobody has used for an hour
@@ -57,9 +58,11 @@ soak: $(STAMP)  ## ten million faults on the model, and the memory of the proces
 differential: $(STAMP)  ## put all links through the same random operations, for longer: EXAMPLES=500
 	VCRAM_EXAMPLES=$(or $(EXAMPLES),500) $(BIN)/pytest tests/equivalence
 
-pager: $(STAMP)  ## page real programs at a quarter of their memory, and kill the processes at random moments: build/pager.json
+pager: $(STAMP)  ## page real programs at a quarter of their memory, kill the processes at random moments, and run stress-ng: build/pager.json, stress.json
 	@command -v redis-benchmark >/dev/null || requirements/packages.sh redis-server redis-tools
+	@command -v stress-ng >/dev/null || requirements/packages.sh stress-ng
 	$(BIN)/python tests/campaigns/pager.py
+	$(BIN)/python -m tests.campaigns.stress
 
 linuxswap: $(STAMP)  ## boot a Linux guest (QEMU) that swaps to the RTL as its disk: build/linux-swap.json
 	@command -v qemu-system-x86_64 >/dev/null || requirements/packages.sh qemu-system-x86

@@ -45,6 +45,7 @@ class RecordedSpace:
         self.number = number
         self.agent = agent
         self.processes = 1  # that use it: more than one after vfork
+        self.locks_future = False
         self.program_break: int = parent.program_break if parent else 0
         self._writer = writer
         self._window = window

@@ -18,11 +18,12 @@ from sim.follow import ptrace, robust
 from sim.follow.agent import Agent
 from sim.follow.filter import Rule
 from sim.follow.launch import FollowError, launch
-from sim.follow.memfile import LOOKED_AT, OPENS, PROCESS_VM_WRITEV, MemoryFiles
+from sim.follow.memfile import LOOKED_AT, OPENS, MemoryFiles
 from sim.follow.policy import Policy, Space
 from sim.follow.ptrace import Stop, Syscall
 from sim.follow.refusals import REFUSALS
 from sim.follow.syscalls import WATCHED, Birth, Task, begin, enter, enter_unfollowed, fail, give_back_argument, leave
+from sim.follow.transfer import PROCESS_VM_WRITEV
 from sim.follow.turns import Turns
 
 # After Ctrl-C the program may end by itself; then it is asked to, and then made to.
@@ -286,8 +287,10 @@ class Follower:
         elif task.space and call.number in OPENS:
             task.syscall = call if self._memory.may_open(task.space, call) else None
         elif task.space and call.number == PROCESS_VM_WRITEV:
-            if not self._memory.writes(task, task.space, call):
-                fail(task.tid, errno.ENOSYS)
+            try:
+                self._memory.writes(task, task.space, call)
+            except OSError as error:
+                fail(task.tid, error.errno or errno.ENOMEM)
         elif task.space and call.number in WATCHED:
             if begin(task, task.space, call) and not self._turns.take(task.space, task):
                 return False
@@ -308,6 +311,9 @@ class Follower:
                     if other.process == task.process and other is not task:
                         with contextlib.suppress(ProcessLookupError):
                             ptrace.interrupt(other.tid)
+        elif call is not None and call.number == PROCESS_VM_WRITEV:
+            if task.space:
+                self._memory.written(task, task.space, result)
         elif call is not None:
             if task.space:
                 leave(task, task.space, call, result)

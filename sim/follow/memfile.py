@@ -3,7 +3,7 @@
 
 The kernel does not wait for a fault there, so a page that has left memory would be an error (EIO). A process that has
 such a file open stops at all of its system calls, and what it is about to use is held while it does. So is what
-process_vm_writev(2) writes to: the kernel looks the pages up first, and may then wait for pages of the caller.
+process_vm_writev(2) writes to (sim/follow/transfer.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from hw.link import PAGE_BYTES
 from sim.follow.policy import Space
 from sim.follow.ptrace import Syscall
 from sim.follow.syscalls import Task
+from sim.follow.transfer import VECTORS, Transfer, vector
 
-PROCESS_VM_WRITEV = 311
 _OPEN, _OPENAT, _CLOSE = 2, 257, 3
 OPENS = (_OPEN, _OPENAT)
 LOOKED_AT = (*OPENS, _CLOSE)  # which of them are open is another thing after these
@@ -30,7 +29,6 @@ _AT_POSITION = (_READ, _WRITE, _READV, _WRITEV)
 _VECTORED = (_READV, _WRITEV, _PREADV, _PWRITEV, _PREADV2, _PWRITEV2)
 _USES = (*_AT_POSITION, _PREAD, _PWRITE, *_VECTORED[2:])
 _HELD = 64  # pages at a time; the kernel stops at one that is not there, and says how far it came
-_VECTORS = 1024  # the kernel takes no more
 _FD = 0xFFFFFFFF  # the kernel looks at no more of it
 _NAME = b"mem"
 _LINK = re.compile(r"/proc/(\d+)(?:/task/\d+)?/mem")
@@ -47,6 +45,7 @@ class MemoryFiles:
         self._tasks = tasks
         self._users: set[int] = set()
         self._holding: dict[int, Space] = {}  # thread -> where pages are held for it
+        self._transfers: dict[int, Transfer] = {}  # thread -> what it writes into another process
 
     def used_by(self, task: Task) -> bool:
         """Whether a thread's process may have one open: all of its calls have to stop."""
@@ -86,23 +85,25 @@ class MemoryFiles:
                 target.pin(task.tid, range(first, min(last + 1, first + _HELD)))
                 self._holding[task.tid] = target
 
-    def writes(self, task: Task, space: Space, call: Syscall) -> bool:
-        """A thread is about to write into another process' memory: hold where it does. False for too many pages."""
+    def writes(self, task: Task, space: Space, call: Syscall) -> None:
+        """A thread is about to write into another process' memory: hold where it does. Raises OSError."""
+        transfer = self._transfers.pop(task.tid, None)
+        if transfer is not None and not transfer.goes_on(task.tid, call):
+            transfer.drop(space)
+            transfer = None
         target = self._space(task, call.args[0])
-        if target is not None:
-            with contextlib.suppress(OSError):
-                ranges = struct.iter_unpack("<QQ", space.read(call.args[3], 16 * min(call.args[4], _VECTORS)))
-                pages: set[int] = set()
-                for address, length in ranges:
-                    if length > _HELD * PAGE_BYTES:
-                        return False
-                    pages.update(range(address // PAGE_BYTES, -(-(address + length) // PAGE_BYTES)))
-                if len(pages) > _HELD:
-                    return False
-                target.pin(task.tid, pages)
-                self._holding[task.tid] = target
-                task.syscall = call
-        return True
+        transfer = transfer or (Transfer.of(task.tid, space, call) if target else None)
+        if target is not None and transfer is not None:
+            target.pin(task.tid, transfer.enter(task.tid, space))
+            self._holding[task.tid] = target
+            self._transfers[task.tid] = transfer
+            task.syscall = call
+
+    def written(self, task: Task, space: Space, result: int) -> None:
+        """It has done so; maybe it has to do it again, for what is left."""
+        transfer = self._transfers.get(task.tid)
+        if transfer is not None and not transfer.leave(task.tid, space, result):
+            del self._transfers[task.tid]
 
     def leave(self, task: Task) -> None:
         """It has done it, or is no more."""
@@ -112,6 +113,7 @@ class MemoryFiles:
 
     def forget(self, space: Space) -> None:
         """An address space is no more."""
+        self._transfers = {tid: each for tid, each in self._transfers.items() if tid in self._tasks}
         self._holding = {tid: target for tid, target in self._holding.items() if target is not space}
 
     def _space(self, task: Task, number: int) -> Space | None:
@@ -125,8 +127,7 @@ def _range(tid: int, space: Space, call: Syscall) -> tuple[int, int]:
     """Position and length of a read or write. Raises OSError."""
     number, (descriptor, buffer, length, position) = call.number, call.args[:4]
     if number in _VECTORED:
-        words = space.read(buffer, 16 * min(length, _VECTORS))
-        length = sum(size for _, size in struct.iter_unpack("<QQ", words))
+        length = sum(size for _, size in vector(space, buffer, min(length, VECTORS)))
     if number in _AT_POSITION:
         for line in Path(f"/proc/{tid}/fdinfo/{descriptor & _FD}").read_text().splitlines():
             if line.startswith("pos:"):

@@ -20,10 +20,12 @@ class Space(Protocol):
     Attributes:
         processes: that use it: more than one after vfork.
         program_break: as brk(2) has it, 0 until it is known.
+        locks_future: the kernel puts pages into new mappings at once (mlockall(2), MCL_FUTURE).
     """
 
     processes: int
     program_break: int
+    locks_future: bool
 
     @property
     def agent(self) -> Agent:

@@ -16,9 +16,8 @@ from sim.follow.filter import Rule
 from sim.follow.policy import Refusal
 
 _O_DIRECT = os.O_DIRECT
-_MCL_FUTURE = 2
 _MREMAP_DONTUNMAP = 4
-_OPEN, _IOCTL, _MREMAP, _MADVISE, _SOCKET, _FCNTL, _MLOCKALL, _PRCTL, _IO_SETUP = 2, 16, 25, 28, 41, 72, 151, 157, 206
+_OPEN, _IOCTL, _MREMAP, _MADVISE, _SOCKET, _FCNTL, _PRCTL, _IO_SETUP = 2, 16, 25, 28, 41, 72, 157, 206
 _OPENAT, _VMSPLICE, _OPEN_BY_HANDLE_AT, _USERFAULTFD, _IO_URING_SETUP, _OPENAT2 = 257, 278, 304, 323, 425, 437
 _PROCESS_MADVISE = 440
 _MADV_MERGEABLE, _MADV_HWPOISON, _MADV_SOFT_OFFLINE = 12, 100, 101
@@ -43,7 +42,6 @@ REFUSALS = (
     Refusal(Rule(_USERFAULTFD), errno.ENOSYS),
     Refusal(Rule(_PROCESS_MADVISE), errno.ENOSYS),
     Refusal(Rule(_MREMAP, 3, _MREMAP_DONTUNMAP), errno.EINVAL),  # as before Linux 5.7
-    Refusal(Rule(_MLOCKALL, 0, _MCL_FUTURE), errno.EPERM),
     # The kernel puts other pages in their place, without the write protection.
     Refusal(Rule(_MADVISE, 2, equal=_MADV_MERGEABLE), errno.EINVAL),
     Refusal(Rule(_PRCTL, 0, equal=_PR_SET_MEMORY_MERGE), errno.EINVAL),

@@ -24,12 +24,14 @@ from sim.follow.ptrace import Syscall
 _MMAP, _MUNMAP, _BRK, _MREMAP, _MADVISE = 9, 11, 12, 25, 28
 _CLONE, _FORK, _VFORK, _SET_TID_ADDRESS, _CLONE3 = 56, 57, 58, 218, 435
 BIRTHS = (_CLONE, _FORK, _VFORK, _CLONE3)
-WATCHED = (_MMAP, _MUNMAP, _BRK, _MREMAP, _MADVISE, *BIRTHS, _SET_TID_ADDRESS)
+_MLOCKALL, _MUNLOCKALL = 151, 152
+WATCHED = (_MMAP, _MUNMAP, _BRK, _MREMAP, _MADVISE, *BIRTHS, _SET_TID_ADDRESS, _MLOCKALL, _MUNLOCKALL)
 _CLONE_THREAD, _CLONE_CHILD_CLEARTID, _CLONE_UNTRACED, _CLONE_CHILD_SETTID = 0x10000, 0x200000, 0x800000, 0x1000000
 _CLONE_ARGS_LIMIT = PAGE_BYTES  # the kernel takes no larger struct clone_args
 _MAP_TYPE, _MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS = 0xF, 0x2, 0x10, 0x20
 _MAP_LOCKED, _MAP_POPULATE, _MAP_HUGETLB, _MAP_FIXED_NOREPLACE = 0x2000, 0x8000, 0x40000, 0x100000
 _MREMAP_FIXED = 2
+_MCL_FUTURE = 2
 _MADV_DONTNEED, _MADV_FREE, _MADV_DONTNEED_LOCKED, _MADV_GUARD_INSTALL = 4, 8, 24, 102
 _DROPS = (_MADV_DONTNEED, _MADV_FREE, _MADV_DONTNEED_LOCKED, _MADV_GUARD_INSTALL)
 _SPACE_BYTES = 1 << 64
@@ -129,7 +131,7 @@ def leave(task: Task, space: Space, call: Syscall, result: int) -> None:
     elif number == _BRK:
         before, space.program_break = space.program_break, result
         if before and result > before:
-            space.mapped(*_between(before, result), populated=False)
+            space.mapped(*_between(before, result), populated=space.locks_future)
         elif before:
             space.gone(*_between(result, before))
     elif result < 0:
@@ -137,6 +139,8 @@ def leave(task: Task, space: Space, call: Syscall, result: int) -> None:
             kept = within(space.agent.anonymous(), page, count)
             for hole in holes(page, count, kept):
                 space.gone(*hole)
+    elif number in (_MLOCKALL, _MUNLOCKALL):
+        space.locks_future = number == _MLOCKALL and bool(args[0] & _MCL_FUTURE)
     elif number == _MUNMAP:
         space.gone(*_pages(args[0], args[1]))
     elif number == _MMAP:
@@ -226,7 +230,7 @@ def _mapped(space: Space, args: tuple[int, ...], result: int) -> None:
     if flags & _MAP_TYPE == _MAP_PRIVATE and flags & _MAP_ANONYMOUS and not flags & _MAP_HUGETLB:
         # At an address that was known before, another thread may have been faster than we are.
         touched = flags & (_MAP_POPULATE | _MAP_LOCKED | _MAP_FIXED | _MAP_FIXED_NOREPLACE)
-        space.mapped(page, count, populated=bool(touched))
+        space.mapped(page, count, populated=bool(touched) or space.locks_future)
 
 
 def _moved(space: Space, args: tuple[int, ...], result: int) -> None:

@@ -56,6 +56,7 @@ class PagedSpace:
         self, number: int, agent: Agent, host: Host, parent: PagedSpace | None, recording: Recording | None = None
     ) -> None:
         self.processes = 1
+        self.locks_future = False
         self.program_break: int = parent.program_break if parent else 0
         self.agent = agent
         self.userfault: Userfault = agent.userfault()

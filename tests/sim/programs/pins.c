@@ -2,6 +2,7 @@
 /* Ways to have a page used long after it was named, or behind the page tables. Each is refused, with an answer that is
  * met on other systems, or right. */
 #include "pages.h"
+#include <sys/time.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
@@ -94,31 +95,77 @@ static int sent_without_a_copy(void) {
 
 /* The kernel has looked up where it writes when it waits for what it reads. */
 static int written_into_another_process(void) {
-    enum { LARGE = 300 };
+    enum { LARGE = 1500 };
     pid_t parent = getpid();
     int bad = 0;
     filled(LARGE);
-    for (size_t pages = 1; pages <= N; pages *= 4) {
+    for (size_t pages = 1; pages <= LARGE; pages = pages < 64 ? pages * 4 : pages * 2 + 3) {
         bad += IN_CHILD(({
             byte *q = map(pages);
             struct iovec here = {q, pages * PAGE}, there = {p, pages * PAGE};
-            fill(q, 0, pages, 2 + pages);
+            fill(q, 0, pages, 2 + pages % 200);
             push_out();
-            process_vm_writev(parent, &here, 1, &there, 1, 0) != pages * PAGE;
+            process_vm_writev(parent, &here, 1, &there, 1, 0) != pages * PAGE || differ(q, 0, pages, 2 + pages % 200);
         }));
         push_out();
-        bad += WANT(!differ(p, 0, pages, 2 + pages));
+        bad += WANT(!differ(p, 0, pages, 2 + pages % 200));
     }
-    bad += IN_CHILD(({
-        byte *q = map(LARGE);
-        struct iovec here = {q, LARGE * PAGE}, there = {p, LARGE * PAGE};
-        fill(q, 0, LARGE, 99);
+    return bad;
+}
+
+static volatile int rung;
+
+static void ring(int number) { rung += number == SIGALRM; }
+
+/* In odd pieces, by a thread that a timer interrupts. */
+static int written_in_pieces(void) {
+    enum { PAGES = 1000, PARTS = 900 };
+    static struct iovec here[PARTS], there[PARTS];
+    pid_t parent = getpid();
+    filled(PAGES);
+    int bad = IN_CHILD(({
+        byte *q = map(PAGES);
+        size_t at = 0, to = 0, sum = PAGES * PAGE;
+        for (size_t i = 0; i < PARTS; i++) {
+            size_t n = i + 1 < PARTS ? (i * 37) % 8190 : sum - at, m = i + 1 < PARTS ? (i * 53) % 8190 : sum - to;
+            if (n > sum - at) n = sum - at;
+            if (m > sum - to) m = sum - to;
+            here[i] = (struct iovec){q + at, n}, there[i] = (struct iovec){p + to, m};
+            at += n, to += m;
+        }
+        fill(q, 0, PAGES, 7);
         push_out();
-        ssize_t n = process_vm_writev(parent, &here, 1, &there, 1, 0);
-        n < 0 ? errno != ENOSYS : n != LARGE * PAGE || differ(q, 0, LARGE, 99);
+        signal(SIGALRM, ring);
+        setitimer(ITIMER_REAL, &(struct itimerval){{0, 2000}, {0, 2000}}, 0);
+        ssize_t n = process_vm_writev(parent, here, PARTS, there, PARTS, 0);
+        setitimer(ITIMER_REAL, &(struct itimerval){{0, 0}, {0, 0}}, 0);
+        WANT(n == (ssize_t)sum) + WANT(rung > 0) + WANT(!differ(q, 0, PAGES, 7));
     }));
     push_out();
-    return bad + WANT(!differ(p, N, LARGE - N, p[N * PAGE + 99]));
+    return bad + WANT(!differ(p, 0, PAGES, 7));
+}
+
+/* Up to where it may not be written; what is wrong in the call is told as ever. */
+static int written_as_far_as_possible(void) {
+    enum { PAGES = 300 };
+    pid_t parent = getpid();
+    filled(PAGES);
+    int bad = WANT(!mprotect(p + 200 * PAGE, PAGE, PROT_READ));
+    bad += IN_CHILD(({
+        byte *q = map(PAGES);
+        struct iovec here[2] = {{q, 100 * PAGE}, {q + 100 * PAGE, 200 * PAGE}}, there = {p, PAGES * PAGE};
+        fill(q, 0, PAGES, 8);
+        push_out();
+        ssize_t n = process_vm_writev(parent, here, 2, &there, 1, 0);
+        int wrong = WANT(n == (ssize_t)(200 * PAGE));
+        there.iov_base = p + 200 * PAGE, there.iov_len = 100 * PAGE;
+        wrong += WANT(process_vm_writev(parent, here, 2, &there, 1, 0) == -1 && errno == EFAULT);
+        wrong += WANT(process_vm_writev(parent, here, 2, &there, 1, 1) == -1 && errno == EINVAL);
+        wrong += WANT(process_vm_writev(parent, here, 2000, &there, 1, 0) == -1 && errno == EINVAL);
+        wrong + WANT(process_vm_writev(parent, (void *)8, 2, &there, 1, 0) == -1 && errno == EFAULT);
+    }));
+    push_out();
+    return bad + WANT(!differ(p, 0, 200, 8)) + WANT(!differ(p, 200, 100, 1));
 }
 
 static int huge_pages(void) {
@@ -146,6 +193,8 @@ int main(int argc, char **argv) {
         {"direct_io", direct_io},
         {"sent_without_a_copy", sent_without_a_copy},
         {"written_into_another_process", written_into_another_process},
+        {"written_in_pieces", written_in_pieces},
+        {"written_as_far_as_possible", written_as_far_as_possible},
         {"huge_pages", huge_pages},
         {"other_calls", other_calls},
         {0, 0},

@@ -67,8 +67,9 @@ def build(clock: Clock, config: VswapConfig, counters: Counters, media: Media) -
     def memcg_of(slot: int) -> Memcg:
         return memory.memcgs[slots.memcg(slot)]
 
+    names = config.order if config.profile == "6.1" else ("zero", *config.order)  # the zero test came with 6.12
     tiers = TierSet(
-        {name: _tier(name, clock, config, counters, media, memory, memcg_of) for name in ("zero", *config.order)},
+        {name: _tier(name, clock, config, counters, media, memory, memcg_of) for name in names},
         distances=config.distances,
         priorities=config.priorities,
     )
@@ -121,6 +122,7 @@ def _tier(
                 max_pool_percent=config.zswap_max_pool_percent,
                 accept_threshold_percent=config.zswap_accept_threshold_percent,
                 keep_incompressible=config.zswap_keep_incompressible,
+                same_filled=config.profile == "6.1",
                 memcgs=memory.memcgs,
                 memcg_of=memcg_of,
             )

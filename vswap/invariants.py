@@ -61,8 +61,8 @@ def _ptes(machine: Machine) -> Iterator[str]:
             mapped = folio.mapped(pte.index) if isinstance(folio, Folio) else len(folio.mappers)
             if (pte.writable or pte.exclusive) and mapped != 1:
                 yield f"{where} is writable or exclusive, its page has {mapped} mappers"
-            if pte.writable and folio.slot:
-                yield f"{where} is writable while slot {folio.slot} may have a copy on a tier"
+            if pte.writable and folio.slot and machine.slots.swap_count(folio.slot + pte.index):
+                yield f"{where} is writable while others name its slot {folio.slot + pte.index}"
             if isinstance(folio, CramFolio) and pte.writable:
                 writable += 1
                 if not folio.writable:

@@ -39,6 +39,8 @@ class ProgramTable(PageTable):
         placed: pages put into the program's memory so far.
     """
 
+    tracks_writes = True  # the program's dirty bits cannot be read
+
     def __init__(
         self,
         name: str,

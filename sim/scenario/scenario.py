@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -32,6 +32,7 @@ from vswap import Costs, VswapConfig
 
 SHIPPED = Path(__file__).resolve().parent.parent / "scenarios"
 DEFAULT = "main"
+PROFILE = next(field for field in fields(VswapConfig) if field.name == "profile")
 
 
 class ScenarioError(Exception):
@@ -42,6 +43,7 @@ class Scenario(Section):
     """A whole scenario. `load` reads one from a file."""
 
     title: str = Field("", description="what it is about, a line")
+    profile: Literal["6.1", "6.12", "current"] = Field("current", description=PROFILE.metadata["meaning"])
     workload: WorkloadSection
     memory: MemorySection
     cram: CramSection = CramSection()
@@ -102,7 +104,7 @@ class Scenario(Section):
         """The swap system's dials."""
         sections = (self.memory, self.cram, self.zswap, self.swapfile, self.zram, self.tiers)
         dials = dict(dial for section in sections for dial in section.values(VswapConfig))
-        return VswapConfig(**dials, costs=Costs(**self.costs))
+        return VswapConfig(**dials, profile=self.profile, costs=Costs(**self.costs))
 
     def rtl_parameters(self) -> dict[str, int]:
         """Parameters of the bench around the RTL (hw/bench/cram_tb.v)."""
@@ -204,7 +206,7 @@ def _unknown(name: str, known: Mapping[str, object] | list[str], what: str = "ke
 
 
 def _tables() -> set[str]:
-    return set(Scenario.model_fields) - {"title"}
+    return set(Scenario.model_fields) - {"title", "profile"}
 
 
 def _plain(value: object) -> str:

@@ -46,9 +46,15 @@ def test_the_smallest_scenario_takes_the_defaults_of_the_layers_below(tmp_path: 
 def test_every_parameter_of_the_device_and_every_dial_of_the_swap_system_has_a_key(tmp_path: Path) -> None:
     scenario = Scenario.load(write(tmp_path, MINIMAL))
     sections = (scenario.memory, scenario.cram, scenario.zswap, scenario.swapfile, scenario.zram, scenario.tiers)
-    for owner, others in ((DeviceParameters, set()), (VswapConfig, {"costs", "slot_limit"})):
+    for owner, others in ((DeviceParameters, set()), (VswapConfig, {"costs", "slot_limit", "profile"})):
         set_by_keys = [name for section in sections for name, _ in section.values(owner)]
         assert sorted(set_by_keys) == sorted({field.name for field in fields(owner)} - others)
+
+
+def test_the_profile_of_a_scenario_is_that_of_its_swap_system(tmp_path: Path) -> None:
+    assert Scenario.load(write(tmp_path, 'profile = "6.1"\n' + MINIMAL)).vswap_config().profile == "6.1"
+    with pytest.raises(ScenarioError, match=r"profile is .*, expected .6\.1., .6\.12. or .current."):
+        Scenario.load(write(tmp_path, 'profile = "5.10"\n' + MINIMAL))
 
 
 def test_a_scenario_that_says_nothing_leaves_every_default_of_the_layers_below(tmp_path: Path) -> None:

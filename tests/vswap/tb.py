@@ -166,6 +166,12 @@ class TB:
         assert isinstance(folio, CramFolio)
         return folio
 
+    async def reclaim(self, space: AddressSpace, vpn: int) -> None:
+        """Reclaim what the page is in, whoever else maps it."""
+        folio = self.pte(space, vpn).dram
+        self.machine.memory.remove(folio)
+        await self.system.reclaim.reclaim_folio(folio, force=True)
+
     async def swapped_out(self, data: bytes, name: str = "task", vpn: int = 0) -> AddressSpace:
         """A space with one page, swapped out."""
         space = self.space(name)

@@ -174,9 +174,9 @@ def dirty_bit_lost(patch: Patch) -> None:
     """A page that came back from zswap is believed to be clean, so reclaim drops the only copy."""
     original = rmap.map_cached
 
-    def broken(machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio) -> Pte:
+    def broken(machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio, **how: bool) -> Pte:
         folio.dirty = False
-        return original(machine, table, vpn, pte, folio)
+        return original(machine, table, vpn, pte, folio, **how)
 
     patch.setattr(rmap, "map_cached", broken)
 

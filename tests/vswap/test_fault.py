@@ -175,7 +175,7 @@ async def bring_back(tb: TB, data: bytes, kind: BackingType) -> AddressSpace:
     space = await tb.swapped_out(data)
     assert tb.backing(space, 0).type is kind
     assert await space.read(0) == data
-    assert tb.state(space, 0) == "dram ro"
+    assert tb.state(space, 0) == ("dram ro" if tb.config.profile == "6.1" else "dram rw")
     return space
 
 
@@ -189,13 +189,35 @@ async def test_a_zero_page_comes_back_without_any_device(tb: TB) -> None:
 async def test_a_zswap_page_comes_back_dirty_and_its_compressed_copy_is_dropped(tb: TB) -> None:
     space = await bring_back(tb, OLD, BackingType.ZSWAP)
     assert tb.machine.tiers.zswap is not None and tb.machine.tiers.zswap.handles() == {}
-    assert tb.pte(space, 0).dram.dirty and tb.machine.slots.used == 0
+    assert tb.pte(space, 0).dram.dirty and tb.machine.slots.used == 1  # the slot stays until swap is half full
     assert (tb.system.counters.zswpout, tb.system.counters.zswpin) == (1, 1)
 
 
-@machine(order=("zswap", "swapfile"))
-async def test_a_same_filled_page_comes_back(tb: TB) -> None:
+@machine(order=("zswap", "swapfile"), profile="6.1")
+async def test_a_zswap_page_of_6_1_comes_back_clean_and_its_compressed_copy_is_kept(tb: TB) -> None:
+    space = await bring_back(tb, OLD, BackingType.ZSWAP)
+    assert tb.machine.tiers.zswap is not None and len(tb.machine.tiers.zswap.handles()) == 1
+    assert await space.pageout(0)
+    assert (tb.system.counters.zswpout, tb.system.counters.swap_clean) == (1, 1)
+    assert await space.read(0) == OLD
+
+
+@machine(order=("zswap", "swapfile"), profile="6.1")
+async def test_a_same_filled_page_of_6_1_comes_back(tb: TB) -> None:
     await bring_back(tb, SAME_PAGE, BackingType.ZSWAP)
+    assert tb.system.gauges()["same_filled_pages"] == 1
+
+
+@machine(order=("zswap", "swapfile"))
+async def test_a_same_filled_page_is_compressed_like_any_other(tb: TB) -> None:
+    await bring_back(tb, SAME_PAGE, BackingType.ZSWAP)
+    assert tb.system.counters.zswpout == 1 and tb.system.gauges()["same_filled_pages"] == 0
+
+
+@machine(order=("swapfile",), profile="6.1")
+async def test_6_1_has_no_zero_test(tb: TB) -> None:
+    await bring_back(tb, ZERO_PAGE, BackingType.SWAPFILE)
+    assert (tb.system.counters.pswpout, tb.system.counters.swpout_zero) == (1, 0)
 
 
 @machine(order=("swapfile",))
@@ -209,12 +231,81 @@ async def test_a_swapfile_page_comes_back_clean_and_its_copy_is_kept(tb: TB) -> 
 
 
 @machine(order=("swapfile",))
-async def test_a_write_to_a_clean_swapped_in_page_drops_the_copy(tb: TB) -> None:
+async def test_a_page_of_one_user_that_a_read_brings_back_is_writable_at_once_and_clean(tb: TB) -> None:
     space = await bring_back(tb, OLD, BackingType.SWAPFILE)
+    assert tb.state(space, 0) == "dram rw" and not tb.pte(space, 0).dirty
+    faults = tb.system.counters.pgfault
     await space.write(0, NEW)
-    assert tb.machine.slots.used == 0
+    assert tb.system.counters.pgfault == faults and tb.machine.slots.used == 1
+    assert await space.pageout(0)
+    assert tb.system.counters.pswpout == 2  # what the swapfile had was stale
+    assert await space.read(0) == NEW
+
+
+@machine(order=("swapfile",))
+async def test_where_writes_are_tracked_it_is_not(tb: TB) -> None:
+    space = await tb.swapped_out(OLD)
+    space.table.tracks_writes = True
+    assert await space.read(0) == OLD and tb.state(space, 0) == "dram ro"
+    await space.write(0, NEW)
+    assert await space.pageout(0) and await space.read(0) == NEW
+
+
+@machine(order=("swapfile",), profile="6.1")
+async def test_before_6_11_its_first_write_takes_a_fault_and_the_slot_is_kept(tb: TB) -> None:
+    space = await tb.swapped_out(OLD)
+    assert await space.read(0) == OLD
+    assert tb.state(space, 0) == "dram ro"
+    faults = tb.system.counters.pgfault
+    await space.write(0, NEW)
+    assert tb.system.counters.pgfault == faults + 1 and tb.machine.slots.used == 1
     assert await space.pageout(0)
     assert await space.read(0) == NEW
+
+
+@machine(order=("swapfile",))
+async def test_a_write_to_a_swapped_page_of_one_user_gives_the_slot_up(tb: TB) -> None:
+    space = await tb.swapped_out(OLD)
+    await space.write(0, NEW)
+    assert tb.state(space, 0) == "dram rw" and tb.machine.slots.used == 0
+    assert (tb.system.counters.pgmajfault, tb.system.counters.pgfault) == (1, 2)
+
+
+@machine(order=("zram",))
+async def test_a_synchronous_device_gives_its_copy_up_at_swap_in(tb: TB) -> None:
+    space = await tb.swapped_out(OLD)
+    assert await space.read(0) == OLD
+    assert tb.machine.slots.used == 0 and tb.system.tier("zram").usage().pages == 0
+    assert tb.state(space, 0) == "dram rw"
+
+
+@machine(order=("zram",))
+async def test_a_synchronous_device_keeps_the_copy_of_a_page_of_two_users(tb: TB) -> None:
+    space = await tb.swapped_out(OLD)
+    child = await tb.system.fork(space, "child")
+    assert await space.read(0) == OLD
+    assert tb.system.tier("zram").usage().pages == 1
+    assert await child.read(0) == OLD
+    assert tb.state(space, 0) == tb.state(child, 0) == "dram ro"
+
+
+@machine(order=("swapfile",))
+async def test_pageout_leaves_a_page_alone_that_others_map(tb: TB) -> None:
+    space = tb.space()
+    await space.write(0, OLD)
+    child = await tb.system.fork(space, "child")
+    assert not await space.pageout(0) and tb.state(space, 0) == "dram ro"
+    await child.exit()
+    assert await space.pageout(0) and tb.state(space, 0) == "softleaf"
+
+
+async def test_a_cold_page_goes_before_others(tb: TB) -> None:
+    space = tb.space()
+    for vpn in range(4):
+        await space.write(vpn, OLD)
+    await space.cold(2)
+    assert await tb.system.reclaim.shrink(1) == 1
+    assert [tb.state(space, vpn) for vpn in range(4)] == ["dram rw", "dram rw", "softleaf", "dram rw"]
 
 
 @machine(order=("swapfile",), swapfile_pages=4)

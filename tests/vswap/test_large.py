@@ -223,7 +223,8 @@ async def test_a_fork_shares_it_and_a_write_copies_one_page(tb: TB) -> None:
     await child.write(1, NEW)
     assert tb.machine.memory.used == 5 and await space.read(1) == compressible_page(1)
     assert folio(tb, child, 1).order == 0 and folio(tb, child, 2) is folio(tb, space, 2)
-    assert await space.pageout(0, 4)
+    await tb.reclaim(space, 0)
+    assert tb.state(space, 0) == tb.state(child, 2) == "softleaf"
     assert await child.read(1) == NEW and await child.read(2) == await space.read(2) == compressible_page(2)
 
 
@@ -231,7 +232,7 @@ async def test_a_fork_shares_it_and_a_write_copies_one_page(tb: TB) -> None:
 async def test_a_page_that_is_written_while_another_task_needs_the_slots_of_its_neighbours_is_split_off(tb: TB) -> None:
     space = await filled(tb)
     child = await tb.system.fork(space, "child")
-    assert await space.pageout(0, 4)
+    await tb.reclaim(space, 0)
     await space.read(0)
     await child.unmap(0)
     assert folio(tb, space, 0).order == 2

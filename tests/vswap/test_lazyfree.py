@@ -40,7 +40,7 @@ async def test_its_copy_on_a_tier_goes_at_once(tb: TB) -> None:
     await space.read(0)
     assert tb.machine.tiers.swapfile is not None and tb.machine.tiers.swapfile.usage().pages == 1
     await space.lazyfree(0)
-    assert tb.machine.tiers.swapfile.usage().pages == 0 and tb.state(space, 0) == "dram ro"
+    assert tb.machine.tiers.swapfile.usage().pages == 0 and tb.state(space, 0) == "dram rw"
     tb.system.invariants()
     await space.write(0, NEW)
     await space.pageout(0)

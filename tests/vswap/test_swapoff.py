@@ -65,7 +65,7 @@ async def test_a_copy_of_a_page_that_is_back_in_memory_goes_too_although_no_pte_
 ) -> None:
     space = await tb.swapped_out(page(0))
     await space.read(0)
-    assert tb.state(space, 0) == "dram ro" and tb.system.tier("swapfile").usage().pages == 1
+    assert tb.state(space, 0) == "dram rw" and tb.system.tier("swapfile").usage().pages == 1
     await tb.system.swapoff("swapfile", method)
     assert tb.system.tier("swapfile").usage().pages == 0 and await space.read(0) == page(0)
 

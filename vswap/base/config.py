@@ -27,6 +27,9 @@ class VswapConfig:
     """
 
     memory_pages: int = _dial("DRAM pages; everything beyond is swapped", ge=16)
+    profile: Literal["6.1", "6.12", "current"] = _dial(
+        "the kernel whose rules hold where kernels differ (docs/vswap.md)", "current"
+    )
     order: tuple[str, ...] = _dial(
         "tiers tried at swap-out, first to last; more of a kind have a number: cram1, swapfile1, zram1",
         ("cram", "zswap", "swapfile"), min_length=1,

@@ -151,6 +151,14 @@ class Memory:
             assert folio.memcg is not None
             self.lruvec(folio.memcg).add(folio)
 
+    def move(self, folio: Folio) -> None:
+        """Put a folio that is on a list on the young end of the list that it belongs on; one that is being looked at is
+        left alone."""
+        assert folio.memcg is not None
+        lruvec = self.lruvec(folio.memcg)
+        if folio in lruvec:
+            lruvec.add(folio)
+
     def add_oldest(self, folio: Folio) -> None:
         """Put a folio where reclaim looks next."""
         assert folio.memcg is not None

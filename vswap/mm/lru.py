@@ -62,6 +62,9 @@ class Lruvec:
         self.remove(folio)
         return folio
 
+    def __contains__(self, folio: Folio) -> bool:
+        return folio in self._active or folio in self._inactive
+
     def __iter__(self) -> Iterator[Folio]:
         yield from self._active
         yield from self._inactive

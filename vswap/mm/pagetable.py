@@ -87,7 +87,11 @@ class PageTable:
     Attributes:
         dead: the space has exited; nothing may be mapped any more.
         memcg: the group that its new pages are charged to.
+        tracks_writes: a page becomes writable for a write only, so that each first one is seen (as under userfaultfd's
+            write-protection and soft-dirty tracking).
     """
+
+    tracks_writes = False
 
     def __init__(self, name: str, memcg: Memcg) -> None:
         self.name = name

@@ -93,7 +93,7 @@ class Fault:
                 return None
             if isinstance(folio, Folio):
                 machine.counters.swap_cache_hits += 1
-                return rmap.map_cached(machine, self._table, self._vpn, pte, folio)
+                return rmap.map_cached(machine, self._table, self._vpn, pte, folio, write=self._write)
             if self._write:
                 return await self.write_to_device_page(pte, folio)
             machine.counters.soft_faults += 1
@@ -126,7 +126,7 @@ class Fault:
                 raise
             self._failed(pte, error)
             return None
-        return swapin.finish(machine, self._table, self._vpn, pte, folio, backing, data)
+        return swapin.finish(machine, self._table, self._vpn, pte, folio, backing, data, write=self._write)
 
     async def _write_protected(self, pte: Pte) -> Pte | None:
         """A write to a read-only DRAM page (do_wp_page): reuse it if it is ours alone, else copy it."""
@@ -136,7 +136,7 @@ class Fault:
             if not rmap.pte_same(self._table, self._vpn, pte):
                 return None
             if pte.exclusive or not rmap.shared(machine, folio, pte.index):
-                if not (folio.order and rmap.named(machine, folio)):
+                if pte.exclusive or not (folio.order and rmap.named(machine, folio)):
                     return rmap.reuse(machine, self._table, self._vpn, pte, folio)
                 large.split(machine, folio)  # others need the slots of other pages: look again at this one's
                 return None

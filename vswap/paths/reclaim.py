@@ -181,6 +181,9 @@ class Reclaim:
         if rmap.try_to_unmap(machine, folio):
             await machine.clock.sleep(machine.costs.tlb_shootdown)
         await machine.clock.sleep(machine.costs.swap_machinery)
+        if folio.dirty:
+            for each in folio.slots:
+                machine.layer.change_backing(each, IN_FOLIO)  # what a tier has is stale
         if not folio.dirty:
             machine.counters.swap_clean += len(folio.pages)
         elif not await large.write_out(machine, folio, self._make_room):
@@ -210,6 +213,7 @@ class Reclaim:
             machine.counters.swap_clean += 1
             self.evict(folio, slot, target)
             return
+        machine.layer.change_backing(slot, IN_FOLIO)  # what a tier has is stale
         order = machine.tiers.order
         backing = await machine.placement.write_out(folio.data, slot, order, self._make_room)
         while backing is None and rehome(machine, folio):

@@ -82,13 +82,27 @@ class AddressSpace:
         freed = sum(self._free_lazily(page, vpns) for page in vpns)
         await self.machine.clock.sleep(self.machine.costs.fork_pte * freed + self.machine.costs.tlb_shootdown)
 
+    async def cold(self, vpn: int, count: int = 1) -> None:
+        """These pages are not needed soon (madvise COLD): reclaim takes them for unused ones. A page that others map as
+        well is left alone."""
+        for page in range(vpn, vpn + count):
+            pte = self.table.get(page)
+            if pte is not None and pte.state is PteState.DRAM and not rmap.mapped_by_others(pte.dram):
+                pte.accessed = False
+                pte.dram.active = False
+                self.machine.memory.move(pte.dram)
+        await self.machine.clock.sleep(self.machine.costs.tlb_shootdown)
+
     async def pageout(self, vpn: int, count: int = 1) -> bool:
-        """Reclaim pages now (madvise PAGEOUT). True when one left DRAM. A large folio that is not wholly among them is
-        split first."""
+        """Reclaim pages now (madvise PAGEOUT). True when one left DRAM. A page that others map as well is left alone. A
+        large folio that is not wholly among them is split first."""
         vpns = range(vpn, vpn + count)
         freed = 0
         seen: set[Folio] = set()
         for page in vpns:
+            pte = self.table.get(page)
+            if pte is None or pte.state is not PteState.DRAM or rmap.mapped_by_others(pte.dram):
+                continue
             folio = self._split_unless_within(page, vpns)
             if folio is not None and folio not in seen:
                 seen.add(folio)
@@ -168,7 +182,7 @@ class AddressSpace:
         if pte is None or pte.state is not PteState.DRAM:
             return rmap.zap(machine, self.table, vpn)
         folio = self._split_unless_within(vpn, vpns)
-        if folio is None or len(folio.mappers) > len(folio.pages) or not folio.lock.try_acquire():
+        if folio is None or rmap.mapped_by_others(folio) or not folio.lock.try_acquire():
             return False
         try:
             if folio.order and folio.lazyfree and vpn > min(page for _, page in folio.mappers):
@@ -181,10 +195,10 @@ class AddressSpace:
                 mapped = table.get(page)
                 assert mapped is not None
                 mapped.dirty = mapped.accessed = False
+            machine.counters.pglazyfree += 0 if folio.lazyfree else len(folio.pages)
             folio.dirty = folio.lazyfree = True
             folio.active = False
             machine.memory.add_oldest(folio)
-            machine.counters.pglazyfree += len(folio.pages)
             return True
         finally:
             rmap.unlock(machine, folio)

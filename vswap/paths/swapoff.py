@@ -182,6 +182,7 @@ class Swapoff:
         except BaseException:
             swapin.abort(machine, folio)
             raise
+        swapin.count(machine, folio, backing)
         folio.dirty = True
         machine.layer.change_backing(slot, IN_FOLIO)
         self._moved += 1

@@ -94,6 +94,11 @@ class Layer(ABC, Generic[S]):
         """The data of the slot may be on this tier."""
 
     @abstractmethod
+    def device(self, slot: int) -> BackingType:
+        """The kind of device that a load of the slot goes to: the one whose place it is, or the one that has its
+        data."""
+
+    @abstractmethod
     def charges_at_store(self, kind: BackingType) -> bool:
         """Swap is charged when a page is stored on such a tier, and uncharged when it leaves it."""
 
@@ -180,6 +185,10 @@ class VirtualLayer(Layer[SlotTable]):
         """See Layer."""
         return False
 
+    def device(self, slot: int) -> BackingType:
+        """See Layer."""
+        return self.slots.backing(slot).type
+
     def may_hold(self, tier: TierKey, slot: int) -> bool:
         """See Layer."""
         return True
@@ -234,6 +243,10 @@ class DirectLayer(Layer[DirectSlots]):
     def tied(self, slot: int, tier: TierKey) -> bool:
         """See Layer."""
         return self.slots.home(slot) == tier
+
+    def device(self, slot: int) -> BackingType:
+        """See Layer."""
+        return self.slots.home(slot).type
 
     def may_hold(self, tier: TierKey, slot: int) -> bool:
         """See Layer: its own device may, zswap in front of a swap device, or nobody (zero)."""

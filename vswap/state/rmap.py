@@ -52,29 +52,48 @@ def map_copy(machine: Machine, table: PageTable, vpn: int, pte: Pte, new: Folio,
     return mapped
 
 
-def map_cached(machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio) -> Pte:
-    """Replace a softleaf by the locked swap-cache folio, read-only; the new PTE. Its slot is kept only for others that
-    name it, or while a tier's copy is good and cheap to keep (should_try_to_free_swap)."""
+def map_cached(
+    machine: Machine,
+    table: PageTable,
+    vpn: int,
+    pte: Pte,
+    folio: Folio,
+    *,
+    write: bool = False,
+    synchronous: bool = False,
+) -> Pte:
+    """Replace a softleaf by the locked swap-cache folio; the new PTE.
+
+    The slot is kept for others that name it, and else until swap is half full. The only user gives it up at once for a
+    `write` (should_try_to_free_swap), or where the device is `synchronous`: the kernel passes the swap cache by there.
+    The only user may write at once; before 6.11 only if it wants to.
+    """
     index = pte.slot - folio.slot
-    mapped = map_page(machine, table, vpn, folio, writable=False, exclusive=pte.exclusive, index=index)
+    alone = not folio.mappers and not folio.order
     machine.slots.put(pte.slot)  # pinned, so it stays
-    if not named(machine, folio) and (folio.dirty or _swap_full(machine, folio)):
+    if not named(machine, folio) and (_swap_full(machine, folio) or (alone and (write or synchronous))):
         machine.cache.delete(folio)
         folio.dirty = True
-    return mapped
+    exclusive = pte.exclusive or (alone and not folio.slot)
+    at_once = machine.config.profile != "6.1" and not table.tracks_writes
+    writable = exclusive and (write or at_once)
+    return map_page(machine, table, vpn, folio, writable=writable, exclusive=exclusive, index=index)
 
 
 def reuse(machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio) -> Pte:
-    """Let the only user of a locked folio's page write to it (wp_page_reuse); the new PTE."""
-    if folio.slot:
-        machine.cache.delete(folio)  # a copy on a tier would be stale in a moment
+    """Let the only user of a locked folio's page write to it (wp_page_reuse); the new PTE. An exclusive one keeps its
+    slot: what a tier has is stale from then on."""
+    if folio.slot and not pte.exclusive:
+        machine.cache.delete(folio)  # it has to be seen that nobody names it
     folio.dirty = True
-    folio.lazyfree = False
     return map_page(machine, table, vpn, folio, writable=True, exclusive=True, index=pte.index)
 
 
 def _swap_full(machine: Machine, folio: Folio) -> bool:
-    """As vm_swap_full of the machine, and mem_cgroup_swap_full of the folio's group."""
+    """As vm_swap_full of the machine, and mem_cgroup_swap_full of the folio's group; or the virtual slots run short."""
+    limit = machine.config.slot_limit
+    if limit is not None and 2 * machine.slots.used > limit:
+        return True
     return (folio.memcg is not None and folio.memcg.swap_full()) or machine.tiers.swap_full()
 
 
@@ -113,6 +132,7 @@ def forget(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> None:
         put_slot(machine, pte.slot)
     elif pte.state is PteState.DRAM:
         page = pte.dram
+        page.dirty |= pte.dirty
         page.mappers.discard((table, vpn))
         try_to_free(machine, page)
         unused = page.order and not page.dead and not page.slot and not page.mapped(pte.index)
@@ -154,6 +174,11 @@ def named(machine: Machine, folio: AnyFolio) -> bool:
 def shared(machine: Machine, folio: Folio, index: int) -> bool:
     """Another PTE than the one that asks maps this page of the folio, or names its slot."""
     return folio.mapped(index) > 1 or (bool(folio.slot) and machine.slots.swap_count(folio.slot + index) > 0)
+
+
+def mapped_by_others(folio: Folio) -> bool:
+    """Some page of the folio is mapped more than once (folio_likely_mapped_shared)."""
+    return len(folio.mappers) > len(folio.pages)
 
 
 def unreferenced(machine: Machine, folio: AnyFolio) -> bool:

@@ -45,24 +45,30 @@ def abort(machine: Machine, folio: Folio) -> None:
     folio.lock.release()
 
 
+def count(machine: Machine, folio: Folio, backing: Backing) -> None:
+    """A page has been read from its tier for this folio."""
+    event = "zswpin" if backing.type is BackingType.ZSWAP else "pswpin" if backing.type in PHYSICAL else None
+    if event is not None and folio.memcg is not None:
+        setattr(machine.counters, event, getattr(machine.counters, event) + 1)
+        folio.memcg.count(event)
+
+
 def finish(
-    machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio, backing: Backing, data: bytes
+    machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio, backing: Backing, data: bytes, *, write: bool
 ) -> Pte | None:
     """The page has come: keep the tier's copy or free it, see whether the page had left too early, and map it; the new
     PTE. None where the PTE is another one by now: the page waits in the swap cache then."""
-    assert folio.memcg is not None
     folio.data = data
-    if backing.type is BackingType.ZSWAP:
-        machine.counters.zswpin += 1
-        folio.memcg.count("zswpin")
+    count(machine, folio, backing)
+    synchronous = machine.layer.device(pte.slot) is BackingType.ZRAM
+    if backing.type is BackingType.ZSWAP and machine.config.profile != "6.1":
         machine.layer.change_backing(pte.slot, IN_FOLIO)  # the compressed copy goes; only we have the data
     else:
         folio.dirty = False
-        if backing.type in PHYSICAL:
-            machine.counters.pswpin += 1
-            folio.memcg.count("pswpin")
     rmap.refaulted(machine, folio, pte.slot)
     machine.memory.add(folio)
-    mapped = rmap.map_cached(machine, table, vpn, pte, folio) if rmap.pte_same(table, vpn, pte) else None
+    mapped = None
+    if rmap.pte_same(table, vpn, pte):
+        mapped = rmap.map_cached(machine, table, vpn, pte, folio, write=write, synchronous=synchronous)
     rmap.unlock(machine, folio)
     return mapped

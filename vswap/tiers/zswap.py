@@ -47,6 +47,7 @@ class ZswapTier:
         accept_pages: once full, stores are accepted again when the pool is at or below this.
         keep_incompressible: a page that does not shrink is kept as it is, where its group may write it back later; else
             it is rejected (zswap_compress of kernels since 6.18; earlier ones always reject it).
+        same_filled: a page of one word has an entry that takes nothing from the pool (before 6.12).
     """
 
     type = BackingType.ZSWAP
@@ -62,6 +63,7 @@ class ZswapTier:
         max_pool_percent: int,
         accept_threshold_percent: int,
         keep_incompressible: bool = False,
+        same_filled: bool = True,
         memcgs: MemcgTree | None = None,
         memcg_of: Callable[[int], Memcg] | None = None,
     ) -> None:
@@ -70,6 +72,7 @@ class ZswapTier:
         self._costs = costs
         self._counters = counters
         self.keep_incompressible = keep_incompressible
+        self.same_filled = same_filled
         self.pool = ZsPool(frames)
         self.entries: dict[int, Entry] = {}
         self._lrus: dict[Memcg, OrderedDict[int, None]] = {}  # of each group the pool's entries, oldest first
@@ -83,7 +86,7 @@ class ZswapTier:
 
     async def store(self, data: bytes, slot: int) -> int:
         """See Tier. Full at the pool limit or without frames; Rejected when the page does not shrink."""
-        if data[8:] == data[:-8]:
+        if self.same_filled and data[8:] == data[:-8]:
             return self.insert(Entry(slot, data[:8], None, self.memcg_of(slot)))
         if not self.accepting():
             raise Full("the zswap pool is at its limit")

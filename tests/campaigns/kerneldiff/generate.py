@@ -131,7 +131,7 @@ def shrink(script: Script, fails: Callable[[Script], bool], most: int = 60) -> S
         while at < len(script.steps) and tries < most:
             smaller = replace(script, steps=script.steps[:at] + script.steps[at + size :])
             tries += 1
-            if possible(smaller) and fails(smaller):
+            if possible(smaller) and settled(smaller) and fails(smaller):
                 script = smaller
             else:
                 at += size
@@ -162,6 +162,14 @@ def possible(script: Script) -> bool:
         elif not _fits(step, mine):
             return False
     return bool(script.steps)
+
+
+def settled(script: Script) -> bool:
+    """No page is on its way to a disk, which takes a time that nobody can tell."""
+    following = [*(step.op for step in script.steps[1:]), ""]
+    return script.setting("swap") != "disk" or all(
+        after == "settle" for step, after in zip(script.steps, following, strict=True) if step.op == "pageout"
+    )
 
 
 def _fits(step: Step, mine: set[int]) -> bool:

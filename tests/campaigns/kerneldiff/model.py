@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hw.virtual_time import VirtualClock
 from tests.campaigns.kerneldiff.contents import content, touched
@@ -16,9 +16,11 @@ from tests.campaigns.kerneldiff.kernel import STAT, VMSTAT, ZSWAP_FILES
 from tests.campaigns.kerneldiff.script import Script, Step
 from tests.campaigns.kerneldiff.seen import Seen, number_slots
 from vswap import AddressSpace, MemcgLimits, OutOfMemory, SigBus, VswapConfig, VswapSystem
+from vswap.mm.folio import Folio
 from vswap.mm.pagetable import PteState
 
 MEMORY_PAGES = 1 << 16
+PROFILES: dict[str, Literal["6.1", "6.12"]] = {"6.1": "6.1", "6.12": "6.12"}
 TIERS = {"zram": "zram", "disk": "swapfile"}
 _LIMITS = {"memory.max": "memory_max", "memory.swap.max": "swap_max", "memory.zswap.max": "zswap_max"}
 _EVENTS = {"memcg.events.oom": "oom", "memcg.swap.events.max": "swap.max", "memcg.swap.events.fail": "swap.fail"}
@@ -60,6 +62,8 @@ class ModelRun:
     async def _on_machine(self, step: Step) -> None:
         system = self._system
         match step.op:
+            case "settle":
+                await self._settle()
             case "swapoff":
                 await system.swapoff(TIERS[self._device], system.machine.layer.searches[0])
             case "swapon":
@@ -74,6 +78,13 @@ class ModelRun:
             case "limit":
                 change: dict[str, Any] = {_LIMITS[step.arguments[0]]: step.number(1)}
                 self._group.limits = replace(self._group.limits, **change)
+
+    async def _settle(self) -> None:
+        """Folios that nobody maps leave the swap cache."""
+        for _, folio in list(self._system.machine.cache.items()):
+            if isinstance(folio, Folio) and not folio.mappers and not folio.dead:
+                self._system.machine.memory.remove(folio)
+                await self._system.reclaim.reclaim_folio(folio, force=True)
 
     async def _on_task(self, step: Step, space: AddressSpace) -> int:
         match step.op:
@@ -105,8 +116,7 @@ class ModelRun:
             case "free":
                 await space.lazyfree(step.number(0), step.number(1))
             case "cold":
-                if hasattr(space, "cold"):
-                    await space.cold(step.number(0), step.number(1))
+                await space.cold(step.number(0), step.number(1))
             case "mremap":
                 await space.move(step.number(0), step.number(1), step.number(2))
         return 0
@@ -152,6 +162,7 @@ def run(profile: str, script: Script, observe: Callable[[Seen], None]) -> None:
     tier = TIERS[script.setting("swap")]
     mthp = int(script.setting("mthp"))
     config = VswapConfig(
+        profile=PROFILES[profile],
         memory_pages=MEMORY_PAGES,
         order=("zswap", tier) if script.setting("zswap") == "on" else (tier,),
         layer="direct",

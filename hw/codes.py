@@ -96,17 +96,22 @@ class EventCode(IntEnum):
     FENCED = 7
     IMPORT_REFUSED = 8
     MEDIA_TIMEOUT = 9
+    UNCORRECTABLE = 11
+    METADATA_ERROR = 12
+    CACHE_LOST = 13
+    CACHE_REFETCHED = 14
+    SECTORS_LOST = 15
     SECTOR_RETIRED = 10
 
     @property
     def is_loss(self) -> bool:
         """Whether the page's content is lost: it is poison."""
-        return bool(0b1011100 >> self & 1)
+        return bool(0b11100001011100 >> self & 1)
 
     @property
     def is_media_error(self) -> bool:
         """Whether the media, or what lay on it, has caused it."""
-        return bool(0b11100 >> self & 1)
+        return bool(0b100000011100 >> self & 1)
 
 
 class Opcode(IntEnum):

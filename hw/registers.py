@@ -59,6 +59,7 @@ class Register(IntEnum):
     MEDIA_TIMEOUTS = 0x00C8
     SECTORS_RETIRED = 0x00CC
     LINES_REFUSED = 0x00D0
+    BITS_CORRECTED = 0x00D4
     HEAT_THRESHOLD = 0x0100
     HEAT_PERIOD = 0x0104
     HOT_COUNT = 0x0108
@@ -172,6 +173,7 @@ class Counters:
     media_timeouts: int = 0
     sectors_retired: int = 0
     lines_refused: int = 0
+    bits_corrected: int = 0
 
     @classmethod
     def of(cls, words: Sequence[int]) -> Counters:
@@ -205,6 +207,7 @@ class Counts:
     media_timeouts: int = 0
     sectors_retired: int = 0
     lines_refused: int = 0
+    bits_corrected: int = 0
 
 
 COUNTERS: dict[Register, tuple[str, int]] = {
@@ -229,6 +232,7 @@ COUNTERS: dict[Register, tuple[str, int]] = {
     Register.MEDIA_TIMEOUTS: ("media_timeouts", 0),
     Register.SECTORS_RETIRED: ("sectors_retired", 0),
     Register.LINES_REFUSED: ("lines_refused", 0),
+    Register.BITS_CORRECTED: ("bits_corrected", 0),
 }
 """The counters' registers, one behind the other: the count that each shows, and from which bit of it on."""
 
@@ -249,6 +253,7 @@ PULSES = (
     Register.MEDIA_TIMEOUTS,
     Register.SECTORS_RETIRED,
     Register.LINES_REFUSED,
+    Register.BITS_CORRECTED,
 )
 """The counters that count pulses of a signal of their own; the RTL numbers the signals in this order."""
 

@@ -32,7 +32,7 @@ def program_pages() -> tuple[bytes, ...]:
 
 def form(page: bytes) -> PageState:
     """What a device with nothing else in it makes of a page."""
-    return PageStore(DEFAULTS, lambda _page, _sector: None).put(0, page).state
+    return PageStore(DEFAULTS, lambda _page, _sector: None, lambda: None).put(0, page).state
 
 
 @cache

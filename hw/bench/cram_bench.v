@@ -85,6 +85,7 @@ module cram_bench #(
     wire [39:0]   media_awaddr, media_araddr;
     wire [63:0]   media_wstrb;
     wire [511:0]  media_wdata, media_rdata;
+    wire [30:0]   media_wuser, media_ruser;
     wire         axil_awvalid, axil_awready, axil_wvalid, axil_wready, axil_bvalid, axil_bready;
     wire         axil_arvalid, axil_arready, axil_rvalid, axil_rready;
     wire [15:0]  axil_awaddr, axil_araddr;
@@ -231,6 +232,7 @@ module cram_bench #(
         .m_axi_awvalid(media_awvalid),
         .m_axi_awready(media_awready),
         .m_axi_wdata(media_wdata),
+        .m_axi_wuser(media_wuser),
         .m_axi_wstrb(media_wstrb),
         .m_axi_wlast(media_wlast),
         .m_axi_wvalid(media_wvalid),
@@ -248,6 +250,7 @@ module cram_bench #(
         .m_axi_arready(media_arready),
         .m_axi_rid(media_rid),
         .m_axi_rdata(media_rdata),
+        .m_axi_ruser(media_ruser),
         .m_axi_rresp(media_rresp),
         .m_axi_rlast(media_rlast),
         .m_axi_rvalid(media_rvalid),
@@ -278,6 +281,7 @@ module cram_bench #(
         .s_axi_awvalid(media_awvalid),
         .s_axi_awready(media_awready),
         .s_axi_wdata(media_wdata),
+        .s_axi_wuser(media_wuser),
         .s_axi_wstrb(media_wstrb),
         .s_axi_wlast(media_wlast),
         .s_axi_wvalid(media_wvalid),
@@ -293,6 +297,7 @@ module cram_bench #(
         .s_axi_arready(media_arready),
         .s_axi_rid(media_rid),
         .s_axi_rdata(media_rdata),
+        .s_axi_ruser(media_ruser),
         .s_axi_rresp(media_rresp),
         .s_axi_rlast(media_rlast),
         .s_axi_rvalid(media_rvalid),

@@ -34,6 +34,7 @@ module media_dram #(
     input  wire         s_axi_awvalid,
     output wire         s_axi_awready,
     input  wire [511:0] s_axi_wdata,
+    input  wire [30:0]  s_axi_wuser,
     input  wire [63:0]  s_axi_wstrb,
     input  wire         s_axi_wlast,
     input  wire         s_axi_wvalid,
@@ -49,6 +50,7 @@ module media_dram #(
     output wire         s_axi_arready,
     output wire [7:0]   s_axi_rid,
     output wire [511:0] s_axi_rdata,
+    output wire [30:0]  s_axi_ruser,
     output wire [1:0]   s_axi_rresp,
     output wire         s_axi_rlast,
     output wire         s_axi_rvalid,
@@ -61,7 +63,7 @@ module media_dram #(
     localparam [1:0]  OKAY = 2'b00, SLVERR = 2'b10, DECERR = 2'b11;
     localparam        BAD_READ = 0, BAD_WRITE = 1, MUTE_READ = 2, MUTE_WRITE = 3, DEAF = 4;
 
-    reg [511:0] memory_q [0:LINES-1];
+    reg [542:0] memory_q [0:LINES-1];  // a beat and its side-band
     reg [31:0]  now_q;  // wraps: only differences are used
 
     always @(posedge clk_i) now_q <= rst_ni ? now_q + 1'b1 : 32'd0;
@@ -102,7 +104,7 @@ module media_dram #(
     assign s_axi_rid    = burst_id;
     assign s_axi_rlast  = read_beat_q == burst_length;
     assign s_axi_rresp  = {1'b0, read_at} >= LIMIT ? DECERR : burst_bad ? SLVERR : OKAY;
-    assign s_axi_rdata  = memory_q[read_at[LINE_BITS+5:6]];
+    assign {s_axi_ruser, s_axi_rdata} = memory_q[read_at[LINE_BITS+5:6]];
     assign burst_take   = s_axi_rvalid && s_axi_rready && s_axi_rlast;
 
     always @(posedge clk_i) begin
@@ -168,7 +170,7 @@ module media_dram #(
 
     always @(posedge clk_i) begin
         if (write_beat) begin
-            if (!write_outside && !write_bad && s_axi_wstrb[0]) memory_q[write_at[LINE_BITS+5:6]] <= s_axi_wdata;
+            if (!write_outside && !write_bad && s_axi_wstrb[0]) memory_q[write_at[LINE_BITS+5:6]] <= {s_axi_wuser, s_axi_wdata};
             write_beat_q    <= write_last ? 8'd0 : write_beat_q + 1'b1;
             write_outside_q <= !write_last && (write_outside_q || write_outside);
         end

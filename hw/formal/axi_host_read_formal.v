@@ -60,6 +60,9 @@ module axi_host_read_formal #(
     );
 
     (* hierconn *) wire \dut.active_q ;
+    (* hierconn *) wire \dut.asked_q ;
+    (* hierconn *) wire \dut.asked_last_q ;
+    (* hierconn *) wire [7:0] \dut.asked_id_q ;
     (* hierconn *) wire \dut.flight_q ;
     (* hierconn *) wire \dut.flight_last_q ;
     (* hierconn *) wire \dut.queued ;
@@ -83,7 +86,8 @@ module axi_host_read_formal #(
     wire start = arvalid && arready;
 
     wire [12:0] end_q = before_it_q + {4'd0, its_q};
-    wire [12:0] level = {10'd0, \dut.u_answers.level };
+    wire [12:0] level  = {10'd0, \dut.u_answers.level };
+    wire [12:0] behind = level + {12'd0, \dut.flight_q };
 
     (* hierconn *) wire [7:0] \dut.id_q ;
     (* hierconn *) wire [7:0] \dut.flight_id_q ;
@@ -132,7 +136,7 @@ module axi_host_read_formal #(
         if (rvalid) assert (owed_q != 0 && rresp != 2'b01);
         if (watched_q && before_it_q == 0 && rvalid) assert (rid == its_id_q && rlast == (its_q == 1));
         // what the two counters of the module stand for, and no overflow
-        assert (\dut.ahead_q == \dut.u_answers.level + {2'd0, \dut.flight_q } && \dut.ahead_q <= 4);
+        assert (\dut.ahead_q == \dut.u_answers.level + {2'd0, \dut.flight_q } + {2'd0, \dut.asked_q } && \dut.ahead_q <= 4);
         assert (owed_q == {10'd0, \dut.ahead_q } + (\dut.active_q ? {5'd0, \dut.left_q } + 13'd1 : 13'd0));
         if (\dut.flight_q ) assert (\dut.u_answers.level < 4);
         assert (!idle || owed_q == 0);
@@ -141,6 +145,8 @@ module axi_host_read_formal #(
         if (watched_q && end_q > {10'd0, \dut.ahead_q }) assert (\dut.active_q && \dut.id_q == its_id_q && end_q == owed_q);
         if (watched_q && \dut.flight_q && level >= before_it_q && level < end_q)
             assert (\dut.flight_id_q == its_id_q && \dut.flight_last_q == (level == end_q - 13'd1));
+        if (watched_q && \dut.asked_q && behind >= before_it_q && behind < end_q)
+            assert (\dut.asked_id_q == its_id_q && \dut.asked_last_q == (behind == end_q - 13'd1));
         cover (done_q && owed_q == 0);
         cover (watched_q && before_it_q > 2 && rvalid && rresp == 2'b11);
         cover (\dut.ahead_q == 4 && \dut.active_q );

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 // chain_reader_formal: AXI4 on the read side of the media port. The sectors of a page are asked for in chain order, each
 // once, for as many beats as the page has in it, stable until taken; no more data is taken than was asked for; what is shown
-// are the beats that the media gives, in order, the last one marked with its bytes, none after a drop or a bad response.
-// `bad_o` names the sectors with a beat whose response was bad and not late, `late_o` tells whether one was late.
+// are the beats that the media gives, corrected, in order, the last one marked with its bytes, none after a drop, a bad
+// response, a beat that cannot be told or a link that cannot. Every beat that may be shown is checked with its page and its
+// index. `bad_o` names the sectors with a beat whose response was bad and not late, or that cannot be told; `late_o`,
+// `flawed_o` and `unlinked_o` tell what has happened.
 //
-// Assumed: a page has 1 to 4096 bytes and starts while none is being read; the allocator answers in the cycle after it took
-// an operation; the media gives beats of bursts it took only.
+// The check is any (free_ecc_check): each beat may be whole, corrected or not to be told.
+//
+// Assumed: a page has 1 to 4096 bytes, starts while none is being read and keeps its number; a result comes only of an
+// operation that the allocator took; the media gives beats of bursts it took only.
 
 `default_nettype none
 
@@ -27,12 +31,15 @@ module chain_reader_formal #(
     input  wire [BITS-1:0] result,
     input  wire [12:0]     bytes,
     input  wire [511:0]    rdata,
+    input  wire            result_error,
+    input  wire [23:0]     page,
+    input  wire [30:0]     ruser,
     input  wire [1:0]      rresp
 );
     localparam [6:0] SECTOR_BEATS = SECTOR_BYTES / 64;
 
     wire [63:0]     bad;
-    wire            busy, late, error, data_valid, data_last, op_valid, arvalid, rready;
+    wire            busy, late, error, flawed, unlinked, corrected, data_valid, data_last, op_valid, arvalid, rready;
     wire [511:0]    data;
     wire [6:0]      data_bytes;
     wire [BITS-1:0] sector;
@@ -48,10 +55,14 @@ module chain_reader_formal #(
         .start_i(start),
         .first_i(first),
         .bytes_i(bytes),
+        .page_i(page),
         .drop_i(drop),
         .busy_o(busy),
         .error_o(error),
         .late_o(late),
+        .flawed_o(flawed),
+        .unlinked_o(unlinked),
+        .corrected_o(corrected),
         .bad_o(bad),
         .late_i(late_in),
         .data_valid_o(data_valid),
@@ -64,11 +75,13 @@ module chain_reader_formal #(
         .sector_o(sector),
         .result_valid_i(result_valid),
         .result_i(result),
+        .result_error_i(result_error),
         .m_axi_araddr(araddr),
         .m_axi_arlen(arlen),
         .m_axi_arvalid(arvalid),
         .m_axi_arready(arready),
         .m_axi_rdata(rdata),
+        .m_axi_ruser(ruser),
         .m_axi_rresp(rresp),
         .m_axi_rvalid(rvalid),
         .m_axi_rready(rready)
@@ -84,7 +97,19 @@ module chain_reader_formal #(
     (* hierconn *) wire            \dut.drop_q ;
     (* hierconn *) wire            \dut.error_q ;
 
-    reg            before_q, held_q, answer_q;   // answer_q: the allocator's result comes in this cycle
+    (* hierconn *) wire         \dut.u_check.valid_i ;
+    (* hierconn *) wire [511:0] \dut.u_check.data_i ;
+    (* hierconn *) wire [29:0]  \dut.u_check.bound_i ;
+    (* hierconn *) wire [30:0]  \dut.u_check.check_i ;
+    (* hierconn *) wire [30:0]  \dut.u_check.syndrome_o ;
+    (* hierconn *) wire [511:0] \dut.u_check.mask ;
+    (* hierconn *) wire [30:0]  \dut.syndrome_q ;
+    (* hierconn *) wire [511:0] \dut.held_data_q ;
+    (* hierconn *) wire [5:0]   \dut.held_position_q ;
+    (* hierconn *) wire         \dut.held_last_q ;
+    (* hierconn *) wire         \dut.held_q ;
+
+    reg            before_q, held_q, answer_q;   // answer_q: the allocator owes a result
     reg [47:0]     ar_q;
     reg [12:0]     bytes_q;
     reg [6:0]      beats_q;                      // of the page
@@ -94,20 +119,30 @@ module chain_reader_formal #(
     reg            hidden_q;                     // a drop or a bad beat before
     reg [6:0]      come_q;                       // beats
     (* anyconst *) reg [5:0] watched;            // a sector's position, whichever
-    reg            watched_bad_q, late_q, bad_q;
+    reg            watched_bad_q, late_q, flawed_q, unlinked_q, bad_q;
+    reg            beat_q, last_q;               // a beat was taken and waits to be shown
+    reg [511:0]    beat_data_q;
+    reg [30:0]     syndrome_q;                   // 0: it is whole; odd: corrected; even: not to be told
+    reg [5:0]      place_q;                      // of its sector
+    reg [23:0]     page_q;
 
     (* hierconn *) wire [5:0] \dut.come_q ;
 
     wire       ask    = arvalid && arready;
     wire       beat   = rvalid && rready;
     wire [6:0] share  = unasked_q < SECTOR_BEATS ? unasked_q : SECTOR_BEATS;
+    wire [5:0] place  = come_q / SECTOR_BEATS;
     wire [6:0] beats  = (bytes + 13'd63) >> 6;
-    wire       hides  = hidden_q || rresp[1];
+    wire       unlink = answer_q && result_valid && result_error;
+    wire       keep   = beat && !hidden_q && !rresp[1];
+    wire       mends  = beat_q && syndrome_q[0];
+    wire       flaw   = beat_q && syndrome_q != 0 && !syndrome_q[0];
+    wire       leaves = beat_q && (hidden_q || flaw || data_ready);
 
     initial assume (!rst_ni);
     always @* begin
-        assume (result_valid == answer_q);
-        if (busy) assume (!start);
+        if (result_valid) assume (answer_q);
+        if (busy) assume (!start && page == page_q);
         if (start) assume (bytes != 0 && bytes <= 13'd4096);
         if (rvalid) assume (missing_q > unasked_q);
     end
@@ -116,23 +151,33 @@ module chain_reader_formal #(
         before_q <= rst_ni;
         held_q   <= arvalid && !arready;
         ar_q     <= {araddr, arlen};
-        answer_q <= op_valid && op_ready;
+        if (op_valid && op_ready) answer_q <= 1'b1;
+        else if (result_valid) answer_q <= 1'b0;
         if (ask) {unasked_q, known_q} <= {unasked_q - share, 1'b0};
-        if (answer_q) {turn_q, known_q} <= {result, 1'b1};
-        if (beat) missing_q <= missing_q - 7'd1;
-        if (drop || (beat && rresp[1])) hidden_q <= 1'b1;
+        if (result_valid) {turn_q, known_q} <= {result, 1'b1};
+        missing_q <= missing_q - {6'd0, beat} - (unlink ? unasked_q : 7'd0);
+        if (unlink) {unasked_q, beats_q, unlinked_q} <= {7'd0, beats_q - unasked_q, 1'b1};
+        if (drop || (beat && rresp[1]) || unlink || flaw) hidden_q <= 1'b1;
+        if (flaw && !hidden_q) flawed_q <= 1'b1;
+        if (flaw && !hidden_q && place_q == watched) watched_bad_q <= 1'b1;
+        if (leaves) beat_q <= 1'b0;
+        if (keep) begin
+            {beat_q, last_q, beat_data_q} <= {1'b1, missing_q == 1, rdata};
+            {syndrome_q, place_q} <= {\dut.u_check.syndrome_o , place};
+        end
         if (beat) begin
             come_q <= come_q + 7'd1;
             if (rresp[1]) bad_q <= 1'b1;
             if (rresp[1] && late_in) late_q <= 1'b1;
-            if (rresp[1] && !late_in && come_q / SECTOR_BEATS == watched) watched_bad_q <= 1'b1;
+            if (rresp[1] && !late_in && place == watched) watched_bad_q <= 1'b1;
         end
-        if (start) {come_q, late_q, watched_bad_q, bad_q} <= 0;
+        if (start) {come_q, late_q, flawed_q, unlinked_q, watched_bad_q, bad_q, beat_q} <= 0;
+        if (start) page_q <= page;
         if (start) begin
             {turn_q, known_q, hidden_q} <= {first, 2'b10};
             {bytes_q, unasked_q, missing_q, beats_q} <= {bytes, beats, beats, beats};
         end
-        if (!rst_ni) {late_q, watched_bad_q, bad_q} <= 0;
+        if (!rst_ni) {late_q, flawed_q, unlinked_q, watched_bad_q, bad_q, beat_q} <= 0;
         if (!rst_ni) {answer_q, held_q, missing_q, unasked_q, known_q} <= 0;
     end
 
@@ -140,29 +185,43 @@ module chain_reader_formal #(
         if (before_q && held_q) assert (arvalid && {araddr, arlen} == ar_q);
         if (arvalid) assert (unasked_q != 0 && known_q && araddr == turn_q * SECTOR_BYTES && arlen == {1'b0, share} - 8'd1);
         if (op_valid) assert (unasked_q != 0 && !known_q && sector == turn_q);
-        assert (busy == (missing_q != 0));
+        assert (busy == (missing_q != 0 || beat_q));
         if (rready) assert (missing_q != 0);
-        assert (data_valid == (rvalid && missing_q != 0 && !hides));
-        if (data_valid) assert (data == rdata && rready == data_ready && data_last == (missing_q == 1));
+        if (missing_q != 0 && (!beat_q || leaves)) assert (rready);                       // nothing else is waited for
+        if (keep) assert (!beat_q || leaves);                                             // no beat is lost
+        if (keep) assert (\dut.u_check.valid_i && \dut.u_check.data_i == rdata && \dut.u_check.check_i == ruser);
+        if (keep) assert (\dut.u_check.bound_i == {page_q, come_q[5:0]});
+        assert (data_valid == (beat_q && !hidden_q && !flaw));
+        if (data_valid) assert (data == (beat_data_q ^ (mends ? \dut.u_check.mask : 512'd0)) && data_last == last_q);
         if (data_valid) assert (data_bytes == (data_last && bytes_q[5:0] != 0 ? {1'b0, bytes_q[5:0]} : 7'd64));
-        assert (error == bad_q && late == late_q && bad[watched] == watched_bad_q);
+        assert (corrected == (leaves && mends));
+        assert (error == (bad_q || flawed_q || unlinked_q) && late == late_q && bad[watched] == watched_bad_q);
+        assert (flawed == flawed_q && unlinked == unlinked_q);
         // what induction needs
         if (busy) assert (\dut.come_q == come_q[5:0] && come_q == beats_q - missing_q && missing_q <= beats_q && beats_q <= 7'd64);
         if (watched_bad_q && busy) assert ({6'd0, come_q} > {7'd0, watched} * {6'd0, SECTOR_BEATS});
-        assert (\dut.ask_q == unasked_q || !busy);
+        assert (\dut.ask_q == unasked_q || !busy || unlinked_q);
+        if (unlinked_q && busy) assert (unasked_q == 0 && hidden_q);
         assert (\dut.left_q == missing_q && unasked_q <= missing_q && missing_q <= 7'd64);
         assert (\dut.address_valid_q == (known_q && unasked_q != 0));
         assert (\dut.follow_q == (!known_q && unasked_q != 0) && \dut.waiting_q == answer_q);
+        assert (\dut.held_q == beat_q);
+        if (beat_q) assert (\dut.held_data_q == beat_data_q && \dut.syndrome_q == syndrome_q);
+        if (beat_q) assert (\dut.held_position_q == place_q && \dut.held_last_q == last_q);
+        if (beat_q) assert ({6'd0, come_q} > {7'd0, place_q} * {6'd0, SECTOR_BEATS});
         if (answer_q) assert (!known_q && unasked_q != 0);
         if (unasked_q != 0) assert (\dut.sector_q == turn_q);
         if (busy) begin
             assert ((\dut.drop_q || \dut.error_q ) == hidden_q);
             assert (\dut.last_bytes_q == (bytes_q[5:0] == 0 ? 7'd64 : {1'b0, bytes_q[5:0]}));
         end
-        cover (beat && data_last && data_valid && data_bytes == 7 && bytes_q > SECTOR_BYTES + 64);
+        cover (data_last && data_valid && data_ready && data_bytes == 7 && bytes_q > SECTOR_BYTES + 64);
         cover (beat && missing_q == 1 && hidden_q && !error);
-        cover (error && !busy);
+        cover (error && !busy && !flawed && !unlinked);
         cover (busy && missing_q == 1 && late && bad == 64'd2);
+        cover (!busy && flawed && bad == 64'd2);
+        cover (!busy && unlinked && !flawed && come_q == SECTOR_BEATS);
+        cover (corrected && data_valid && data_last && come_q > SECTOR_BEATS);
     end
 endmodule
 

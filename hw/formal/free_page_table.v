@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // free_page_table: stands in for page_table; exact for one page, whichever (`watched`), any content for the others;
-// ready at once.
+// ready at once. An entry may become one that cannot be told at any time, and stays so until it is written.
 
 `default_nettype none
 
@@ -16,20 +16,36 @@ module page_table #(
     input  wire                 read_i,
     input  wire                 write_i,
     input  wire [WIDTH-1:0]     entry_i,
-    output wire [WIDTH-1:0]     entry_o
+    output wire                 valid_o,
+    output wire [WIDTH-1:0]     entry_o,
+    output wire                 error_o,
+    output wire                 corrected_o
 );
     (* anyconst *) reg [PAGE_BITS-1:0] watched;
     (* anyseq *) wire [WIDTH-1:0] other;
+    (* anyseq *) wire             flip, other_lost;
 
-    reg [WIDTH-1:0] stored_q, entry_q;
+    reg [WIDTH-1:0] stored_q, read_q, entry_q;
+    reg             lost_q, read_lost_q, error_q, reading_q, valid_q;
+    reg             busy_seen;  // for checkers: an access now would come between a read and its answer
 
-    assign ready_o = rst_ni;
-    assign entry_o = entry_q;
+    assign ready_o     = rst_ni;
+    assign entry_o     = entry_q;
+    assign error_o     = error_q;
+    assign valid_o     = valid_q;
+    assign corrected_o = 1'b0;
+
+    always @* busy_seen = reading_q;
 
     always @(posedge clk_i) begin
-        if (write_i && page_i == watched) stored_q <= entry_i;
-        if (!write_i && read_i) entry_q <= page_i == watched ? stored_q : other;
-        if (!rst_ni) stored_q <= {WIDTH{1'b0}};
+        if (flip) lost_q <= 1'b1;
+        if (write_i && page_i == watched) {lost_q, stored_q} <= {1'b0, entry_i};
+        if (read_i) {read_lost_q, read_q} <= page_i == watched ? {lost_q, stored_q} : {other_lost, other};
+        if (read_i) {error_q, entry_q} <= {other_lost, other};  // nothing yet
+        if (reading_q) {error_q, entry_q} <= {read_lost_q, read_q};
+        reading_q <= read_i && rst_ni;
+        valid_q   <= reading_q && rst_ni;
+        if (!rst_ni) {lost_q, stored_q} <= {(WIDTH + 1){1'b0}};
     end
 endmodule
 

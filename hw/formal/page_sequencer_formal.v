@@ -6,8 +6,9 @@
 //
 // One of closing, filling and releasing runs at a time.
 //
-// A page becomes poison only by a command, or because a fill has found its stored form damaged: not by a close that fails,
-// for want of room or of an answer. A page gets a new stored form only from a close that succeeded. An access is refused in
+// A page becomes poison only by a command, or because a fill has found its stored form damaged, because its table entry
+// cannot be told, or because the cache has lost a line of it: not by a close that fails, for want of room or of an answer.
+// While its entry cannot be told, it is neither freed nor fenced but by a command, nor is poison forgotten. A page gets a new stored form only from a close that succeeded. An access is refused in
 // the cycle of such a refusal only if it still waits.
 //
 // Assumed: the page cache holds the page where and as long as the sequencer has put it; commands are those that there are
@@ -62,7 +63,11 @@ module page_sequencer_formal #(
     input  wire [6:0]           close_count,
     input  wire [7:0]           fill_error,
     input  wire                 command_valid,
-    input  wire [3:0]           command_op
+    input  wire [3:0]           command_op,
+    input  wire                 flaw_valid,
+    input  wire                 flaw_lost,
+    input  wire [PAGE_BITS-1:0] flaw_page,
+    input  wire                 lost
 );
     `include "cram_codes.vh"
 
@@ -70,7 +75,7 @@ module page_sequencer_formal #(
     wire [PAGE_BITS-1:0] page = \dut.u_table.watched ;
 
     wire moves, close_start, fill_start, release_start, ready, command_ready, refuse_write, make_dirty, take;
-    wire trimmed, poisoned, closed, imported, reply, refused, refuse_read, stuck, reply_error;
+    wire trimmed, poisoned, closed, imported, reply, refused, refuse_read, stuck, reply_error, flaw_taken;
     wire [7:0] event_code;
     wire [2:0] reply_state;
 
@@ -104,6 +109,11 @@ module page_sequencer_formal #(
         .waits_read_i(waits_read),
         .stuck_o(stuck),
         .retired_i(retired),
+        .lost_i(lost),
+        .flaw_valid_i(flaw_valid),
+        .flaw_taken_o(flaw_taken),
+        .flaw_lost_i(flaw_lost),
+        .flaw_page_i(flaw_page),
         .retired_sector_i(retired_sector),
         .refused_o(refused),
         .reply_error_o(reply_error),
@@ -159,6 +169,11 @@ module page_sequencer_formal #(
     (* hierconn *) wire [3:0]  \dut.op_q ;
     (* hierconn *) wire [7:0]  \dut.code_q ;
     (* hierconn *) wire [4:0]  \dut.state_q ;
+    (* hierconn *) wire        \dut.flaw ;
+    (* hierconn *) wire        \dut.table_read ;
+    (* hierconn *) wire        \dut.table_lost ;
+    (* hierconn *) wire        \dut.u_table.busy_seen ;
+    (* hierconn *) wire        \dut.u_table.valid_q ;
 
     // the page cache, as far as the watched page is concerned
     reg cached_q, place_q;
@@ -183,24 +198,31 @@ module page_sequencer_formal #(
         if (command_valid) assume (OPS[command_op]);
         assume (RESIDENT[close_state]);
         assume (close_error == 0 || close_error == EVENT_CODE_MEDIA_ERROR || close_error == EVENT_CODE_MEDIA_TIMEOUT
-                || close_error == EVENT_CODE_EXHAUSTED);
-        assume (fill_error == 0 || fill_error == EVENT_CODE_MEDIA_TIMEOUT || EVENT_CODE_MEDIA_ERRORS[fill_error]);
+                || close_error == EVENT_CODE_EXHAUSTED || close_error == EVENT_CODE_CACHE_LOST);
+        assume (fill_error == 0 || fill_error == EVENT_CODE_MEDIA_TIMEOUT || fill_error == EVENT_CODE_METADATA_ERROR
+                || EVENT_CODE_MEDIA_ERRORS[fill_error]);
     end
 
+    wire write = \dut.table_write && \dut.table_page == page;
+
     reg failed_q, sick_q;   // the last close; the last fill, not for want of an answer
+    reg flaw_q;             // the cache has lost a line of the page, and it is not poison yet
 
     always @(posedge clk_i) begin
         if (close_done) failed_q <= close_error != 0;
         if (fill_done) sick_q <= fill_error != 0 && fill_error != EVENT_CODE_MEDIA_TIMEOUT;
+        if (write) flaw_q <= 1'b0;
+        if (flaw_taken && flaw_lost && flaw_page == page) flaw_q <= 1'b1;
+        if (!rst_ni) flaw_q <= 1'b0;
     end
 
     reg [2:0] state_q;
     reg       fenced_q;
     reg [3:0] seen_q;   // poisoned, freed from poison, imported, fenced
 
-    wire       write      = \dut.table_write && \dut.table_page == page;
     wire [2:0] state      = \dut.table_new [TABLE_STATE +: TABLE_STATE_BITS];
     wire       fenced     = \dut.table_new [TABLE_FENCED];
+    wire       gone       = \dut.table_lost ;    // the entry could not be told
     wire       by_command = trimmed || (\dut.state_q == 5'd21 && \dut.op_q == OP_CLEAR);
 
     always @(posedge clk_i) begin
@@ -221,14 +243,21 @@ module page_sequencer_formal #(
         if (imported) assert (state == STATE_LZ4 && state_q != STATE_POISON && !fenced_q);
         if (state_q == STATE_POISON && state != STATE_POISON) assert (state == STATE_FREE && by_command);
         if (fenced && !fenced_q) assert (\dut.op_q == OP_FENCE && state == state_q && state != STATE_POISON);
-        if (fenced_q && !fenced) assert (poisoned || trimmed || \dut.op_q == OP_UNFENCE);
+        if (fenced_q && !fenced) assert (poisoned || trimmed || \dut.op_q == OP_UNFENCE || (closed && gone));
         if (state == STATE_POISON) assert (!fenced);
-        if (poisoned) assert (\dut.code_q == EVENT_CODE_POISON_INJECTED || (EVENT_CODE_MEDIA_ERRORS[\dut.code_q ] && sick_q));
+        if (poisoned)
+            assert (\dut.code_q  == EVENT_CODE_POISON_INJECTED || (EVENT_CODE_MEDIA_ERRORS[\dut.code_q ] && sick_q)
+                    || (\dut.code_q  == EVENT_CODE_METADATA_ERROR && (sick_q || gone))
+                    || (\dut.code_q  == EVENT_CODE_CACHE_LOST && flaw_q));
+        if (gone) assert (poisoned || trimmed || closed);
         if (closed || imported) assert (!failed_q);
-        if (closed) assert (fenced == fenced_q);
+        if (closed) assert (fenced == (fenced_q && !gone));
         cover (closed && state_q == STATE_FREE);
         cover (closed && state_q != STATE_FREE);
         cover (poisoned && fenced_q);
+        cover (poisoned && gone && state_q == STATE_LZ4);
+        cover (poisoned && event_code == EVENT_CODE_CACHE_LOST && state_q != STATE_FREE);
+        cover (closed && gone && state_q != STATE_FREE && \dut.op_q == OP_STATE);
         cover (state_q == STATE_POISON && state == STATE_FREE);
         cover (imported);
         cover (trimmed && state_q == STATE_LZ4);
@@ -280,7 +309,7 @@ module page_sequencer_formal #(
     // Who is served: host and mailbox in turn when both wait; nobody is passed over twice.
     (* hierconn *) wire \dut.serve_request ;
 
-    wire choice     = \dut.state_q == 5'd0 && ready && (!complete_valid || stuck);
+    wire choice     = \dut.state_q == 5'd0 && ready && !\dut.flaw && (!complete_valid || stuck);
     wire to_host    = choice && \dut.serve_request ;
     wire to_mailbox = command_valid && command_ready;
 
@@ -295,6 +324,7 @@ module page_sequencer_formal #(
     always @(posedge clk_i) if (rst_ni) begin
         assert (!(to_host && to_mailbox));
         if (to_host) assert (request_valid);
+        if (\dut.u_table.busy_seen ) assert (!\dut.table_read && !\dut.table_write );  // as page_table asks
         if (choice && (request_valid || command_valid)) assert (to_host || to_mailbox);
         if (host_passed_q && request_valid) assert (!to_mailbox);
         if (mailbox_passed_q && command_valid) assert (!to_host);

@@ -4,6 +4,8 @@
 // The model beside it: which sectors are in use, and the free list as a stack `stack_q`. Nobody reads the stack but the
 // assertions that induction needs: it says what the table of the allocator must hold.
 //
+// The table stands in for ecc_ram: no bit flips (free_ecc_ram).
+//
 // Assumed, as the header of the allocator asks: POP only while a sector is free; PUSH, LINK and FOLLOW only of sectors
 // in use.
 
@@ -47,12 +49,15 @@ module sector_allocator_formal #(
 
     (* hierconn *) wire [BITS-1:0] \dut.head_q ;
     (* hierconn *) wire [BITS-1:0] \dut.popped_q ;
-    (* hierconn *) wire [BITS-1:0] \dut.read_q ;
     (* hierconn *) wire [BITS:0] \dut.list_count_q ;
     (* hierconn *) wire [BITS:0] \dut.fresh_q ;
     (* hierconn *) wire \dut.pop_list_q ;
-    (* hierconn *) wire \dut.take_read_q ;
-    (* hierconn *) wire [SECTORS*BITS-1:0] \dut.next_seen ;
+    (* hierconn *) wire \dut.follow_q ;
+    (* hierconn *) wire \dut.read_q ;
+    (* hierconn *) wire \dut.u_links.read_q ;
+    (* hierconn *) wire \dut.u_links.valid_q ;
+    (* hierconn *) wire [BITS-1:0] \dut.u_links.data_q ;
+    (* hierconn *) wire [SECTORS*BITS-1:0] \dut.u_links.memory_seen ;
 
     // ---- model ----
     integer n, m;
@@ -79,8 +84,8 @@ module sector_allocator_formal #(
     end
 
     always @(posedge clk_i) begin
-        popping_q   <= start && op_i == POP;
-        following_q <= start && op_i == FOLLOW;
+        if (start) {popping_q, following_q} <= {op_i == POP, op_i == FOLLOW};
+        else if (result_valid) {popping_q, following_q} <= 2'd0;
         if (start) followed_q <= sector_i;
         if (start && op_i == POP) begin
             free_q <= free_q - 1'b1;
@@ -101,12 +106,12 @@ module sector_allocator_formal #(
                 successor_q[n*BITS +: BITS] <= next_i;
                 linked_q[n]                 <= 1'b1;
             end
-            if (popping_q && result == n) begin
+            if (popping_q && result_valid && result == n) begin
                 used_q[n]   <= 1'b1;
                 linked_q[n] <= 1'b0;
             end
         end
-        if (popping_q && result == watched && \dut.pop_list_q ) taken_again_q <= 1'b1;
+        if (popping_q && result_valid && result == watched && \dut.pop_list_q ) taken_again_q <= 1'b1;
         if (!rst_ni) begin
             used_q   <= 0;
             linked_q <= 0;
@@ -125,31 +130,36 @@ module sector_allocator_formal #(
     end
 
     always @(posedge clk_i) if (rst_ni) begin
-        assert (result_valid == !op_ready);
+        if (result_valid) assert (!op_ready);
         if (popping_q) assert (result < ALL && !used_q[result]);                      // not handed out twice
         if (popping_q && result == watched) assert (!used_q[watched]);
         assert (free == free_q);
         assert (free_q + used_count + {{BITS{1'b0}}, popping_q} == ALL);              // none lost
-        if (following_q && linked_q[followed_q]) assert (result == successor_q[followed_q*BITS +: BITS]);
+        if (following_q && result_valid && linked_q[followed_q]) assert (result == successor_q[followed_q*BITS +: BITS]);
         cover (taken_again_q && used_count == ALL);
-        cover (following_q && linked_q[followed_q] && result != followed_q);
+        cover (following_q && result_valid && linked_q[followed_q] && result != followed_q);
         cover (depth_q == ALL);
         cover (popping_q && \dut.pop_list_q && depth_q != 0);
     end
 
     // ---- what induction needs: the table, the head and the counts are those of the model ----
     genvar s;
-    wire settled = !(popping_q && \dut.pop_list_q );  // after a pop from the list the head follows a cycle later
+    wire settled = !(popping_q && \dut.pop_list_q );  // after a pop from the list the head follows later
+    wire [BITS-1:0] asked_of = following_q ? followed_q : \dut.popped_q ;
+    wire [BITS-1:0] asked    = \dut.u_links.memory_seen [asked_of*BITS +: BITS];
 
     always @(posedge clk_i) if (rst_ni) begin
         assert (\dut.list_count_q == depth_q && \dut.fresh_q <= ALL && depth_q <= \dut.fresh_q );
-        assert (popping_q + following_q <= 1 && (!popping_q || result_valid) && (!following_q || result_valid));
-        assert (!result_valid || \dut.take_read_q == following_q);
-        if (result_valid) assert (!\dut.pop_list_q || popping_q);
-        if (depth_q != 0) assert ((settled ? \dut.head_q : \dut.read_q ) == top);
+        assert (popping_q + following_q <= 1 && (!(popping_q || following_q) || !op_ready));
+        if (!op_ready) assert (\dut.follow_q == following_q && (!\dut.pop_list_q || popping_q));
+        if (!op_ready) assert (\dut.read_q == (following_q || \dut.pop_list_q ));
+        if (popping_q && \dut.pop_list_q ) assert (\dut.popped_q == \dut.head_q );
+        assert (\dut.u_links.read_q + \dut.u_links.valid_q == (!op_ready && \dut.read_q ));  // the table is at it
+        if (!op_ready && \dut.read_q ) assert (\dut.u_links.data_q == asked);
+        if (depth_q != 0) assert ((settled ? \dut.head_q : asked) == top);
         if (popping_q && !\dut.pop_list_q ) assert (depth_q == 0 && {1'b0, result} == \dut.fresh_q - 1'b1);
         if (popping_q) assert ({1'b0, result} < \dut.fresh_q );
-        if (following_q && linked_q[followed_q]) assert (\dut.next_seen [followed_q*BITS +: BITS] == successor_q[followed_q*BITS +: BITS]);
+        if (following_q && linked_q[followed_q]) assert (\dut.u_links.memory_seen [followed_q*BITS +: BITS] == successor_q[followed_q*BITS +: BITS]);
     end
 
     generate
@@ -161,10 +171,10 @@ module sector_allocator_formal #(
                     assert (!used_q[listed] && {1'b0, listed} < \dut.fresh_q
                             && place_q[listed*BITS +: BITS] == s && !(popping_q && result == listed));
                 if (s != 0 && s < depth_q)
-                    assert (\dut.next_seen [listed*BITS +: BITS] == stack_q[(s == 0 ? 0 : s - 1)*BITS +: BITS]);
+                    assert (\dut.u_links.memory_seen [listed*BITS +: BITS] == stack_q[(s == 0 ? 0 : s - 1)*BITS +: BITS]);
                 if (s >= \dut.fresh_q ) assert (!used_q[s]);
                 if (!used_q[s]) assert (!linked_q[s]);
-                if (linked_q[s]) assert (\dut.next_seen [s*BITS +: BITS] == successor_q[s*BITS +: BITS]);
+                if (linked_q[s]) assert (\dut.u_links.memory_seen [s*BITS +: BITS] == successor_q[s*BITS +: BITS]);
             end
         end
     endgenerate

@@ -78,7 +78,11 @@ class ModelLink:
             signals.retired += 1
             signals.log(EventCode.SECTOR_RETIRED, page, sector)
 
-        self._store = PageStore(parameters, retired)
+        def corrected() -> None:
+            counts.bits_corrected += 1
+            signals.corrected += 1
+
+        self._store = PageStore(parameters, retired, corrected)
         self._cache = PageCache(parameters, timing, self._store, counts, self._signals)
         self._sanitized = (0, 0)  # start and end of the background operation, ns
         self._mailbox = Mailbox(
@@ -182,8 +186,12 @@ class ModelLink:
     # Faults, for tests
 
     def damage(self, page: int, offset: int, mask: int = 0xFF) -> None:
-        """Flip bits of one byte of what the media holds for a stored lz4 or raw page; else KeyError."""
+        """Flip bits of one byte of a stored lz4 or raw page before the check of its beat was made; else KeyError."""
         self._store.damage(page, offset, mask)
+
+    def flip(self, page: int, beat: int, bits: int = 1) -> None:
+        """Flip bits of one 64-byte beat of what the media holds for a stored lz4 or raw page; else KeyError."""
+        self._store.flip(page, beat, bits)
 
     def fail_sectors(self, sectors: set[int]) -> None:
         """From now on the media answers accesses to these sectors, and only these, with an error."""

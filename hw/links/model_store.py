@@ -7,13 +7,13 @@ holds is one bytes object. Faults of the media are made by `damage` and `fail_se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from zlib import crc32
 
 import lz4.block
 
 from hw.codes import EventCode, PageState
-from hw.link import PAGE_BYTES, ZERO_PAGE
+from hw.link import LINE_BYTES, PAGE_BYTES, ZERO_PAGE
 from hw.lz4_block import has_zero_offset
 from hw.parameters import DeviceParameters
 
@@ -73,6 +73,7 @@ class StoredPage:
 
     word = b""
     damaged = False
+    flips: Mapping[int, int] = {}  # beat of the stored bytes -> bits that the media has flipped in it
     cause = EventCode.MEDIA_ERROR  # of poison
 
     def __init__(
@@ -113,6 +114,7 @@ class PageStore:
 
     Args:
         on_retired: called with the page whose sector it was, and the sector.
+        on_corrected: called for each flipped bit that was corrected.
 
     Attributes:
         sectors: the allocator.
@@ -120,9 +122,12 @@ class PageStore:
         fenced: pages that the host may not write.
     """
 
-    def __init__(self, parameters: DeviceParameters, on_retired: Callable[[int, int], None]) -> None:
+    def __init__(
+        self, parameters: DeviceParameters, on_retired: Callable[[int, int], None], on_corrected: Callable[[], None]
+    ) -> None:
         self.sectors = SectorAllocator(parameters.media_sectors)
         self._on_retired = on_retired
+        self._on_corrected = on_corrected
         self.resident = 0
         self.fenced: set[int] = set()
         self._sector_bytes = parameters.sector_bytes
@@ -178,15 +183,15 @@ class PageStore:
             chain = self.sectors.allocate(count)
             if not self._failing or self._failing.isdisjoint(chain):
                 return StoredPage(state, length, chain, block, crc)
-            self._retire(page, chain)
+            self._retire(page, chain, self._failing)
         raise NotStored(EventCode.EXHAUSTED)
 
-    def _retire(self, page: int, chain: Sequence[int]) -> None:
-        """Give the sectors of a chain back, but for those that have failed."""
+    def _retire(self, page: int, chain: Sequence[int], bad: set[int]) -> None:
+        """Give the sectors of a chain back, but for those that are bad."""
         for sector in chain:
-            if sector in self._failing:
+            if sector in bad:
                 self._on_retired(page, sector)
-        self.sectors.release([sector for sector in chain if sector not in self._failing])
+        self.sectors.release([sector for sector in chain if sector not in bad])
 
     def get(self, page: int) -> bytes:
         """The 4096 bytes of a page, zeros if it is free. Raises PageLost if media or content are damaged."""
@@ -198,6 +203,8 @@ class PageStore:
             return ZERO_PAGE
         if self._failing and not self._failing.isdisjoint(stored.chain):
             raise PageLost(EventCode.MEDIA_ERROR)
+        if stored.flips:
+            self._correct(stored)
         content = stored.content
         if not stored.damaged:
             return _decompress(content, PAGE_BYTES) if state is _LZ4 else content
@@ -207,30 +214,43 @@ class PageStore:
             raise PageLost(EventCode.CRC_MISMATCH)
         return content
 
+    def _correct(self, stored: StoredPage) -> None:
+        """What the checks of the beats find, in the order of the beats. Raises PageLost at the first that is lost."""
+        for _, bits in sorted(stored.flips.items()):
+            if bits > 1:
+                raise PageLost(EventCode.UNCORRECTABLE)
+            self._on_corrected()
+
     def free(self, page: int) -> None:
         """Trim: drop a page from whatever state."""
         self._drop(page)
 
     def poison(self, page: int, cause: EventCode) -> None:
         """Drop a page's content and remember that it is lost."""
-        self._drop(page, unreadable=cause is EventCode.MEDIA_ERROR)
+        self._drop(page, cause)
         self._table[page] = lost = StoredPage(PageState.POISON)
         lost.cause = cause
 
-    def _drop(self, page: int, unreadable: bool = False) -> None:
+    def _drop(self, page: int, cause: EventCode | None = None) -> None:
         self.fenced.discard(page)
         old = self._table.pop(page, None)
         if old is not None and old.state is not PageState.POISON:
             self.resident -= 1
-            if unreadable:
-                self._retire(page, old.chain)
+            if cause is EventCode.MEDIA_ERROR:
+                self._retire(page, old.chain, self._failing)
+            elif cause is EventCode.UNCORRECTABLE:
+                lost = min(beat for beat, bits in old.flips.items() if bits > 1)
+                self._retire(page, old.chain, {old.chain[lost * LINE_BYTES // self._sector_bytes]})
             elif old.chain:
                 self.sectors.release(old.chain)
 
     # Faults
 
     def damage(self, page: int, offset: int, mask: int) -> None:
-        """Flip the bits `mask` of byte `offset` of what the media holds for an lz4 or raw page; else KeyError."""
+        """Flip the bits `mask` of byte `offset` of an lz4 or raw page before their check was made; else KeyError.
+
+        So an engine goes wrong, or a memory before the check: what is left to find it is the page's CRC.
+        """
         stored = self._table[page]
         if not stored.chain:
             raise KeyError(page)
@@ -239,6 +259,13 @@ class PageStore:
         content[offset] ^= mask
         stored.content = bytes(content)
         stored.damaged = True
+
+    def flip(self, page: int, beat: int, bits: int) -> None:
+        """Flip so many bits of a 64-byte beat of what the media holds for an lz4 or raw page; else KeyError."""
+        stored = self._table[page]
+        if not 0 <= beat * LINE_BYTES < stored.length:
+            raise KeyError(page)
+        stored.flips = {**stored.flips, beat: bits}
 
     def fail_sectors(self, sectors: set[int]) -> None:
         """From now on the media answers accesses to these sectors with an error."""

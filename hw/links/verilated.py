@@ -23,6 +23,7 @@ from hw.clock import Lock
 from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response, check_lines, check_registers
 from hw.parameters import MEDIA_LATENCY, DeviceParameters
 from hw.verilated.library import load
+from hw.verilated.memories import Memory, find_memories
 from hw.virtual_time import VirtualClock, VirtualEvent
 
 TIMEOUT_NS = 10_000_000  # no transfer takes 10 ms of simulated time unless the device hangs
@@ -54,6 +55,7 @@ class VerilatedLink:
         timeout_ns: a transfer that takes longer raises LinkError.
         media_latency: clock cycles from a media request to its first beat.
         waves: able to write waves (`start_waves`); a library of its own, and slower.
+        memories: able to show its memories (`memories`); likewise.
 
     Raises:
         hw.build.BuildError, hw.tools.ToolError: the library cannot be compiled.
@@ -67,10 +69,11 @@ class VerilatedLink:
         timeout_ns: int = TIMEOUT_NS,
         media_latency: int = MEDIA_LATENCY,
         waves: bool = False,
+        memories: bool = False,
     ) -> None:
         self.clock = clock
         self.parameters = parameters or DeviceParameters()
-        library = load(self.parameters, media_latency, waves)
+        library = load(self.parameters, media_latency, waves, memories)
         ffi, self._lib = library.ffi, library.lib
         self._ffi, self._identity = ffi, library.identity.encode()
         self._device = ffi.gc(self._lib.cram_create(seed), self._lib.cram_destroy)
@@ -235,6 +238,18 @@ class VerilatedLink:
         """
         self._check_open()
         self._lib.cram_set_fault(self._device, kinds, _EVERYWHERE if address is None else address, delay)
+
+    def memories(self) -> dict[str, Memory]:
+        """The memories that hold pages, by their names in hw.verilated.memories. They end with the link.
+
+        Raises:
+            LinkError: the link was not made with `memories=True`.
+        """
+        self._check_open()
+        try:
+            return find_memories(self._ffi, self._lib, self._device)
+        except LookupError as error:
+            raise LinkError(f"{error}: the link needs memories=True") from None
 
     def save(self) -> bytes:
         """The device and its media as they are, for `restore`. Only between transfers.

@@ -4,9 +4,9 @@
 // Every beat is one line read and answers the whole line, of which the host takes its byte lanes. Beats outside the
 // perceived pages are answered DECERR with zeros, refused lines SLVERR.
 //
-// Handshake: AXI4 slave (AR, R); lines are valid/ready, their data and error come in the cycle after the handshake.
+// Handshake: AXI4 slave (AR, R); lines are valid/ready, their data and error come two cycles after the handshake.
 //            The next burst is taken as soon as all lines of the last one are asked for; answers are in order.
-// Latency:   two cycles from AR to R for a line that is in the cache, then a line a cycle. An answer that the host takes at
+// Latency:   three cycles from AR to R for a line that is in the cache, then a line a cycle. An answer that the host takes at
 //            once does not enter the queue.
 
 `default_nettype none
@@ -50,8 +50,9 @@ module axi_host_read #(
     reg  [2:0]  size_q;
     reg  [1:0]  burst_q;
 
+    reg         asked_q, asked_outside_q, asked_last_q;     // the beat that was asked for in the last cycle
     reg         flight_q, flight_outside_q, flight_last_q;  // the beat whose data comes in this cycle
-    reg  [7:0]  flight_id_q;
+    reg  [7:0]  asked_id_q, flight_id_q;
     reg         again_q;
     reg  [2:0]  ahead_q;                                     // beats asked for but not taken by the host
 
@@ -72,7 +73,7 @@ module axi_host_read #(
     );
 
     assign idle_o        = !active_q && ahead_q == 0 && !s_axi_arvalid;
-    assign moves_o       = (s_axi_arvalid && s_axi_arready) || ask || flight_q || taken;
+    assign moves_o       = (s_axi_arvalid && s_axi_arready) || ask || asked_q || flight_q || taken;
     assign s_axi_arready = !active_q;
     assign line_valid_o  = active_q && room && !outside;
     assign line_page_o   = address_q[PAGE_BITS+11:12];
@@ -96,13 +97,14 @@ module axi_host_read #(
             left_q    <= left_q - 1'b1;
             address_q <= next_address;
         end
-        flight_q         <= ask;
-        flight_outside_q <= outside;
-        flight_last_q    <= last;
-        flight_id_q      <= id_q;
+        asked_q  <= ask;
+        flight_q <= asked_q;
+        {asked_outside_q, asked_last_q, asked_id_q}    <= {outside, last, id_q};
+        {flight_outside_q, flight_last_q, flight_id_q} <= {asked_outside_q, asked_last_q, asked_id_q};
         if (ask != taken) ahead_q <= ask ? ahead_q + 1'b1 : ahead_q - 1'b1;
         if (!rst_ni) begin
             active_q <= 1'b0;
+            asked_q  <= 1'b0;
             flight_q <= 1'b0;
             ahead_q  <= 3'd0;
         end
@@ -145,7 +147,7 @@ module axi_host_read #(
     always @(posedge clk_i) begin
         rested_q <= rst_ni && !moves_o;
         if (rested_q)
-            assert ($stable({active_q, id_q, length_q, left_q, address_q, size_q, burst_q, flight_q, ahead_q, queued}));
+            assert ($stable({active_q, id_q, length_q, left_q, address_q, size_q, burst_q, asked_q, flight_q, ahead_q, queued}));
     end
 `else
     wire unused = queue_ready;

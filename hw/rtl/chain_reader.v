@@ -8,7 +8,9 @@
 //            `error_o` stays up from the first bad response to the next start. `bad_o` tells which sectors of the chain,
 //            by position, the media could not read; `late_o` that beats were not read but answered by the port, because the
 //            media did not answer in time (`late_i`, beside the beat): that says nothing against their sectors.
-// Latency:   the first address two cycles after the start; the next sector is asked for while one is being read.
+//            The side-band `m_axi_ruser` is the check of a beat, its page and its index (docs/device/integrity.md): a
+//            flipped bit is corrected; a beat that cannot be told is a bad one.
+// Latency:   the first address two cycles after the start, a beat the cycle after it was taken; the next sector is asked for while one is being read.
 
 `default_nettype none
 
@@ -22,10 +24,14 @@ module chain_reader #(
     input  wire                   start_i,
     input  wire [SECTOR_BITS-1:0] first_i,
     input  wire [12:0]            bytes_i,  // 1 to 4096
+    input  wire [23:0]            page_i,   // what the beats are bound to, with their index; holds while busy
     input  wire                   drop_i,
     output wire                   busy_o,
     output wire                   error_o,
     output wire                   late_o,
+    output wire                   flawed_o,     // a beat had more flipped bits than can be corrected
+    output wire                   unlinked_o,   // a link of the chain cannot be told
+    output wire                   corrected_o,  // pulse: a beat was corrected
     output wire [63:0]            bad_o,
 
     output wire                   data_valid_o,
@@ -40,17 +46,21 @@ module chain_reader #(
     output wire [SECTOR_BITS-1:0] sector_o,
     input  wire                   result_valid_i,
     input  wire [SECTOR_BITS-1:0] result_i,
+    input  wire                   result_error_i,
 
     output wire [39:0]            m_axi_araddr,
     output wire [7:0]             m_axi_arlen,
     output wire                   m_axi_arvalid,
     input  wire                   m_axi_arready,
     input  wire [511:0]           m_axi_rdata,
+    input  wire [30:0]            m_axi_ruser,
     input  wire [1:0]             m_axi_rresp,
     input  wire                   m_axi_rvalid,
     output wire                   m_axi_rready,
     input  wire                   late_i
 );
+    `include "ecc_lines.vh"
+
     localparam OFFSET_BITS = $clog2(SECTOR_BYTES);
     localparam       BEATS        = SECTOR_BYTES / 64;
     localparam [6:0] SECTOR_BEATS = BEATS[6:0];
@@ -63,20 +73,36 @@ module chain_reader #(
     reg [6:0]             ask_q;            // beats not asked for yet
     reg [6:0]             left_q;           // beats not received yet
     reg [6:0]             last_bytes_q;
-    reg                   drop_q, error_q, late_q;
+    reg                   drop_q, error_q, late_q, flawed_q, unlinked_q;
     reg [5:0]             come_q;           // beats received
     reg [63:0]            bad_q;
 
+    wire       unlink = waiting_q && result_valid_i && result_error_i;
     wire [6:0] beats  = bytes_i[12:6] + {6'd0, |bytes_i[5:0]};
     wire [6:0] burst  = ask_q < SECTOR_BEATS ? ask_q : SECTOR_BEATS;
     wire       take   = m_axi_arvalid && m_axi_arready;
     wire       beat   = m_axi_rvalid && m_axi_rready;
     wire [5:0] position = come_q >> BEAT_BITS;
+
+    // ---- the beat that was taken last, with its syndrome ----
+    reg                       held_q, held_last_q;
+    reg [511:0]               held_data_q;
+    reg [LINE_CHECK_BITS-1:0] syndrome_q;
+    reg [5:0]                 held_position_q;
+
+    wire [LINE_CHECK_BITS-1:0] syndrome;
+    wire [511:0]               flip;
+    wire                       corrected, flawed;
+    wire                       refuse = drop_q || error_q || flawed;  // it is never shown
+    wire                       leaves = held_q && (refuse || data_ready_i);
     wire       unused = m_axi_rresp[0];  // SLVERR or DECERR is all the same
 
-    assign busy_o        = left_q != 0;
+    assign busy_o        = left_q != 0 || held_q;
     assign error_o       = error_q;
     assign late_o        = late_q;
+    assign flawed_o      = flawed_q;
+    assign unlinked_o    = unlinked_q;
+    assign corrected_o   = leaves && corrected;
     assign bad_o         = bad_q;
 
     assign m_axi_araddr  = {{(40 - OFFSET_BITS - SECTOR_BITS){1'b0}}, sector_q, {OFFSET_BITS{1'b0}}};
@@ -89,11 +115,40 @@ module chain_reader #(
     // a beat that the media could not read, and what follows it, is never shown
     wire bad = drop_q || error_q || (m_axi_rvalid && m_axi_rresp[1]);
 
-    assign m_axi_rready  = left_q != 0 && (bad || data_ready_i);
-    assign data_valid_o  = m_axi_rvalid && left_q != 0 && !bad;
-    assign data_o        = m_axi_rdata;
-    assign data_last_o   = left_q == 1;
+    assign m_axi_rready  = left_q != 0 && (bad || !held_q || leaves);
+    assign data_valid_o  = held_q && !refuse;
+    assign data_o        = held_data_q ^ flip;
+    assign data_last_o   = held_last_q;
     assign data_bytes_o  = data_last_o ? last_bytes_q : 7'd64;
+
+    ecc_check #(
+        .DATA_BITS(512),
+        .BOUND_BITS(LINE_BOUND_BITS),
+        .CHECK_BITS(LINE_CHECK_BITS),
+        .POLYNOMIAL(LINE_POLYNOMIAL)
+    ) u_check (
+        .valid_i(beat && !bad),
+        .data_i(m_axi_rdata),
+        .bound_i({page_i, come_q}),
+        .check_i(m_axi_ruser),
+        .syndrome_o(syndrome),
+        .syndrome_i(syndrome_q),
+        .flip_o(flip),
+        .corrected_o(corrected),
+        .error_o(flawed)
+    );
+
+    always @(posedge clk_i) begin
+        if (leaves) held_q <= 1'b0;
+        if (beat && !bad) begin
+            held_q          <= 1'b1;
+            held_last_q     <= left_q == 1;
+            held_data_q     <= m_axi_rdata;
+            syndrome_q      <= syndrome;
+            held_position_q <= position;
+        end
+        if (!rst_ni || start_i) held_q <= 1'b0;
+    end
 
     always @(posedge clk_i) begin
         if (start_i) begin
@@ -107,6 +162,8 @@ module chain_reader #(
             drop_q          <= 1'b0;
             error_q         <= 1'b0;
             late_q          <= 1'b0;
+            flawed_q        <= 1'b0;
+            unlinked_q      <= 1'b0;
             come_q          <= 6'd0;
             bad_q           <= 64'd0;
         end else begin
@@ -120,10 +177,15 @@ module chain_reader #(
                 waiting_q       <= 1'b0;
                 follow_q        <= 1'b0;
                 sector_q        <= result_i;
-                address_valid_q <= 1'b1;
+                address_valid_q <= !result_error_i;
             end
+            if (unlink) {error_q, unlinked_q} <= 2'b11;
+            if (held_q && flawed && !drop_q && !error_q) begin
+                {error_q, flawed_q}    <= 2'b11;
+                bad_q[held_position_q] <= 1'b1;
+            end
+            left_q <= left_q - {6'd0, beat} - (unlink ? ask_q : 7'd0);  // what is not asked for does not come
             if (beat) begin
-                left_q <= left_q - 1'b1;
                 come_q <= come_q + 1'b1;
                 if (m_axi_rresp[1]) begin
                     error_q <= 1'b1;
@@ -141,6 +203,8 @@ module chain_reader #(
             drop_q          <= 1'b0;
             error_q         <= 1'b0;
             late_q          <= 1'b0;
+            flawed_q        <= 1'b0;
+            unlinked_q      <= 1'b0;
             bad_q           <= 64'd0;
         end
     end

@@ -78,9 +78,14 @@ localparam [7:0] EVENT_CODE_POISON_INJECTED = 8'h06;
 localparam [7:0] EVENT_CODE_FENCED = 8'h07;
 localparam [7:0] EVENT_CODE_IMPORT_REFUSED = 8'h08;
 localparam [7:0] EVENT_CODE_MEDIA_TIMEOUT = 8'h09;
+localparam [7:0] EVENT_CODE_UNCORRECTABLE = 8'h0B;
+localparam [7:0] EVENT_CODE_METADATA_ERROR = 8'h0C;
+localparam [7:0] EVENT_CODE_CACHE_LOST = 8'h0D;
+localparam [7:0] EVENT_CODE_CACHE_REFETCHED = 8'h0E;
+localparam [7:0] EVENT_CODE_SECTORS_LOST = 8'h0F;
 localparam [7:0] EVENT_CODE_SECTOR_RETIRED = 8'h0A;
-localparam [255:0] EVENT_CODE_LOSSES = 256'h5C;  // bit n tells of code n
-localparam [255:0] EVENT_CODE_MEDIA_ERRORS = 256'h1C;  // bit n tells of code n
+localparam [255:0] EVENT_CODE_LOSSES = 256'h385C;  // bit n tells of code n
+localparam [255:0] EVENT_CODE_MEDIA_ERRORS = 256'h81C;  // bit n tells of code n
 
 // Opcode
 localparam [15:0] OPCODE_GET_EVENT_RECORDS = 16'h0100;

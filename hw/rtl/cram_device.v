@@ -91,6 +91,7 @@ module cram_device #(
     output wire         m_axi_awvalid,
     input  wire         m_axi_awready,
     output wire [511:0] m_axi_wdata,
+    output wire [30:0]  m_axi_wuser,
     output wire [63:0]  m_axi_wstrb,
     output wire         m_axi_wlast,
     output wire         m_axi_wvalid,
@@ -108,6 +109,7 @@ module cram_device #(
     input  wire         m_axi_arready,
     input  wire [7:0]   m_axi_rid,
     input  wire [511:0] m_axi_rdata,
+    input  wire [30:0]  m_axi_ruser,
     input  wire [1:0]   m_axi_rresp,
     input  wire         m_axi_rlast,
     input  wire         m_axi_rvalid,
@@ -246,6 +248,9 @@ module cram_device #(
     wire [511:0]          fill_data;
     wire                  stream_start, stream_clear, stream_valid, stream_ready;
     wire [511:0]          stream_data;
+    wire [30:0]           stream_check;
+    wire                  stream_error, line_corrected, flaw_valid, flaw_taken, flaw_lost;
+    wire [PAGE_BITS-1:0]  flaw_page;
 
     page_cache #(
         .PAGE_BITS(PAGE_BITS),
@@ -307,7 +312,14 @@ module cram_device #(
         .stream_clear_i(stream_clear),
         .stream_valid_o(stream_valid),
         .stream_ready_i(stream_ready),
-        .stream_data_o(stream_data)
+        .stream_data_o(stream_data),
+        .stream_check_o(stream_check),
+        .stream_error_o(stream_error),
+        .corrected_o(line_corrected),
+        .flaw_valid_o(flaw_valid),
+        .flaw_taken_i(flaw_taken),
+        .flaw_lost_o(flaw_lost),
+        .flaw_page_o(flaw_page)
     );
 
     // ---- page store ---------------------------------------------------------------------------------------------
@@ -327,7 +339,8 @@ module cram_device #(
     wire [31:0]            fill_crc;
     wire [SECTOR_BITS-1:0] fill_first;
     wire [7:0]             fill_error;
-    wire                   release_start, release_done, retired;
+    wire                   release_start, release_done, retired, sector_lost;
+    wire [1:0]             store_corrected;
     wire [SECTOR_BITS-1:0] retired_sector;
     wire [SECTOR_BITS-1:0] release_first;
     wire [6:0]             release_count;
@@ -343,7 +356,9 @@ module cram_device #(
     // Between page_store and media_port.
     wire                   store_awvalid, store_awready, store_wlast, store_wvalid, store_wready, store_bvalid;
     wire                   store_bready, store_blate, store_arvalid, store_arready, store_rvalid, store_rready;
-    wire                   store_ruser, store_rlate, media_wuser, media_busy, media_timeout;
+    wire [30:0]            store_ruser, store_wuser;
+    wire                   entry_corrected;
+    wire                   store_rlate, media_busy, media_timeout;
     wire [1:0]             store_bresp, store_rresp;
     wire [7:0]             store_awlen, store_arlen;
     wire [39:0]            store_awaddr, store_araddr;
@@ -360,6 +375,7 @@ module cram_device #(
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .free_o(free_sectors),
+        .page_i({{(24 - PAGE_BITS){1'b0}}, lookup_page}),
         .close_start_i(close_start),
         .close_done_o(close_done),
         .close_error_o(close_error),
@@ -374,6 +390,8 @@ module cram_device #(
         .stream_valid_i(stream_valid),
         .stream_ready_o(stream_ready),
         .stream_data_i(stream_data),
+        .stream_check_i(stream_check),
+        .stream_error_i(stream_error),
         .fill_start_i(fill_start),
         .fill_export_i(fill_export),
         .fill_state_i(fill_state),
@@ -401,6 +419,8 @@ module cram_device #(
         .release_close_i(release_close),
         .release_fill_i(release_fill),
         .release_done_o(release_done),
+        .corrected_o(store_corrected),
+        .lost_o(sector_lost),
         .retired_o(retired),
         .retired_sector_o(retired_sector),
         .m_axi_awaddr(store_awaddr),
@@ -408,6 +428,7 @@ module cram_device #(
         .m_axi_awvalid(store_awvalid),
         .m_axi_awready(store_awready),
         .m_axi_wdata(store_wdata),
+        .m_axi_wuser(store_wuser),
         .m_axi_wlast(store_wlast),
         .m_axi_wvalid(store_wvalid),
         .m_axi_wready(store_wready),
@@ -420,6 +441,7 @@ module cram_device #(
         .m_axi_arvalid(store_arvalid),
         .m_axi_arready(store_arready),
         .m_axi_rdata(store_rdata),
+        .m_axi_ruser(store_ruser),
         .m_axi_rresp(store_rresp),
         .m_axi_rvalid(store_rvalid),
         .m_axi_rready(store_rready),
@@ -428,7 +450,7 @@ module cram_device #(
 
     // ---- media port: reset with the media, not with the rest -----------------------------------------------------
     media_port #(
-        .USER_BITS(1),
+        .USER_BITS(31),
         .GATE_CLOCKS(GATE_CLOCKS)
     ) u_port (
         .clk_i(clk_i),
@@ -442,7 +464,7 @@ module cram_device #(
         .s_axi_awvalid(store_awvalid),
         .s_axi_awready(store_awready),
         .s_axi_wdata(store_wdata),
-        .s_axi_wuser(1'b0),
+        .s_axi_wuser(store_wuser),
         .s_axi_wvalid(store_wvalid),
         .s_axi_wready(store_wready),
         .s_axi_bresp(store_bresp),
@@ -466,7 +488,7 @@ module cram_device #(
         .m_axi_awvalid(m_axi_awvalid),
         .m_axi_awready(m_axi_awready),
         .m_axi_wdata(m_axi_wdata),
-        .m_axi_wuser(media_wuser),
+        .m_axi_wuser(m_axi_wuser),
         .m_axi_wstrb(m_axi_wstrb),
         .m_axi_wlast(m_axi_wlast),
         .m_axi_wvalid(m_axi_wvalid),
@@ -484,7 +506,7 @@ module cram_device #(
         .m_axi_arready(m_axi_arready),
         .m_axi_rid(m_axi_rid),
         .m_axi_rdata(m_axi_rdata),
-        .m_axi_ruser(1'b0),
+        .m_axi_ruser(m_axi_ruser),
         .m_axi_rresp(m_axi_rresp),
         .m_axi_rvalid(m_axi_rvalid),
         .m_axi_rready(m_axi_rready)
@@ -548,6 +570,10 @@ module cram_device #(
         .dirty_entry_i(dirty_entry),
         .complete_valid_i(complete_valid),
         .complete_entry_i(complete_entry),
+        .flaw_valid_i(flaw_valid),
+        .flaw_taken_o(flaw_taken),
+        .flaw_lost_i(flaw_lost),
+        .flaw_page_i(flaw_page),
         .entry_o(entry),
         .entry_page_i(entry_page),
         .entry_dirty_i(entry_dirty),
@@ -587,6 +613,7 @@ module cram_device #(
         .release_close_o(release_close),
         .release_fill_o(release_fill),
         .release_done_i(release_done),
+        .lost_i(sector_lost),
         .retired_i(retired),
         .retired_sector_i(retired_sector),
         .command_valid_i(command_valid),
@@ -617,7 +644,8 @@ module cram_device #(
         .not_admitted_o(not_admitted),
         .refused_o(refused),
         .fenced_o(fenced),
-        .imported_o(imported)
+        .imported_o(imported),
+        .corrected_o(entry_corrected)
     );
 
     // ---- hot pages ----------------------------------------------------------------------------------------------
@@ -648,14 +676,36 @@ module cram_device #(
 
     // ---- registers ----------------------------------------------------------------------------------------------
     // The page operations count their beats and responses; pages are checked by the mailbox.
-    wire unused = &{1'b0, m_axi_rlast, store_wlast, store_bready, store_ruser, media_wuser,
+    wire unused = &{1'b0, m_axi_rlast, store_wlast, store_bready,
                     command_page[31:PAGE_BITS]};
     wire registers_idle;
-    wire core_idle = sequencer_idle && write_idle && read_idle && !heat_busy && !media_busy;
+    wire retired_pulse, retired_waits, corrected_pulse, corrected_waits;
+    wire core_idle = sequencer_idle && write_idle && read_idle && !heat_busy && !media_busy && !retired_waits
+                     && !corrected_waits;
 
     assign idle_o = core_idle && registers_idle;
 
     // ---- counters: a pulse for each ---
+    pulse_queue #(
+        .SOURCES(2)
+    ) u_retired (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .pulse_i({retired, sector_lost}),
+        .pulse_o(retired_pulse),
+        .busy_o(retired_waits)
+    );
+
+    pulse_queue #(
+        .SOURCES(4)
+    ) u_corrected (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .pulse_i({line_corrected, entry_corrected, store_corrected}),
+        .pulse_o(corrected_pulse),
+        .busy_o(corrected_waits)
+    );
+
     wire [COUNTS-1:0] count;
 
     assign count[COUNT_CLOSED_ZERO]        = closed && close_state == STATE_ZERO;
@@ -673,7 +723,8 @@ module cram_device #(
     assign count[COUNT_LINES_FENCED]       = fenced;
     assign count[COUNT_MEDIA_TIMEOUTS]     = media_timeout;
     assign count[COUNT_LINES_REFUSED]      = refused;
-    assign count[COUNT_SECTORS_RETIRED]    = retired;
+    assign count[COUNT_SECTORS_RETIRED]    = retired_pulse;
+    assign count[COUNT_BITS_CORRECTED]     = corrected_pulse;
 
     cram_registers #(
         .PERCEIVED_PAGES(PERCEIVED_PAGES),

@@ -25,6 +25,7 @@ ADDRESS_PAGES_IMPORTED: read_data = counters[32 * COUNT_PAGES_IMPORTED +: 32];
 ADDRESS_MEDIA_TIMEOUTS: read_data = counters[32 * COUNT_MEDIA_TIMEOUTS +: 32];
 ADDRESS_SECTORS_RETIRED: read_data = counters[32 * COUNT_SECTORS_RETIRED +: 32];
 ADDRESS_LINES_REFUSED: read_data = counters[32 * COUNT_LINES_REFUSED +: 32];
+ADDRESS_BITS_CORRECTED: read_data = counters[32 * COUNT_BITS_CORRECTED +: 32];
 ADDRESS_PAGES_CLOSED:
     read_data = counters[32 * COUNT_CLOSED_ZERO +: 32]
               + counters[32 * COUNT_CLOSED_SAME +: 32]

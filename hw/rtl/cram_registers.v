@@ -385,7 +385,7 @@ module cram_registers #(
         .background_high_o(background_high),
         .low_i(in_low),
         .critical_i(in_critical),
-        .corrected_i(32'd0),
+        .corrected_i(counters[32 * COUNT_BITS_CORRECTED +: 32]),
         .retired_i(counters[32 * COUNT_SECTORS_RETIRED +: 32]),
         .cycles_i(cycles),
         .free_sectors_i(free_sectors_i),

@@ -7,11 +7,16 @@
 // the page_sequencer. A host access that cannot be served raises `request_*` and simply waits: it is looked up anew
 // every cycle, so nothing about it is stored here.
 //
-// Handshake: host ports are valid/ready; read data comes in the cycle after the handshake and is not held.
+// Lines are checked (ecc_lines). One that cannot be told is answered with an error. If the host has not changed it, it is
+// forgotten, so that it is filled again; else its page is lost, and `flaw_*` says so.
+//
+// Handshake: host ports are valid/ready; read data comes two cycles after the handshake and is not held.
 //            `request_*` is level; the sequencer changes the entry and the access goes through by itself, or
 //            `refuse_write_i`/`refuse_read_i` answers it with an error.
-//            `stream_start_i` reads the 64 lines of entry `entry_i` out on `stream_*`.
-// Latency:   a hit takes one cycle a line. The RAM has one read port: host reads and the stream take turns while both want
+//            `stream_start_i` reads the 64 lines of entry `entry_i` out on `stream_*`, each with its check.
+//            `flaw_valid_o`, level until `flaw_taken_i`: a line of `flaw_page_o` could not be told, and with
+//            `flaw_lost_o` there is no other copy of it.
+// Latency:   a hit takes one cycle a line, a write of some bytes of a line three. The RAM has one read port: host reads and the stream take turns while both want
 //            it. Fills go before host writes.
 
 `default_nettype none
@@ -90,8 +95,19 @@ module page_cache #(
     input  wire                  stream_clear_i,
     output wire                  stream_valid_o,
     input  wire                  stream_ready_i,
-    output wire [511:0]          stream_data_o
+    output wire [511:0]          stream_data_o,
+    output wire [30:0]           stream_check_o,
+    output wire                  stream_error_o,    // the line cannot be told
+
+    // ---- flipped bits ----
+    output wire                  corrected_o,
+    output wire                  flaw_valid_o,
+    input  wire                  flaw_taken_i,
+    output wire                  flaw_lost_o,
+    output wire [PAGE_BITS-1:0]  flaw_page_o
 );
+    `include "ecc_lines.vh"
+
     localparam RANK_BITS = CACHE_PAGES * ENTRY_BITS;
 
     reg [CACHE_PAGES-1:0] used_q, dirty_q, zero_q;
@@ -132,8 +148,10 @@ module page_cache #(
     wire write_full  = &write_strobe_i;
     wire write_there = write_full || valid_lines_q[write_entry][write_line_i] || zero_q[write_entry];
     wire write_held  = (complete[write_entry] && !stuck_i) || (closing_i && write_entry == entry_i);
-    wire write_fire  = write_valid_i && write_hit && dirty_q[write_entry] && !write_held && write_there
-                       && !fill_valid_i;
+    wire write_may   = write_valid_i && write_hit && dirty_q[write_entry] && !write_held && write_there && !fill_valid_i;
+    wire write_some  = !write_full && valid_lines_q[write_entry][write_line_i];  // bytes of a line that is there
+    wire merge_ready;
+    wire write_fire  = write_may && (!write_some || merge_ready);
 
     wire read_hit    = |read_match;
     wire read_valid  = valid_lines_q[read_entry][read_line_i];
@@ -142,8 +160,9 @@ module page_cache #(
     wire read_there  = (read_hit && read_known) || read_passes;
     wire stream_wants;
     reg  stream_turn_q;  // the last line read was the host's
-    wire stream_goes = stream_wants && (stream_turn_q || !(read_valid_i && read_there));
-    wire read_fire   = read_valid_i && read_there && !stream_goes;
+    wire merge_goes;     // a write of some bytes reads their line
+    wire stream_goes = !merge_goes && stream_wants && (stream_turn_q || !(read_valid_i && read_there));
+    wire read_fire   = read_valid_i && read_there && !stream_goes && !merge_goes;
 
     assign write_ready_o = write_fire || refuse_write_i;
     assign write_error_o = refuse_write_i;
@@ -250,7 +269,15 @@ module page_cache #(
     // ---- entry state --------------------------------------------------------------------------------------------
     wire fill_fire = fill_valid_i && !valid_lines_q[entry_i][fill_line_i];
 
+    wire                  forget;        // a line that cannot be told, and that the host has not changed
+    wire [ENTRY_BITS-1:0] forget_entry;
+    wire [5:0]            forget_line;
+
     always @(posedge clk_i) begin
+        if (forget) begin  // what is stored of the page has zeros where lines were never written
+            valid_lines_q[forget_entry][forget_line] <= 1'b0;
+            zero_q[forget_entry]                     <= 1'b0;
+        end
         if (write_fire) begin
             valid_lines_q[write_entry][write_line_i] <= 1'b1;
             dirty_lines_q[write_entry][write_line_i] <= 1'b1;
@@ -280,9 +307,10 @@ module page_cache #(
     end
 
     // ---- lines --------------------------------------------------------------------------------------------------
-    // A partial write to a line that reads as zeros makes the whole line real: the other bytes are written as zeros.
-    wire         extend = write_fire && !write_full && !valid_lines_q[write_entry][write_line_i];
-    wire [511:0] strobe_bits;
+    // A write of some bytes reads the line, and writes it whole two cycles later; of a line that reads as zeros it
+    // writes the other bytes as zeros.
+    wire                  extend = !write_full && !valid_lines_q[write_entry][write_line_i];
+    wire [511:0]          strobe_bits;
     genvar g;
     generate
         for (g = 0; g < 64; g = g + 1) begin : gen_strobe
@@ -290,47 +318,136 @@ module page_cache #(
         end
     endgenerate
 
+    localparam [1:0] HOST = 2'd0, STREAM = 2'd1, MERGE = 2'd2;
+
     wire                  stream_read;
     reg  [6:0]            stream_line_q;  // bit 6: all lines asked for
-    wire [ENTRY_BITS+5:0] read_address = read_fire ? {read_entry, read_line_i} : {entry_i, stream_line_q[5:0]};
-    wire [511:0]          ram_data;
+    reg  [1:0]            first_for_q, then_for_q;  // whom the lines on their way are for
+    reg                   first_zero_q, then_zero_q;
+    reg  [PAGE_BITS-1:0]  first_page_q, then_page_q;
+    reg                   flight_q, flight_then_q;
 
-    ram #(
-        .WIDTH(512),
+    wire                  stream_zero = !valid_lines_q[entry_i][stream_line_q[5:0]];
+    wire                  read_zero   = !read_valid && !read_passes;
+    wire [1:0]            for_whom    = merge_goes ? MERGE : stream_goes ? STREAM : HOST;
+    wire [PAGE_BITS-1:0]  for_page    = merge_goes ? write_page_i : stream_goes ? entry_page_o : read_page_i;
+    wire [5:0]            for_line    = merge_goes ? write_line_i : stream_goes ? stream_line_q[5:0] : read_line_i;
+    wire [ENTRY_BITS-1:0] for_entry   = merge_goes ? write_entry : stream_goes ? entry_i : read_entry;
+    wire                  for_zero    = merge_goes ? 1'b0 : stream_goes ? stream_zero : read_zero;
+    wire                  look        = merge_goes || stream_goes || read_fire;
+    wire                  look_passes = !merge_goes && !stream_goes && read_passes;
+
+    wire                  line_valid, line_error, line_stale, lines_move;
+    wire [ENTRY_BITS+5:0] line_address;
+    wire [511:0]          line_data;
+    wire [30:0]           line_check;
+    wire [511:0]          write_data = extend ? write_data_i & strobe_bits
+                                       : line_data & ~strobe_bits | write_data_i & strobe_bits;
+
+    wire [PAGE_BITS+5:0]  written = fill_fire ? {entry_page_o, fill_line_i} : {write_page_i, write_line_i};
+
+    ecc_lines #(
         .DEPTH(CACHE_PAGES * 64),
-        .ADDRESS_BITS(ENTRY_BITS + 6)
+        .ADDRESS_BITS(ENTRY_BITS + 6),
+        .BOUND_BITS(LINE_BOUND_BITS),
+        .CHECK_BITS(LINE_CHECK_BITS),
+        .POLYNOMIAL(LINE_POLYNOMIAL)
     ) u_lines (
         .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .moves_o(lines_move),
         .write_i(write_fire || fill_fire),
         .write_address_i(fill_fire ? {entry_i, fill_line_i} : {write_entry, write_line_i}),
-        .write_data_i(fill_fire ? fill_data_i : extend ? write_data_i & strobe_bits : write_data_i),
-        .write_strobe_i(fill_fire || extend ? {64{1'b1}} : write_strobe_i),
-        .read_i(read_fire || stream_read),
-        .read_address_i(read_address),
-        .read_data_o(ram_data)
+        .write_bound_i({{(24 - PAGE_BITS){1'b0}}, written}),
+        .write_data_i(fill_fire ? fill_data_i : write_full ? write_data_i : write_data),
+        .read_i(look && !for_zero),
+        .read_address_i({for_entry, for_line}),
+        .read_bound_i({{(24 - PAGE_BITS){1'b0}}, for_page, for_line}),
+        .pass_i(look_passes),
+        .pass_data_i(fill_data_i),
+        .valid_o(line_valid),
+        .address_o(line_address),
+        .data_o(line_data),
+        .check_o(line_check),
+        .corrected_o(corrected_o),
+        .error_o(line_error),
+        .stale_o(line_stale)
     );
 
-    // A line that is just being filled passes by the RAM.
-    reg         read_zero_q, read_error_q, passed_q;
-    reg [511:0] passed_data_q;
+    reg refused_q, refused_then_q;
 
-    assign read_data_o  = read_zero_q || read_error_q ? 512'd0 : passed_q ? passed_data_q : ram_data;
-    assign read_error_o = read_error_q;
+    assign read_error_o = refused_then_q || line_error;
+    assign read_data_o  = read_error_o || then_zero_q ? 512'd0 : line_data;
 
     always @(posedge clk_i) begin
-        passed_q     <= read_passes;
-        if (read_passes) passed_data_q <= fill_data_i;
-        read_zero_q  <= !read_valid && !read_passes;
-        read_error_q <= refuse_read_i;
+        flight_q      <= look;
+        flight_then_q <= flight_q;
+        if (look) {first_for_q, first_zero_q, first_page_q} <= {for_whom, for_zero, for_page};
+        if (flight_q) {then_for_q, then_zero_q, then_page_q} <= {first_for_q, first_zero_q, first_page_q};
+        {refused_q, refused_then_q} <= {refuse_read_i, refused_q};
+        if (!rst_ni) {flight_q, flight_then_q, refused_q, refused_then_q} <= 4'b0000;
+    end
+
+    // ---- a line that cannot be told: nobody else has taken its entry, and it has not been written meanwhile ----------
+    reg                 flaw_q, flaw_lost_q;
+    reg [PAGE_BITS-1:0] flaw_page_q;
+
+    assign {forget_entry, forget_line} = line_address;
+
+    wire flaw      = line_error && !line_stale && used_q[forget_entry] && page_q[forget_entry] == then_page_q
+                     && valid_lines_q[forget_entry][forget_line];
+    wire flaw_lost = flaw && dirty_lines_q[forget_entry][forget_line];
+
+    assign forget       = flaw && !flaw_lost;
+    assign flaw_valid_o = flaw_q;
+    assign flaw_lost_o  = flaw_lost_q;
+    assign flaw_page_o  = flaw_page_q;
+
+    always @(posedge clk_i) begin
+        if (flaw_taken_i || (drop_i && page_q[entry_i] == flaw_page_q)) flaw_q <= 1'b0;
+        if (flaw && (!flaw_q || flaw_lost)) begin
+            flaw_q      <= 1'b1;
+            flaw_lost_q <= flaw_lost;
+            flaw_page_q <= then_page_q;
+        end
+        if (!rst_ni) flaw_q <= 1'b0;
+    end
+
+    // ---- a write of some bytes ----
+    reg merging_q;  // its line is on its way
+
+    assign merge_goes  = write_may && write_some && !merging_q && !flaw_q;
+    assign merge_ready = merging_q && line_valid && then_for_q == MERGE && !line_error
+                         && line_address == {write_entry, write_line_i};
+
+    always @(posedge clk_i) begin
+        if (merge_goes) merging_q <= 1'b1;
+        else if (flight_then_q && then_for_q == MERGE) merging_q <= 1'b0;
+        if (!rst_ni) merging_q <= 1'b0;
     end
 
     // ---- stream: a line a cycle through the RAM, into a queue that always has room for what is under way ----------
-    reg       stream_flight_q, stream_zero_q;
-    reg [2:0] stream_ahead_q;  // lines read but not taken
-    wire      stream_pop = stream_valid_o && stream_ready_i;
-    wire      stream_room;
+    reg [2:0]   stream_ahead_q;  // lines read but not taken
+    reg [5:0]   stream_back_q;   // the next line that comes
+    reg         stream_old_q;    // lines on their way are those of a stream that was cleared
+    wire        stream_pop = stream_valid_o && stream_ready_i;
+    wire        stream_room;
+    wire        stream_back = flight_then_q && then_for_q == STREAM && !stream_old_q;
+    wire [30:0] zero_check;
 
-    assign stream_wants = !stream_line_q[6] && !stream_ahead_q[2] && !stream_clear_i;
+    ecc_encode #(
+        .DATA_BITS(1),
+        .BOUND_BITS(511 + LINE_BOUND_BITS),
+        .CHECK_BITS(LINE_CHECK_BITS),
+        .POLYNOMIAL(LINE_POLYNOMIAL)
+    ) u_zero_check (
+        .valid_i(stream_back && then_zero_q),
+        .data_i(1'b0),
+        .bound_i({{(24 - PAGE_BITS){1'b0}}, then_page_q, stream_back_q, 511'd0}),
+        .check_o(zero_check)
+    );
+
+    assign stream_wants = !stream_line_q[6] && !stream_ahead_q[2] && !stream_clear_i && !stream_old_q;
     assign stream_read  = stream_goes;
 
     always @(posedge clk_i) begin
@@ -340,44 +457,45 @@ module page_cache #(
     end
 
     always @(posedge clk_i) begin
-        stream_flight_q <= stream_read;
-        stream_zero_q   <= !valid_lines_q[entry_i][stream_line_q[5:0]];
         if (stream_read) stream_line_q <= stream_line_q + 1'b1;
+        if (stream_back) stream_back_q <= stream_back_q + 1'b1;
         if (stream_read != stream_pop)
             stream_ahead_q <= stream_read ? stream_ahead_q + 1'b1 : stream_ahead_q - 1'b1;
-        if (stream_start_i) stream_line_q <= 7'd0;
+        if (stream_start_i) {stream_line_q, stream_back_q} <= 13'd0;
+        stream_old_q <= stream_clear_i && flight_q && first_for_q == STREAM;
         if (!rst_ni || stream_clear_i) begin
-            stream_line_q   <= 7'd64;
-            stream_flight_q <= 1'b0;
-            stream_ahead_q  <= 3'd0;
+            stream_line_q  <= 7'd64;
+            stream_ahead_q <= 3'd0;
         end
+        if (!rst_ni) stream_old_q <= 1'b0;
     end
 
     fifo #(
-        .WIDTH(512),
+        .WIDTH(512 + 31 + 1),
         .DEPTH(4)
     ) u_stream (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .clear_i(stream_clear_i),
-        .in_valid_i(stream_flight_q),
+        .in_valid_i(stream_back),
         .in_ready_o(stream_room),
-        .in_data_i(stream_zero_q ? 512'd0 : ram_data),
+        .in_data_i(then_zero_q ? {1'b0, zero_check, 512'd0} : {line_error, line_check, line_data}),
         .out_valid_o(stream_valid_o),
         .out_ready_i(stream_ready_i),
-        .out_data_o(stream_data_o)
+        .out_data_o({stream_error_o, stream_check_o, stream_data_o})
     );
 
     // `stream_ahead_q` keeps the queue from overflowing.
 `ifdef FORMAL
-    always @(posedge clk_i) if (rst_ni && stream_flight_q) assert (stream_room);
+    always @(posedge clk_i) if (rst_ni && stream_back) assert (stream_room);
 `else
     wire unused = stream_room;
 `endif
 
     // ---- rest -----------------------------------------------------------------------------------------------------
     assign moves_o = write_ready_o || read_ready_o || take_i || drop_i || make_dirty_i || make_clean_i || fill_valid_i
-                     || stream_start_i || stream_clear_i || stream_read || stream_flight_q || stream_pop;
+                     || stream_start_i || stream_clear_i || look || flight_q || flight_then_q || refused_q || refused_then_q || lines_move || stream_pop || stream_old_q
+                     || flaw_taken_i;
 endmodule
 
 `default_nettype wire

@@ -40,6 +40,7 @@ module page_closer #(
     output wire [SECTOR_BITS-1:0] first_o,
     output wire [6:0]             count_o,
 
+    input  wire [23:0]            page_i,          // holds until done
     input  wire                   import_clear_i,  // a block to import is about to come
     input  wire                   import_take_i,
     input  wire [511:0]           import_data_i,
@@ -52,6 +53,8 @@ module page_closer #(
     input  wire                   stream_valid_i,
     output wire                   stream_ready_o,
     input  wire [511:0]           stream_data_i,
+    input  wire [30:0]            stream_check_i,
+    input  wire                   stream_error_i,
 
     // sector_allocator: POP and LINK
     input  wire [SECTOR_BITS:0]   free_i,
@@ -68,6 +71,7 @@ module page_closer #(
     output wire                   m_axi_awvalid,
     input  wire                   m_axi_awready,
     output wire [511:0]           m_axi_wdata,
+    output wire [30:0]            m_axi_wuser,
     output wire                   m_axi_wlast,
     output wire                   m_axi_wvalid,
     input  wire                   m_axi_wready,
@@ -77,6 +81,7 @@ module page_closer #(
     input  wire                   b_late_i
 );
     `include "cram_codes.vh"
+    `include "ecc_lines.vh"
 
     localparam [1:0]  POP = 2'd0, LINK = 2'd2;
     localparam        LIMIT        = 4096 - SECTOR_BYTES;
@@ -97,6 +102,7 @@ module page_closer #(
     reg [6:0]             count_q;     // sectors taken
     reg [SECTOR_BITS-1:0] first_q, sector_q, previous_q;
     reg                   block_done_q;
+    reg                   flawed_q;    // a line of the cache cannot be told
     reg                   short_q;     // there were too few free sectors
     reg [31:0]            free_q;      // free sectors; nobody else takes any meanwhile
 
@@ -147,24 +153,41 @@ module page_closer #(
                                  || phase_q == CHAIN_WAIT || phase_q == WRITE || phase_q == FLUSH);
     wire         fetch = storing_block && fetch_q != beats_q && (!fetched_q || writer_ready);
     wire [511:0] fetched_data;
+    wire [30:0]  fetched_check, block_check;
+    wire         unused_bit;
+    wire         keep = (block_take || import_take_i) && !beats_q[6];
+    wire [511:0] kept = import_take_i ? import_data_i : block_data;
+
+    ecc_encode #(
+        .DATA_BITS(512),
+        .BOUND_BITS(LINE_BOUND_BITS),
+        .CHECK_BITS(LINE_CHECK_BITS),
+        .POLYNOMIAL(LINE_POLYNOMIAL)
+    ) u_encode (
+        .valid_i(keep),
+        .data_i(kept),
+        .bound_i({page_i, beats_q[5:0]}),
+        .check_o(block_check)
+    );
 
     ram #(
-        .WIDTH(512),
+        .WIDTH(512 + 32),
         .DEPTH(64),
         .ADDRESS_BITS(6)
     ) u_block (
         .clk_i(clk_i),
-        .write_i((block_take || import_take_i) && !beats_q[6]),
+        .write_i(keep),
         .write_address_i(beats_q[5:0]),
-        .write_data_i(import_take_i ? import_data_i : block_data),
-        .write_strobe_i({64{1'b1}}),
+        .write_data_i({1'b0, block_check, kept}),
+        .write_strobe_i({68{1'b1}}),
         .read_i(fetch),
         .read_address_i(fetch_q[5:0]),
-        .read_data_o(fetched_data)
+        .read_data_o({unused_bit, fetched_check, fetched_data})
     );
 
     // ---- media ----
-    wire       writer_idle, writer_late, sector_ready;
+    wire        writer_idle, writer_late, sector_ready;
+    wire [63:0] writer_bad;
     wire [6:0] burst = left_q < SECTOR_BEATS ? left_q : SECTOR_BEATS;
     wire       raw   = state_q == STATE_RAW;
 
@@ -176,7 +199,7 @@ module page_closer #(
         .rst_ni(rst_ni),
         .clear_i(start_i),
         .idle_o(writer_idle),
-        .bad_o(bad_o),
+        .bad_o(writer_bad),
         .late_o(writer_late),
         .sector_valid_i(phase_q == WRITE),
         .sector_ready_o(sector_ready),
@@ -198,6 +221,10 @@ module page_closer #(
         .m_axi_bready(m_axi_bready),
         .late_i(b_late_i)
     );
+
+    // Where the media has left out an answer, nobody knows to which sector it belonged.
+    assign bad_o       = writer_late ? {64{1'b1}} : writer_bad;
+    assign m_axi_wuser = raw ? stream_check_i : fetched_check;
 
     // ---- allocator ----
     wire [6:0] round = left_q + SECTOR_BEATS - 7'd1;
@@ -222,8 +249,8 @@ module page_closer #(
     assign length_o = ON_MEDIA[state_q] ? length_q : 13'd0;
     assign first_o  = first_q;
     assign count_o  = count_q;
-    assign error_o  = short_q ? EVENT_CODE_EXHAUSTED : writer_late ? EVENT_CODE_MEDIA_TIMEOUT
-                      : bad_o != 64'd0 ? EVENT_CODE_MEDIA_ERROR : 8'd0;
+    assign error_o  = short_q ? EVENT_CODE_EXHAUSTED : flawed_q ? EVENT_CODE_CACHE_LOST : writer_late ? EVENT_CODE_MEDIA_TIMEOUT
+                      : writer_bad != 64'd0 ? EVENT_CODE_MEDIA_ERROR : 8'd0;
 
     always @(posedge clk_i) begin
         free_q <= {{(31 - SECTOR_BITS){1'b0}}, free_i};
@@ -238,6 +265,8 @@ module page_closer #(
         if (fetch) fetched_q <= 1'b1;
         else if (writer_ready) fetched_q <= 1'b0;
 
+        if (stream_valid_i && stream_ready_o && stream_error_i) flawed_q <= 1'b1;
+
         case (phase_q)
             IDLE: if (start_i) begin
                 phase_q      <= SCAN;
@@ -250,6 +279,7 @@ module page_closer #(
                 fetched_q    <= 1'b0;
                 block_done_q <= 1'b0;
                 short_q      <= 1'b0;
+                flawed_q     <= 1'b0;
                 if (import_i) begin
                     phase_q  <= TAKE;
                     state_q  <= STATE_LZ4;
@@ -261,6 +291,7 @@ module page_closer #(
             SCAN: if (line_take) begin
                 line_q <= line_q + 1'b1;
                 if (line_q == 6'd63) phase_q <= DECIDE;
+                if (stream_error_i) phase_q <= DONE;
             end
             DECIDE: begin
                 state_q <= zero ? STATE_ZERO : same ? STATE_SAME : STATE_LZ4;

@@ -29,6 +29,7 @@ module page_filler #(
     input  wire [12:0]            length_i,
     input  wire [63:0]            word_i,
     input  wire [31:0]            crc_i,
+    input  wire [23:0]            page_i,       // holds until done
     input  wire [SECTOR_BITS-1:0] first_i,
     output wire                   busy_o,
     output wire                   done_o,
@@ -54,12 +55,15 @@ module page_filler #(
     output wire [SECTOR_BITS-1:0] sector_o,
     input  wire                   result_valid_i,
     input  wire [SECTOR_BITS-1:0] result_i,
+    input  wire                   result_error_i,
+    output wire                   corrected_o,  // pulse: a beat of the media was corrected
 
     output wire [39:0]            m_axi_araddr,
     output wire [7:0]             m_axi_arlen,
     output wire                   m_axi_arvalid,
     input  wire                   m_axi_arready,
     input  wire [511:0]           m_axi_rdata,
+    input  wire [30:0]            m_axi_ruser,
     input  wire [1:0]             m_axi_rresp,
     input  wire                   m_axi_rvalid,
     output wire                   m_axi_rready,
@@ -79,7 +83,8 @@ module page_filler #(
     wire stored_start = start_i && !import_i && ON_MEDIA[state_i];
 
     // ---- media ----
-    wire         chain_busy, chain_error, unused_late, chain_valid, chain_ready, chain_last, chain_drop;
+    wire         chain_busy, chain_error, chain_flawed, chain_unlinked, chain_late, chain_valid, chain_ready, chain_last, chain_drop;
+    wire [63:0]  chain_bad;
     wire [511:0] chain_data;
     wire [6:0]   chain_bytes;
 
@@ -92,11 +97,15 @@ module page_filler #(
         .start_i(stored_start),
         .first_i(first_i),
         .bytes_i(length_i),
+        .page_i(page_i),
         .drop_i(chain_drop),
         .busy_o(chain_busy),
         .error_o(chain_error),
-        .late_o(unused_late),
-        .bad_o(bad_o),
+        .late_o(chain_late),
+        .flawed_o(chain_flawed),
+        .unlinked_o(chain_unlinked),
+        .corrected_o(corrected_o),
+        .bad_o(chain_bad),
         .data_valid_o(chain_valid),
         .data_ready_i(chain_ready),
         .data_o(chain_data),
@@ -107,11 +116,13 @@ module page_filler #(
         .sector_o(sector_o),
         .result_valid_i(result_valid_i),
         .result_i(result_i),
+        .result_error_i(result_error_i),
         .m_axi_araddr(m_axi_araddr),
         .m_axi_arlen(m_axi_arlen),
         .m_axi_arvalid(m_axi_arvalid),
         .m_axi_arready(m_axi_arready),
         .m_axi_rdata(m_axi_rdata),
+        .m_axi_ruser(m_axi_ruser),
         .m_axi_rresp(m_axi_rresp),
         .m_axi_rvalid(m_axi_rvalid),
         .m_axi_rready(m_axi_rready),
@@ -177,8 +188,12 @@ module page_filler #(
     assign done_o  = phase_q == CHECK;
     wire sick   = chain_error && !import_q;
 
-    assign error_o = !stored ? 8'd0 : sick && bad_o != 64'd0 ? EVENT_CODE_MEDIA_ERROR : sick ? EVENT_CODE_MEDIA_TIMEOUT
-                     : malformed_q ? EVENT_CODE_MALFORMED_BLOCK : crc != crc_q ? EVENT_CODE_CRC_MISMATCH : 8'd0;
+    // Where the media has left out an answer, those that came may be taken for others: nothing is known to be wrong.
+    assign bad_o   = chain_late ? 64'd0 : chain_bad;
+    assign error_o = !stored ? 8'd0
+                     : !sick ? (malformed_q ? EVENT_CODE_MALFORMED_BLOCK : crc != crc_q ? EVENT_CODE_CRC_MISMATCH : 8'd0)
+                     : chain_late ? EVENT_CODE_MEDIA_TIMEOUT : chain_unlinked ? EVENT_CODE_METADATA_ERROR
+                     : chain_flawed ? EVENT_CODE_UNCORRECTABLE : EVENT_CODE_MEDIA_ERROR;
 
     always @(posedge clk_i) begin
         case (phase_q)

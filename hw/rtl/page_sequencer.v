@@ -61,6 +61,10 @@ module page_sequencer #(
     input  wire [ENTRY_BITS-1:0]  dirty_entry_i,
     input  wire                   complete_valid_i,
     input  wire [ENTRY_BITS-1:0]  complete_entry_i,
+    input  wire                   flaw_valid_i,     // a line of the page cannot be told
+    output wire                   flaw_taken_o,
+    input  wire                   flaw_lost_i,      // and there is no other copy
+    input  wire [PAGE_BITS-1:0]   flaw_page_i,
     output wire [ENTRY_BITS-1:0]  entry_o,
     input  wire [PAGE_BITS-1:0]   entry_page_i,
     input  wire                   entry_dirty_i,
@@ -102,6 +106,7 @@ module page_sequencer #(
     output wire                   release_close_o,  // without the sectors that the last close found bad
     output wire                   release_fill_o,   // without those of the last fill
     input  wire                   release_done_i,
+    input  wire                   lost_i,           // a sector is out of reach
     input  wire                   retired_i,
     input  wire [SECTOR_BITS-1:0] retired_sector_i,
 
@@ -136,7 +141,8 @@ module page_sequencer #(
     output wire                   not_admitted_o,
     output wire                   refused_o,        // an access, for want of room or of an answer of the media
     output wire                   fenced_o,
-    output wire                   imported_o
+    output wire                   imported_o,
+    output wire                   corrected_o       // a table entry
 );
     `include "cram_codes.vh"
 
@@ -173,6 +179,7 @@ module page_sequencer #(
                      REPLY         = 5'd26,
                      CLOSE_FAILED  = 5'd27,  // the entry stays dirty
                      REFUSE        = 5'd28,  // the access that needed it
+                     TELL          = 5'd30,  // log code_q
                      FILL_LATE     = 5'd29;  // the page stays stored, the lines that came stay cached
 
     reg [4:0]             state_q;
@@ -198,6 +205,7 @@ module page_sequencer #(
 
     // ---- what the media has done to earlier operations ----
     reg                   stuck_q;
+    reg                   lost_q;               // sectors are out of reach, and it is not told yet
     reg                   late_q;               // it did not answer a fill of page late_page_q, the last one there was
     reg [PAGE_BITS-1:0]   late_page_q;
 
@@ -209,11 +217,18 @@ module page_sequencer #(
     reg                   command_turn_q;       // the last operation was a host access
     wire                  serve_request = request_valid_i && !(command_valid_i && command_turn_q);
 
+    wire                  complete = complete_valid_i && !stuck_q;
+    wire                  flaw     = flaw_valid_i || lost_q;  // goes first
+
     // ---- page table ---------------------------------------------------------------------------------------------
     reg                  table_read, table_write;
     reg  [PAGE_BITS-1:0] table_page;
     reg  [TABLE_BITS-1:0] table_new;
-    wire [TABLE_BITS-1:0] table_entry;
+    wire [TABLE_BITS-1:0] table_told;
+    wire                  table_lost;       // the entry cannot be told: it counts as free, and owns nothing
+    wire [TABLE_BITS-1:0] table_entry = table_lost ? {TABLE_BITS{1'b0}} : table_told;
+    reg                   asked_q;          // an entry was asked for in the last cycle
+    wire                  unused_valid;
 
     page_table #(
         .PAGES(PAGES),
@@ -227,7 +242,10 @@ module page_sequencer #(
         .read_i(table_read),
         .write_i(table_write),
         .entry_i(table_new),
-        .entry_o(table_entry)
+        .valid_o(unused_valid),
+        .entry_o(table_told),
+        .error_o(table_lost),
+        .corrected_o(corrected_o)
     );
 
     wire                   old_fenced  = table_entry[TABLE_FENCED];
@@ -241,11 +259,11 @@ module page_sequencer #(
     wire [6:0]             old_sectors = old_round[12:6] >> (SECTOR_SHIFT - 6);
     wire [6:0]             old_count   = old_stored ? old_sectors : 7'd0;
     wire [SECTOR_BITS-1:0] old_first   = old_sector[SECTOR_BITS-1:0];
-    wire                   old_resident = RESIDENT[old_state];
+    wire                   old_resident = RESIDENT[old_state] || table_lost;  // most pages are
 
     always @* begin
-        table_read  = (state_q == IDLE && ready_o && serve_request) || state_q == PREPARE || state_q == CLOSE
-                      || state_q == POISON || state_q == COMMAND;
+        table_read  = (state_q == IDLE && ready_o && !flaw && !complete && serve_request)
+                      || (!asked_q && (state_q == PREPARE || state_q == CLOSE || state_q == POISON || state_q == COMMAND));
         table_write = state_q == CLOSE_STORE || state_q == POISON_STORE || state_q == TRIM_STORE
                       || state_q == FENCE_STORE || state_q == IMPORT_STORE;
         table_page  = state_q == IDLE ? request_page_i : state_q == CLOSE ? entry_page_i : page_q;
@@ -279,7 +297,6 @@ module page_sequencer #(
     // ---- outputs ------------------------------------------------------------------------------------------------
     wire [SECTOR_BITS+1:0] promised = {1'b0, reserved_q} + {1'b0, RAW_SECTORS};  // retired sectors may be among them
     wire                   room     = {1'b0, free_i} >= promised;
-    wire                   complete = complete_valid_i && !stuck_q;
 
     // The page that the burst under way has made dirty may be complete, and closed, at the burst's end: until the burst
     // has left it, nobody knows what it takes.
@@ -289,16 +306,17 @@ module page_sequencer #(
     wire [SECTOR_BITS:0]   counted   = fresh ? reserved_q - RAW_SECTORS : reserved_q;
     wire [SECTOR_BITS:0]   available = free_i > counted ? free_i - counted : {(SECTOR_BITS + 1){1'b0}};
 
-    assign judge_o         = state_q == IDLE && !complete;
+    assign judge_o         = state_q == IDLE && !flaw && !complete;
     assign available_o     = {{(31 - SECTOR_BITS){1'b0}}, available};
     assign stuck_o         = stuck_q;
 
-    assign idle_o          = state_q == IDLE && ready_o && !complete && !request_valid_i && !command_valid_i;
+    assign flaw_taken_o    = state_q == IDLE && ready_o && flaw_valid_i;
+    assign idle_o          = state_q == IDLE && ready_o && !flaw && !complete && !request_valid_i && !command_valid_i;
     wire   waits           = (state_q == CLOSE_WAIT && !close_done_i) || (state_q == FILL_WAIT && !fill_done_i)
                              || (state_q == RELEASE_WAIT && !release_done_i);
     wire   cleared         = !export_q && !import_q && !error_q && reason_q == REASON_INTERNAL;  // as IDLE leaves them
 
-    assign moves_o         = take_q || fresh_q != fresh || (state_q == IDLE ? !idle_o || !cleared : !waits);
+    assign moves_o         = take_q || lost_i || fresh_q != fresh || (state_q == IDLE ? !idle_o || !cleared : !waits);
     assign reserved_o      = {{(31 - SECTOR_BITS){1'b0}}, reserved_q};
     assign resident_o      = {{(31 - PAGE_BITS){1'b0}}, resident_q};
 
@@ -320,8 +338,12 @@ module page_sequencer #(
 
     assign take_o          = take_q;
     assign take_zero_o     = old_state == STATE_FREE;
-    assign make_dirty_o    = state_q == DIRTY && !take_q && write_q && !entry_dirty_i && room
-                             && !closed_door;
+    // A page whose table entry cannot be told, but all of whose lines are cached, is stored anew.
+    wire   orphan          = state_q == COMMAND_DO && !error_q && table_lost && op_q != OP_TRIM && op_q != OP_FLUSH;
+    wire   rescue          = orphan && cached_q && !entry_missing_i && (entry_dirty_i || room);
+
+    assign make_dirty_o    = (state_q == DIRTY && !take_q && write_q && !entry_dirty_i && room && !closed_door)
+                             || (rescue && !entry_dirty_i);
     assign make_clean_o    = state_q == CLOSE_STORE;
     assign closing_o       = state_q == CLOSE || state_q == CLOSE_LOOK || state_q == CLOSE_START
                              || (state_q == CLOSE_WAIT && !import_q) || state_q == CLOSE_STORE
@@ -349,7 +371,7 @@ module page_sequencer #(
     assign release_close_o = release_close_q;
     assign release_fill_o  = release_fill_q;
 
-    assign command_ready_o = state_q == IDLE && ready_o && !complete && !serve_request;
+    assign command_ready_o = state_q == IDLE && ready_o && !flaw && !complete && !serve_request;
     assign reply_valid_o   = state_q == REPLY;
     assign reply_state_o   = old_state;
     assign reply_cached_o  = cached_q;
@@ -373,7 +395,7 @@ module page_sequencer #(
     wire   tell_late       = state_q == FILL_LATE && !(late_q && late_page_q == page_q);
     wire   tell_close      = state_q == CLOSE_FAILED && !stuck_q;
     wire   tell_loss       = state_q == POISON_DROP;  // before the sectors that are retired with it
-    wire   tell_code       = tell_loss || tell_refused || tell_late || tell_close;
+    wire   tell_code       = tell_loss || state_q == TELL || tell_refused || tell_late || tell_close;
 
     assign event_valid_o   = tell_code || (closed_door && !request_again_i) || state_q == IMPORT_REFUSE || retired_i;
     assign event_code_o    = retired_i ? EVENT_CODE_SECTOR_RETIRED : tell_code ? code_q
@@ -397,7 +419,8 @@ module page_sequencer #(
         else if (give_back) reserved_q <= reserved_q - RAW_SECTORS;
         if (table_write) begin
             if ((state_q == CLOSE_STORE || state_q == IMPORT_STORE) && !old_resident) resident_q <= resident_q + 1'b1;
-            if ((state_q == POISON_STORE || state_q == TRIM_STORE) && old_resident) resident_q <= resident_q - 1'b1;
+            if ((state_q == POISON_STORE || state_q == TRIM_STORE) && old_resident && resident_q != 0)
+                resident_q <= resident_q - 1'b1;
         end
         fresh_q <= fresh;
         if (make_dirty_o && burst_i && burst_page_i == page_q) begin
@@ -415,14 +438,25 @@ module page_sequencer #(
 
     // ---- sequence -----------------------------------------------------------------------------------------------
     always @(posedge clk_i) begin
-        take_q <= 1'b0;
+        take_q  <= 1'b0;
+        asked_q <= table_read;
+        if (lost_i) lost_q <= 1'b1;
         case (state_q)
             IDLE: if (ready_o) begin
                 export_q <= 1'b0;
                 import_q <= 1'b0;
                 error_q  <= 1'b0;
                 reason_q <= REASON_INTERNAL;
-                if (complete) begin
+                if (flaw) begin
+                    after_close_q <= IDLE;
+                    sick_q        <= 1'b0;
+                    target_q      <= flaw_page_i;
+                    page_q        <= flaw_valid_i ? flaw_page_i : {PAGE_BITS{1'b0}};
+                    code_q        <= !flaw_valid_i ? EVENT_CODE_SECTORS_LOST
+                                     : flaw_lost_i ? EVENT_CODE_CACHE_LOST : EVENT_CODE_CACHE_REFETCHED;
+                    state_q       <= flaw_valid_i && flaw_lost_i ? POISON : TELL;
+                    if (!flaw_valid_i) lost_q <= 1'b0;
+                end else if (complete) begin
                     entry_q       <= complete_entry_i;
                     after_close_q <= IDLE;
                     state_q       <= CLOSE;
@@ -433,7 +467,7 @@ module page_sequencer #(
                     line_q   <= request_line_i;
                     write_q  <= request_write_i;
                     fill_q   <= request_fill_i;
-                    state_q  <= OPEN;
+                    state_q  <= PREPARE;
                 end else if (command_valid_i) begin
                     command_turn_q <= 1'b0;
                     target_q <= command_page_i;
@@ -444,10 +478,15 @@ module page_sequencer #(
             end
 
             // ---- a host access ----
-            PREPARE: state_q <= OPEN;
+            PREPARE: if (asked_q) state_q <= OPEN;
             OPEN: if (lookup_hit_i) begin
                 entry_q <= lookup_entry_i;
                 state_q <= DIRTY;
+            end else if (table_lost) begin
+                code_q        <= EVENT_CODE_METADATA_ERROR;
+                sick_q        <= 1'b0;
+                after_close_q <= IDLE;
+                state_q       <= POISON;
             end else if (old_state == STATE_POISON || closed_door) begin
                 state_q <= IDLE;
             end else begin
@@ -483,19 +522,23 @@ module page_sequencer #(
             end else if (fill_q && entry_line_missing_i) begin
                 after_fill_q  <= IDLE;
                 after_close_q <= IDLE;
-                state_q       <= FILL;
+                code_q        <= EVENT_CODE_METADATA_ERROR;
+                sick_q        <= 1'b0;
+                state_q       <= table_lost ? POISON : FILL;
             end else begin
                 state_q <= IDLE;
             end
 
             // ---- close entry_q ----
-            CLOSE: begin
+            CLOSE: if (asked_q) begin
                 page_q  <= entry_page_i;
                 state_q <= CLOSE_LOOK;
             end
             CLOSE_LOOK: begin
                 after_fill_q <= CLOSE_START;
-                state_q      <= entry_missing_i ? FILL : CLOSE_START;
+                code_q       <= EVENT_CODE_METADATA_ERROR;
+                sick_q       <= 1'b0;
+                state_q      <= !entry_missing_i ? CLOSE_START : table_lost ? POISON : FILL;
             end
             CLOSE_START: state_q <= CLOSE_WAIT;
             CLOSE_WAIT: if (close_done_i) begin
@@ -504,9 +547,13 @@ module page_sequencer #(
                 release_count_q <= close_error_i != 0 ? close_count_i : old_count;
                 release_close_q <= close_error_i != 0;
                 release_fill_q  <= 1'b0;
+                sick_q          <= 1'b0;
                 case (close_error_i)
                     8'd0:                   after_release_q <= import_q ? IMPORT_STORE : CLOSE_STORE;
                     EVENT_CODE_MEDIA_ERROR: after_release_q <= import_q ? IMPORT_START : CLOSE;  // elsewhere
+                    // a line that is still stored is filled again
+                    EVENT_CODE_CACHE_LOST:  after_release_q <= flaw_valid_i && flaw_lost_i && flaw_page_i == page_q
+                                                               ? POISON : CLOSE;
                     default:                after_release_q <= import_q ? IMPORT_REFUSE : CLOSE_FAILED;
                 endcase
                 state_q         <= RELEASE;
@@ -524,7 +571,7 @@ module page_sequencer #(
                 page_q   <= target_q;
                 state_q  <= after_close_q == PREPARE ? REFUSE : after_close_q;
             end
-            REFUSE: state_q <= IDLE;
+            REFUSE, TELL: state_q <= IDLE;
 
             // ---- fill entry_q from the table entry of page_q ----
             FILL: state_q <= FILL_WAIT;
@@ -546,7 +593,7 @@ module page_sequencer #(
             end
 
             // ---- page_q is lost ----
-            POISON: state_q <= POISON_LOOK;
+            POISON: if (asked_q) state_q <= POISON_LOOK;
             POISON_LOOK: begin
                 cached_q <= lookup_hit_i;
                 entry_q  <= lookup_entry_i;
@@ -570,7 +617,7 @@ module page_sequencer #(
             RELEASE_WAIT: if (release_done_i) state_q <= after_release_q;
 
             // ---- a mailbox command ----
-            COMMAND: state_q <= COMMAND_LOOK;
+            COMMAND: if (asked_q) state_q <= COMMAND_LOOK;
             COMMAND_LOOK: begin
                 cached_q <= lookup_hit_i;
                 entry_q  <= lookup_entry_i;
@@ -580,7 +627,16 @@ module page_sequencer #(
                 dirty_q       <= cached_q && entry_dirty_i;
                 after_close_q <= COMMAND;
                 if (error_q) state_q <= REPLY;  // the close that it needed has failed
-                else case (op_q)
+                else if (rescue) state_q <= CLOSE;
+                else if (orphan && cached_q && !entry_missing_i) begin
+                    error_q  <= 1'b1;
+                    reason_q <= REASON_EXHAUSTED;
+                    state_q  <= REPLY;
+                end else if (orphan) begin
+                    code_q  <= EVENT_CODE_METADATA_ERROR;
+                    sick_q  <= 1'b0;
+                    state_q <= POISON;
+                end else case (op_q)
                     OP_TRIM: begin
                         release_first_q <= old_first;
                         release_count_q <= old_count;
@@ -666,6 +722,8 @@ module page_sequencer #(
             command_turn_q <= 1'b0;
             stuck_q        <= 1'b0;
             late_q         <= 1'b0;
+            lost_q         <= 1'b0;
+            asked_q        <= 1'b0;
         end
     end
 
@@ -681,7 +739,7 @@ module page_sequencer #(
             assert ($stable({write_q, fill_q, target_q, line_q, op_q, export_q, import_q, page_q, entry_q, code_q}));
             assert ($stable({error_q, reason_q, cached_q, dirty_q, release_first_q, release_count_q}));
             assert ($stable({reserved_q, resident_q, release_close_q, release_fill_q, sick_q}));
-            assert ($stable({fresh_q, stuck_q, late_q, late_page_q}));
+            assert ($stable({fresh_q, stuck_q, late_q, late_page_q, lost_q, asked_q}));
         end
     end
 `endif

@@ -21,6 +21,7 @@ module page_store #(
     output wire [SECTOR_BITS:0]   free_o,
 
     // ---- close ----
+    input  wire [23:0]            page_i,         // that is closed or filled; holds until done
     input  wire                   close_start_i,
     output wire                   close_done_o,
     output wire [7:0]             close_error_o,
@@ -35,6 +36,8 @@ module page_store #(
     input  wire                   stream_valid_i,
     output wire                   stream_ready_o,
     input  wire [511:0]           stream_data_i,
+    input  wire [30:0]            stream_check_i,
+    input  wire                   stream_error_i,
 
     // ---- fill ----
     input  wire                   fill_start_i,
@@ -61,6 +64,10 @@ module page_store #(
     input  wire [6:0]             import_bytes_i,
     input  wire                   import_last_i,
 
+    // ---- flipped bits ----
+    output wire [1:0]             corrected_o,    // pulses: links, media
+    output wire                   lost_o,         // pulse for each sector that is out of reach
+
     // ---- release ----
     input  wire                   release_start_i,
     input  wire [SECTOR_BITS-1:0] release_first_i,
@@ -77,6 +84,7 @@ module page_store #(
     output wire                   m_axi_awvalid,
     input  wire                   m_axi_awready,
     output wire [511:0]           m_axi_wdata,
+    output wire [30:0]            m_axi_wuser,
     output wire                   m_axi_wlast,
     output wire                   m_axi_wvalid,
     input  wire                   m_axi_wready,
@@ -89,6 +97,7 @@ module page_store #(
     output wire                   m_axi_arvalid,
     input  wire                   m_axi_arready,
     input  wire [511:0]           m_axi_rdata,
+    input  wire [30:0]            m_axi_ruser,
     input  wire [1:0]             m_axi_rresp,
     input  wire                   m_axi_rvalid,
     output wire                   m_axi_rready,
@@ -101,6 +110,9 @@ module page_store #(
     wire [SECTOR_BITS-1:0] close_op_sector, close_op_next, fill_op_sector, release_op_sector;
     wire                   op_ready, result_valid;
     wire [SECTOR_BITS-1:0] result;
+    wire                   result_error, list_lost_valid, chain_lost_valid, link_corrected, beat_corrected;
+    wire [SECTOR_BITS:0]   list_lost;
+    wire [6:0]             chain_lost;
     wire [63:0]            close_bad, fill_bad;  // sectors of the chain, by position
 
     sector_allocator #(
@@ -116,6 +128,10 @@ module page_store #(
         .next_i(close_op_next),
         .result_valid_o(result_valid),
         .result_o(result),
+        .result_error_o(result_error),
+        .lost_valid_o(list_lost_valid),
+        .lost_o(list_lost),
+        .corrected_o(link_corrected),
         .free_o(free_o)
     );
 
@@ -162,6 +178,7 @@ module page_store #(
         .first_o(close_first_o),
         .count_o(close_count_o),
         .free_i(free_o),
+        .page_i(page_i),
         .import_clear_i(fill_start_i && import_i),
         .import_take_i(import_valid_i && import_ready_o),
         .import_data_i(import_data_i),
@@ -172,6 +189,8 @@ module page_store #(
         .stream_valid_i(stream_valid_i),
         .stream_ready_o(stream_ready_o),
         .stream_data_i(stream_data_i),
+        .stream_check_i(stream_check_i),
+        .stream_error_i(stream_error_i),
         .op_valid_o(close_op_valid),
         .op_ready_i(op_ready),
         .op_o(close_op),
@@ -184,6 +203,7 @@ module page_store #(
         .m_axi_awvalid(m_axi_awvalid),
         .m_axi_awready(m_axi_awready),
         .m_axi_wdata(m_axi_wdata),
+        .m_axi_wuser(m_axi_wuser),
         .m_axi_wlast(m_axi_wlast),
         .m_axi_wvalid(m_axi_wvalid),
         .m_axi_wready(m_axi_wready),
@@ -213,6 +233,7 @@ module page_store #(
         .length_i(fill_length_i),
         .word_i(fill_word_i),
         .crc_i(fill_crc_i),
+        .page_i(page_i),
         .first_i(fill_first_i),
         .done_o(fill_done_o),
         .error_o(fill_error_o),
@@ -227,11 +248,14 @@ module page_store #(
         .sector_o(fill_op_sector),
         .result_valid_i(result_valid),
         .result_i(result),
+        .result_error_i(result_error),
+        .corrected_o(beat_corrected),
         .m_axi_araddr(m_axi_araddr),
         .m_axi_arlen(m_axi_arlen),
         .m_axi_arvalid(m_axi_arvalid),
         .m_axi_arready(m_axi_arready),
         .m_axi_rdata(m_axi_rdata),
+        .m_axi_ruser(m_axi_ruser),
         .m_axi_rresp(m_axi_rresp),
         .m_axi_rvalid(m_axi_rvalid),
         .m_axi_rready(m_axi_rready),
@@ -249,15 +273,30 @@ module page_store #(
         .bad_i(release_close_i ? close_bad : release_fill_i ? fill_bad : 64'd0),
         .done_o(release_done_o),
         .retired_o(retired_o),
+        .lost_valid_o(chain_lost_valid),
+        .lost_o(chain_lost),
         .op_valid_o(release_op_valid),
         .op_ready_i(op_ready),
         .op_o(release_op),
         .sector_o(release_op_sector),
         .result_valid_i(result_valid),
-        .result_i(result)
+        .result_i(result),
+        .result_error_i(result_error)
     );
 
     assign retired_sector_o = release_op_sector;
+
+    // ---- sectors out of reach, a pulse for each ----
+    reg [SECTOR_BITS:0] lost_q;
+
+    assign corrected_o = {link_corrected, beat_corrected};
+    assign lost_o      = lost_q != 0;
+
+    always @(posedge clk_i) begin
+        lost_q <= lost_q - {{SECTOR_BITS{1'b0}}, lost_o} + (list_lost_valid ? list_lost : 0)
+                  + (chain_lost_valid ? {{(SECTOR_BITS - 6){1'b0}}, chain_lost} : 0);
+        if (!rst_ni) lost_q <= 0;
+    end
 endmodule
 
 `default_nettype wire

@@ -2,8 +2,10 @@
 // page_table: one entry for each perceived page.
 // What an entry says: docs/device/pages.md; where its fields lie: TABLE_* of cram_codes.vh.
 //
-// Handshake: `read_i` loads `entry_o`, `write_i` stores `entry_i`; one of them a cycle, not before `ready_o`.
-// Latency:   one cycle. After reset a sweep of PAGES cycles makes every page free.
+// Handshake: `read_i` asks for an entry, `valid_o` pulses when `entry_o` is there, and `error_o`: it cannot be told;
+//            `write_i` stores `entry_i`; one of them a cycle, none between a read and its answer, none before `ready_o`.
+//            `corrected_o` pulses for an entry that was corrected (ecc_ram).
+// Latency:   two cycles. After reset a sweep of PAGES cycles makes every page free.
 
 `default_nettype none
 
@@ -20,23 +22,33 @@ module page_table #(
     input  wire                 read_i,
     input  wire                 write_i,
     input  wire [WIDTH-1:0]     entry_i,
-    output wire [WIDTH-1:0]     entry_o
+    output wire                 valid_o,
+    output wire [WIDTH-1:0]     entry_o,
+    output wire                 error_o,
+    output wire                 corrected_o
 );
-    reg [WIDTH-1:0]   table_q [0:PAGES-1];
-    reg [WIDTH-1:0]   entry_q;
     reg [PAGE_BITS:0] sweep_q;
 
-    wire                 sweeping = !sweep_q[PAGE_BITS];
-    wire                 write    = sweeping || write_i;
-    wire [PAGE_BITS-1:0] address  = sweeping ? sweep_q[PAGE_BITS-1:0] : page_i;
+    wire sweeping = !sweep_q[PAGE_BITS];
 
     assign ready_o = !sweeping;
-    assign entry_o = entry_q;
 
-    always @(posedge clk_i) begin
-        if (write) table_q[address] <= sweeping ? {WIDTH{1'b0}} : entry_i;
-        else if (read_i) entry_q <= table_q[address];
-    end
+    ecc_ram #(
+        .DATA_BITS(WIDTH),
+        .DEPTH(PAGES),
+        .ADDRESS_BITS(PAGE_BITS)
+    ) u_entries (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .address_i(sweeping ? sweep_q[PAGE_BITS-1:0] : page_i),
+        .read_i(read_i && !sweeping),
+        .write_i(write_i || sweeping),
+        .data_i(sweeping ? {WIDTH{1'b0}} : entry_i),
+        .valid_o(valid_o),
+        .data_o(entry_o),
+        .error_o(error_o),
+        .corrected_o(corrected_o)
+    );
 
     always @(posedge clk_i) begin
         if (sweeping) sweep_q <= sweep_q + 1'b1;

@@ -32,6 +32,13 @@ typedef struct cram_device {
     const uint8_t *register_data_out;
 } cram_device;
 
+typedef struct cram_memory {
+    uint8_t *words;    // of a memory of the device; each word's lowest bit first, the bits behind its last one are zero
+    uint32_t depth;    // words
+    uint32_t bits;     // of a word
+    uint32_t stride;   // bytes from a word to the next
+} cram_memory;
+
 // A device after its power-on reset of ten cycles. Registers and memories that no reset sets start as `seed` says.
 cram_device *cram_create(uint64_t seed);
 void cram_destroy(cram_device *device);
@@ -61,3 +68,7 @@ void cram_restore(cram_device *device, const uint8_t *state, uint64_t length);
 // or -1: not compiled with waves, or the file cannot be written.
 int32_t cram_waves_start(cram_device *device, const char *path);
 void cram_waves_stop(cram_device *device);
+
+// The memory in or below instance `place` (dotted, below the bench): it may be changed between calls of cram_advance. Only
+// in a library that was compiled for it. Returns 0, or -1: there is no memory to be seen, or more than one.
+int32_t cram_memory_at(cram_device *device, const char *place, cram_memory *memory);

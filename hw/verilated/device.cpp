@@ -8,11 +8,13 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "Vtop.h"
 #include "verilated.h"
 #include "verilated_save.h"
+#include "verilated_syms.h"
 #if VM_TRACE
 #include "verilated_vcd_c.h"
 #endif
@@ -114,6 +116,10 @@ struct Device : cram_device {
         top.eval();
         look();
     }
+
+    // The model's scopes leave the context that is this thread's: it must be their own, not that of the last device used,
+    // which may be gone.
+    ~Device() { Verilated::threadContextp(&context); }
 
     static VerilatedContext *seeded(VerilatedContext &context, uint64_t seed) {
         context.randReset(2);
@@ -260,4 +266,24 @@ void cram_waves_stop([[maybe_unused]] cram_device *device) {
     if (chip.waves) chip.waves->close();
     chip.waves.reset();
 #endif
+}
+
+int32_t cram_memory_at(cram_device *device, const char *place, cram_memory *memory) {
+    const std::string instance = std::string{"cram_bench.cram_bench."} + place;
+    const VerilatedVar *found = nullptr;
+    int count = 0;
+    for (const auto &[scope_name, scope] : *self(device).context.scopeNameMap()) {
+        if ((scope_name + std::string{"."}).rfind(instance + ".", 0) != 0 || !scope->varsp()) continue;
+        for (const auto &entry : *scope->varsp()) {
+            if (entry.second.udims() != 1) continue;
+            found = &entry.second;
+            ++count;
+        }
+    }
+    if (count != 1) return -1;
+    memory->words = static_cast<uint8_t *>(found->datap());
+    memory->depth = found->elements(1);
+    memory->bits = found->entBits();
+    memory->stride = found->totalSize() / memory->depth;
+    return 0;
 }

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import shlex
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,7 @@ ABI = HERE / "abi.h"
 BENCH = ROOT / "hw" / "bench"
 BENCH_SOURCES = [BENCH / "cram_bench.v", BENCH / "host_port.v", BENCH / "media_dram.v"]
 LIBRARY = "libcram.so"
+MEMORIES = HERE / "memories.vlt"
 
 VERILATOR_FLAGS = [
     "-cc", "--exe", "--no-timing", "-O3", "-Wno-fatal", "--savable", "--no-std-package",
@@ -56,24 +58,34 @@ class Library:
     identity: str
 
 
-def compiled(parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY, waves: bool = False) -> Path:
+def compiled(
+    parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY, waves: bool = False, memories: bool = False
+) -> Path:
     """The library of a device with `parameters`, compiled now if need be. Safe to call from several processes at once.
 
     Args:
         parameters: what the device is built with.
         media_latency: clock cycles from a media request to its first beat.
         waves: able to write waves; a library of its own, and slower.
+        memories: able to show its memories and let them be changed (hw/verilated/memories.py); likewise.
 
     Raises:
         hw.build.BuildError: it does not compile.
         hw.tools.ToolError: Verilator or the compiler is missing or too old.
     """
     values = parameters.verilog() | {"MEDIA_LATENCY": media_latency}
-    return compile_library("cram_bench", values, BENCH_SOURCES, HERE / "device.cpp", ABI, waves)
+    shown = [MEMORIES] if memories else []
+    return compile_library("cram_bench", values, BENCH_SOURCES, HERE / "device.cpp", ABI, waves, shown)
 
 
 def compile_library(
-    top: str, values: dict[str, int], sources: list[Path], harness: Path, abi: Path, waves: bool = False
+    top: str,
+    values: dict[str, int],
+    sources: list[Path],
+    harness: Path,
+    abi: Path,
+    waves: bool = False,
+    settings: Sequence[Path] = (),
 ) -> Path:
     """A shared library of `top`, compiled now if need be.
 
@@ -84,12 +96,13 @@ def compile_library(
         harness: the C++ file that drives it.
         abi: the header that declares what the library offers.
         waves: compile it with what writes waves (VM_TRACE in the harness).
+        settings: further files of Verilator's settings.
 
     Raises:
         hw.build.BuildError, hw.tools.ToolError: it cannot be compiled.
     """
     files = closure(top, sources)
-    texts = [*files, *sorted(RTL.glob("*.vh")), *waivers(), harness, abi]
+    texts = [*files, *sorted(RTL.glob("*.vh")), *waivers(), *settings, harness, abi]
     digest = hashlib.sha256()
     tool = verilator().version + compiler_version()
     flags = [*VERILATOR_FLAGS, *(["--trace-vcd", "--trace-structs"] if waves else [])]
@@ -101,7 +114,7 @@ def compile_library(
     with compiling(folder) as missing:
         if missing:
             log.info("compiling %s as a library", top)
-            _compile(top, folder, values, harness, [*waivers(), *files], flags)
+            _compile(top, folder, values, harness, [*waivers(), *settings, *files], flags)
             keep_only(folder, LIBRARY)
     return folder / LIBRARY
 
@@ -121,9 +134,11 @@ def _compile(
 
 
 @cache
-def load(parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY, waves: bool = False) -> Library:
+def load(
+    parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY, waves: bool = False, memories: bool = False
+) -> Library:
     """The library of such a device, in this process. Arguments and errors are those of `compiled`."""
-    return open_library(compiled(parameters, media_latency, waves), ABI)
+    return open_library(compiled(parameters, media_latency, waves, memories), ABI)
 
 
 def open_library(path: Path, abi: Path) -> Library:

@@ -31,6 +31,36 @@ async def test_one_wrong_byte_on_the_media_is_found_by_the_crc(device: CramDevic
     assert (capacity.resident_pages, capacity.free_sectors) == (1, 240)
 
 
+@pytest.mark.parametrize("content", [noise_page(1), program_pages()[5]], ids=["raw", "lz4"])
+async def test_a_flipped_bit_is_corrected_and_counted(device: CramDevice, model: ModelLink, content: bytes) -> None:
+    await device.store(1, content)
+    await evict_everything(device)
+    model.flip(1, 0)
+    model.flip(1, 3)
+    assert await device.load(1) == content
+    assert (await device.counters()).bits_corrected == 2
+    assert (await device.cxl.health()).corrected_errors == 2
+    assert await device.events() == []
+
+
+@pytest.mark.parametrize("bits", [2, 3])
+async def test_more_flipped_bits_of_a_beat_cost_the_page_and_the_sector(
+    device: CramDevice, model: ModelLink, bits: int
+) -> None:
+    await device.store(1, noise_page(1))
+    await evict_everything(device)
+    model.flip(1, 0)
+    model.flip(1, 9, bits)
+    with pytest.raises(PagePoisoned) as caught:
+        await device.load(1)
+    assert caught.value.cause == EventCode.UNCORRECTABLE
+    assert await device.events() == [
+        DeviceEvent(EventCode.UNCORRECTABLE, 1), DeviceEvent(EventCode.SECTOR_RETIRED, 1),
+    ]  # fmt: skip
+    counters = await device.counters()
+    assert (counters.bits_corrected, counters.sectors_retired) == (1, 1)
+
+
 async def test_a_block_that_is_not_lz4_is_malformed(device: CramDevice, damage: Damage) -> None:
     """The first token of a block says how many literals follow; all its bits flipped it says another number."""
     await device.store(1, compressible_page(1))

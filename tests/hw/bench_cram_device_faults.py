@@ -230,14 +230,6 @@ async def a_fill_that_fails_under_a_write_a_close_or_an_export_poisons_the_page(
 # ---- damaged content ----
 
 
-def damage(tb: TB, info: PageInfo, block: bytes) -> None:
-    """Put other bytes in the place of a stored page."""
-    chain = tb.media.chain(info.first_sector, info.length)
-    for number, sector in enumerate(chain):
-        part = block[number * SECTOR_BYTES : (number + 1) * SECTOR_BYTES]
-        tb.media.content[sector * SECTOR_BYTES : sector * SECTOR_BYTES + len(part)] = part
-
-
 def is_block_of_a_page(block: bytes) -> bool:
     """Whether liblz4 makes a page of it."""
     try:
@@ -273,7 +265,7 @@ async def a_malformed_block_on_the_media_is_refused(dut: Any) -> None:
             assert (info.state, info.length) == (PageState.LZ4, length)
             if how == "read":
                 await tb.evict(1)
-            damage(tb, info, block)
+            tb.media.replace(1, info.first_sector, info.length, block)
             if how == "read":
                 assert (await tb.read(PAGE_BYTES, PAGE_BYTES))[1] == SLVERR
             else:

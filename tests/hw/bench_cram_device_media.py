@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A media that fails, forgets, lies or dawdles (docs/device/pressure.md, "Exhaustion").
 
-Blocks that are malformed, or well formed with other content, are written straight onto the media; liblz4 says which.
+Blocks that are malformed, or well formed with other content, are written straight onto the media, with the checks
+their beats must have; liblz4 says which. Flipped bits are in bench_cram_device_flips.py.
 """
 
 from __future__ import annotations
@@ -37,14 +38,6 @@ async def lost(tb: TB, page: int, code: EventCode) -> None:
     await tb.check_chains(range(PARAMETERS.perceived_pages))
     await tb.trim((page, 1))
     assert await tb.load(page) == ZERO_PAGE
-
-
-def place(tb: TB, info: PageInfo, data: bytes) -> None:
-    """Put other bytes where a stored page lies; the rest of it stays."""
-    size = PARAMETERS.sector_bytes
-    for n, sector in enumerate(tb.media.chain(info.first_sector, info.length)):
-        part = data[n * size : (n + 1) * size]
-        tb.media.content[sector * size : sector * size + len(part)] = part
 
 
 @cocotb.test(timeout_time=300, timeout_unit="ms")
@@ -203,8 +196,11 @@ async def an_import_that_the_media_does_not_take_changes_nothing(dut: Any) -> No
 
 
 @cocotb.test(timeout_time=300, timeout_unit="ms")
-async def a_flipped_bit_is_always_found(dut: Any) -> None:
-    """In a raw page by its CRC; in a block by the CRC or because liblz4 would not decode it either."""
+async def a_wrong_bit_with_a_right_check_is_always_found(dut: Any) -> None:
+    """As if it had been wrong when its check was made.
+
+    In a raw page by its CRC; in a block by the CRC or because liblz4 would not decode it either.
+    """
     tb = await TB.open(dut)
     for round_ in range(effort(25)):
         content = noise_page(round_) if round_ % 5 == 0 else tb.random.choice(program_pages())
@@ -214,7 +210,7 @@ async def a_flipped_bit_is_always_found(dut: Any) -> None:
         damaged = bytearray(tb.media.stored(info.first_sector, info.length))
         bit = tb.random.randrange(8 * info.length)
         damaged[bit // 8] ^= 1 << bit % 8
-        place(tb, info, bytes(damaged))
+        tb.media.replace(2, info.first_sector, info.length, bytes(damaged))
         try:
             if info.state == PageState.LZ4:
                 page = lz4.block.decompress(bytes(damaged), uncompressed_size=PAGE_BYTES)
@@ -239,7 +235,7 @@ async def a_flipped_bit_is_always_found(dut: Any) -> None:
 
 @cocotb.test(timeout_time=300, timeout_unit="ms")
 async def every_single_bit_of_a_block_is_reported_or_says_nothing(dut: Any) -> None:
-    """Each bit of a short block, one after the other; liblz4 tells what the damaged block stands for."""
+    """Each bit of a short block, one after the other, with right checks; liblz4 tells what the block stands for."""
     tb = await TB.open(dut)
     content = compressible_page(7)
     await tb.store(2, content)
@@ -251,7 +247,7 @@ async def every_single_bit_of_a_block_is_reported_or_says_nothing(dut: Any) -> N
         info = await tb.page_state(2)
         damaged = bytearray(tb.media.stored(info.first_sector, length))
         damaged[bit // 8] ^= 1 << bit % 8
-        place(tb, info, bytes(damaged))
+        tb.media.replace(2, info.first_sector, info.length, bytes(damaged))
         try:
             page = lz4.block.decompress(bytes(damaged), uncompressed_size=PAGE_BYTES)
         except lz4.block.LZ4BlockError:
@@ -275,14 +271,14 @@ async def every_single_bit_of_a_block_is_reported_or_says_nothing(dut: Any) -> N
 
 @cocotb.test(timeout_time=300, timeout_unit="ms")
 async def every_single_bit_of_a_raw_page_is_reported(dut: Any) -> None:
-    """Bits of every line."""
+    """Bits of every line, with a right check: the CRC tells."""
     tb = await TB.open(dut)
     content = noise_page(7)
     for line in range(0, 64, round(64 / effort(64))):
         info = await stored(tb, 2, content)
         damaged = bytearray(content)
         damaged[64 * line + tb.random.randrange(64)] ^= 1 << tb.random.randrange(8)
-        place(tb, info, bytes(damaged))
+        tb.media.replace(2, info.first_sector, info.length, bytes(damaged))
         await tb.read(2 * PAGE_BYTES, PAGE_BYTES)
         await tb.idle()
         await lost(tb, 2, EventCode.CRC_MISMATCH)
@@ -311,7 +307,7 @@ async def a_malformed_block_poisons_its_page(dut: Any) -> None:
         assert len(decoded) != PAGE_BYTES
         for export in (False, True):
             info = await stored(tb, 0, content)
-            place(tb, info, block)
+            tb.media.replace(0, info.first_sector, info.length, block)
             if export:
                 assert await tb.export(0) == (ReturnCode.INTERNAL_ERROR, b"")
             else:
@@ -327,7 +323,7 @@ async def a_well_formed_block_of_another_page_is_a_crc_mismatch(dut: Any) -> Non
     info = await stored(tb, 0, noise_page(8)[:700] + bytes(PAGE_BYTES - 700))
     other = await stored(tb, 1, noise_page(9)[:700] + bytes(PAGE_BYTES - 700))
     assert other.length == info.length
-    place(tb, info, tb.media.stored(other.first_sector, other.length))
+    tb.media.replace(0, info.first_sector, info.length, tb.media.stored(other.first_sector, other.length))
     await tb.read(0, 64)
     await tb.idle()
     await lost(tb, 0, EventCode.CRC_MISMATCH)
@@ -339,7 +335,7 @@ async def damage_found_while_closing_loses_that_page_alone(dut: Any) -> None:
     """The victim's missing lines cannot be filled; the access that needed its entry goes on."""
     tb = await TB.open(dut)
     info = await stored(tb, 0, noise_page(5))
-    place(tb, info, bytes(64))
+    tb.media.replace(0, info.first_sector, info.length, bytes(64))
     await tb.store_line(0, 5, bytes(64))
     others = range(1, PARAMETERS.cache_pages + 1)
     for page in others:

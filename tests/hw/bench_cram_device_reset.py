@@ -52,10 +52,13 @@ async def prepare(tb: TB) -> None:
     for page in range(3):
         await tb.store(page, noise_page(page) if page else compressible_page(page))
     await tb.idle()
-    tb.media.bad_writes = set(range(PARAMETERS.media_sectors))
     await tb.store(3, noise_page(3))
     await tb.idle()
-    tb.media.bad_writes = set()
+    await tb.evict(3)
+    tb.media.bad_reads = set(range(PARAMETERS.media_sectors))
+    await tb.read(3 * PAGE_BYTES, PAGE_BYTES)
+    await tb.idle()
+    tb.media.bad_reads = set()
     await tb.store_line(2, 4, b"\x11" * LINE_BYTES)
     await tb.set_register(Register.LOW_WATERMARK, PARAMETERS.media_sectors)
     await tb.set_register(Register.INTERRUPT_ENABLE, 0xFFFF)
@@ -110,6 +113,7 @@ async def reset_in_a_close(dut: Any) -> None:
         dut.rst_ni.value = 0
         await tb.cycles(1)
         tb.slave.write_if.b_channel.pause = False
+        tb.media.failed.clear()
         dut.rst_ni.value = 1
         await tb.idle()
         await check_fresh(tb)

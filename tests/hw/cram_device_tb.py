@@ -25,6 +25,7 @@ from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiMaster, AxiResp,
 from cocotbext.axi.address_space import Region
 
 from hw.codes import EventCode, Opcode, PageState, ReturnCode
+from hw.ecc import line_check
 from hw.link import LINE_BYTES, PAGE_BYTES
 from hw.parameters import DeviceParameters
 from hw.registers import Register
@@ -55,6 +56,7 @@ class Media(Region):  # type: ignore[misc]
 
     Attributes:
         content: its bytes; junk at first, so that a byte never written shows.
+        checks: the check stored beside each beat, by the beat's number; 0 of one never written.
         bad_reads, bad_writes: sectors that answer SLVERR.
         failed: sectors that have done so, since the last reset.
         written: sectors in the order of their first beats.
@@ -67,6 +69,8 @@ class Media(Region):  # type: ignore[misc]
         self.clock = clock
         self.sector_bytes = parameters.sector_bytes
         self.content = bytearray(source.randbytes(parameters.media_bytes))
+        self.checks: dict[int, int] = {}
+        self.wuser = self.ruser = 0  # of the beat that is being written, and of the one read last
         self.bad_reads: set[int] = set()
         self.bad_writes: set[int] = set()
         self.failed: set[int] = set()
@@ -74,6 +78,21 @@ class Media(Region):  # type: ignore[misc]
         self.read_sectors: list[int] = []
         self.outside = 0
         self.latency: Callable[[], int] | None = None
+
+    def attach(self, slave: Any) -> None:
+        """Store WUSER beside each beat that `slave` takes, and give it back as RUSER."""
+        receive, send = slave.write_if.w_channel.recv, slave.read_if.r_channel.send
+
+        async def take() -> Any:
+            beat = await receive()
+            self.wuser = int(beat.wuser)
+            return beat
+
+        async def give(beat: Any) -> None:
+            beat.ruser = self.ruser
+            await send(beat)
+
+        slave.write_if.w_channel.recv, slave.read_if.r_channel.send = take, give
 
     async def _read(self, address: int, length: int) -> bytes:
         sector = address // self.sector_bytes
@@ -84,6 +103,7 @@ class Media(Region):  # type: ignore[misc]
         if sector in self.bad_reads:
             self.failed.add(sector)
             raise MediaError
+        self.ruser = self.checks.get(address // LINE_BYTES, 0)
         return bytes(self.content[address : address + length])
 
     async def _write(self, address: int, data: bytes) -> None:
@@ -96,6 +116,7 @@ class Media(Region):  # type: ignore[misc]
             self.failed.add(sector)
             raise MediaError
         self.content[address : address + len(data)] = data
+        self.checks[address // LINE_BYTES] = self.wuser
 
     def check_range(self, address: int, length: int = 0) -> None:
         """Counts what lies outside the media; a test that ends with `conserved` fails on it."""
@@ -112,6 +133,28 @@ class Media(Region):  # type: ignore[misc]
         """The bytes of a stored page."""
         size = self.sector_bytes
         return b"".join(self.content[n * size : (n + 1) * size] for n in self.chain(first, length))[:length]
+
+    def beats(self, first: int, length: int) -> list[int]:
+        """Numbers of the beats of a stored page, in order."""
+        each = self.sector_bytes // LINE_BYTES
+        numbers = [sector * each + n for sector in self.chain(first, length) for n in range(each)]
+        return numbers[: -(-length // LINE_BYTES)]
+
+    def replace(self, page: int, first: int, length: int, data: bytes) -> None:
+        """Put other bytes where a stored page lies, with the checks they must have; what is behind them stays."""
+        for index, beat in enumerate(self.beats(first, length)[: -(-len(data) // LINE_BYTES)]):
+            part = data[index * LINE_BYTES : (index + 1) * LINE_BYTES]
+            start = beat * LINE_BYTES
+            self.content[start : start + len(part)] = part
+            self.checks[beat] = line_check(page, index, bytes(self.content[start : start + LINE_BYTES]))
+
+    def flip(self, beat: int, bits: Iterable[int]) -> None:
+        """Flip bits of a beat: 0 to 511 of its data, then those of its check."""
+        for bit in bits:
+            if bit < 8 * LINE_BYTES:
+                self.content[beat * LINE_BYTES + bit // 8] ^= 1 << bit % 8
+            else:
+                self.checks[beat] ^= 1 << bit - 8 * LINE_BYTES
 
 
 @dataclass(frozen=True)
@@ -150,6 +193,7 @@ class TB:
         media = (dut.clk_i, dut.media_rst_ni)
         self.axil = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), *common, reset_active_level=False)
         self.slave = AxiSlave(AxiBus.from_prefix(dut, "m_axi"), *media, target=self.media, reset_active_level=False)
+        self.media.attach(self.slave)
         self.host: Any = (
             None if bursts else AxiMaster(AxiBus.from_prefix(dut, "s_axi"), *common, reset_active_level=False)
         )

@@ -38,6 +38,7 @@ CHAPTERS: dict[str, list[DeviceParameters]] = {
     "traffic": [SMALL, TWO, TINY_SECTORS, LARGE_SECTORS, NARROW],
     "exhaustion": [TINY_SECTORS, SMALL, LARGE_SECTORS],
     "media": [SMALL, TINY_SECTORS, LARGE_SECTORS],
+    "flips": [SMALL, TINY_SECTORS, LARGE_SECTORS],
     "signals": [LARGE_SECTORS, SMALL],
     "floods": [SMALL, TINY_SECTORS],
 }

@@ -20,6 +20,8 @@ from tests.marks import VERIFY
 QUICK = {
     "fifo-WIDTH_4-DEPTH_4",
     "sector_allocator-SECTORS_4-BITS_2",
+    "ecc_check-DATA_BITS_5-BOUND_BITS_2-LINEAR_1",
+    "ecc_ram-DATA_BITS_4-ADDRESS_BITS_1",
     "register_bus-LATE_1",
     "axi_host_write-PAGE_BITS_12",
     "watermarks",
@@ -31,9 +33,11 @@ QUICK = {
 # module: a line and what it is turned into
 BROKEN = {
     "fifo": ("if (out_valid_o && out_ready_i) head_q <= head_q + 1'b1;", "if (out_ready_i) head_q <= head_q + 1'b1;"),
-    "sector_allocator": ("if (busy_q && pop_list_q) head_q <= read_q;", "if (busy_q) head_q <= read_q;"),
+    "sector_allocator": ("if (there && pop_list_q) head_q <= successor;", "if (there) head_q <= successor;"),
+    "ecc_check": ("valid_i ? check ^ check_i :", "valid_i ? check & check_i :"),
+    "ecc_ram": ("scrub_q <= corrected_o && !read_i && !write_i;", "scrub_q <= corrected_o;"),
     "register_bus": ("if (s_axil_wready) {write_strobe_q", "if (s_axil_wvalid) {write_strobe_q"),
-    "watermarks": ("low_o ? free_i < recovered_mark_o || free_i < low_mark_o", "low_o ? free_i < recovered_mark_o"),
+    "watermarks": ("low_o ? sectors < recovered_mark_o || sectors < low_mark_o", "low_o ? sectors < recovered_mark_o"),
     "event_log": ("if (event_valid_i && !push) overflow_q", "if (event_valid_i && count_q == FULL) overflow_q"),
     "media_read_port": (".leave_i(forget_i || give_up)", ".leave_i(forget_i)"),
     "media_write_port": ("drain_q      <= 1'b1;", "drain_q      <= 1'b0;"),

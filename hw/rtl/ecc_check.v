@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// ecc_check: corrects a single flipped bit of a stored word, and tells what it cannot correct.
+//
+// The syndrome of a flip of bit n is x^n modulo the generator, with the check in the low bits, then the data, then what
+// is bound. One that is that of a stored bit is corrected. Any other but zero is an error, also that of a bound bit: the
+// word was stored for another place.
+//
+// Handshake: none, combinational, in two parts with room for a register between them: `syndrome_o` of what was read, and
+//            from `syndrome_i` what to flip. All are zero, and nothing toggles, without `valid_i` and with syndrome zero.
+// Latency:   none.
+
+`default_nettype none
+
+module ecc_check #(
+    parameter                  DATA_BITS  = 512,
+    parameter                  BOUND_BITS = 30,
+    parameter                  CHECK_BITS = 31,
+    parameter [CHECK_BITS-1:0] POLYNOMIAL = 31'h71FB3335
+) (
+    input  wire                  valid_i,
+    input  wire [DATA_BITS-1:0]  data_i,
+    input  wire [BOUND_BITS-1:0] bound_i,
+    input  wire [CHECK_BITS-1:0] check_i,
+    output wire [CHECK_BITS-1:0] syndrome_o,
+
+    input  wire [CHECK_BITS-1:0] syndrome_i,
+    output reg  [DATA_BITS-1:0]  flip_o,
+    output reg                   corrected_o,
+    output reg                   error_o
+);
+    wire [CHECK_BITS-1:0] check;
+
+    ecc_encode #(
+        .DATA_BITS(DATA_BITS),
+        .BOUND_BITS(BOUND_BITS),
+        .CHECK_BITS(CHECK_BITS),
+        .POLYNOMIAL(POLYNOMIAL)
+    ) u_encode (
+        .valid_i(valid_i),
+        .data_i(data_i),
+        .bound_i(bound_i),
+        .check_o(check)
+    );
+
+    assign syndrome_o = valid_i ? check ^ check_i : {CHECK_BITS{1'b0}};
+
+    reg [CHECK_BITS-1:0] power;
+    integer              k;
+
+    always @* begin
+        flip_o      = {DATA_BITS{1'b0}};
+        corrected_o = 1'b0;
+        error_o     = 1'b0;
+        power       = {CHECK_BITS{1'b0}};
+        if (syndrome_i != {CHECK_BITS{1'b0}}) begin
+            corrected_o = (syndrome_i & (syndrome_i - 1'b1)) == {CHECK_BITS{1'b0}};  // a bit of the check
+            power       = POLYNOMIAL;
+            for (k = 0; k < DATA_BITS; k = k + 1) begin
+                flip_o[k] = syndrome_i == power;
+                power     = {power[CHECK_BITS-2:0], 1'b0} ^ (power[CHECK_BITS-1] ? POLYNOMIAL : {CHECK_BITS{1'b0}});
+            end
+            if (flip_o != {DATA_BITS{1'b0}}) corrected_o = 1'b1;
+            error_o = !corrected_o;
+        end
+    end
+endmodule
+
+`default_nettype wire

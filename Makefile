@@ -13,7 +13,7 @@ BIN := .venv/bin
 JOBS ?= 2
 BUILD := $(or $(VCRAM_BUILD),build)
 
-.PHONY: help setup run test verify prune breakages slotbench contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation linuxswap kerneldiff
+.PHONY: help setup run test verify prune breakages slotbench contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation linuxswap kerneldiff faults
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -81,6 +81,9 @@ fpga: $(STAMP)  ## area and clock on an ECP5, module by module (hours, kept): bu
 
 formal: $(STAMP)  ## prove the RTL's rules with an SMT solver: build/formal.json
 	@$(BIN)/python -m hw.formal
+
+faults: $(STAMP)  ## faults of media, memories and resets while a device works: COUNT=10000, SEED=; build/faults.json
+	@$(BIN)/python -m tests.campaigns.faults --count $(or $(COUNT),10000) --seed $(or $(SEED),1)
 
 mutation: $(STAMP)  ## mutants of the RTL, by Yosys, and whether the benches notice: COUNT=320, SEED=; build/mutation.json
 	@$(BIN)/python -m tests.campaigns.mutation --count $(or $(COUNT),320) --seed $(or $(SEED),1)

@@ -393,7 +393,9 @@ module page_sequencer #(
     // A write that is refused is told once a burst; a media that is late once a page; the first of several failed closes.
     wire   tell_refused    = state_q == REFUSE && write_q && !request_again_i;
     wire   tell_late       = state_q == FILL_LATE && !(late_q && late_page_q == page_q);
-    wire   tell_close      = state_q == CLOSE_FAILED && !stuck_q;
+    // It is told before the sectors that are retired with it; a fill that was late has retired none.
+    wire   tell_close      = !stuck_q && ((state_q == RELEASE && after_release_q == CLOSE_FAILED)
+                                          || (state_q == CLOSE_FAILED && !release_close_q));
     wire   tell_loss       = state_q == POISON_DROP;  // before the sectors that are retired with it
     wire   tell_code       = tell_loss || state_q == TELL || tell_refused || tell_late || tell_close;
 
@@ -440,6 +442,7 @@ module page_sequencer #(
     always @(posedge clk_i) begin
         take_q  <= 1'b0;
         asked_q <= table_read;
+        if (make_dirty_o) stuck_q <= 1'b0;  // another try for each page that becomes dirty
         if (lost_i) lost_q <= 1'b1;
         case (state_q)
             IDLE: if (ready_o) begin
@@ -578,6 +581,7 @@ module page_sequencer #(
             FILL_WAIT: if (fill_done_i) begin
                 code_q  <= fill_error_i;
                 sick_q  <= 1'b1;
+                release_close_q <= 1'b0;
                 error_q <= export_q && fill_error_i != 0;
                 state_q <= fill_error_i == 0 ? after_fill_q : import_q ? IMPORT_REFUSE
                            : fill_error_i != EVENT_CODE_MEDIA_TIMEOUT ? POISON

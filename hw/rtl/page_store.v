@@ -287,14 +287,14 @@ module page_store #(
     assign retired_sector_o = release_op_sector;
 
     // ---- sectors out of reach, a pulse for each ----
-    reg [SECTOR_BITS:0] lost_q;
+    reg [31:0] lost_q;
 
     assign corrected_o = {link_corrected, beat_corrected};
     assign lost_o      = lost_q != 0;
 
     always @(posedge clk_i) begin
-        lost_q <= lost_q - {{SECTOR_BITS{1'b0}}, lost_o} + (list_lost_valid ? list_lost : 0)
-                  + (chain_lost_valid ? {{(SECTOR_BITS - 6){1'b0}}, chain_lost} : 0);
+        lost_q <= lost_q - {31'd0, lost_o} + (list_lost_valid ? {{(31 - SECTOR_BITS){1'b0}}, list_lost} : 32'd0)
+                  + (chain_lost_valid ? {25'd0, chain_lost} : 32'd0);
         if (!rst_ni) lost_q <= 0;
     end
 endmodule

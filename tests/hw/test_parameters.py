@@ -33,9 +33,13 @@ def defaults(path: Path) -> dict[str, int]:
     """The parameters of a module's header and their defaults."""
     text = re.sub(r"//[^\n]*", "", path.read_text())
     header = re.search(r"\bmodule\s+\w+\s*#\s*\((.*?)\)\s*[(;]", text, re.DOTALL)
-    found = re.findall(r"\bparameter\b[^=]*?(\w+)\s*=\s*(\d+)\s*(?=,|$)", header[1].strip()) if header else []
+    found = (
+        re.findall(r"\bparameter\b[^=]*?(\w+)\s*=\s*(\d+|\d+'h[0-9A-F]+)\s*(?=,|$)", header[1].strip())
+        if header
+        else []
+    )
     assert header is None or len(found) == header[1].count("parameter"), f"{path.name}: a parameter was not understood"
-    return {name: int(value) for name, value in found}
+    return {name: int(value.rpartition("h")[2], 16 if "h" in value else 10) for name, value in found}
 
 
 @pytest.mark.parametrize("path", WIDE, ids=lambda path: path.stem)

@@ -16,7 +16,7 @@ from hw.regs import model
 from hw.sources import RTL, closure
 
 MAP = model.read()
-UNSEEN = {"GATE_CLOCKS": 1}
+UNSEEN = {"GATE_CLOCKS": 1, "NS_PER_CYCLE": 1}
 """Parameters that software cannot tell, with their default."""
 INSIDE = {"COUNTERS": len(MAP.pulses)}
 """The same of the register block alone."""

@@ -185,7 +185,7 @@ def test_rtl_that_does_not_compile_is_one_line_with_the_log(tmp_path: Path, sim:
     compiler.chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     status, output, errors = Command("run", write_scenario(tmp_path), "--sim", sim, PATH=path).finish()
-    assert status == 1
+    assert status == (3 if sim == "verilated" else 1)  # a simulator compiles in a process of its own
     assert output == ""
     line = errors.splitlines()[-1]
     assert line.startswith("vcram: ")

@@ -19,4 +19,4 @@ def test_page_cache(simulator: Simulator, cache_pages: int) -> None:
     rtl = build("page_cache", simulator, {"PAGE_BITS": 4, "CACHE_PAGES": cache_pages, "ENTRY_BITS": bits})
     rounds = 600 if simulator == "verilator" else 400  # the checks of lines are slow in Icarus
     settings = {"CACHE_PAGES": str(cache_pages), "ROUNDS": str(rounds)}
-    simulate(rtl, "tests.hw.bench_page_cache", environment=settings, timeout_s=240)
+    simulate(rtl, "tests.hw.bench_page_cache", environment=settings, timeout_s=600)

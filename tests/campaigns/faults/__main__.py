@@ -11,7 +11,6 @@ is printed.
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 from collections import Counter
@@ -25,6 +24,7 @@ from sim.data import ORDERS_TRACE
 from sim.trace.file import Trace
 from tests.campaigns.faults.kinds import KINDS
 from tests.campaigns.faults.life import EPISODES, Life, Outcome, Verdict
+from vswap.base.results import write_json
 
 
 def live(seed: int, kinds: list[str]) -> list[Verdict]:
@@ -71,8 +71,7 @@ def main(arguments: list[str]) -> int:
     else:
         verdicts = _campaign(options.count, options.seed, kinds, options.jobs)
         result = summary(verdicts)
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+        write_json(options.json, result)
         _print(result)
     broken = [verdict for verdict in verdicts if not verdict.held]
     for verdict in broken:

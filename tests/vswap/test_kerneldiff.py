@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -109,9 +110,10 @@ def test_slots_are_numbered_as_they_appear() -> None:
     assert number_slots(pages) == {(0, 0): "Px", (0, 1): "S0c", (1, 0): "S1", (1, 1): "S0"}
 
 
-def test_the_model_is_seen_step_by_step() -> None:
+@pytest.mark.parametrize("layer", model.LAYERS)
+def test_the_model_is_seen_step_by_step(layer: Literal["direct", "virtual"]) -> None:
     seen: list[Seen] = []
-    model.run("6.12", parse("two", SCRIPT), seen.append)
+    model.run("6.12", parse("two", SCRIPT), seen.append, layer)
     assert [each.result["error"] for each in seen] == ["ok"] * 5
     assert seen[1].pages == {(0, page): "Px" for page in range(4)}
     assert seen[2].pages == {(task, page): "P" for task in range(2) for page in range(4)}
@@ -150,6 +152,8 @@ def test_what_is_equal_is_no_difference() -> None:
         ({"profiles": ("6.12",)}, False),
         ({"ops": ("map",)}, True),
         ({"ops": ("read",)}, False),
+        ({"layers": ("direct",)}, True),
+        ({"layers": ("virtual",)}, False),
         ({"settings": {"swap": "zram"}}, False),
         ({"scripts": ("t*",)}, True),
         ({"kernel": "4"}, False),

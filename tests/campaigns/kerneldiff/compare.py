@@ -27,6 +27,7 @@ class Difference:
         field: `page`, `result.NAME`, or a counter as `vmstat.NAME`.
         where: the page of a task, of a difference of pages.
         listed: name of the exception that it falls under; empty where there is none.
+        layer: of the model: with direct slots or with virtual ones.
     """
 
     profile: str
@@ -38,11 +39,12 @@ class Difference:
     model: str
     where: str = ""
     listed: str = ""
+    layer: str = "direct"
 
     def __str__(self) -> str:
         where = f" {self.where}" if self.where else ""
         return (f"{self.profile}: {self.script}, step {self.number}, {self.step}: "
-                f"{self.field}{where} is {self.kernel}, in the model {self.model}")  # fmt: skip
+                f"{self.field}{where} is {self.kernel}, in the model ({self.layer}) {self.model}")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Listed:
         fields: patterns of fields.
         kernel, model: patterns of the values.
         within: numbers may differ by so much.
-        profiles, scripts, ops: where it holds; everywhere when empty.
+        profiles, scripts, ops, layers: where it holds; everywhere when empty.
         settings: the machines that it holds for.
         consequences: patterns of fields that may differ in the same script from there on.
     """
@@ -67,6 +69,7 @@ class Listed:
     profiles: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
     ops: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     consequences: tuple[str, ...] = ()
 
@@ -77,6 +80,7 @@ class Listed:
             and (not self.profiles or found.profile in self.profiles)
             and (not self.scripts or any(fnmatchcase(script.name, pattern) for pattern in self.scripts))
             and (not self.ops or step.op in self.ops)
+            and (not self.layers or found.layer in self.layers)
             and all(script.setting(name) == value for name, value in self.settings.items())
             and fnmatchcase(found.kernel, self.kernel)
             and fnmatchcase(found.model, self.model)
@@ -106,7 +110,8 @@ def table(listed: Iterable[Listed]) -> str:
     for each in listed:
         where = [*(f"profile {name}" for name in each.profiles), *(f"{key} {value}" for key, value in
                  each.settings.items()), *(f"script `{name}`" for name in each.scripts),
-                 *(f"after `{op}`" for op in each.ops)]  # fmt: skip
+                 *(f"after `{op}`" for op in each.ops),
+                 *(f"{layer} slots" for layer in each.layers)]  # fmt: skip
         bound = [f"within {each.within:,}"] if each.within is not None else []
         what = ", ".join([f"`{name}`" for name in each.fields] + bound)
         rows.append(f"| {each.name}: {what} | {', '.join(where) or 'everywhere'} | {each.reason} |")
@@ -114,11 +119,12 @@ def table(listed: Iterable[Listed]) -> str:
 
 
 class Comparison:
-    """Differences of one script on one kernel, step by step."""
+    """Differences of one script on one kernel and one layer of the model, step by step."""
 
-    def __init__(self, profile: str, script: Script, listed: Iterable[Listed]) -> None:
+    def __init__(self, profile: str, script: Script, listed: Iterable[Listed], layer: str = "direct") -> None:
         self._profile = profile
         self._script = script
+        self._layer = layer
         self._exceptions = list(listed)
         self._consequences: dict[str, str] = {}
         self.pages = 0
@@ -128,7 +134,9 @@ class Comparison:
         step = self._script.steps[number]
         self.pages += len({*kernel.pages, *model.pages})
         found = [
-            Difference(self._profile, self._script.name, number + 1, str(step), name, left, right, where)
+            Difference(
+                self._profile, self._script.name, number + 1, str(step), name, left, right, where, layer=self._layer
+            )
             for name, where, left, right in _unequal(kernel, model)
         ]
         return [self._consequence(each) for each in [self._listed(each, step) for each in found]]

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from typing import Literal
 
 from tests.campaigns.kerneldiff import kernel, model
 from tests.campaigns.kerneldiff.compare import Comparison, Difference, Listed
@@ -21,7 +22,8 @@ class Verdict:
 
     Attributes:
         kernels: version of the kernel, by profile.
-        scripts, steps, pages: how many of each were compared; a script on two kernels counts twice.
+        scripts, steps, pages: how many of each were compared; a script on two kernels counts twice, a page
+            with two layers of the model, too.
         unlisted: the differences that no exception lists.
         listed: differences under each exception.
         failing: scripts with a difference that is not listed.
@@ -44,19 +46,32 @@ def compare(profile: str, guest: Guest, script: Script, listed: Iterable[Listed]
         RequestError: the script asks for what cannot be.
     """
     left: list[Seen] = []
-    right: list[Seen] = []
     kernel.run(guest, script, left.append)
+    found: list[Difference] = []
+    pages = 0
+    for layer in model.LAYERS:
+        differences, compared = _against(profile, script, left, listed, layer)
+        found += differences
+        pages += compared
+    return found, pages
+
+
+def _against(
+    profile: str, script: Script, left: list[Seen], listed: Iterable[Listed], layer: Literal["direct", "virtual"]
+) -> tuple[list[Difference], int]:
+    """What the kernel showed against the model with one layer."""
+    right: list[Seen] = []
     broken = ""
     try:
-        model.run(profile, script, right.append)
+        model.run(profile, script, right.append, layer)
     except Exception as error:
         broken = f"{type(error).__name__}: {error}"
-    comparison = Comparison(profile, script, listed)
+    comparison = Comparison(profile, script, listed, layer)
     found: list[Difference] = []
     for number, (seen, modelled) in enumerate(zip_longest(left, right)):
         step: Step = script.steps[number]
         if modelled is None:
-            found.append(Difference(profile, script.name, number + 1, str(step), "model", "ok", broken))
+            found.append(Difference(profile, script.name, number + 1, str(step), "model", "ok", broken, layer=layer))
             break
         found += comparison.step(number, seen, modelled)
     return found, comparison.pages

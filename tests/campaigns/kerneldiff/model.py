@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A script on the model: vswap with direct slots, which is what stock kernels have."""
+"""A script on the model: vswap with direct slots, which is what stock kernels have, and with virtual ones."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from tests.campaigns.kerneldiff.seen import Seen, number_slots
 from vswap import AddressSpace, MemcgLimits, OutOfMemory, SigBus, VswapConfig, VswapSystem
 from vswap.mm.folio import Folio
 from vswap.mm.pagetable import PteState
+from vswap.slots.layer import Search
 
 MEMORY_PAGES = 1 << 16
 PROFILES: dict[str, Literal["6.1", "6.12"]] = {"6.1": "6.1", "6.12": "6.12"}
+LAYERS: tuple[Literal["direct", "virtual"], ...] = ("direct", "virtual")
 TIERS = {"zram": "zram", "disk": "swapfile"}
 _LIMITS = {"memory.max": "memory_max", "memory.swap.max": "swap_max", "memory.zswap.max": "zswap_max"}
 _EVENTS = {"memcg.events.oom": "oom", "memcg.swap.events.max": "swap.max", "memcg.swap.events.fail": "swap.fail"}
@@ -65,7 +67,7 @@ class ModelRun:
             case "settle":
                 await self._settle()
             case "swapoff":
-                await system.swapoff(TIERS[self._device], system.machine.layer.searches[0])
+                await self._swapoff()
             case "swapon":
                 system.swapon(TIERS[self._device])
             case "zswap":
@@ -78,6 +80,16 @@ class ModelRun:
             case "limit":
                 change: dict[str, Any] = {_LIMITS[step.arguments[0]]: step.number(1)}
                 self._group.limits = replace(self._group.limits, **change)
+
+    async def _swapoff(self) -> None:
+        """Switch the device off. What zswap has in front of it goes with it: with virtual slots that takes another call,
+        since there zswap is no part of the device."""
+        system = self._system
+        await system.swapoff(TIERS[self._device], Search.PAGE_TABLES)
+        zswap = system.machine.tiers.zswap
+        if zswap is not None and zswap not in system.machine.tiers.offline and zswap.usage().pages:
+            await system.swapoff("zswap", Search.PAGE_TABLES)
+            system.swapon("zswap")
 
     async def _settle(self) -> None:
         """Folios that nobody maps leave the swap cache."""
@@ -156,7 +168,9 @@ class ModelRun:
         return values
 
 
-def run(profile: str, script: Script, observe: Callable[[Seen], None]) -> None:
+def run(
+    profile: str, script: Script, observe: Callable[[Seen], None], layer: Literal["direct", "virtual"] = "direct"
+) -> None:
     """Do all steps of a script, and tell what is seen after each. Raises what breaks the model."""
     clock = VirtualClock()
     tier = TIERS[script.setting("swap")]
@@ -165,7 +179,7 @@ def run(profile: str, script: Script, observe: Callable[[Seen], None]) -> None:
         profile=PROFILES[profile],
         memory_pages=MEMORY_PAGES,
         order=("zswap", tier) if script.setting("zswap") == "on" else (tier,),
-        layer="direct",
+        layer=layer,
         mthp_orders=(mthp,) if mthp else (),
         swapfile_pages=script.swap_pages - 1,
         zram_pages=script.swap_pages - 1,

@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 import zlib
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -45,6 +50,23 @@ def test_model_and_kernel_do_the_same_but_for_what_is_listed(profile: str) -> No
     assert verdict.scripts >= RANDOM + 15
     assert verdict.pages > 1_000
     assert [str(each) for each in verdict.unlisted] == []
+
+
+@VERIFY
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_guest_outlives_the_run_that_has_started_it(number: signal.Signals) -> None:
+    run = "import time; from tests.campaigns.kerneldiff.guest import boot\n"
+    run += "with boot('6.12'): print('up', flush=True); time.sleep(100)"
+    with subprocess.Popen([sys.executable, "-c", run], stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+        assert len(children.split()) == 1
+        process.send_signal(number)
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{int(children)}").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not Path(f"/proc/{int(children)}").exists()
 
 
 # Scripts

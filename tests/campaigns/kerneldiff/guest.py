@@ -25,6 +25,8 @@ from guest import GuestError as GuestError
 from guest import compile_static, cpio, fetch_kernel
 
 QEMU = "qemu-system-x86_64"
+WITH_US = ("setpriv", "--pdeathsig", "KILL")
+"""What runs a guest: it ends when we end, however that is."""
 KERNELS = {"6.1": ("linux-image-amd64",), "6.12": ("linux-image-6.12-amd64",)}
 """Debian's packages, by the profile that they are held against. Debian 12 has both."""
 MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "zsmalloc", "lz4", "zram")
@@ -119,7 +121,7 @@ def boot(profile: str) -> Iterator[Guest]:
 
 def _command(kernel: Path, place: Path) -> list[str]:
     return [
-        QEMU, "-accel", "tcg", "-machine", "q35", "-m", "256", "-smp", "1",
+        *WITH_US, QEMU, "-accel", "tcg", "-machine", "q35", "-m", "256", "-smp", "1",
         "-nodefaults", "-no-reboot", "-display", "none",
         "-kernel", str(kernel), "-initrd", str(place / "initramfs"),
         "-append", "console=ttyS0 quiet panic=-1 transparent_hugepage=never cgroup_no_v1=all",

@@ -82,8 +82,8 @@ class ModelRun:
                 self._group.limits = replace(self._group.limits, **change)
 
     async def _swapoff(self) -> None:
-        """Switch the device off. What zswap has in front of it goes with it: with virtual slots that takes another call,
-        since there zswap is no part of the device."""
+        """Switch the device off, and empty the zswap in front of it: with virtual slots that takes another call, since
+        there zswap is no part of the device."""
         system = self._system
         await system.swapoff(TIERS[self._device], Search.PAGE_TABLES)
         zswap = system.machine.tiers.zswap

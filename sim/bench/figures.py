@@ -2,7 +2,7 @@
 """The measured tables of the documents, from the records in docs/figures.
 
     python -m sim.bench.figures             write the documents' tables again
-    python -m sim.bench.figures --record    first take what the last make hwbench, fpga, mutation wrote
+    python -m sim.bench.figures --record    first take what the last make hwbench, fpga, mutation, effects wrote
 
 A table follows a line `<!-- made by python -m sim.bench.figures: NAME -->` and ends at an empty line.
 """
@@ -23,13 +23,14 @@ from hw.places import build_folder
 from hw.sources import ROOT
 
 RECORDS = ROOT / "docs" / "figures"
-DOCUMENTS = ("hwbench.md", "compressor.md", "decompressor.md", "mutants.md")
-NAMES = ("hwbench", "fpga", "mutation")
+DOCUMENTS = ("hwbench.md", "compressor.md", "decompressor.md", "mutants.md", "kerneldiff.md")
+NAMES = ("hwbench", "fpga", "mutation", "effects")
 SURVIVED = "survived"
 _MARK = re.compile(r"(<!-- made by `python -m sim\.bench\.figures`: ([a-z-]+) -->\n)(.*?)(?=\n\n|\Z)", re.DOTALL)
 
 Records = Mapping[str, Sequence[Mapping[str, Any]]]
-"""The rows of each record: "hwbench" (sim/bench/hwbench.py), "fpga" (hw/fpga.py), "mutation" (tests/campaigns)."""
+"""The rows of each record: "hwbench" (sim/bench/hwbench.py), "fpga" (hw/fpga.py), "mutation" and "effects"
+(tests/campaigns)."""
 
 
 class FiguresError(Exception):
@@ -153,9 +154,52 @@ def survivors(kept: Records) -> str:
     return _table(["key", "module", "mutation"], rows)
 
 
+def effects_faults(kept: Records) -> str:
+    """How many faults of each kind the main job has, in each state of the swap model."""
+    kinds = sorted({kind for row in kept["effects"] for kind in row["faults"]})
+    rows = [
+        [
+            row["rule"], _number(sum(fault["count"] for fault in row["faults"].values())),
+            _number(row["kernel"]["pgmajfault"]),
+            *(_number(row["faults"][kind]["count"] if kind in row["faults"] else None) for kind in kinds),
+        ]
+        for row in kept["effects"]
+    ]  # fmt: skip
+    return _table(["rule", "faults", "major", *(kind.replace("_", " ") for kind in kinds)], rows)
+
+
+def effects_times(kept: Records) -> str:
+    """What they take: p50 and p99, simulated ns."""
+    kinds = sorted({kind for row in kept["effects"] for kind in row["faults"]})
+
+    def cell(faults: Mapping[str, Mapping[str, int]], kind: str) -> str:
+        fault = faults.get(kind)
+        return f"{fault['p50_ns']:,} / {fault['p99_ns']:,}" if fault and fault["count"] else "-"
+
+    rows = [[row["rule"], *(cell(row["faults"], kind) for kind in kinds)] for row in kept["effects"]]
+    return _table(["rule", *(kind.replace("_", " ") for kind in kinds)], rows)
+
+
+def effects_tiers(kept: Records) -> str:
+    """Where its pages go, and how long it takes."""
+    moves = sorted({move for row in kept["effects"] for move, count in row["writebacks"].items() if count})
+    heads = ["rule", "CRAM stores", "loads", "zswap stores", "swapfile stores", "reads"]
+    keys = ["stores", "loads", "zswpout", "pswpout", "pswpin"]
+    rows = [
+        [
+            row["rule"], *(_number(row["kernel"].get(key)) for key in keys),
+            *(_number(row["writebacks"].get(move)) for move in moves), f"{row['simulated_ns'] / 1e6:,.0f}",
+            f"`{row['commit']}`", row["what"],
+        ]
+        for row in kept["effects"]
+    ]  # fmt: skip
+    return _table([*heads, *(move.replace("_", " ") for move in moves), "simulated ms", "commit", "what"], rows)
+
+
 TABLES: Mapping[str, Callable[[Records], str]] = {
     "widths": widths, "misses": misses, "compressor": compressor, "decompressor": decompressor, "fpga": fpga,
-    "mutants": mutants, "survivors": survivors,
+    "mutants": mutants, "survivors": survivors, "effects-faults": effects_faults, "effects-times": effects_times,
+    "effects-tiers": effects_tiers,
 }  # fmt: skip
 
 
@@ -213,7 +257,7 @@ def _short(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--record", is_flag=True, help="Take build/{hwbench,fpga,mutation}.json as the records first.")
+@click.option("--record", is_flag=True, help="Take build/{hwbench,fpga,mutation,effects}.json as the records first.")
 def main(record: bool) -> None:
     """Write the measured tables of the documents again, from docs/figures."""
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.bench.figures import DOCUMENTS, RECORDS, TABLES, FiguresError, records, updated
+from sim.bench.figures import DOCUMENTS, NAMES, RECORDS, TABLES, FiguresError, records, updated
 
 DOCS = RECORDS.parent
 
@@ -34,6 +34,7 @@ def test_a_figure_that_changes_shows(name: str) -> None:
         for key in ("decompress_bytes_per_cycle", "compress_bytes_per_cycle"):
             row[key] += 1
     changed["mutation"][0]["result"] = "equivalent"
+    changed["effects"][0]["simulated_ns"] += 10**6
     text = (DOCS / name).read_text()
     assert updated(text, changed) != text
 
@@ -50,6 +51,7 @@ def test_a_record_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
         records(tmp_path)
     (tmp_path / "hwbench.json").write_text(json.dumps([]))
     (tmp_path / "mutation.json").write_text(json.dumps([]))
+    (tmp_path / "effects.json").write_text(json.dumps([]))
     (tmp_path / "fpga.json").write_text("{")
     with pytest.raises(FiguresError, match=r"fpga\.json"):
         records(tmp_path)
@@ -57,6 +59,4 @@ def test_a_record_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
 
 def test_a_table_that_is_none_is_an_error() -> None:
     with pytest.raises(FiguresError, match="no table 'nothing'"):
-        updated(
-            "<!-- made by `python -m sim.bench.figures`: nothing -->\nx\n", {"hwbench": [], "fpga": [], "mutation": []}
-        )
+        updated("<!-- made by `python -m sim.bench.figures`: nothing -->\nx\n", {name: [] for name in NAMES})

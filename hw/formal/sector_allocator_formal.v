@@ -24,6 +24,7 @@ module sector_allocator_formal #(
 );
     localparam [1:0] POP = 2'd0, PUSH = 2'd1, LINK = 2'd2, FOLLOW = 2'd3;
     localparam [BITS:0] ALL = SECTORS;
+    localparam WORD = BITS + 1;  // of the table: in the free list, successor
 
     (* anyconst *) reg [BITS-1:0] watched;  // the sector whose fate is followed
 
@@ -48,7 +49,11 @@ module sector_allocator_formal #(
     );
 
     (* hierconn *) wire [BITS-1:0] \dut.head_q ;
-    (* hierconn *) wire [BITS-1:0] \dut.popped_q ;
+    (* hierconn *) wire [BITS:0] \dut.at_q ;
+    (* hierconn *) wire \dut.sweep_q ;
+    (* hierconn *) wire \dut.look_q ;
+    (* hierconn *) wire \dut.busy_q ;
+    (* hierconn *) wire \dut.pop_q ;
     (* hierconn *) wire [BITS:0] \dut.list_count_q ;
     (* hierconn *) wire [BITS:0] \dut.fresh_q ;
     (* hierconn *) wire \dut.pop_list_q ;
@@ -56,8 +61,8 @@ module sector_allocator_formal #(
     (* hierconn *) wire \dut.read_q ;
     (* hierconn *) wire \dut.u_links.read_q ;
     (* hierconn *) wire \dut.u_links.valid_q ;
-    (* hierconn *) wire [BITS-1:0] \dut.u_links.data_q ;
-    (* hierconn *) wire [SECTORS*BITS-1:0] \dut.u_links.memory_seen ;
+    (* hierconn *) wire [BITS:0] \dut.u_links.data_q ;
+    (* hierconn *) wire [SECTORS*WORD-1:0] \dut.u_links.memory_seen ;
 
     // ---- model ----
     integer n, m;
@@ -145,21 +150,23 @@ module sector_allocator_formal #(
     // ---- what induction needs: the table, the head and the counts are those of the model ----
     genvar s;
     wire settled = !(popping_q && \dut.pop_list_q );  // after a pop from the list the head follows later
-    wire [BITS-1:0] asked_of = following_q ? followed_q : \dut.popped_q ;
-    wire [BITS-1:0] asked    = \dut.u_links.memory_seen [asked_of*BITS +: BITS];
+    wire [BITS-1:0] asked_of = following_q ? followed_q : \dut.at_q [BITS-1:0];
+    wire [BITS-1:0] asked    = \dut.u_links.memory_seen [asked_of*WORD +: BITS];
 
     always @(posedge clk_i) if (rst_ni) begin
         assert (\dut.list_count_q == depth_q && \dut.fresh_q <= ALL && depth_q <= \dut.fresh_q );
+        assert (!\dut.sweep_q && !\dut.look_q && \dut.busy_q == !op_ready);
+        if (!op_ready) assert (\dut.pop_q == popping_q);
         assert (popping_q + following_q <= 1 && (!(popping_q || following_q) || !op_ready));
         if (!op_ready) assert (\dut.follow_q == following_q && (!\dut.pop_list_q || popping_q));
         if (!op_ready) assert (\dut.read_q == (following_q || \dut.pop_list_q ));
-        if (popping_q && \dut.pop_list_q ) assert (\dut.popped_q == \dut.head_q );
+        if (popping_q && \dut.pop_list_q ) assert (\dut.at_q == {1'b0, \dut.head_q });
         assert (\dut.u_links.read_q + \dut.u_links.valid_q == (!op_ready && \dut.read_q ));  // the table is at it
-        if (!op_ready && \dut.read_q ) assert (\dut.u_links.data_q == asked);
+        if (!op_ready && \dut.read_q ) assert (\dut.u_links.data_q [BITS-1:0] == asked);
         if (depth_q != 0) assert ((settled ? \dut.head_q : asked) == top);
         if (popping_q && !\dut.pop_list_q ) assert (depth_q == 0 && {1'b0, result} == \dut.fresh_q - 1'b1);
         if (popping_q) assert ({1'b0, result} < \dut.fresh_q );
-        if (following_q && linked_q[followed_q]) assert (\dut.u_links.memory_seen [followed_q*BITS +: BITS] == successor_q[followed_q*BITS +: BITS]);
+        if (following_q && linked_q[followed_q]) assert (\dut.u_links.memory_seen [followed_q*WORD +: BITS] == successor_q[followed_q*BITS +: BITS]);
     end
 
     generate
@@ -171,10 +178,13 @@ module sector_allocator_formal #(
                     assert (!used_q[listed] && {1'b0, listed} < \dut.fresh_q
                             && place_q[listed*BITS +: BITS] == s && !(popping_q && result == listed));
                 if (s != 0 && s < depth_q)
-                    assert (\dut.u_links.memory_seen [listed*BITS +: BITS] == stack_q[(s == 0 ? 0 : s - 1)*BITS +: BITS]);
+                    assert (\dut.u_links.memory_seen [listed*WORD +: BITS] == stack_q[(s == 0 ? 0 : s - 1)*BITS +: BITS]);
                 if (s >= \dut.fresh_q ) assert (!used_q[s]);
+                // a sweep would find the sectors of the list, and no other
+                if (s < \dut.fresh_q && !(popping_q && \dut.at_q == s))
+                    assert (\dut.u_links.memory_seen [s*WORD + BITS] == !used_q[s]);
                 if (!used_q[s]) assert (!linked_q[s]);
-                if (linked_q[s]) assert (\dut.u_links.memory_seen [s*BITS +: BITS] == successor_q[s*BITS +: BITS]);
+                if (linked_q[s]) assert (\dut.u_links.memory_seen [s*WORD +: BITS] == successor_q[s*BITS +: BITS]);
             end
         end
     endgenerate

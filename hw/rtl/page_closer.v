@@ -14,7 +14,7 @@
 // Handshake: `start_i` pulse (the cache's stream must be at rest); `done_o` pulses at the end with the new table entry, or
 //            with an event code as `error_o`. MEDIA_ERROR, MEDIA_TIMEOUT: the media took some sector not, or not in time;
 //            `first_o`/`count_o` name the sectors to give back, `bad_o` those among them, by position, that are not to be
-//            used again. EXHAUSTED: fewer sectors are free than it needs, and none was taken.
+//            used again. EXHAUSTED: fewer sectors are free than it needs; what was taken is to be given back likewise.
 //            The clock is needed in reset, with `start_i` and while `busy_o` is high.
 // Latency:   64 cycles of streaming, then what the compressor needs, then a beat a cycle to the media and its response.
 
@@ -229,7 +229,7 @@ module page_closer #(
     // ---- allocator ----
     wire [6:0] round = left_q + SECTOR_BEATS - 7'd1;
     wire [6:0] needs = round >> BEAT_BITS;
-    wire       short = count_q == 0 && free_q < {25'd0, needs};
+    wire       short = free_q < {25'd0, needs};  // after the first one only if a free sector was lost
 
     assign op_valid_o = (phase_q == TAKE && !short) || phase_q == CHAIN;
     assign op_o       = phase_q == TAKE ? POP : LINK;
@@ -308,7 +308,7 @@ module page_closer #(
             end
             TAKE: if (short) begin
                 short_q <= 1'b1;
-                phase_q <= DONE;
+                phase_q <= count_q == 0 ? DONE : FLUSH;
             end else if (op_ready_i) begin
                 phase_q <= TAKE_WAIT;
             end

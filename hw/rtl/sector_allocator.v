@@ -8,16 +8,19 @@
 //     fresh:      fresh_q, fresh_q + 1, ... SECTORS - 1
 //     a page:     first -> next[first] -> ...     (its length tells how many)
 //
-// The table is checked (ecc_ram). A sector whose successor cannot be told any more ends its chain or its list: what
-// comes after it stays out of use until the next reset. So a flip never gives away a sector that is in use.
+// Beside each link the table says whether its sector is in the free list. The table is checked (ecc_ram). A link of a
+// chain that cannot be told ends the chain. A link of the free list that cannot be told costs nothing: the list is
+// made anew in a sweep over all sectors that were ever used. A flip never gives away a sector that is in use.
 //
 // Handshake: `op_valid_i`/`op_ready_o`; then `result_valid_o` pulses.
 //     POP     takes a sector: result is its number. Never asked when `free_o` is 0.
 //     PUSH    gives `sector_i` back.
 //     LINK    makes `next_i` the successor of `sector_i`.
 //     FOLLOW  result is the successor of `sector_i`, unless `result_error_o`.
-//            `lost_o` is the number of free sectors that a POP has found out of reach, in the cycle of `lost_valid_o`.
-// Latency:   PUSH and LINK: result in the next cycle, one every two cycles. POP and FOLLOW: a cycle more.
+//            `lost_o` is the number of free sectors that a sweep has not found, in the cycle of `lost_valid_o`: their own
+//            words cannot be told.
+// Latency:   PUSH and LINK: result in the next cycle, one every two cycles. POP and FOLLOW: a cycle more. After a sweep,
+//            three cycles for each sector below `fresh_q`, the next operation is taken.
 
 `default_nettype none
 
@@ -53,41 +56,53 @@ module sector_allocator #(
 
     reg                   busy_q;
     reg                   read_q;        // the operation under way waits for the table
-    reg                   pop_list_q;    // it pops from the list: the successor becomes the head
+    reg                   pop_q;         // it pops
+    reg                   pop_list_q;    // from the list: the successor becomes the head
     reg                   follow_q;      // it follows: the successor is the result
-    reg [SECTOR_BITS-1:0] popped_q;
+    reg [SECTOR_BITS:0]   at_q;          // the sector that it pops, or that the sweep is at
+
+    reg                   sweep_q;
+    reg                   look_q;        // the sweep waits for the table
+    reg [SECTOR_BITS:0]   found_q;       // free sectors that it has found
 
     wire                   start     = op_valid_i && op_ready_o;
     wire                   from_list = list_count_q != 0;
     wire                   pop       = op_i == POP;
     wire                   writes    = op_i == PUSH || op_i == LINK;
-    wire                   read      = start && (op_i == FOLLOW || (pop && from_list));
-    wire                   there, flawed;
+    wire                   there, flawed, listed;
     wire [SECTOR_BITS-1:0] successor;
 
-    assign op_ready_o     = !busy_q;
+    assign op_ready_o     = !busy_q && !sweep_q;
     assign result_valid_o = busy_q && (there || !read_q);
-    assign result_o       = follow_q ? successor : popped_q;
+    assign result_o       = follow_q ? successor : at_q[SECTOR_BITS-1:0];
     assign result_error_o = follow_q && flawed;
     assign free_o         = list_count_q + (SECTOR_COUNT - fresh_q);
 
-    // The last sector of the list has no successor: what its word says does not matter.
-    assign lost_valid_o = there && pop_list_q && flawed && list_count_q != 0;
-    assign lost_o       = list_count_q;
+    // ---- the sweep: the head cannot be told, and it is not that of an empty list ----
+    wire lose    = busy_q && there && pop_list_q && flawed && from_list;
+    wire swept   = sweep_q && !look_q && at_q == fresh_q;
+    wire look    = sweep_q && !look_q && !swept;
+    wire find    = look_q && there && listed && !flawed;
+
+    assign lost_valid_o = swept && found_q < list_count_q;
+    assign lost_o       = list_count_q - found_q;
+
+    // ---- the table: a sector that is taken leaves the list in the cycle of the result, in which the port is free ----
+    wire leave = result_valid_o && pop_q;
 
     ecc_ram #(
-        .DATA_BITS(SECTOR_BITS),
+        .DATA_BITS(SECTOR_BITS + 1),
         .DEPTH(SECTORS),
         .ADDRESS_BITS(SECTOR_BITS)
     ) u_links (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
-        .address_i(pop ? head_q : sector_i),
-        .read_i(read),
-        .write_i(start && writes),
-        .data_i(op_i == PUSH ? head_q : next_i),
+        .address_i(busy_q || sweep_q ? at_q[SECTOR_BITS-1:0] : pop ? head_q : sector_i),
+        .read_i((start && (op_i == FOLLOW || (pop && from_list))) || look),
+        .write_i((start && writes) || leave || find),
+        .data_i(start ? {op_i == PUSH, op_i == PUSH ? head_q : next_i} : {find, head_q}),
         .valid_o(there),
-        .data_o(successor),
+        .data_o({listed, successor}),
         .error_o(flawed),
         .corrected_o(corrected_o)
     );
@@ -95,10 +110,11 @@ module sector_allocator #(
     always @(posedge clk_i) begin
         if (start) begin
             busy_q     <= 1'b1;
-            read_q     <= read;
+            read_q     <= op_i == FOLLOW || (pop && from_list);
             follow_q   <= op_i == FOLLOW;
+            pop_q      <= pop;
             pop_list_q <= pop && from_list;
-            popped_q   <= from_list ? head_q : fresh_q[SECTOR_BITS-1:0];
+            at_q       <= from_list ? {1'b0, head_q} : fresh_q;
             if (pop && from_list)  list_count_q <= list_count_q - 1'b1;
             if (pop && !from_list) fresh_q <= fresh_q + 1'b1;
             if (op_i == PUSH) begin
@@ -108,13 +124,32 @@ module sector_allocator #(
         end else if (result_valid_o) begin
             busy_q <= 1'b0;
         end
-        if (there && pop_list_q) head_q <= successor;
-        if (lost_valid_o) list_count_q <= 0;
+        if (busy_q && there && pop_list_q) head_q <= successor;
+        if (lose) begin
+            sweep_q <= 1'b1;
+            at_q    <= 0;
+            found_q <= 0;
+        end
+        if (look) look_q <= 1'b1;
+        if (look_q && there) begin
+            look_q <= 1'b0;
+            at_q   <= at_q + 1'b1;
+        end
+        if (find) begin
+            head_q  <= at_q[SECTOR_BITS-1:0];
+            found_q <= found_q + 1'b1;
+        end
+        if (swept) begin  // a loss is seen in `free_o` a cycle before the next operation
+            list_count_q <= found_q;
+            if (found_q >= list_count_q) sweep_q <= 1'b0;
+        end
         if (!rst_ni) begin
             busy_q       <= 1'b0;
             head_q       <= 0;  // the first sector of a list links to it, though nobody follows that
             list_count_q <= 0;
             fresh_q      <= 0;
+            sweep_q      <= 1'b0;
+            look_q       <= 1'b0;
         end
     end
 endmodule

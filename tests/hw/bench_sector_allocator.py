@@ -23,6 +23,7 @@ class TB:
     def __init__(self, dut: Any) -> None:
         self.dut = dut
         self.random = random.Random(cocotb.RANDOM_SEED)
+        self.lost = 0  # sectors that a sweep has not found
         for name in ("op_valid_i", "op_i", "sector_i", "next_i", "rst_ni"):
             getattr(dut, name).value = 0
         Clock(dut.clk_i, 2, unit="ns").start()
@@ -49,6 +50,16 @@ class TB:
         if op in (POP, FOLLOW):
             return int(dut.result_o.value)
         return 0
+
+    async def cycles_until_ready(self) -> int:
+        """Cycles until an operation would be taken; meanwhile `lost` is what a sweep has told."""
+        self.lost = cycles = 0
+        while self.dut.op_ready_o.value != 1:
+            await RisingEdge(self.dut.clk_i)
+            cycles += 1
+            if self.dut.lost_valid_o.value == 1:
+                self.lost += int(self.dut.lost_o.value)
+        return cycles
 
     async def pop(self) -> int:
         """Take a sector."""
@@ -113,3 +124,43 @@ async def chains_stay_what_they_were_linked_to(dut: Any) -> None:
             for _ in chain[1:]:
                 walk.append(await tb.run(FOLLOW, walk[-1]))
             assert walk == chain
+
+
+@cocotb.test(timeout_time=200, timeout_unit="ms")
+async def a_link_of_the_free_list_that_cannot_be_told_costs_no_sector_but_those_whose_words_are_bad(dut: Any) -> None:
+    """Flips in words of any sector: none in use is handed out, and the others come back in a sweep."""
+    tb = TB(dut)
+    memory = dut.u_links.memory_q
+    swept = lost = 0
+    for _ in range(int(os.environ["ROUNDS"]) // 10):
+        await tb.reset()
+        used = {await tb.pop() for _ in range(tb.random.randint(2, SECTORS))}
+        free = set(range(SECTORS)) - used
+        for sector in tb.random.sample(sorted(used), tb.random.randint(1, len(used) - 1)):
+            await tb.run(PUSH, sector)
+            used.discard(sector)
+            free.add(sector)
+        head = int(dut.head_q.value)
+        bad = {head, *tb.random.sample(range(SECTORS), tb.random.randrange(3))}
+        for sector in bad:
+            memory[sector].value = int(memory[sector].value) ^ 0b101
+        listed = int(dut.list_count_q.value)
+        fresh = int(dut.fresh_q.value)
+        assert await tb.pop() == head
+        used.add(head)
+        free.discard(head)
+        start = await tb.cycles_until_ready()
+        gone = {sector for sector in bad & free if sector < fresh} if listed > 1 else set()
+        assert start <= 3 * fresh + 3
+        swept += listed > 1
+        lost += len(gone)
+        assert tb.lost == len(gone)
+        free -= gone
+        if listed > 1:
+            assert await tb.free() == len(free)
+            for _ in range(len(free)):
+                taken = await tb.pop()
+                assert taken in free and taken not in used
+                used.add(taken)
+            assert await tb.free() == 0
+    assert swept and lost, "there were sweeps, and sectors that they did not find"

@@ -211,3 +211,25 @@ def test_a_close_that_meets_flips_of_a_line_that_is_stored_fills_it_again(flips:
         tb.wait()
         assert tb.events() == [(EventCode.CACHE_REFETCHED, page)]
         assert tb.load(page) == bytes(content)
+
+
+@pytest.mark.parametrize("flips", [2, 3])
+def test_more_flips_of_the_link_of_a_free_sector_cost_nothing(flips: int) -> None:
+    """The free list is made anew, whichever of its links it is."""
+    tb = TB(50 + flips)
+    free = tb.register(Register.FREE_SECTORS)
+    for _ in range(4):
+        listed = [sector for page in range(4) for sector in tb.chain(page)]
+        for page in range(4):
+            tb.clock.run_until(tb.link.write(page * PAGE_BYTES, bytes(PAGE_BYTES)))  # their sectors become free
+        tb.wait()
+        assert tb.register(Register.FREE_SECTORS) == free + len(listed)
+        tb.flip("links", tb.random.choice(listed), flips)
+        for page in range(4):
+            tb.clock.run_until(tb.link.write(page * PAGE_BYTES, tb.contents[page]))
+        tb.wait()
+        assert sorted(listed) == sorted(sector for page in range(4) for sector in tb.chain(page))
+    tb.empty_the_cache()
+    for page, content in tb.contents.items():
+        assert tb.load(page) == content
+    assert tb.events() == []

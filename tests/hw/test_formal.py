@@ -33,7 +33,10 @@ QUICK = {
 # module: a line and what it is turned into
 BROKEN = {
     "fifo": ("if (out_valid_o && out_ready_i) head_q <= head_q + 1'b1;", "if (out_ready_i) head_q <= head_q + 1'b1;"),
-    "sector_allocator": ("if (there && pop_list_q) head_q <= successor;", "if (there) head_q <= successor;"),
+    "sector_allocator": (
+        "if (busy_q && there && pop_list_q) head_q <= successor;",
+        "if (busy_q && there) head_q <= successor;",
+    ),
     "ecc_check": ("valid_i ? check ^ check_i :", "valid_i ? check & check_i :"),
     "ecc_ram": ("scrub_q <= corrected_o && !read_i && !write_i;", "scrub_q <= corrected_o;"),
     "register_bus": ("if (s_axil_wready) {write_strobe_q", "if (s_axil_wvalid) {write_strobe_q"),

@@ -16,7 +16,7 @@ from tests.marks import first_in_test
 def test_sector_allocator(simulator: Simulator, sectors: int) -> None:
     """The rules are in bench_sector_allocator.py."""
     bits = (sectors - 1).bit_length()
-    rtl = build("sector_allocator", simulator, {"SECTORS": sectors, "SECTOR_BITS": bits})
+    rtl = build("sector_allocator", simulator, {"SECTORS": sectors, "SECTOR_BITS": bits}, public=True)
     rounds = 400 if simulator == "verilator" else 150
     settings = {"SECTORS": str(sectors), "ROUNDS": str(rounds)}
     simulate(rtl, "tests.hw.bench_sector_allocator", environment=settings, timeout_s=120)

@@ -38,6 +38,7 @@ class Injector:
         self._random = random
         self._clock = clock
         self._sectors = parameters.media_sectors
+        self._sector_bits = (parameters.media_sectors - 1).bit_length()
         self._sector_bytes = parameters.sector_bytes
 
     # What lies where
@@ -57,6 +58,15 @@ class Injector:
         free = [sector for sector in range(self._sectors) if sector not in used]
         near = free[:64] if self._likely() else free
         return self._random.choice(near or [0])
+
+    def listed_sector(self) -> int:
+        """A sector of the free list; if that is empty, the one that is used last.
+
+        The device has a bit for it above each link.
+        """
+        links = self._memories["links"]
+        listed = [sector for sector in range(self._sectors) if links.read(sector) >> self._sector_bits & 1]
+        return self._random.choice(listed or [self._sectors - 1])
 
     def used_beat(self) -> int:
         """A beat of the media: its index."""
@@ -88,7 +98,7 @@ class Injector:
         """The sectors of a stored page, by its entry and the links."""
         if self._state(page) not in (PageState.LZ4, PageState.RAW):
             return []
-        mask = (1 << (self._sectors - 1).bit_length()) - 1
+        mask = (1 << self._sector_bits) - 1
         chain = [self._entry(page, "SECTOR")]
         while len(chain) < -(-self._entry(page, "LENGTH") // self._sector_bytes):
             chain.append(self._memories["links"].read(chain[-1]) & mask)

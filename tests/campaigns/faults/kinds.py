@@ -74,6 +74,17 @@ def flip_link(bits: int) -> Kind:
     return inject
 
 
+def flip_free_link(bits: int) -> Kind:
+    """Flip bits of the link of a sector of the free list: it costs nothing."""
+
+    async def inject(injector: Injector, touched: set[int]) -> Fault:
+        sector = injector.listed_sector()
+        injector.flip("links", sector, bits)
+        return Fault(f"{bits} bits of the link of free sector {sector}")
+
+    return inject
+
+
 def flip_cache(bits: int) -> Kind:
     """Flip bits of one line of the page cache. A line that was not changed is still on the media."""
 
@@ -133,7 +144,10 @@ async def media_reset(injector: Injector, touched: set[int]) -> Fault:
 
 KINDS: dict[str, Kind] = {
     f"{name}_{bits}": make(bits)
-    for name, make in (("media", flip_media), ("table", flip_table), ("link", flip_link), ("cache", flip_cache))
+    for name, make in (
+        *(("media", flip_media), ("table", flip_table), ("link", flip_link)),
+        *(("free_link", flip_free_link), ("cache", flip_cache)),
+    )
     for bits in (1, 2, 3)
 } | {
     "bad_read": bad_read,

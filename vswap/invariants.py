@@ -52,6 +52,10 @@ def _ptes(machine: Machine) -> Iterator[str]:
                 elif pte.exclusive and machine.slots.swap_count(pte.slot) != 1:
                     yield f"{where} is exclusive, slot {pte.slot} has {machine.slots.swap_count(pte.slot)} users"
                 continue
+            if pte.state is PteState.ZERO:
+                if pte.writable or pte.exclusive or pte.dirty:
+                    yield f"{where} is the page of zeros, which is everybody's, and writable, exclusive or dirty"
+                continue
             folio = pte.folio
             if folio is None or folio.dead:
                 yield f"{where} points to a folio that was given back"

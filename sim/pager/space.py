@@ -120,7 +120,9 @@ class PagedSpace:
                 if not known:
                     self._host.soft_mapped(table, vpn)
             elif not table.present[vpn]:
-                table.place(vpn, pte.dram.data, protected=True)  # no harm where it is present: it wakes those who wait
+                table.place(
+                    vpn, data if pte.state is PteState.ZERO else pte.dram.data, protected=True
+                )  # no harm where it is present: it wakes those who wait
             return
 
     def pin(self, thread: int, pages: Iterable[int]) -> None:

@@ -6,6 +6,7 @@ page holds is in one place at a time:
 
     entry                   in the program's memory         the bytes are
     none, softleaf          nothing (or see `doomed`)       on a tier, in the folio, or zeros
+    page of zeros           a write-protected page          zeros
     DRAM, writable          a writable page                 in the program's memory only
     DRAM, read-only         a write-protected page          in the folio; the program has a copy that it cannot change
     CRAM, read-only         a write-protected page, once    on the device; so has it
@@ -66,6 +67,9 @@ class ProgramTable(PageTable):
         writable = self.present.get(vpn)
         if pte.state is PteState.DRAM:
             self._show(vpn, pte, writable)
+        elif pte.state is PteState.ZERO:
+            if writable is None:
+                self.place(vpn, ZERO_PAGE, protected=True)
         elif pte.state is PteState.SOFTLEAF:
             if writable is not None:
                 if writable:

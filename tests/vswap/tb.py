@@ -143,7 +143,7 @@ class TB:
         return pte
 
     def state(self, space: AddressSpace, vpn: int) -> str:
-        """The PTE's state in words: none, softleaf, cram ro, cram rw, dram ro, dram rw."""
+        """The PTE's state in words: none, softleaf, zero ro, cram ro, cram rw, dram ro, dram rw."""
         pte = space.table.get(vpn)
         if pte is None:
             return "none"

@@ -14,10 +14,23 @@ from vswap.base.backing import BackingType
 OLD, NEW = compressible_page(1), compressible_page(2)
 
 
-async def test_an_untouched_page_reads_as_zeros_and_takes_a_frame(tb: TB) -> None:
+async def test_an_untouched_page_reads_as_the_shared_page_of_zeros_and_takes_no_frame(tb: TB) -> None:
     space = tb.space()
     assert tb.state(space, 7) == "none"
     assert await space.read(7) == ZERO_PAGE
+    assert tb.state(space, 7) == "zero ro"
+    assert tb.machine.memory.used == 0
+    assert not await space.pageout(7)
+    assert tb.state(space, 7) == "zero ro"
+
+
+async def test_a_write_to_the_page_of_zeros_takes_a_frame_for_the_writer_alone(tb: TB) -> None:
+    space = tb.space()
+    await space.read(7)
+    child = await tb.system.fork(space, "child")
+    await child.write(7, OLD)
+    assert (tb.state(space, 7), tb.state(child, 7)) == ("zero ro", "dram rw")
+    assert (await space.read(7), await child.read(7)) == (ZERO_PAGE, OLD)
     assert tb.machine.memory.used == 1
 
 

@@ -151,7 +151,7 @@ async def test_the_device_takes_single_pages_so_a_folio_is_split_for_it(tb: TB) 
 @machine(**ZSWAP)
 async def test_a_folio_of_zeros_goes_and_comes_back_whole(tb: TB) -> None:
     space = tb.space()
-    await space.read(0)
+    await space.write(0, ZERO_PAGE)
     assert await space.pageout(0, 4)
     assert {tb.backing(space, vpn).type for vpn in range(4)} == {BackingType.ZERO}
     assert await space.read(3) == ZERO_PAGE

@@ -17,6 +17,8 @@ class PteState(Enum):
     """Not present; names a virtual slot."""
     CRAM = "cram"
     """Present, pointing into the device; read-only unless made writable within the budget. A slot stays named."""
+    ZERO = "zero"
+    """Present, read-only: the page of zeros that all share. It belongs to no folio."""
     DRAM = "dram"
     """Present, pointing to a DRAM folio."""
 
@@ -63,6 +65,11 @@ class Pte:
         """A PTE that points to a page of `folio`."""
         state = PteState.DRAM if isinstance(folio, Folio) else PteState.CRAM
         return cls(state, folio=folio, index=index, writable=writable, exclusive=exclusive)
+
+    @classmethod
+    def page_of_zeros(cls) -> Pte:
+        """A PTE that points to the shared page of zeros."""
+        return cls(PteState.ZERO, exclusive=False)
 
     @property
     def dram(self) -> Folio:

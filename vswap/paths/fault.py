@@ -56,6 +56,8 @@ class Fault:
                 mapped = await self._softleaf(pte)
             elif pte.allows(self._write):
                 return pte
+            elif pte.state is PteState.ZERO:
+                mapped = await self._write_to_zeros(pte)
             else:
                 mapped = await (self._write_protected(pte) if pte.state is PteState.DRAM else self._write_to_cram(pte))
             if mapped is not None and mapped.allows(self._write):
@@ -70,7 +72,11 @@ class Fault:
     # Cases: each gives the PTE that it has made, None where the fault is to be looked at again
 
     async def _zero_fill(self) -> Pte | None:
-        """First access to an anonymous page."""
+        """First access to an anonymous page: a read finds the shared page of zeros, a write gets a page of its own."""
+        if not self._write:
+            pte = Pte.page_of_zeros()
+            self._table.set(self._vpn, pte)
+            return pte
         if not self._single:
             self._single = not await large.zero_fill(self.machine, self._table, self._vpn)
             return None
@@ -78,6 +84,15 @@ class Fault:
             return None
         await self.machine.clock.sleep(self.machine.costs.page_zero)
         if self._table.get(self._vpn) is not None or self._table.dead:
+            return None
+        return rmap.map_new(self.machine, self._table, self._vpn, self._take_spare())
+
+    async def _write_to_zeros(self, pte: Pte) -> Pte | None:
+        """A write to the shared page of zeros."""
+        if self._no_frame(self._table.memcg):
+            return None
+        await self.machine.clock.sleep(self.machine.costs.page_zero + self.machine.costs.tlb_shootdown)
+        if not rmap.pte_same(self._table, self._vpn, pte):
             return None
         return rmap.map_new(self.machine, self._table, self._vpn, self._take_spare())
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES
+from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, ZERO_PAGE
 from vswap.base.errors import SegmentationFault, SigBus
 from vswap.mm.folio import CramFolio, Folio
 from vswap.mm.memcg import Memcg
@@ -38,9 +38,9 @@ class AddressSpace:
         if line is not None and not 0 <= line < LINES_PER_PAGE:
             raise ValueError(f"line {line}, expected 0 to {LINES_PER_PAGE - 1}")
         pte = await self._access(vpn, write=False)
-        if pte.state is not PteState.DRAM:
+        if pte.state is PteState.CRAM:
             return await self._load(vpn, pte.cram, line)
-        data = pte.dram.pages[pte.index]
+        data = pte.dram.pages[pte.index] if pte.state is PteState.DRAM else ZERO_PAGE
         await self.machine.clock.sleep(self.machine.costs.dram_access)
         return data if line is None else data[line * LINE_BYTES : (line + 1) * LINE_BYTES]
 
@@ -126,6 +126,9 @@ class AddressSpace:
                 for table in (self.table, child.table):
                     table.set(vpn, Pte.softleaf(pte.slot, exclusive=False))
                 continue
+            if pte.state is PteState.ZERO:
+                child.table.set(vpn, Pte.page_of_zeros())
+                continue
             assert pte.folio is not None
             if isinstance(pte.folio, CramFolio):
                 if pte.folio.slot:
@@ -179,7 +182,9 @@ class AddressSpace:
 
     def _free_lazily(self, vpn: int, vpns: range) -> bool:
         machine, pte = self.machine, self.table.get(vpn)
-        if pte is None or pte.state is not PteState.DRAM:
+        if pte is None or pte.state is PteState.ZERO:
+            return False
+        if pte.state is not PteState.DRAM:
             return rmap.zap(machine, self.table, vpn)
         folio = self._split_unless_within(vpn, vpns)
         if folio is None or rmap.mapped_by_others(folio) or not folio.lock.try_acquire():

@@ -138,7 +138,7 @@ def forget(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> None:
         unused = page.order and not page.dead and not page.slot and not page.mapped(pte.index)
         if unused and machine.memory.defer_split(page):
             machine.counters.count_mthp(page.order, "split_deferred")
-    else:
+    elif pte.state is PteState.CRAM:
         folio = pte.cram
         folio.mappers.discard((table, vpn))
         machine.residents.make_read_only(folio)

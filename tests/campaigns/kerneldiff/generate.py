@@ -40,7 +40,7 @@ class _Writer:
         self.seed += count
 
     def map(self, task: int) -> None:
-        """Pages that are new; each is written to at once, since a read would find the kernel's page of zeros."""
+        """Pages that are new; most are written to at once, and a read of the others finds the page of zeros."""
         free = sorted(set(range(ROOM)) - self.mapped[task])
         if not free:
             return
@@ -50,7 +50,8 @@ class _Writer:
             count += 1
         self.add("map", task, first, count)
         self.mapped[task].update(range(first, first + count))
-        self.write(task, first, count)
+        if self.random.random() < 0.7:
+            self.write(task, first, count)
 
 
 def random_script(seed: int, steps: int = 24) -> Script:
@@ -101,7 +102,8 @@ def _add(writer: _Writer, op: str, task: int, settings: dict[str, str]) -> None:
                 del mapped[task]
         case "dontneed":
             writer.add(op, task, first, count)
-            writer.write(task, first, count)
+            if random.random() < 0.5:
+                writer.write(task, first, count)
         case "free":
             writer.add(op, task, first, count)
             writer.write(task, first, count)

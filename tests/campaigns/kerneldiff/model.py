@@ -144,6 +144,8 @@ class ModelRun:
         if pte.state is PteState.SOFTLEAF:
             cached = self._system.machine.cache.lookup(pte.slot) is not None
             return (task, vpn), "Sc" if cached else "S", pte.slot
+        if pte.state is PteState.ZERO:
+            return (task, vpn), "Pz", None
         folio = pte.dram
         state = "P"
         state += "x" if folio.mapped(pte.index) == 1 else ""

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from hw.link import PAGE_BYTES
 
+PAGE_COUNTS = tuple(1 << order for order in range(4, 25))
 SECTOR_SIZES = (64, 128, 256, 512, 1024)
 ENGINE_WIDTHS = (1, 4, 8, 16)
 MINIMUM_MEDIA_BYTES = 32 << 10
@@ -14,9 +16,9 @@ MEDIA_LATENCY = 40
 """Clock cycles from a media request to its first beat: of the benches' media (hw/bench/media_dram.v)."""
 
 
-def _parameter(default: int, meaning: str) -> int:
-    """A default with what it stands for."""
-    return field(default=default, metadata={"meaning": meaning})
+def _parameter(default: int, meaning: str, **schema: Any) -> int:
+    """A default with what it stands for, and what JSON Schema can say of its legal values."""
+    return field(default=default, metadata={"meaning": meaning, "schema": schema})
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,12 @@ class DeviceParameters:
     """What a device is built with; each with its meaning in `field.metadata`. Illegal values raise ValueError with one
     line naming the parameter. The RTL has the same defaults."""
 
-    perceived_pages: int = _parameter(4096, "pages the device shows; a power of two")
-    media_bytes: int = _parameter(4 << 20, "bytes its media holds; a multiple of sector_bytes")
-    sector_bytes: int = _parameter(256, "unit of allocation on the media")
-    cache_pages: int = _parameter(8, "decompressed pages kept on chip")
-    bytes_per_cycle: int = _parameter(8, "width of both LZ4 engines")
+    perceived_pages: int = _parameter(4096, "pages the device shows; a power of two", enum=PAGE_COUNTS)
+    media_bytes: int = _parameter(4 << 20, "bytes its media holds; a multiple of sector_bytes",
+                                  minimum=MINIMUM_MEDIA_BYTES)  # fmt: skip
+    sector_bytes: int = _parameter(256, "unit of allocation on the media", enum=SECTOR_SIZES)
+    cache_pages: int = _parameter(8, "decompressed pages kept on chip", minimum=2, maximum=64)
+    bytes_per_cycle: int = _parameter(8, "width of both LZ4 engines", enum=ENGINE_WIDTHS)
 
     def __post_init__(self) -> None:
         pages = self.perceived_pages

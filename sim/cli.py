@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -35,6 +36,8 @@ from sim.run.progress import progress_bar
 from sim.run.report import print_table, verdict, write_html
 from sim.run.run import RunError
 from sim.scenario.scenario import DEFAULT, Scenario, ScenarioError, find, keys, shipped
+from sim.scenario.schema import scenario_schema
+from sim.scenario.settings import load, parse
 from sim.trace.file import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, TraceError
 from vswap import VswapError
 from vswap.base.results import is_stdout, write_json, write_text
@@ -106,6 +109,7 @@ _RUN_HELP = f"""Run a scenario and verify every page of it.
       vcram run --sim model --json -
       vcram run --sim verilator --rounds 1
       vcram run my.toml --report my.html
+      vcram run --set cram.media_bytes=2M --set zswap.max_pool_percent=10
     """
 
 
@@ -126,13 +130,21 @@ def cli(debug: bool) -> None:
 @click.option("--report", "report_file", metavar="FILE", type=OutputFile(stdout=False),
               help="Where the report goes (HTML).  [default: SCENARIO-SIM.html in the current folder; in a "
               "checkout, in its build/report]")  # fmt: skip
+@click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE",
+              help="Set any key of the scenario; may be repeated. `vcram scenarios --keys` lists them.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Use this seed, not the scenario's.")
 @click.option("--rounds", type=click.IntRange(1), help="How often the program runs, instead of the scenario's number.")
 def run_command(
-    scenario: str, sim: Sim, json_file: Path | None, report_file: Path | None, seed: int | None, rounds: int | None
+    scenario: str,
+    sim: Sim,
+    json_file: Path | None,
+    report_file: Path | None,
+    settings: tuple[str, ...],
+    seed: int | None,
+    rounds: int | None,
 ) -> None:
     path = find(scenario)
-    loaded = Scenario.load(path)
+    loaded = load(path, [parse(text) for text in settings])
     if seed is not None:
         loaded = loaded.with_workload(seed=seed)
     if rounds is not None:
@@ -146,6 +158,7 @@ def run_command(
     print_table(result, output)
     notes = {
         "scenario": f"{path}: {loaded.title}",
+        **({"set": " ".join(settings)} if settings else {}),
         "simulator": sim,
         "date": time.strftime("%Y-%m-%d %H:%M"),
         "wall clock": f"{seconds:.1f} s, compiling included",
@@ -170,8 +183,12 @@ def _report_target(named: Path | None, name: str) -> Path:
 
 @cli.command("scenarios")
 @click.option("--keys", "show_keys", is_flag=True, help="List every key that a scenario may have.")
-def scenarios_command(show_keys: bool) -> None:
+@click.option("--schema", "show_schema", is_flag=True, help="Write the JSON Schema of a scenario, for editors.")
+def scenarios_command(show_keys: bool, show_schema: bool) -> None:
     """List the scenarios that come with the program."""
+    if show_schema:
+        click.echo(json.dumps(scenario_schema(), indent=2))
+        return
     if show_keys:
         section = None
         for table, key, default, meaning in keys():

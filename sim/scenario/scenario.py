@@ -36,7 +36,17 @@ PROFILE = next(field for field in fields(VswapConfig) if field.name == "profile"
 
 
 class ScenarioError(Exception):
-    """A scenario cannot be used; one line that names the file, the key and what was expected."""
+    """A scenario cannot be used; one line that names the file, the key and what was expected.
+
+    Attributes:
+        what: the line without the file.
+        where: the section, and the key if one alone is at fault.
+    """
+
+    def __init__(self, message: str, what: str = "", where: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.what = what or message
+        self.where = where
 
 
 class Scenario(Section):
@@ -76,16 +86,17 @@ class Scenario(Section):
     @classmethod
     def load(cls, path: Path) -> Scenario:
         """Read and check a file; paths in it become absolute. Raises ScenarioError."""
-        try:
-            values = tomllib.loads(read_text(path))
-        except OSError as error:
-            raise ScenarioError(f"{path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ScenarioError(f"{path}: not TOML: {error}") from error
+        return cls.check(read_values(path), path)
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any], path: Path) -> Scenario:
+        """What a file at `path` with these values states; paths in it become absolute. Raises ScenarioError."""
         try:
             scenario = cls.model_validate(values)
         except ValidationError as error:
-            raise ScenarioError(f"{path}: {_explain(error.errors()[0])}") from error
+            first = error.errors()[0]
+            what, where = _explain(first), tuple(part for part in first["loc"] if isinstance(part, str))
+            raise ScenarioError(f"{path}: {what}", what, where) from error
         workload, swapfile = scenario.workload, scenario.swapfile
         workload = workload.model_copy(update={"trace": _beside(path, workload.trace)})
         if swapfile.path is not None:
@@ -109,6 +120,16 @@ class Scenario(Section):
     def rtl_parameters(self) -> dict[str, int]:
         """Parameters of the bench around the RTL (hw/bench/cram_tb.v)."""
         return self.cram.parameters().verilog() | {"MEDIA_LATENCY": self.cram.media_latency}
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """The tables of a scenario's file, not checked yet. Raises ScenarioError."""
+    try:
+        return tomllib.loads(read_text(path))
+    except OSError as error:
+        raise ScenarioError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{path}: not TOML: {error}") from error
 
 
 def shipped() -> dict[str, Path]:

@@ -12,11 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, WithJsonSchema, field_validator, model_validator
 
 from hw.parameters import MEDIA_LATENCY, DeviceParameters
 from vswap import MemcgLimits, VswapConfig
 from vswap.slots.table import HIGHEST_ORDER
+
+TIER = r"zswap|(cram|swapfile|zram)[1-9]?"
+"""The name of a tier."""
 
 
 def _declared(owner: type, name: str, **more: Any) -> Any:
@@ -27,7 +30,8 @@ def _declared(owner: type, name: str, **more: Any) -> Any:
     elif found.default_factory is not MISSING:
         more["default"] = found.default_factory()
     more.setdefault("description", found.metadata.get("meaning"))
-    return Field(json_schema_extra={"sets": name}, **found.metadata.get("limits", {}), **more)
+    schema = {"sets": name, **found.metadata.get("schema", {})}
+    return Field(json_schema_extra=schema, **found.metadata.get("limits", {}), **more)
 
 
 def _dial(name: str) -> Any:
@@ -48,7 +52,7 @@ class Section(BaseModel):
         known = {field.name for field in fields(owner)}
         for key, about in type(self).model_fields.items():
             extra = about.json_schema_extra
-            if isinstance(extra, Mapping) and (name := str(extra["sets"])) in known:
+            if isinstance(extra, Mapping) and (name := str(extra.get("sets"))) in known:
                 value = getattr(self, key)
                 yield name, tuple(value) if isinstance(value, list) else value
 
@@ -57,7 +61,9 @@ class WorkloadSection(Section):
     """What runs."""
 
     trace: str = Field(
-        min_length=1, description="trace file to replay; a relative path starts at the scenario's folder"
+        min_length=1,
+        description="trace file to replay; a relative path starts at the scenario's folder",
+        json_schema_extra={"path": True},
     )
     seed: int = Field(
         1, ge=0, le=2**31 - 1, description="orders tasks that are ready at once, fills undefined registers"
@@ -122,7 +128,10 @@ class SwapfileSection(Section):
     """The swapfile."""
 
     path: str | None = Field(
-        None, min_length=1, description="file to use and keep, relative as trace is; none: one of the run's own"
+        None,
+        min_length=1,
+        description="file to use and keep, relative as trace is; none: one of the run's own",
+        json_schema_extra={"path": True},
     )
     pages: int = _dial("swapfile_pages")
     fsync: bool = _dial("swapfile_fsync")
@@ -138,7 +147,7 @@ class ZramSection(Section):
 class TiersSection(Section):
     """Where pages go that leave DRAM."""
 
-    order: list[str] = _dial("order")
+    order: list[Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^({TIER})$"})]] = _dial("order")
     distance: dict[str, NonNegativeInt] = _dial("distances")
     priority: dict[str, int] = _dial("priorities")
     cram_to_cram: bool = _dial("cram_to_cram")
@@ -150,7 +159,7 @@ class TiersSection(Section):
         if len(set(order)) != len(order):
             raise ValueError(f"order is {order}, expected every tier once")
         for name in order:
-            if not re.fullmatch(r"zswap|(cram|swapfile|zram)[1-9]?", name):
+            if not re.fullmatch(TIER, name):
                 raise ValueError(f"order names {name}, expected cram, zswap, swapfile or zram, all but zswap with a "
                                  "number from 1 to 9 where there are more")  # fmt: skip
         return order

@@ -96,6 +96,8 @@ class SwapCache:
                 raise ContractViolation(f"slot {slot} is held by another folio")
             del self._folios[slot]
         folio.slot = 0
+        if isinstance(folio, Folio):
+            folio.was_cached = True
         for slot in slots:
             self._pins.unpin(slot)
 

@@ -74,6 +74,7 @@ class Folio:
         pages: the 4096 bytes of each page.
         memcg: the group it is charged to, None for a page that reclaim or writeback uses for a moment.
         dirty: no tier holds these bytes.
+        was_cached: it has left the swap cache, with the bytes (the kernel's PG_dirty of a folio without a slot).
         active: it belongs on the active list.
         workingset: it has been active.
         lazyfree: its owner does not need the content any more (MADV_FREE), unless a PTE is dirty.
@@ -82,7 +83,7 @@ class Folio:
     """
 
     __slots__ = ("active", "dead", "dirty", "lazyfree", "lock", "mappers", "memcg", "order", "pages", "private", "slot",
-                 "workingset")  # fmt: skip
+                 "was_cached", "workingset")  # fmt: skip
 
     def __init__(self, clock: Clock, memcg: Memcg | None, order: int = 0) -> None:
         self.lock = Lock(clock)
@@ -92,6 +93,7 @@ class Folio:
         self.mappers: set[tuple[Table, int]] = set()
         self.pages = [ZERO_PAGE] * (1 << order)
         self.dirty = True
+        self.was_cached = False
         self.private = True
         self.active = False
         self.workingset = False

@@ -24,7 +24,9 @@ async def handle_fault(machine: Machine, reclaim: Reclaim, table: PageTable, vpn
     await machine.clock.sleep(machine.costs.fault)
     fault = Fault(machine, reclaim, table, vpn, write=write)
     try:
-        return await fault.resolve()
+        pte = await fault.resolve()
+        pte.dirty |= write
+        return pte
     finally:
         fault.release_spare()
 

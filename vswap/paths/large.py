@@ -189,7 +189,7 @@ def split(machine: Machine, folio: Folio) -> list[Folio]:
     for part, data in zip(parts, folio.pages, strict=True):
         part.private = False
         part.data = data
-        part.dirty, part.lazyfree = folio.dirty, folio.lazyfree
+        part.dirty, part.was_cached, part.lazyfree = folio.dirty, folio.was_cached, folio.lazyfree
         part.active, part.workingset = folio.active, folio.workingset
     for table, vpn in mappers:
         old = table.get(vpn)

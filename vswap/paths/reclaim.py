@@ -152,6 +152,7 @@ class Reclaim:
         mappers = list(folio.mappers)
         if any(pte.dirty for table, vpn in mappers if (pte := table.get(vpn)) is not None):
             folio.lazyfree = False
+            folio.was_cached = True
             folio.active = True
             return
         for table, vpn in mappers:

@@ -187,11 +187,17 @@ class AddressSpace:
         if pte.state is not PteState.DRAM:
             return rmap.zap(machine, self.table, vpn)
         folio = self._split_unless_within(vpn, vpns)
-        if folio is None or rmap.mapped_by_others(folio) or not folio.lock.try_acquire():
+        if folio is None or not folio.lock.try_acquire():
             return False
         try:
-            if folio.order and folio.lazyfree and vpn > min(page for _, page in folio.mappers):
+            if (
+                folio.order
+                and folio.lazyfree
+                and vpn > min(page for table, page in folio.mappers if table is self.table)
+            ):
                 return False  # done with the first of its pages
+            if (folio.slot or folio.was_cached) and rmap.mapped_by_others(folio):
+                return False  # others may need what only the folio has; a page never swapped is dirty in their PTEs
             if rmap.named(machine, folio):
                 return False
             if folio.slot:
@@ -199,9 +205,11 @@ class AddressSpace:
             for table, page in folio.mappers:
                 mapped = table.get(page)
                 assert mapped is not None
-                mapped.dirty = mapped.accessed = False
+                if table is self.table:
+                    mapped.dirty = mapped.accessed = False
             machine.counters.pglazyfree += 0 if folio.lazyfree else len(folio.pages)
             folio.dirty = folio.lazyfree = True
+            folio.was_cached = False
             folio.active = False
             machine.memory.add_oldest(folio)
             return True

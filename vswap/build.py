@@ -14,9 +14,10 @@ from vswap.base.counters import Counters
 from vswap.mm.cache import SwapCache
 from vswap.mm.frames import Memory
 from vswap.mm.memcg import Memcg
+from vswap.slots.cluster import HIGHEST_ORDER
 from vswap.slots.direct import AnySlots
 from vswap.slots.layer import LAYERS
-from vswap.slots.table import HIGHEST_ORDER
+from vswap.slots.layouts import layout
 from vswap.state.machine import Machine
 from vswap.state.residents import Residents
 from vswap.tiers.base import Tier
@@ -62,7 +63,9 @@ def build(clock: Clock, config: VswapConfig, counters: Counters, media: Media) -
     if len(set(config.order)) != len(config.order):
         raise ValueError(f"order {config.order}: a tier is named twice")
     layer_kind = LAYERS[config.layer]
-    slots: AnySlots = layer_kind.make_slots(config.slot_limit)
+    slots: AnySlots = layer_kind.make_slots(
+        config.slot_limit, config.cpus, layout(config.slot_layout, lambda: memory.free > memory.minimum)
+    )
 
     def memcg_of(slot: int) -> Memcg:
         return memory.memcgs[slots.memcg(slot)]

@@ -25,6 +25,7 @@ from vswap.paths.spaces import AddressSpace
 from vswap.paths.swapoff import Swapoff, SwapoffFigures
 from vswap.paths.writeback import Writeback
 from vswap.slots.layer import Search
+from vswap.state.metadata import metadata
 from vswap.tiers.base import Tier
 from vswap.tiers.cram import CramTier
 from vswap.tiers.cram_watch import DeviceWatch
@@ -74,6 +75,7 @@ class VswapSystem:
         self.spaces: list[AddressSpace] = []
         self._daemons: list[Daemon] = []
         self._down = False
+        self._started = 0  # spaces, so that they run on the processors in turn
 
     async def start(self) -> None:
         """Set the device's watermarks and start kswapd, the zswap shrinker, the reaper and the interrupt watcher."""
@@ -121,6 +123,8 @@ class VswapSystem:
         if not group.online:
             raise ValueError(f"group {group.name} has been removed")
         space = AddressSpace(self.machine, self.reclaim, table(name, group))
+        space.table.cpu = self._started % self.machine.config.cpus
+        self._started += 1
         self.spaces.append(space)
         self.machine.tables.append(space.table)
         return space
@@ -171,12 +175,14 @@ class VswapSystem:
         return contradictions(self.machine, quiescent=quiescent)
 
     def gauges(self) -> dict[str, int]:
-        """What is in use now: zswap's figures under its debugfs names (pool_total_size in bytes), the rest in pages."""
+        """What is in use now: zswap's figures under its debugfs names (pool_total_size in bytes), what swapped pages
+        cost beside their data (bytes), the rest in pages."""
         machine = self.machine
         values = {
             "memory_used": machine.memory.used,
             "slots_used": machine.slots.used,
             "alloc_reject": machine.slots.alloc_reject,
+            **metadata(machine),
         }
         if machine.tiers.zswap is not None:
             values["stored_pages"] = machine.tiers.zswap.usage().pages

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, WithJsonSchem
 
 from hw.parameters import MEDIA_LATENCY, DeviceParameters
 from vswap import MemcgLimits, VswapConfig
-from vswap.slots.table import HIGHEST_ORDER
+from vswap.slots.cluster import HIGHEST_ORDER
 
 TIER = r"zswap|(cram|swapfile|zram)[1-9]?"
 """The name of a tier."""
@@ -152,6 +152,8 @@ class TiersSection(Section):
     priority: dict[str, int] = _dial("priorities")
     cram_to_cram: bool = _dial("cram_to_cram")
     layer: Literal["virtual", "direct"] = _dial("layer")
+    slot_layout: Literal["compact", "descriptors", "swap-table"] = _dial("slot_layout")
+    cpus: int = _dial("cpus")
 
     @field_validator("order")
     @classmethod

@@ -134,7 +134,7 @@ def fork_does_not_count(patch: Patch) -> None:
     async def broken(self: AddressSpace, child: AddressSpace) -> None:
         forked = original(self, child)
         with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(SlotTable, "duplicate", lambda *_: None)
+            inner.setattr(SlotTable, "duplicate", lambda *_, **__: None)
             try:
                 forked.send(None)  # up to the first await: the entries are copied
             except StopIteration:

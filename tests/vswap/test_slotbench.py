@@ -1,18 +1,27 @@
 # SPDX-License-Identifier: MIT
-"""The slot table costs the same whatever its size; `make slotbench` prints the whole table."""
+"""Slots cost the same whatever their number; `make slotbench` prints the whole table."""
 
 from __future__ import annotations
 
-from sim.bench.slotbench import measure_apart
+from dataclasses import asdict
+
+import pytest
+
+from sim.bench.slotbench import LAYOUTS, growth_apart, measure_apart
+from vswap.slots.layouts import LayoutName
 
 
-def test_a_slot_takes_16_bytes_and_8_more_with_the_reverse_map() -> None:
-    figures = measure_apart(10**6)
-    assert 8 < figures.bytes_a_slot <= 16
-    assert 16 < figures.bytes_with_reverse_map <= 24
+@pytest.mark.parametrize(("name", "least", "most"), [("compact", 14, 16), ("descriptors", 24, 26),
+                                                     ("swap-table", 18, 20)])  # fmt: skip
+def test_a_slot_takes_the_bytes_of_its_layout_and_8_more_with_the_reverse_map(
+    name: LayoutName, least: int, most: int
+) -> None:
+    figures = measure_apart(name, 10**6)
+    assert least < figures.bytes_a_slot <= most
+    assert least + 8 < figures.bytes_with_reverse_map <= most + 8
 
 
-def test_operations_take_the_same_time_in_a_table_a_hundred_times_larger() -> None:
-    small, large = measure_apart(10**4), measure_apart(10**6)
-    for operation in ("allocate", "look_up", "free"):
-        assert getattr(large, operation) < 5 * getattr(small, operation), operation
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_an_operation_takes_no_longer_in_a_table_a_hundred_times_larger(name: LayoutName) -> None:
+    longer = asdict(growth_apart(name, 10**4, 10**6))
+    assert {operation: ratio for operation, ratio in longer.items() if ratio >= 1.25} == {}

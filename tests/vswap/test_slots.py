@@ -6,20 +6,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    MultipleResults,
-    RuleBasedStateMachine,
-    consumes,
-    invariant,
-    multiple,
-    precondition,
-    rule,
-)
 
 from vswap.base.backing import Backing, BackingType
 from vswap.base.errors import AlreadyCached, ContractViolation, CountOverflow, SlotGone, SlotsExhausted
-from vswap.slots.table import CLUSTER_SLOTS, HIGHEST_ORDER, MOST_HANDLES, MOST_PTES, SlotTable
+from vswap.slots.cluster import CLUSTER_SLOTS, MOST_HANDLES
+from vswap.slots.compact import CompactCluster
+from vswap.slots.table import SlotTable
 
 ON_DISK = Backing(BackingType.SWAPFILE, 7)
 
@@ -151,42 +143,20 @@ def test_a_handle_that_does_not_fit_is_refused() -> None:
 def test_the_count_does_not_wrap() -> None:
     table = SlotTable()
     slot = table.allocate()
-    for _ in range(MOST_PTES):
+    for _ in range(CompactCluster.most_ptes):
         table.duplicate(slot)
     with pytest.raises(CountOverflow):
         table.duplicate(slot)
-    assert table.swap_count(slot) == MOST_PTES and table.pinned(slot)
+    assert table.swap_count(slot) == CompactCluster.most_ptes and table.pinned(slot)
 
 
 # Orders and processors
-
-
-@pytest.mark.parametrize("order", range(HIGHEST_ORDER + 1))
-def test_a_large_allocation_is_contiguous_and_aligned(order: int) -> None:
-    table = SlotTable()
-    size = 1 << order
-    firsts = [table.allocate(order=order, memcg=5) for _ in range(3 * CLUSTER_SLOTS // size)]
-    assert all(first % size == 0 and first > 0 for first in firsts)
-    slots = {first + i for first in firsts for i in range(size)}
-    assert len(slots) == len(firsts) * size == table.used
-    assert all(table.pinned(slot) and table.memcg(slot) == 5 for slot in slots)
-    assert set(table.slots()) == slots
 
 
 def test_a_cluster_serves_one_order() -> None:
     table = SlotTable()
     clusters = [table.allocate(order=order) // CLUSTER_SLOTS for order in (0, 2, 4, 0, 2, 4)]
     assert clusters[:3] == clusters[3:] and len(set(clusters)) == 3
-
-
-def test_a_unit_is_handed_out_again_only_when_all_of_it_is_free() -> None:
-    table = SlotTable()
-    first, second = table.allocate(order=2), table.allocate(order=2)
-    for slot in range(first, first + 3):
-        table.unpin(slot)
-    assert table.allocate(order=2) not in (first, second)
-    table.unpin(first + 3)
-    assert table.allocate(order=2) == first
 
 
 def test_a_cluster_of_any_order_is_dropped_when_empty() -> None:
@@ -232,78 +202,3 @@ def test_a_scan_finds_the_slots_of_a_backing() -> None:
     table.unpin(slots[10])
     found = [slot for cluster in table.backed_by(BackingType.CRAM) for slot in cluster]
     assert found == [slot for slot in slots[::5] if slot != slots[10]]
-
-
-class SlotRules(RuleBasedStateMachine):
-    """The table against a dict: slot -> [count, pinned]."""
-
-    slots = Bundle("slots")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.table = SlotTable(cpus=2)
-        self.model: dict[int, list[int]] = {}
-
-    @rule(target=slots, order=st.sampled_from([0, 0, 2, 7]), cpu=st.integers(0, 1))
-    def allocate(self, order: int, cpu: int) -> MultipleResults[int]:
-        first = self.table.allocate(order=order, cpu=cpu)
-        slots = range(first, first + (1 << order))
-        assert not self.model.keys() & set(slots)
-        self.model |= {slot: [0, 1] for slot in slots}
-        return multiple(*slots)
-
-    @rule(slot=slots)
-    def duplicate(self, slot: int) -> None:
-        if slot in self.model:
-            self.table.duplicate(slot)
-            self.model[slot][0] += 1
-        else:
-            with pytest.raises(SlotGone):
-                self.table.duplicate(slot)
-
-    @rule(slot=slots)
-    def put(self, slot: int) -> None:
-        if self.model.get(slot, [0])[0]:
-            self.model[slot][0] -= 1
-            freed = self.table.put(slot) is not None
-            assert freed == self._forget_dead(slot)
-
-    @rule(slot=slots)
-    def unpin(self, slot: int) -> None:
-        if self.model.get(slot, [0, 0])[1]:
-            self.model[slot][1] = 0
-            freed = self.table.unpin(slot) is not None
-            assert freed == self._forget_dead(slot)
-
-    @rule(slot=slots)
-    def pin(self, slot: int) -> None:
-        if slot not in self.model:
-            with pytest.raises(SlotGone):
-                self.table.pin(slot)
-        elif self.model[slot][1]:
-            with pytest.raises(AlreadyCached):
-                self.table.pin(slot)
-        else:
-            self.table.pin(slot)
-            self.model[slot][1] = 1
-
-    @precondition(lambda self: self.model)
-    @rule(slot=consumes(slots))
-    def forget(self, slot: int) -> None:
-        """Slots that are dead for good leave the bundle now and then."""
-
-    @invariant()
-    def agrees(self) -> None:
-        assert set(self.table.slots()) == self.model.keys()
-        assert self.table.used == len(self.model)
-        for slot, (count, pinned) in self.model.items():
-            assert (self.table.swap_count(slot), self.table.pinned(slot)) == (count, bool(pinned))
-
-    def _forget_dead(self, slot: int) -> bool:
-        if any(self.model[slot]):
-            return False
-        del self.model[slot]
-        return True
-
-
-TestSlotRules = SlotRules.TestCase

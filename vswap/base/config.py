@@ -40,6 +40,11 @@ class VswapConfig:
     )
     cram_to_cram: bool = _dial("a cram node is written back to those behind it, too", False)
     writable_budget: int = _dial("device pages that may be writable in place at once", 0, ge=0)
+    slot_layout: Literal["compact", "descriptors", "swap-table"] = _dial(
+        "how virtual slots lie in memory: 14 bytes, 24 as in the vswap series, or a swap table (docs/vswap/slots.md)",
+        "compact",
+    )
+    cpus: int = _dial("processors, each with clusters of slots of its own; spaces run on them in turn", 1, ge=1, le=64)
     slot_limit: int | None = _dial("virtual slots; none: no limit", None, ge=1)
     mthp_orders: tuple[int, ...] = _dial("large folios of 2^order pages that a fault may allocate", ())
     layer: Literal["virtual", "direct"] = _dial(

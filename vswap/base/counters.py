@@ -83,6 +83,7 @@ class Counters:
     swpout_zero: int = 0
     swap_clean: int = 0  # reclaimed without writing: the copy on the tier was still good
     swapout_failed: int = 0  # no tier took the page: redirtied and kept
+    extend_retries: int = 0  # forks that had to wait for an extend table of a count
     sigbus: int = 0
     # zswap's debugfs names
     pool_limit_hit: int = 0

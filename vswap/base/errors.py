@@ -26,6 +26,10 @@ class CountOverflow(VswapError):
     """ENOMEM: the slot's swap_count is at its greatest value, so no further PTE can name it."""
 
 
+class TableWanted(VswapError):
+    """ENOMEM: the swap_count needs an extend table, for which there is no memory without waiting."""
+
+
 class OutOfMemory(VswapError):
     """Reclaim could not free a frame for this access, although it tried repeatedly."""
 

@@ -26,6 +26,7 @@ class Table(Protocol):
     """What the reverse map sees of a page table (mm/pagetable.py)."""
 
     name: str
+    cpu: int
 
     def get(self, vpn: int) -> Entry | None:
         """The PTE, None in state none."""

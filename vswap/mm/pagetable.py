@@ -94,6 +94,7 @@ class PageTable:
     Attributes:
         dead: the space has exited; nothing may be mapped any more.
         memcg: the group that its new pages are charged to.
+        cpu: the processor that its tasks run on.
         tracks_writes: a page becomes writable for a write only, so that each first one is seen (as under userfaultfd's
             write-protection and soft-dirty tracking).
     """
@@ -103,6 +104,7 @@ class PageTable:
     def __init__(self, name: str, memcg: Memcg) -> None:
         self.name = name
         self.memcg = memcg
+        self.cpu = 0
         self.dead = False
         self._ptes: dict[int, Pte] = {}
 

@@ -171,7 +171,7 @@ class Reclaim:
             return large.split(machine, folio)
         if not folio.slot:
             try:
-                slot = machine.layer.allocate(folio.memcg, order=folio.order)
+                slot = machine.layer.allocate(folio.memcg, order=folio.order, cpu=rmap.processor(folio))
             except SlotsExhausted:
                 machine.counters.count_mthp(folio.order, "swpout_fallback")
                 return large.split(machine, folio)
@@ -200,7 +200,7 @@ class Reclaim:
         assert folio.memcg is not None
         if not folio.slot:
             try:
-                slot = machine.layer.allocate(folio.memcg)
+                slot = machine.layer.allocate(folio.memcg, cpu=rmap.processor(folio))
             except SlotsExhausted:
                 return
             machine.cache.add(slot, folio)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, ZERO_PAGE
-from vswap.base.errors import SegmentationFault, SigBus
+from vswap.base.errors import SegmentationFault, SigBus, TableWanted
 from vswap.mm.folio import CramFolio, Folio
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte, PteState
@@ -122,7 +122,7 @@ class AddressSpace:
         stored_into: list[CramFolio] = []
         for vpn, pte in list(self.table.items()):
             if pte.state is PteState.SOFTLEAF:
-                self.machine.slots.duplicate(pte.slot)
+                self._name_again(pte.slot)
                 for table in (self.table, child.table):
                     table.set(vpn, Pte.softleaf(pte.slot, exclusive=False))
                 continue
@@ -132,7 +132,7 @@ class AddressSpace:
             assert pte.folio is not None
             if isinstance(pte.folio, CramFolio):
                 if pte.folio.slot:
-                    self.machine.slots.duplicate(pte.folio.slot)
+                    self._name_again(pte.folio.slot)
                 if pte.folio.writable:
                     self.machine.residents.make_read_only(pte.folio)
                     stored_into.append(pte.folio)
@@ -162,6 +162,15 @@ class AddressSpace:
             pte = await handle_fault(self.machine, self._reclaim, self.table, vpn, write=write)
         pte.accessed = True
         return pte
+
+    def _name_again(self, slot: int) -> None:
+        """One more PTE names the slot. Under the page-table lock nobody waits for memory: where the count needs an
+        extend table that cannot be had, fork tries again without the lock (swap_retry_table_alloc)."""
+        try:
+            self.machine.slots.duplicate(slot, atomic=True)
+        except TableWanted:
+            self.machine.counters.extend_retries += 1
+            self.machine.slots.duplicate(slot)
 
     def _split_unless_within(self, vpn: int, vpns: range) -> Folio | None:
         """The DRAM folio of a page; a large one that reaches beyond `vpns`, or into another space, is split

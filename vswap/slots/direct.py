@@ -13,6 +13,10 @@ from vswap.base.backing import Backing, BackingType, TierKey
 from vswap.base.errors import SlotGone, SlotsExhausted
 from vswap.slots.table import SlotTable
 
+PLACE_BITS = 8 + 16 + 1
+"""Of a place on a swap device in Linux 6.12: swap_map, the group's number (swap_cgroup), and a bit for pages of zeros
+(zeromap); set aside at swapon."""
+
 _SHIFT = 32
 _MASK = (1 << _SHIFT) - 1
 _TYPE_MASK, _DEVICE_SHIFT = 0xF, _SHIFT + 4
@@ -26,13 +30,17 @@ def _first(tier: TierKey) -> int:
 class DirectSlots:
     """As SlotTable, with a table for each device; a slot is the device's number and the place on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, cpus: int = 1) -> None:
+        """`cpus`: processors with a cached cluster each, on each device."""
+        self._cpus = cpus
+        self._places = 0
         self._tables: dict[TierKey, SlotTable] = {}
         self.alloc_reject = 0
 
     def add_device(self, tier: TierKey, capacity: int) -> None:
         """A device with so many places, tried after those before it."""
-        self._tables[tier] = SlotTable(limit=capacity)
+        self._tables[tier] = SlotTable(limit=capacity, cpus=self._cpus)
+        self._places += capacity
 
     @property
     def devices(self) -> list[TierKey]:
@@ -76,10 +84,10 @@ class DirectSlots:
         table, place = self._at(slot)
         return table.unpin(place)
 
-    def duplicate(self, slot: int) -> None:
+    def duplicate(self, slot: int, *, atomic: bool = False) -> None:
         """See SlotTable."""
         table, place = self._at(slot)
-        table.duplicate(place)
+        table.duplicate(place, atomic=atomic)
 
     def put(self, slot: int) -> Backing | None:
         """See SlotTable."""
@@ -155,6 +163,11 @@ class DirectSlots:
     def clusters(self) -> int:
         """Clusters in existence."""
         return sum(table.clusters for table in self._tables.values())
+
+    @property
+    def bytes(self) -> int:
+        """What kernels without virtual slots have for them, whether they are in use or not."""
+        return self._places * PLACE_BITS // 8
 
 
 AnySlots = SlotTable | DirectSlots

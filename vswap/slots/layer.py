@@ -16,8 +16,9 @@ from hw.clock import Event
 from vswap.base.backing import NOWHERE, PHYSICAL, Backing, BackingType, TierKey
 from vswap.base.errors import SlotsExhausted
 from vswap.mm.memcg import Memcg
+from vswap.slots.compact import CompactCluster
 from vswap.slots.direct import AnySlots, DirectSlots
-from vswap.slots.table import SlotTable
+from vswap.slots.table import Layout, SlotTable
 
 S = TypeVar("S", bound=AnySlots)
 
@@ -71,14 +72,14 @@ class Layer(ABC, Generic[S]):
 
     @staticmethod
     @abstractmethod
-    def make_slots(limit: int | None) -> S:
-        """An empty set of slots, at most `limit` of virtual ones. Apart from the layer, since tiers need to know whose
-        a slot is before the layer knows the tiers."""
+    def make_slots(limit: int | None, cpus: int = 1, layout: Layout = CompactCluster) -> S:
+        """An empty set of slots, at most `limit` of virtual ones, for so many processors. Apart from the layer, since
+        tiers need to know whose a slot is before the layer knows the tiers."""
 
     @abstractmethod
-    def allocate(self, memcg: Memcg, order: int = 0, only: Iterable[TierKey] | None = None) -> int:
+    def allocate(self, memcg: Memcg, order: int = 0, only: Iterable[TierKey] | None = None, cpu: int = 0) -> int:
         """A new slot for a page of the group, or the first of 2^order; `only` on these devices, where a slot is on one.
-        Raises SlotsExhausted."""
+        `cpu`: the processor that asks. Raises SlotsExhausted."""
 
     @abstractmethod
     def another(self, slot: int, only: Iterable[TierKey] | None = None) -> int | None:
@@ -169,13 +170,13 @@ class VirtualLayer(Layer[SlotTable]):
     behind_zswap = frozenset({BackingType.CRAM, *PHYSICAL})
 
     @staticmethod
-    def make_slots(limit: int | None) -> SlotTable:
+    def make_slots(limit: int | None, cpus: int = 1, layout: Layout = CompactCluster) -> SlotTable:
         """See Layer."""
-        return SlotTable(limit)
+        return SlotTable(limit, cpus, layout)
 
-    def allocate(self, memcg: Memcg, order: int = 0, only: Iterable[TierKey] | None = None) -> int:
+    def allocate(self, memcg: Memcg, order: int = 0, only: Iterable[TierKey] | None = None, cpu: int = 0) -> int:
         """See Layer."""
-        return self.slots.allocate(memcg.id, order)
+        return self.slots.allocate(memcg.id, order, cpu)
 
     def another(self, slot: int, only: Iterable[TierKey] | None = None) -> int | None:
         """See Layer."""
@@ -218,14 +219,14 @@ class DirectLayer(Layer[DirectSlots]):
             slots.add_device(key, capacity)
 
     @staticmethod
-    def make_slots(limit: int | None) -> DirectSlots:
-        """See Layer; their number is that of the places."""
-        return DirectSlots()
+    def make_slots(limit: int | None, cpus: int = 1, layout: Layout = CompactCluster) -> DirectSlots:
+        """See Layer; their number is that of the places, and their layout the kernel's."""
+        return DirectSlots(cpus)
 
-    def allocate(self, memcg: Memcg, order: int = 0, only: Iterable[TierKey] | None = None) -> int:
+    def allocate(self, memcg: Memcg, order: int = 0, only: Iterable[TierKey] | None = None, cpu: int = 0) -> int:
         """See Layer."""
         devices = [key for key in (self.slots.devices if only is None else only) if self._tiers.takes(key)]
-        slot = self.slots.allocate(memcg.id, order, only=devices)
+        slot = self.slots.allocate(memcg.id, order, cpu, devices)
         if self.charged(slot) and not memcg.try_charge_swap(1 << order):
             for each in range(slot, slot + (1 << order)):
                 self.slots.unpin(each)

@@ -80,7 +80,8 @@ class Residents:
         """Give a locked CRAM folio without a slot one, named by its mappers. Raises SlotsExhausted."""
         assert not folio.slot
         slots = self._layer.slots
-        slot = self._layer.allocate(folio.memcg, only=self._tiers.device_keys)
+        cpu = min((table.cpu for table, _ in folio.mappers), default=0)
+        slot = self._layer.allocate(folio.memcg, only=self._tiers.device_keys, cpu=cpu)
         self._cache.add(slot, folio)
         slots.set_backing(slot, self._tiers.place(folio.tier, folio.page))
         folio.tier.reown(folio.page, slot)

@@ -176,6 +176,11 @@ def shared(machine: Machine, folio: Folio, index: int) -> bool:
     return folio.mapped(index) > 1 or (bool(folio.slot) and machine.slots.swap_count(folio.slot + index) > 0)
 
 
+def processor(folio: AnyFolio) -> int:
+    """Where a folio is worked on: the first processor of those that its mappers run on."""
+    return min((table.cpu for table, _ in folio.mappers), default=0)
+
+
 def mapped_by_others(folio: Folio) -> bool:
     """Some page of the folio is mapped more than once (folio_likely_mapped_shared)."""
     return len(folio.mappers) > len(folio.pages)

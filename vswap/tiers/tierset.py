@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from vswap.base.backing import PHYSICAL, Backing, BackingType, TierKey
 from vswap.mm.folio import CramNode
-from vswap.slots.table import MOST_DEVICES
+from vswap.slots.cluster import MOST_DEVICES
 from vswap.tiers.base import Tier
 from vswap.tiers.cram import CramTier
 from vswap.tiers.swapfile import SwapfileTier

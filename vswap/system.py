@@ -70,6 +70,7 @@ class VswapSystem:
         self.machine = build(clock, config, self.counters, media)
         self.writeback = Writeback(self.machine)
         self.reclaim = Reclaim(self.machine, self.writeback)
+        self.writeback.swap_in_again = self._swap_in_again
         self.hot = HotPages(self.machine, config.hot_budget, config.hot_interval)
         self.nodes = Nodes(self.machine, self.reclaim, self.hot)
         self.spaces: list[AddressSpace] = []
@@ -235,6 +236,9 @@ class VswapSystem:
     def spawn(self, name: str, wait: Callable[[], Awaitable[object]], work: Callable[[], Awaitable[None]]) -> None:
         """Run background work until the shutdown (Daemon)."""
         self._daemons.append(Daemon(self.machine, name, wait, work))
+
+    async def _swap_in_again(self, cram: CramTier, count: int) -> int:
+        return await Swapoff(self.machine, self.reclaim, cram, Search.PAGE_TABLES).swap_in(count)
 
     async def _ratio_wait(self) -> None:
         await self.machine.clock.sleep(self.machine.config.cram_ratio_interval)

@@ -15,6 +15,7 @@ from tests.pages import compressible_page, noise_page
 from tests.vswap.tb import DEVICE, TB, machine
 from tests.vswap.test_races import SMALL_MEMORY, run
 from vswap.base.backing import BackingType
+from vswap.base.costs import Costs
 from vswap.contract.pages import any_page
 from vswap.contract.workload import Shape
 from vswap.slots.layer import DirectLayer, VirtualLayer
@@ -90,20 +91,74 @@ async def test_with_virtual_slots_it_does_not(tb: TB) -> None:
     assert [await space.pageout(vpn) for vpn in range(6)] == [True] * 6
 
 
+# A page that changes devices
+
+
 @machine(layer="direct")
-async def test_a_page_that_changes_devices_gets_another_slot_in_every_page_table(tb: TB) -> None:
+async def test_a_page_that_changes_devices_is_swapped_in_and_out_again(tb: TB) -> None:
+    space = await tb.swapped_out(compressible_page(1))
+    before = tb.slot(space, 0)
+    tb.node().set_no_alloc(True)
+    assert await tb.system.writeback.write_back_cram(1) == 1
+    assert tb.state(space, 0).startswith("dram") and not tb.machine.slots.alive(before)
+    assert (tb.node().usage().pages, tb.system.counters.cram_swapped_in) == (0, 1)
+    assert await space.pageout(0)
+    assert tb.backing(space, 0).type is BackingType.ZSWAP, "the swapfile's slot, with zswap in front of it"
+    assert await space.read(0) == compressible_page(1)
+    tb.node().set_no_alloc(False)
+
+
+@machine(layer="direct")
+async def test_one_of_two_tables_may_name_the_old_slot_until_it_needs_the_page(tb: TB) -> None:
     space = await tb.swapped_out(compressible_page(1))
     child = await tb.system.fork(space, "child")
-    before = tb.slot(space, 0)
+    before = tb.slot(child, 0)
+    tb.node().set_no_alloc(True)
     assert await tb.system.writeback.write_back_cram(1) == 1
-    after = tb.slot(space, 0)
-    assert after == tb.slot(child, 0) != before and not tb.machine.slots.alive(before)
+    assert (tb.state(space, 0), tb.state(child, 0)) == ("dram ro", "softleaf")
+    assert tb.backing(child, 0).type is BackingType.FOLIO and tb.node().usage().pages == 0
+    assert await child.read(0) == compressible_page(1)
+    assert not tb.machine.slots.alive(before), "its device takes nothing, so it is not kept for the page"
+    await tb.reclaim(space, 0)
     assert tb.backing(space, 0).type is BackingType.ZSWAP
-    assert await space.read(0) == await child.read(0) == compressible_page(1)
+    tb.node().set_no_alloc(False)
+
+
+@machine(layer="direct", start=False, costs=Costs(fork_pte=1_000_000))
+async def test_one_walk_of_the_page_tables_serves_a_whole_batch(tb: TB) -> None:
+    space = tb.space()
+    for vpn in range(20):
+        await space.write(vpn, compressible_page(vpn))
+    await space.pageout(0, 8)
+    started = tb.clock.now
+    assert await tb.system.writeback.write_back_cram(8) == 8
+    assert tb.clock.now - started < 2 * 20 * 1_000_000
+    assert all(tb.state(space, vpn).startswith("dram") for vpn in range(20))
 
 
 @machine(layer="direct")
-async def test_a_page_that_the_device_refuses_moves_to_the_next_one(tb: TB) -> None:
+async def test_a_page_that_was_read_on_the_device_lately_stays_for_another_round(tb: TB) -> None:
+    space = await tb.swapped_out(compressible_page(1))
+    await space.read(0)
+    assert [await tb.system.writeback.write_back_cram(1) for _ in range(2)] == [0, 1]
+    assert await space.read(0) == compressible_page(1)
+
+
+@machine(layer="direct", start=False)
+async def test_a_page_that_the_device_refuses_stays_in_memory_with_its_slot(tb: TB) -> None:
+    space = tb.space()
+    for vpn in range(24):  # 16 of them fill the media
+        await space.write(vpn, noise_page(vpn))
+    await space.pageout(0, 24)
+    refused = [vpn for vpn in range(24) if tb.backing(space, vpn).type is BackingType.FOLIO]
+    assert refused and tb.system.counters.swapout_failed == len(refused)
+    slot = tb.slot(space, refused[0])
+    assert tb.machine.layer.tied(slot, tb.machine.tiers.key(tb.node()))
+    assert await space.read(refused[0]) == noise_page(refused[0])
+
+
+@machine(layer="direct")
+async def test_a_device_that_is_closed_gets_no_slot_so_the_next_one_does(tb: TB) -> None:
     tb.node().set_no_alloc(True)
     space = await tb.swapped_out(noise_page(1))
     assert tb.backing(space, 0).type is BackingType.SWAPFILE

@@ -34,9 +34,6 @@ class FakeTiers:
     def takes(self, key: TierKey) -> bool:
         return key not in self.closed
 
-    def behind(self, key: TierKey) -> list[TierKey]:
-        return [ZRAM] if key == SWAPFILE else []
-
 
 def layer(kind: str, limits: MemcgLimits | None = None) -> tuple[Layer[Any], FakeTiers, Memcg]:
     groups, tiers = MemcgTree(), FakeTiers()
@@ -105,14 +102,14 @@ def test_a_direct_slot_is_on_the_first_device_that_takes_pages() -> None:
     assert list(slots.places_on(SWAPFILE)) == [first]
 
 
-def test_only_a_direct_slot_needs_another_one_to_change_devices() -> None:
+def test_a_direct_slot_is_of_no_use_while_its_device_takes_nothing() -> None:
     virtual, _, group = layer("virtual")
-    assert virtual.another(virtual.allocate(group)) is None
-    direct, _, group = layer("direct")
+    assert virtual.changes_devices and not virtual.closed(virtual.allocate(group))
+    direct, tiers, group = layer("direct")
     slot = direct.allocate(group)
-    new = direct.another(slot)
-    assert new is not None and direct.tied(new, ZRAM)
-    assert direct.another(new) is None, "no device is behind the last one"
+    assert not direct.changes_devices and not direct.closed(slot)
+    tiers.closed.add(SWAPFILE)
+    assert direct.closed(slot)
 
 
 def test_direct_data_is_on_its_own_device_or_in_zswap_in_front_of_it() -> None:

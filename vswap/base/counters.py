@@ -56,6 +56,7 @@ class Counters:
     cram_poisoned: int = 0  # accesses answered with poison
     node_closed: int = 0
     node_reopened: int = 0
+    cram_swapped_in: int = 0  # pages that left a node for memory, since they cannot change devices (direct slots)
     writebacks: Writebacks = field(default_factory=Writebacks)
     blocks_passed: int = 0  # pages moved between tiers as the LZ4 blocks that they were
     writeback_unmaps: int = 0  # read-only mappers of CRAM pages found and unmapped by a writeback

@@ -10,7 +10,6 @@ from vswap.mm.frames import MAX_RECLAIM_RETRIES
 from vswap.mm.memcg import Memcg
 from vswap.mm.workingset import age, evict
 from vswap.paths import large
-from vswap.paths.rehome import rehome, scan_cost
 from vswap.paths.writeback import Writeback
 from vswap.state import rmap
 from vswap.state.machine import Machine
@@ -217,10 +216,6 @@ class Reclaim:
         machine.layer.change_backing(slot, IN_FOLIO)  # what a tier has is stale
         order = machine.tiers.order
         backing = await machine.placement.write_out(folio.data, slot, order, self._make_room)
-        while backing is None and rehome(machine, folio):
-            await machine.clock.sleep(scan_cost(machine))
-            slot = folio.slot
-            backing = await machine.placement.write_out(folio.data, slot, order, self._make_room)
         if backing is None:
             machine.counters.swapout_failed += 1
             folio.active = True

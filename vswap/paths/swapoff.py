@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from vswap.base.backing import IN_FOLIO, BackingType
@@ -83,6 +84,19 @@ class Swapoff:
         await tier.flush()
         return SwapoffFigures(self._visited, self._moved, rounds, machine.clock.now - started)
 
+    async def swap_in(self, count: int) -> int:
+        """Bring up to `count` pages of the tier, a CRAM node, back into memory, as one walk of the page tables finds
+        them; how many. It stays in use. A device page that was read since the last walk stays for another one, and so
+        does what cannot be read."""
+        before = self.tier.usage().pages
+        try:
+            await self._scan_page_tables(lambda: before - self.tier.usage().pages >= count)
+        except (OutOfMemory, SlotsExhausted):
+            pass
+        brought = max(0, before - self.tier.usage().pages)
+        self.machine.counters.cram_swapped_in += brought
+        return brought
+
     def is_empty(self) -> bool:
         """Nothing is there, nothing is on its way, and no slot is a place there."""
         if self.machine.tiers.storing[self.tier] or self.tier.usage().pages:
@@ -116,17 +130,28 @@ class Swapoff:
                 await self._evacuate(folio)
         await self._drop_cached()
 
-    async def _scan_page_tables(self) -> None:
+    async def _scan_page_tables(self, enough: Callable[[], bool] | None = None) -> None:
+        """Until the end, or with `enough` until it says so: then what is in use, or cannot be read, is passed over."""
         machine = self.machine
         for table in list(machine.tables):
             for vpn, pte in list(table.items()):
+                if enough is not None and enough():
+                    return
                 await self._visit(1)
-                if pte.state is PteState.SOFTLEAF and machine.slots.alive(pte.slot) and self._uses(pte.slot):
-                    await self._unuse(pte.slot)
-                    if table.get(vpn) is pte:
-                        await self._map(table, vpn)
-                elif pte.state is PteState.CRAM and machine.tiers.key(pte.cram.tier) == self._key:
-                    await self._evacuate(pte.cram)
+                try:
+                    if pte.state is PteState.SOFTLEAF and machine.slots.alive(pte.slot) and self._uses(pte.slot):
+                        await self._unuse(pte.slot)
+                        if table.get(vpn) is pte:
+                            await self._map(table, vpn)
+                    elif pte.state is PteState.CRAM and machine.tiers.key(pte.cram.tier) == self._key:
+                        await self._evacuate_unless_used(pte.cram, only_unused=enough is not None)
+                except TierError:
+                    if enough is None:
+                        raise
+
+    async def _evacuate_unless_used(self, folio: CramFolio, *, only_unused: bool) -> None:
+        if not (only_unused and rmap.clear_accessed(folio)):
+            await self._evacuate(folio)
 
     async def _visit(self, entries: int) -> None:
         """The price of a look at so many entries."""

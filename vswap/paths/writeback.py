@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from vswap.base.backing import Backing, BackingType
 from vswap.base.errors import AlreadyCached, SlotGone, SlotsExhausted
 from vswap.mm.folio import CramFolio, CramNode, Folio
 from vswap.mm.frames import MAX_RECLAIM_RETRIES
 from vswap.mm.memcg import Memcg
-from vswap.paths.rehome import write_to_another_slot
 from vswap.state import rmap, swapin
 from vswap.state.machine import Machine
 from vswap.tiers.base import Full, Poisoned, Tier, TierError
@@ -19,7 +20,13 @@ MAX_STUCK_PAGES = 16
 
 
 class Writeback:
-    """CRAM -> a farther CRAM node, zswap, a swap device; zswap -> a CRAM node behind it, a swap device."""
+    """CRAM -> a farther CRAM node, zswap, a swap device; zswap -> a CRAM node behind it, a swap device.
+
+    Attributes:
+        swap_in_again: brings so many pages of a node back into memory, where they cannot change devices; how many.
+    """
+
+    swap_in_again: Callable[[CramTier, int], Awaitable[int]]
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -53,10 +60,12 @@ class Writeback:
 
     async def write_back_cram(self, count: int, cram: CramTier | None = None) -> int:
         """Write back up to `count` of the coldest CRAM pages, of one node or of each; how many left their device. A
-        page read since the last scan gets a second chance."""
+        page read since the last scan gets a second chance. Pages with direct slots come back into memory instead."""
         if cram is None:
             return sum([await self.write_back_cram(count, node) for node in self.machine.tiers.crams])
         residents = self.machine.residents.on[cram]
+        if not self.machine.layer.changes_devices:
+            return await self.swap_in_again(cram, count)
         if not self._after[cram]:
             return 0
         moved = failed = 0
@@ -105,16 +114,11 @@ class Writeback:
             await machine.clock.sleep(machine.costs.tlb_shootdown)
         await folio.drain()
         later, placement = self._after[folio.tier], machine.placement
-        tied = machine.layer.tied(slot, machine.tiers.key(folio.tier))
         try:
-            if tied:
-                data = await folio.tier.load(folio.page)
-                backing = await write_to_another_slot(machine, data, slot, later, bounce, self.shrink_memcg)
-            else:
-                page = await placement.read_out(folio.tier, folio.page, later)
-                backing = await placement.write_out(page, slot, later, self.shrink_memcg)
-                if backing is not None:
-                    machine.layer.change_backing(slot, backing)  # the device page is given up only now: it is written
+            page = await placement.read_out(folio.tier, folio.page, later)
+            backing = await placement.write_out(page, slot, later, self.shrink_memcg)
+            if backing is not None:
+                machine.layer.change_backing(slot, backing)  # the device page is given up only now: it is written
         except TierError as error:
             folio.poisoned |= isinstance(error, Poisoned)
             machine.counters.writeback_failed += 1
@@ -122,7 +126,7 @@ class Writeback:
         if backing is None:
             machine.counters.writeback_failed += 1
             return False
-        if backing.type is BackingType.CRAM and not tied:
+        if backing.type is BackingType.CRAM:
             machine.cache.replace(folio, machine.residents.add(backing, slot))
         else:
             machine.cache.delete(folio)

@@ -46,9 +46,6 @@ class Tiers(Protocol):
     def takes(self, key: TierKey) -> bool:
         """The tier takes new pages now."""
 
-    def behind(self, key: TierKey) -> list[TierKey]:
-        """The tiers that come later than this one."""
-
 
 class Layer(ABC, Generic[S]):
     """What both layers are: the slots, their groups, and the freeing of what backs them.
@@ -58,10 +55,13 @@ class Layer(ABC, Generic[S]):
         memcg_of: the group that a slot belongs to, removed or not; raises SlotGone.
         searches: the ways in which swapoff finds pages, the fastest first.
         behind_zswap: the types of tiers that zswap may write back to.
+        changes_devices: a page can be moved to another device while PTEs name its slot. Else it has to come back into
+            memory, and leaves with another slot.
     """
 
     searches: tuple[Search, ...]
     behind_zswap: frozenset[BackingType]
+    changes_devices: bool
 
     def __init__(self, slots: S, memcg_of: Callable[[int], Memcg], tiers: Tiers, reap_wanted: Event) -> None:
         """`reap_wanted` is raised for the trim of a device page that was freed."""
@@ -82,13 +82,12 @@ class Layer(ABC, Generic[S]):
         `cpu`: the processor that asks. Raises SlotsExhausted."""
 
     @abstractmethod
-    def another(self, slot: int, only: Iterable[TierKey] | None = None) -> int | None:
-        """A slot for the same page on another device: one of these, or one behind. None where a page can change
-        devices without one, or when none has room."""
-
-    @abstractmethod
     def tied(self, slot: int, tier: TierKey) -> bool:
         """The slot is a place on this tier: its page cannot leave it without another slot."""
+
+    @abstractmethod
+    def closed(self, slot: int) -> bool:
+        """The slot is a place on a device that takes nothing: it is of no use to a page in memory."""
 
     @abstractmethod
     def may_hold(self, tier: TierKey, slot: int) -> bool:
@@ -168,6 +167,7 @@ class VirtualLayer(Layer[SlotTable]):
 
     searches = (Search.REVERSE_MAP, Search.SLOTS, Search.PAGE_TABLES)
     behind_zswap = frozenset({BackingType.CRAM, *PHYSICAL})
+    changes_devices = True
 
     @staticmethod
     def make_slots(limit: int | None, cpus: int = 1, layout: Layout = CompactCluster) -> SlotTable:
@@ -178,11 +178,11 @@ class VirtualLayer(Layer[SlotTable]):
         """See Layer."""
         return self.slots.allocate(memcg.id, order, cpu)
 
-    def another(self, slot: int, only: Iterable[TierKey] | None = None) -> int | None:
-        """See Layer."""
-        return None
-
     def tied(self, slot: int, tier: TierKey) -> bool:
+        """See Layer."""
+        return False
+
+    def closed(self, slot: int) -> bool:
         """See Layer."""
         return False
 
@@ -212,6 +212,7 @@ class DirectLayer(Layer[DirectSlots]):
 
     searches = (Search.PAGE_TABLES,)
     behind_zswap = PHYSICAL
+    changes_devices = False
 
     def __init__(self, slots: DirectSlots, memcg_of: Callable[[int], Memcg], tiers: Tiers, reap_wanted: Event) -> None:
         super().__init__(slots, memcg_of, tiers, reap_wanted)
@@ -233,17 +234,13 @@ class DirectLayer(Layer[DirectSlots]):
             raise SlotsExhausted(f"group {memcg.name} is at its memory.swap.max")
         return slot
 
-    def another(self, slot: int, only: Iterable[TierKey] | None = None) -> int | None:
-        """See Layer."""
-        devices = self._tiers.behind(self.slots.home(slot)) if only is None else only
-        try:
-            return self.allocate(self.memcg_of(slot), only=devices)
-        except SlotsExhausted:
-            return None
-
     def tied(self, slot: int, tier: TierKey) -> bool:
         """See Layer."""
         return self.slots.home(slot) == tier
+
+    def closed(self, slot: int) -> bool:
+        """See Layer."""
+        return not self._tiers.takes(self.slots.home(slot))
 
     def device(self, slot: int) -> BackingType:
         """See Layer."""

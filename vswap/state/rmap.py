@@ -90,7 +90,10 @@ def reuse(machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio) 
 
 
 def _swap_full(machine: Machine, folio: Folio) -> bool:
-    """As vm_swap_full of the machine, and mem_cgroup_swap_full of the folio's group; or the virtual slots run short."""
+    """As vm_swap_full of the machine, and mem_cgroup_swap_full of the folio's group; or the virtual slots run short, or
+    the slot is on a device that would not take the page again."""
+    if machine.layer.closed(folio.slot):
+        return True
     limit = machine.config.slot_limit
     if limit is not None and 2 * machine.slots.used > limit:
         return True

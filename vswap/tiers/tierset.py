@@ -127,10 +127,6 @@ class TierSet:
         tier = self._tiers[key]
         return tier not in self.offline and not (isinstance(tier, CramTier) and tier.closed)
 
-    def behind(self, key: TierKey) -> list[TierKey]:
-        """The tiers that come later than this one."""
-        return [self._keys[tier] for tier in self.after(self._tiers[key])]
-
     # Choosing
 
     def candidates(self, order: Sequence[Tier]) -> Iterator[Tier]:

@@ -76,6 +76,7 @@ def build(clock: Clock, config: VswapConfig, counters: Counters, media: Media) -
         distances=config.distances,
         priorities=config.priorities,
     )
+    memory.memcgs.root.device_pages = {tiers.node(cram): 0 for cram in sorted(tiers.crams, key=tiers.node)}
     reap_wanted = clock.event()
     layer = layer_kind(slots, memcg_of, tiers, reap_wanted)
     cache = SwapCache(layer)

@@ -196,6 +196,12 @@ def _charges(machine: Machine) -> Iterator[str]:
         if machine.layer.charged(slot):
             swap[machine.layer.memcg_of(slot)] += 1
     swap.update(machine.placement.charging)
+    device: dict[int, Counter[Memcg]] = {machine.tiers.node(tier): Counter() for tier in machine.residents.on}
+    for resident in machine.residents.folios:
+        if resident.charged:
+            device[machine.tiers.node(resident.tier)][resident.memcg] += 1
+        elif not resident.lock.locked() and not rmap.unreferenced(machine, resident):
+            yield f"CRAM page {resident.page} is charged to nobody"
     zswap = machine.tiers.zswap.charges() if machine.tiers.zswap is not None else Counter[Memcg]()
     for group in machine.memory.memcgs:
         below = machine.memory.memcgs.subtree(group)
@@ -203,13 +209,14 @@ def _charges(machine: Machine) -> Iterator[str]:
             ("DRAM pages", group.folio_pages, folios),
             ("slots with physical backing", group.swap, swap),
             ("bytes in zswap", group.zswap_bytes, zswap),
+            *((f"pages of node {node}", group.device_pages[node], held) for node, held in device.items()),
         ):
             has = sum(held[member] for member in below)
             if charged != has:
                 yield f"group {group.name} is charged {charged} {what}, it has {has}"
         limits = group.limits
-        if limits.memory_max is not None and group.folio_pages > limits.memory_max:
-            yield f"group {group.name} has {group.folio_pages} DRAM pages, memory.max is {limits.memory_max}"
+        if limits.memory_max is not None and group.resident > limits.memory_max:
+            yield f"group {group.name} has {group.resident} pages of memory, memory.max is {limits.memory_max}"
         if limits.swap_max is not None and group.swap > limits.swap_max:
             yield f"group {group.name} has {group.swap} pages on swap devices, memory.swap.max is {limits.swap_max}"
     for event in _EVENTS:

@@ -184,7 +184,9 @@ class MemcgSection(Section):
     """A memory control group, [memcg.NAME]: docs/vswap.md."""
 
     spaces: list[NonNegativeInt] = Field([], description="spaces of the trace whose tasks live in it; children follow")
-    memory_max: NonNegativeInt | None = _declared(MemcgLimits, "memory_max", description="DRAM pages; none: no limit")
+    memory_max: NonNegativeInt | None = _declared(
+        MemcgLimits, "memory_max", description="pages in DRAM and on devices; none: no limit"
+    )
     swap_max: NonNegativeInt | None = _declared(
         MemcgLimits, "swap_max", description="pages on swap devices; none: no limit"
     )

@@ -73,7 +73,7 @@ def test_an_allocation_that_finds_only_the_reserve_reclaims_first() -> None:
     clock, machine = system(reclaim)
     folios += take(machine.machine.memory, 64 - machine.machine.memory.minimum)
     before = len(folios)
-    assert clock.run_until(machine.reclaim.allocate()) is not None
+    assert clock.run_until(machine.reclaim.allocate(None)) is not None
     assert len(folios) == before - 1
 
 
@@ -81,7 +81,7 @@ def test_an_allocation_that_nobody_can_serve_ends_instead_of_spinning() -> None:
     clock, machine = system(lambda: 0)
     take(machine.machine.memory, 64 - machine.machine.memory.minimum)
     with pytest.raises(OutOfMemory, match="of 64 in use"):
-        clock.run_until(machine.reclaim.allocate())
+        clock.run_until(machine.reclaim.allocate(None))
     assert clock.now > 0  # it waited between its attempts
 
 

@@ -134,13 +134,13 @@ class CramFolio:
         lock, slot, mappers, dead: as in Folio.
         tier: the device it is on.
         page: device page number (DPA / 4096), the CRAM tier's handle.
-        memcg: the group whose page it is. Device pages are no DRAM and no swap: nothing is charged for them.
+        memcg: the group whose page it is; `charged`: it is charged for it.
         writable: its one mapper may store into it.
         poisoned: the device answered with poison; it cannot be moved any more.
     """
 
-    __slots__ = ("_accesses", "_clock", "_ended", "_started", "dead", "lock", "mappers", "memcg", "page", "poisoned",
-                 "slot", "tier", "writable")  # fmt: skip
+    __slots__ = ("_accesses", "_clock", "_ended", "_started", "charged", "dead", "lock", "mappers", "memcg", "page",
+                 "poisoned", "slot", "tier", "writable")  # fmt: skip
 
     def __init__(self, clock: Clock, tier: CramNode, page: int, slot: int, memcg: Memcg) -> None:
         self._clock = clock
@@ -149,6 +149,7 @@ class CramFolio:
         self.page = page
         self.slot = slot
         self.memcg = memcg
+        self.charged = False
         self.mappers: set[tuple[Table, int]] = set()
         self.writable = False
         self.poisoned = False

@@ -49,13 +49,14 @@ class Memory:
 
     # Frames
 
-    def get_folio(self, memcg: Memcg) -> Folio | Memcg:
-        """A private folio of zeros, charged to a group (get_page_from_freelist); else the group that is short of
-        memory: the root where only the reserve is left, and kswapd is woken, or the one that is at its memory.max."""
+    def get_folio(self, memcg: Memcg | None) -> Folio | Memcg:
+        """A private folio of zeros, charged to a group (get_page_from_freelist), or to nobody yet; else the group that
+        is short of memory: the root where only the reserve is left, and kswapd is woken, or the one that is at its
+        memory.max."""
         if self.free <= self.minimum:
             self.wake_kswapd.set()
             return self.memcgs.root
-        return memcg.try_charge(1) or self._new_folio(memcg)
+        return (memcg and memcg.try_charge(1)) or self._new_folio(memcg)
 
     def shortage(self, short: Memcg) -> str:
         """A sentence: why a group, or the root, has no frame."""
@@ -63,11 +64,9 @@ class Memory:
             return f"no frame can be freed: {self.used} of {self.limit} in use"
         return f"no frame of group {short.name} can be freed: {short.memory} of {short.limits.memory_max} in use"
 
-    def allocate_politely(self, memcg: Memcg) -> Folio | None:
-        """A private folio that nothing has to be reclaimed for; None when there is none."""
-        if self.free <= self.high or memcg.try_charge(1) is not None:
-            return None
-        return self._new_folio(memcg)
+    def allocate_politely(self) -> Folio | None:
+        """A private folio that nothing has to be reclaimed for, charged to nobody yet; None when there is none."""
+        return self._new_folio(None) if self.free > self.high else None
 
     def allocate_reserve(self) -> Folio | None:
         """A private folio for reclaim or writeback, out of the reserve if need be and charged to nobody; None when the

@@ -18,7 +18,7 @@ class MemcgLimits:
     """The dials of a group under cgroup v2's names; sizes in pages, None for no limit.
 
     Attributes:
-        memory_max: DRAM: folios, and the group's share of the zswap pool.
+        memory_max: memory: folios in DRAM and on devices, and the group's share of the zswap pool.
         swap_max: slots with physical backing.
         zswap_max: compressed pages in the zswap pool; 0 keeps the group out of zswap.
         zswap_writeback: pages of the group may go to swap devices. Without it what zswap refuses stays in memory.
@@ -38,6 +38,7 @@ class Memcg:
         lineage: the group, its parent, ..., the root.
         online: False once removed. What it has stays charged to it until it is freed.
         folio_pages: DRAM pages of folios charged.
+        device_pages: device pages of folios charged, by node; DRAM is node 0, CRAM nodes are 1 and so on.
         zswap_bytes: compressed bytes in zswap charged.
         swap: slots with physical backing charged.
         nonresident_age: pages evicted or activated so far (vswap/mm/workingset.py).
@@ -52,6 +53,7 @@ class Memcg:
         self.lineage: tuple[Memcg, ...] = (self, *(parent.lineage if parent else ()))
         self.online = True
         self.folio_pages = 0
+        self.device_pages: dict[int, int] = dict.fromkeys(parent.device_pages, 0) if parent else {}
         self.zswap_bytes = 0
         self.swap = 0
         self.nonresident_age = 0
@@ -66,7 +68,16 @@ class Memcg:
     @property
     def memory(self) -> int:
         """memory.current, pages."""
-        return self.folio_pages + -(-self.zswap_bytes // PAGE_BYTES)
+        return self.resident + -(-self.zswap_bytes // PAGE_BYTES)
+
+    @property
+    def resident(self) -> int:
+        """Pages of folios, on all nodes."""
+        return self.folio_pages + sum(self.device_pages.values())
+
+    def numa_stat(self) -> dict[str, dict[str, int]]:
+        """memory.numa_stat: pages by kind and node."""
+        return {"anon": {"N0": self.folio_pages} | {f"N{node}": pages for node, pages in self.device_pages.items()}}
 
     def online_ancestor(self) -> Memcg:
         """The group itself, or the nearest above that has not been removed."""
@@ -80,20 +91,31 @@ class Memcg:
     def figures(self) -> dict[str, int]:
         """What is charged now, pages, and what has happened."""
         now = {"memory.current": self.memory, "memory.swap.current": self.swap, "zswap_bytes": self.zswap_bytes}
+        now |= {f"numa_stat.{kind}.{node}": n for kind, nodes in self.numa_stat().items() for node, n in nodes.items()}
         return now | dict(sorted(self.stat.items())) | {f"events.{name}": n for name, n in sorted(self.events.items())}
 
     # Memory
 
     def try_charge(self, pages: int) -> Memcg | None:
-        """Charge DRAM pages of a folio. The group whose memory.max does not allow it, and then nothing is charged."""
+        """Charge DRAM pages of a folio, or others that memory.max bounds. The group whose memory.max does not allow it,
+        and then nothing is charged."""
         for group in self.lineage:
             limit = group.limits.memory_max
             if limit is not None and group.memory + pages > limit:
                 group.events["max"] += 1
                 return group
+        self.charge(pages)
+        return None
+
+    def charge(self, pages: int) -> None:
+        """Charge DRAM pages that take the place of others that are charged: never refused (mem_cgroup_migrate)."""
         for group in self.lineage:
             group.folio_pages += pages
-        return None
+
+    def charge_device(self, node: int, pages: int) -> None:
+        """Charge pages of a CRAM node (negative: uncharge). Never refused: they take the place of others."""
+        for group in self.lineage:
+            group.device_pages[node] += pages
 
     def uncharge(self, pages: int) -> None:
         """The folio's pages are free."""

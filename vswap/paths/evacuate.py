@@ -16,8 +16,9 @@ STEP_PAGES = 2048
 
 
 async def copy_to_dram(machine: Machine, folio: CramFolio, new: Folio, *, map_again: bool = False) -> None:
-    """Copy a locked device page that somebody names to the private folio `new`, and give it up. `new` takes its place
-    in the swap cache, locked, as the only copy; mappers become softleafs, or with `map_again` map it, read-only.
+    """Copy a locked device page that somebody names to the private folio `new`, which nobody is charged for, and give
+    it up. `new` takes its place in the swap cache, locked, as the only copy, and its charge; mappers become softleafs,
+    or with `map_again` map it, read-only.
 
     Raises:
         TierError: it cannot be read; it stays where it is.
@@ -36,6 +37,7 @@ async def copy_to_dram(machine: Machine, folio: CramFolio, new: Folio, *, map_ag
     new.lock.try_acquire()  # private, so free
     machine.layer.change_backing(slot, IN_FOLIO)
     machine.cache.replace(folio, new)
+    machine.residents.hand_charge_to(folio, new)
     machine.residents.bury(folio)
     machine.memory.add(new)
     for table, vpn, pte in softleafs:
@@ -51,7 +53,7 @@ async def promote(machine: Machine, folio: CramFolio) -> bool:
     """Move a device page that is read often to DRAM, if there is room without reclaim; False when it stays."""
     if folio.dead or folio.poisoned or folio.writable:
         return False
-    new = machine.memory.allocate_politely(folio.memcg.online_ancestor())
+    new = machine.memory.allocate_politely()
     if new is None:
         return False
     moved = False

@@ -43,14 +43,14 @@ class Fault:
         self._spare: Folio | None = None  # allocated before any folio lock is taken: reclaim may need those locks
         self._allocations = 0
         self._single = not machine.config.mthp_orders  # it has to be done with one page
-        self._wanted: Memcg | None = None  # a frame charged to this group
+        self._wanted: tuple[Memcg | None] | None = None  # a frame charged to this group, or to nobody yet
 
     async def resolve(self) -> Pte:
         """Handle cases until the access is allowed."""
         while True:
             pte = self.machine.walk(self._table, self._vpn)
             if self._wanted is not None:
-                await self._allocate(self._wanted)
+                await self._allocate(*self._wanted)
                 continue
             if pte is None:
                 mapped = await self._zero_fill()
@@ -188,12 +188,13 @@ class Fault:
         machine, residents = self.machine, self.machine.residents
         if not await rmap.pte_same_after_drain(self._table, self._vpn, pte, folio):
             return None
-        if residents.may_make_writable(folio) and (pte.exclusive or residents.references(folio) == 1):
+        alone = pte.exclusive or residents.references(folio) == 1  # whoever adds a reference replaces our PTE
+        if alone and residents.may_make_writable(folio):
             if folio.slot:
                 residents.reap_slot(folio)
             machine.counters.made_writable += 1
             return rmap.map_page(machine, self._table, self._vpn, folio, writable=True, exclusive=True)
-        if self._no_frame(self._table.memcg):
+        if self._no_frame(None if alone else self._table.memcg):
             return None
         try:
             data = await folio.tier.load(folio.page)
@@ -207,9 +208,7 @@ class Fault:
             return None
         machine.counters.promotions += 1
         new = self._take_spare()
-        if folio.slot:
-            rmap.refaulted(machine, new, folio.slot)
-        mapped = rmap.map_copy(machine, self._table, self._vpn, pte, new, data)
+        mapped = rmap.map_promoted(machine, self._table, self._vpn, pte, folio, new, data)
         if not rmap.unreferenced(machine, folio):
             return mapped
         await residents.release(folio)  # that may take a while
@@ -217,21 +216,23 @@ class Fault:
 
     # Helpers
 
-    async def _allocate(self, memcg: Memcg) -> None:
+    async def _allocate(self, memcg: Memcg | None) -> None:
         """Get the frame that a case has asked for. Raises OutOfMemory."""
         self.release_spare()
         self._allocations += 1
         if self._allocations > MAX_FRAMES_PER_FAULT:
-            memcg.events["oom"] += 1
-            raise OutOfMemory(f"page {self._vpn} of {self._table.name} thrashes: {memcg.name} is too small")
+            group = memcg or self.machine.memory.memcgs.root
+            group.events["oom"] += 1
+            raise OutOfMemory(f"page {self._vpn} of {self._table.name} thrashes: {group.name} is too small")
         self._spare = await self._reclaim.allocate(memcg)
         self._wanted = None
 
-    def _no_frame(self, memcg: Memcg) -> bool:
-        """True when the case needs a frame of this group first; it is run again with one."""
+    def _no_frame(self, memcg: Memcg | None) -> bool:
+        """True when the case needs a frame of this group (None: charged to nobody yet) first; it is run again with
+        one."""
         if self._spare is not None and self._spare.memcg is memcg:
             return False
-        self._wanted = memcg
+        self._wanted = (memcg,)
         return True
 
     def _take_spare(self) -> Folio:

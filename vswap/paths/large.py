@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from hw.link import ZERO_PAGE
@@ -129,10 +130,11 @@ def _allocate(machine: Machine, memcg: Memcg, order: int, event: str) -> Folio |
 # Swap-out
 
 
-async def write_out(machine: Machine, folio: Folio, make_room: MakeRoom) -> bool:
-    """Store all pages of a locked, unmapped large folio in the swap cache on one tier. True: each slot is backed there
-    now. False: no tier takes it whole, or the next that would take pages is the device, which takes single ones."""
-    for tier in machine.tiers.candidates(machine.tiers.order):
+async def write_out(machine: Machine, folio: Folio, order: Sequence[Tier], make_room: MakeRoom) -> bool:
+    """Store all pages of a locked, unmapped large folio in the swap cache on one of these tiers. True: each slot is
+    backed there now. False: no tier takes it whole, or the next that would take pages is the device, which takes single
+    ones."""
+    for tier in machine.tiers.candidates(order):
         if tier.type is BackingType.ZERO and any(page != ZERO_PAGE for page in folio.pages):
             await machine.clock.sleep(machine.costs.zero_test)
             continue

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vswap.base.backing import IN_FOLIO, BackingType
+from vswap.base.backing import IN_FOLIO, BackingType, TierKey
 from vswap.base.errors import OutOfMemory, SlotsExhausted
 from vswap.mm.folio import Folio
 from vswap.mm.frames import MAX_RECLAIM_RETRIES
@@ -13,6 +13,7 @@ from vswap.paths import large
 from vswap.paths.writeback import Writeback
 from vswap.state import rmap
 from vswap.state.machine import Machine
+from vswap.tiers.base import Tier
 
 DIRECT_BATCH = 8
 KSWAPD_BATCH = 32
@@ -27,11 +28,12 @@ class Reclaim:
         """`writeback` makes room in zswap for a group that is at its limit there."""
         self.machine = machine
         self._make_room = writeback.shrink_memcg
+        self._writeback = writeback
         self._turn = -1
 
-    async def allocate(self, memcg: Memcg | None = None) -> Folio:
-        """A private folio of zeros, charged to a group, by default to the root. Reclaims directly when only the reserve
-        is left, and from the group that is at its limit. Call it without holding a folio lock.
+    async def allocate(self, memcg: Memcg | None) -> Folio:
+        """A private folio of zeros, charged to a group, or with None to nobody yet. Reclaims directly when only the
+        reserve is left, and from the group that is at its limit. Call it without holding a folio lock.
 
         Raises:
             OutOfMemory: reclaim freed nothing, many times over.
@@ -39,7 +41,7 @@ class Reclaim:
         machine, memory = self.machine, self.machine.memory
         failures = 0
         while True:
-            short = memory.get_folio(memcg or memory.memcgs.root)
+            short = memory.get_folio(memcg)
             if isinstance(short, Folio):
                 return short
             if failures == MAX_RECLAIM_RETRIES:
@@ -53,9 +55,14 @@ class Reclaim:
 
     async def direct(self, memcg: Memcg) -> int:
         """Reclaim on behalf of an allocation that found only the reserve (of the root's groups, which are all), or this
-        group at its memory.max; frames freed."""
+        group at its memory.max; pages freed. A page that goes to the device stays its group's memory: a group at its
+        limit passes the device over, and gives up its pages there first, which are its coldest ones."""
         limit = memcg.limits.memory_max
-        freed = await self.shrink(DIRECT_BATCH if limit is None else max(1, min(DIRECT_BATCH, limit // 8)), memcg)
+        target = DIRECT_BATCH if limit is None else max(1, min(DIRECT_BATCH, limit // 8))
+        freed = 0
+        if memcg is not self.machine.memory.memcgs.root:
+            freed = await self._writeback.write_back_group(memcg, target)
+        freed += await self.shrink(target - freed, memcg)
         self.machine.counters.pgsteal_direct += freed
         return freed
 
@@ -94,6 +101,18 @@ class Reclaim:
                 if not left[group]:
                     del left[group]
         return freed
+
+    def _tiers_for(self, target: Memcg) -> tuple[Tier, ...]:
+        """The tiers to try where this group is reclaimed: only the machine as a whole gains by the device."""
+        tiers = self.machine.tiers.order
+        if target is self.machine.memory.memcgs.root:
+            return tiers
+        return tuple(tier for tier in tiers if tier.type is not BackingType.CRAM)
+
+    def _places_for(self, target: Memcg) -> list[TierKey]:
+        """The devices on which a slot may be a place then."""
+        tiers = self.machine.tiers
+        return [tiers.key(tier) for tier in self._tiers_for(target)]
 
     def _in_turn(self, groups: list[Memcg]) -> list[Memcg]:
         """From the one after the last one looked at on, so that each is the first one now and then."""
@@ -170,7 +189,8 @@ class Reclaim:
             return large.split(machine, folio)
         if not folio.slot:
             try:
-                slot = machine.layer.allocate(folio.memcg, order=folio.order, cpu=rmap.processor(folio))
+                places = self._places_for(target)
+                slot = machine.layer.allocate(folio.memcg, folio.order, places, rmap.processor(folio))
             except SlotsExhausted:
                 machine.counters.count_mthp(folio.order, "swpout_fallback")
                 return large.split(machine, folio)
@@ -186,7 +206,7 @@ class Reclaim:
                 machine.layer.change_backing(each, IN_FOLIO)  # what a tier has is stale
         if not folio.dirty:
             machine.counters.swap_clean += len(folio.pages)
-        elif not await large.write_out(machine, folio, self._make_room):
+        elif not await large.write_out(machine, folio, self._tiers_for(target), self._make_room):
             machine.counters.count_mthp(folio.order, "swpout_fallback")
             return large.split(machine, folio)
         self.evict(folio, folio.slot, target)
@@ -199,7 +219,8 @@ class Reclaim:
         assert folio.memcg is not None
         if not folio.slot:
             try:
-                slot = machine.layer.allocate(folio.memcg, cpu=rmap.processor(folio))
+                places = self._places_for(target)
+                slot = machine.layer.allocate(folio.memcg, only=places, cpu=rmap.processor(folio))
             except SlotsExhausted:
                 return
             machine.cache.add(slot, folio)
@@ -214,7 +235,7 @@ class Reclaim:
             self.evict(folio, slot, target)
             return
         machine.layer.change_backing(slot, IN_FOLIO)  # what a tier has is stale
-        order = machine.tiers.order
+        order = self._tiers_for(target)
         backing = await machine.placement.write_out(folio.data, slot, order, self._make_room)
         if backing is None:
             machine.counters.swapout_failed += 1

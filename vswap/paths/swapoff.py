@@ -263,7 +263,7 @@ class Swapoff:
     async def _evacuate(self, folio: CramFolio) -> None:
         """Copy a device page to DRAM and give it up; its mappers become softleafs. Raises TierError, OutOfMemory."""
         machine = self.machine
-        new = await self._reclaim.allocate(folio.memcg.online_ancestor())
+        new = await self._reclaim.allocate(None)
         await folio.lock.acquire()
         moved = False
         try:

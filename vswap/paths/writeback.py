@@ -82,21 +82,35 @@ class Writeback:
                 failed += 1
         return moved
 
-    async def write_back_folio(self, folio: CramFolio) -> bool:
-        """Move one CRAM page to a later tier; False when it stays. Read-only mappers are found through the reverse map
-        and unmapped first; softleaf mappers are not touched."""
+    async def write_back_group(self, memcg: Memcg, count: int) -> int:
+        """Write back up to `count` of the coldest CRAM pages of a group and those below it to tiers that are no CRAM
+        nodes; how many left. Each is looked at once; a page read since the last look stays."""
+        moved = 0
+        for cram, residents in self.machine.residents.on.items():
+            later = tuple(tier for tier in self._after[cram] if tier.type is not BackingType.CRAM)
+            for folio in list(residents) if later else ():
+                if moved >= count:
+                    return moved
+                if memcg not in folio.memcg.lineage or folio.dead or rmap.clear_accessed(folio):
+                    continue
+                moved += await self.write_back_folio(folio, later)
+        return moved
+
+    async def write_back_folio(self, folio: CramFolio, later: tuple[Tier, ...] | None = None) -> bool:
+        """Move one CRAM page to a later tier, of these if given; False when it stays. Read-only mappers are found
+        through the reverse map and unmapped first; softleaf mappers are not touched."""
         machine = self.machine
         if folio.dead or folio.poisoned or not folio.lock.try_acquire():
             return False
         bounce = machine.memory.allocate_reserve()
         try:
-            return bounce is not None and await self.move(folio, bounce)
+            return bounce is not None and await self.move(folio, bounce, later)
         finally:
             if bounce is not None:
                 machine.memory.release(bounce)
             rmap.unlock(machine, folio)
 
-    async def move(self, folio: CramFolio, bounce: Folio) -> bool:
+    async def move(self, folio: CramFolio, bounce: Folio, later: tuple[Tier, ...] | None = None) -> bool:
         machine = self.machine
         if rmap.unreferenced(machine, folio):
             await machine.residents.release(folio)
@@ -113,7 +127,7 @@ class Writeback:
         if unmapped:
             await machine.clock.sleep(machine.costs.tlb_shootdown)
         await folio.drain()
-        later, placement = self._after[folio.tier], machine.placement
+        later, placement = later or self._after[folio.tier], machine.placement
         try:
             page = await placement.read_out(folio.tier, folio.page, later)
             backing = await placement.write_out(page, slot, later, self.shrink_memcg)
@@ -212,8 +226,9 @@ class Writeback:
         try:
             if backed_by != Backing(BackingType.ZSWAP, handle):
                 return False
-            page = await machine.placement.read_out(machine.tiers.zswap, handle, self.after_zswap)
-            backing = await machine.placement.write_out(page, slot, self.after_zswap)
+            later = self._within_limit(machine.layer.memcg_of(slot), folio)
+            page = await machine.placement.read_out(machine.tiers.zswap, handle, later)
+            backing = await machine.placement.write_out(page, slot, later)
             if backing is None:
                 raise Full("no later tier has room")
             machine.layer.change_backing(slot, backing)  # frees the compressed copy, only now
@@ -234,3 +249,13 @@ class Writeback:
         finally:
             rmap.drop(machine, folio)
             folio.lock.release()
+
+    def _within_limit(self, memcg: Memcg, folio: Folio) -> tuple[Tier, ...]:
+        """The tiers that zswap may write a page of this group back to. On a CRAM node it is the group's memory again:
+        `folio` is charged until the node has it, and without room there are only the others."""
+        if not any(tier.type is BackingType.CRAM for tier in self.after_zswap):
+            return self.after_zswap
+        if memcg.try_charge(1) is None:
+            folio.memcg = memcg
+            return self.after_zswap
+        return tuple(tier for tier in self.after_zswap if tier.type is not BackingType.CRAM)

@@ -10,7 +10,7 @@ from hw.clock import Clock, Event
 from vswap.base.backing import NO_BACKING, Backing, TierKey
 from vswap.base.errors import ContractViolation
 from vswap.mm.cache import SwapCache
-from vswap.mm.folio import CramFolio, CramNode
+from vswap.mm.folio import CramFolio, CramNode, Folio
 from vswap.slots.layer import Layer
 from vswap.tiers.tierset import TierSet
 
@@ -47,9 +47,12 @@ class Residents:
         return [folio for tier, folios in self.on.items() if self._tiers.key(tier) == key for folio in folios]
 
     def add(self, backing: Backing, slot: int) -> CramFolio:
-        """The folio of a device page that was just stored for `slot`."""
+        """The folio of a device page that was just stored for `slot`. It is charged in the place of the folio that the
+        page was in: that one has to go in the same step."""
         tier = self._tiers.cram(backing.tier)
         folio = CramFolio(self._clock, tier, backing.handle, slot, self._layer.memcg_of(slot))
+        folio.memcg.charge_device(self._tiers.node(tier), 1)
+        folio.charged = True
         self.on[tier][folio] = None
         return folio
 
@@ -59,6 +62,19 @@ class Residents:
             raise ContractViolation(f"CRAM page {folio.page} was given up under an access")
         folio.dead = True
         del self.on[folio.tier][folio]
+        self._uncharge(folio)
+
+    def hand_charge_to(self, folio: CramFolio, new: Folio) -> None:
+        """A page goes from a device folio that is about to be given up to a private folio that is charged to nobody:
+        the charge goes with it (mem_cgroup_migrate)."""
+        new.memcg = folio.memcg.online_ancestor()
+        new.memcg.charge(len(new.pages))
+        self._uncharge(folio)
+
+    def _uncharge(self, folio: CramFolio) -> None:
+        if folio.charged:
+            folio.charged = False
+            folio.memcg.charge_device(self._tiers.node(folio.tier), -1)
 
     async def release(self, folio: CramFolio) -> None:
         """Give up the device page of a locked, unreferenced CRAM folio, once the accesses under way have ended."""

@@ -52,6 +52,18 @@ def map_copy(machine: Machine, table: PageTable, vpn: int, pte: Pte, new: Folio,
     return mapped
 
 
+def map_promoted(
+    machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: CramFolio, new: Folio, data: bytes
+) -> Pte:
+    """As `map_copy`, of a page on the device. A folio that is charged to nobody takes over what the page was charged as
+    there."""
+    if new.memcg is None:
+        machine.residents.hand_charge_to(folio, new)
+    if folio.slot:
+        refaulted(machine, new, folio.slot)
+    return map_copy(machine, table, vpn, pte, new, data)
+
+
 def map_cached(
     machine: Machine,
     table: PageTable,

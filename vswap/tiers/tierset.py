@@ -84,6 +84,10 @@ class TierSet:
         """The key of a tier."""
         return self._keys[tier]
 
+    def node(self, tier: CramNode) -> int:
+        """The NUMA node that a CRAM tier is; node 0 is DRAM."""
+        return self._keys[tier].device + 1
+
     def place(self, tier: Tier | CramNode, handle: int) -> Backing:
         """The backing that a handle of this tier is."""
         kind, device = self._keys[tier]

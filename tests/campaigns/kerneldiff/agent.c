@@ -16,6 +16,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -258,11 +259,24 @@ static void work(int me)
 
 /* The agent */
 
-static void ask(int task, struct request *request, struct answer *answer)
+static int alive(int task)
 {
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	return !kill(pids[task], 0);
+}
+
+static void ask(int task, struct request *request, struct answer *answer) /* ECHILD: it is gone, killed for memory */
+{
+	struct pollfd answered = {.fd = sockets[task][0], .events = POLLIN};
 	write(sockets[task][0], request, sizeof *request);
-	if (read(sockets[task][0], answer, sizeof *answer) != sizeof *answer)
-		answer->error = ECHILD;
+	while (!poll(&answered, 1, 20))
+		if (!alive(task)) {
+			*answer = (struct answer){.error = ECHILD};
+			pids[task] = 0;
+			return;
+		}
+	read(sockets[task][0], answer, sizeof *answer);
 }
 
 static const char *put(const char *path, const char *value)
@@ -344,6 +358,8 @@ static int cached(int print)
 		struct request request = {.op = LOOK};
 		struct answer answer;
 		ask(task, &request, &answer);
+		if (answer.error)
+			continue;
 		read(sockets[task][0], looked, sizeof looked);
 		for (int i = 0; i < PAGES; i++) {
 			count += looked[i].cached && looked[i].pagemap >> 62 & 1;

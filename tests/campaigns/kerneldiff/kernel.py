@@ -57,6 +57,7 @@ class KernelRun:
         ask(f"swapon {DEVICES[self._device]} 0")
         self._swapping = True
         self._touches = 0
+        self._forks = script.forks  # children's own pages would be among the group's
         ask(f"start {GROUP}")
         self._before = self._counters()
 
@@ -117,10 +118,13 @@ class KernelRun:
                 ask(f"put {GROUP}/{name} {pages * 4096}")
 
     def _own_pages(self) -> int:
-        """Charged to the group, but no page of the script's."""
-        files = self._guest.read(f"{GROUP}/memory.current", f"{GROUP}/cpu.stat", f"{GROUP}/memory.stat")
+        """Charged to the group, but no page of the script's. memory.current would count what the processor has charged
+        in advance, too."""
+        files = self._guest.read(f"{GROUP}/cpu.stat", f"{GROUP}/memory.stat")
+        stat = dict(line.split() for line in files[f"{GROUP}/memory.stat"].splitlines())
+        charged = sum(int(stat[name]) for name in ("anon", "file", "kernel")) - int(stat.get("zswap", 0))
         present = sum(state.startswith("P") and state != "Pz" for state in self._pages().values())
-        return int(files[f"{GROUP}/memory.current"]) // 4096 - present
+        return charged // 4096 - present
 
     def _on_task(self, step: Step) -> dict[str, str | int]:
         task = f"task {step.task}"
@@ -153,11 +157,14 @@ class KernelRun:
 
     def _counters(self) -> dict[str, int]:
         paths = ["/proc/vmstat", f"{GROUP}/cpu.stat", f"{GROUP}/memory.stat", f"{GROUP}/memory.swap.current"]
-        paths += [f"{GROUP}/{file}" for file in EVENTS] + [f"{ZSWAP}/{name}" for name in ZSWAP_FILES]
+        paths += [f"{GROUP}/{file}" for file in ("memory.numa_stat", *EVENTS)]
+        paths += [f"{ZSWAP}/{name}" for name in ZSWAP_FILES]
         files = self._guest.read(*paths, f"{ZRAM}/mm_stat")  # cpu.stat brings what memory.stat shows up to date
         counters = _take("vmstat", files["/proc/vmstat"], VMSTAT) | _take("memcg", files[f"{GROUP}/memory.stat"], STAT)
         for file, names in EVENTS.items():
             counters |= _take(f"memcg.{file.removeprefix('memory.')}", files[f"{GROUP}/{file}"], names)
+        if not self._forks:
+            counters["memcg.numa_stat.anon.N0"] = _anon_of_node(files[f"{GROUP}/memory.numa_stat"], "N0")
         counters["memcg.swap.current"] = int(files[f"{GROUP}/memory.swap.current"] or 0) // 4096
         for name in ZSWAP_FILES:
             if files[f"{ZSWAP}/{name}"]:
@@ -185,6 +192,12 @@ def _take(file: str, text: str, names: tuple[str, ...]) -> dict[str, int]:
         if name in names:
             found[f"{file}.{name}"] = int(value) // (4096 if name in _BYTES else 1)
     return found
+
+
+def _anon_of_node(text: str, node: str) -> int:
+    """Pages of a node that are mapped, out of memory.numa_stat: "anon N0=4096 N1=0"."""
+    nodes = next(line.split()[1:] for line in text.splitlines() if line.startswith("anon "))
+    return int(dict(entry.split("=") for entry in nodes)[node]) // 4096
 
 
 def _page(line: str) -> tuple[tuple[int, int], str, object]:

@@ -37,6 +37,7 @@ class ModelRun:
         self._group = system.create_memcg("script", MemcgLimits())
         self._tasks: dict[int, AddressSpace] = {0: system.create_space("0", self._group)}
         self._touches = 0
+        self._forks = script.forks
         self._had_zswap = script.setting("zswap") == "on"
 
     async def step(self, step: Step) -> Seen:
@@ -55,8 +56,11 @@ class ModelRun:
                 error = "EIO"
             except OutOfMemory:
                 error = "ECHILD"
+                await self._system.remove_space(self._tasks.pop(step.task))  # the kernel has killed it
             major = counters.pgmajfault - major
             result = {"error": error, "minor": counters.pgfault - faults - major, "major": major, "crc": crc}
+            if error == "ECHILD":  # nobody can ask a killed task
+                result = {"error": error, "minor": 0, "major": 0, "crc": 0}
         return Seen(result, self._pages(), self._counters())
 
     # Inside
@@ -165,6 +169,10 @@ class ModelRun:
             values |= {f"zram.{name}": value for name, value in zram.mm_stat().items()}  # type: ignore[attr-defined]
         values |= {f"memcg.{name}": group.stat[name] for name in STAT if name in ("zswpin", "zswpout")}
         values["memcg.swap.current"] = group.swap
+        if not self._forks:
+            mapped = {(pte.dram, pte.index) for space in self._tasks.values() for pte in space.table.values()
+                      if pte.state is PteState.DRAM}  # fmt: skip
+            values["memcg.numa_stat.anon.N0"] = len(mapped)
         values["memcg.zswapped"] = gauges.get("stored_pages", 0)
         values |= {name: group.events[event] for name, event in _EVENTS.items()}
         return values

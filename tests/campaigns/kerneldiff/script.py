@@ -79,6 +79,11 @@ class Script:
         folio needs clusters of 512."""
         return 256 if self.setting("mthp") == "0" else MOST_SWAP_PAGES
 
+    @property
+    def forks(self) -> bool:
+        """It has more than one task."""
+        return any(step.op == "fork" for step in self.steps)
+
     def concerns(self, profile: str) -> bool:
         """It is for the kernel of this profile."""
         return self.setting("kernels") in ("all", profile)

@@ -18,11 +18,12 @@ from vswap.invariants import contradictions
 from vswap.mm.memcg import Memcg, MemcgLimits
 from vswap.mm.pagetable import PageTable
 from vswap.paths.daemon import Daemon
-from vswap.paths.evacuate import HotPages, converge, give_up
+from vswap.paths.evacuate import HotPages, give_up
 from vswap.paths.nodes import Nodes
 from vswap.paths.reclaim import Reclaim
 from vswap.paths.spaces import AddressSpace
 from vswap.paths.swapoff import Swapoff, SwapoffFigures
+from vswap.paths.withdraw import Withdrawal
 from vswap.paths.writeback import Writeback
 from vswap.slots.layer import Search
 from vswap.state.metadata import metadata
@@ -90,7 +91,8 @@ class VswapSystem:
             watch = DeviceWatch(cram)
             await cram.set_watermarks(config.cram_low_percent, config.cram_recovered_percent)
             self.spawn("removal", watch.wait_gone, partial(give_up, machine, cram))
-            self.spawn("balloon", cram.resize_wanted.wait, partial(converge, machine, cram))
+            withdrawal = Withdrawal(machine, self.reclaim, self.writeback, cram)
+            self.spawn("balloon", cram.resize_wanted.wait, withdrawal.follow)
             if config.cram_ratio_interval:
                 self.spawn("ratio", self._ratio_wait, partial(self._report_ratio, name, cram, watch))
             if config.hot_threshold:

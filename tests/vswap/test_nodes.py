@@ -135,14 +135,14 @@ async def test_a_balloon_does_not_reclaim_and_gets_the_rest_when_pages_are_freed
     hog = tb.space("hog")
     for vpn in range(13):
         await hog.write(vpn, noise_page(vpn))
-    tb.system.nodes.set_capacity("cram", 0)
+    tb.system.nodes.set_capacity("cram", 1)
     await tb.clock.sleep(100_000)
-    assert len(tb.node().inventory.balloon) < 256, "residents stay"
+    assert len(tb.node().inventory.balloon) < 255, "residents stay"
     await verify(tb)
     for space in tb.system.spaces:
         await space.exit()
     await tb.settle()
-    assert len(tb.node().inventory.balloon) == 256
+    assert len(tb.node().inventory.balloon) == 255
 
 
 async def test_the_ratio_sets_the_balloon(tb: TB) -> None:

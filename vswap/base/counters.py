@@ -49,6 +49,7 @@ class Counters:
     hot_nominated: int = 0
     hot_stale: int = 0  # nominations of pages that are gone, moved or used again
     hot_dropped: int = 0  # nominations for which there was no room in a ring, or no budget
+    oom_kill: int = 0  # tasks killed because a withdrawn node could not be emptied otherwise
     ballooned_out: int = 0  # pages moved out of a node for its balloon
     trim_fallbacks: int = 0  # pages zeroed by a store because their trim failed
     cram_rejects: int = 0  # stores refused because the node was closed or full

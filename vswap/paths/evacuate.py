@@ -123,7 +123,7 @@ async def give_up(machine: Machine, cram: CramTier) -> None:
             await folio.lock.acquire()
             try:
                 if not folio.dead:
-                    await _give_up_page(machine, folio)
+                    await give_up_page(machine, folio)
             except SlotsExhausted:  # its mapper keeps it until there is a slot again
                 pass
             finally:
@@ -133,7 +133,8 @@ async def give_up(machine: Machine, cram: CramTier) -> None:
         await machine.clock.sleep(machine.costs.retry)
 
 
-async def _give_up_page(machine: Machine, folio: CramFolio) -> None:
+async def give_up_page(machine: Machine, folio: CramFolio) -> None:
+    """A locked device page is lost: those who named it get SIGBUS. Raises SlotsExhausted."""
     if rmap.unreferenced(machine, folio):
         await machine.residents.release(folio)
         return

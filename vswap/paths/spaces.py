@@ -147,11 +147,8 @@ class AddressSpace:
 
     async def exit(self) -> None:
         """Drop every page. Accesses raise SegmentationFault afterwards. Idempotent."""
-        self.table.dead = True
-        vpns = [vpn for vpn, _ in self.table.items()]
-        for vpn in vpns:
-            rmap.zap(self.machine, self.table, vpn)
-        await self.machine.clock.sleep(self.machine.costs.fork_pte * len(vpns))
+        dropped = rmap.zap_all(self.machine, self.table)
+        await self.machine.clock.sleep(self.machine.costs.fork_pte * dropped)
 
     # Inside
 

@@ -141,6 +141,12 @@ def zap(machine: Machine, table: PageTable, vpn: int) -> bool:
     return True
 
 
+def zap_all(machine: Machine, table: PageTable) -> int:
+    """An address space ends: drop every reference that it holds; how many there were."""
+    table.dead = True
+    return sum(zap(machine, table, vpn) for vpn, _ in list(table.items()))
+
+
 def forget(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> None:
     """A PTE has been replaced or cleared: drop the reference it held."""
     if pte.state is PteState.SOFTLEAF:

@@ -243,6 +243,11 @@ class CramTier:
         """Pages that the provider cannot back, to be kept out of use."""
         return self.inventory.balloon_target
 
+    @property
+    def withdrawn(self) -> bool:
+        """The provider can back nothing any more: no page is to stay."""
+        return self.balloon_target == self.pages
+
     def resize_balloon(self, target: int) -> None:
         """What the provider cannot back, pages: the last value wins. Free pages are taken as far as there are some."""
         self.inventory.balloon_target = min(max(target, 0), self.pages)

@@ -13,7 +13,7 @@ BIN := .venv/bin
 JOBS ?= 2
 BUILD := $(or $(VCRAM_BUILD),build)
 
-.PHONY: help setup run test verify prune breakages slotbench contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation linuxswap kerneldiff faults
+.PHONY: help setup run test verify prune breakages slotbench compressors contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation linuxswap kerneldiff faults
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -99,6 +99,9 @@ hwbench: $(STAMP)  ## measure the LZ4 engines and the device over real pages: bu
 
 slotbench: $(STAMP)  ## measure the slot table from 10^4 to 10^7 slots
 	$(BIN)/python -m sim.bench.slotbench --json "$(BUILD)/slotbench.json"
+
+compressors: $(STAMP)  ## measure zswap's compressors on this host: build/compressors.json
+	$(BIN)/python -m sim.bench.compressors --json "$(BUILD)/compressors.json"
 
 contract: $(STAMP)  ## our tiers through the contract suite on model and RTL, and the broken ones rejected
 	$(BIN)/python -m vswap.contract --json "$(BUILD)/contract.json"

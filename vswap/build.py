@@ -21,6 +21,7 @@ from vswap.slots.layouts import layout
 from vswap.state.machine import Machine
 from vswap.state.residents import Residents
 from vswap.tiers.base import Tier
+from vswap.tiers.compressors import COMPRESSORS
 from vswap.tiers.cram import CramTier
 from vswap.tiers.placement import Placement
 from vswap.tiers.swapfile import SwapfileTier
@@ -127,6 +128,7 @@ def _tier(
                 accept_threshold_percent=config.zswap_accept_threshold_percent,
                 keep_incompressible=config.zswap_keep_incompressible,
                 same_filled=config.profile == "6.1",
+                compressor=COMPRESSORS[config.zswap_compressor],
                 memcgs=memory.memcgs,
                 memcg_of=memcg_of,
             )
@@ -137,6 +139,14 @@ def _tier(
             return SwapfileTier(clock, config.costs, counters, media.paths[name], pages=pages, fsync=fsync)
         case "zram":
             pages, limit = config.zram_pages, config.zram_limit_pages
-            return ZramTier(clock, config.costs, counters, memory, pages=pages, limit_pages=limit)
+            return ZramTier(
+                clock,
+                config.costs,
+                counters,
+                memory,
+                pages=pages,
+                limit_pages=limit,
+                compressor=COMPRESSORS[config.zram_compressor],
+            )
     known = sorted({"cram", "swapfile", "zram", "zswap", *media.backends})
     raise ValueError(f'order names "{name}", expected {", ".join(known)}, or one of these with a number')

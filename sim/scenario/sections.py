@@ -119,6 +119,7 @@ class CramSection(Section):
 class ZswapSection(Section):
     """The compressed pool in DRAM."""
 
+    compressor: Literal["lz4", "zstd", "lzo"] = _dial("zswap_compressor")
     max_pool_percent: int = _dial("zswap_max_pool_percent")
     accept_threshold_percent: int = _dial("zswap_accept_threshold_percent")
     keep_incompressible: bool = _dial("zswap_keep_incompressible")
@@ -141,6 +142,7 @@ class ZramSection(Section):
     """The compressed block device."""
 
     pages: int = _dial("zram_pages")
+    compressor: Literal["lz4", "zstd", "lzo"] = _dial("zram_compressor")
     limit_pages: int | None = _dial("zram_limit_pages")
 
 

@@ -114,7 +114,8 @@ def test_the_workloads_use_every_tier_and_every_path() -> None:
                       "writeback_failed", "reject_alloc_fail", "reject_reclaim_fail",
                       "pglazyfree", "pglazyfreed",
                       "extend_retries", "cram_swapped_in",  # of other slots: test_layouts.py, test_direct.py
-                      "trim_retries", "nodes_lost", "pages_lost", "ballooned_out", "oom_kill",  # a provider's doing: test_nodes.py
+                      "trim_retries", "nodes_lost", "pages_lost", "ballooned_out",  # a provider's doing: test_nodes.py
+                      "oom_kill",
                       "promoted_hot", "hot_nominated", "hot_stale", "hot_dropped"}  # fmt: skip
 
 

@@ -54,6 +54,8 @@ class VswapConfig:
     swapfile_fsync: bool = _dial("flush it to stable storage when the run ends", False)
     zram_pages: int = _dial("its size, blocks of 4 KiB", 16_384, ge=1, le=1 << 24)
     zram_limit_pages: int | None = _dial("DRAM pages that it may take; none: no limit", None, ge=1)
+    zram_compressor: Literal["lz4", "zstd", "lzo"] = _dial("comp_algorithm", "lz4")
+    zswap_compressor: Literal["lz4", "zstd", "lzo"] = _dial("what compresses its pages", "lz4")
     zswap_max_pool_percent: int = _dial("share of the DRAM pages that the pool may take", 20, ge=0, le=100)
     zswap_accept_threshold_percent: int = _dial("once full, it accepts again at this share of it", 90, ge=0, le=100)
     zswap_keep_incompressible: bool = _dial("keep pages that do not shrink, where they may be written back", False)

@@ -26,8 +26,14 @@ class Costs:
 
     fault: int = _cost(1_920, "exception entry and exit, and the walk to the PTE", _SERIES)
     swap_machinery: int = _cost(1_040, "swap-cache lookup, pin and bookkeeping of one swap-in or swap-out", _SERIES)
-    zswap_compress: int = _cost(5_250, "one page into the pool", f"4 KiB at 780 MB/s, {_LZ4}")
+    zswap_compress: int = _cost(
+        5_250, "one page into the pool of zswap or zram, with LZ4", f"4 KiB at 780 MB/s, {_LZ4}"
+    )
     zswap_decompress: int = _cost(320, "one page out of the pool", _SERIES)
+    lzo_compress: int = _cost(6_110, "the same with LZO", f"4 KiB at 670 MB/s, {_LZ4}")
+    lzo_decompress: int = _cost(4_760, "the same with LZO", f"4 KiB at 860 MB/s, {_LZ4}")
+    zstd_compress: int = _cost(7_950, "the same with zstd", f"4 KiB at 515 MB/s (level 1), {_LZ4}")
+    zstd_decompress: int = _cost(2_970, "the same with zstd", f"4 KiB at 1,380 MB/s, {_LZ4}")
     swapfile_read: int = _cost(80_000, "one page from the swapfile", _FLASH)
     swapfile_write: int = _cost(25_000, "one page to the swapfile", _FLASH)
     page_copy: int = _cost(300, "copying a page", f"4 KiB at memcpy's 13,700 MB/s, {_LZ4}")

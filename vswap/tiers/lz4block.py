@@ -7,21 +7,8 @@ import zlib
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import lz4.block
-
-from hw.link import PAGE_BYTES
 from vswap.tiers.base import IoError
-
-
-def page_of(block: bytes, name: str) -> bytes:
-    """The page of a block; `name` is what an error calls it. Raises IoError when it does not decompress to a page."""
-    try:
-        data: bytes = lz4.block.decompress(block, uncompressed_size=PAGE_BYTES)
-    except lz4.block.LZ4BlockError as error:
-        raise IoError(f"{name}: {error}") from error
-    if len(data) != PAGE_BYTES:
-        raise IoError(f"{name} decompresses to {len(data)} bytes")
-    return data
+from vswap.tiers.compressors import LZ4
 
 
 @dataclass(frozen=True)
@@ -33,7 +20,7 @@ class Block:
 
     def page(self, name: str) -> bytes:
         """The page. Raises IoError when the block, or what it decompresses to, is damaged."""
-        page = page_of(self.data, name)
+        page = LZ4.page(self.data, name)
         if zlib.crc32(page) != self.crc:
             raise IoError(f"{name}: its CRC does not match")
         return page
@@ -48,3 +35,8 @@ class BlockTier(Protocol):
 
     async def store_block(self, block: Block, slot: int) -> int:
         """As `Tier.store`, of a page that is compressed already."""
+
+
+def block_tier(tier: object) -> BlockTier | None:
+    """The tier, if it keeps LZ4 blocks. One that has a `compressor` does so only where that is LZ4."""
+    return tier if isinstance(tier, BlockTier) and getattr(tier, "compressor", LZ4) is LZ4 else None

@@ -16,7 +16,7 @@ from vswap.mm.folio import CramNode
 from vswap.mm.memcg import Memcg
 from vswap.slots.layer import Layer
 from vswap.tiers.base import Gone, Tier, TierError
-from vswap.tiers.lz4block import Block, BlockTier
+from vswap.tiers.lz4block import Block, block_tier
 from vswap.tiers.tierset import TierSet
 
 _STORED = {
@@ -69,24 +69,25 @@ class Placement:
             IoError: the block is damaged.
         """
         for tier in self._tiers.candidates(order):
-            passed = isinstance(page, Block) and isinstance(tier, BlockTier)
-            if isinstance(page, Block) and isinstance(tier, BlockTier):
-                handle = await self.store_on(tier, slot, partial(tier.store_block, page, slot), make_room)
+            blocks = block_tier(tier) if isinstance(page, Block) else None
+            if isinstance(page, Block) and blocks is not None:
+                handle = await self.store_on(tier, slot, partial(blocks.store_block, page, slot), make_room)
             else:
                 if isinstance(page, Block):
                     await self._clock.sleep(self._costs.zswap_decompress)
                     page = page.page(f"block of slot {slot}")
                 handle = await self.store_on(tier, slot, partial(tier.store, page, slot), make_room)
             if handle is not None:
-                self._counters.blocks_passed += passed
+                self._counters.blocks_passed += blocks is not None
                 return self._tiers.place(tier, handle)
         return None
 
     async def read_out(self, tier: Tier | CramNode, handle: int, order: Sequence[Tier]) -> bytes | Block:
         """A page that is to be moved to one of the tiers of `order`: as a block, where it is one and a tier takes
         blocks. Raises TierError."""
-        if isinstance(tier, BlockTier) and any(isinstance(later, BlockTier) for later in order):
-            block = await tier.export_block(handle)
+        blocks = block_tier(tier)
+        if blocks is not None and any(block_tier(later) for later in order):
+            block = await blocks.export_block(handle)
             if block is not None:
                 return block
         return await tier.load(handle)

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-import lz4.block
-
 from hw.clock import Clock
 from hw.link import PAGE_BYTES
 from vswap.base.backing import BackingType
@@ -15,13 +13,13 @@ from vswap.base.costs import Costs
 from vswap.base.counters import Counters
 from vswap.slots.reverse import ReverseMap
 from vswap.tiers.base import Full, IoError, Usage
-from vswap.tiers.lz4block import page_of
+from vswap.tiers.compressors import LZ4, Compressor
 from vswap.tiers.zsmalloc import Allocation, Frames, ZsPool
 
 
 @dataclass(slots=True)
 class _Block:
-    data: bytes  # LZ4 block, the page itself when it does not shrink, or the 8-byte word of a same-filled page
+    data: bytes  # compressed, the page itself when it does not shrink, or the 8-byte word of a same-filled page
     room: Allocation | None  # None for a same-filled page
 
 
@@ -45,12 +43,14 @@ class ZramTier:
         *,
         pages: int,
         limit_pages: int | None = None,
+        compressor: Compressor = LZ4,
     ) -> None:
         """`pages`: its disksize. `limit_pages`: DRAM that it may take (mem_limit), None for no limit."""
         self._clock = clock
         self._costs = costs
         self._counters = counters
         self._pool = ZsPool(frames)
+        self._compressor = compressor
         self._pages = pages
         self._limit_pages = limit_pages
         self.free_places: deque[int] = deque(range(1, pages + 1))
@@ -83,9 +83,9 @@ class ZramTier:
         if len(block.data) == PAGE_BYTES:
             await self._clock.sleep(self._costs.page_copy)
             return block.data
-        await self._clock.sleep(self._costs.zswap_decompress)
+        await self._clock.sleep(self._compressor.decompress_ns(self._costs))
         try:
-            return page_of(block.data, f"zram block {handle}")
+            return self._compressor.page(block.data, f"zram block {handle}")
         except IoError:
             self._counters.io_errors += 1
             raise
@@ -146,8 +146,8 @@ class ZramTier:
     async def _compress(self, data: bytes) -> _Block:
         if data[8:] == data[:-8]:
             return _Block(data[:8], None)
-        await self._clock.sleep(self._costs.zswap_compress)
-        content: bytes = lz4.block.compress(data, store_size=False)
+        await self._clock.sleep(self._compressor.compress_ns(self._costs))
+        content = self._compressor.compress(data)
         if len(content) >= PAGE_BYTES:
             content = data
         needed = self._pool.pages + self._pool.pages_needed(len(content))

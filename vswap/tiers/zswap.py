@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""zswap: pages compressed with LZ4 into a pool that is taken out of DRAM (docs/vswap/tiers.md, "zswap")."""
+"""zswap: pages compressed into a pool that is taken out of DRAM (docs/vswap/tiers.md, "zswap")."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import lz4.block
-
 from hw.clock import Clock
 from hw.link import PAGE_BYTES
 from vswap.base.backing import BackingType
@@ -17,6 +15,7 @@ from vswap.base.costs import Costs
 from vswap.base.counters import Counters
 from vswap.mm.memcg import Memcg, MemcgTree
 from vswap.tiers.base import Full, IoError, Rejected, Usage
+from vswap.tiers.compressors import LZ4, Compressor
 from vswap.tiers.lz4block import Block
 from vswap.tiers.zsmalloc import Allocation, Frames, ZsPool
 
@@ -26,7 +25,7 @@ class Entry:
     """A page in zswap."""
 
     slot: int
-    block: bytes  # LZ4 block, the page itself where it does not shrink, or the 8-byte word of a same-filled page
+    block: bytes  # compressed, the page itself where it does not shrink, or the 8-byte word of a same-filled page
     room: Allocation | None  # None for a same-filled page: it takes nothing from the pool
     memcg: Memcg
     crc: int = 0  # of the page, where it is in the pool
@@ -47,6 +46,7 @@ class ZswapTier:
         accept_pages: once full, stores are accepted again when the pool is at or below this.
         keep_incompressible: a page that does not shrink is kept as it is, where its group may write it back later; else
             it is rejected (zswap_compress of kernels since 6.18; earlier ones always reject it).
+        compressor: what makes blocks of pages.
         same_filled: a page of one word has an entry that takes nothing from the pool (before 6.12).
     """
 
@@ -64,6 +64,7 @@ class ZswapTier:
         accept_threshold_percent: int,
         keep_incompressible: bool = False,
         same_filled: bool = True,
+        compressor: Compressor = LZ4,
         memcgs: MemcgTree | None = None,
         memcg_of: Callable[[int], Memcg] | None = None,
     ) -> None:
@@ -73,6 +74,7 @@ class ZswapTier:
         self._counters = counters
         self.keep_incompressible = keep_incompressible
         self.same_filled = same_filled
+        self.compressor = compressor
         self.pool = ZsPool(frames)
         self.entries: dict[int, Entry] = {}
         self._lrus: dict[Memcg, OrderedDict[int, None]] = {}  # of each group the pool's entries, oldest first
@@ -90,8 +92,8 @@ class ZswapTier:
             return self.insert(Entry(slot, data[:8], None, self.memcg_of(slot)))
         if not self.accepting():
             raise Full("the zswap pool is at its limit")
-        await self._clock.sleep(self._costs.zswap_compress)
-        block = lz4.block.compress(data, store_size=False)
+        await self._clock.sleep(self.compressor.compress_ns(self._costs))
+        block = self.compressor.compress(data)
         if len(block) >= PAGE_BYTES:
             if not (self.keep_incompressible and self.memcg_of(slot).may_write_back()):
                 self._counters.reject_compress_poor += 1
@@ -132,8 +134,11 @@ class ZswapTier:
             if zlib.crc32(entry.block) != entry.crc:
                 raise IoError(f"zswap entry {handle}: its CRC does not match")
             return entry.block
-        await self._clock.sleep(self._costs.zswap_decompress)
-        return Block(entry.block, entry.crc).page(f"zswap entry {handle}")
+        await self._clock.sleep(self.compressor.decompress_ns(self._costs))
+        page = self.compressor.page(entry.block, f"zswap entry {handle}")
+        if zlib.crc32(page) != entry.crc:
+            raise IoError(f"zswap entry {handle}: its CRC does not match")
+        return page
 
     def free(self, handle: int) -> None:
         """See Tier."""

@@ -13,7 +13,8 @@ from vswap.contract import backends
 from vswap.contract.broken.registry import tier
 from vswap.mm.memcg import Memcg
 from vswap.tiers.base import Full, Rejected
-from vswap.tiers.lz4block import Block, page_of
+from vswap.tiers.compressors import LZ4
+from vswap.tiers.lz4block import Block
 from vswap.tiers.zswap import Entry, ZswapTier
 
 
@@ -134,7 +135,7 @@ class ZswapBlockBelievedWithoutItsCrc(ZswapTier):
 
     async def load(self, handle: int) -> bytes:
         entry = self.entries[handle]
-        return page_of(entry.block, "an entry") if entry.room is not None else await super().load(handle)
+        return LZ4.page(entry.block, "an entry") if entry.room is not None else await super().load(handle)
 
 
 @tier(backends.zswap)

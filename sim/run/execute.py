@@ -14,6 +14,7 @@ from hw.links.in_process import InProcess
 from hw.places import build_folder
 from hw.virtual_time import VirtualClock
 from sim.run.metrics import Result
+from sim.run.own import load_own
 from sim.run.request import Request
 from sim.run.run import Report, RunError, run
 from sim.run.supervise import supervise
@@ -32,10 +33,12 @@ def execute(scenario: Scenario, name: str, sim: Sim, report: Report) -> Result:
 
     Raises:
         TraceError: the trace cannot be used.
+        SuiteError: a tier of one's own cannot be made.
         RunError: there is no result; a line that says why, and where the log and the swapfile are.
         KeyboardInterrupt: interrupted; nothing that was started is left.
     """
     trace = Trace.load(Path(scenario.workload.trace))  # a bad one is told before anything is compiled
+    load_own(scenario)
     runs = build_folder() / "run"
     runs.mkdir(parents=True, exist_ok=True)
     prefix = re.sub(r"[^\w.-]", "_", f"{name}-{sim}-")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from driver import CramDevice
 from hw.link import Link
+from sim.run.own import OwnTiers
 from sim.scenario.scenario import Scenario
 from vswap import InvariantViolation, Memcg, VswapSystem
 from vswap.tiers.swapfile import SwapfileError
@@ -28,12 +29,19 @@ class Machine:
     """
 
     def __init__(
-        self, link: Link, devices: Mapping[str, CramDevice], system: VswapSystem, interval_ns: int, locks: list[int]
+        self,
+        link: Link,
+        devices: Mapping[str, CramDevice],
+        system: VswapSystem,
+        own: OwnTiers,
+        interval_ns: int,
+        locks: list[int],
     ) -> None:
         self.link = link
         self.device = devices["cram"]
         self.system = system
         self._devices = devices
+        self._own = own
         self._interval_ns = interval_ns
         self._locks = locks
         self.memcgs: dict[int, Memcg] = {}
@@ -51,24 +59,26 @@ class Machine:
 
         Raises:
             SwapfileError: the file is in use or cannot serve.
+            SuiteError: a tier of one's own cannot be made.
             CramError: the device does not answer.
         """
         devices = {name: await CramDevice.probe(to) for name, to in {"cram": link, **(more or {})}.items()}
         config = scenario.vswap_config()
         paths = {
-            name: swapfile.with_name(swapfile.name + name.removeprefix("swapfile"))
-            for name in config.order
-            if name.startswith("swapfile")
+            name: swapfile.with_name(swapfile.name + name.removeprefix("swapfile")) for name in scenario.tiers.swapfiles
         }
+        own = OwnTiers(scenario, link, swapfile.parent)
         locks: list[int] = []
         try:
             locks.extend(_lock(path) for path in paths.values())  # before the files are touched
-            system = VswapSystem(link.clock, config, device=devices, swapfile=paths)
+            backends = await own.makers()
+            system = VswapSystem(link.clock, config, device=devices, swapfile=paths, backends=backends)
         except BaseException:
+            own.close()
             for lock in locks:
                 os.close(lock)
             raise
-        machine = cls(link, devices, system, config.reap_interval, locks)
+        machine = cls(link, devices, system, own, config.reap_interval, locks)
         for name, section in scenario.memcg.items():
             group = system.create_memcg(name, section.limits())
             machine.memcgs |= dict.fromkeys(section.spaces, group)
@@ -99,6 +109,7 @@ class Machine:
         try:
             await self.system.shutdown()
         finally:
+            self._own.close()
             while self._locks:
                 os.close(self._locks.pop())
         return await self._leaks()

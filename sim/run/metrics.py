@@ -122,6 +122,8 @@ class Result(Value):
     cycles: int
     simulated_ns: int
     writebacks: Writebacks
+    moves: dict[str, int]
+    loaded: dict[str, int]
     faults: dict[str, Latency]
     accesses: dict[str, Latency]
     tiers: dict[str, int]

@@ -48,6 +48,11 @@ _ACCESSES = {
 }
 
 
+_TOLD_TIERS = {"zero", "cram", "zswap", "swapfile"}
+_TOLD_MOVES = {"cram_to_zswap", "cram_to_swapfile", "zswap_to_swapfile"}
+"""What has a row of its own in any case."""
+
+
 def figures(result: Result) -> Iterator[Figure]:
     """The figures of a run in the order of the table."""
     device, kernel, back = result.device, result.kernel, result.writebacks
@@ -79,12 +84,16 @@ def figures(result: Result) -> Iterator[Figure]:
          "Pages on the device that became writable in place, within the budget."),
         ("Faults", "zswap loads", kernel["zswpin"], "Pages brought back from the zswap pool (vmstat: zswpin)."),
         ("Faults", "swapfile reads", kernel["pswpin"], "Pages brought back from the swapfile (vmstat: pswpin)."),
+        *(("Faults", f"{tier} reads", pages, "Pages brought back from this tier.")
+          for tier, pages in result.loaded.items() if tier not in _TOLD_TIERS),
         ("Writeback", "CRAM to zswap", back.cram_to_zswap,
          "Pages moved off the device into the zswap pool; the page tables kept their entries."),
         ("Writeback", "CRAM to swapfile", back.cram_to_swapfile,
          "Pages moved off the device into the swapfile."),
         ("Writeback", "zswap to swapfile", back.zswap_to_swapfile,
          "Pages moved from the full zswap pool into the swapfile."),
+        *(("Writeback", pair.replace("_to_", " to "), pages, "Pages moved between these tiers.")
+          for pair, pages in result.moves.items() if pair not in _TOLD_MOVES),
         ("Writeback", "node closed / reopened", f"{kernel['node_closed']:,} / {kernel['node_reopened']:,}",
          "Times the LOW interrupt closed the device to new pages, and RECOVERED opened it again."),
         ("Writeback", "CRAM rejects", kernel["cram_rejects"],

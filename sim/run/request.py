@@ -22,11 +22,20 @@ from sim.run.run import RunError
 from sim.scenario.scenario import Scenario
 from sim.trace.file import TraceError
 from vswap import VswapError
+from vswap.contract import SuiteError
 
 REQUEST = "VCRAM_REQUEST"
 CHANNEL = "VCRAM_CHANNEL"
 
-_EXPECTED = (RunError, TraceError, BuildError, ToolError, VswapError, CramError)  # their message is the whole story
+_EXPECTED = (
+    RunError,
+    TraceError,
+    SuiteError,
+    BuildError,
+    ToolError,
+    VswapError,
+    CramError,
+)  # their message is the whole story
 
 
 class Request(Value):

@@ -121,6 +121,8 @@ async def _figures(machine: Machine, tally: Tally) -> dict[str, Any]:
         "cycles": cycles,
         "simulated_ns": simulated_ns,
         "writebacks": Writebacks(**kernel.pop("writebacks")),
+        "moves": dict(sorted(system.counters.moves.items())),
+        "loaded": dict(sorted(system.counters.loaded.items())),
         "faults": {kind: Latency.of(times) for kind, times in sorted(tally.faults.items())},
         "accesses": {kind: Latency.of(times) for kind, times in sorted(tally.accesses.items())},
         "tiers": tiers,

@@ -18,13 +18,14 @@ from sim.run.metrics import Progress
 from sim.trace.file import Event, Kind, Trace
 from vswap import AddressSpace, Memcg, SigBus, VswapSystem
 from vswap import Counters as SwapCounters
+from vswap.base.backing import BackingType
 
+_NAMED_OTHERWISE = (BackingType.ZERO, BackingType.CRAM)
+"""Tiers whose faults have other names: "zero", "soft_fault", "promotion", "writable"."""
 REPORTS = 200  # progress reports over a phase
 _NAMED = 10  # mismatches that are described; all are counted
 
-_FAULTS = (  # a fault is named after the first of these counters that it moved
-    ("swapfile", "pswpin"),
-    ("zswap", "zswpin"),
+_FAULTS = (  # a fault that read no tier is named after the first of these counters that it moved
     ("zero", "swpin_zero"),
     ("promotion", "promotions"),
     ("writable", "made_writable"),
@@ -96,6 +97,9 @@ class Replay:
         self._verify_exits = verify_exits
         self._memcgs = memcgs
         self._observe = observe
+        self._tiers = [
+            name for name, tier in reversed(system.machine.tiers.named.items()) if tier.type not in _NAMED_OTHERWISE
+        ]
         self._spaces: dict[int, AddressSpace] = {}
         self._shadow: dict[int, dict[int, int]] = {}  # space -> page -> content
 
@@ -194,7 +198,7 @@ class Replay:
     # Figures
 
     def _timed(self, space: AddressSpace, page: int) -> _Timed:
-        return _Timed(self._clock, self._system.counters, self.tally, space, page)
+        return _Timed(self._clock, self._system.counters, self._tiers, self.tally, space, page)
 
     def _lost(self, error: SigBus) -> None:
         self.tally.lost_pages += 1
@@ -215,12 +219,16 @@ class Replay:
 
 
 class _Timed:
-    """Times one access and names its kind by what it moved. The counters of faults move for this access alone, since
-    background tasks do not fault."""
+    """Times one access and names its kind: after the last of the tiers that it read, or by what it moved. The counters
+    of faults move for this access alone, since background tasks do not fault."""
 
-    def __init__(self, clock: Clock, counters: SwapCounters, tally: Tally, space: AddressSpace, page: int) -> None:
+    def __init__(
+        self, clock: Clock, counters: SwapCounters, tiers: list[str], tally: Tally, space: AddressSpace, page: int
+    ) -> None:
         self._clock = clock
         self._counters = counters
+        self._names = [*tiers, *(name for name, _ in _FAULTS)]
+        self._tiers = tiers
         self._tally = tally
         self._pte = space.table.get(page)
 
@@ -236,9 +244,11 @@ class _Timed:
             kind = self._pte.state.value if self._pte is not None else "none"
             self._tally.accesses.setdefault(kind, Counter())[duration] += 1
             return
-        moved = (name for (name, _), a, b in zip(_FAULTS, before, now, strict=True) if a != b)
+        moved = (name for name, a, b in zip(self._names, before, now, strict=True) if a != b)
         rest = "first_touch" if self._pte is None else "write_protect"
         self._tally.faults.setdefault(next(moved, rest), Counter())[duration] += 1
 
     def _marks(self) -> list[int]:
-        return [self._counters.pgfault, *(getattr(self._counters, name) for _, name in _FAULTS)]
+        counters = self._counters
+        loaded = [counters.loaded.get(name, 0) for name in self._tiers]
+        return [counters.pgfault, *loaded, *(getattr(counters, name) for _, name in _FAULTS)]

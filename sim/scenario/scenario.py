@@ -101,7 +101,8 @@ class Scenario(Section):
         workload = workload.model_copy(update={"trace": _beside(path, workload.trace)})
         if swapfile.path is not None:
             swapfile = swapfile.model_copy(update={"path": _beside(path, swapfile.path)})
-        return scenario.model_copy(update={"workload": workload, "swapfile": swapfile})
+        tiers = scenario.tiers.model_copy(update={"folder": _beside(path, scenario.tiers.folder)})
+        return scenario.model_copy(update={"workload": workload, "swapfile": swapfile, "tiers": tiers})
 
     def with_workload(self, **changes: int) -> Scenario:
         """The same with other values of [workload]; they must be legal."""

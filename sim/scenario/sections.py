@@ -18,7 +18,9 @@ from hw.parameters import MEDIA_LATENCY, DeviceParameters
 from vswap import MemcgLimits, VswapConfig
 from vswap.slots.cluster import HIGHEST_ORDER
 
-TIER = r"zswap|(cram|swapfile|zram)[1-9]?"
+OWN = r"[^:]+:[A-Za-z_]\w*"
+"""The name of a tier of one's own: its factory."""
+TIER = rf"zswap|(cram|swapfile|zram)[1-9]?|{OWN}"
 """The name of a tier."""
 
 
@@ -152,6 +154,13 @@ class TiersSection(Section):
     order: list[Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^({TIER})$"})]] = _dial("order")
     distance: dict[str, NonNegativeInt] = _dial("distances")
     priority: dict[str, int] = _dial("priorities")
+    own_pages: int = Field(16_384, ge=1, description="size of each tier of your own that has one")
+    folder: str = Field(
+        ".",
+        min_length=1,
+        description="where the modules of your own tiers lie, beside the current folder; relative as trace is",
+        json_schema_extra={"path": True},
+    )
     cram_to_cram: bool = _dial("cram_to_cram")
     layer: Literal["virtual", "direct"] = _dial("layer")
     slot_layout: Literal["compact", "descriptors", "swap-table"] = _dial("slot_layout")
@@ -165,21 +174,36 @@ class TiersSection(Section):
         for name in order:
             if not re.fullmatch(TIER, name):
                 raise ValueError(f"order names {name}, expected cram, zswap, swapfile or zram, all but zswap with a "
-                                 "number from 1 to 9 where there are more")  # fmt: skip
+                                 "number from 1 to 9 where there are more, or PACKAGE:FACTORY or FILE.py:FACTORY of "
+                                 "your own")  # fmt: skip
         return order
 
     @model_validator(mode="after")
     def _ranked(self) -> TiersSection:
-        for key, ranks, kinds in (("distance", self.distance, "cram"), ("priority", self.priority, "swapfile|zram")):
+        for key, ranks, kind, what in (
+            ("distance", self.distance, "cram[1-9]?", "cram"),
+            ("priority", self.priority, rf"(swapfile|zram)[1-9]?|{OWN}", "swapfile, zram or of your own"),
+        ):
             for name in ranks:
-                if name not in self.order or not re.match(kinds, name):
-                    raise ValueError(f"{key} names {name}, expected one of order that is {kinds.replace('|', ' or ')}")
+                if name not in self.order or not re.fullmatch(kind, name):
+                    raise ValueError(f"{key} names {name}, expected one of order that is {what}")
         return self
+
+    @property
+    def own(self) -> list[str]:
+        """The tiers of one's own: each name is that of its factory."""
+        return [name for name in self.order if ":" in name]
 
     @property
     def nodes(self) -> list[str]:
         """The cram nodes by name, "cram" in any case: the device of the run's figures."""
-        return ["cram", *(name for name in self.order if name.startswith("cram") and name != "cram")]
+        named = [name for name in self.order if name.startswith("cram") and ":" not in name]
+        return ["cram", *(name for name in named if name != "cram")]
+
+    @property
+    def swapfiles(self) -> list[str]:
+        """The swapfiles by name."""
+        return [name for name in self.order if name.startswith("swapfile") and ":" not in name]
 
 
 class MemcgSection(Section):

@@ -31,7 +31,8 @@ class VswapConfig:
         "the kernel whose rules hold where kernels differ (docs/vswap.md)", "current"
     )
     order: tuple[str, ...] = _dial(
-        "tiers tried at swap-out, first to last; more of a kind have a number: cram1, swapfile1, zram1",
+        "tiers tried at swap-out, first to last; more of a kind have a number: cram1, swapfile1, zram1; "
+        "PACKAGE:FACTORY or FILE.py:FACTORY is one of your own",
         ("cram", "zswap", "swapfile"), min_length=1,
     )  # fmt: skip
     distances: Mapping[str, int] = _dial("of cram nodes, by name: the nearest comes first", made_by=dict)

@@ -97,6 +97,10 @@ class Counters:
     discarded: int = 0
     io_errors: int = 0
 
+    # by the names that the configuration's order has for the tiers
+    loaded: dict[str, int] = field(default_factory=dict)  # tier -> pages read from it for a folio
+    moves: dict[str, int] = field(default_factory=dict)  # "cram_to_zswap" -> pages written back from one to the other
+
     mthp: dict[str, int] = field(default_factory=dict)  # sysfs: "hugepages-16kB/swpout" -> count
 
     def count_mthp(self, order: int, event: str) -> None:
@@ -104,8 +108,19 @@ class Counters:
         name = f"hugepages-{4 << order}kB/{event}"
         self.mthp[name] = self.mthp.get(name, 0) + 1
 
+    def count_loaded(self, tier: str, pages: int = 1) -> None:
+        """Pages have been read from the tier of this name."""
+        self.loaded[tier] = self.loaded.get(tier, 0) + pages
+
+    def count_move(self, source: str, target: str) -> None:
+        """A page has been written back from the tier of one name to that of another."""
+        pair = f"{source}_to_{target}"
+        self.moves[pair] = self.moves.get(pair, 0) + 1
+
     def snapshot(self) -> dict[str, Any]:
-        """A plain copy, ready for JSON: name -> count, `writebacks` -> {pair: count}."""
+        """A plain copy, ready for JSON: name -> count, `writebacks` -> {pair: count}. What is counted by the tiers' own
+        names is no part of it."""
         values = asdict(self)
+        del values["loaded"], values["moves"]
         values.update(values.pop("mthp"))
         return values

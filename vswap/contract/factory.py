@@ -35,9 +35,14 @@ class SuiteError(Exception):
         self.details = details
 
 
-def load_factory(name: str) -> Factory:
-    """The factory that `PACKAGE:FACTORY` names, looked up from the current folder, too, or `FILE.py:FACTORY`. Raises
-    SuiteError."""
+def load_factory(name: str, folder: Path | None = None) -> Factory:
+    """The factory that `PACKAGE:FACTORY` names, looked up from the current folder, too, or `FILE.py:FACTORY`; before
+    that both are looked for in `folder`. Raises SuiteError."""
+    if folder is not None:
+        if (folder / name.rpartition(":")[0]).is_file():
+            name = str(folder / name)
+        elif str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
     place, _, attribute = name.rpartition(":")
     if not place or not attribute:
         raise SuiteError(f"{name}: {_EXPECTED}")
@@ -129,14 +134,23 @@ async def _try(factory: Factory, link: LinkMaker, clock: VirtualClock, folder: P
             details = "".join(traceback.format_exception(error))
             return f"the factory raised {_said(error)}: it must return a Tier or a Backend", details
         tier = made.tier if isinstance(made, Backend) else made
-        lacking = [name for name in _WANTED if not hasattr(tier, name)]
-        if lacking:
-            kind = type(tier).__name__
-            return f"the factory made {kind}, which lacks {', '.join(lacking)}: it must return a Tier or a Backend", ""
+        wrong = no_tier(tier)
+        if wrong:
+            return wrong, ""
         tier.close()
         return None
     finally:
         await connected.close()
+
+
+def no_tier(made: Any) -> str:
+    """Why what a factory made is no tier; empty where it is one."""
+    lacking = [name for name in _WANTED if not hasattr(made, name)]
+    if not lacking:
+        return ""
+    return (
+        f"the factory made {type(made).__name__}, which lacks {', '.join(lacking)}: it must return a Tier or a Backend"
+    )
 
 
 def _said(error: BaseException) -> str:

@@ -114,6 +114,7 @@ async def _load(machine: Machine, folio: Folio) -> list[bytes]:
         pages = await tier.load_run(start.handle, len(folio.pages))
         machine.counters.pswpin += len(pages)
         folio.memcg.count("pswpin", len(pages))
+        machine.counters.count_loaded(machine.tiers.name(start.tier), len(pages))
         return pages
     return [await machine.placement.load(machine.slots.backing(slot), folio.memcg) for slot in folio.slots]
 

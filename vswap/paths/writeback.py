@@ -146,6 +146,7 @@ class Writeback:
             machine.cache.delete(folio)
         machine.residents.bury(folio)
         machine.counters.writebacks.count(BackingType.CRAM, backing.type)
+        machine.counters.count_move(machine.tiers.name(machine.tiers.key(folio.tier)), machine.tiers.name(backing.tier))
         return True
 
     async def reap(self) -> int:
@@ -238,6 +239,8 @@ class Writeback:
                 if rmap.unreferenced(machine, resident):
                     machine.reap_wanted.set()
             machine.counters.writebacks.count(BackingType.ZSWAP, backing.type)
+            source = machine.tiers.key(machine.tiers.zswap)
+            machine.counters.count_move(machine.tiers.name(source), machine.tiers.name(backing.tier))
             machine.counters.zswpwb += 1
             machine.layer.memcg_of(slot).count("zswpwb")
             machine.counters.written_back_pages += 1

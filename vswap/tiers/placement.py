@@ -52,6 +52,7 @@ class Placement:
         if backing.type is BackingType.LOST:
             raise Gone("the device that had the page is gone")
         data = await self._tiers[backing.tier].load(backing.handle)
+        self._counters.count_loaded(self._tiers.name(backing.tier))
         if backing.type is BackingType.ZERO and memcg is not None:
             memcg.count("swpin_zero")
         return data

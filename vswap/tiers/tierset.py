@@ -41,6 +41,7 @@ class TierSet:
         """Tiers in the order of the configuration. `distances` of CRAM nodes and `priorities` of swap devices by name;
         without one, each is farther, or of lower priority, than those before it."""
         self.named = dict(tiers)
+        self._names = {tier: name for name, tier in tiers.items()}
         distances, priorities = distances or {}, priorities or {}
         ranks: dict[Tier, int] = {}
         for default, (name, tier) in enumerate(tiers.items(), 1):
@@ -87,6 +88,10 @@ class TierSet:
     def node(self, tier: CramNode) -> int:
         """The NUMA node that a CRAM tier is; node 0 is DRAM."""
         return self._keys[tier].device + 1
+
+    def name(self, key: TierKey) -> str:
+        """What the configuration calls the tier of a key. Raises KeyError."""
+        return self._names[self._tiers[key]]
 
     def place(self, tier: Tier | CramNode, handle: int) -> Backing:
         """The backing that a handle of this tier is."""

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""A tier of one's own in a scenario: its factory is its name, in the order and in every figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hw.sources import ROOT
+from sim.run.execute import execute
+from sim.run.metrics import Result
+from sim.run.report import figures
+from sim.scenario.scenario import ScenarioError, find
+from sim.scenario.settings import load, parse
+from vswap.contract import SuiteError
+
+MINE = "file_tier.py:file_tier"
+FOLDER = ROOT / "examples" / "tier"
+
+
+def run(*settings: str) -> Result:
+    """The main job once, on the model, with these settings."""
+    texts = ["workload.rounds=1", f"tiers.folder={FOLDER}", *settings]
+    return execute(load(find("main"), [parse(text) for text in texts]), "main", "model", lambda _: None)
+
+
+def test_a_tier_of_ones_own_serves_the_main_job_and_is_named_in_its_figures() -> None:
+    result = run(f"tiers.order=cram,zswap,{MINE}", "zswap.max_pool_percent=2")
+    assert result.ok
+    assert result.faults[MINE].count > 0 and "swapfile" not in result.faults
+    assert result.loaded[MINE] >= result.faults[MINE].count
+    assert result.moves[f"cram_to_{MINE}"] > 0 or result.moves[f"zswap_to_{MINE}"] > 0
+    assert f"{MINE}_pages" in result.tiers
+    assert f"{MINE} reads" in [figure.name for figure in figures(result)]
+
+
+def test_every_tier_of_a_kind_is_named_apart() -> None:
+    result = run(
+        "tiers.order=cram,swapfile,swapfile1", "tiers.priority={ swapfile = 5, swapfile1 = 5 }", "cram.media_bytes=512K"
+    )
+    assert result.ok
+    assert result.faults["swapfile"].count > 0 and result.faults["swapfile1"].count > 0
+    assert result.moves["cram_to_swapfile"] > 0 and result.moves["cram_to_swapfile1"] > 0
+    assert result.writebacks.cram_to_swapfile == result.moves["cram_to_swapfile"] + result.moves["cram_to_swapfile1"]
+
+
+def test_the_pages_of_zram_are_no_faults_of_the_swapfile() -> None:
+    result = run("tiers.order=zram", "memory.limit_pages=2000")
+    assert result.ok and result.faults["zram"].count > 0 and "swapfile" not in result.faults
+
+
+def test_a_tier_without_a_cram_node_beside_it_has_the_device() -> None:
+    result = run("tiers.order=vswap.contract.backends:zswap,swapfile")
+    assert result.ok and result.faults["vswap.contract.backends:zswap"].count > 0
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        ("nowhere.py:mine", "nowhere.py: no such file: expected PACKAGE:FACTORY or FILE.py:FACTORY"),
+        ("file_tier.py:mine", "file_tier.py has no function mine: it has"),
+        ("cram,vswap.contract.backends:cram", 'it uses the device, which is "cram" here: leave "cram" out of order'),
+        ("cram,hw.link:check_lines", "hw.link:check_lines: the factory raised TypeError"),
+    ],
+)
+def test_a_factory_of_no_use_is_one_line(order: str, said: str) -> None:
+    with pytest.raises(SuiteError) as error:
+        run(f"tiers.order={order}")
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_folder_of_tiers_starts_at_the_scenarios_own(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text('[workload]\ntrace = "x"\n[memory]\nlimit_pages = 64\n[tiers]\nfolder = "mine"\n')
+    assert load(path).tiers.folder == str(tmp_path / "mine")
+
+
+def test_what_is_no_name_of_a_factory_is_refused() -> None:
+    with pytest.raises(ScenarioError, match=r"order names a:b:c, expected cram, .*or PACKAGE:FACTORY"):
+        load(find("main"), [parse("tiers.order=a:b:c")])

@@ -13,7 +13,7 @@ BIN := .venv/bin
 JOBS ?= 2
 BUILD := $(or $(VCRAM_BUILD),build)
 
-.PHONY: help setup run test verify prune breakages slotbench compressors contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation linuxswap kerneldiff faults
+.PHONY: help setup run test verify prune breakages slotbench compressors contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation linuxswap cxl kerneldiff faults
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -67,6 +67,10 @@ pager: $(STAMP)  ## page real programs at a quarter of their memory, kill the pr
 linuxswap: $(STAMP)  ## boot a Linux guest (QEMU) that swaps to the RTL as its disk: build/linux-swap.json
 	@command -v qemu-system-x86_64 >/dev/null || requirements/packages.sh qemu-system-x86
 	@$(BIN)/python examples/linux-swap/run.py
+
+cxl: $(STAMP)  ## boot Linux (QEMU) whose own CXL drivers use the RTL as a memory node: build/cxl.json
+	@command -v qemu-system-x86_64 >/dev/null || requirements/packages.sh qemu-system-x86
+	@$(BIN)/vcram cxl --json "$(BUILD)/cxl.json"
 
 kerneldiff: $(STAMP)  ## hold the swap model against Linux 6.1 and 6.12 in QEMU: COUNT=300, SEED=; build/kerneldiff.json
 	@command -v qemu-system-x86_64 >/dev/null || requirements/packages.sh qemu-system-x86

@@ -42,6 +42,7 @@ coverage/   what the last `make coverage` counted
 fpga/       place and route, module by module (`make fpga`)
 regs/       the register map as HTML, C header, UVM model and IP-XACT (`make regs`)
 linux-swap/ the guest of `make linuxswap`
+cxl/        QEMU, kernel and the compiled plugin of `vcram cxl`
 kerneldiff/ the kernels and the guest's program of `make kerneldiff`
 test-times.json  processor time of each test of the last `pytest` run, seconds
 *.json      figures of the target of that name (`make bench`: bench.json)

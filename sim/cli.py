@@ -26,7 +26,10 @@ from sim.capture import DEFAULT_WINDOW, CaptureError, capture
 from sim.capture import Progress as Recording
 from sim.corpus.command import corpus_group
 from sim.corpus.corpus import CorpusError
+from sim.cxl import CxlError
+from sim.cxl.command import cxl_command
 from sim.doctor.command import doctor_command
+from sim.guest import GuestError
 from sim.nbd import NbdError
 from sim.nbd.command import nbd_command
 from sim.pager import PagerError
@@ -49,7 +52,7 @@ FAILED, BAD_INPUT, ENVIRONMENT, INTERRUPTED = 1, 2, 3, 130
 _BAD_INPUT = (ScenarioError, TraceError, SuiteError)
 _ENVIRONMENT = (BuildError, ToolError, DeviceNotFound)
 _FAILURES = (
-    RunError, CaptureError, PagerError, NbdError, CorpusError, VswapError, CramError, OSError,
+    RunError, CaptureError, PagerError, NbdError, CorpusError, CxlError, GuestError, VswapError, CramError, OSError,
 )  # fmt: skip
 
 
@@ -293,6 +296,7 @@ def contract_command(
 
 
 cli.add_command(corpus_group)
+cli.add_command(cxl_command)
 cli.add_command(nbd_command)
 cli.add_command(doctor_command)
 cli.add_command(pager_command)

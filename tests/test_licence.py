@@ -14,9 +14,12 @@ from hw.sources import ROOT
 
 SUFFIXES = {".py", ".sh", ".v", ".vh", ".vlt", ".c", ".cpp", ".h", ".rdl"}
 """Code. Documents, data and settings are under the licence of the whole, LICENSE."""
-PROGRAMS = {"Makefile", ".ci/run", "examples/linux-swap/init"}
+PROGRAMS = {"Makefile", ".ci/run", "examples/linux-swap/init", "sim/cxl/guest/init"}
 """Code without a suffix."""
-OTHERS: dict[str, str] = {}
+OTHERS: dict[str, str] = {
+    f"sim/cxl/plugin/{name}": "GPL-2.0-or-later"  # made of QEMU's headers, and part of QEMU where they run
+    for name in ("build_check.c", "build_check.h", "cxl_cram.c")
+}
 """Files under another licence, and which: one that is part of a GPL program would have to be GPL."""
 PASSED_OVER = {"build", ".venv", ".git", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
 

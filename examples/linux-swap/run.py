@@ -28,12 +28,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from guest import Guest, GuestError, build_guest  # noqa: E402
+from guest import Guest, build_guest  # noqa: E402
 
 from hw.places import build_folder, results_folder  # noqa: E402
 from sim.base.interrupts import interruptible  # noqa: E402
 from sim.corpus import files as corpus_files  # noqa: E402
 from sim.data import CORPUS  # noqa: E402
+from sim.guest import GuestError  # noqa: E402
 
 QEMU = "qemu-system-x86_64"
 LEAST_SWAP_OUTS = 10_000

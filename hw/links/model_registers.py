@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import partial
 
 from hw.codes import Interrupt
 from hw.links.model_cache import PageCache
@@ -13,16 +14,18 @@ from hw.links.model_signals import Signals
 from hw.links.model_store import PageStore
 from hw.parameters import DeviceParameters
 from hw.registers import (
+    CONSTANTS,
     COUNTERS,
     EVENT_POP_POP,
+    EVENT_STATUS_FAILURE,
     HOT_POP_POP,
-    ID_VALUE,
-    MAILBOX_CAPABILITIES_VALUE,
     MAILBOX_COMMAND_HIGH_LENGTH,
     MAILBOX_CONTROL_DOORBELL,
     MAILBOX_PAYLOAD_BYTES,
     MEDIA_TIME_LIMIT_RESET,
-    VERSION_VALUE,
+    MEMORY_DEVICE_STATUS_MAILBOX,
+    MEMORY_DEVICE_STATUS_MEDIA,
+    STATUS_READY,
     Counts,
     Register,
 )
@@ -30,6 +33,7 @@ from hw.registers import (
 PAYLOAD = Register.MAILBOX_PAYLOAD
 _LINES = sum(line.mask for line in Interrupt)
 _WORD = 0xFFFFFFFF
+_MEMORY_READY = MEMORY_DEVICE_STATUS_MEDIA.put(1) | MEMORY_DEVICE_STATUS_MAILBOX.mask
 
 
 class RegisterFile:
@@ -65,8 +69,6 @@ class RegisterFile:
         self._media_time_limit = MEDIA_TIME_LIMIT_RESET  # the model's media is never late
         self._ring = ring
         self._readers: dict[int, Callable[[], int]] = {
-            Register.ID: lambda: ID_VALUE,
-            Register.VERSION: lambda: VERSION_VALUE,
             Register.STATUS: status,
             Register.PERCEIVED_PAGES: lambda: parameters.perceived_pages,
             Register.MEDIA_SECTORS: lambda: parameters.media_sectors,
@@ -100,7 +102,9 @@ class RegisterFile:
             Register.HOT_PAGE: lambda: signals.heat.ring[0] if signals.heat.ring else 0,
             Register.HOT_POP: lambda: 0,
             Register.HOT_OVERFLOW: lambda: signals.heat.overflow & _WORD,
-            Register.MAILBOX_CAPABILITIES: lambda: MAILBOX_CAPABILITIES_VALUE,
+            **{register: partial(int, value) for register, value in CONSTANTS.items()},
+            Register.EVENT_STATUS: lambda: EVENT_STATUS_FAILURE.mask if signals.events else 0,
+            Register.MEMORY_DEVICE_STATUS: lambda: _MEMORY_READY if status() & STATUS_READY.mask else 0,
             Register.MAILBOX_CONTROL: lambda: int(mailbox.busy),
             Register.MAILBOX_COMMAND_LOW: lambda: mailbox.command[0],
             Register.MAILBOX_COMMAND_HIGH: lambda: mailbox.command[1],

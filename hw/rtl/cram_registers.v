@@ -476,6 +476,11 @@ module cram_registers #(
             ADDRESS_HOT_COUNT:            read_data = hot_count_i;
             ADDRESS_HOT_PAGE:             read_data = hot_page_i;
             ADDRESS_HOT_OVERFLOW:         read_data = hot_overflow_i;
+            ADDRESS_EVENT_STATUS:         read_data[EVENT_STATUS_FAILURE] = event_count != 5'd0;
+            ADDRESS_MEMORY_DEVICE_STATUS: begin
+                read_data[MEMORY_DEVICE_STATUS_MEDIA]   = ready_i;
+                read_data[MEMORY_DEVICE_STATUS_MAILBOX] = ready_i;
+            end
             ADDRESS_MAILBOX_CONTROL:      read_data[MAILBOX_CONTROL_DOORBELL] = doorbell;
             ADDRESS_MAILBOX_COMMAND_LOW:  read_data = {length[15:0], opcode};
             ADDRESS_MAILBOX_COMMAND_HIGH: read_data[4:0] = length[20:16];

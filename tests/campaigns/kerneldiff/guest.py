@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import shutil
 import socket
 import subprocess
@@ -16,13 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hw.places import build_folder
-from hw.sources import ROOT
+from sim.guest import GuestError as GuestError
+from sim.guest import compile_static, fetch_kernel, write_initramfs
 from tests.campaigns.kerneldiff.script import MOST_SWAP_PAGES
-
-sys.path.insert(0, str(ROOT / "examples" / "linux-swap"))
-
-from guest import GuestError as GuestError
-from guest import compile_static, cpio, fetch_kernel
 
 QEMU = "qemu-system-x86_64"
 WITH_US = ("setpriv", "--pdeathsig", "KILL")
@@ -99,11 +94,9 @@ def boot(profile: str) -> Iterator[Guest]:
     with contextlib.redirect_stdout(sys.stderr):  # its progress
         kernel = fetch_kernel(folder, KERNELS[profile], MODULES)
     files = {"init": (compile_static(Path(__file__).with_name("agent.c"), folder), 0o755)}
-    for path in sorted((kernel / "modules").iterdir()):
-        files[f"modules/{path.name}"] = (path.read_bytes(), 0o644)
     with tempfile.TemporaryDirectory(prefix="vcram-kerneldiff-") as temporary:
         place = Path(temporary)
-        (place / "initramfs").write_bytes(gzip.compress(cpio(files), 1))
+        write_initramfs(place / "initramfs", files, kernel)
         with (place / "disk").open("wb") as disk:
             disk.truncate(MOST_SWAP_PAGES * 4096)
         process = subprocess.Popen(

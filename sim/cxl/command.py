@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""`vcram cxl`: the command."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from hw.parameters import ENGINE_WIDTHS, DeviceParameters
+from sim.base.interrupts import interruptible
+from sim.base.options import OutputFile, Size
+from sim.cxl.figures import Figures, find_problems
+from sim.cxl.machine import UNIT_PAGES, Machine, run_guest
+from vswap.base.results import is_stdout, write_text
+
+DEFAULT = ("cold", "8192", "2", "1", "512")
+
+
+@click.command("cxl", context_settings={"ignore_unknown_options": True})
+@click.option("--media", type=Size(), default="64M", show_default=True, metavar="SIZE",
+              help="Size of the device's media; the device shows 256M.")  # fmt: skip
+@click.option("--width", type=click.Choice([str(width) for width in ENGINE_WIDTHS]), default="8", show_default=True,
+              help="Bytes a cycle of the LZ4 engines.")  # fmt: skip
+@click.option("--memory", type=click.IntRange(256, 2048), default=512, show_default=True, metavar="MB",
+              help="The guest's DRAM.")  # fmt: skip
+@click.option("--smp", type=click.IntRange(1, 8), default=1, show_default=True, help="The guest's processors.")
+@click.option("--icount", is_flag=True, help="Time is that of the guest's instructions: two runs are equal.")
+@click.option("--library", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+              help="Another device behind the interface of hw/verilated/abi.h.")  # fmt: skip
+@click.option("--module", "modules", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              metavar="FILE.ko", help="A module for the guest's kernel; may be repeated.")  # fmt: skip
+@click.option("--shell", is_flag=True, help="A shell in the guest, on this terminal.")
+@click.option("--json", "json_file", metavar="FILE", type=OutputFile(),
+              help="Write the figures as JSON; - for standard output.")  # fmt: skip
+@click.argument("command", nargs=-1, metavar="[-- CMD...]", type=click.UNPROCESSED)
+def cxl_command(
+    media: int,
+    width: str,
+    memory: int,
+    smp: int,
+    icount: bool,
+    library: Path | None,
+    modules: tuple[Path, ...],
+    shell: bool,
+    json_file: Path | None,
+    command: tuple[str, ...],
+) -> None:
+    """Boot Debian's Linux with the RTL as its CXL memory, and run a command there.
+
+    The kernel's own CXL drivers find the device, make a region and a NUMA node of it, and move cold pages there. CMD, a
+    script or a static program, runs in a group of its own (/sys/fs/cgroup/cold), and the exit status is its own.
+    Without it a program fills memory with pages of real programs, lets them go cold and checks every byte of them.
+
+    QEMU, kernel and busybox are fetched as Debian's packages and kept in the build folder; nothing is installed.
+
+    \b
+    Examples:
+      vcram cxl
+      vcram cxl --icount --json cxl.json
+      vcram cxl --media 4M -- ./mine.sh
+      vcram cxl --shell
+    """
+    started = time.monotonic()
+    quiet = is_stdout(json_file)
+    try:
+        parameters = DeviceParameters(perceived_pages=UNIT_PAGES, media_bytes=media * 4096, bytes_per_cycle=int(width))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--media") from error
+    machine = Machine(parameters, memory, smp, icount, library, modules)
+    with interruptible():
+        outcome = run_guest(machine, command or DEFAULT, lambda line: click.echo(line, err=quiet), shell)
+    if shell:
+        return
+    seconds = time.monotonic() - started
+    figures = Figures.of(outcome.kernel, outcome.qemu, outcome.told, outcome.counted, seconds)
+    if json_file is not None:
+        write_text(json_file, figures.model_dump_json(indent=2) + "\n")
+    Console(stderr=quiet).print(_table(figures))
+    problems = find_problems(figures)
+    for problem in problems:
+        click.echo(f"vcram: {problem}", err=True)
+    sys.exit(figures.status or bool(problems))
+
+
+def _table(figures: Figures) -> Table:
+    """What the kernel counted beside what the device counted."""
+    left = [(name, value) for name, value in figures.guest.items() if name not in ("ready", "end", "status")]
+    right = [*figures.device.items(), *((name, value) for name, value in figures.shell.items() if _counted(value))]
+    table = Table(show_edge=False, pad_edge=False)
+    for title in ("the kernel", "", "the device", ""):
+        table.add_column(title, justify="left" if title else "right")
+    for i in range(max(len(left), len(right))):
+        cells: list[str] = []
+        for side in (left, right):
+            name, value = side[i] if i < len(side) else ("", "")
+            if isinstance(value, list):
+                value = " ".join(f"{line}:{count}" for line, count in enumerate(value) if count)
+            cells += [name.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value)]
+        table.add_row(*cells)
+    return table
+
+
+def _counted(value: int | list[int]) -> bool:
+    return any(value) if isinstance(value, list) else value > 0

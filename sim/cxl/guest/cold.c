@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// The program that runs in the guest if no other is named: pages of real programs that go cold, again and again. It makes
+// them, has its group reclaimed until they are on the node, reads every byte of them there, and changes one page in eight.
+// At the end some of them are read until the kernel has brought them back.
+//
+//     cold PAGES PASSES NODE HOT
+//
+// Lines that begin with @ are figures: a name and a number.
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PAGE = 4096, BATCH = 256, ROUNDS = 64, ACHIEVED_RATIO = 0x54, HOT_S = 20 };
+static const char RECLAIM[] = "/sys/fs/cgroup/cold/memory.reclaim";
+static const char BALANCING[] = "/proc/sys/kernel/numa_balancing";
+
+static unsigned char *corpus;
+static size_t corpus_pages;
+
+static void fail(const char *what)
+{
+    perror(what);
+    exit(2);
+}
+
+static void *anonymous(size_t pages)
+{
+    void *memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) fail("memory");
+    return memory;
+}
+
+static void load_corpus(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file) fail(path);
+    fseek(file, 0, SEEK_END);
+    corpus_pages = ftell(file) / PAGE;
+    rewind(file);
+    corpus = anonymous(corpus_pages);
+    if (fread(corpus, PAGE, corpus_pages, file) != corpus_pages) fail(path);
+    fclose(file);
+}
+
+static void write_file(const char *path, const char *text)
+{
+    const int file = open(path, O_WRONLY);
+    if (file < 0 || (write(file, text, strlen(text)) < 0 && errno != EAGAIN)) fail(path);
+    close(file);
+}
+
+// A register of the device.
+static uint32_t read_register(unsigned offset)
+{
+    const char *path = getenv("REGISTERS");
+    const int file = path ? open(path, O_RDWR | O_SYNC) : -1;
+    if (file < 0) fail("REGISTERS");
+    volatile uint32_t *registers = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, file, 0);
+    if (registers == MAP_FAILED) fail("registers");
+    const uint32_t value = registers[offset / 4];
+    munmap((void *)registers, PAGE);
+    close(file);
+    return value;
+}
+
+// What page `number` holds in its `version`: a page of the corpus, and which it is.
+static void expect(uint64_t number, uint64_t version, unsigned char *page)
+{
+    memcpy(page, corpus + (number * 7 + version * 13) % corpus_pages * PAGE, PAGE);
+    memcpy(page, &number, sizeof number);
+    memcpy(page + 8, &version, sizeof version);
+}
+
+static size_t on_node(unsigned char *memory, size_t pages, int node)
+{
+    size_t found = 0;
+    for (size_t first = 0; first < pages; first += BATCH) {
+        const size_t count = pages - first < BATCH ? pages - first : BATCH;
+        void *addresses[BATCH];
+        int status[BATCH];
+        for (size_t i = 0; i < count; i++) addresses[i] = memory + (first + i) * PAGE;
+        if (syscall(SYS_move_pages, 0, count, addresses, NULL, status, 0)) fail("move_pages");
+        for (size_t i = 0; i < count; i++) found += status[i] == node;
+    }
+    return found;
+}
+
+static size_t make_cold(unsigned char *memory, size_t pages, int node)
+{
+    size_t there = on_node(memory, pages, node);
+    for (int round = 0; round < ROUNDS && there < pages; round++) {
+        char bytes[32];
+        snprintf(bytes, sizeof bytes, "%zu", (pages - there) * PAGE);
+        write_file(RECLAIM, bytes);
+        there = on_node(memory, pages, node);
+    }
+    return there;
+}
+
+// Read pages until the kernel has found them hot. Returns how many are back.
+static size_t make_hot(const unsigned char *memory, size_t pages, int node)
+{
+    const time_t end = time(NULL) + HOT_S;
+    write_file(BALANCING, "2");
+    while (time(NULL) < end && on_node((unsigned char *)memory, pages, node)) {
+        for (size_t i = 0; i < pages; i++) *(const volatile unsigned char *)(memory + i * PAGE);
+    }
+    write_file(BALANCING, "0");
+    return pages - on_node((unsigned char *)memory, pages, node);
+}
+
+int main(int count, char **words)
+{
+    if (count != 5) return fprintf(stderr, "cold PAGES PASSES NODE HOT\n"), 2;
+    const size_t pages = strtoul(words[1], NULL, 10), hot = strtoul(words[4], NULL, 10);
+    const unsigned passes = strtoul(words[2], NULL, 10);
+    const int node = atoi(words[3]);
+    size_t bad = 0, checked = 0, least = pages;
+    static unsigned char right[PAGE];
+
+    load_corpus("/pages");
+    uint64_t *versions = calloc(pages, sizeof *versions);
+    if (!versions || mlockall(MCL_CURRENT)) fail("memory");  // the program itself stays in DRAM
+    unsigned char *memory = anonymous(pages);
+    for (size_t i = 0; i < pages; i++) expect(i, 0, memory + i * PAGE);
+
+    for (unsigned pass = 0; pass < passes; pass++) {
+        const size_t there = make_cold(memory, pages, node);
+        if (there < least) least = there;
+        printf("pass %u: %zu of %zu pages on node %d\n", pass + 1, there, pages, node);
+        fflush(stdout);
+        if (pass + 1 == passes) printf("@ratio %u\n", read_register(ACHIEVED_RATIO));
+        for (size_t i = 0; i < pages; i++) {
+            expect(i, versions[i], right);
+            bad += memcmp(memory + i * PAGE, right, PAGE) != 0;
+            checked++;
+        }
+        for (size_t i = pass % 8; i < pages; i += 8) {
+            expect(i, ++versions[i], right);
+            memcpy(memory + i * PAGE, right, PAGE);
+        }
+    }
+    if (hot) {
+        printf("@cold.hot %zu\n", make_hot(memory, hot, node));
+        for (size_t i = 0; i < hot; i++) {
+            expect(i, versions[i], right);
+            bad += memcmp(memory + i * PAGE, right, PAGE) != 0;
+        }
+    }
+    printf("@cold.pages %zu\n@cold.least_there %zu\n@cold.checked %zu\n@cold.bad %zu\n", pages, least, checked, bad);
+    return bad != 0;
+}

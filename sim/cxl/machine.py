@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""The machine: QEMU with a CXL host bridge, a root port and our device, and a guest that runs in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hw.parameters import DeviceParameters
+from hw.places import build_folder
+from hw.verilated.library import compiled
+from sim.cxl.guest import Guest, build_guest
+from sim.cxl.qemu import Qemu, describe, fetch_qemu
+
+UNIT_PAGES = 65536
+"""HDM decoders, windows of the host and Identify count in 256 MiB."""
+TIME_LIMIT_S = 1200.0
+_CPU = "max,vendor=GenuineIntel,-hypervisor,-erms,-fsrm,-rdrand,-rdseed"
+# vendor: machine checks are Intel's. hypervisor: with it the kernel makes no region, as it cannot flush the caches.
+# erms, fsrm: with them it copies pages byte by byte. rdrand, rdseed: they would differ from run to run.
+_ARGUMENTS = "console=ttyS0 quiet panic=-1 memhp_default_state=online_movable init_on_alloc=0"
+# init_on_alloc: every page would be written twice.
+
+
+class CxlError(Exception):
+    """The guest gave no result: one line that says why."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the guest has.
+
+    Attributes:
+        parameters: of the device; as many perceived pages as UNIT_PAGES, or a multiple.
+        memory_mb: DRAM.
+        processors: of the guest.
+        icount: its time is that of the instructions, so that two runs are equal.
+        library: the device itself; None: the RTL with these parameters.
+        modules: of the kernel, to load.
+        time_limit_s: for the whole run.
+    """
+
+    parameters: DeviceParameters = field(
+        default_factory=lambda: DeviceParameters(perceived_pages=UNIT_PAGES, media_bytes=64 << 20)
+    )
+    memory_mb: int = 512
+    processors: int = 1
+    icount: bool = False
+    library: Path | None = None
+    modules: tuple[Path, ...] = ()
+    time_limit_s: float = TIME_LIMIT_S
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gave.
+
+    Attributes:
+        kernel, qemu: their versions.
+        told: what the guest said, by name.
+        counted: the plugin's figures.
+        lines: all else that the guest said.
+        console: of its kernel.
+    """
+
+    kernel: str
+    qemu: str
+    told: dict[str, int]
+    counted: dict[str, Any]
+    lines: list[str]
+    console: str
+
+
+def run_guest(
+    machine: Machine,
+    command: Sequence[str],
+    say: Callable[[str], None] = print,
+    shell: bool = False,
+) -> Outcome:
+    """Boot a guest, make a memory node of the device, run a command there and end it.
+
+    Args:
+        machine: to run it on.
+        command: see sim.cxl.guest.build_guest.
+        say: gets each line that the guest says, as it comes.
+        shell: the command is a shell on this terminal.
+
+    Raises:
+        CxlError: no result.
+        sim.guest.GuestError: what it needs cannot be had.
+        hw.build.BuildError, hw.tools.ToolError: the RTL cannot be compiled.
+    """
+    folder = build_folder() / "cxl"
+    folder.mkdir(parents=True, exist_ok=True)
+    qemu = fetch_qemu(folder)
+    library = machine.library or compiled(machine.parameters)
+    guest = build_guest(folder, command, machine.modules, shell)
+    with tempfile.TemporaryDirectory(prefix="vcram-cxl-") as temporary:
+        place = Path(temporary)
+        argv = _command(machine, qemu, guest, library, place, shell)
+        say(f"booting Linux {guest.version} on {describe(qemu).partition(' ')[0]} with {machine.memory_mb} MB")
+        told: dict[str, int] = {}
+        lines: list[str] = []
+        for line in _foreground(argv) if shell else _lines(argv, time.monotonic() + machine.time_limit_s):
+            if line.startswith("@"):
+                name, _, value = line[1:].partition(" ")
+                told[name] = int(value)
+            elif line:
+                lines.append(line)
+                say(line)
+        console = (place / "console").read_text(errors="replace") if (place / "console").exists() else ""
+        if shell:
+            told = {"end": 1}
+        if "end" not in told or not (place / "figures").exists():
+            last = (console.strip().splitlines() or lines or ["it said nothing"])[-1]
+            raise CxlError(f"the guest ended early: {last.strip()}")
+        counted = json.loads((place / "figures").read_text())
+    return Outcome(guest.version, describe(qemu), told, counted, lines, console)
+
+
+def _command(machine: Machine, qemu: Qemu, guest: Guest, library: Path, place: Path, shell: bool) -> list[str]:
+    megabytes = machine.parameters.perceived_pages // 256
+    device = f"cxl-cram,bus=root,library={library},figures={place / 'figures'}"
+    still = ["-icount", "shift=2,sleep=off", "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"] if machine.icount else []
+    return [
+        str(qemu.program), *qemu.options, "-plugin", f"file={qemu.plugin}", "-accel", "tcg", "-cpu", _CPU, *still,
+        "-machine", f"q35,cxl=on,cxl-fmw.0.targets.0=bridge,cxl-fmw.0.size={megabytes}M",
+        "-m", f"{machine.memory_mb},slots=1,maxmem=4G", "-smp", str(machine.processors),
+        "-nodefaults", "-no-reboot", "-display", "none",
+        "-device", "pxb-cxl,bus_nr=12,bus=pcie.0,id=bridge",
+        "-device", "cxl-rp,port=0,bus=bridge,id=root,chassis=0,slot=2",
+        "-device", device,
+        "-serial", f"file:{place / 'console'}", "-serial", "mon:stdio" if shell else "stdio",
+        "-kernel", str(guest.kernel), "-initrd", str(guest.initramfs), "-append", _ARGUMENTS,
+    ]  # fmt: skip
+
+
+def _foreground(argv: list[str]) -> Iterator[str]:
+    """Run it on this terminal."""
+    with subprocess.Popen(argv) as process:
+        try:
+            process.wait()
+        finally:
+            process.kill()
+    yield from ()
+
+
+def _lines(argv: list[str], deadline: float) -> Iterator[str]:
+    """Run it, and give the lines that the guest writes; whatever happens, it ends with the iteration."""
+    process = subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout is not None and process.stderr is not None
+    with process.stdout as stream, process.stderr as errors:
+        rest = b""
+        try:
+            while True:
+                left = deadline - time.monotonic()
+                if left < 0 or not select.select([stream], [], [], left)[0]:
+                    raise CxlError("the guest took too long")
+                part = os.read(stream.fileno(), 1 << 16)
+                if not part:
+                    break
+                *lines, rest = (rest + part).split(b"\n")
+                for line in lines:
+                    yield line.decode(errors="replace").strip()
+            if process.wait():
+                said = errors.read().decode(errors="replace").strip().splitlines()
+                raise CxlError(f"QEMU ended: {said[-1] if said else signal.strsignal(-process.returncode)}")
+        finally:
+            process.kill()
+            process.wait()

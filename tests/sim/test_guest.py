@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""What guests are made of (sim.guest), as far as it needs no package."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from sim.guest import GuestError, cpio, fetch_package, run_tool, write_initramfs
+from sim.guest.packages import check_file
+
+
+def entries(archive: bytes) -> dict[str, tuple[int, bytes]]:
+    """Mode and content of what a newc archive holds, read as the kernel reads it (init/initramfs.c)."""
+    found: dict[str, tuple[int, bytes]] = {}
+    at = 0
+    while True:
+        assert archive[at : at + 6] == b"070701"
+        fields = [int(archive[at + 6 + 8 * i : at + 14 + 8 * i], 16) for i in range(13)]
+        mode, size, name_size = fields[1], fields[6], fields[11]
+        name = archive[at + 110 : at + 110 + name_size - 1].decode()
+        data = (at + 110 + name_size + 3) // 4 * 4
+        if name == "TRAILER!!!":
+            return found
+        found[name] = (mode, archive[data : data + size])
+        at = (data + size + 3) // 4 * 4
+
+
+def test_the_initramfs_holds_each_file_behind_its_folder_and_the_console_first() -> None:
+    files = {"init": (b"#!/bin/busybox sh\n", 0o755), "bin/busybox": (b"\x7fELF" * 5, 0o755), "a/b/c": (b"", 0o644)}
+    found = entries(cpio(files))
+    assert {name: found[name] for name in files} == {
+        name: (0o100000 | mode, data) for name, (data, mode) in files.items()
+    }
+    assert list(found) == ["dev", "dev/console", "init", "bin", "bin/busybox", "a", "a/b", "a/b/c"]
+    assert found["dev/console"][0] == 0o020600
+
+
+def test_an_initramfs_takes_the_modules_of_its_kernel_along(tmp_path: Path) -> None:
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "order").write_text("b.ko\na.ko\n")
+    (tmp_path / "modules" / "a.ko").write_bytes(b"\x7fELF")
+    write_initramfs(tmp_path / "made", {"init": (b"#!", 0o755)}, tmp_path)
+    found = entries(gzip.decompress((tmp_path / "made").read_bytes()))
+    assert found["modules/order"] == (0o100644, b"b.ko\na.ko\n")
+    assert found["modules/a.ko"] == (0o100644, b"\x7fELF")
+    assert found["init"] == (0o100755, b"#!")
+
+
+def test_a_file_of_another_content_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "qemu.deb"
+    file.write_bytes(b"abc")
+    check_file(file, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+    with pytest.raises(GuestError, match=r"^qemu\.deb is not the file"):
+        check_file(file, "0" * 64)
+
+
+def test_a_package_that_is_kept_is_not_fetched_again(tmp_path: Path) -> None:
+    kept = tmp_path / "busybox-static_1.1.35"
+    kept.mkdir()
+    assert fetch_package(tmp_path, "busybox-static", version="1:1.35") == kept
+
+
+def test_a_tool_that_fails_says_why_in_one_line() -> None:
+    with pytest.raises(GuestError, match="no vcram-no-such-tool here"):
+        run_tool(["vcram-no-such-tool"])
+    with pytest.raises(GuestError, match=r"^sh -c echo no >&2; exit 1 failed: no$"):
+        run_tool(["sh", "-c", "echo no >&2; exit 1"])

@@ -38,7 +38,7 @@ class Writeback:
                 tier for tier in machine.tiers.after(cram) if between or tier.type is not BackingType.CRAM
             )
         self.after_zswap: tuple[Tier, ...] = ()  # the tiers that zswap may write back to
-        if machine.tiers.zswap is not None:
+        if machine.tiers.zswap is not None and machine.config.profile != "6.1":  # zsmalloc has writeback since 6.2
             behind = machine.layer.behind_zswap
             self.after_zswap = tuple(tier for tier in machine.tiers.after(machine.tiers.zswap) if tier.type in behind)
 
@@ -181,7 +181,7 @@ class Writeback:
 
     async def shrink_zswap(self) -> None:
         """The pool was full: write old entries of all groups in turn to a swap device until it is at the accept
-        threshold (shrink_worker)."""
+        threshold, or 16 entries were passed over (shrink_worker)."""
         machine = self.machine
         assert machine.tiers.zswap is not None
         failures = attempts = 0
@@ -194,20 +194,19 @@ class Writeback:
                 continue
             wrote = await self.shrink_memcg(memcg)
             attempts += wrote is not None
-            if wrote is False:
-                failures += 1
-                machine.counters.reject_reclaim_fail += 1
-                await machine.clock.sleep(machine.costs.retry)
+            failures += wrote is False
 
     async def shrink_memcg(self, memcg: Memcg) -> bool | None:
-        """Write the oldest zswap entry of a group to a swap device: False when it stays, None when the group has none,
-        or may not write back."""
-        machine = self.machine
-        if machine.tiers.zswap is None or not self.after_zswap or not memcg.may_write_back():
+        """Look at the oldest zswap entry of a group, and write it to a swap device: False when it stays, because it was
+        referenced or for another reason; None when the group has none, or may not write back."""
+        zswap = self.machine.tiers.zswap
+        if zswap is None or not self.after_zswap or not memcg.may_write_back() or not zswap.lru(memcg):
             return None
-        if machine.tiers.zswap.oldest(memcg) is None:
-            return None
-        return await self.write_back_zswap(memcg)
+        if zswap.give_second_chance(memcg):
+            return False
+        wrote = await self.write_back_zswap(memcg)
+        self.machine.counters.reject_reclaim_fail += not wrote
+        return wrote
 
     async def write_back_zswap(self, memcg: Memcg | None = None) -> bool:
         """Move the oldest zswap entry of a group (by default of the root) to a swap device; False when it stays."""

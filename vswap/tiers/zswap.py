@@ -83,8 +83,13 @@ class ZswapTier:
         self._next_handle = 1
         self.was_full = False
         self._full_event = clock.event()
+        self._accept_threshold_percent = accept_threshold_percent
+        self.limit(memory_pages, max_pool_percent)
+
+    def limit(self, memory_pages: int, max_pool_percent: int) -> None:
+        """Let the pool take this share of the memory, whatever it takes now (max_pool_percent)."""
         self.limit_pages = memory_pages * max_pool_percent // 100
-        self.accept_pages = self.limit_pages * accept_threshold_percent // 100
+        self.accept_pages = self.limit_pages * self._accept_threshold_percent // 100
 
     async def store(self, data: bytes, slot: int) -> int:
         """See Tier. Full at the pool limit or without frames; Rejected when the page does not shrink."""
@@ -199,15 +204,23 @@ class ZswapTier:
         """(handle, slot) of the entry of a group (by default the root) to write back next: the oldest one that was not
         referenced since it was last passed. A referenced one gets its second chance at the young end
         (shrink_memcg_cb)."""
-        lru = self.lru(memcg or self.root)
-        for _ in range(2 * len(lru)):
-            handle = next(iter(lru))
-            entry = self.entries[handle]
-            if not entry.referenced:
-                return handle, entry.slot
-            entry.referenced = False
-            lru.move_to_end(handle)
-        return None
+        group = memcg or self.root
+        lru = self.lru(group)
+        while lru and self.give_second_chance(group):
+            pass
+        handle = next(iter(lru), None)
+        return None if handle is None else (handle, self.entries[handle].slot)
+
+    def give_second_chance(self, memcg: Memcg) -> bool:
+        """Pass over the oldest entry of a group, which has some, if it was referenced since it was last passed."""
+        lru = self.lru(memcg)
+        handle = next(iter(lru))
+        entry = self.entries[handle]
+        if not entry.referenced:
+            return False
+        entry.referenced = False
+        lru.move_to_end(handle)
+        return True
 
     def rotate(self, handle: int) -> None:
         """The entry could not be written back now: let others go first."""
@@ -235,15 +248,17 @@ class ZswapTier:
         self._full_event.clear()
 
     def accepting(self) -> bool:
-        """Stores are accepted now."""
-        if self.was_full and self.pool.pages <= self.accept_pages:
+        """Stores are accepted now (zswap_check_limits)."""
+        if self.pool.pages >= self.limit_pages:
+            self.hit_limit()
+        elif self.pool.pages <= self.accept_pages:
             self.was_full = False
         if self.was_full:
-            self.hit_limit()
+            self._full_event.set()  # the shrinker is wanted
         return not self.was_full
 
     def hit_limit(self) -> None:
-        """A store is refused at the limit: the shrinker is wanted."""
+        """A store is refused at the limit. Linux lets the one that reaches it pass, and looks before the next."""
         self.was_full = True
         self._counters.pool_limit_hit += 1
         self._full_event.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import mmap
+import time
 from collections.abc import Callable
 
 from tests.campaigns.kerneldiff.contents import KINDS
@@ -16,6 +17,10 @@ GROUP = "/sys/fs/cgroup/script"
 ZSWAP, ZRAM = "/sys/kernel/debug/zswap", "/sys/block/zram0"
 PARAMETERS = "/sys/module/zswap/parameters"
 DEVICES = {"zram": "/dev/zram0", "disk": "/dev/vda"}
+DIALS = {
+    "zswap.max_pool_percent": f"{PARAMETERS}/max_pool_percent",
+    "memory.zswap.writeback": f"{GROUP}/memory.zswap.writeback",
+}
 ADVICE = {"dontneed": mmap.MADV_DONTNEED, "free": mmap.MADV_FREE, "cold": 20, "pageout": 21}  # linux/mman.h
 VMSTAT = ("pswpin", "pswpout", "zswpin", "zswpout", "zswpwb", "swpin_zero", "swpout_zero", "pgmajfault",
           "pglazyfree", "pglazyfreed")  # fmt: skip
@@ -25,6 +30,8 @@ MM_STAT = ("orig_data_size", "compr_data_size", "mem_used_total", "mem_limit", "
            "pages_compacted", "huge_pages", "huge_pages_since")  # fmt: skip
 STAT = ("zswapped", "zswpin", "zswpout", "pglazyfree", "pglazyfreed")
 EVENTS = {"memory.events": ("oom",), "memory.swap.events": ("max", "fail")}
+WRITEBACK_S = 0.1
+"""The shrinker has ended when it has written nothing for so long."""
 _BYTES = ("zswapped",)
 _PRESENT, _SWAPPED, _ONCE = 1 << 63, 1 << 62, 1 << 56  # Documentation/admin-guide/mm/pagemap.rst
 _ANON, _SWAPCACHE, _SWAPBACKED, _COMPOUND, _ZERO = 1 << 12, 1 << 13, 1 << 14, 3 << 15, 1 << 24
@@ -70,6 +77,7 @@ class KernelRun:
         if self._device == "zram":
             ask(f"put {ZRAM}/reset 1")
         self._large("never")
+        ask(f"put {DIALS['zswap.max_pool_percent']} 20")
         ask(f"rmdir {GROUP}")
 
     def step(self, step: Step) -> Seen:
@@ -111,11 +119,22 @@ class KernelRun:
                 self._swapping = True
             case "zswap":
                 self._switch_zswap("Y" if step.arguments[0] == "on" else "N")
+            case "tune":
+                ask(f"put {DIALS[step.arguments[0]]} {step.arguments[1]}")
+            case "writeback":
+                self._wait_for_writeback()
             case "limit":
                 name, pages = step.arguments[0], step.number(1)
                 if name == "memory.max":  # beyond what the task itself and the kernel's tables for it take
                     pages += self._own_pages()
                 ask(f"put {GROUP}/{name} {pages * 4096}")
+
+    def _wait_for_writeback(self) -> None:
+        path, before = f"{ZSWAP}/written_back_pages", ""
+        while (now := self._guest.read(path)[path]) != before:
+            before = now
+            time.sleep(WRITEBACK_S)
+        self._guest.ask(f"settle {GROUP}")
 
     def _own_pages(self) -> int:
         """Charged to the group, but no page of the script's. memory.current would count what the processor has charged

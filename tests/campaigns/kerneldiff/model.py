@@ -24,6 +24,7 @@ MEMORY_PAGES = 1 << 16
 PROFILES: dict[str, Literal["6.1", "6.12"]] = {"6.1": "6.1", "6.12": "6.12"}
 LAYERS: tuple[Literal["direct", "virtual"], ...] = ("direct", "virtual")
 TIERS = {"zram": "zram", "disk": "swapfile"}
+WRITEBACK_NS = 100_000_000
 _LIMITS = {"memory.max": "memory_max", "memory.swap.max": "swap_max", "memory.zswap.max": "zswap_max"}
 _EVENTS = {"memcg.events.oom": "oom", "memcg.swap.events.max": "swap.max", "memcg.swap.events.fail": "swap.fail"}
 
@@ -81,9 +82,22 @@ class ModelRun:
                     system.machine.tiers.offline.discard(zswap)
                 else:
                     system.machine.tiers.offline.add(zswap)
+            case "tune":
+                self._tune(step.arguments[0], step.number(1))
+            case "writeback":
+                await system.machine.clock.sleep(WRITEBACK_NS)
+                await self._settle()
             case "limit":
                 change: dict[str, Any] = {_LIMITS[step.arguments[0]]: step.number(1)}
                 self._group.limits = replace(self._group.limits, **change)
+
+    def _tune(self, dial: str, value: int) -> None:
+        zswap = self._system.machine.tiers.zswap
+        assert zswap is not None, "a script that tunes zswap has it in its settings"
+        if dial == "zswap.max_pool_percent":
+            zswap.limit(MEMORY_PAGES, value)
+        else:
+            self._group.limits = replace(self._group.limits, zswap_writeback=bool(value))
 
     async def _swapoff(self) -> None:
         """Switch the device off, and empty the zswap in front of it: with virtual slots that takes another call, since

@@ -22,6 +22,7 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
 """What a machine is: its swap device, whether zswap is in front of it, the order of large folios (0: none), readahead;
 and the kernels that the script is for. The first value of each is the
 default."""
+DIALS = ("zswap.max_pool_percent", "memory.zswap.writeback")
 LIMITS = ("memory.max", "memory.swap.max", "memory.zswap.max")
 ARGUMENTS: Mapping[str, str] = {
     **dict.fromkeys(("map", "unmap", "read", "touch", "dontneed", "pageout", "free", "cold", "protect"), "range"),
@@ -31,8 +32,17 @@ ARGUMENTS: Mapping[str, str] = {
     "exit": "",
 }
 """Of a task's operations. `protect`: the pages are made read-only, then writable again."""
-MACHINE: Mapping[str, str] = {"settle": "", "swapoff": "", "swapon": "", "zswap": "switch", "limit": "limit pages"}
-"""Operations on the machine. `settle`: clean swapped pages leave the swap cache, as they would under pressure."""
+MACHINE: Mapping[str, str] = {
+    "settle": "",
+    "swapoff": "",
+    "swapon": "",
+    "zswap": "switch",
+    "limit": "limit pages",
+    "tune": "dial value",
+    "writeback": "",
+}
+"""Operations on the machine. `settle`: clean swapped pages leave the swap cache, as they would under pressure.
+`writeback`: wait until zswap's shrinker has nothing to do, then settle."""
 
 
 class ScriptError(Exception):
@@ -138,9 +148,11 @@ def _step(words: list[str]) -> Step:
             raise ValueError(f"expected one of {', '.join(KINDS)}")
         if kind == "switch" and argument not in ("on", "off"):
             raise ValueError("expected on or off")
+        if kind == "dial" and argument not in DIALS:
+            raise ValueError(f"expected one of {', '.join(DIALS)}")
         if kind == "limit" and argument not in LIMITS:
             raise ValueError(f"expected one of {', '.join(LIMITS)}")
-        if kind in ("first", "count", "page", "task", "seed", "pages") and not argument.isdigit():
+        if kind in ("first", "count", "page", "task", "seed", "pages", "value") and not argument.isdigit():
             raise ValueError(f"{argument} is no number")
     if "range" in kinds and not 0 < step.number(1) <= PAGES - step.number(0):
         raise ValueError(f"expected pages below {PAGES}")

@@ -36,9 +36,9 @@ DEFAULT_MAX_CONTENTS = 32_768
 
 # magic, version, header bytes, body bytes
 _PREFIX = struct.Struct("<8sIIQ")
-_LARGEST = 4 << 30  # bytes of a file
+LARGEST = 4 << 30  # bytes of a file
 _LARGEST_HEADER = 1 << 20
-_LARGEST_EVENTS, _LARGEST_CONTENTS = 1 << 28, 1 << 20  # 3 GB and 4 GiB unpacked; a recording stops far below
+LARGEST_EVENTS, LARGEST_CONTENTS = 1 << 28, 1 << 20  # 3 GB and 4 GiB unpacked; a recording stops far below
 _LARGEST_UNPACKER = 5 << 28  # bytes; a dictionary of 1 GiB, as `save` makes it at most, and some
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -304,8 +304,8 @@ def _check_size(prefix: bytes, size: int) -> None:
         raise TraceError(f"truncated trace: {size} of {expected} bytes")
     if size > expected:
         raise TraceError(f"damaged trace: {size - expected} bytes after its end")
-    if size > _LARGEST or header_bytes > _LARGEST_HEADER:
-        raise TraceError(f"trace of {size} bytes, its header of {header_bytes}: at most {_LARGEST} are read")
+    if size > LARGEST or header_bytes > _LARGEST_HEADER:
+        raise TraceError(f"trace of {size} bytes, its header of {header_bytes}: at most {LARGEST} are read")
 
 
 def _decode(data: bytes) -> Trace:
@@ -320,7 +320,7 @@ def _decode(data: bytes) -> Trace:
     except ValidationError as error:
         first = error.errors()[0]
         raise TraceError(f"bad trace header: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    if header.events > _LARGEST_EVENTS or header.contents > _LARGEST_CONTENTS:
+    if header.events > LARGEST_EVENTS or header.contents > LARGEST_CONTENTS:
         raise TraceError(f"{header.events} events and {header.contents} contents announced: more than any trace has")
     event_bytes = header.events * EVENT_DTYPE.itemsize
     content_bytes = header.contents * PAGE_BYTES

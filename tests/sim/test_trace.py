@@ -15,8 +15,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hw.sources import ROOT
 from sim.data import ORDERS_TRACE
-from sim.trace.file import Event, Kind, Trace, TraceError, TraceHeader, TraceWriter, save
+from sim.trace.file import (
+    LARGEST,
+    LARGEST_CONTENTS,
+    LARGEST_EVENTS,
+    Event,
+    Kind,
+    Trace,
+    TraceError,
+    TraceHeader,
+    TraceWriter,
+    save,
+)
 from sim.trace.reuse import reuse
 from sim.trace.scrub import machine_words
 
@@ -167,6 +179,12 @@ def test_a_file_that_contradicts_itself_is_refused(
     path.write_bytes(sealed(HEADER.model_dump() | change, body, version))
     with pytest.raises(TraceError, match=what):
         Trace.load(path)
+
+
+def test_the_document_says_what_is_too_large() -> None:
+    text = " ".join((ROOT / "docs" / "trace.md").read_text().split())
+    most = f"{LARGEST >> 30} GiB, with at most {LARGEST_EVENTS:,} events and {LARGEST_CONTENTS:,} contents"
+    assert f"files of at most {most}" in text
 
 
 def test_a_read_of_other_content_than_was_written_is_no_trace() -> None:

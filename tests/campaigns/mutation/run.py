@@ -301,7 +301,7 @@ class Campaign:
 
     def _build(self, top: str, around: str) -> tuple[Module, Build]:
         module = self.netlist.module(top)
-        parameters: Mapping[str, int] = module.parameters
+        parameters: Mapping[str, int] = DEVICE.verilog() if around else module.parameters  # a bench hands on no more
         sources = [*(BENCH_SOURCES if around else ()), self._mutated, wrapper(self._mutated, module)]
         return module, build(around or top, "verilator", parameters, sources, coverage=False)
 

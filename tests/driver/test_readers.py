@@ -73,8 +73,9 @@ async def test_the_whole_poison_list_is_all_poison_pages(device: CramDevice) -> 
     await fill(device)
     assert list(await device.cxl.poison_list()) == list(range(PAGES - 1))
     for first, count in [(0, 254), (0, 255), (1, 254), (1, PAGES - 1), (PAGES - 1, 1), (PAGES - 2, 2), (7, 0)]:
-        expected = [page for page in range(first, first + count) if page < PAGES - 1]
-        assert list(await device.cxl.poison_list(first, count)) == expected
+        pages = range(first, min(first + count, PAGES))  # a device may be smaller than a reply
+        expected = [page for page in pages if page < PAGES - 1]
+        assert list(await device.cxl.poison_list(first, len(pages))) == expected
 
 
 @pytest.mark.parametrize("parameters", [LARGE])

@@ -38,6 +38,7 @@ test: lint  ## what to run after a change: all checks and the quick tests, hardw
 verify: $(STAMP)  ## all other tests: every set of parameters, more rounds, whole runs (half an hour)
 	@command -v qemu-system-x86_64 >/dev/null || requirements/packages.sh qemu-system-x86
 	@command -v stress-ng >/dev/null || requirements/packages.sh stress-ng
+	@command -v chromium >/dev/null || requirements/packages.sh chromium
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -m verify
 
 prune: $(STAMP)  ## remove builds and passed runs that nobody has used for an hour

@@ -22,6 +22,7 @@ from hw.places import results_folder
 from hw.tools import ToolError
 from sim.base.interrupts import Interrupted, interruptible
 from sim.base.options import OutputFile
+from sim.base.versions import versions
 from sim.capture import DEFAULT_WINDOW, CaptureError, capture
 from sim.capture import Progress as Recording
 from sim.corpus.command import corpus_group
@@ -35,8 +36,9 @@ from sim.nbd.command import nbd_command
 from sim.pager import PagerError
 from sim.pager.command import pager_command
 from sim.run.execute import Sim, execute
+from sim.run.html import write_html
 from sim.run.progress import progress_bar
-from sim.run.report import print_table, verdict, write_html
+from sim.run.report import print_table, verdict
 from sim.run.run import RunError
 from sim.scenario.scenario import DEFAULT, Scenario, ScenarioError, find, keys, shipped
 from sim.scenario.schema import scenario_schema
@@ -166,7 +168,7 @@ def run_command(
         "date": time.strftime("%Y-%m-%d %H:%M"),
         "wall clock": f"{seconds:.1f} s, compiling included",
     }
-    write_html(result, target, notes)
+    write_html(result, target, loaded, notes | versions())
     if json_file is not None:
         write_text(json_file, result.to_json())
     output.print(f"\n{verdict(result)}", highlight=False, markup=False, soft_wrap=True)

@@ -15,7 +15,7 @@ ROOMS = {  # lowest first
     "driver": (LOOSE,),
     "vswap": ("base", "mm", "slots", "tiers", "state", "paths", LOOSE, "contract", "races"),
     "sim": (
-        *("base", "trace", "corpus", "scenario", "run", "handle"),
+        *("base", "page", "trace", "corpus", "scenario", "run", "handle"),
         *("follow", "capture", "data", "pager", "guest", "cxl", "nbd", "bench", "doctor", LOOSE),
     ),
 }

@@ -13,6 +13,7 @@ from hw.link import Link
 from sim.run.own import OwnTiers
 from sim.scenario.scenario import Scenario
 from vswap import InvariantViolation, Memcg, VswapSystem
+from vswap.tiers.cram import CramTier
 from vswap.tiers.swapfile import SwapfileError
 
 _SETTLE_INTERVALS = 64  # reap intervals that the background tasks get to come to rest
@@ -88,6 +89,11 @@ class Machine:
             await machine.close()
             raise
         return machine
+
+    def nodes(self) -> list[tuple[str, CramTier]]:
+        """The CRAM nodes by name."""
+        named = self.system.machine.tiers.named.items()
+        return [(name, tier) for name, tier in named if isinstance(tier, CramTier)]
 
     async def settle(self) -> list[str]:
         """Let the background tasks come to rest; then what contradicts itself, in the swap system's books and between

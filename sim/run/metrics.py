@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from driver.values import Capacity, Counters, Geometry
 from hw.link import LINES_PER_PAGE
 from sim.base.value import Value
+from sim.run.histogram import histogram
 from vswap.base.counters import Writebacks
 
 
@@ -31,13 +32,15 @@ class Progress(Value):
 
 
 class Latency(Value):
-    """Durations of one kind of access in simulated ns; percentiles are those of the nearest rank."""
+    """Durations of one kind of access in simulated ns; percentiles are those of the nearest rank. `histogram`: how many
+    lie in each bucket, by the bucket's highest duration (sim/run/histogram.py)."""
 
     count: int
     p50_ns: int
     p90_ns: int
     p99_ns: int
     max_ns: int
+    histogram: list[tuple[int, int]]
 
     @classmethod
     def of(cls, durations: Mapping[int, int]) -> Latency:
@@ -53,20 +56,58 @@ class Latency(Value):
                     return duration
             raise AssertionError("a rank beyond the count")
 
-        return cls(count=count, p50_ns=rank(50), p90_ns=rank(90), p99_ns=rank(99), max_ns=ordered[-1][0])
+        return cls(
+            count=count,
+            p50_ns=rank(50),
+            p90_ns=rank(90),
+            p99_ns=rank(99),
+            max_ns=ordered[-1][0],
+            histogram=histogram(durations),
+        )
 
 
 class Sample(Value):
-    """What was in use at one moment, pages; media in percent of the sectors."""
+    """The machine at one moment.
+
+    Attributes:
+        pages: in use, "dram" and every tier by its name.
+        media_used_percent: of the device's sectors.
+        ratio: bytes of the device's pages for each byte of media that they take; None while they take none.
+        faults: so far.
+    """
 
     simulated_ns: int
-    event: int
-    dram: int
-    cram: int
-    zswap: int
-    swapfile: int
+    pages: dict[str, int]
     media_used_percent: float
-    node_closed: bool
+    ratio: float | None
+    faults: int
+
+
+class Closing(Value):
+    """A CRAM node took no new pages, from then to then."""
+
+    node: str
+    from_ns: int
+    to_ns: int
+
+
+class FaultRecord(Value):
+    """One fault.
+
+    Attributes:
+        number: which fault of the run it was, from 1.
+        kind: as in `Result.faults`.
+        space, page: where.
+        event: of the trace; None while pages are verified at the end.
+    """
+
+    number: int
+    kind: str
+    space: int
+    page: int
+    event: int | None
+    from_ns: int
+    duration_ns: int
 
 
 class DeviceFigures(Value):
@@ -101,7 +142,10 @@ class DeviceFigures(Value):
 
 
 class Result(Value):
-    """What a run came to; `problems` is empty when all is well. The figures are explained in sim/run/report.py."""
+    """What a run came to; `problems` is empty when all is well. The figures are explained in sim/run/report.py.
+
+    `replay_ns`: when the trace had been replayed and verification began; None if it never did.
+    """
 
     scenario: str
     sim: str
@@ -121,7 +165,9 @@ class Result(Value):
     lost_pages: int
     cycles: int
     simulated_ns: int
+    replay_ns: int | None
     writebacks: Writebacks
+    stored: dict[str, int]
     moves: dict[str, int]
     loaded: dict[str, int]
     faults: dict[str, Latency]
@@ -130,7 +176,9 @@ class Result(Value):
     device: DeviceFigures
     kernel: dict[str, int]
     memcgs: dict[str, dict[str, int]]
+    slowest: list[FaultRecord]
     timeline: list[Sample]
+    closings: list[Closing]
 
     @property
     def ok(self) -> bool:

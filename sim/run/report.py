@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Report: a result as a table for the terminal and as a page to keep; each figure with what it means."""
+"""Report: a result as a table for the terminal; each figure with what it means. Figures that are 0 are left out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from hw.codes import PageState
-from sim.run.charts import chart
 from sim.run.metrics import Latency, Result
 
 FORMS = [state for state in PageState if state.resident]
@@ -29,7 +26,7 @@ class Figure:
     meaning: str
 
 
-_FAULTS = {
+FAULTS = {
     "first_touch": "First write to a page: a zeroed DRAM page is mapped.",
     "soft_fault": "Read of a page on the device: mapped read-only where it is, no copy.",
     "promotion": "Write to a page on the device: copied to DRAM.",
@@ -42,7 +39,7 @@ _FAULTS = {
     "write_protect": "Write to a page that was mapped read-only and is this program's alone.",
 }
 
-_ACCESSES = {
+ACCESSES = {
     "dram": "Access to a DRAM page, no fault.",
     "cram": "Access to a page mapped in the device, no fault: the device decompresses it.",
 }
@@ -54,7 +51,7 @@ _TOLD_MOVES = {"cram_to_zswap", "cram_to_swapfile", "zswap_to_swapfile"}
 
 
 def figures(result: Result) -> Iterator[Figure]:
-    """The figures of a run in the order of the table."""
+    """The figures of a run in the order of the table, without those that are 0."""
     device, kernel, back = result.device, result.kernel, result.writebacks
     counters = device.counters
     rows: list[tuple[str, str, int | str, str]] = [
@@ -110,7 +107,9 @@ def figures(result: Result) -> Iterator[Figure]:
         ("Time", "events", f"{result.events_done:,} of {result.events:,}", "Steps of the trace that were replayed."),
     ]  # fmt: skip
     for group, name, value, meaning in rows:
-        yield Figure(group, name, f"{value:,}" if isinstance(value, int) else value, meaning)
+        text = f"{value:,}" if isinstance(value, int) else value
+        if set(text) - set("0 /"):
+            yield Figure(group, name, text, meaning)
 
 
 def print_table(result: Result, console: Console) -> None:
@@ -130,7 +129,7 @@ def print_table(result: Result, console: Console) -> None:
     for column in ("kind", "count", "p50", "p90", "p99", "max"):
         latencies.add_column(column, justify="left" if column == "kind" else "right")
     for kind, latency in result.faults.items():
-        latencies.add_row(kind, *_columns(latency))
+        latencies.add_row(kind, *columns(latency))
     console.print()
     console.print(latencies)
 
@@ -149,67 +148,7 @@ def verdict(result: Result) -> str:
     return f"{checked}; {', '.join(reasons)}: {result.problems[0] if result.problems else 'see the report'}"
 
 
-def write_html(result: Result, path: Path, notes: dict[str, str]) -> None:
-    """Write the report, one self-contained page. `notes`: what else to say of the run, name -> text. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_html(result, notes), encoding="utf-8")
-
-
-def _html(result: Result, notes: dict[str, str]) -> str:
-    title = f"{escape(result.scenario)} on {escape(result.sim)}"
-    state = "good" if result.ok else "bad"
-    parts = [
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>vcram: {title}</title><style>{_STYLE}</style>',
-        f'<h1>{title}</h1><p class="{state}">{"passed" if result.ok else "failed"}: {escape(verdict(result))}</p>',
-    ]
-    if result.problems:
-        parts.append("<h2>Problems</h2><ul>" + "".join(f"<li>{escape(p)}" for p in result.problems) + "</ul>")
-    parts.append("<h2>What happened</h2><table>")
-    before = ""
-    for figure in figures(result):
-        if figure.group != before:
-            parts.append(f'<tr><th colspan="3">{escape(figure.group)}')
-            before = figure.group
-        parts.append(f"<tr><td>{escape(figure.name)}<td class=n>{escape(figure.value)}<td>{escape(figure.meaning)}")
-    parts.append("</table>")
-    if len(result.timeline) > 1:
-        parts.append(
-            "<h2>Where the pages were</h2><p>Over simulated time, in pages. Grey bands: the node is closed.</p>"
-        )
-        parts.append(chart(result.timeline))
-    parts.append(
-        "<h2>How long it took</h2><p>Simulated nanoseconds that one access took, from the program's view, by what it "
-        "had to wait for. p50, p90, p99: that share of the accesses took at most so long.</p>"
-        "<table><tr><th>kind<th>count<th>p50<th>p90<th>p99<th>max<th>meaning"
-    )
-    for meanings, latencies in ((_FAULTS, result.faults), (_ACCESSES, result.accesses)):
-        for kind, latency in latencies.items():
-            cells = "".join(f"<td class=n>{cell}" for cell in _columns(latency))
-            parts.append(f"<tr><td>{escape(kind)}{cells}<td>{escape(meanings.get(kind, ''))}")
-    parts.append("</table>")
-    for heading, meaning, values in (
-        ("In use at the end", "Pages, when the last one had been verified; pool_total_size is in bytes.", result.tiers),
-        ("The device's counters", "docs/device/registers.md.", result.device.counters),
-        ("The swap system's counters", "Under the kernel's names; docs/vswap.md.", result.kernel),
-    ):
-        rows = "".join(f"<tr><td>{escape(name)}<td class=n>{value:,}" for name, value in values.items())
-        parts.append(f"<details><summary>{heading}</summary><p>{meaning}</p><table>{rows}</table></details>")
-    rows = "".join(f"<tr><td>{escape(name)}<td>{escape(text)}" for name, text in notes.items())
-    parts.append(f"<h2>The run</h2><table><tr><td>seed<td>{result.seed}{rows}</table></html>\n")
-    return "\n".join(parts)
-
-
-def _columns(latency: Latency) -> list[str]:
+def columns(latency: Latency) -> list[str]:
+    """Count, p50, p90, p99 and max as they are written."""
     values = (latency.count, latency.p50_ns, latency.p90_ns, latency.p99_ns, latency.max_ns)
     return [f"{value:,}" for value in values]
-
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem }
-table { border-collapse: collapse } td, th { padding: .15rem .7rem; text-align: left; vertical-align: top }
-th { padding-top: .8rem } .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
-tr:has(td):nth-child(even) { background: #f6f6f6 } td:first-child { white-space: nowrap }
-.good, .bad { padding: .6rem 1rem; border-left: 4px solid #2a7 } .bad { border-color: #c33 }
-details { margin-top: 1rem } summary { cursor: pointer; font-weight: 600 }
-"""

@@ -10,7 +10,8 @@ from typing import Any
 from driver import CramError
 from hw.link import Link, LinkError
 from sim.run.machine import Machine
-from sim.run.metrics import DeviceFigures, Latency, Progress, Result, Sample, pages
+from sim.run.metrics import DeviceFigures, Latency, Progress, Result, pages
+from sim.run.timeline import Timeline
 from sim.run.workload import Replay, Tally
 from sim.scenario.scenario import Scenario
 from sim.trace.file import Trace
@@ -53,12 +54,11 @@ async def run(
         machine = await Machine.assemble(link, scenario, swapfile, more)
     except (SwapfileError, CramError, LinkError) as error:
         raise RunError(str(error)) from error
-    timeline: list[Sample] = []
+    timeline = Timeline(machine)
 
-    async def observe(progress: Progress) -> None:
-        if progress.phase == "replay":
-            timeline.append(await _sample(machine, progress.done))
-        report(progress)
+    async def sample() -> int:
+        await timeline.sample()
+        return timeline.due
 
     workload = scenario.workload
     total = workload.rounds * len(trace.events)
@@ -70,17 +70,21 @@ async def run(
         think_ns=workload.think_ns,
         verify_exits=workload.verify_exits,
         memcgs=machine.memcgs,
-        observe=observe,
+        observe=report,
+        sample=sample,
     )
     tally = replay.tally
     problems: list[str] = []
+    replay_ns: int | None = None
     try:
         try:
             await replay.events()
+            replay_ns = link.clock.now
             await replay.verify()
         except VswapError as error:
             problems.append(f"stopped at event {tally.done} of {total}: {type(error).__name__}: {error}")
-        figures = await _figures(machine, tally)
+        await timeline.sample()
+        figures = await _figures(machine, tally) | {"closings": timeline.closings}
         if not problems:
             problems += await machine.settle()
         problems += await machine.close()
@@ -92,7 +96,8 @@ async def run(
         seed=workload.seed,
         events=total,
         problems=tally.findings + problems,
-        timeline=timeline,
+        replay_ns=replay_ns,
+        timeline=timeline.samples,
         **figures,
     )
 
@@ -121,28 +126,14 @@ async def _figures(machine: Machine, tally: Tally) -> dict[str, Any]:
         "cycles": cycles,
         "simulated_ns": simulated_ns,
         "writebacks": Writebacks(**kernel.pop("writebacks")),
+        "stored": dict(sorted(system.counters.stored.items())),
         "moves": dict(sorted(system.counters.moves.items())),
         "loaded": dict(sorted(system.counters.loaded.items())),
         "faults": {kind: Latency.of(times) for kind, times in sorted(tally.faults.items())},
         "accesses": {kind: Latency.of(times) for kind, times in sorted(tally.accesses.items())},
+        "slowest": tally.slowest,
         "tiers": tiers,
         "device": view,
         "kernel": kernel,
         "memcgs": {group.name: group.figures() for group in list(system.machine.memory.memcgs)[1:]},
     }
-
-
-async def _sample(machine: Machine, event: int) -> Sample:
-    """What is in use now."""
-    gauges, capacity = machine.system.gauges(), await machine.device.capacity()
-    cram = next(iter(machine.system.machine.tiers.crams), None)
-    return Sample(
-        simulated_ns=machine.link.clock.now,
-        event=event,
-        dram=gauges["memory_used"],
-        cram=gauges.get("cram_pages", 0),
-        zswap=gauges.get("stored_pages", 0),
-        swapfile=gauges.get("swapfile_pages", 0),
-        media_used_percent=round(100 - 100 * capacity.free_sectors / capacity.total_sectors, 2),
-        node_closed=cram is not None and cram.closed,
-    )

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
 from hw.clock import Clock
 from hw.link import PAGE_BYTES
-from sim.run.metrics import Progress
+from sim.run.metrics import FaultRecord, Progress
 from sim.trace.file import Event, Kind, Trace
 from vswap import AddressSpace, Memcg, SigBus, VswapSystem
 from vswap import Counters as SwapCounters
@@ -24,6 +25,7 @@ _NAMED_OTHERWISE = (BackingType.ZERO, BackingType.CRAM)
 """Tiers whose faults have other names: "zero", "soft_fault", "promotion", "writable"."""
 REPORTS = 200  # progress reports over a phase
 _NAMED = 10  # mismatches that are described; all are counted
+_SLOWEST = 10  # faults that are kept one by one
 
 _FAULTS = (  # a fault that read no tier is named after the first of these counters that it moved
     ("zero", "swpin_zero"),
@@ -49,6 +51,7 @@ class Tally:
         findings: the first of both in words.
         faults, accesses: kind -> how often each duration in ns was seen, of accesses with and without a fault. So a run
             of any length needs memory for distinct durations only.
+        slowest: the faults that took longest, the longest first.
     """
 
     done: int = 0
@@ -60,6 +63,15 @@ class Tally:
     findings: list[str] = field(default_factory=list)
     faults: dict[str, Counter[int]] = field(default_factory=dict)
     accesses: dict[str, Counter[int]] = field(default_factory=dict)
+    slowest: list[FaultRecord] = field(default_factory=list)
+
+    def slow(self, duration: int) -> bool:
+        """Whether a fault that took so long, ns, is one of the slowest so far."""
+        return len(self.slowest) < _SLOWEST or duration > self.slowest[-1].duration_ns
+
+    def keep(self, fault: FaultRecord) -> None:
+        """Count a fault among the slowest."""
+        self.slowest = sorted([*self.slowest, fault], key=lambda one: -one.duration_ns)[:_SLOWEST]
 
 
 class Replay:
@@ -73,7 +85,9 @@ class Replay:
         think_ns: simulated time between two events.
         verify_exits: read back every page of a space before it exits, too.
         memcgs: the group of a space by its number; the others are in the root.
-        observe: awaited about REPORTS times a phase, and at its end.
+        observe: told about REPORTS times a phase, and at its end.
+        sample: awaited between two accesses as soon as it is due; gives when it is due next, ns.
+        on_fault: told of each fault at its end; None for nobody.
     """
 
     def __init__(
@@ -86,7 +100,9 @@ class Replay:
         think_ns: int,
         verify_exits: bool,
         memcgs: Mapping[int, Memcg] = MappingProxyType({}),
-        observe: Callable[[Progress], Awaitable[None]],
+        observe: Callable[[Progress], None],
+        sample: Callable[[], Awaitable[int]],
+        on_fault: Callable[[FaultRecord], None] | None = None,
     ) -> None:
         self.tally = Tally()
         self._system = system
@@ -100,6 +116,9 @@ class Replay:
         self._tiers = [
             name for name, tier in reversed(system.machine.tiers.named.items()) if tier.type not in _NAMED_OTHERWISE
         ]
+        self._sample = sample
+        self._due = clock.now
+        self._on_fault = on_fault
         self._spaces: dict[int, AddressSpace] = {}
         self._shadow: dict[int, dict[int, int]] = {}  # space -> page -> content
 
@@ -117,7 +136,7 @@ class Replay:
                 await self._replay(event)
                 self.tally.done += 1
                 if self.tally.done % step == 0 or self.tally.done == total:
-                    await self._observe(self._progress("replay", self.tally.done, total))
+                    self._observe(self._progress("replay", self.tally.done, total))
 
     async def verify(self) -> None:
         """Read back every page of every space that is left. Raises as `events` does."""
@@ -128,7 +147,7 @@ class Replay:
             async for _ in self._verify_space(space):
                 done += 1
                 if done % step == 0 or done == total:
-                    await self._observe(self._progress("verify", done, total))
+                    self._observe(self._progress("verify", done, total))
         self.tally.finished = True
 
     # Events
@@ -166,20 +185,24 @@ class Replay:
         return self._spaces[number]
 
     async def _write(self, event: Event, space: AddressSpace) -> None:
-        with self._timed(space, event.page):
+        with self._timed(event.space, event.page):
             try:
                 await space.write(event.page, self._trace.page(event.content))
             except SigBus as error:
                 self._lost(error)
+        await self._look()
 
     async def _read(self, number: int, page: int, content: int) -> None:
         space = self._spaces[number]
-        with self._timed(space, page):
+        data = None
+        with self._timed(number, page):
             try:
                 data = await space.read(page)
             except SigBus as error:
                 self._lost(error)
-                return
+        await self._look()
+        if data is None:
+            return
         expected = self._trace.page(content)
         if data != expected:
             self.tally.mismatches += 1
@@ -197,8 +220,31 @@ class Replay:
 
     # Figures
 
-    def _timed(self, space: AddressSpace, page: int) -> _Timed:
-        return _Timed(self._clock, self._system.counters, self._tiers, self.tally, space, page)
+    def _timed(self, number: int, page: int) -> _Timed:
+        ended = partial(self._ended, number, page)
+        return _Timed(self._clock, self._system.counters, self._tiers, self._spaces[number], page, ended)
+
+    def _ended(self, number: int, page: int, kind: str, fault: int | None, start: int, duration: int) -> None:
+        """An access has ended; `fault`: the number of its fault."""
+        if fault is None:
+            self.tally.accesses.setdefault(kind, Counter())[duration] += 1
+            return
+        self.tally.faults.setdefault(kind, Counter())[duration] += 1
+        slow = self.tally.slow(duration)
+        if slow or self._on_fault is not None:
+            event = self.tally.done if self.tally.done < self._rounds * len(self._trace.events) else None
+            record = FaultRecord(
+                number=fault, kind=kind, space=number, page=page, event=event, from_ns=start, duration_ns=duration
+            )
+            if slow:
+                self.tally.keep(record)
+            if self._on_fault is not None:
+                self._on_fault(record)
+
+    async def _look(self) -> None:
+        """Take a sample if one is due."""
+        if self._clock.now >= self._due:
+            self._due = await self._sample()
 
     def _lost(self, error: SigBus) -> None:
         self.tally.lost_pages += 1
@@ -219,17 +265,23 @@ class Replay:
 
 
 class _Timed:
-    """Times one access and names its kind: after the last of the tiers that it read, or by what it moved. The counters
-    of faults move for this access alone, since background tasks do not fault."""
+    """Times one access and names its kind, for `ended`: after the last of the tiers that it read, or by what it moved.
+    The counters of faults move for this access alone, since background tasks do not fault."""
 
     def __init__(
-        self, clock: Clock, counters: SwapCounters, tiers: list[str], tally: Tally, space: AddressSpace, page: int
+        self,
+        clock: Clock,
+        counters: SwapCounters,
+        tiers: list[str],
+        space: AddressSpace,
+        page: int,
+        ended: Callable[[str, int | None, int, int], None],
     ) -> None:
         self._clock = clock
         self._counters = counters
         self._names = [*tiers, *(name for name, _ in _FAULTS)]
         self._tiers = tiers
-        self._tally = tally
+        self._ended = ended
         self._pte = space.table.get(page)
 
     def __enter__(self) -> None:
@@ -242,11 +294,11 @@ class _Timed:
         now_pgfault, *now = self._marks()
         if now_pgfault == pgfault:
             kind = self._pte.state.value if self._pte is not None else "none"
-            self._tally.accesses.setdefault(kind, Counter())[duration] += 1
+            self._ended(kind, None, self._start, duration)
             return
         moved = (name for name, a, b in zip(self._names, before, now, strict=True) if a != b)
         rest = "first_touch" if self._pte is None else "write_protect"
-        self._tally.faults.setdefault(next(moved, rest), Counter())[duration] += 1
+        self._ended(next(moved, rest), now_pgfault, self._start, duration)
 
     def _marks(self) -> list[int]:
         counters = self._counters

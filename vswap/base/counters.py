@@ -98,6 +98,7 @@ class Counters:
     io_errors: int = 0
 
     # by the names that the configuration's order has for the tiers
+    stored: dict[str, int] = field(default_factory=dict)  # tier -> pages stored on it, written back or swapped out
     loaded: dict[str, int] = field(default_factory=dict)  # tier -> pages read from it for a folio
     moves: dict[str, int] = field(default_factory=dict)  # "cram_to_zswap" -> pages written back from one to the other
 
@@ -107,6 +108,10 @@ class Counters:
         """An event of a large folio, by its size and the kernel's name for it."""
         name = f"hugepages-{4 << order}kB/{event}"
         self.mthp[name] = self.mthp.get(name, 0) + 1
+
+    def count_stored(self, tier: str, pages: int = 1) -> None:
+        """Pages have been stored on the tier of this name."""
+        self.stored[tier] = self.stored.get(tier, 0) + pages
 
     def count_loaded(self, tier: str, pages: int = 1) -> None:
         """Pages have been read from the tier of this name."""
@@ -121,6 +126,6 @@ class Counters:
         """A plain copy, ready for JSON: name -> count, `writebacks` -> {pair: count}. What is counted by the tiers' own
         names is no part of it."""
         values = asdict(self)
-        del values["loaded"], values["moves"]
+        del values["stored"], values["loaded"], values["moves"]
         values.update(values.pop("mthp"))
         return values

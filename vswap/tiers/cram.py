@@ -39,6 +39,7 @@ class CramTier:
         pressure: event: the node was closed, or a store found no room.
         resize_wanted: event: the balloon has another target.
         dropped_nominations: hot pages that were not promoted: no room in the ring, or stale.
+        on_gate: told whenever the node closes to new pages or opens: closed or not, and when, ns; None for nobody.
     """
 
     type = BackingType.CRAM
@@ -52,6 +53,7 @@ class CramTier:
         self._marks = (0, 0)  # low and recovered, percent
         self._tracking = (0, 0)  # of hot pages: threshold and period
         self._flushing = Lock(clock)
+        self.on_gate: Callable[[bool, int], None] | None = None
         self.pressure = clock.event()
         self.attached, self.lost = clock.event(), clock.event()
         self.resize_wanted = clock.event()
@@ -206,6 +208,11 @@ class CramTier:
     def _count_gate(self, before: bool) -> None:
         self._counters.node_closed += self.closed and not before
         self._counters.node_reopened += before and not self.closed
+        self._tell_gate(before)
+
+    def _tell_gate(self, before: bool) -> None:
+        if self.on_gate is not None and self.closed != before:
+            self.on_gate(self.closed, self._clock.now)
 
     async def set_watermarks(self, low_percent: int, recovered_percent: int) -> None:
         """Where the device raises LOW and RECOVERED, in percent of its media sectors."""
@@ -231,6 +238,7 @@ class CramTier:
         if self.inventory.owners or self.gone is None:
             raise ValueError("pages of the device before are still held")
         self.start(device)
+        self._tell_gate(before=True)
         await self.program_marks()
         await device.track_hot_pages(*self._tracking)
 
@@ -285,9 +293,11 @@ class CramTier:
         """The device of these books is gone, unless there is another one by now."""
         if inventory is not self.inventory or self.gone is not None:
             return
+        before = self.closed
         inventory.lose(error)
         self._counters.nodes_lost += 1
         self.under_pressure = False
+        self._tell_gate(before)
         self.attached.clear()
         self.lost.set()
 

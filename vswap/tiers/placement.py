@@ -126,6 +126,7 @@ class Placement:
             self.charging[memcg] -= charge
             if not stored:
                 memcg.uncharge_swap(charge)
+        self._counters.count_stored(self._tiers.name(self._tiers.key(tier)), pages)
         if tier.type in _STORED:
             memcg.count(_STORED[tier.type], pages)
         return handle

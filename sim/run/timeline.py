@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""Timeline: what was in use over simulated time, and when the nodes were closed.
+
+Samples are taken at equal distances of simulated time, whatever the program does meanwhile. How long a run takes is
+known only at its end: with too many samples the distance doubles, and of two that are too close now the first stays.
+"""
+
+from __future__ import annotations
+
+from sim.run.machine import Machine
+from sim.run.metrics import Closing, Sample
+
+MOST_SAMPLES = 400
+MOST_CLOSINGS = 2_000
+_FIRST_INTERVAL = 100_000  # ns
+
+
+class Timeline:
+    """What a run records of a machine over time.
+
+    Attributes:
+        samples: so far, in order.
+        due: simulated ns at which the next one should be taken.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self.samples: list[Sample] = []
+        self.due = machine.link.clock.now
+        self._machine = machine
+        self._interval = _FIRST_INTERVAL
+        self._closings = [_Closings(name) for name, _ in machine.nodes()]
+        for closings, (_, node) in zip(self._closings, machine.nodes(), strict=True):
+            node.on_gate = closings.moved
+
+    @property
+    def closings(self) -> list[Closing]:
+        """When the nodes were closed to new pages, so far."""
+        now = self._machine.link.clock.now
+        return [closing for node in self._closings for closing in node.until(now)]
+
+    async def sample(self) -> None:
+        """Take a sample; to be called when one is due, and at the end."""
+        self.samples.append(await self._now())
+        while len(self.samples) > MOST_SAMPLES:
+            self._interval *= 2
+            cells: dict[int, Sample] = {}
+            for sample in self.samples:
+                cells.setdefault(sample.simulated_ns // self._interval, sample)
+            self.samples = list(cells.values())
+        self.due = (self._machine.link.clock.now // self._interval + 1) * self._interval
+
+    async def _now(self) -> Sample:
+        machine = self._machine
+        capacity = await machine.device.capacity()
+        pages = {"dram": machine.system.machine.memory.used}
+        pages |= {name: tier.usage().pages for name, tier in machine.system.machine.tiers.named.items()}
+        return Sample(
+            simulated_ns=machine.link.clock.now,
+            pages=pages,
+            media_used_percent=round(100 - 100 * capacity.free_sectors / capacity.total_sectors, 2),
+            ratio=round(capacity.ratio, 3) if capacity.used_bytes > 0 else None,
+            faults=machine.system.counters.pgfault,
+        )
+
+
+class _Closings:
+    """When one node was closed. When there are too many, those that almost touch are joined."""
+
+    def __init__(self, node: str) -> None:
+        self._node = node
+        self._spans: list[tuple[int, int]] = []
+        self._since: int | None = None
+        self._gap = 0  # ns below which two are one
+
+    def moved(self, closed: bool, now: int) -> None:
+        """The gate has moved."""
+        if closed:
+            self._since = now
+        elif self._since is not None:
+            self._spans.append((self._since, now))
+            self._since = None
+            while len(self._spans) > MOST_CLOSINGS:
+                self._gap = self._gap * 2 or 1000
+                self._join()
+
+    def until(self, now: int) -> list[Closing]:
+        """All of them; one that lasts ends now."""
+        spans = [*self._spans, *([(self._since, now)] if self._since is not None else [])]
+        return [Closing(node=self._node, from_ns=start, to_ns=end) for start, end in spans]
+
+    def _join(self) -> None:
+        joined = self._spans[:1]
+        for start, end in self._spans[1:]:
+            if start - joined[-1][1] < self._gap:
+                joined[-1] = joined[-1][0], end
+            else:
+                joined.append((start, end))
+        self._spans = joined

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from hw.sources import ROOT
-from sim.page import Bar, Flow, Lines, Notes, Page, Section, Series, Table, render
+from sim.page import Bar, Flow, Lines, Notes, Page, Part, Section, Series, Table, render
 from sim.run.execute import run_in_process
 from sim.run.html import page, write_html
 from sim.run.metrics import Result
@@ -244,7 +244,7 @@ def _picture(number: int) -> str:
 def test_a_plot_with_one_value_a_flow_with_one_link_and_a_bar_of_one_part_are_drawn(
     browser: Browser, tmp_path: Path
 ) -> None:
-    parts = [
+    parts: list[Part] = [
         Lines("lines", "", x=[1, 2], series=[Series("a", [5, 5])], y_log=True, x_log=True),
         Flow("flow", "", [("a", "b", 1)]),
         Bar("bar", "", [("a", 1)]),

@@ -135,6 +135,8 @@ def cli(debug: bool) -> None:
 @click.option("--report", "report_file", metavar="FILE", type=OutputFile(stdout=False),
               help="Where the report goes (HTML).  [default: SCENARIO-SIM.html in the current folder; in a "
               "checkout, in its build/report]")  # fmt: skip
+@click.option("--timeline", metavar="FILE", type=OutputFile(stdout=False),
+              help="Write a Perfetto trace of the run; ui.perfetto.dev opens it.")  # fmt: skip
 @click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE",
               help="Set any key of the scenario; may be repeated. `vcram scenarios --keys` lists them.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Use this seed, not the scenario's.")
@@ -144,6 +146,7 @@ def run_command(
     sim: Sim,
     json_file: Path | None,
     report_file: Path | None,
+    timeline: Path | None,
     settings: tuple[str, ...],
     seed: int | None,
     rounds: int | None,
@@ -157,7 +160,7 @@ def run_command(
     target = _report_target(report_file, f"{path.stem}-{sim}.html")
     started = time.monotonic()
     with interruptible(), progress_bar(Console(stderr=True), sim) as report:
-        result = execute(loaded, path.stem, sim, report)
+        result = execute(loaded, path.stem, sim, report, timeline=timeline)
     seconds = time.monotonic() - started
     output = Console(stderr=is_stdout(json_file))
     print_table(result, output)

@@ -70,7 +70,7 @@ class VswapSystem:
         )
         self.machine = build(clock, config, self.counters, media)
         self.writeback = Writeback(self.machine)
-        self.reclaim = Reclaim(self.machine, self.writeback)
+        self.reclaim = self.make_reclaim()
         self.writeback.swap_in_again = self._swap_in_again
         self.hot = HotPages(self.machine, config.hot_budget, config.hot_interval)
         self.nodes = Nodes(self.machine, self.reclaim, self.hot)
@@ -78,6 +78,10 @@ class VswapSystem:
         self._daemons: list[Daemon] = []
         self._down = False
         self._started = 0  # spaces, so that they run on the processors in turn
+
+    def make_reclaim(self) -> Reclaim:
+        """The reclaim of this machine; for systems that watch it."""
+        return Reclaim(self.machine, self.writeback)
 
     async def start(self) -> None:
         """Set the device's watermarks and start kswapd, the zswap shrinker, the reaper and the interrupt watcher."""

@@ -25,8 +25,8 @@ from sim.trace.file import Trace
 Sim = Literal["verilated", "verilator", "icarus", "model"]
 
 
-def execute(scenario: Scenario, name: str, sim: Sim, report: Report) -> Result:
-    """Run a scenario to its result.
+def execute(scenario: Scenario, name: str, sim: Sim, report: Report, *, timeline: Path | None = None) -> Result:
+    """Run a scenario to its result; `timeline` is where a Perfetto trace of it is written.
 
     The run's folder, `build/run/<name>-<sim>-*`, holds the simulator's log and, unless the scenario names another, the
     swapfile. It is removed when the run passes, and stays otherwise.
@@ -45,13 +45,17 @@ def execute(scenario: Scenario, name: str, sim: Sim, report: Report) -> Result:
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=runs))
     swapfile = Path(scenario.swapfile.path) if scenario.swapfile.path else folder / "swapfile"
     if sim == "model" or sim == "verilated":
-        result = run_in_process(scenario, sim, trace, swapfile, name, report)
+        result = run_in_process(scenario, sim, trace, swapfile, name, report, timeline=timeline)
     elif len(scenario.tiers.nodes) > 1:
         raise RunError(
             f"{sim} simulates one device, the scenario has {len(scenario.tiers.nodes)}; use model or verilated"
         )
     else:
-        result = supervise(Request(scenario=scenario, name=name, simulator=sim, swapfile=str(swapfile)), folder, report)
+        request = Request(
+            scenario=scenario, name=name, simulator=sim, swapfile=str(swapfile),
+            timeline=str(timeline.absolute()) if timeline is not None else None,
+        )  # fmt: skip
+        result = supervise(request, folder, report)
     if result.ok:
         shutil.rmtree(folder)
     return result
@@ -64,6 +68,8 @@ def run_in_process(
     swapfile: Path,
     name: str,
     report: Report,
+    *,
+    timeline: Path | None = None,
 ) -> Result:
     """Run on virtual time, on the functional model or on the RTL as a library. Raises RunError, BuildError,
     ToolError."""
@@ -74,6 +80,8 @@ def run_in_process(
     link = links.pop("cram")
 
     async def main() -> Result:
-        return await run(link, scenario, trace, swapfile, name=name, sim=sim, report=report, more=links)
+        return await run(
+            link, scenario, trace, swapfile, name=name, sim=sim, report=report, more=links, timeline=timeline
+        )
 
     return clock.run(main())

@@ -33,6 +33,7 @@ async def simulation(dut: HierarchyObject) -> None:
             name=request.name,
             sim=request.simulator,
             report=channel.progress,
+            timeline=Path(request.timeline) if request.timeline is not None else None,
         )
         clock.check()
     except Exception as error:

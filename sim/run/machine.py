@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from driver import CramDevice
@@ -49,7 +49,12 @@ class Machine:
 
     @classmethod
     async def assemble(
-        cls, link: Link, scenario: Scenario, swapfile: Path, more: Mapping[str, Link] | None = None
+        cls,
+        link: Link,
+        scenario: Scenario,
+        swapfile: Path,
+        more: Mapping[str, Link] | None = None,
+        system_kind: Callable[..., VswapSystem] = VswapSystem,
     ) -> Machine:
         """Probe the device, build the swap system on it and start it.
 
@@ -57,6 +62,7 @@ class Machine:
             link: a link to a device as the scenario asks for, out of reset.
             swapfile: the file to swap to; it is locked, so that no other run uses it. "swapfile1" lies beside it.
             more: links to the devices of the other nodes, by name.
+            system_kind: makes the swap system, with the arguments of VswapSystem.
 
         Raises:
             SwapfileError: the file is in use or cannot serve.
@@ -73,7 +79,7 @@ class Machine:
         try:
             locks.extend(_lock(path) for path in paths.values())  # before the files are touched
             backends = await own.makers()
-            system = VswapSystem(link.clock, config, device=devices, swapfile=paths, backends=backends)
+            system = system_kind(link.clock, config, device=devices, swapfile=paths, backends=backends)
         except BaseException:
             own.close()
             for lock in locks:

@@ -46,12 +46,14 @@ class Request(Value):
         name: the scenario's name.
         simulator: which one.
         swapfile: absolute path.
+        timeline: absolute path of the Perfetto trace to write, if one is wanted.
     """
 
     scenario: Scenario
     name: str
     simulator: Literal["verilator", "icarus"]
     swapfile: str
+    timeline: str | None = None
 
     @classmethod
     def from_environment(cls) -> Request:

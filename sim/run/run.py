@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from driver import CramError
 from hw.link import Link, LinkError
 from sim.run.machine import Machine
 from sim.run.metrics import DeviceFigures, Latency, Progress, Result, pages
+from sim.run.perfetto import write_trace
+from sim.run.spans import Recorder, WatchedLink, WatchedSystem
 from sim.run.timeline import Timeline
 from sim.run.workload import Replay, Tally
 from sim.scenario.scenario import Scenario
 from sim.trace.file import Trace
-from vswap import VswapError
+from vswap import VswapError, VswapSystem
 from vswap.base.counters import Writebacks
 from vswap.tiers.swapfile import SwapfileError
 
@@ -36,6 +39,7 @@ async def run(
     sim: str,
     report: Report,
     more: Mapping[str, Link] | None = None,
+    timeline: Path | None = None,
 ) -> Result:
     """Replay the scenario's trace on a machine around `link`, verify every page, take the machine down.
 
@@ -46,19 +50,28 @@ async def run(
         name, sim: for the result: the scenario's name, and what runs the device.
         report: called with the progress.
         more: links to the devices of further CRAM nodes, by name; the result's device is that of `link`.
+        timeline: where to write a Perfetto trace of the run; None for nowhere.
 
     Raises:
         RunError: the swapfile cannot be used, or the device is gone. Everything else is in the result's `problems`.
+        OSError: the timeline cannot be written.
     """
+    recorder = Recorder() if timeline is not None else None
+    system_kind: Callable[..., VswapSystem] = VswapSystem
+    links: dict[str, Link] = {"cram": link, **(more or {})}
+    if recorder is not None:
+        links = {node: WatchedLink(to, recorder, node) for node, to in links.items()}
+        system_kind = partial(WatchedSystem, recorder)
+    link = links.pop("cram")
     try:
-        machine = await Machine.assemble(link, scenario, swapfile, more)
+        machine = await Machine.assemble(link, scenario, swapfile, links, system_kind)
     except (SwapfileError, CramError, LinkError) as error:
         raise RunError(str(error)) from error
-    timeline = Timeline(machine)
+    over_time = Timeline(machine)
 
     async def sample() -> int:
-        await timeline.sample()
-        return timeline.due
+        await over_time.sample()
+        return over_time.due
 
     workload = scenario.workload
     total = workload.rounds * len(trace.events)
@@ -72,6 +85,7 @@ async def run(
         memcgs=machine.memcgs,
         observe=report,
         sample=sample,
+        on_fault=recorder.fault if recorder is not None else None,
     )
     tally = replay.tally
     problems: list[str] = []
@@ -83,13 +97,15 @@ async def run(
             await replay.verify()
         except VswapError as error:
             problems.append(f"stopped at event {tally.done} of {total}: {type(error).__name__}: {error}")
-        await timeline.sample()
-        figures = await _figures(machine, tally) | {"closings": timeline.closings}
+        await over_time.sample()
+        figures = await _figures(machine, tally) | {"closings": over_time.closings}
         if not problems:
             problems += await machine.settle()
         problems += await machine.close()
     except (CramError, LinkError) as error:
         raise RunError(f"stopped at event {tally.done} of {total}: {error}") from error
+    if recorder is not None and timeline is not None:
+        write_trace(timeline, recorder.spans, over_time.samples, figures["closings"])
     return Result(
         scenario=name,
         sim=sim,
@@ -97,7 +113,7 @@ async def run(
         events=total,
         problems=tally.findings + problems,
         replay_ns=replay_ns,
-        timeline=timeline.samples,
+        timeline=over_time.samples,
         **figures,
     )
 

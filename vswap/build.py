@@ -147,6 +147,8 @@ def _tier(
                 pages=pages,
                 limit_pages=limit,
                 compressor=COMPRESSORS[config.zram_compressor],
+                recompressor=None if config.zram_recompressor == "none" else COMPRESSORS[config.zram_recompressor],
+                backing_pages=config.zram_backing_pages,
             )
     known = sorted({"cram", "swapfile", "zram", "zswap", *media.backends})
     raise ValueError(f'order names "{name}", expected {", ".join(known)}, or one of these with a number')

@@ -90,6 +90,8 @@ class VswapSystem:
         if machine.tiers.zswap is not None and self.writeback.can_shrink_zswap:
             self.spawn("zswap shrinker", machine.tiers.zswap.wait_full, self.writeback.shrink_zswap)
         for name, cram in machine.tiers.named.items():
+            if isinstance(cram, ZramTier) and config.zram_idle_interval:
+                self.spawn("zram upkeep", partial(machine.clock.sleep, config.zram_idle_interval), cram.upkeep)
             if not isinstance(cram, CramTier):
                 continue
             watch = DeviceWatch(cram)
@@ -203,7 +205,7 @@ class VswapSystem:
                 values[f"{name}_pages"] = tier.usage().pages
             if isinstance(tier, ZramTier):
                 suffix = name.removeprefix("zram")
-                values |= {key + suffix: value for key, value in tier.mm_stat().items()}
+                values |= {key + suffix: value for key, value in {**tier.mm_stat(), **tier.bd_stat()}.items()}
         return values
 
     async def audit(self) -> None:

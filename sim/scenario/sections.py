@@ -145,6 +145,9 @@ class ZramSection(Section):
 
     pages: int = _dial("zram_pages")
     compressor: Literal["lz4", "zstd", "lzo"] = _dial("zram_compressor")
+    recompressor: Literal["none", "lz4", "zstd", "lzo"] = _dial("zram_recompressor")
+    backing_pages: int = _dial("zram_backing_pages")
+    idle_interval_ns: int = _dial("zram_idle_interval")
     limit_pages: int | None = _dial("zram_limit_pages")
 
 

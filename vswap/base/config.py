@@ -54,6 +54,13 @@ class VswapConfig:
     swapfile_pages: int = _dial("its slots of 4 KiB", 16_384, ge=1, le=1 << 24)
     swapfile_fsync: bool = _dial("flush it to stable storage when the run ends", False)
     zram_pages: int = _dial("its size, blocks of 4 KiB", 16_384, ge=1, le=1 << 24)
+    zram_recompressor: Literal["none", "lz4", "zstd", "lzo"] = _dial(
+        "recomp_algorithm: compresses idle pages again", "none"
+    )
+    zram_backing_pages: int = _dial("size of its backing device (backing_dev), blocks of 4 KiB; 0: none", 0, ge=0)
+    zram_idle_interval: int = _dial(
+        "ns after which a page that was not used is compressed again, or written back; 0: never", 0, ge=0
+    )
     zram_limit_pages: int | None = _dial("DRAM pages that it may take; none: no limit", None, ge=1)
     zram_compressor: Literal["lz4", "zstd", "lzo"] = _dial("comp_algorithm", "lz4")
     zswap_compressor: Literal["lz4", "zstd", "lzo"] = _dial("what compresses its pages", "lz4")

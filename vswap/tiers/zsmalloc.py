@@ -81,12 +81,12 @@ class ZsPool:
 
     def pages_needed(self, size: int) -> int:
         """Frames that `allocate(size)` would take now: 0 when a zspage has room."""
-        size_class = self._class_of(size)
+        size_class = self.size_class(size)
         return 0 if self._partial.get(size_class) else size_class.pages
 
     def allocate(self, size: int) -> Allocation | None:
         """Room for `size` bytes (1 .. 4096); None when the frames for it cannot be had."""
-        size_class = self._class_of(size)
+        size_class = self.size_class(size)
         partial = self._partial.setdefault(size_class, [])
         if not partial:
             if not self._frames.take(size_class.pages):
@@ -112,7 +112,8 @@ class ZsPool:
             self._frames.give(size_class.pages)
 
     @staticmethod
-    def _class_of(size: int) -> SizeClass:
+    def size_class(size: int) -> SizeClass:
+        """The class that takes `size` bytes (1 .. 4096)."""
         if not 0 < size <= PAGE_BYTES:
             raise ValueError(f"an object has 1 to {PAGE_BYTES} bytes, not {size}")
         return size_classes()[(size + CLASS_STEP - 1) // CLASS_STEP - 1]

@@ -97,8 +97,9 @@ def boot(profile: str) -> Iterator[Guest]:
     with tempfile.TemporaryDirectory(prefix="vcram-kerneldiff-") as temporary:
         place = Path(temporary)
         write_initramfs(place / "initramfs", files, kernel)
-        with (place / "disk").open("wb") as disk:
-            disk.truncate(MOST_SWAP_PAGES * 4096)
+        for name in ("disk", "backing"):
+            with (place / name).open("wb") as disk:
+                disk.truncate(MOST_SWAP_PAGES * 4096)
         process = subprocess.Popen(
             _command(kernel / "vmlinuz", place),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
@@ -123,6 +124,8 @@ def _command(kernel: Path, place: Path) -> list[str]:
         "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=line,name=vcram",
         "-drive", f"file={place / 'disk'},format=raw,if=none,id=swap,cache=unsafe",
         "-device", "virtio-blk-pci,drive=swap",
+        "-drive", f"file={place / 'backing'},format=raw,if=none,id=backing,cache=unsafe",
+        "-device", "virtio-blk-pci,drive=backing",
     ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from tests.campaigns.kerneldiff.seen import Seen, number_slots
 GROUP = "/sys/fs/cgroup/script"
 ZSWAP, ZRAM = "/sys/kernel/debug/zswap", "/sys/block/zram0"
 PARAMETERS = "/sys/module/zswap/parameters"
+BACKING = "/dev/vdb"
 DEVICES = {"zram": "/dev/zram0", "disk": "/dev/vda"}
 DIALS = {
     "zswap.max_pool_percent": f"{PARAMETERS}/max_pool_percent",
@@ -28,6 +29,7 @@ ZSWAP_FILES = ("stored_pages", "same_filled_pages", "pool_total_size", "reject_c
                "written_back_pages", "pool_limit_hit")  # fmt: skip
 MM_STAT = ("orig_data_size", "compr_data_size", "mem_used_total", "mem_limit", "mem_used_max", "same_pages",
            "pages_compacted", "huge_pages", "huge_pages_since")  # fmt: skip
+BD_STAT = ("bd_count", "bd_reads", "bd_writes")
 STAT = ("zswapped", "zswpin", "zswpout", "pglazyfree", "pglazyfreed")
 EVENTS = {"memory.events": ("oom",), "memory.swap.events": ("max", "fail")}
 WRITEBACK_S = 0.1
@@ -51,6 +53,7 @@ class KernelRun:
     def __init__(self, guest: Guest, script: Script) -> None:
         self._guest = guest
         self._device = script.setting("swap")
+        self._backing = script.setting("backing") == "on"
         self._mthp = int(script.setting("mthp"))
         ask = guest.ask
         ask(f"mkdir {GROUP}")
@@ -58,6 +61,8 @@ class KernelRun:
         ask(f"put /proc/sys/vm/page-cluster {script.setting('page-cluster')}")
         if self._device == "zram":
             ask(f"put {ZRAM}/comp_algorithm lz4")
+            if self._backing:
+                ask(f"put {ZRAM}/backing_dev {BACKING}")
             ask(f"put {ZRAM}/disksize {script.swap_pages * 4096}")
         self._large("always")
         ask(f"mkswap {DEVICES[self._device]} {script.swap_pages - 1}")
@@ -121,6 +126,9 @@ class KernelRun:
                 self._switch_zswap("Y" if step.arguments[0] == "on" else "N")
             case "tune":
                 ask(f"put {DIALS[step.arguments[0]]} {step.arguments[1]}")
+            case "zram":
+                work = step.arguments[0]
+                ask(f"put {ZRAM}/idle all" if work == "idle" else f"put {ZRAM}/writeback {work.removeprefix('write-')}")
             case "writeback":
                 self._wait_for_writeback()
             case "limit":
@@ -178,7 +186,9 @@ class KernelRun:
         paths = ["/proc/vmstat", f"{GROUP}/cpu.stat", f"{GROUP}/memory.stat", f"{GROUP}/memory.swap.current"]
         paths += [f"{GROUP}/{file}" for file in ("memory.numa_stat", *EVENTS)]
         paths += [f"{ZSWAP}/{name}" for name in ZSWAP_FILES]
-        files = self._guest.read(*paths, f"{ZRAM}/mm_stat")  # cpu.stat brings what memory.stat shows up to date
+        files = self._guest.read(
+            *paths, f"{ZRAM}/mm_stat", f"{ZRAM}/bd_stat"
+        )  # cpu.stat brings what memory.stat shows up to date
         counters = _take("vmstat", files["/proc/vmstat"], VMSTAT) | _take("memcg", files[f"{GROUP}/memory.stat"], STAT)
         for file, names in EVENTS.items():
             counters |= _take(f"memcg.{file.removeprefix('memory.')}", files[f"{GROUP}/{file}"], names)
@@ -191,6 +201,9 @@ class KernelRun:
         if self._device == "zram":
             for name, value in zip(MM_STAT, files[f"{ZRAM}/mm_stat"].split(), strict=False):
                 counters[f"zram.{name}"] = int(value)
+            if self._backing:
+                for name, value in zip(BD_STAT, files[f"{ZRAM}/bd_stat"].split(), strict=True):
+                    counters[f"zram.{name}"] = int(value)
         return counters
 
 

@@ -13,12 +13,13 @@ from typing import Any, Literal
 from hw.virtual_time import VirtualClock
 from tests.campaigns.kerneldiff.contents import content, touched
 from tests.campaigns.kerneldiff.kernel import STAT, VMSTAT, ZSWAP_FILES
-from tests.campaigns.kerneldiff.script import Script, Step
+from tests.campaigns.kerneldiff.script import MOST_SWAP_PAGES, Script, Step
 from tests.campaigns.kerneldiff.seen import Seen, number_slots
 from vswap import AddressSpace, MemcgLimits, OutOfMemory, SigBus, VswapConfig, VswapSystem
 from vswap.mm.folio import Folio
 from vswap.mm.pagetable import PteState
 from vswap.slots.layer import Search
+from vswap.tiers.zram import ZramTier
 
 MEMORY_PAGES = 1 << 16
 PROFILES: dict[str, Literal["6.1", "6.12"]] = {"6.1": "6.1", "6.12": "6.12"}
@@ -84,12 +85,27 @@ class ModelRun:
                     system.machine.tiers.offline.add(zswap)
             case "tune":
                 self._tune(step.arguments[0], step.number(1))
+            case "zram":
+                await self._zram(step.arguments[0])
             case "writeback":
                 await system.machine.clock.sleep(WRITEBACK_NS)
                 await self._settle()
             case "limit":
                 change: dict[str, Any] = {_LIMITS[step.arguments[0]]: step.number(1)}
                 self._group.limits = replace(self._group.limits, **change)
+
+    async def _zram(self, work: str) -> None:
+        zram = self._system.tier("zram")
+        assert isinstance(zram, ZramTier)
+        match work:
+            case "idle":
+                zram.mark_idle()
+            case "write-idle":
+                await zram.write_back("idle")
+            case "write-huge":
+                await zram.write_back("huge")
+            case "write-huge_idle":
+                await zram.write_back("huge_idle")
 
     def _tune(self, dial: str, value: int) -> None:
         zswap = self._system.machine.tiers.zswap
@@ -180,7 +196,8 @@ class ModelRun:
                        for name in ZSWAP_FILES}  # fmt: skip
         if self._device == "zram":
             zram = self._system.tier("zram")
-            values |= {f"zram.{name}": value for name, value in zram.mm_stat().items()}  # type: ignore[attr-defined]
+            assert isinstance(zram, ZramTier)
+            values |= {f"zram.{name}": value for name, value in {**zram.mm_stat(), **zram.bd_stat()}.items()}
         values |= {f"memcg.{name}": group.stat[name] for name in STAT if name in ("zswpin", "zswpout")}
         values["memcg.swap.current"] = group.swap
         if not self._forks:
@@ -207,6 +224,7 @@ def run(
         mthp_orders=(mthp,) if mthp else (),
         swapfile_pages=script.swap_pages - 1,
         zram_pages=script.swap_pages - 1,
+        zram_backing_pages=MOST_SWAP_PAGES if script.setting("backing") == "on" else 0,
     )
 
     async def body(folder: str) -> None:

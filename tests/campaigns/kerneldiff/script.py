@@ -17,11 +17,14 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "zswap": ("off", "on"),
     "mthp": ("0", "2", "3", "4"),
     "page-cluster": ("0", "3"),
+    "backing": ("off", "on"),
     "kernels": ("all", "6.1", "6.12"),
 }
-"""What a machine is: its swap device, whether zswap is in front of it, the order of large folios (0: none), readahead;
+"""What a machine is: its swap device, whether zswap is in front of it, the order of large folios (0: none), readahead,
+whether zram has a backing device;
 and the kernels that the script is for. The first value of each is the
 default."""
+ZRAM_WORK = ("idle", "write-idle", "write-huge", "write-huge_idle")
 DIALS = ("zswap.max_pool_percent", "memory.zswap.writeback")
 LIMITS = ("memory.max", "memory.swap.max", "memory.zswap.max")
 ARGUMENTS: Mapping[str, str] = {
@@ -40,9 +43,11 @@ MACHINE: Mapping[str, str] = {
     "limit": "limit pages",
     "tune": "dial value",
     "writeback": "",
+    "zram": "work",
 }
 """Operations on the machine. `settle`: clean swapped pages leave the swap cache, as they would under pressure.
-`writeback`: wait until zswap's shrinker has nothing to do, then settle."""
+`writeback`: wait until zswap's shrinker has nothing to do, then settle. `zram`: what its administrator does: mark all
+pages as idle, write pages to the backing device."""
 
 
 class ScriptError(Exception):
@@ -148,6 +153,8 @@ def _step(words: list[str]) -> Step:
             raise ValueError(f"expected one of {', '.join(KINDS)}")
         if kind == "switch" and argument not in ("on", "off"):
             raise ValueError("expected on or off")
+        if kind == "work" and argument not in ZRAM_WORK:
+            raise ValueError(f"expected one of {', '.join(ZRAM_WORK)}")
         if kind == "dial" and argument not in DIALS:
             raise ValueError(f"expected one of {', '.join(DIALS)}")
         if kind == "limit" and argument not in LIMITS:

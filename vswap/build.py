@@ -13,7 +13,9 @@ from vswap.base.config import VswapConfig
 from vswap.base.counters import Counters
 from vswap.mm.cache import SwapCache
 from vswap.mm.frames import Memory
+from vswap.mm.lru import ClassicLru, Lruvec
 from vswap.mm.memcg import Memcg
+from vswap.mm.mglru import MultiGenLru
 from vswap.slots.cluster import HIGHEST_ORDER
 from vswap.slots.direct import AnySlots
 from vswap.slots.layer import LAYERS
@@ -29,6 +31,8 @@ from vswap.tiers.tierset import TierSet
 from vswap.tiers.zero import ZeroTier
 from vswap.tiers.zram import ZramTier
 from vswap.tiers.zswap import ZswapTier
+
+POLICIES: Mapping[str, Callable[[], Lruvec]] = {"classic": ClassicLru, "mglru": MultiGenLru}
 
 MemcgOf = Callable[[int], Memcg]
 """The group of a slot."""
@@ -58,7 +62,7 @@ def build(clock: Clock, config: VswapConfig, counters: Counters, media: Media) -
         ValueError: the configuration names an unknown tier, or one whose device or path is missing.
         SwapfileError: a path cannot serve as a swapfile.
     """
-    memory = Memory(clock, config.memory_pages)
+    memory = Memory(clock, config.memory_pages, POLICIES[config.lru])
     if not set(config.mthp_orders) <= set(range(2, HIGHEST_ORDER + 1)):
         raise ValueError(f"mthp_orders {config.mthp_orders}, expected orders from 2 to {HIGHEST_ORDER}")
     if len(set(config.order)) != len(config.order):

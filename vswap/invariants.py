@@ -15,7 +15,7 @@ from vswap.state import rmap
 from vswap.state.machine import Machine
 
 _EVENTS = ("zswpin", "zswpout", "zswpwb", "pswpin", "pswpout", "swpin_zero", "swpout_zero",
-           "workingset_refault_anon", "workingset_activate_anon", "workingset_restore_anon")  # fmt: skip
+           "pgactivate", "workingset_refault_anon", "workingset_activate_anon", "workingset_restore_anon")  # fmt: skip
 """Of memory.stat."""
 
 

@@ -79,6 +79,7 @@ class MemorySection(Section):
     """DRAM."""
 
     limit_pages: int = _dial("memory_pages")
+    lru: Literal["classic", "mglru"] = _dial("lru")
     mthp_orders: list[Annotated[int, Field(ge=2, le=HIGHEST_ORDER)]] = _dial("mthp_orders")
 
 

@@ -36,7 +36,7 @@ def test_a_page_that_comes_back_within_the_size_of_the_active_list_goes_on_it(ev
     memory, counters = Memory(CLOCK, 64), Counters()
     groups = memory.memcgs
     activate(memory, groups.root, 5)
-    shadow = evict(folio_of(groups.root), groups.root)  # an eviction ages the group by one itself
+    shadow = evict(folio_of(groups.root), groups.root, memory)  # an eviction ages the group by one itself
     age(groups.root, evictions)
     back = folio_of(groups.root)
     refault(back, shadow, groups.root, memory, counters)
@@ -49,7 +49,7 @@ def test_the_age_wraps_around() -> None:
     groups = memory.memcgs
     activate(memory, groups.root, 5)
     groups.root.nonresident_age = (1 << 27) - 1
-    shadow = evict(folio_of(groups.root), groups.root)
+    shadow = evict(folio_of(groups.root), groups.root, memory)
     age(groups.root, 2)
     refault(folio_of(groups.root), shadow, groups.root, memory, counters)
     assert counters.workingset_activate_anon == 1
@@ -69,7 +69,7 @@ def test_a_page_that_was_active_before_is_restored() -> None:
     folio = folio_of(groups.root)
     folio.workingset = True
     back = folio_of(groups.root)
-    refault(back, evict(folio, groups.root), groups.root, memory, counters)
+    refault(back, evict(folio, groups.root, memory), groups.root, memory, counters)
     assert back.workingset and counters.workingset_restore_anon == 1
 
 
@@ -79,7 +79,7 @@ def test_the_distance_is_measured_in_the_group_that_was_reclaimed() -> None:
     parent = groups.create("parent", MemcgLimits())
     child, neighbour = groups.create("child", MemcgLimits(), parent), groups.create("neighbour", MemcgLimits())
     activate(memory, child, 2)
-    own, above = (evict(folio_of(child), target) for target in (child, groups.root))
+    own, above = (evict(folio_of(child), target, memory) for target in (child, groups.root))
     age(neighbour, 100)  # ages the root, not the child
     for shadow, activated in ((own, True), (above, False)):
         back = folio_of(child)
@@ -90,9 +90,12 @@ def test_the_distance_is_measured_in_the_group_that_was_reclaimed() -> None:
 
 
 async def thrash(space: AddressSpace, pages: int, rounds: int) -> None:
-    for _ in range(rounds):
+    """Read pages in turn, and in each round some of them all the time: a working set that moves on."""
+    for number in range(rounds):
         for vpn in range(pages):
             await space.read(vpn)
+            for used in range(8):
+                await space.read((8 * number + used) % pages)
 
 
 @machine(memory_pages=32, **SWAP)
@@ -100,7 +103,7 @@ async def test_pages_in_use_that_were_evicted_too_early_come_back_active(tb: TB)
     space = tb.space()
     for vpn in range(40):
         await space.write(vpn, compressible_page(vpn))
-    await thrash(space, 30, 4)
+    await thrash(space, 30, 12)
     counters = tb.system.counters
     assert counters.workingset_activate_anon and counters.workingset_restore_anon
     assert counters.workingset_refault_anon >= counters.workingset_activate_anon >= counters.workingset_restore_anon

@@ -30,6 +30,9 @@ class VswapConfig:
     profile: Literal["6.1", "6.12", "current"] = _dial(
         "the kernel whose rules hold where kernels differ (docs/vswap.md)", "current"
     )
+    lru: Literal["classic", "mglru"] = _dial(
+        "which pages are reclaimed first: two lists, or generations (docs/vswap/reclaim.md)", "classic"
+    )
     order: tuple[str, ...] = _dial(
         "tiers tried at swap-out, first to last; more of a kind have a number: cram1, swapfile1, zram1; "
         "PACKAGE:FACTORY or FILE.py:FACTORY is one of your own",

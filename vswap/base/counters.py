@@ -68,7 +68,8 @@ class Counters:
     pgsteal_kswapd: int = 0
     pgsteal_direct: int = 0
     pgscan: int = 0
-    pgactivate: int = 0
+    pgactivate: int = 0  # pages found used for the second time, or that no tier took
+    pgrefill: int = 0  # active pages that were looked at: made inactive, or used since the last aging
     workingset_refault_anon: int = 0  # pages that came back while their shadow was there
     workingset_activate_anon: int = 0  # of these, those activated at once: evicted too early
     workingset_restore_anon: int = 0  # of these, those that had been active before

@@ -77,14 +77,15 @@ class Folio:
         dirty: no tier holds these bytes.
         was_cached: it has left the swap cache, with the bytes (the kernel's PG_dirty of a folio without a slot).
         active: it belongs on the active list.
+        referenced: reclaim has found it used when it looked last.
         workingset: it has been active.
         lazyfree: its owner does not need the content any more (MADV_FREE), unless a PTE is dirty.
         private: just allocated, held by one task and reachable from nowhere else.
         dead: given back; whoever waited for the lock looks again.
     """
 
-    __slots__ = ("active", "dead", "dirty", "lazyfree", "lock", "mappers", "memcg", "order", "pages", "private", "slot",
-                 "was_cached", "workingset")  # fmt: skip
+    __slots__ = ("active", "dead", "dirty", "lazyfree", "lock", "mappers", "memcg", "order", "pages", "private",
+                 "referenced", "slot", "was_cached", "workingset")  # fmt: skip
 
     def __init__(self, clock: Clock, memcg: Memcg | None, order: int = 0) -> None:
         self.lock = Lock(clock)
@@ -97,6 +98,7 @@ class Folio:
         self.was_cached = False
         self.private = True
         self.active = False
+        self.referenced = False
         self.workingset = False
         self.lazyfree = False
         self.dead = False

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hw.clock import Clock
 from vswap.base.errors import ContractViolation
 from vswap.mm.folio import Folio
-from vswap.mm.lru import Lruvec
+from vswap.mm.lru import ClassicLru, Lruvec
 from vswap.mm.memcg import Memcg, MemcgTree
 
 MAX_RECLAIM_RETRIES = 16
@@ -26,7 +28,8 @@ class Memory:
         memcgs: the groups; all folios are on the LRU lists (`lruvec`) of theirs.
     """
 
-    def __init__(self, clock: Clock, limit: int) -> None:
+    def __init__(self, clock: Clock, limit: int, lru: Callable[[], Lruvec] = ClassicLru) -> None:
+        """`lru` makes the lists of a group: the policy."""
         if limit < 16:
             raise ValueError(f"memory of {limit} pages, expected at least 16")
         self._clock = clock
@@ -40,6 +43,7 @@ class Memory:
         self.wake_kswapd = clock.event()
         self.memcgs = MemcgTree()
         self.deferred: dict[Folio, None] = {}
+        self._lru = lru
         self._lruvecs: dict[Memcg, Lruvec] = {}
 
     @property
@@ -141,7 +145,7 @@ class Memory:
         """The lists of a group's own folios (mem_cgroup_lruvec)."""
         lruvec = self._lruvecs.get(memcg)
         if lruvec is None:
-            lruvec = self._lruvecs[memcg] = Lruvec()
+            lruvec = self._lruvecs[memcg] = self._lru()
         return lruvec
 
     def add(self, folio: Folio) -> None:
@@ -150,13 +154,12 @@ class Memory:
             assert folio.memcg is not None
             self.lruvec(folio.memcg).add(folio)
 
-    def move(self, folio: Folio) -> None:
-        """Put a folio that is on a list on the young end of the list that it belongs on; one that is being looked at is
-        left alone."""
+    def deactivate(self, folio: Folio) -> None:
+        """A folio is not needed soon; one that is being looked at is left alone."""
         assert folio.memcg is not None
         lruvec = self.lruvec(folio.memcg)
         if folio in lruvec:
-            lruvec.add(folio)
+            lruvec.deactivate(folio)
 
     def add_oldest(self, folio: Folio) -> None:
         """Put a folio where reclaim looks next."""

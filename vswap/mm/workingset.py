@@ -5,9 +5,8 @@ A shadow is left in the slot's descriptor when a folio is evicted:
 
     31       eviction       5 4  depth  2  1 workingset  0 always 1
 
-`eviction` is the age of the group that was reclaimed, modulo 2^27. That group is the slot's own or one above it, so its
-depth in the tree names it.
-"""
+`eviction` is the age of the group that was reclaimed, or its oldest generation, modulo 2^27. That group is the slot's
+own or one above it, so its depth in the tree names it."""
 
 from __future__ import annotations
 
@@ -27,12 +26,14 @@ def age(memcg: Memcg, pages: int) -> None:
         group.nonresident_age += pages
 
 
-def evict(folio: Folio, target: Memcg) -> int:
+def evict(folio: Folio, target: Memcg, memory: Memory) -> int:
     """A folio leaves memory because `target`, its group or one above it, was reclaimed: the shadow to leave behind."""
     assert folio.memcg is not None
     depth = min(len(target.lineage) - 1, _DEEPEST)
-    eviction = _at_depth(folio.memcg, depth).nonresident_age & _EVICTION_MASK
-    age(_at_depth(folio.memcg, depth), len(folio.pages))
+    reclaimed = _at_depth(folio.memcg, depth)
+    clock = memory.lruvec(reclaimed).eviction_clock
+    eviction = (reclaimed.nonresident_age if clock is None else clock) & _EVICTION_MASK
+    age(reclaimed, len(folio.pages))
     workingset = _WORKINGSET if folio.workingset else 0
     return eviction << _EVICTION_SHIFT | depth << _DEPTH_SHIFT | workingset | _PRESENT
 
@@ -46,15 +47,24 @@ def refault(folio: Folio, shadow: int, owner: Memcg, memory: Memory, counters: C
     assert memcg is not None
     _count(memcg, counters, "workingset_refault_anon")
     evicted_by = _at_depth(owner, shadow >> _DEPTH_SHIFT & _DEEPEST)
-    distance = (evicted_by.nonresident_age - (shadow >> _EVICTION_SHIFT)) & _EVICTION_MASK
-    if distance > sum(memory.lruvec(group).active_pages for group in memory.memcgs.subtree(evicted_by)):
+    if not _recent(shadow >> _EVICTION_SHIFT, evicted_by, memory):
         return
     folio.active = True
     age(memcg, 1)
     _count(memcg, counters, "workingset_activate_anon")
-    if shadow & _WORKINGSET:  # it had been active before
+    if shadow & _WORKINGSET or memory.lruvec(memcg).eviction_clock is not None:  # active before; lru_gen_refault: any
         folio.workingset = True
         _count(memcg, counters, "workingset_restore_anon")
+
+
+def _recent(eviction: int, evicted_by: Memcg, memory: Memory) -> bool:
+    """The active pages are more than what was evicted since; with generations, the one that was reclaimed is still the
+    oldest (lru_gen_test_recent)."""
+    clock = memory.lruvec(evicted_by).eviction_clock
+    if clock is not None:
+        return clock & _EVICTION_MASK == eviction
+    distance = (evicted_by.nonresident_age - eviction) & _EVICTION_MASK
+    return distance <= sum(memory.lruvec(group).active_pages for group in memory.memcgs.subtree(evicted_by))
 
 
 def _at_depth(memcg: Memcg, depth: int) -> Memcg:

@@ -193,7 +193,7 @@ def split(machine: Machine, folio: Folio) -> list[Folio]:
         part.private = False
         part.data = data
         part.dirty, part.was_cached, part.lazyfree = folio.dirty, folio.was_cached, folio.lazyfree
-        part.active, part.workingset = folio.active, folio.workingset
+        part.active, part.referenced, part.workingset = folio.active, folio.referenced, folio.workingset
     for table, vpn in mappers:
         old = table.get(vpn)
         assert old is not None

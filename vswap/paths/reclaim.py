@@ -7,6 +7,7 @@ from vswap.base.backing import IN_FOLIO, BackingType, TierKey
 from vswap.base.errors import OutOfMemory, SlotsExhausted
 from vswap.mm.folio import Folio
 from vswap.mm.frames import MAX_RECLAIM_RETRIES
+from vswap.mm.lru import SWAP_CLUSTER_MAX, Verdict
 from vswap.mm.memcg import Memcg
 from vswap.mm.workingset import age, evict
 from vswap.paths import large
@@ -15,10 +16,9 @@ from vswap.state import rmap
 from vswap.state.machine import Machine
 from vswap.tiers.base import Tier
 
-DIRECT_BATCH = 8
 KSWAPD_BATCH = 32
-SWAP_CLUSTER_MAX = 32
-"""Folios of a group that are looked at before the next group's turn."""
+DEF_PRIORITY = 12
+"""The first round looks at so small a part of each list: a 2^12-th. Each further one looks at twice as much."""
 
 
 class Reclaim:
@@ -57,12 +57,11 @@ class Reclaim:
         """Reclaim on behalf of an allocation that found only the reserve (of the root's groups, which are all), or this
         group at its memory.max; pages freed. A page that goes to the device stays its group's memory: a group at its
         limit passes the device over, and gives up its pages there first, which are its coldest ones."""
-        limit = memcg.limits.memory_max
-        target = DIRECT_BATCH if limit is None else max(1, min(DIRECT_BATCH, limit // 8))
         freed = 0
         if memcg is not self.machine.memory.memcgs.root:
-            freed = await self._writeback.write_back_group(memcg, target)
-        freed += await self.shrink(target - freed, memcg)
+            freed = await self._writeback.write_back_group(memcg, SWAP_CLUSTER_MAX)
+        if not freed:
+            freed = await self.shrink(SWAP_CLUSTER_MAX, memcg)
         self.machine.counters.pgsteal_direct += freed
         return freed
 
@@ -81,25 +80,19 @@ class Reclaim:
             await machine.clock.sleep(machine.costs.retry * (idle_rounds + 1))
 
     async def shrink(self, target: int, memcg: Memcg | None = None) -> int:
-        """Look at each folio of a group and those below it (by default, of all) at most once, some of each group in
-        turn, and stop at `target` frames freed; how many it was."""
+        """Look at ever larger parts of the lists of a group and those below it (by default, of all), some of each
+        group in turn, until `target` frames were freed or all was looked at (do_try_to_free_pages); how many it was."""
         groups = self.machine.memory.memcgs.subtree(memcg or self.machine.memory.memcgs.root)
         freed = self._split_deferred(groups)
-        left = {group: len(self.machine.memory.lruvec(group)) for group in self._in_turn(groups)}
-        while left:
-            for group in list(left):
-                self._turn = group.id
-                for _ in range(min(SWAP_CLUSTER_MAX, left[group])):
+        for priority in range(DEF_PRIORITY, -1, -1):
+            for group in self._in_turn(groups):
+                if freed >= target:
+                    return freed
+                for batch in self.machine.memory.lruvec(group).batches(priority):
+                    self._turn = group.id
+                    freed += await self._shrink_list(group, batch, memcg)
                     if freed >= target:
                         return freed
-                    folio = self.machine.memory.lruvec(group).isolate()
-                    if folio is None:
-                        left[group] = 0
-                        break
-                    left[group] -= 1
-                    freed += await self.reclaim_folio(folio, target=memcg)
-                if not left[group]:
-                    del left[group]
         return freed
 
     def _tiers_for(self, target: Memcg) -> tuple[Tier, ...]:
@@ -113,6 +106,32 @@ class Reclaim:
         """The devices on which a slot may be a place then."""
         tiers = self.machine.tiers
         return [tiers.key(tier) for tier in self._tiers_for(target)]
+
+    async def _shrink_list(self, group: Memcg, count: int, target: Memcg | None) -> int:
+        """Look at so many folios of one group; frames freed."""
+        freed = 0
+        for _ in range(count):
+            folio = self._isolate(group)
+            if folio is None:
+                break
+            freed += await self.reclaim_folio(folio, target=target)
+        return freed
+
+    def _isolate(self, group: Memcg) -> Folio | None:
+        lruvec = self.machine.memory.lruvec(group)
+        folio = lruvec.isolate()
+        self.machine.counters.pgrefill += lruvec.refilled
+        lruvec.refilled = 0
+        return folio
+
+    def _verdict(self, folio: Folio, *, force: bool) -> Verdict:
+        """What becomes of a folio that is off the lists; by force it is reclaimed, active or not."""
+        assert folio.memcg is not None
+        if not force:
+            return self.machine.memory.lruvec(folio.memcg).check_references(folio)
+        folio.workingset |= folio.active
+        folio.active = False
+        return Verdict.RECLAIM
 
     def _in_turn(self, groups: list[Memcg]) -> list[Memcg]:
         """From the one after the last one looked at on, so that each is the first one now and then."""
@@ -141,9 +160,9 @@ class Reclaim:
         was_dead = folio.dead
         try:
             if not folio.dead and not rmap.unreferenced(machine, folio):
-                if rmap.clear_accessed(folio) and not force:
-                    folio.active = True
-                    machine.counters.pgactivate += 1
+                verdict = self._verdict(folio, force=force)
+                if verdict is not Verdict.RECLAIM:
+                    folio.active = verdict is Verdict.ACTIVATE
                 elif folio.lazyfree:
                     await self.discard(folio)
                 elif folio.order:
@@ -153,6 +172,8 @@ class Reclaim:
         finally:
             if folio.active and folio.memcg is not None and not folio.dead:
                 age(folio.memcg, len(folio.pages))
+                machine.counters.pgactivate += len(folio.pages)
+                folio.memcg.count("pgactivate", len(folio.pages))
             machine.memory.add(folio)
             rmap.unlock(machine, folio)
         if not parts:
@@ -252,7 +273,7 @@ class Reclaim:
     def evict(self, folio: Folio, slot: int, target: Memcg) -> None:
         """Give the frame of a locked folio back that a tier has; its shadow stays in the slot."""
         machine = self.machine
-        shadow = evict(folio, target)
+        shadow = evict(folio, target, machine.memory)
         for each in range(slot, slot + len(folio.pages)):
             machine.slots.set_shadow(each, shadow)
         rmap.drop(machine, folio)

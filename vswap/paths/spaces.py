@@ -89,8 +89,7 @@ class AddressSpace:
             pte = self.table.get(page)
             if pte is not None and pte.state is PteState.DRAM and not rmap.mapped_by_others(pte.dram):
                 pte.accessed = False
-                pte.dram.active = False
-                self.machine.memory.move(pte.dram)
+                self.machine.memory.deactivate(pte.dram)
         await self.machine.clock.sleep(self.machine.costs.tlb_shootdown)
 
     async def pageout(self, vpn: int, count: int = 1) -> bool:

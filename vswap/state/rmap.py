@@ -7,6 +7,7 @@ A function that is not `async` is one step: no other task can run inside it.
 from __future__ import annotations
 
 from vswap.mm.folio import AnyFolio, CramFolio, Folio
+from vswap.mm.lru import take_references
 from vswap.mm.pagetable import PageTable, Pte, PteState
 from vswap.mm.workingset import refault
 from vswap.state.machine import Machine
@@ -171,13 +172,7 @@ def forget(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> None:
 
 def clear_accessed(folio: AnyFolio) -> bool:
     """Collect the accessed bits of all mappers, and clear them: whether there was one (folio_referenced)."""
-    used = False
-    for table, vpn in folio.mappers:
-        pte = table.get(vpn)
-        assert pte is not None
-        used |= pte.accessed
-        pte.accessed = False
-    return used
+    return take_references(folio) > 0
 
 
 # Counting

@@ -31,6 +31,8 @@ MM_STAT = ("orig_data_size", "compr_data_size", "mem_used_total", "mem_limit", "
            "pages_compacted", "huge_pages", "huge_pages_since")  # fmt: skip
 BD_STAT = ("bd_count", "bd_reads", "bd_writes")
 STAT = ("zswapped", "zswpin", "zswpout", "pglazyfree", "pglazyfreed")
+RECLAIM_STAT = ("pgactivate", "workingset_refault_anon", "workingset_activate_anon", "workingset_restore_anon")
+LRU_GEN = "/sys/kernel/mm/lru_gen/enabled"
 EVENTS = {"memory.events": ("oom",), "memory.swap.events": ("max", "fail")}
 WRITEBACK_S = 0.1
 """The shrinker has ended when it has written nothing for so long."""
@@ -69,6 +71,8 @@ class KernelRun:
         ask(f"swapon {DEVICES[self._device]} 0")
         self._swapping = True
         self._touches = 0
+        self._stat = STAT + (RECLAIM_STAT if script.reclaims else ())
+        ask(f"put {LRU_GEN} {'y' if script.setting('lru') == 'mglru' else 'n'}")
         self._forks = script.forks  # children's own pages would be among the group's
         ask(f"start {GROUP}")
         self._before = self._counters()
@@ -131,6 +135,9 @@ class KernelRun:
                 ask(f"put {ZRAM}/idle all" if work == "idle" else f"put {ZRAM}/writeback {work.removeprefix('write-')}")
             case "writeback":
                 self._wait_for_writeback()
+            case "reclaim":  # what waits in the processor's batches reaches the lists
+                ask("put /proc/sys/vm/drop_caches 1")
+                ask(f"put {GROUP}/memory.reclaim {step.number(0) * 4096}")
             case "limit":
                 name, pages = step.arguments[0], step.number(1)
                 if name == "memory.max":  # beyond what the task itself and the kernel's tables for it take
@@ -186,10 +193,10 @@ class KernelRun:
         paths = ["/proc/vmstat", f"{GROUP}/cpu.stat", f"{GROUP}/memory.stat", f"{GROUP}/memory.swap.current"]
         paths += [f"{GROUP}/{file}" for file in ("memory.numa_stat", *EVENTS)]
         paths += [f"{ZSWAP}/{name}" for name in ZSWAP_FILES]
-        files = self._guest.read(
-            *paths, f"{ZRAM}/mm_stat", f"{ZRAM}/bd_stat"
-        )  # cpu.stat brings what memory.stat shows up to date
-        counters = _take("vmstat", files["/proc/vmstat"], VMSTAT) | _take("memcg", files[f"{GROUP}/memory.stat"], STAT)
+        # cpu.stat brings what memory.stat shows up to date
+        files = self._guest.read(*paths, f"{ZRAM}/mm_stat", f"{ZRAM}/bd_stat")
+        counters = _take("vmstat", files["/proc/vmstat"], VMSTAT)
+        counters |= _take("memcg", files[f"{GROUP}/memory.stat"], self._stat)
         for file, names in EVENTS.items():
             counters |= _take(f"memcg.{file.removeprefix('memory.')}", files[f"{GROUP}/{file}"], names)
         if not self._forks:

@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 from hw.virtual_time import VirtualClock
 from tests.campaigns.kerneldiff.contents import content, touched
-from tests.campaigns.kerneldiff.kernel import STAT, VMSTAT, ZSWAP_FILES
+from tests.campaigns.kerneldiff.kernel import RECLAIM_STAT, STAT, VMSTAT, ZSWAP_FILES
 from tests.campaigns.kerneldiff.script import MOST_SWAP_PAGES, Script, Step
 from tests.campaigns.kerneldiff.seen import Seen, number_slots
 from vswap import AddressSpace, MemcgLimits, OutOfMemory, SigBus, VswapConfig, VswapSystem
 from vswap.mm.folio import Folio
+from vswap.mm.lru import SWAP_CLUSTER_MAX
 from vswap.mm.pagetable import PteState
 from vswap.slots.layer import Search
 from vswap.tiers.zram import ZramTier
@@ -24,6 +25,7 @@ from vswap.tiers.zram import ZramTier
 MEMORY_PAGES = 1 << 16
 PROFILES: dict[str, Literal["6.1", "6.12"]] = {"6.1": "6.1", "6.12": "6.12"}
 LAYERS: tuple[Literal["direct", "virtual"], ...] = ("direct", "virtual")
+LRUS: dict[str, Literal["classic", "mglru"]] = {"classic": "classic", "mglru": "mglru"}
 TIERS = {"zram": "zram", "disk": "swapfile"}
 WRITEBACK_NS = 100_000_000
 _LIMITS = {"memory.max": "memory_max", "memory.swap.max": "swap_max", "memory.zswap.max": "zswap_max"}
@@ -40,6 +42,7 @@ class ModelRun:
         self._tasks: dict[int, AddressSpace] = {0: system.create_space("0", self._group)}
         self._touches = 0
         self._forks = script.forks
+        self._reclaims = script.reclaims
         self._had_zswap = script.setting("zswap") == "on"
 
     async def step(self, step: Step) -> Seen:
@@ -90,6 +93,8 @@ class ModelRun:
             case "writeback":
                 await system.machine.clock.sleep(WRITEBACK_NS)
                 await self._settle()
+            case "reclaim":
+                await self._system.reclaim.shrink(max(step.number(0), SWAP_CLUSTER_MAX), self._group)
             case "limit":
                 change: dict[str, Any] = {_LIMITS[step.arguments[0]]: step.number(1)}
                 self._group.limits = replace(self._group.limits, **change)
@@ -199,6 +204,7 @@ class ModelRun:
             assert isinstance(zram, ZramTier)
             values |= {f"zram.{name}": value for name, value in {**zram.mm_stat(), **zram.bd_stat()}.items()}
         values |= {f"memcg.{name}": group.stat[name] for name in STAT if name in ("zswpin", "zswpout")}
+        values |= {f"memcg.{name}": group.stat[name] for name in RECLAIM_STAT if self._reclaims}
         values["memcg.swap.current"] = group.swap
         if not self._forks:
             mapped = {(pte.dram, pte.index) for space in self._tasks.values() for pte in space.table.values()
@@ -221,6 +227,7 @@ def run(
         memory_pages=MEMORY_PAGES,
         order=("zswap", tier) if script.setting("zswap") == "on" else (tier,),
         layer=layer,
+        lru=LRUS[script.setting("lru")],
         mthp_orders=(mthp,) if mthp else (),
         swapfile_pages=script.swap_pages - 1,
         zram_pages=script.swap_pages - 1,

@@ -18,12 +18,12 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "mthp": ("0", "2", "3", "4"),
     "page-cluster": ("0", "3"),
     "backing": ("off", "on"),
+    "lru": ("classic", "mglru"),
     "kernels": ("all", "6.1", "6.12"),
 }
 """What a machine is: its swap device, whether zswap is in front of it, the order of large folios (0: none), readahead,
-whether zram has a backing device;
-and the kernels that the script is for. The first value of each is the
-default."""
+whether zram has a backing device, which pages are reclaimed first; and the kernels that the script is for. The first
+value of each is the default."""
 ZRAM_WORK = ("idle", "write-idle", "write-huge", "write-huge_idle")
 DIALS = ("zswap.max_pool_percent", "memory.zswap.writeback")
 LIMITS = ("memory.max", "memory.swap.max", "memory.zswap.max")
@@ -41,6 +41,7 @@ MACHINE: Mapping[str, str] = {
     "swapon": "",
     "zswap": "switch",
     "limit": "limit pages",
+    "reclaim": "pages",
     "tune": "dial value",
     "writeback": "",
     "zram": "work",
@@ -93,6 +94,11 @@ class Script:
         """Of the swap device, its header included: so few that the kernel sets no slots aside for a processor; a large
         folio needs clusters of 512."""
         return 256 if self.setting("mthp") == "0" else MOST_SWAP_PAGES
+
+    @property
+    def reclaims(self) -> bool:
+        """It looks at which pages reclaim takes."""
+        return any(step.op == "reclaim" for step in self.steps)
 
     @property
     def forks(self) -> bool:

@@ -17,12 +17,14 @@ module chain_release_formal #(
     input  wire [BITS-1:0] result,
     input  wire [6:0]      count,
     input  wire [63:0]     bad,
+    input  wire            hold,
     input  wire            op_ready,
     input  wire            result_valid,
     input  wire            result_error
 );
     localparam [1:0] PUSH = 2'd1, FOLLOW = 2'd3;
 
+    wire            op_hold;
     wire            done, op_valid, retired, lost_valid;
     wire [6:0]      lost;
     wire [1:0]      op;
@@ -37,6 +39,8 @@ module chain_release_formal #(
         .first_i(first),
         .count_i(count),
         .bad_i(bad),
+        .hold_i(hold),
+        .hold_o(op_hold),
         .done_o(done),
         .retired_o(retired),
         .lost_valid_o(lost_valid),
@@ -60,6 +64,7 @@ module chain_release_formal #(
 
     reg            runs_q, followed_q, answer_q;   // answer_q: a result is owed
     reg [1:0]      op_q;
+    reg            hold_q;
     reg [63:0]     bad_q;                          // of the chain, by position
     reg [6:0]      gone_q;                         // sectors given back or retired
     reg [6:0]      owed_q;                         // sectors still to go
@@ -92,13 +97,14 @@ module chain_release_formal #(
         if (told) {followed_q, next_q} <= {!result_error, result};
         if (unlink) {owed_q, lost_q} <= {7'd1, owed_q - 7'd1};
         if (start) {runs_q, followed_q, owed_q, turn_q, bad_q, gone_q} <= {2'b10, count, first, bad, 7'd0};
+        if (start) hold_q <= hold;
         if (start) {count_q, lost_q} <= {count, 7'd0};
         if (!rst_ni) {runs_q, answer_q} <= 2'b00;
     end
 
     always @(posedge clk_i) if (rst_ni) begin
         if (op_valid) assert (runs_q && owed_q != 0 && sector == turn_q && op == (goes ? PUSH : FOLLOW));
-        if (op_valid && op == PUSH) assert (!bad_q[gone_q]);
+        if (op_valid && op == PUSH) assert (!bad_q[gone_q] && op_hold == hold_q);
         if (retired) assert (runs_q && owed_q != 0 && goes && sector == turn_q && bad_q[gone_q]);
         if (done) assert (runs_q && owed_q == 0 && gone_q + lost_q == count_q);
         assert (lost_valid == unlink);
@@ -106,7 +112,7 @@ module chain_release_formal #(
         // what induction needs
         assert (runs_q == \dut.active_q );
         if (runs_q) begin
-            assert (answer_q == \dut.waiting_q );
+            assert (answer_q == \dut.waiting_q && op_hold == hold_q);
             if (\dut.waiting_q ) assert (op_q == (\dut.pushing_q ? PUSH : FOLLOW));
             if (\dut.waiting_q && \dut.pushing_q ) begin
                 assert (\dut.left_q == owed_q + 7'd1 && owed_q != 7'd127 && !followed_q && gone_q != 0);

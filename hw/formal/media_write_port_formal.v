@@ -4,7 +4,7 @@
 // after its address, the last one marked, with the core's data or without strobes. Each burst of the core is answered
 // once, after its last beat if by the port, and by the media only under an ID with no debt of a time before. No burst
 // begins while one from before a reset of the core is owed its answer. With a time limit the core is answered within the
-// limit of the media's last progress.
+// limit of the media's last progress. Beside an answer of the port it is told whether the media was shown the burst.
 //
 // Assumed: an address is held until it is taken, unless the core is reset, and comes after all beats of the burst before;
 // the core waits for at most 128 responses. The media answers a burst after its beats; it may answer what nobody asked for.
@@ -26,8 +26,10 @@ module media_write_port_formal (
     input  wire         m_wready,
     input  wire [7:0]   m_bid,
     input  wire [1:0]   m_bresp,
-    input  wire         m_bvalid
+    input  wire         m_bvalid,
+    input  wire         watch           // the burst that is accepted now is the watched one
 );
+    wire         bowed, settled;
     wire         busy, moves, timeout, awready, wready, blate, bvalid, m_awvalid, m_wvalid, m_wlast, m_wuser, m_bready;
     wire [1:0]   bresp;
     wire [7:0]   m_awid, m_awlen;
@@ -57,6 +59,8 @@ module media_write_port_formal (
         .s_axi_wready(wready),
         .s_axi_bresp(bresp),
         .s_axi_blate(blate),
+        .s_axi_bowed(bowed),
+        .settled_o(settled),
         .s_axi_bvalid(bvalid),
         .m_axi_awid(m_awid),
         .m_axi_awaddr(m_awaddr),
@@ -85,6 +89,7 @@ module media_write_port_formal (
     (* hierconn *) wire [8:0]  \dut.left_q ;
     (* hierconn *) wire [8:0]  \dut.core_left_q ;
     (* hierconn *) wire [7:0]  \dut.unanswered_q ;
+    (* hierconn *) wire [7:0]  \dut.shown_q ;
     (* hierconn *) wire        \dut.orphan_q ;
     (* hierconn *) wire        \dut.late_q ;
     (* hierconn *) wire        \dut.drain_q ;
@@ -105,6 +110,8 @@ module media_write_port_formal (
     reg  [7:0]   old0_q, old1_q;       // likewise, and nobody does
     reg          before_reset_q;       // some of these are of a time before the core's reset
     reg  [7:0]   due_id_q, next_id_q;  // of these bursts
+    reg          watched_q, started_q; // the watched burst is unanswered; the media was shown it
+    reg  [7:0]   ahead_q;              // responses before its own
     reg  [3:0]   silent_q;             // cycles that the core has waited without any progress
 
     wire accept = awvalid && awready;
@@ -163,7 +170,10 @@ module media_write_port_formal (
             {old0_q, new0_q, old1_q, new1_q, silent_q, before_reset_q} <= 0;
             {due_q, next_due_q, aw_shown_q, w_shown_q} <= 0;
         end
-        if (forget) {unanswered_q, core_left_q} <= 0;
+        if (bvalid) {ahead_q, watched_q} <= {ahead_q - 8'd1, watched_q && ahead_q != 0};
+        if (accept && watch && !watched_q)
+            {watched_q, started_q, ahead_q} <= {1'b1, start, unanswered_q - {7'd0, bvalid}};
+        if (forget) {unanswered_q, core_left_q, watched_q} <= 0;
     end
 
     initial before_q = 1'b0;
@@ -188,11 +198,16 @@ module media_write_port_formal (
             assert (unanswered_q != 0 && m_bvalid && m_bid[7:1] == 0 && bresp == m_bresp);
             assert (m_bid[0] ? old1_q == 0 && new1_q != 0 : old0_q == 0 && new0_q != 0);
         end
+        if (bvalid && watched_q && ahead_q == 0) assert (bowed == (blate && started_q));
+        if (settled) assert (old0_q + new0_q == 0 && old1_q + new1_q == 0);  // none is owed: none will be done
         if (timeout) assert (limit_q != 0 && !forget && !moved);
         if (timeout) assert (!(wready && !wvalid));  // the core is waited for, not the media
         if (limit_q != 0 && rst_ni) assert (silent_q <= {1'b0, limit_q} + 4'd1);
         // what induction needs
         assert (\dut.unanswered_q == unanswered_q && unanswered_q <= 8'd128);
+        assert (\dut.shown_q <= unanswered_q);
+        if (!late) assert (\dut.shown_q == unanswered_q);
+        if (watched_q) assert (ahead_q < unanswered_q && started_q == (ahead_q < \dut.shown_q ));
         assert (\dut.core_left_q == core_left_q && core_left_q <= 9'd256);
         assert (\dut.u_epochs.count_q [7:0] == old0_q + new0_q && \dut.u_epochs.count_q [15:8] == old1_q + new1_q);
         assert (old0_q + new0_q <= 8'd128 && old1_q + new1_q <= 8'd128);
@@ -230,6 +245,7 @@ module media_write_port_formal (
         cover (bvalid && !blate && old0_q != 0 && id);
         cover (bvalid && blate && limit_q != 0 && core_left_q == 0);
         cover (start && old0_q != 0);
+        cover (bvalid && watched_q && ahead_q == 0 && blate && !started_q);
         cover (awvalid && !awready && before_reset_q && !forget);
         cover (next_due_q != 0);
     end

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // media_writer_formal: AXI4 on the write side of the media port. Each sector gives one burst: its address and its number of
 // beats, once, stable until taken; then that many beats, the last one marked, stable until taken; no burst crosses 4 KiB.
-// `idle_o` is high with no burst under way. `bad_o` names the sectors since the last clear whose response was bad, `late_o`
-// tells whether a bad one was late.
+// `idle_o` is high with no burst under way. `bad_o` names the sectors since the last clear whose response was bad and not
+// late, `late_o` and `owed_o` tell whether a bad one was late, and owed as well.
 //
 // Assumed: a sector has 1 to SECTOR_BYTES / 64 beats; data is held until it is taken; the media answers a burst after its
 // address and all its data; a clear comes with no burst under way, and after it come 64 sectors at most.
@@ -22,6 +22,7 @@ module media_writer_formal #(
     input  wire                   wready,
     input  wire                   bvalid,
     input  wire                   late_in,
+    input  wire                   owed_in,
     input  wire [SECTOR_BITS-1:0] sector,
     input  wire [4:0]             beats,
     input  wire [511:0]           data,
@@ -30,6 +31,7 @@ module media_writer_formal #(
     localparam [4:0] SECTOR_BEATS = SECTOR_BYTES / 64;
 
     wire [63:0]  bad;
+    wire         owed;
     wire         idle, late, sector_ready, data_ready, awvalid, wlast, wvalid, bready;
     wire [39:0]  awaddr;
     wire [7:0]   awlen;
@@ -46,6 +48,8 @@ module media_writer_formal #(
         .bad_o(bad),
         .late_o(late),
         .late_i(late_in),
+        .owed_o(owed),
+        .owed_i(owed_in),
         .sector_valid_i(sector_valid),
         .sector_ready_o(sector_ready),
         .sector_i(sector),
@@ -69,7 +73,7 @@ module media_writer_formal #(
     (* hierconn *) wire [4:0] \dut.left_q ;
     (* hierconn *) wire [7:0] \dut.outstanding_q ;
 
-    reg                   before_q, aw_held_q, w_held_q, late_q;
+    reg                   before_q, aw_held_q, w_held_q, late_q, owed_q;
     reg [47:0]            aw_q;
     reg [512:0]           w_q;
     reg                   address_owed_q;         // of the sector under way
@@ -108,13 +112,14 @@ module media_writer_formal #(
         if (bvalid && bready) begin
             answered_q <= answered_q + 7'd1;
             if (bresp[1] && late_in) late_q <= 1'b1;
-            if (bresp[1] && answered_q == watched) watched_bad_q <= 1'b1;
+            if (bresp[1] && late_in && owed_in) owed_q <= 1'b1;
+            if (bresp[1] && !late_in && answered_q == watched) watched_bad_q <= 1'b1;
         end
-        if (clear) {begun_q, answered_q, late_q, watched_bad_q} <= 0;
+        if (clear) {begun_q, answered_q, late_q, owed_q, watched_bad_q} <= 0;
         if (!rst_ni) begin
             {address_owed_q, data_owed_q, bursts_q} <= 0;
             {aw_held_q, w_held_q} <= 0;
-            {begun_q, answered_q, late_q, watched_bad_q} <= 0;
+            {begun_q, answered_q, late_q, owed_q, watched_bad_q} <= 0;
         end
     end
 
@@ -129,7 +134,7 @@ module media_writer_formal #(
         if (data_ready) assert (data_owed_q != 0);
         if (sector_ready) assert (!open);
         assert (idle == (bursts_q == 0));
-        assert (late == late_q && bad[watched] == watched_bad_q);
+        assert (late == late_q && owed == owed_q && bad[watched] == watched_bad_q);
         // what induction needs
         assert (\dut.left_q == data_owed_q && \dut.outstanding_q == bursts_q);
         assert (\dut.position_q == answered_q[5:0] && bursts_q == {1'b0, begun_q - answered_q} && answered_q <= begun_q && begun_q <= 7'd64);
@@ -137,7 +142,7 @@ module media_writer_formal #(
         assert (bursts_q <= 8'd64 && bursts_q >= {7'd0, open});
         if (open) assert (beats_q != 0 && beats_q <= SECTOR_BEATS && data_owed_q <= beats_q);
         cover (bursts_q == 3 && data_owed_q == SECTOR_BEATS && address_owed_q);
-        cover (bad == 64'd2 && idle && late);
+        cover (bad == 64'd2 && idle && late && !owed);
         cover (wvalid && wlast && address_owed_q && beats_q == SECTOR_BEATS);
     end
 endmodule

@@ -67,7 +67,8 @@ module page_sequencer_formal #(
     input  wire                 flaw_valid,
     input  wire                 flaw_lost,
     input  wire [PAGE_BITS-1:0] flaw_page,
-    input  wire                 lost
+    input  wire                 lost,
+    input  wire                 returned
 );
     `include "cram_codes.vh"
 
@@ -110,6 +111,7 @@ module page_sequencer_formal #(
         .stuck_o(stuck),
         .retired_i(retired),
         .lost_i(lost),
+        .returned_i(returned),
         .flaw_valid_i(flaw_valid),
         .flaw_taken_o(flaw_taken),
         .flaw_lost_i(flaw_lost),

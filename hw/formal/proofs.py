@@ -95,7 +95,7 @@ PROOFS: list[Proof] = [
         Proof(
             "sector_allocator",
             "sector_allocator_formal",
-            "no sector is handed out twice, none is lost, chains stay as linked",
+            "no sector is handed out twice, none is lost, chains stay as linked; held ones wait for the media",
             "prove",
             3,
             40,

@@ -4,6 +4,8 @@
 // The model beside it: which sectors are in use, and the free list as a stack `stack_q`. Nobody reads the stack but the
 // assertions that induction needs: it says what the table of the allocator must hold.
 //
+// Held sectors are in use in the model, and in a stack of their own; they become free only while `settled_i` is high.
+//
 // The table stands in for ecc_ram: no bit flips (free_ecc_ram).
 //
 // Assumed, as the header of the allocator asks: POP only while a sector is free; PUSH, LINK and FOLLOW only of sectors
@@ -20,7 +22,9 @@ module sector_allocator_formal #(
     input  wire            op_valid_i,
     input  wire [1:0]      op_i,
     input  wire [BITS-1:0] sector_i,
-    input  wire [BITS-1:0] next_i
+    input  wire [BITS-1:0] next_i,
+    input  wire            hold_i,
+    input  wire            settled_i
 );
     localparam [1:0] POP = 2'd0, PUSH = 2'd1, LINK = 2'd2, FOLLOW = 2'd3;
     localparam [BITS:0] ALL = SECTORS;
@@ -28,7 +32,7 @@ module sector_allocator_formal #(
 
     (* anyconst *) reg [BITS-1:0] watched;  // the sector whose fate is followed
 
-    wire            op_ready, result_valid;
+    wire            op_ready, result_valid, returned;
     wire [BITS-1:0] result;
     wire [BITS:0]   free;
 
@@ -43,6 +47,9 @@ module sector_allocator_formal #(
         .op_i(op_i),
         .sector_i(sector_i),
         .next_i(next_i),
+        .hold_i(hold_i),
+        .settled_i(settled_i),
+        .returned_o(returned),
         .result_valid_o(result_valid),
         .result_o(result),
         .free_o(free)
@@ -58,6 +65,10 @@ module sector_allocator_formal #(
     (* hierconn *) wire [BITS:0] \dut.fresh_q ;
     (* hierconn *) wire \dut.pop_list_q ;
     (* hierconn *) wire \dut.follow_q ;
+    (* hierconn *) wire \dut.give ;
+    (* hierconn *) wire \dut.return_q ;
+    (* hierconn *) wire [BITS-1:0] \dut.held_q ;
+    (* hierconn *) wire [BITS:0] \dut.held_count_q ;
     (* hierconn *) wire \dut.read_q ;
     (* hierconn *) wire \dut.u_links.read_q ;
     (* hierconn *) wire \dut.u_links.valid_q ;
@@ -72,12 +83,20 @@ module sector_allocator_formal #(
     reg [SECTORS*BITS-1:0] successor_q;  // what LINK has said
     reg [SECTORS-1:0]      linked_q;
     reg [BITS:0]           depth_q;
+    reg [SECTORS-1:0]      held_q;       // held sectors, likewise
+    reg [SECTORS*BITS-1:0] held_stack_q;
+    reg [SECTORS*BITS-1:0] held_place_q;
+    reg [BITS:0]           held_depth_q;
+    reg                    returned_q;   // some held sector has become free
     reg [BITS:0]           free_q;
     reg                    popping_q, following_q;
     reg [BITS-1:0]         followed_q;
     reg                    taken_again_q;  // the watched sector came back and was handed out again
 
     wire start = op_valid_i && op_ready;
+    wire keep  = start && op_i == PUSH && hold_i;
+    wire push  = start && op_i == PUSH && !hold_i;
+    wire [BITS-1:0] held_top = held_stack_q[(held_depth_q - 1'b1)*BITS +: BITS];
     wire [BITS-1:0] top = stack_q[(depth_q - 1'b1)*BITS +: BITS];
 
     initial assume (!rst_ni);
@@ -85,7 +104,7 @@ module sector_allocator_formal #(
     always @* begin
         assume (watched < ALL);
         if (op_valid_i && op_i == POP) assume (free != 0);
-        if (op_valid_i && op_i != POP) assume (sector_i < ALL && used_q[sector_i]);
+        if (op_valid_i && op_i != POP) assume (sector_i < ALL && used_q[sector_i] && !held_q[sector_i]);
     end
 
     always @(posedge clk_i) begin
@@ -96,14 +115,25 @@ module sector_allocator_formal #(
             free_q <= free_q - 1'b1;
             if (depth_q != 0) depth_q <= depth_q - 1'b1;
         end
-        if (start && op_i == PUSH) begin
+        if (push || returned) begin
             free_q  <= free_q + 1'b1;
             depth_q <= depth_q + 1'b1;
         end
+        if (keep) held_depth_q <= held_depth_q + 1'b1;
+        if (\dut.give ) held_depth_q <= held_depth_q - 1'b1;
+        if (returned) returned_q <= 1'b1;
         for (n = 0; n < SECTORS; n = n + 1) begin  // a loop, not an index, keeps the netlist small
-            if (start && op_i == PUSH && depth_q == n) stack_q[n*BITS +: BITS] <= sector_i;
-            if (start && op_i == PUSH && sector_i == n) begin
+            if (depth_q == n && push) stack_q[n*BITS +: BITS] <= sector_i;
+            if (depth_q == n && returned) stack_q[n*BITS +: BITS] <= \dut.at_q [BITS-1:0];
+            if (held_depth_q == n && keep) held_stack_q[n*BITS +: BITS] <= sector_i;
+            if (keep && sector_i == n) begin
+                held_q[n]                    <= 1'b1;
+                linked_q[n]                  <= 1'b0;
+                held_place_q[n*BITS +: BITS] <= held_depth_q[BITS-1:0];
+            end
+            if ((push && sector_i == n) || (returned && \dut.at_q == n)) begin
                 used_q[n]                <= 1'b0;
+                held_q[n]                <= 1'b0;
                 linked_q[n]              <= 1'b0;
                 place_q[n*BITS +: BITS]  <= depth_q[BITS-1:0];
             end
@@ -120,6 +150,8 @@ module sector_allocator_formal #(
         if (!rst_ni) begin
             used_q   <= 0;
             linked_q <= 0;
+            held_q   <= 0;
+            {held_depth_q, returned_q} <= 0;
             depth_q  <= 0;
             free_q   <= ALL;
             {popping_q, following_q, taken_again_q} <= 3'd0;
@@ -138,12 +170,15 @@ module sector_allocator_formal #(
         if (result_valid) assert (!op_ready);
         if (popping_q) assert (result < ALL && !used_q[result]);                      // not handed out twice
         if (popping_q && result == watched) assert (!used_q[watched]);
+        if (\dut.give ) assert (settled_i);
+        if (returned) assert (held_q[\dut.at_q [BITS-1:0]]);
         assert (free == free_q);
         assert (free_q + used_count + {{BITS{1'b0}}, popping_q} == ALL);              // none lost
         if (following_q && result_valid && linked_q[followed_q]) assert (result == successor_q[followed_q*BITS +: BITS]);
         cover (taken_again_q && used_count == ALL);
         cover (following_q && result_valid && linked_q[followed_q] && result != followed_q);
         cover (depth_q == ALL);
+        cover (returned_q && held_q != 0 && held_depth_q == 2);
         cover (popping_q && \dut.pop_list_q && depth_q != 0);
     end
 
@@ -157,9 +192,13 @@ module sector_allocator_formal #(
         assert (\dut.list_count_q == depth_q && \dut.fresh_q <= ALL && depth_q <= \dut.fresh_q );
         assert (!\dut.sweep_q && !\dut.look_q && \dut.busy_q == !op_ready);
         if (!op_ready) assert (\dut.pop_q == popping_q);
-        assert (popping_q + following_q <= 1 && (!(popping_q || following_q) || !op_ready));
+        assert (popping_q + following_q + \dut.return_q <= 1);
+        if (popping_q || following_q || \dut.return_q ) assert (!op_ready);
+        assert (\dut.held_count_q == held_depth_q && held_depth_q <= ALL);
+        if (held_depth_q != 0) assert ((\dut.return_q ? asked : \dut.held_q ) == held_top);
+        if (\dut.return_q ) assert (held_q[\dut.at_q [BITS-1:0]] && \dut.at_q < \dut.fresh_q && held_depth_q < ALL);
         if (!op_ready) assert (\dut.follow_q == following_q && (!\dut.pop_list_q || popping_q));
-        if (!op_ready) assert (\dut.read_q == (following_q || \dut.pop_list_q ));
+        if (!op_ready) assert (\dut.read_q == (following_q || \dut.pop_list_q || \dut.return_q ));
         if (popping_q && \dut.pop_list_q ) assert (\dut.at_q == {1'b0, \dut.head_q });
         assert (\dut.u_links.read_q + \dut.u_links.valid_q == (!op_ready && \dut.read_q ));  // the table is at it
         if (!op_ready && \dut.read_q ) assert (\dut.u_links.data_q [BITS-1:0] == asked);
@@ -171,6 +210,7 @@ module sector_allocator_formal #(
 
     generate
         for (s = 0; s < SECTORS; s = s + 1) begin : gen_each
+            wire [BITS-1:0] held   = held_stack_q[s*BITS +: BITS];
             wire [BITS-1:0] listed = stack_q[s*BITS +: BITS];
 
             always @(posedge clk_i) if (rst_ni) begin
@@ -179,6 +219,11 @@ module sector_allocator_formal #(
                             && place_q[listed*BITS +: BITS] == s && !(popping_q && result == listed));
                 if (s != 0 && s < depth_q)
                     assert (\dut.u_links.memory_seen [listed*WORD +: BITS] == stack_q[(s == 0 ? 0 : s - 1)*BITS +: BITS]);
+                if (s < held_depth_q)
+                    assert (held_q[held] && held_place_q[held*BITS +: BITS] == s && !(\dut.return_q && \dut.at_q == held));
+                if (s != 0 && s < held_depth_q)
+                    assert (\dut.u_links.memory_seen [held*WORD +: BITS] == held_stack_q[(s == 0 ? 0 : s - 1)*BITS +: BITS]);
+                if (held_q[s]) assert (used_q[s] && !linked_q[s]);
                 if (s >= \dut.fresh_q ) assert (!used_q[s]);
                 // a sweep would find the sectors of the list, and no other
                 if (s < \dut.fresh_q && !(popping_q && \dut.at_q == s))

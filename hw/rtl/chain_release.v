@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // chain_release: gives the sectors of a page's chain back to the allocator, in chain order, but for those that are bad.
 //
+// With `hold_i` the allocator is told not to give the sectors out yet: the media may still write them.
+//
 // A bad sector is retired: nobody gives it back, so it is never used again until the next reset. So it is with what comes
 // behind a link that cannot be told: `lost_valid_o` pulses with the number of those sectors.
 //
 // Handshake: `start_i` pulse with `first_i`, `count_i` (0 is legal: done at once) and `bad_i` (bit n: the sector at
-//            position n of the chain is bad); `done_o` pulses at the end. `retired_o` pulses for each bad sector, in the
+//            position n of the chain is bad) and `hold_i`; `done_o` pulses at the end. `retired_o` pulses for each bad sector, in the
 //            cycle in which `sector_o` is its number.
 // Latency:   five cycles a sector, four a bad one, three less for the last.
 
@@ -21,6 +23,7 @@ module chain_release #(
     input  wire [SECTOR_BITS-1:0] first_i,
     input  wire [6:0]             count_i,
     input  wire [63:0]            bad_i,
+    input  wire                   hold_i,
     output wire                   done_o,
     output wire                   retired_o,
     output wire                   lost_valid_o,
@@ -30,6 +33,7 @@ module chain_release #(
     output wire                   op_valid_o,
     input  wire                   op_ready_i,
     output wire [1:0]             op_o,
+    output wire                   hold_o,
     output wire [SECTOR_BITS-1:0] sector_o,
     input  wire                   result_valid_i,
     input  wire [SECTOR_BITS-1:0] result_i,
@@ -40,6 +44,7 @@ module chain_release #(
     reg                   active_q;
     reg                   pushing_q;   // second half: the successor is known, the sector may go
     reg                   waiting_q;   // an operation is under way
+    reg                   hold_q;
     reg [6:0]             left_q;
     reg [63:0]            bad_q;       // bit 0: that of sector_q
     reg [SECTOR_BITS-1:0] sector_q, successor_q;
@@ -53,6 +58,7 @@ module chain_release #(
     assign lost_o     = left_q - 1'b1;
     assign op_o       = pushing_q ? PUSH : FOLLOW;
     assign sector_o   = sector_q;
+    assign hold_o     = hold_q;
 
     always @(posedge clk_i) begin
         if (start_i) begin
@@ -62,6 +68,7 @@ module chain_release #(
             left_q    <= count_i;
             sector_q  <= first_i;
             bad_q     <= bad_i;
+            hold_q    <= hold_i;
         end else if (done_o) begin
             active_q <= 1'b0;
         end else if (op_valid_o && op_ready_i) begin

@@ -358,7 +358,7 @@ module cram_device #(
     wire                   store_bready, store_blate, store_arvalid, store_arready, store_rvalid, store_rready;
     wire [30:0]            store_ruser, store_wuser;
     wire                   entry_corrected;
-    wire                   store_rlate, media_busy, media_timeout;
+    wire                   store_rlate, store_bowed, media_busy, media_timeout, media_settled, store_busy, sector_returned;
     wire [1:0]             store_bresp, store_rresp;
     wire [7:0]             store_awlen, store_arlen;
     wire [39:0]            store_awaddr, store_araddr;
@@ -421,6 +421,8 @@ module cram_device #(
         .release_done_o(release_done),
         .corrected_o(store_corrected),
         .lost_o(sector_lost),
+        .busy_o(store_busy),
+        .returned_o(sector_returned),
         .retired_o(retired),
         .retired_sector_o(retired_sector),
         .m_axi_awaddr(store_awaddr),
@@ -436,6 +438,8 @@ module cram_device #(
         .m_axi_bvalid(store_bvalid),
         .m_axi_bready(store_bready),
         .b_late_i(store_blate),
+        .b_owed_i(store_bowed),
+        .settled_i(media_settled),
         .m_axi_araddr(store_araddr),
         .m_axi_arlen(store_arlen),
         .m_axi_arvalid(store_arvalid),
@@ -458,6 +462,7 @@ module cram_device #(
         .media_rst_ni(media_rst_ni),
         .limit_i(media_time_limit),
         .busy_o(media_busy),
+        .settled_o(media_settled),
         .timeout_o(media_timeout),
         .s_axi_awaddr(store_awaddr),
         .s_axi_awlen(store_awlen),
@@ -469,6 +474,7 @@ module cram_device #(
         .s_axi_wready(store_wready),
         .s_axi_bresp(store_bresp),
         .s_axi_blate(store_blate),
+        .s_axi_bowed(store_bowed),
         .s_axi_bvalid(store_bvalid),
         .s_axi_araddr(store_araddr),
         .s_axi_arlen(store_arlen),
@@ -614,6 +620,7 @@ module cram_device #(
         .release_fill_o(release_fill),
         .release_done_i(release_done),
         .lost_i(sector_lost),
+        .returned_i(sector_returned),
         .retired_i(retired),
         .retired_sector_i(retired_sector),
         .command_valid_i(command_valid),
@@ -680,8 +687,8 @@ module cram_device #(
                     command_page[31:PAGE_BITS]};
     wire registers_idle;
     wire retired_pulse, retired_waits, corrected_pulse, corrected_waits;
-    wire core_idle = sequencer_idle && write_idle && read_idle && !heat_busy && !media_busy && !retired_waits
-                     && !corrected_waits;
+    wire core_idle = sequencer_idle && write_idle && read_idle && !heat_busy && !media_busy && !store_busy
+                     && !retired_waits && !corrected_waits;
 
     assign idle_o = core_idle && registers_idle;
 

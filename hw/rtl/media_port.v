@@ -25,6 +25,7 @@ module media_port #(
     input  wire [31:0]          limit_i,
     output wire                 busy_o,
     output wire                 timeout_o,
+    output wire                 settled_o,    // the media owes no write: it will do none any more
 
     // ---- core ----
     input  wire [39:0]          s_axi_awaddr,
@@ -37,6 +38,7 @@ module media_port #(
     output wire                 s_axi_wready,
     output wire [1:0]           s_axi_bresp,
     output wire                 s_axi_blate,
+    output wire                 s_axi_bowed,  // beside a late B: the media was shown the burst, and may still do it
     output wire                 s_axi_bvalid,
     input  wire [39:0]          s_axi_araddr,
     input  wire [7:0]           s_axi_arlen,
@@ -144,6 +146,7 @@ module media_port #(
         .busy_o(write_busy),
         .moves_o(write_moves),
         .timeout_o(write_timeout),
+        .settled_o(settled_o),
         .s_axi_awaddr(s_axi_awaddr),
         .s_axi_awlen(s_axi_awlen),
         .s_axi_awvalid(s_axi_awvalid),
@@ -154,6 +157,7 @@ module media_port #(
         .s_axi_wready(s_axi_wready),
         .s_axi_bresp(s_axi_bresp),
         .s_axi_blate(s_axi_blate),
+        .s_axi_bowed(s_axi_bowed),
         .s_axi_bvalid(s_axi_bvalid),
         .m_axi_awid(m_axi_awid),
         .m_axi_awaddr(m_axi_awaddr),

@@ -7,7 +7,8 @@
 //
 // Handshake: AXI4 write channels on both sides, INCR bursts of 64 bytes; the core (`s_axi_*`) has no IDs, gives the beats
 //            of a burst before the next address, and takes a response at once. `s_axi_blate` beside an error: the port
-//            answered, not the media. `forget_i` is high while the core is in reset: it waits for nothing any more.
+//            answered, not the media, and `s_axi_bowed` beside that: the media was shown the burst, and may still do it.
+//            `settled_o` is high while no burst is owed an answer by the media: it will do none any more. `forget_i` is high while the core is in reset: it waits for nothing any more.
 //            `rst_ni` is the reset of the media.
 //            `busy_o` is high while something is owed to or by a media that makes progress within `limit_i`; the clock
 //            is needed while `moves_o` is high. `timeout_o` pulses when the media has not made progress for so long.
@@ -27,6 +28,7 @@ module media_write_port #(
     output wire                 busy_o,
     output wire                 moves_o,
     output wire                 timeout_o,
+    output wire                 settled_o,
 
     input  wire [39:0]          s_axi_awaddr,
     input  wire [7:0]           s_axi_awlen,
@@ -38,6 +40,7 @@ module media_write_port #(
     output wire                 s_axi_wready,
     output wire [1:0]           s_axi_bresp,
     output wire                 s_axi_blate,
+    output wire                 s_axi_bowed,
     output wire                 s_axi_bvalid,
 
     output wire [7:0]           m_axi_awid,
@@ -62,6 +65,7 @@ module media_write_port #(
     reg       orphan_q;      // the port finishes that burst
     reg [8:0] core_left_q;   // beats that the core has not given of its last burst
     reg [7:0] unanswered_q;  // bursts for whose response the core waits
+    reg [7:0] shown_q;       // of these, bursts that the media was shown; they are answered first
     reg       late_q;        // the port answers
     reg       drain_q;       // writes from before the core's reset are unanswered
 
@@ -138,6 +142,7 @@ module media_write_port #(
     assign s_axi_bvalid = late_q ? unanswered_q > {7'd0, core_left_q != 9'd0} : m_axi_bvalid && ours && rst_ni;
     assign s_axi_bresp  = late_q ? SLVERR : m_axi_bresp;
     assign s_axi_blate  = late_q;
+    assign s_axi_bowed  = late_q && shown_q != 8'd0;
     assign m_axi_bready = 1'b1;
 
     // ---- time: the media is not to blame while a beat of the core is waited for ---------------------------------------
@@ -161,6 +166,7 @@ module media_write_port #(
     assign busy_o    = waiting && !expired;
     assign moves_o   = waiting || late_q || !open || drain_q;
     assign timeout_o = give_up;
+    assign settled_o = none;
 
     always @(posedge clk_i) begin
         if (start) left_q <= {1'b0, s_axi_awlen} + 9'd1;
@@ -168,6 +174,7 @@ module media_write_port #(
         if (accept) core_left_q <= {1'b0, s_axi_awlen} + 9'd1;
         else if (core_beat) core_left_q <= core_left_q - 1'b1;
         if (accept != s_axi_bvalid) unanswered_q <= accept ? unanswered_q + 1'b1 : unanswered_q - 1'b1;
+        if (start != (s_axi_bvalid && shown_q != 8'd0)) shown_q <= start ? shown_q + 1'b1 : shown_q - 1'b1;
         orphan_q <= forget_i || give_up || (orphan_q && left_q != 9'd0);
         if (none) drain_q <= 1'b0;
         if (give_up) late_q <= 1'b1;
@@ -180,6 +187,7 @@ module media_write_port #(
         if (forget_i) begin
             core_left_q  <= 9'd0;
             unanswered_q <= 8'd0;
+            shown_q      <= 8'd0;
             late_q       <= 1'b0;
             drain_q      <= 1'b1;
         end

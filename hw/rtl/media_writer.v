@@ -4,8 +4,9 @@
 // Handshake: a sector is asked for with `sector_valid_i`/`sector_ready_o` (its number, and how many 64-byte beats of it
 //            are used, 1 or more); its beats then follow on `data_*`. `idle_o` is high when nothing is under way and all
 //            write responses have come. From `clear_i` on the sectors count as positions 0, 1, ... of a chain of at most
-//            64: `bad_o` tells of which a response was bad, `late_o` that one of those was the port's own, given because
-//            the media did not answer in time (`late_i`, beside the response). Both stay to the next `clear_i`, which
+//            64: `bad_o` tells of which the media's response was bad, `late_o` that the port gave one, because the media
+//            did not answer in time (`late_i`, beside the response), `owed_o` that the media was shown such a sector and may
+//            still write it (`owed_i`). All stay to the next `clear_i`, which
 //            comes with nothing under way.
 // Latency:   AW and the first W beat one cycle after the sector was taken; sectors follow each other without waiting
 //            for responses.
@@ -22,6 +23,7 @@ module media_writer #(
     output wire                   idle_o,
     output wire [63:0]            bad_o,
     output wire                   late_o,
+    output wire                   owed_o,
 
     input  wire                   sector_valid_i,
     output wire                   sector_ready_o,
@@ -43,7 +45,8 @@ module media_writer #(
     input  wire [1:0]             m_axi_bresp,
     input  wire                   m_axi_bvalid,
     output wire                   m_axi_bready,
-    input  wire                   late_i
+    input  wire                   late_i,
+    input  wire                   owed_i
 );
     localparam OFFSET_BITS = $clog2(SECTOR_BYTES);
 
@@ -54,7 +57,7 @@ module media_writer #(
     reg [7:0]             outstanding_q;   // bursts without a response
     reg [5:0]             position_q;      // of the sector whose response comes next: responses come in order
     reg [63:0]            bad_q;
-    reg                   late_q;
+    reg                   late_q, owed_q;
 
     wire take     = sector_valid_i && sector_ready_o;
     wire response = m_axi_bvalid && m_axi_bready;
@@ -64,6 +67,7 @@ module media_writer #(
     assign idle_o         = !address_pending_q && left_q == 0 && outstanding_q == 0;
     assign bad_o          = bad_q;
     assign late_o         = late_q;
+    assign owed_o         = owed_q;
 
     assign m_axi_awaddr  = {{(40 - OFFSET_BITS - SECTOR_BITS){1'b0}}, sector_q, {OFFSET_BITS{1'b0}}};
     assign m_axi_awlen   = {3'd0, beats_q} - 8'd1;
@@ -91,10 +95,12 @@ module media_writer #(
             position_q <= 6'd0;
             bad_q      <= 64'd0;
             late_q     <= 1'b0;
+            owed_q     <= 1'b0;
         end else if (response) begin
             position_q <= position_q + 1'b1;
-            if (m_axi_bresp[1]) bad_q[position_q] <= 1'b1;
+            if (m_axi_bresp[1] && !late_i) bad_q[position_q] <= 1'b1;
             if (m_axi_bresp[1] && late_i) late_q <= 1'b1;
+            if (m_axi_bresp[1] && late_i && owed_i) owed_q <= 1'b1;
         end
         if (!rst_ni) begin
             address_pending_q <= 1'b0;
@@ -103,6 +109,7 @@ module media_writer #(
             position_q        <= 6'd0;
             bad_q             <= 64'd0;
             late_q            <= 1'b0;
+            owed_q            <= 1'b0;
         end
     end
 endmodule

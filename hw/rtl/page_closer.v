@@ -14,7 +14,7 @@
 // Handshake: `start_i` pulse (the cache's stream must be at rest); `done_o` pulses at the end with the new table entry, or
 //            with an event code as `error_o`. MEDIA_ERROR, MEDIA_TIMEOUT: the media took some sector not, or not in time;
 //            `first_o`/`count_o` name the sectors to give back, `bad_o` those among them, by position, that are not to be
-//            used again. EXHAUSTED: fewer sectors are free than it needs; what was taken is to be given back likewise.
+//            used again; with `owed_o` none of them, until the media owes no write. EXHAUSTED: fewer sectors are free than it needs; what was taken is to be given back likewise.
 //            The clock is needed in reset, with `start_i` and while `busy_o` is high.
 // Latency:   64 cycles of streaming, then what the compressor needs, then a beat a cycle to the media and its response.
 
@@ -32,7 +32,8 @@ module page_closer #(
     output wire                   busy_o,
     output wire                   done_o,
     output wire [7:0]             error_o,
-    output wire [63:0]            bad_o,           // stays to the next start
+    output wire [63:0]            bad_o,           // stays to the next start, as does owed_o
+    output wire                   owed_o,
     output wire [2:0]             state_o,
     output wire [12:0]            length_o,
     output wire [63:0]            word_o,
@@ -78,7 +79,8 @@ module page_closer #(
     input  wire [1:0]             m_axi_bresp,
     input  wire                   m_axi_bvalid,
     output wire                   m_axi_bready,
-    input  wire                   b_late_i
+    input  wire                   b_late_i,
+    input  wire                   b_owed_i
 );
     `include "cram_codes.vh"
     `include "ecc_lines.vh"
@@ -201,6 +203,7 @@ module page_closer #(
         .idle_o(writer_idle),
         .bad_o(writer_bad),
         .late_o(writer_late),
+        .owed_o(owed_o),
         .sector_valid_i(phase_q == WRITE),
         .sector_ready_o(sector_ready),
         .sector_i(sector_q),
@@ -219,11 +222,12 @@ module page_closer #(
         .m_axi_bresp(m_axi_bresp),
         .m_axi_bvalid(m_axi_bvalid),
         .m_axi_bready(m_axi_bready),
-        .late_i(b_late_i)
+        .late_i(b_late_i),
+        .owed_i(b_owed_i)
     );
 
-    // Where the media has left out an answer, nobody knows to which sector it belonged.
-    assign bad_o       = writer_late ? {64{1'b1}} : writer_bad;
+    // Where the media has left out an answer, nobody knows to which sector it belonged: `owed_o` is of all of them.
+    assign bad_o       = writer_bad;
     assign m_axi_wuser = raw ? stream_check_i : fetched_check;
 
     // ---- allocator ----

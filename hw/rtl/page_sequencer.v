@@ -107,6 +107,7 @@ module page_sequencer #(
     output wire                   release_fill_o,   // without those of the last fill
     input  wire                   release_done_i,
     input  wire                   lost_i,           // a sector is out of reach
+    input  wire                   returned_i,       // a sector has become free by itself
     input  wire                   retired_i,
     input  wire [SECTOR_BITS-1:0] retired_sector_i,
 
@@ -316,7 +317,7 @@ module page_sequencer #(
                              || (state_q == RELEASE_WAIT && !release_done_i);
     wire   cleared         = !export_q && !import_q && !error_q && reason_q == REASON_INTERNAL;  // as IDLE leaves them
 
-    assign moves_o         = take_q || lost_i || fresh_q != fresh || (state_q == IDLE ? !idle_o || !cleared : !waits);
+    assign moves_o         = take_q || lost_i || (returned_i && stuck_q) || fresh_q != fresh || (state_q == IDLE ? !idle_o || !cleared : !waits);
     assign reserved_o      = {{(31 - SECTOR_BITS){1'b0}}, reserved_q};
     assign resident_o      = {{(31 - PAGE_BITS){1'b0}}, resident_q};
 
@@ -442,7 +443,7 @@ module page_sequencer #(
     always @(posedge clk_i) begin
         take_q  <= 1'b0;
         asked_q <= table_read;
-        if (make_dirty_o) stuck_q <= 1'b0;  // another try for each page that becomes dirty
+        if (make_dirty_o || returned_i) stuck_q <= 1'b0;  // another try for each page that becomes dirty
         if (lost_i) lost_q <= 1'b1;
         case (state_q)
             IDLE: if (ready_o) begin

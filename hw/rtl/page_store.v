@@ -18,6 +18,8 @@ module page_store #(
 ) (
     input  wire                   clk_i,
     input  wire                   rst_ni,
+    output wire                   busy_o,         // free sectors are looked for, or come back
+    output wire                   returned_o,     // pulse: one came back of those that the media might still have written
     output wire [SECTOR_BITS:0]   free_o,
 
     // ---- close ----
@@ -92,6 +94,8 @@ module page_store #(
     input  wire                   m_axi_bvalid,
     output wire                   m_axi_bready,
     input  wire                   b_late_i,         // beside B: the port's own response, the media gave none in time
+    input  wire                   b_owed_i,         // and it may still do what it was asked
+    input  wire                   settled_i,        // it will not any more
     output wire [39:0]            m_axi_araddr,
     output wire [7:0]             m_axi_arlen,
     output wire                   m_axi_arvalid,
@@ -114,6 +118,7 @@ module page_store #(
     wire [SECTOR_BITS:0]   list_lost;
     wire [6:0]             chain_lost;
     wire [63:0]            close_bad, fill_bad;  // sectors of the chain, by position
+    wire                   close_owed, release_op_hold;
 
     sector_allocator #(
         .SECTORS(SECTORS),
@@ -126,6 +131,10 @@ module page_store #(
         .op_i(close_op_valid ? close_op : fill_op_valid ? FOLLOW : release_op),
         .sector_i(close_op_valid ? close_op_sector : fill_op_valid ? fill_op_sector : release_op_sector),
         .next_i(close_op_next),
+        .hold_i(release_op_hold),
+        .settled_i(settled_i),
+        .busy_o(busy_o),
+        .returned_o(returned_o),
         .result_valid_o(result_valid),
         .result_o(result),
         .result_error_o(result_error),
@@ -171,6 +180,7 @@ module page_store #(
         .done_o(close_done_o),
         .error_o(close_error_o),
         .bad_o(close_bad),
+        .owed_o(close_owed),
         .state_o(close_state_o),
         .length_o(close_length_o),
         .word_o(close_word_o),
@@ -210,7 +220,8 @@ module page_store #(
         .m_axi_bresp(m_axi_bresp),
         .m_axi_bvalid(m_axi_bvalid),
         .m_axi_bready(m_axi_bready),
-        .b_late_i(b_late_i)
+        .b_late_i(b_late_i),
+        .b_owed_i(b_owed_i)
     );
 
     page_filler #(
@@ -271,6 +282,7 @@ module page_store #(
         .first_i(release_first_i),
         .count_i(release_count_i),
         .bad_i(release_close_i ? close_bad : release_fill_i ? fill_bad : 64'd0),
+        .hold_i(release_close_i && close_owed),
         .done_o(release_done_o),
         .retired_o(retired_o),
         .lost_valid_o(chain_lost_valid),
@@ -278,6 +290,7 @@ module page_store #(
         .op_valid_o(release_op_valid),
         .op_ready_i(op_ready),
         .op_o(release_op),
+        .hold_o(release_op_hold),
         .sector_o(release_op_sector),
         .result_valid_i(result_valid),
         .result_i(result),

@@ -7,6 +7,7 @@
 //     free list:  head_q -> next[head_q] -> ...   (list_count_q sectors, last freed first)
 //     fresh:      fresh_q, fresh_q + 1, ... SECTORS - 1
 //     a page:     first -> next[first] -> ...     (its length tells how many)
+//     held:       held_q -> next[held_q] -> ...   (held_count_q sectors, that the media may still write)
 //
 // Beside each link the table says whether its sector is in the free list. The table is checked (ecc_ram). A link of a
 // chain that cannot be told ends the chain. A link of the free list that cannot be told costs nothing: the list is
@@ -14,11 +15,12 @@
 //
 // Handshake: `op_valid_i`/`op_ready_o`; then `result_valid_o` pulses.
 //     POP     takes a sector: result is its number. Never asked when `free_o` is 0.
-//     PUSH    gives `sector_i` back.
+//     PUSH    gives `sector_i` back; with `hold_i` it becomes free when `settled_i` is high and no operation is asked for.
 //     LINK    makes `next_i` the successor of `sector_i`.
 //     FOLLOW  result is the successor of `sector_i`, unless `result_error_o`.
 //            `lost_o` is the number of free sectors that a sweep has not found, in the cycle of `lost_valid_o`: their own
-//            words cannot be told.
+//            words cannot be told; or of held ones behind a link that cannot be told. `returned_o` pulses when a held one
+//            becomes free.
 // Latency:   PUSH and LINK: result in the next cycle, one every two cycles. POP and FOLLOW: a cycle more. After a sweep,
 //            three cycles for each sector below `fresh_q`, the next operation is taken.
 
@@ -36,6 +38,10 @@ module sector_allocator #(
     input  wire [1:0]             op_i,
     input  wire [SECTOR_BITS-1:0] sector_i,
     input  wire [SECTOR_BITS-1:0] next_i,
+    input  wire                   hold_i,
+    input  wire                   settled_i,
+    output wire                   busy_o,        // of its own: it sweeps, or held sectors become free
+    output wire                   returned_o,
 
     output wire                   result_valid_o,
     output wire [SECTOR_BITS-1:0] result_o,
@@ -54,11 +60,15 @@ module sector_allocator #(
     reg [SECTOR_BITS:0]   list_count_q;
     reg [SECTOR_BITS:0]   fresh_q;
 
+    reg [SECTOR_BITS-1:0] held_q;
+    reg [SECTOR_BITS:0]   held_count_q;
+
     reg                   busy_q;
     reg                   read_q;        // the operation under way waits for the table
     reg                   pop_q;         // it pops
     reg                   pop_list_q;    // from the list: the successor becomes the head
     reg                   follow_q;      // it follows: the successor is the result
+    reg                   return_q;      // a held sector becomes free: nobody has asked
     reg [SECTOR_BITS:0]   at_q;          // the sector that it pops, or that the sweep is at
 
     reg                   sweep_q;
@@ -69,11 +79,16 @@ module sector_allocator #(
     wire                   from_list = list_count_q != 0;
     wire                   pop       = op_i == POP;
     wire                   writes    = op_i == PUSH || op_i == LINK;
+    wire                   held      = held_count_q != 0 && settled_i;
+    wire                   give      = held && !op_valid_i && op_ready_o;
     wire                   there, flawed, listed;
+    wire                   over      = busy_q && (there || !read_q);
     wire [SECTOR_BITS-1:0] successor;
 
     assign op_ready_o     = !busy_q && !sweep_q;
-    assign result_valid_o = busy_q && (there || !read_q);
+    assign busy_o         = sweep_q || return_q || held;
+    assign returned_o     = over && return_q;
+    assign result_valid_o = over && !return_q;
     assign result_o       = follow_q ? successor : at_q[SECTOR_BITS-1:0];
     assign result_error_o = follow_q && flawed;
     assign free_o         = list_count_q + (SECTOR_COUNT - fresh_q);
@@ -84,11 +99,17 @@ module sector_allocator #(
     wire look    = sweep_q && !look_q && !swept;
     wire find    = look_q && there && listed && !flawed;
 
-    assign lost_valid_o = swept && found_q < list_count_q;
-    assign lost_o       = list_count_q - found_q;
+    // ---- the held list ends at a link that cannot be told ----
+    wire cut     = returned_o && flawed && held_count_q != 0;
+
+    assign lost_valid_o = cut || (swept && found_q < list_count_q);
+    assign lost_o       = cut ? held_count_q : list_count_q - found_q;
 
     // ---- the table: a sector that is taken leaves the list in the cycle of the result, in which the port is free ----
     wire leave = result_valid_o && pop_q;
+
+    wire [SECTOR_BITS:0] word  = !start ? {find || returned_o, head_q} : op_i == LINK ? {1'b0, next_i}
+                                 : hold_i ? {1'b0, held_q} : {1'b1, head_q};
 
     ecc_ram #(
         .DATA_BITS(SECTOR_BITS + 1),
@@ -97,10 +118,10 @@ module sector_allocator #(
     ) u_links (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
-        .address_i(busy_q || sweep_q ? at_q[SECTOR_BITS-1:0] : pop ? head_q : sector_i),
-        .read_i((start && (op_i == FOLLOW || (pop && from_list))) || look),
-        .write_i((start && writes) || leave || find),
-        .data_i(start ? {op_i == PUSH, op_i == PUSH ? head_q : next_i} : {find, head_q}),
+        .address_i(busy_q || sweep_q ? at_q[SECTOR_BITS-1:0] : give ? held_q : pop ? head_q : sector_i),
+        .read_i((start && (op_i == FOLLOW || (pop && from_list))) || look || give),
+        .write_i((start && writes) || leave || find || returned_o),
+        .data_i(word),
         .valid_o(there),
         .data_o({listed, successor}),
         .error_o(flawed),
@@ -117,12 +138,30 @@ module sector_allocator #(
             at_q       <= from_list ? {1'b0, head_q} : fresh_q;
             if (pop && from_list)  list_count_q <= list_count_q - 1'b1;
             if (pop && !from_list) fresh_q <= fresh_q + 1'b1;
-            if (op_i == PUSH) begin
+            if (op_i == PUSH && hold_i) begin
+                held_q       <= sector_i;
+                held_count_q <= held_count_q + 1'b1;
+            end else if (op_i == PUSH) begin
                 head_q       <= sector_i;
                 list_count_q <= list_count_q + 1'b1;
             end
-        end else if (result_valid_o) begin
-            busy_q <= 1'b0;
+        end else if (over) begin
+            busy_q   <= 1'b0;
+            return_q <= 1'b0;
+        end
+        if (give) begin
+            busy_q       <= 1'b1;
+            read_q       <= 1'b1;
+            return_q     <= 1'b1;
+            {follow_q, pop_q, pop_list_q} <= 3'b000;
+            at_q         <= {1'b0, held_q};
+            held_count_q <= held_count_q - 1'b1;
+        end
+        if (returned_o) begin
+            head_q       <= at_q[SECTOR_BITS-1:0];
+            list_count_q <= list_count_q + 1'b1;
+            held_q       <= successor;
+            if (flawed) held_count_q <= 0;
         end
         if (busy_q && there && pop_list_q) head_q <= successor;
         if (lose) begin
@@ -148,6 +187,8 @@ module sector_allocator #(
             head_q       <= 0;  // the first sector of a list links to it, though nobody follows that
             list_count_q <= 0;
             fresh_q      <= 0;
+            held_count_q <= 0;
+            return_q     <= 1'b0;
             sweep_q      <= 1'b0;
             look_q       <= 1'b0;
         end

@@ -22,7 +22,7 @@ BEATS = SECTOR_BYTES // 64
 CHAIN = 64  # sectors between two clears, at most
 INPUTS = (
     *("rst_ni", "clear_i", "sector_valid_i", "sector_i", "beats_i", "data_valid_i", "data_i"),
-    *("m_axi_awready", "m_axi_wready", "m_axi_bresp", "m_axi_bvalid", "late_i"),
+    *("m_axi_awready", "m_axi_wready", "m_axi_bresp", "m_axi_bvalid", "late_i", "owed_i"),
 )
 
 
@@ -46,7 +46,7 @@ class TB:
         self.waiting = 0  # bursts without a response, that under way included
         self.begun = self.answered = 0  # sectors since the last clear
         self.bad = 0  # their positions, a mask
-        self.late = False
+        self.late = self.owed = False
         self.sector: tuple[int, int] | None = None
         self.data: int | None = None
 
@@ -75,14 +75,16 @@ class TB:
         dut.data_i.value = source.getrandbits(512) if self.data is None else self.data
         dut.m_axi_awready.value, dut.m_axi_wready.value = takes_address, takes_data
         dut.m_axi_bvalid.value, dut.m_axi_bresp.value = int(answers), (2 | source.getrandbits(1)) if bad else 0
-        dut.late_i.value = int(late)
+        owed = late and source.random() < 0.5
+        dut.late_i.value, dut.owed_i.value = int(late), int(owed)
         await FallingEdge(dut.clk_i)
         self._check(takes_data)
         self._step(bool(takes_address), bool(takes_data))
         self.waiting -= answers
         if answers:
-            self.bad |= bad << self.answered
+            self.bad |= (bad and not late) << self.answered
             self.late |= bad and late
+            self.owed |= bad and owed
             self.answered += 1
         await RisingEdge(dut.clk_i)
 
@@ -91,6 +93,7 @@ class TB:
         expect(dut.idle_o, self.waiting == 0)
         expect(dut.bad_o, self.bad)
         expect(dut.late_o, self.late)
+        expect(dut.owed_o, self.owed)
         expect(dut.sector_ready_o, burst is None)
         expect(dut.m_axi_bready, 1)
         expect(dut.m_axi_awvalid, burst is not None and burst.address)
@@ -124,7 +127,7 @@ class TB:
         """The next chain: its positions count from 0."""
         self.dut.clear_i.value = 1
         self.begun = self.answered = self.bad = 0
-        self.late = False
+        self.late = self.owed = False
         await RisingEdge(self.dut.clk_i)
         self.dut.clear_i.value = 0
 

@@ -131,6 +131,14 @@ class Injector:
         self.link.set_media_fault(kind)
         self._mend_later()
 
+    def silence(self) -> None:
+        """The media takes nothing and answers nothing, until it is mended."""
+        self.link.set_media_fault(MediaFault.DEAF | MediaFault.MUTE_READ | MediaFault.MUTE_WRITE)
+
+    def unstored(self) -> int:
+        """Sectors in which no page is stored."""
+        return self._sectors - sum(len(self._chain(page)) for page in range(self.pages))
+
     def mend(self) -> None:
         """The media answers as it should."""
         self.link.set_media_fault(MediaFault(0))

@@ -130,6 +130,12 @@ async def missing_write(injector: Injector, touched: set[int]) -> Fault:
     return Fault("writes are never answered")
 
 
+async def outage(injector: Injector, touched: set[int]) -> Fault:
+    """As long as there is work the media takes nothing, answers nothing."""
+    injector.silence()
+    return Fault("the media is deaf and dumb")
+
+
 async def device_reset(injector: Injector, touched: set[int]) -> Fault:
     """The device is reset, its media is not, and answers what it was asked before."""
     await injector.link.reset_device()
@@ -155,12 +161,15 @@ KINDS: dict[str, Kind] = {
     "late": late,
     "missing_read": missing_read,
     "missing_write": missing_write,
+    "outage": outage,
     "device_reset": device_reset,
     "media_reset": media_reset,
 }  # fmt: skip
 """By name; media_2 flips two bits of a beat of the media."""
 
-SILENT = frozenset({missing_read, missing_write})
+SILENT = frozenset({missing_read, missing_write, outage})
 """Those after which the media still owes answers that never come: it is reset in the end, as its operator would."""
+UNHURT = frozenset({late, media_reset}) | SILENT
+"""Those after which no sector is bad: none may be retired, and none stay out of use."""
 FORGETS = frozenset({device_reset})
 """Those after which the device has forgotten every page."""

@@ -27,7 +27,7 @@ from hw.registers import Register
 from hw.virtual_time import Deadlock, VirtualClock
 from sim.trace.file import Trace
 from tests.campaigns.faults.injector import Injector
-from tests.campaigns.faults.kinds import FORGETS, KINDS, SILENT, Fault, Kind
+from tests.campaigns.faults.kinds import FORGETS, KINDS, SILENT, UNHURT, Fault, Kind
 from tests.campaigns.faults.workload import Workload, WrongBytesError
 
 PARAMETERS = DeviceParameters(perceived_pages=64, media_bytes=256 << 10, cache_pages=4, bytes_per_cycle=16)
@@ -122,6 +122,7 @@ class Life:
         workload, link, device = self._workload, self._injector.link, self._device
         workload.begin()
         before = await device.counters()
+        out_of_use = await self._out_of_use()
         tasks: list[Coroutine[Any, Any, None]] = [
             workload.write(link, _ACCESSES), workload.read(link, _ACCESSES), workload.command(device, _ACCESSES // 4),
         ]  # fmt: skip
@@ -136,9 +137,12 @@ class Life:
         self._injector.mend()
         if KINDS[verdict.kind] in SILENT:
             await self._injector.link.reset_media()
+            await device.settle()  # sectors come back that the media might still have written
         for page in lost:
             if page not in fault.only_copies or fault.pages_at_most < len(lost):
                 verdict.lost.append(f"page {page}: {await self._why(page)}")
+        if KINDS[verdict.kind] in UNHURT and (more := await self._out_of_use() - out_of_use):
+            verdict.lost.append(f"{more} sectors are out of use")
         corrected = (await device.counters()).bits_corrected != before.bits_corrected
         verdict.outcome = (
             Outcome.POISONED if lost else Outcome.REFUSED if workload.refused else
@@ -189,6 +193,10 @@ class Life:
         await device.flush()
         await device.settle()
         return lost
+
+    async def _out_of_use(self) -> int:
+        """Sectors that are neither free nor in a stored page, while nothing is under way."""
+        return self._injector.unstored() - await self._device.free_sectors()
 
     async def _make_room(self, page: int) -> None:
         """A device that has run out of sectors is given some, as its host would: pages but for this one are trimmed."""

@@ -39,6 +39,7 @@ verify: $(STAMP)  ## all other tests: every set of parameters, more rounds, whol
 	@command -v qemu-system-x86_64 >/dev/null || requirements/packages.sh qemu-system-x86
 	@command -v stress-ng >/dev/null || requirements/packages.sh stress-ng
 	@command -v chromium >/dev/null || requirements/packages.sh chromium
+	@command -v vcd2fst >/dev/null || requirements/packages.sh gtkwave
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -m verify
 
 prune: $(STAMP)  ## remove builds and passed runs that nobody has used for an hour

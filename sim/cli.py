@@ -35,11 +35,13 @@ from sim.nbd import NbdError
 from sim.nbd.command import nbd_command
 from sim.pager import PagerError
 from sim.pager.command import pager_command
-from sim.run.execute import Sim, execute
+from sim.run.again import WindowType, again_line, around_mismatch
+from sim.run.execute import Sim, execute, run_folder
 from sim.run.html import write_html
 from sim.run.progress import progress_bar
 from sim.run.report import print_table, verdict
 from sim.run.run import RunError
+from sim.run.window import Waves, Window
 from sim.scenario.scenario import DEFAULT, Scenario, ScenarioError, find, keys, shipped
 from sim.scenario.schema import scenario_schema
 from sim.scenario.settings import load, parse
@@ -137,6 +139,12 @@ def cli(debug: bool) -> None:
               "checkout, in its build/report]")  # fmt: skip
 @click.option("--timeline", metavar="FILE", type=OutputFile(stdout=False),
               help="Write a Perfetto trace of the run; ui.perfetto.dev opens it.")  # fmt: skip
+@click.option("--waves", "window", metavar="FROM:TO", type=WindowType(),
+              help="Write every signal of the device in a part of the run: by simulated time (120us:140us), or from "
+              "one fault to another (f812:f815). With --sim verilated.")  # fmt: skip
+@click.option("--waves-file", metavar="FILE", type=OutputFile(stdout=False),
+              help="Where the waves go, .vcd or .fst; views for GTKWave and Surfer beside it.  [default: beside the "
+              "report, SCENARIO-FROM-TO.fst; .vcd without vcd2fst]")  # fmt: skip
 @click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE",
               help="Set any key of the scenario; may be repeated. `vcram scenarios --keys` lists them.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Use this seed, not the scenario's.")
@@ -147,6 +155,8 @@ def run_command(
     json_file: Path | None,
     report_file: Path | None,
     timeline: Path | None,
+    window: Window | None,
+    waves_file: Path | None,
     settings: tuple[str, ...],
     seed: int | None,
     rounds: int | None,
@@ -158,9 +168,17 @@ def run_command(
     if rounds is not None:
         loaded = loaded.with_workload(rounds=rounds)
     target = _report_target(report_file, f"{path.stem}-{sim}.html")
+    again = again_line(scenario, sim, settings, seed, rounds)
+    waves = None
+    if window is not None:
+        if sim != "verilated":
+            raise click.BadParameter("with --sim verilated only", param_hint="--waves")
+        name = f"{path.stem}-{window}".replace(":", "-")
+        waves = Waves(window, waves_file or results_folder("report") / f"{name}.fst")
     started = time.monotonic()
     with interruptible(), progress_bar(Console(stderr=True), sim) as report:
-        result = execute(loaded, path.stem, sim, report, timeline=timeline)
+        folder = run_folder(path.stem, sim)
+        result = execute(loaded, path.stem, sim, report, folder=folder, timeline=timeline, waves=waves)
     seconds = time.monotonic() - started
     output = Console(stderr=is_stdout(json_file))
     print_table(result, output)
@@ -171,12 +189,19 @@ def run_command(
         "date": time.strftime("%Y-%m-%d %H:%M"),
         "wall clock": f"{seconds:.1f} s, compiling included",
     }
-    write_html(result, target, loaded, notes | versions())
+    write_html(result, target, loaded, notes | versions(), again=again if sim != "model" else None)
     if json_file is not None:
         write_text(json_file, result.to_json())
     output.print(f"\n{verdict(result)}", highlight=False, markup=False, soft_wrap=True)
     output.print(f"{seconds:.1f} s; report: {target}", highlight=False, markup=False, soft_wrap=True)
+    if waves is not None:
+        written = ", ".join(map(str, waves.files)) or f"none: the device did nothing in {waves.window}"
+        output.print(f"waves: {written}", highlight=False, markup=False, soft_wrap=True)
     if not result.ok:
+        output.print(f"the run's folder: {folder}", highlight=False, markup=False, soft_wrap=True)
+        around = around_mismatch(result) if sim != "model" else None
+        output.print(f"again: {again}{f' --waves {around}' if around else ''}", highlight=False, markup=False,
+                     soft_wrap=True)  # fmt: skip
         sys.exit(FAILED)
 
 

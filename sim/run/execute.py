@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from hw.link import Link
 from hw.links.in_process import InProcess
@@ -18,18 +18,36 @@ from sim.run.own import load_own
 from sim.run.request import Request
 from sim.run.run import Report, RunError, run
 from sim.run.supervise import supervise
+from sim.run.window import Waves
 from sim.scenario.links import make_link
 from sim.scenario.scenario import Scenario
 from sim.trace.file import Trace
 
+if TYPE_CHECKING:
+    from sim.run.waves import WavesLink
+
 Sim = Literal["verilated", "verilator", "icarus", "model"]
 
 
-def execute(scenario: Scenario, name: str, sim: Sim, report: Report, *, timeline: Path | None = None) -> Result:
-    """Run a scenario to its result; `timeline` is where a Perfetto trace of it is written.
+def execute(
+    scenario: Scenario,
+    name: str,
+    sim: Sim,
+    report: Report,
+    *,
+    folder: Path | None = None,
+    timeline: Path | None = None,
+    waves: Waves | None = None,
+) -> Result:
+    """Run a scenario to its result.
 
-    The run's folder, `build/run/<name>-<sim>-*`, holds the simulator's log and, unless the scenario names another, the
-    swapfile. It is removed when the run passes, and stays otherwise.
+    Args:
+        scenario, name, sim: what, its name, and on what.
+        report: told of the progress.
+        folder: of the run, made by `run_folder`; by default a new one. It holds the simulator's log and, unless the
+            scenario names another, the swapfile. It is removed when the run passes, and stays otherwise.
+        timeline: where to write a Perfetto trace.
+        waves: what waves to write; with "verilated" only.
 
     Raises:
         TraceError: the trace cannot be used.
@@ -39,13 +57,10 @@ def execute(scenario: Scenario, name: str, sim: Sim, report: Report, *, timeline
     """
     trace = Trace.load(Path(scenario.workload.trace))  # a bad one is told before anything is compiled
     load_own(scenario)
-    runs = build_folder() / "run"
-    runs.mkdir(parents=True, exist_ok=True)
-    prefix = re.sub(r"[^\w.-]", "_", f"{name}-{sim}-")
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=runs))
+    folder = folder or run_folder(name, sim)
     swapfile = Path(scenario.swapfile.path) if scenario.swapfile.path else folder / "swapfile"
     if sim == "model" or sim == "verilated":
-        result = run_in_process(scenario, sim, trace, swapfile, name, report, timeline=timeline)
+        result = run_in_process(scenario, sim, trace, swapfile, name, report, timeline=timeline, waves=waves)
     elif len(scenario.tiers.nodes) > 1:
         raise RunError(
             f"{sim} simulates one device, the scenario has {len(scenario.tiers.nodes)}; use model or verilated"
@@ -61,6 +76,13 @@ def execute(scenario: Scenario, name: str, sim: Sim, report: Report, *, timeline
     return result
 
 
+def run_folder(name: str, sim: Sim) -> Path:
+    """A new folder for a run, `build/run/<name>-<sim>-*`. Raises OSError."""
+    runs = build_folder() / "run"
+    runs.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=re.sub(r"[^\w.-]", "_", f"{name}-{sim}-"), dir=runs))
+
+
 def run_in_process(
     scenario: Scenario,
     sim: InProcess,
@@ -70,18 +92,37 @@ def run_in_process(
     report: Report,
     *,
     timeline: Path | None = None,
+    waves: Waves | None = None,
 ) -> Result:
     """Run on virtual time, on the functional model or on the RTL as a library. Raises RunError, BuildError,
     ToolError."""
     clock = VirtualClock(scenario.workload.seed)
     links: dict[str, Link] = {}
+    watched = None if waves is None else _watched(clock, scenario, waves)
     for node in scenario.tiers.nodes:
-        links[node] = make_link(sim, clock, scenario)
+        links[node] = watched if watched and node == "cram" else make_link(sim, clock, scenario)
     link = links.pop("cram")
 
     async def main() -> Result:
         return await run(
-            link, scenario, trace, swapfile, name=name, sim=sim, report=report, more=links, timeline=timeline
-        )
+            link, scenario, trace, swapfile, name=name, sim=sim, report=report, more=links, timeline=timeline,
+            on_fault=watched.fault if watched is not None else None,
+        )  # fmt: skip
 
-    return clock.run(main())
+    result = clock.run(main())
+    if waves is not None and watched is not None:
+        waves.files = watched.finish()
+    return result
+
+
+def _watched(clock: VirtualClock, scenario: Scenario, waves: Waves) -> WavesLink:
+    """A link to the first node's device that writes waves. Raises BuildError, ToolError."""
+    from sim.run.waves import WavesLink  # needs a compiler; the model must not
+
+    waves.file.parent.mkdir(parents=True, exist_ok=True)
+    cram = scenario.cram
+    link = WavesLink(
+        clock, cram.parameters(), seed=scenario.workload.seed, media_latency=cram.media_latency, waves=True
+    )
+    link.watch(waves.window, waves.file)
+    return link

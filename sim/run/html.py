@@ -18,21 +18,24 @@ from sim.run.report import ACCESSES, FAULTS, FORMS, columns, figures, verdict
 from sim.scenario.scenario import Scenario
 
 
-def write_html(result: Result, path: Path, scenario: Scenario, notes: Mapping[str, str]) -> None:
+def write_html(
+    result: Result, path: Path, scenario: Scenario, notes: Mapping[str, str], *, again: str | None = None
+) -> None:
     """Write the report, one self-contained page.
 
     Args:
         scenario: what ran; all its settings are in the page.
         notes: what else to say of the run, name -> text.
+        again: the command that runs it again and can write waves; None if there is none.
 
     Raises:
         OSError: the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(page(result, scenario, notes)), encoding="utf-8")
+    path.write_text(render(page(result, scenario, notes, again)), encoding="utf-8")
 
 
-def page(result: Result, scenario: Scenario, notes: Mapping[str, str]) -> Page:
+def page(result: Result, scenario: Scenario, notes: Mapping[str, str], again: str | None = None) -> Page:
     """The report of a run."""
     closed = sum(closing.to_ns - closing.from_ns for closing in result.closings)
     return Page(
@@ -43,7 +46,7 @@ def page(result: Result, scenario: Scenario, notes: Mapping[str, str]) -> Page:
             Section("Problems", [Notes(result.problems)] if result.problems else []),
             Section("At a glance", [Facts(list(_facts(result, closed)))]),
             Section("Where the pages were", list(_over_time(result))),
-            Section("How long it took", list(_latencies(result))),
+            Section("How long it took", list(_latencies(result, again))),
             Section("Where the pages went", list(_pages(result))),
             Section("Figures", list(_tables(result))),
             Section("The run", list(_run(result, scenario, notes))),
@@ -103,7 +106,7 @@ def _over_time(result: Result) -> Iterable[Part]:
     )
 
 
-def _latencies(result: Result) -> Iterable[Part]:
+def _latencies(result: Result, again: str | None) -> Iterable[Part]:
     if result.faults:
         yield _tails(
             "Faults",
@@ -134,6 +137,7 @@ def _latencies(result: Result) -> Iterable[Part]:
         slow,
         title="The slowest faults",
         closed=True,
+        caption=f"The waves of a fault: {again} --waves fN:fN, where N is its number." if again else "",
     )  # fmt: skip
 
 

@@ -144,6 +144,7 @@ class DeviceFigures(Value):
 class Result(Value):
     """What a run came to; `problems` is empty when all is well. The figures are explained in sim/run/report.py.
 
+    `mismatch_ns`: when the access began and ended that first read something else than the trace says.
     `replay_ns`: when the trace had been replayed and verification began; None if it never did.
     """
 
@@ -160,6 +161,7 @@ class Result(Value):
     soft_faults: int
     promotions: int
     mismatches: int
+    mismatch_ns: tuple[int, int] | None
     reads_verified: int
     pages_verified: int
     lost_pages: int

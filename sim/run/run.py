@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from driver import CramError
 from hw.link import Link, LinkError
 from sim.run.machine import Machine
-from sim.run.metrics import DeviceFigures, Latency, Progress, Result, pages
+from sim.run.metrics import DeviceFigures, FaultRecord, Latency, Progress, Result, pages
 from sim.run.perfetto import write_trace
 from sim.run.spans import Recorder, WatchedLink, WatchedSystem
 from sim.run.timeline import Timeline
@@ -40,6 +40,7 @@ async def run(
     report: Report,
     more: Mapping[str, Link] | None = None,
     timeline: Path | None = None,
+    on_fault: Callable[[FaultRecord], None] | None = None,
 ) -> Result:
     """Replay the scenario's trace on a machine around `link`, verify every page, take the machine down.
 
@@ -51,6 +52,7 @@ async def run(
         report: called with the progress.
         more: links to the devices of further CRAM nodes, by name; the result's device is that of `link`.
         timeline: where to write a Perfetto trace of the run; None for nowhere.
+        on_fault: told of each fault at its end; None for nobody.
 
     Raises:
         RunError: the swapfile cannot be used, or the device is gone. Everything else is in the result's `problems`.
@@ -75,6 +77,7 @@ async def run(
 
     workload = scenario.workload
     total = workload.rounds * len(trace.events)
+    recorded = recorder.fault if recorder is not None else None
     replay = Replay(
         machine.system,
         link.clock,
@@ -85,7 +88,7 @@ async def run(
         memcgs=machine.memcgs,
         observe=report,
         sample=sample,
-        on_fault=recorder.fault if recorder is not None else None,
+        on_fault=_all_of([one for one in (on_fault, recorded) if one is not None]),
     )
     tally = replay.tally
     problems: list[str] = []
@@ -118,6 +121,18 @@ async def run(
     )
 
 
+def _all_of(listeners: Sequence[Callable[[FaultRecord], None]]) -> Callable[[FaultRecord], None] | None:
+    """One listener for all; None for none, which costs nothing."""
+    if not listeners:
+        return None
+
+    def tell(fault: FaultRecord) -> None:
+        for listener in listeners:
+            listener(fault)
+
+    return tell
+
+
 async def _figures(machine: Machine, tally: Tally) -> dict[str, Any]:
     """Everything a result counts, at this moment."""
     system, device = machine.system, machine.device
@@ -136,6 +151,7 @@ async def _figures(machine: Machine, tally: Tally) -> dict[str, Any]:
         "soft_faults": kernel["soft_faults"],
         "promotions": kernel["promotions"],
         "mismatches": tally.mismatches,
+        "mismatch_ns": tally.mismatch_ns,
         "reads_verified": tally.reads_verified,
         "pages_verified": tally.pages_verified,
         "lost_pages": tally.lost_pages,

@@ -19,7 +19,8 @@ from sim.run.metrics import FaultRecord, Progress
 from sim.trace.file import Event, Kind, Trace
 from vswap import AddressSpace, Memcg, SigBus, VswapSystem
 from vswap import Counters as SwapCounters
-from vswap.base.backing import BackingType
+from vswap.base.backing import Backing, BackingType
+from vswap.mm.pagetable import Pte, PteState
 
 _NAMED_OTHERWISE = (BackingType.ZERO, BackingType.CRAM)
 """Tiers whose faults have other names: "zero", "soft_fault", "promotion", "writable"."""
@@ -51,6 +52,7 @@ class Tally:
         findings: the first of both in words.
         faults, accesses: kind -> how often each duration in ns was seen, of accesses with and without a fault. So a run
             of any length needs memory for distinct durations only.
+        mismatch_ns: when the access began and ended that first found a mismatch.
         slowest: the faults that took longest, the longest first.
     """
 
@@ -63,6 +65,7 @@ class Tally:
     findings: list[str] = field(default_factory=list)
     faults: dict[str, Counter[int]] = field(default_factory=dict)
     accesses: dict[str, Counter[int]] = field(default_factory=dict)
+    mismatch_ns: tuple[int, int] | None = None
     slowest: list[FaultRecord] = field(default_factory=list)
 
     def slow(self, duration: int) -> bool:
@@ -194,22 +197,25 @@ class Replay:
 
     async def _read(self, number: int, page: int, content: int) -> None:
         space = self._spaces[number]
-        data = None
+        data, start, place = None, self._clock.now, self._place(number, page)
         with self._timed(number, page):
             try:
                 data = await space.read(page)
             except SigBus as error:
                 self._lost(error)
+        end = self._clock.now
         await self._look()
         if data is None:
             return
         expected = self._trace.page(content)
         if data != expected:
             self.tally.mismatches += 1
+            self.tally.mismatch_ns = self.tally.mismatch_ns or (start, end)
             at = next(i for i in range(PAGE_BYTES) if data[i : i + 1] != expected[i : i + 1])
             self._find(
-                f"page {page} of space {number} differs at event {self.tally.done}: byte {at} is "
-                f"{data[at : at + 1].hex() or 'missing'}, the trace says {expected[at : at + 1].hex()}"
+                f"page {page} of space {number} differs at event {self.tally.done}, {start:,} ns: byte {at} is "
+                f"{data[at : at + 1].hex() or 'missing'}, the trace says {expected[at : at + 1].hex()}; "
+                f"it was {place.said(self._system)}"
             )
 
     async def _verify_space(self, number: int) -> AsyncIterator[None]:
@@ -241,6 +247,11 @@ class Replay:
             if self._on_fault is not None:
                 self._on_fault(record)
 
+    def _place(self, number: int, page: int) -> _Place:
+        pte = self._spaces[number].table.get(page)
+        slots = self._system.machine.slots
+        return _Place(pte, slots.backing(pte.slot) if pte is not None and pte.slot else None)
+
     async def _look(self) -> None:
         """Take a sample if one is due."""
         if self._clock.now >= self._due:
@@ -262,6 +273,23 @@ class Replay:
             faults=self._system.counters.pgfault,
             mismatches=self.tally.mismatches + self.tally.lost_pages,
         )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a page was before an access: what its PTE said, and what was behind its slot."""
+
+    pte: Pte | None
+    backing: Backing | None
+
+    def said(self, system: VswapSystem) -> str:
+        """In words: the device page and the tier, where it had one."""
+        tiers = system.machine.tiers
+        if self.pte is not None and self.pte.state is PteState.CRAM:
+            return f"mapped on page {self.pte.cram.page} of {tiers.name(tiers.key(self.pte.cram.tier))}"
+        if self.backing is not None and self.backing.tier in tiers:
+            return f"on page {self.backing.handle} of {tiers.name(self.backing.tier)}"
+        return "in DRAM" if self.pte is not None else "nowhere"
 
 
 class _Timed:

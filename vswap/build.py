@@ -130,7 +130,7 @@ def _tier(
                 memory_pages=config.memory_pages,
                 max_pool_percent=config.zswap_max_pool_percent,
                 accept_threshold_percent=config.zswap_accept_threshold_percent,
-                keep_incompressible=config.zswap_keep_incompressible,
+                keep_incompressible=config.keeps_incompressible,
                 same_filled=config.profile == "6.1",
                 compressor=COMPRESSORS[config.zswap_compressor],
                 memcgs=memory.memcgs,

@@ -197,6 +197,7 @@ class VswapSystem:
             values["stored_pages"] = machine.tiers.zswap.usage().pages
             values["pool_total_size"] = machine.tiers.zswap.pool_pages * PAGE_BYTES
             values["same_filled_pages"] = machine.tiers.zswap.same_filled_pages
+            values["stored_incompressible_pages"] = machine.tiers.zswap.stored_incompressible_pages
         if machine.tiers.crams:
             values["cram_pages"] = sum(cram.usage().pages for cram in machine.tiers.crams)
             values["cram_writable"] = machine.residents.writable

@@ -29,6 +29,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 DEVICE = DeviceParameters(perceived_pages=256, media_bytes=64 << 10, cache_pages=4)
 """256 sectors of 256 bytes: 16 raw pages fill it."""
+PLAIN = {"zswap_keep_incompressible": False}
+"""A page that does not shrink goes past zswap, unless a test says otherwise."""
 
 
 def machine(
@@ -64,7 +66,7 @@ class TB:
         link: str = "model",
     ) -> None:
         self.clock = clock or VirtualClock()
-        self.config = VswapConfig(**{"memory_pages": 64, "swapfile_pages": 256, **config})
+        self.config = VswapConfig(**{"memory_pages": 64, "swapfile_pages": 256, **PLAIN, **config})
         self.path = folder / "swapfile"
         self.paths = {name: folder / name for name in self.config.order if name.startswith("swapfile")}
         nodes = ["cram", *(name for name in self.config.order if name.startswith("cram") and name != "cram")]

@@ -95,3 +95,29 @@ def test_size_and_time_on_this_host_are_measured(name: CompressorName) -> None:
     assert figures.ratio > 1 and figures.pages == 201
     assert figures.compress_ns > 0 and figures.decompress_ns > 0
     assert figures.incompressible >= 1
+
+
+# Pages that no compressor shrinks
+
+
+async def backing_of_a_page_that_does_not_shrink(tb: TB) -> BackingType:
+    space = await tb.swapped_out(noise_page(1))
+    kept = tb.backing(space, 0).type
+    assert tb.system.gauges()["stored_incompressible_pages"] == (kept is BackingType.ZSWAP)
+    assert await space.read(0) == noise_page(1)
+    return kept
+
+
+@machine(order=("zswap", "swapfile"), profile="current", zswap_keep_incompressible=None)
+async def test_current_kernels_keep_a_page_that_does_not_shrink_in_zswap(tb: TB) -> None:
+    assert await backing_of_a_page_that_does_not_shrink(tb) is BackingType.ZSWAP
+
+
+@machine(order=("zswap", "swapfile"), profile="6.12", zswap_keep_incompressible=None)
+async def test_earlier_kernels_pass_it_on(tb: TB) -> None:
+    assert await backing_of_a_page_that_does_not_shrink(tb) is BackingType.SWAPFILE
+
+
+@machine(order=("zswap", "swapfile"), profile="6.12", zswap_keep_incompressible=True)
+async def test_a_scenario_can_say_otherwise(tb: TB) -> None:
+    assert await backing_of_a_page_that_does_not_shrink(tb) is BackingType.ZSWAP

@@ -69,7 +69,9 @@ class VswapConfig:
     zswap_compressor: Literal["lz4", "zstd", "lzo"] = _dial("what compresses its pages", "lz4")
     zswap_max_pool_percent: int = _dial("share of the DRAM pages that the pool may take", 20, ge=0, le=100)
     zswap_accept_threshold_percent: int = _dial("once full, it accepts again at this share of it", 90, ge=0, le=100)
-    zswap_keep_incompressible: bool = _dial("keep pages that do not shrink, where they may be written back", False)
+    zswap_keep_incompressible: bool | None = _dial(
+        "keep pages that do not shrink, where they may be written back; none: as the profile does (current)", None
+    )
     cram_low_percent: int = _dial("the LOW interrupt: free media sectors fell below this share", 10, ge=0, le=100)
     cram_recovered_percent: int = _dial("the RECOVERED interrupt: free sectors reached it again", 20, ge=0, le=100)
     cram_writeback_batch: int = _dial("pages written back before the device is looked at again", 16, ge=1)
@@ -83,3 +85,9 @@ class VswapConfig:
     trim_batch: int = _dial("freed device pages collected for one trim command", 64, ge=1)
     reap_interval: int = _dial("ns between two scans for pages that nobody uses", 1_000_000, ge=1)
     costs: Costs = field(default_factory=Costs)
+
+    @property
+    def keeps_incompressible(self) -> bool:
+        """`zswap_keep_incompressible`, or what the profile's kernel does: Linux keeps them since 6.18."""
+        kept = self.zswap_keep_incompressible
+        return self.profile == "current" if kept is None else kept

@@ -125,6 +125,7 @@ class ZswapSection(Section):
     compressor: Literal["lz4", "zstd", "lzo"] = _dial("zswap_compressor")
     max_pool_percent: int = _dial("zswap_max_pool_percent")
     accept_threshold_percent: int = _dial("zswap_accept_threshold_percent")
+    shrinker: bool = _dial("zswap_shrinker")
     keep_incompressible: bool | None = _dial("zswap_keep_incompressible")
 
 

@@ -69,6 +69,9 @@ class VswapConfig:
     zswap_compressor: Literal["lz4", "zstd", "lzo"] = _dial("what compresses its pages", "lz4")
     zswap_max_pool_percent: int = _dial("share of the DRAM pages that the pool may take", 20, ge=0, le=100)
     zswap_accept_threshold_percent: int = _dial("once full, it accepts again at this share of it", 90, ge=0, le=100)
+    zswap_shrinker: bool = _dial(
+        "reclaim writes cold entries back before the pool is full (shrinker_enabled, since 6.8)", False
+    )
     zswap_keep_incompressible: bool | None = _dial(
         "keep pages that do not shrink, where they may be written back; none: as the profile does (current)", None
     )

@@ -12,6 +12,7 @@ from vswap.mm.memcg import Memcg
 from vswap.mm.workingset import age, evict
 from vswap.paths import large
 from vswap.paths.writeback import Writeback
+from vswap.paths.zswap_shrinker import ZswapShrinker
 from vswap.state import rmap
 from vswap.state.machine import Machine
 from vswap.tiers.base import Tier
@@ -29,6 +30,7 @@ class Reclaim:
         self.machine = machine
         self._make_room = writeback.shrink_memcg
         self._writeback = writeback
+        self._slab = ZswapShrinker(machine, writeback) if machine.config.zswap_shrinker else None
         self._turn = -1
 
     async def allocate(self, memcg: Memcg | None) -> Folio:
@@ -88,6 +90,8 @@ class Reclaim:
             for group in self._in_turn(groups):
                 if freed >= target:
                     return freed
+                if self._slab is not None:
+                    freed += await self._slab.shrink(group, priority)
                 for batch in self.machine.memory.lruvec(group).batches(priority):
                     self._turn = group.id
                     freed += await self._shrink_list(group, batch, memcg)

@@ -27,6 +27,7 @@ from sim.capture import DEFAULT_WINDOW, CaptureError, capture
 from sim.capture import Progress as Recording
 from sim.corpus.command import corpus_group
 from sim.corpus.corpus import CorpusError
+from sim.costs.command import costs_group
 from sim.cxl import CxlError
 from sim.cxl.command import cxl_command
 from sim.doctor.command import doctor_command
@@ -326,6 +327,7 @@ def contract_command(
 
 
 cli.add_command(corpus_group)
+cli.add_command(costs_group)
 cli.add_command(cxl_command)
 cli.add_command(nbd_command)
 cli.add_command(doctor_command)

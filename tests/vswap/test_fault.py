@@ -346,7 +346,8 @@ async def test_faults_of_many_tasks_on_one_slot_read_it_once(tb: TB) -> None:
 async def test_a_space_that_exits_during_a_swap_in_leaves_nothing_behind(tb: TB) -> None:
     space = await tb.swapped_out(OLD)
     reader = tb.clock.spawn(space.read(0))
-    await tb.clock.sleep(tb.config.costs.fault + tb.config.costs.swap_machinery + 10)  # the read is under way
+    costs = tb.config.costs
+    await tb.clock.sleep(costs.fault + costs.major_fault + costs.swap_machinery + 10)  # the read is under way
     await space.exit()
     with pytest.raises(Exception, match="has exited"):
         await reader

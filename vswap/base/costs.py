@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 _SERIES = "the breakdown of a swap-in published with the virtual swap series (LZO page)"
+_MEASURED = "an independent measurement of a current kernel (Zen 4, VM)"
 _LZ4 = "the benchmark table of LZ4 1.9.0's README (Core i7-9700K, Silesia corpus)"
 _FLASH = "assumed: NVMe flash disk, queue depth one; measure yours"
 
@@ -24,12 +25,20 @@ class Costs:
     """Cost of each software step, ns. `field.metadata` of each holds its meaning and the source of its default;
     `vcram scenarios --keys` prints them."""
 
-    fault: int = _cost(1_920, "exception entry and exit, and the walk to the PTE", _SERIES)
+    fault: int = _cost(
+        650, "a minor fault without its page: exception entry and exit, the walk to the PTE, and mapping",
+        f"{_MEASURED}: 800 ns for a new anonymous page, less page_zero",
+    )  # fmt: skip
+    major_fault: int = _cost(
+        1_270, "what a fault that brings a page in from a tier takes on top", f"{_SERIES}: 1,920 ns in all, less fault"
+    )
     swap_machinery: int = _cost(1_040, "swap-cache lookup, pin and bookkeeping of one swap-in or swap-out", _SERIES)
     zswap_compress: int = _cost(
         5_250, "one page into the pool of zswap or zram, with LZ4", f"4 KiB at 780 MB/s, {_LZ4}"
     )
-    zswap_decompress: int = _cost(320, "one page out of the pool", _SERIES)
+    zswap_decompress: int = _cost(
+        1_400, "one page out of the pool, which no cache has; 320 ns if one had (LZO, the series)", _MEASURED
+    )
     lzo_compress: int = _cost(6_110, "the same with LZO", f"4 KiB at 670 MB/s, {_LZ4}")
     lzo_decompress: int = _cost(4_760, "the same with LZO", f"4 KiB at 860 MB/s, {_LZ4}")
     zstd_compress: int = _cost(7_950, "the same with zstd", f"4 KiB at 515 MB/s (level 1), {_LZ4}")
@@ -46,4 +55,4 @@ class Costs:
     dram_access: int = _cost(100, "one access of a task to a page in DRAM", "assumed: a load that misses every cache")
     fork_pte: int = _cost(20, "copying one PTE at fork, or clearing one at exit and unmap", "assumed")
     scan_entry: int = _cost(2, "looking at one slot descriptor, or one entry of a reverse map", "assumed: sequential")
-    retry: int = _cost(5_000, "back-off before trying again where there was no memory or no room", "chosen")
+    retry: int = _cost(5_000, "back-off before trying again where there was no memory or no room", "assumed")

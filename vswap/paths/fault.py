@@ -135,7 +135,7 @@ class Fault:
         self._spare = None
         machine.counters.pgmajfault += 1
         try:
-            await machine.clock.sleep(machine.costs.swap_machinery)
+            await machine.clock.sleep(machine.costs.major_fault + machine.costs.swap_machinery)
             data = await machine.placement.load(backing, folio.memcg)
         except BaseException as error:
             swapin.abort(machine, folio)

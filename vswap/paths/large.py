@@ -63,7 +63,7 @@ async def swap_in(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> boo
     swapin.pin(machine, first, folio)  # nobody has come between the look and this
     machine.counters.pgmajfault += 1
     try:
-        await machine.clock.sleep(machine.costs.swap_machinery)
+        await machine.clock.sleep(machine.costs.major_fault + machine.costs.swap_machinery)
         folio.pages = await _load(machine, folio)
     except BaseException as error:
         swapin.abort(machine, folio)

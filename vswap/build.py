@@ -120,7 +120,7 @@ def _tier(
         case "cram":
             if name not in media.devices:
                 raise ValueError(f'order names "{name}", but there is no device')
-            return CramTier(clock, counters, media.devices[name], trim_batch=config.trim_batch)
+            return CramTier(clock, counters, media.devices[name], trim_batch=config.trim_batch, fence=config.cram_fence)
         case "zswap" if name == "zswap":
             return ZswapTier(
                 clock,

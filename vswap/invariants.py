@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from vswap.base.backing import BackingType, TierKey
-from vswap.mm.folio import AnyFolio, CramFolio, Folio
+from vswap.mm.folio import AnyFolio, CramFolio, Folio, Table
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PteState
 from vswap.state import rmap
@@ -42,8 +42,8 @@ def _ptes(machine: Machine) -> Iterator[str]:
     for table in machine.tables:
         for vpn, pte in table.items():
             where = f"page {vpn} of {table.name}"
-            if table.dead:
-                yield f"{where} is mapped after exit"
+            if table.vmas.find(vpn) is None:
+                yield f"{where} is mapped outside of all mappings" + (", after exit" if table.dead else "")
             if pte.state is PteState.SOFTLEAF:
                 if pte.writable or pte.folio is not None:
                     yield f"{where} is a softleaf and present"
@@ -61,10 +61,12 @@ def _ptes(machine: Machine) -> Iterator[str]:
                 yield f"{where} points to a folio that was given back"
                 continue
             if (table, vpn) not in folio.mappers:
-                yield f"{where} is missing in its folio's reverse map"
+                yield f"{where} is missing among its folio's mappers"
             mapped = folio.mapped(pte.index) if isinstance(folio, Folio) else len(folio.mappers)
             if (pte.writable or pte.exclusive) and mapped != 1:
                 yield f"{where} is writable or exclusive, its page has {mapped} mappers"
+            if pte.writable and not table.may_write(vpn):
+                yield f"{where} is writable, its mapping or userfaultfd forbids that"
             if pte.writable and folio.slot and machine.slots.swap_count(folio.slot + pte.index):
                 yield f"{where} is writable while others name its slot {folio.slot + pte.index}"
             if isinstance(folio, CramFolio) and pte.writable:
@@ -127,7 +129,9 @@ def _folios(machine: Machine) -> Iterator[str]:
         for table, vpn in folio.mappers:
             pte = table.get(vpn)
             if pte is None or pte.folio is not folio:
-                yield f"{name}: its reverse map has page {vpn} of {table.name}, which does not point to it"
+                yield f"{name}: its mappers have page {vpn} of {table.name}, which does not point to it"
+            elif not _is_found(folio, table, vpn, pte.index):
+                yield f"{name}: page {vpn} of {table.name} points to it, and is not found from it"
         for slot in folio.slots if isinstance(folio, Folio) else filter(None, (folio.slot,)):
             if not machine.cache.holds(slot, folio):
                 yield f"{name} believes to be the folio of slot {slot}"
@@ -137,10 +141,16 @@ def _folios(machine: Machine) -> Iterator[str]:
             for slot in folio.slots if not folio.dirty else ():
                 if machine.slots.backing(slot).type is BackingType.FOLIO:
                     yield f"{name} is clean and the only copy of slot {slot}"
-            if not (folio.mappers or folio.slot or folio.private or folio.lock.locked()):
+            if not (folio.mappers or folio.slot or folio.private or folio.pins or folio.lock.locked()):
                 yield f"{name} leaked: neither mapped nor in the swap cache"
-            if not folio.private and not folio.lock.locked() and rmap.unreferenced(machine, folio):
+            if not (folio.private or folio.pins or folio.lock.locked()) and rmap.unreferenced(machine, folio):
                 yield f"{name} leaked: nobody refers to it and nobody will free it"
+
+
+def _is_found(folio: AnyFolio, table: Table, vpn: int, index: int) -> bool:
+    """A walk from the folio comes by this PTE."""
+    vmas = folio.anon_vma.vmas if folio.anon_vma is not None else ()
+    return folio.merged or any(vma.owner is table and vma.page_at(folio.offset + index) == vpn for vma in vmas)
 
 
 def _tiers(machine: Machine) -> Iterator[str]:
@@ -237,3 +247,6 @@ def _at_rest(machine: Machine) -> Iterator[str]:
     for resident in machine.residents.folios:
         if resident.lock.locked() or resident.busy:
             yield f"CRAM page {resident.page} is locked or in use at rest"
+        if machine.config.cram_fence and resident.writable == resident.tier.fenced(resident.page):
+            is_, other = ("", "fenced") if resident.writable else ("not ", "not fenced")
+            yield f"CRAM page {resident.page} is {is_}writable, and {other} on the device"

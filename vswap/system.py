@@ -95,7 +95,9 @@ class VswapSystem:
             if not isinstance(cram, CramTier):
                 continue
             watch = DeviceWatch(cram)
-            await cram.set_watermarks(config.cram_low_percent, config.cram_recovered_percent)
+            await cram.set_watermarks(
+                config.cram_low_percent, config.cram_recovered_percent, config.cram_critical_percent
+            )
             self.spawn("removal", watch.wait_gone, partial(give_up, machine, cram))
             withdrawal = Withdrawal(machine, self.reclaim, self.writeback, cram)
             self.spawn("balloon", cram.resize_wanted.wait, withdrawal.follow)
@@ -144,7 +146,11 @@ class VswapSystem:
         if space.table.dead:
             raise SegmentationFault(f"{space.name} has exited")
         child = self.create_space(name, space.memcg)
-        await space.fork_into(child)
+        try:
+            await space.fork_into(child)
+        except BaseException:
+            await self.remove_space(child)
+            raise
         return child
 
     async def remove_space(self, space: AddressSpace) -> None:

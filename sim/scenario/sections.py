@@ -96,6 +96,8 @@ class CramSection(Section):
     )
     low_percent: int = _dial("cram_low_percent")
     recovered_percent: int = _dial("cram_recovered_percent")
+    critical_percent: int = _dial("cram_critical_percent")
+    fence: bool = _dial("cram_fence")
     writable_budget: int = _dial("writable_budget")
     writeback_batch: int = _dial("cram_writeback_batch")
     trim_batch: int = _dial("trim_batch")

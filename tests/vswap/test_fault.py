@@ -343,14 +343,18 @@ async def test_faults_of_many_tasks_on_one_slot_read_it_once(tb: TB) -> None:
 
 
 @machine(order=("swapfile",))
-async def test_a_space_that_exits_during_a_swap_in_leaves_nothing_behind(tb: TB) -> None:
+async def test_an_exit_waits_for_a_swap_in_under_way_and_leaves_nothing_behind(tb: TB) -> None:
     space = await tb.swapped_out(OLD)
     reader = tb.clock.spawn(space.read(0))
     costs = tb.config.costs
     await tb.clock.sleep(costs.fault + costs.major_fault + costs.swap_machinery + 10)  # the read is under way
-    await space.exit()
+    leaving = tb.clock.spawn(space.exit())
+    await tb.clock.sleep(0)
+    late = tb.clock.spawn(space.read(0))
+    await leaving
+    assert await reader == OLD
     with pytest.raises(Exception, match="has exited"):
-        await reader
+        await late
     await tb.settle()
     assert tb.machine.slots.used == tb.machine.memory.used == 0
 

@@ -77,6 +77,11 @@ class VswapConfig:
     )
     cram_low_percent: int = _dial("the LOW interrupt: free media sectors fell below this share", 10, ge=0, le=100)
     cram_recovered_percent: int = _dial("the RECOVERED interrupt: free sectors reached it again", 20, ge=0, le=100)
+    cram_critical_percent: int = _dial(
+        "the device takes no new page while fewer media sectors than this share are free; 0: it always does",
+        0, ge=0, le=100,
+    )  # fmt: skip
+    cram_fence: bool = _dial("the device refuses stores to its pages, but for those that are writable in place", False)
     cram_writeback_batch: int = _dial("pages written back before the device is looked at again", 16, ge=1)
     cram_ratio_interval: int = _dial(
         "ns between two looks at the achieved ratio, which sets the node's balloon; 0: none", 0, ge=0

@@ -54,5 +54,7 @@ class Costs:
     )  # fmt: skip
     dram_access: int = _cost(100, "one access of a task to a page in DRAM", "assumed: a load that misses every cache")
     fork_pte: int = _cost(20, "copying one PTE at fork, or clearing one at exit and unmap", "assumed")
+    rmap_vma: int = _cost(50, "visiting one VMA on the way from a folio to its PTEs", "assumed: half a missed load")
+    rmap_pte: int = _cost(20, "looking at one PTE on that way, and changing it", "assumed: as at fork")
     scan_entry: int = _cost(2, "looking at one slot descriptor, or one entry of a reverse map", "assumed: sequential")
     retry: int = _cost(5_000, "back-off before trying again where there was no memory or no room", "assumed")

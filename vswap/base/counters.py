@@ -75,7 +75,13 @@ class Counters:
     workingset_restore_anon: int = 0  # of these, those that had been active before
     pglazyfree: int = 0  # pages marked by MADV_FREE
     pglazyfreed: int = 0  # of these, those that reclaim dropped without a swap-out
+    numa_pte_updates: int = 0  # PTEs whose next access takes a hint fault
+    numa_hint_faults: int = 0
+    thp_collapse_alloc: int = 0  # large folios that were made of pages side by side
+    ksm_merged: int = 0  # pages given up for an equal one
     cow: int = 0
+    rmap_vmas: int = 0  # VMAs visited on the way from folios to their PTEs
+    rmap_ptes: int = 0  # PTEs looked at there
     swap_cache_hits: int = 0
     pswpin: int = 0
     pswpout: int = 0

@@ -35,6 +35,8 @@ class Shape:
         errors: tiers fail now and then, and tasks are killed.
         real: pages of a real program among the made ones.
         lazyfree: tasks mark pages with MADV_FREE.
+        fences: tasks take the right to write away and give it back (mprotect, userfaultfd, NUMA hints), pin pages for a
+            device that writes to them, and merge and collapse them.
     """
 
     spaces: int = 2
@@ -44,6 +46,7 @@ class Shape:
     errors: bool = False
     real: bool = True
     lazyfree: bool = False
+    fences: bool = False
 
 
 class Cell:
@@ -140,6 +143,9 @@ class Workload:
                 if self.shape.lazyfree and rng.random() < 0.08:
                     await self._lazyfree(space, vpn)
                     continue
+                if self.shape.fences and rng.random() < 0.25:
+                    await self._fence(space, vpn, rng)
+                    continue
                 choice = rng.random()
                 if choice < 0.15:
                     await self._read_others(space, rng.randrange(self.shape.pages))
@@ -226,13 +232,105 @@ class Workload:
     async def _fork(self, space: AddressSpace, rng: Random) -> None:
         if len(self._shadows) >= 3 * self.shape.spaces or space.table.dead:
             return
-        shadow = self._snapshot(space)
-        child = await self.system.fork(space, f"{space.name}.{len(self._shadows)}")
-        self._shadows[child] = shadow
+        child = await self._forked(space, f"{space.name}.{len(self._shadows)}", range(self.shape.pages))
+        if child is None:
+            return
         self._children.append(self.clock.spawn(self._task(child, Random(rng.random()), 0, 1), child.name))
 
-    def _snapshot(self, space: AddressSpace) -> Shadow:
-        return {vpn: Cell(cell.allowed, lazyfree=cell.lazyfree) for vpn, cell in self._shadows[space].items()}
+    async def _forked(self, space: AddressSpace, name: str, pages: range) -> AddressSpace | None:
+        """Fork: of each page the child has what it held at some time during that. None where the space has exited, or
+        there was no frame for the copy of a pinned page."""
+        cells = {vpn: self._cell(space, vpn) for vpn in pages}
+        lazyfree = {vpn: cell.lazyfree for vpn, cell in cells.items()}
+        seen = {vpn: cell.watch() for vpn, cell in cells.items()}
+        try:
+            child = await self.system.fork(space, name)
+        except OutOfMemory as error:
+            self._check_legal(error)
+            return None
+        finally:
+            for vpn, cell in cells.items():
+                cell.unwatch(seen[vpn])
+        self._shadows[child] = {
+            vpn: Cell(seen[vpn], lazyfree=lazyfree[vpn] or cell.lazyfree) for vpn, cell in cells.items()
+        }
+        if self.shape.fences:
+            await child.protect(0, pages.stop, write=True)  # it may have been forked while the parent's were read-only
+        return child
+
+    async def _fence(self, space: AddressSpace, vpn: int, rng: Random) -> None:
+        """One way to take the right to write away, or to write past the PTEs."""
+        way = rng.choice((self._mprotect, self._userfault, self._hint, self._dma, self._merge))
+        try:
+            await way(space, vpn, rng)
+        except (SigBus, OutOfMemory) as error:
+            await self._failed(space, vpn, error)
+
+    async def _mprotect(self, space: AddressSpace, vpn: int, rng: Random) -> None:
+        await space.protect(vpn, 1, write=False)
+        try:
+            await self._refused(space, vpn, rng, SegmentationFault)
+        finally:
+            await space.protect(vpn, 1, write=True)
+        await self._write(space, vpn, self._page(rng))
+
+    async def _userfault(self, space: AddressSpace, vpn: int, rng: Random) -> None:
+        await self._read(space, vpn)
+        await space.write_protect(vpn, 1, on=True)
+        if vpn in space.table.write_protected:  # it may have left for good: MADV_FREE, or no page was there
+            await self._refused(space, vpn, rng, SigBus)
+        await space.write_protect(vpn, 1, on=False)
+        await self._write(space, vpn, self._page(rng))
+
+    async def _refused(self, space: AddressSpace, vpn: int, rng: Random, error: type[Exception]) -> None:
+        """A write is refused while nobody may write, and reads go on."""
+        await self._read(space, vpn)
+        data = self._page(rng)
+        try:
+            await space.write(vpn, data)
+        except (error, OutOfMemory):
+            await self._read(space, vpn)
+            return
+        dropped = error is SigBus and vpn not in space.table.write_protected  # by reclaim, after MADV_FREE
+        assert dropped, f"a write to page {vpn} of {space.name} went through while it was forbidden"
+        cell = self._cell(space, vpn)
+        cell.lazyfree = False
+        cell.may_be({data})
+
+    async def _hint(self, space: AddressSpace, vpn: int, rng: Random) -> None:
+        await space.hint(vpn, 1)
+        await self._read(space, vpn)
+        await self._write(space, vpn, self._page(rng))
+
+    async def _dma(self, space: AddressSpace, vpn: int, rng: Random) -> None:
+        """A device writes to the page for a while; nobody else does."""
+        cell = self._cell(space, vpn)
+        pinned = await space.pin(vpn)
+        cell.lazyfree = False
+        try:
+            for _ in range(2):
+                data = self._page(rng)
+                cell.may_be(cell.allowed | {data})
+                pinned.write(data)
+                cell.may_be({data})
+                await space.pageout(vpn)
+                await self.clock.sleep(rng.randrange(5_000))
+                if not space.table.dead:
+                    await self._read(space, vpn)
+        finally:
+            space.unpin(pinned)
+
+    async def _merge(self, space: AddressSpace, vpn: int, rng: Random) -> None:
+        """Two equal pages of this task become one, and are written to."""
+        other = vpn + self.shape.pages
+        data = self._page(rng)
+        for page in (vpn, other):
+            await self._write(space, page, data)
+        await space.merge(vpn, space, other)
+        await self._read(space, vpn)
+        await self._write(space, rng.choice((vpn, other)), self._page(rng))
+        await self._read(space, other)
+        await self._unmap(space, other)
 
     async def _failed(self, space: AddressSpace, vpn: int, error: SigBus | OutOfMemory) -> None:
         """A page that was lost is dropped, so that it can be used again."""

@@ -8,10 +8,11 @@ from typing import Protocol
 from hw.clock import Clock, Event, Lock
 from hw.link import ZERO_PAGE
 from vswap.mm.memcg import Memcg
+from vswap.mm.vma import AnonVma
 
 
 class Entry(Protocol):
-    """What the reverse map sees of a PTE (mm/pagetable.py)."""
+    """What rmap sees of a PTE (mm/pagetable.py)."""
 
     accessed: bool
     dirty: bool
@@ -23,7 +24,7 @@ class Entry(Protocol):
 
 
 class Table(Protocol):
-    """What the reverse map sees of a page table (mm/pagetable.py)."""
+    """What rmap sees of a page table (mm/pagetable.py)."""
 
     name: str
     cpu: int
@@ -54,6 +55,12 @@ class CramNode(Protocol):
     async def load_line(self, handle: int, line: int) -> bytes:
         """64 bytes of a page. Raises TierError."""
 
+    def fenced(self, handle: int) -> bool:
+        """The device refuses stores to the page."""
+
+    async def set_fence(self, handle: int, on: bool) -> None:
+        """Let the device refuse stores to a page, or not; where the dial is off, nothing. Raises TierError."""
+
     async def overwrite(self, handle: int, data: bytes) -> None:
         """A task's store of a whole page. Raises TierError."""
 
@@ -71,7 +78,9 @@ class Folio:
         order: 0 for a page, else that of a large folio.
         lock: the folio lock. It guards `slot`, the mapping of a swap-cache folio and the backing of its slot.
         slot: the virtual slot under which the swap cache holds it, 0 when it does not; of a large folio the first one.
-        mappers: the reverse map: every PTE that is present and points here, as (table, vpn).
+        mappers: every PTE that is present and points here, as (table, vpn). The kernel has only their number (the
+            mapcount); what has to find them walks `anon_vma` (state/rmap.py).
+        anon_vma, offset: where its mappers are found: the VMAs of this tree with the offset (of its first page).
         pages: the 4096 bytes of each page.
         memcg: the group it is charged to, None for a page that reclaim or writeback uses for a moment.
         dirty: no tier holds these bytes.
@@ -79,13 +88,15 @@ class Folio:
         active: it belongs on the active list.
         referenced: reclaim has found it used when it looked last.
         workingset: it has been active.
+        merged: KSM has made one page of several: its mappers are found one by one, not by anon_vma.
+        pins: long-term pins: a device may write to it at any time, and it stays where it is.
         lazyfree: its owner does not need the content any more (MADV_FREE), unless a PTE is dirty.
         private: just allocated, held by one task and reachable from nowhere else.
         dead: given back; whoever waited for the lock looks again.
     """
 
-    __slots__ = ("active", "dead", "dirty", "lazyfree", "lock", "mappers", "memcg", "order", "pages", "private",
-                 "referenced", "slot", "was_cached", "workingset")  # fmt: skip
+    __slots__ = ("active", "anon_vma", "dead", "dirty", "lazyfree", "lock", "mappers", "memcg", "merged", "offset",
+                 "order", "pages", "pins", "private", "referenced", "slot", "was_cached", "workingset")  # fmt: skip
 
     def __init__(self, clock: Clock, memcg: Memcg | None, order: int = 0) -> None:
         self.lock = Lock(clock)
@@ -93,6 +104,10 @@ class Folio:
         self.order = order
         self.slot = 0
         self.mappers: set[tuple[Table, int]] = set()
+        self.anon_vma: AnonVma | None = None
+        self.offset = 0
+        self.merged = False
+        self.pins = 0
         self.pages = [ZERO_PAGE] * (1 << order)
         self.dirty = True
         self.was_cached = False
@@ -133,7 +148,7 @@ class CramFolio:
     it became writable) it is an anonymous page that happens to lie on the device.
 
     Attributes:
-        lock, slot, mappers, dead: as in Folio.
+        lock, slot, mappers, anon_vma, offset, merged, dead: as in Folio.
         tier: the device it is on.
         page: device page number (DPA / 4096), the CRAM tier's handle.
         memcg: the group whose page it is; `charged`: it is charged for it.
@@ -141,8 +156,8 @@ class CramFolio:
         poisoned: the device answered with poison; it cannot be moved any more.
     """
 
-    __slots__ = ("_accesses", "_clock", "_ended", "_started", "charged", "dead", "lock", "mappers", "memcg", "page",
-                 "poisoned", "slot", "tier", "writable")  # fmt: skip
+    __slots__ = ("_accesses", "_clock", "_ended", "_started", "anon_vma", "charged", "dead", "lock", "mappers", "memcg",
+                 "merged", "offset", "page", "poisoned", "slot", "tier", "writable")  # fmt: skip
 
     def __init__(self, clock: Clock, tier: CramNode, page: int, slot: int, memcg: Memcg) -> None:
         self._clock = clock
@@ -153,6 +168,9 @@ class CramFolio:
         self.memcg = memcg
         self.charged = False
         self.mappers: set[tuple[Table, int]] = set()
+        self.anon_vma: AnonVma | None = None
+        self.offset = 0
+        self.merged = False
         self.writable = False
         self.poisoned = False
         self.dead = False

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, ValuesView
+from collections.abc import ItemsView, Iterator, ValuesView
 from enum import Enum
 
 from vswap.mm.folio import AnyFolio, CramFolio, Folio
 from vswap.mm.memcg import Memcg
+from vswap.mm.mmap_lock import MmapLock
+from vswap.mm.vma import Vmas
 
 
 class PteState(Enum):
@@ -31,10 +33,11 @@ class Pte:
         slot: the virtual slot of a softleaf, else 0 (a present PTE into CRAM names its folio's slot).
         folio: what a present PTE points to.
         index: which page of the folio.
+        hinted: the next access takes a fault, to say which node uses the page (PROT_NONE of NUMA balancing).
         exclusive: this PTE is the only reference to its page. Kept through swap-out, cleared by fork.
     """
 
-    __slots__ = ("accessed", "dirty", "exclusive", "folio", "index", "slot", "state", "writable")
+    __slots__ = ("accessed", "dirty", "exclusive", "folio", "hinted", "index", "slot", "state", "writable")
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Pte:
         self.exclusive = exclusive
         self.accessed = state is not PteState.SOFTLEAF  # mapped because of an access
         self.dirty = False
+        self.hinted = False
 
     @classmethod
     def softleaf(cls, slot: int, *, exclusive: bool) -> Pte:
@@ -85,7 +89,7 @@ class Pte:
 
     def allows(self, write: bool) -> bool:
         """True when the access needs no fault."""
-        return self.state is not PteState.SOFTLEAF and (self.writable or not write)
+        return self.state is not PteState.SOFTLEAF and not self.hinted and (self.writable or not write)
 
 
 class PageTable:
@@ -95,29 +99,51 @@ class PageTable:
         dead: the space has exited; nothing may be mapped any more.
         memcg: the group that its new pages are charged to.
         cpu: the processor that its tasks run on.
+        mmap_lock: held by whoever reads or changes the mappings; its space makes it.
+        write_protected: pages whose writes userfaultfd answers; they stay so through a swap-out.
+        vmas: its mappings, at first one that is all of it.
         tracks_writes: a page becomes writable for a write only, so that each first one is seen (as under userfaultfd's
             write-protection and soft-dirty tracking).
     """
 
     tracks_writes = False
+    mmap_lock: MmapLock
 
     def __init__(self, name: str, memcg: Memcg) -> None:
         self.name = name
         self.memcg = memcg
         self.cpu = 0
         self.dead = False
+        self.vmas = Vmas(self)
+        self.write_protected: set[int] = set()
         self._ptes: dict[int, Pte] = {}
 
     def get(self, vpn: int) -> Pte | None:
         """The PTE, None in state none."""
         return self._ptes.get(vpn)
 
+    def may_write(self, vpn: int) -> bool:
+        """A PTE of the page may be writable."""
+        vma = self.vmas.find(vpn)
+        return vma is not None and vma.protection.write and vpn not in self.write_protected
+
     def set(self, vpn: int, pte: Pte) -> None:
         """Replace the PTE."""
         self._ptes[vpn] = pte
 
     def map(self, vpn: int, folio: AnyFolio, *, writable: bool, exclusive: bool, index: int = 0) -> Pte:
-        """Make the PTE point to a page of the folio, and the folio know of it."""
+        """Make the PTE point to a page of the folio, and the folio know of it. A folio that is mapped for the first
+        time, or for nobody else, is from then on found by this mapping's anon_vma; one that others may need, by the
+        root of the family. A PTE that is to be writable is so where the mapping and userfaultfd let it."""
+        vma, anon_vma = self.vmas.prepared(vpn)
+        if folio.anon_vma is None:
+            folio.anon_vma = anon_vma if exclusive else anon_vma.root
+            folio.offset = vma.offset_of(vpn) - index
+        elif exclusive and not (isinstance(folio, Folio) and folio.order):
+            folio.anon_vma, folio.offset = anon_vma, vma.offset_of(vpn)  # folio_move_anon_rmap
+        elif folio.anon_vma not in vma.chain or folio.offset != vma.offset_of(vpn) - index:
+            folio.merged = True  # it was merged before it was swapped out; Linux copies it here
+        writable = writable and self.may_write(vpn)
         pte = Pte.present(folio, writable=writable, exclusive=exclusive, index=index)
         self.set(vpn, pte)
         folio.mappers.add((self, vpn))
@@ -129,6 +155,7 @@ class PageTable:
 
     def clear(self, vpn: int) -> Pte | None:
         """Back to state none; what was there."""
+        self.write_protected.discard(vpn)
         return self._ptes.pop(vpn, None)
 
     def within(self, vpn: int, count: int) -> list[int]:
@@ -140,6 +167,7 @@ class PageTable:
     def rename(self, old: int, new: int) -> None:
         """Move an entry to another page, which has none: the entry itself does not change."""
         pte = self._ptes.pop(old)
+        self.write_protected.discard(old)
         if pte.folio is not None:
             pte.folio.mappers.discard((self, old))
             pte.folio.mappers.add((self, new))
@@ -152,6 +180,10 @@ class PageTable:
     def values(self) -> ValuesView[Pte]:
         """Every Pte that is not none."""
         return self._ptes.values()
+
+    def __iter__(self) -> Iterator[int]:
+        """Every page that is not none."""
+        return iter(self._ptes)
 
     def __len__(self) -> int:
         return len(self._ptes)

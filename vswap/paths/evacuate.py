@@ -30,7 +30,7 @@ async def copy_to_dram(machine: Machine, folio: CramFolio, new: Folio, *, map_ag
     unmapped = rmap.try_to_unmap(machine, folio)
     softleafs = [(table, vpn, table.get(vpn)) for table, vpn in mappers] if map_again else []
     if unmapped:
-        await machine.clock.sleep(machine.costs.tlb_shootdown)
+        await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
     await folio.drain()
     new.data = await folio.tier.load(folio.page)
     await machine.clock.sleep(machine.costs.page_copy)
@@ -141,7 +141,7 @@ async def give_up_page(machine: Machine, folio: CramFolio) -> None:
     if not folio.slot:
         machine.residents.adopt_slot(folio)
     if rmap.try_to_unmap(machine, folio):
-        await machine.clock.sleep(machine.costs.tlb_shootdown)
+        await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
     await folio.drain()
     machine.counters.pages_lost += 1
     machine.layer.change_backing(folio.slot, Backing(BackingType.LOST))

@@ -4,11 +4,11 @@ with nothing done and the fault looked at again, because something else changed 
 
 from __future__ import annotations
 
-from vswap.base.errors import AlreadyCached, OutOfMemory, SigBus
+from vswap.base.errors import AlreadyCached, OutOfMemory, SegmentationFault, SigBus
 from vswap.mm.folio import CramFolio, Folio
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte, PteState
-from vswap.paths import large
+from vswap.paths import large, protection
 from vswap.paths.reclaim import Reclaim
 from vswap.state import rmap, swapin
 from vswap.state.machine import Machine
@@ -18,15 +18,19 @@ MAX_FRAMES_PER_FAULT = 64
 """Frames that a fault may ask for: one whose page is reclaimed each time before it can be copied makes no progress."""
 
 
-async def handle_fault(machine: Machine, reclaim: Reclaim, table: PageTable, vpn: int, *, write: bool) -> Pte:
-    """Make the PTE allow the access; the one that does. Raises SigBus, OutOfMemory, SegmentationFault."""
+async def handle_fault(
+    machine: Machine, reclaim: Reclaim, table: PageTable, vpn: int, *, write: bool, pin: bool = False
+) -> Pte:
+    """Make the PTE allow the access; the one that does. With `pin` it is a page of its own in DRAM. Raises SigBus,
+    OutOfMemory, SegmentationFault."""
     machine.counters.pgfault += 1
     await machine.clock.sleep(machine.costs.fault)
-    fault = Fault(machine, reclaim, table, vpn, write=write)
+    fault = Fault(machine, reclaim, table, vpn, write=write, pin=pin)
     try:
-        pte = await fault.resolve()
-        pte.dirty |= write
-        return pte
+        async with table.mmap_lock.reading():
+            pte = await fault.resolve()
+            pte.dirty |= write
+            return pte
     finally:
         fault.release_spare()
 
@@ -34,12 +38,16 @@ async def handle_fault(machine: Machine, reclaim: Reclaim, table: PageTable, vpn
 class Fault:
     """One access that the PTE does not allow."""
 
-    def __init__(self, machine: Machine, reclaim: Reclaim, table: PageTable, vpn: int, *, write: bool) -> None:
+    def __init__(
+        self, machine: Machine, reclaim: Reclaim, table: PageTable, vpn: int, *, write: bool, pin: bool = False
+    ) -> None:
+        """`pin`: the page is to be pinned for long; a device page that may be written to has to leave the device."""
         self.machine = machine
         self._reclaim = reclaim
         self._table = table
         self._vpn = vpn
         self._write = write
+        self._pin = pin
         self._spare: Folio | None = None  # allocated before any folio lock is taken: reclaim may need those locks
         self._allocations = 0
         self._single = not machine.config.mthp_orders  # it has to be done with one page
@@ -52,18 +60,34 @@ class Fault:
             if self._wanted is not None:
                 await self._allocate(*self._wanted)
                 continue
+            if self._write:
+                self._check_write(pte)
             if pte is None:
                 mapped = await self._zero_fill()
             elif pte.state is PteState.SOFTLEAF:
                 mapped = await self._softleaf(pte)
-            elif pte.allows(self._write):
+            elif pte.hinted:
+                mapped = protection.hint_fault(self.machine, self._table, self._vpn, pte)
+            elif self._allowed(pte):
                 return pte
             elif pte.state is PteState.ZERO:
                 mapped = await self._write_to_zeros(pte)
             else:
                 mapped = await (self._write_protected(pte) if pte.state is PteState.DRAM else self._write_to_cram(pte))
-            if mapped is not None and mapped.allows(self._write):
+            if mapped is not None and self._allowed(mapped):
                 return mapped
+
+    def _allowed(self, pte: Pte) -> bool:
+        return pte.allows(self._write) and not (self._pin and pte.state is PteState.CRAM)
+
+    def _check_write(self, pte: Pte | None) -> None:
+        """Raises SegmentationFault in a read-only mapping; SigBus where userfaultfd is to answer
+        (UFFD_FEATURE_SIGBUS)."""
+        vma = self._table.vmas.find(self._vpn)
+        if vma is not None and not vma.protection.write:
+            raise SegmentationFault(f"page {self._vpn} of {self._table.name} is read-only")
+        if pte is not None and pte.state is not PteState.SOFTLEAF and self._vpn in self._table.write_protected:
+            raise SigBus(self._table.name, self._vpn, PermissionError("write-protected by userfaultfd"))
 
     def release_spare(self) -> None:
         """Give back the frame that was not needed after all."""
@@ -189,7 +213,15 @@ class Fault:
         if not await rmap.pte_same_after_drain(self._table, self._vpn, pte, folio):
             return None
         alone = pte.exclusive or residents.references(folio) == 1  # whoever adds a reference replaces our PTE
-        if alone and residents.may_make_writable(folio):
+        if alone and self._may_write_in_place(folio):
+            try:
+                await folio.tier.set_fence(folio.page, False)
+            except TierError as error:
+                self._failed(pte, error)
+                return None
+            if not rmap.pte_same(self._table, self._vpn, pte) or not self._may_write_in_place(folio):
+                residents.fence_again(folio)
+                return None
             if folio.slot:
                 residents.reap_slot(folio)
             machine.counters.made_writable += 1
@@ -215,6 +247,9 @@ class Fault:
         return mapped if rmap.pte_same(self._table, self._vpn, mapped) else None
 
     # Helpers
+
+    def _may_write_in_place(self, folio: CramFolio) -> bool:
+        return not self._pin and self.machine.residents.may_make_writable(folio) and self._table.may_write(self._vpn)
 
     async def _allocate(self, memcg: Memcg | None) -> None:
         """Get the frame that a case has asked for. Raises OutOfMemory."""

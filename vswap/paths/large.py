@@ -184,7 +184,7 @@ def split(machine: Machine, folio: Folio) -> list[Folio]:
     """Make folios of one page each out of a locked large one, which is dead then: every PTE, slot and frame passes
     on to its page's. Those that somebody refers to are on the LRU list, in order; the others are freed."""
     machine.counters.count_mthp(folio.order, "split")
-    mappers = list(folio.mappers)
+    mappers = rmap.walk(machine, folio)
     folio.mappers.clear()
     parts = machine.memory.split(folio)
     if folio.slot:
@@ -194,9 +194,9 @@ def split(machine: Machine, folio: Folio) -> list[Folio]:
         part.data = data
         part.dirty, part.was_cached, part.lazyfree = folio.dirty, folio.was_cached, folio.lazyfree
         part.active, part.referenced, part.workingset = folio.active, folio.referenced, folio.workingset
-    for table, vpn in mappers:
-        old = table.get(vpn)
-        assert old is not None
+    for index, part in enumerate(parts):
+        part.anon_vma, part.offset = folio.anon_vma, folio.offset + index
+    for table, vpn, old in mappers:
         new = table.map(vpn, parts[old.index], writable=old.writable, exclusive=old.exclusive)
         new.accessed, new.dirty = old.accessed, old.dirty
     for part in parts:

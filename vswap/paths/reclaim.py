@@ -146,7 +146,7 @@ class Reclaim:
         memory = self.machine.memory
         before = memory.used
         for folio in list(memory.deferred):
-            if folio.memcg in groups and folio.lock.try_acquire():
+            if folio.memcg in groups and not folio.pins and folio.lock.try_acquire():
                 large.split(self.machine, folio)
                 folio.lock.release()
         return before - memory.used
@@ -163,7 +163,8 @@ class Reclaim:
         parts: list[Folio] = []
         was_dead = folio.dead
         try:
-            if not folio.dead and not rmap.unreferenced(machine, folio):
+            if not folio.dead and not folio.pins and not rmap.unreferenced(machine, folio):
+                rmap.walk(machine, folio)  # what it takes to come by the accessed bits
                 verdict = self._verdict(folio, force=force)
                 if verdict is not Verdict.RECLAIM:
                     folio.active = verdict is Verdict.ACTIVATE
@@ -192,17 +193,17 @@ class Reclaim:
     async def discard(self, folio: Folio) -> None:
         """Drop a locked lazyfree folio. Written to since MADV_FREE, it is an ordinary one again, and active."""
         machine = self.machine
-        mappers = list(folio.mappers)
-        if any(pte.dirty for table, vpn in mappers if (pte := table.get(vpn)) is not None):
+        mappers = rmap.walk(machine, folio)
+        if any(pte.dirty for _, _, pte in mappers):
             folio.lazyfree = False
             folio.was_cached = True
             folio.active = True
             return
-        for table, vpn in mappers:
+        for table, vpn, _ in mappers:
             table.clear(vpn)
-        folio.mappers.clear()
+            folio.mappers.discard((table, vpn))
         machine.counters.pglazyfreed += len(folio.pages)
-        await machine.clock.sleep(machine.costs.tlb_shootdown)
+        await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
         rmap.drop(machine, folio)
 
     async def swap_out_whole(self, folio: Folio, target: Memcg) -> list[Folio]:
@@ -224,7 +225,7 @@ class Reclaim:
                 machine.slots.set_backing(each, IN_FOLIO)
             folio.dirty = True
         if rmap.try_to_unmap(machine, folio):
-            await machine.clock.sleep(machine.costs.tlb_shootdown)
+            await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
         await machine.clock.sleep(machine.costs.swap_machinery)
         if folio.dirty:
             for each in folio.slots:
@@ -253,7 +254,7 @@ class Reclaim:
             folio.dirty = True
         slot = folio.slot
         if rmap.try_to_unmap(machine, folio):
-            await machine.clock.sleep(machine.costs.tlb_shootdown)
+            await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
         await machine.clock.sleep(machine.costs.swap_machinery)
         if not folio.dirty:
             machine.counters.swap_clean += 1

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, ZERO_PAGE
-from vswap.base.errors import SegmentationFault, SigBus, TableWanted
+from vswap.base.errors import SigBus
 from vswap.mm.folio import CramFolio, Folio
 from vswap.mm.memcg import Memcg
+from vswap.mm.mmap_lock import MmapLock
 from vswap.mm.pagetable import PageTable, Pte, PteState
-from vswap.paths import large
+from vswap.paths import ksm, large, mmap, pins, protection
+from vswap.paths.collapse import collapse
 from vswap.paths.fault import handle_fault
+from vswap.paths.pins import Pin
 from vswap.paths.reclaim import Reclaim
 from vswap.state import rmap
 from vswap.state.machine import Machine
@@ -27,6 +30,7 @@ class AddressSpace:
         self._reclaim = reclaim
         self.name = table.name
         self.table = table
+        table.mmap_lock = MmapLock(machine.clock)
 
     @property
     def memcg(self) -> Memcg:
@@ -58,8 +62,48 @@ class AddressSpace:
 
     async def unmap(self, vpn: int, count: int = 1) -> None:
         """Drop the pages `vpn` .. `vpn + count - 1`; they read as zeros afterwards."""
-        dropped = [page for page in self.table.within(vpn, count) if rmap.zap(self.machine, self.table, page)]
-        await self.machine.clock.sleep(self.machine.costs.fork_pte * len(dropped) + self.machine.costs.tlb_shootdown)
+        async with self.table.mmap_lock.reading():
+            await mmap.zap_range(self.machine, self.table, vpn, count)
+
+    async def map(self, vpn: int, count: int) -> None:
+        """Map anonymous memory where nothing is mapped (mmap(2)). A space begins with all of it mapped."""
+        async with self.table.mmap_lock.writing():
+            self.table.vmas.map(vpn, vpn + count)
+
+    async def munmap(self, vpn: int, count: int) -> None:
+        """Drop the pages, and their mapping: an access raises SegmentationFault afterwards."""
+        async with self.table.mmap_lock.writing():
+            await mmap.zap_range(self.machine, self.table, vpn, count)
+            self.table.vmas.unmap(vpn, vpn + count)
+
+    async def protect(self, vpn: int, count: int, *, write: bool) -> None:
+        """Make pages read-only, or writable again (mprotect(2)). A write meanwhile raises SegmentationFault."""
+        await protection.mprotect(self.machine, self.table, vpn, count, write=write)
+
+    async def write_protect(self, vpn: int, count: int, *, on: bool) -> None:
+        """userfaultfd's write-protection of the pages that are there; a write to one raises SigBus meanwhile."""
+        await protection.write_protect(self.machine, self.table, vpn, count, on=on)
+
+    async def hint(self, vpn: int, count: int) -> None:
+        """NUMA balancing asks who uses these pages: the next access to each takes a fault."""
+        await protection.hint(self.machine, self.table, vpn, count)
+
+    async def pin(self, vpn: int) -> Pin:
+        """Pin a page for long, for a device that reads and writes it past all PTEs. Raises as a write would."""
+        return await pins.pin(self.machine, self._reclaim, self.table, vpn)
+
+    def unpin(self, pinned: Pin) -> None:
+        """The device is done with the page."""
+        pins.unpin(self.machine, pinned)
+
+    async def collapse(self, vpn: int, order: int) -> bool:
+        """khugepaged: make one folio of 2^order pages around `vpn`; False where that cannot be now."""
+        async with self.table.mmap_lock.writing():
+            return await collapse(self.machine, self.table, vpn, order)
+
+    async def merge(self, vpn: int, other: AddressSpace, other_vpn: int) -> bool:
+        """KSM: make one page of two that are equal; False where that cannot be now."""
+        return await ksm.merge(self.machine, self.table, vpn, other.table, other_vpn)
 
     async def fault(self, vpn: int, *, write: bool) -> Pte:
         """Make the page allow an access, and do no more; the entry that does. Raises as the access would."""
@@ -68,10 +112,15 @@ class AddressSpace:
         return pte
 
     async def move(self, vpn: int, count: int, target: int) -> None:
-        """Let the pages `vpn` .. `vpn + count - 1` be at `target` on; nothing is there (mremap(2))."""
-        moved = self.table.within(vpn, count) if vpn != target else []
-        for page in moved:
-            self.table.rename(page, target + page - vpn)
+        """Let the pages `vpn` .. `vpn + count - 1` be at `target` on; nothing is there. Where they were is mapped anew
+        (mremap(2), MREMAP_DONTUNMAP)."""
+        if vpn == target:
+            return
+        async with self.table.mmap_lock.writing():
+            moved = self.table.within(vpn, count)
+            self.table.vmas.move(vpn, vpn + count, target)
+            for page in moved:
+                self.table.rename(page, target + page - vpn)
         await self.machine.clock.sleep(self.machine.costs.fork_pte * len(moved) + self.machine.costs.tlb_shootdown)
 
     async def lazyfree(self, vpn: int, count: int = 1) -> None:
@@ -79,7 +128,8 @@ class AddressSpace:
         before or as zeros, and reclaim may drop them. What is not in DRAM is dropped at once; a page that others share,
         or that is being worked on, stays as it is."""
         vpns = range(vpn, vpn + count)
-        freed = sum(self._free_lazily(page, vpns) for page in vpns)
+        async with self.table.mmap_lock.reading():
+            freed = sum(self._free_lazily(page, vpns) for page in vpns)
         await self.machine.clock.sleep(self.machine.costs.fork_pte * freed + self.machine.costs.tlb_shootdown)
 
     async def cold(self, vpn: int, count: int = 1) -> None:
@@ -110,44 +160,12 @@ class AddressSpace:
         return freed > 0
 
     async def fork_into(self, child: AddressSpace) -> None:
-        """Share every page with the empty space `child`, copy-on-write. Raises SegmentationFault when this space is
-        gone.
-
-        All entries are copied in one step, so the child is a snapshot; stores under way through writable PTEs into the
-        device belong to it, and are waited for.
-        """
-        if self.table.dead:
-            raise SegmentationFault(f"{self.name} has exited")
-        stored_into: list[CramFolio] = []
-        for vpn, pte in list(self.table.items()):
-            if pte.state is PteState.SOFTLEAF:
-                self._name_again(pte.slot)
-                for table in (self.table, child.table):
-                    table.set(vpn, Pte.softleaf(pte.slot, exclusive=False))
-                continue
-            if pte.state is PteState.ZERO:
-                child.table.set(vpn, Pte.page_of_zeros())
-                continue
-            assert pte.folio is not None
-            if isinstance(pte.folio, CramFolio):
-                if pte.folio.slot:
-                    self._name_again(pte.folio.slot)
-                if pte.folio.writable:
-                    self.machine.residents.make_read_only(pte.folio)
-                    stored_into.append(pte.folio)
-            for table in (self.table, child.table):
-                rmap.map_page(self.machine, table, vpn, pte.folio, writable=False, exclusive=False, index=pte.index)
-                copy = table.get(vpn)
-                assert copy is not None
-                copy.accessed, copy.dirty = pte.accessed, pte.dirty
-        await self.machine.clock.sleep(self.machine.costs.fork_pte * len(self.table) + self.machine.costs.tlb_shootdown)
-        for folio in stored_into:
-            await folio.drain()
+        """Share every page with the empty space `child`, copy-on-write. Raises SegmentationFault, OutOfMemory."""
+        await mmap.fork(self.machine, self._reclaim, self.table, child.table)
 
     async def exit(self) -> None:
-        """Drop every page. Accesses raise SegmentationFault afterwards. Idempotent."""
-        dropped = rmap.zap_all(self.machine, self.table)
-        await self.machine.clock.sleep(self.machine.costs.fork_pte * dropped)
+        """Drop every page. Accesses raise SegmentationFault from now on. Idempotent."""
+        await mmap.exit_mmap(self.machine, self.table)
 
     # Inside
 
@@ -159,15 +177,6 @@ class AddressSpace:
         pte.accessed = True
         return pte
 
-    def _name_again(self, slot: int) -> None:
-        """One more PTE names the slot. Under the page-table lock nobody waits for memory: where the count needs an
-        extend table that cannot be had, fork tries again without the lock (swap_retry_table_alloc)."""
-        try:
-            self.machine.slots.duplicate(slot, atomic=True)
-        except TableWanted:
-            self.machine.counters.extend_retries += 1
-            self.machine.slots.duplicate(slot)
-
     def _split_unless_within(self, vpn: int, vpns: range) -> Folio | None:
         """The DRAM folio of a page; a large one that reaches beyond `vpns`, or into another space, is split
         before. None when the page is not in DRAM, or its folio should be split and is being worked on."""
@@ -177,7 +186,7 @@ class AddressSpace:
         folio = pte.dram
         if not folio.order or large.within(folio, self.table, vpns):
             return folio
-        if not folio.lock.try_acquire():
+        if folio.pins or not folio.lock.try_acquire():
             return None
         large.split(self.machine, folio)
         folio.lock.release()
@@ -192,7 +201,7 @@ class AddressSpace:
         if pte.state is not PteState.DRAM:
             return rmap.zap(machine, self.table, vpn)
         folio = self._split_unless_within(vpn, vpns)
-        if folio is None or not folio.lock.try_acquire():
+        if folio is None or folio.pins or not folio.lock.try_acquire():
             return False
         try:
             if (

@@ -150,7 +150,7 @@ class Swapoff:
                         raise
 
     async def _evacuate_unless_used(self, folio: CramFolio, *, only_unused: bool) -> None:
-        if not (only_unused and rmap.clear_accessed(folio)):
+        if not (only_unused and rmap.clear_accessed(self.machine, folio)):
             await self._evacuate(folio)
 
     async def _visit(self, entries: int) -> None:

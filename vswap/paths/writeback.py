@@ -74,7 +74,7 @@ class Writeback:
                 break
             folio = next(iter(residents))
             residents.move_to_end(folio)
-            if rmap.clear_accessed(folio):
+            if rmap.clear_accessed(self.machine, folio):
                 continue
             if await self.write_back_folio(folio):
                 moved += 1
@@ -91,14 +91,14 @@ class Writeback:
             for folio in list(residents) if later else ():
                 if moved >= count:
                     return moved
-                if memcg not in folio.memcg.lineage or folio.dead or rmap.clear_accessed(folio):
+                if memcg not in folio.memcg.lineage or folio.dead or rmap.clear_accessed(self.machine, folio):
                     continue
                 moved += await self.write_back_folio(folio, later)
         return moved
 
     async def write_back_folio(self, folio: CramFolio, later: tuple[Tier, ...] | None = None) -> bool:
         """Move one CRAM page to a later tier, of these if given; False when it stays. Read-only mappers are found
-        through the reverse map and unmapped first; softleaf mappers are not touched."""
+        by rmap and unmapped first; softleaf mappers are not touched."""
         machine = self.machine
         if folio.dead or folio.poisoned or not folio.lock.try_acquire():
             return False
@@ -125,7 +125,7 @@ class Writeback:
         unmapped = rmap.try_to_unmap(machine, folio)
         machine.counters.writeback_unmaps += unmapped
         if unmapped:
-            await machine.clock.sleep(machine.costs.tlb_shootdown)
+            await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
         await folio.drain()
         later, placement = later or self._after[folio.tier], machine.placement
         try:
@@ -168,6 +168,7 @@ class Writeback:
         """The reaper's round."""
         machine = self.machine
         machine.reap_wanted.clear()
+        await machine.residents.fence()
         await self.reap()
         for cram in machine.tiers.crams:
             await cram.flush()

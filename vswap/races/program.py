@@ -45,6 +45,7 @@ class Program(Workload):
     """
 
     links: Mapping[str, Link] = {}
+    _forked_once = False
 
     async def run(self) -> None:
         """See Workload."""
@@ -71,6 +72,8 @@ class Program(Workload):
             for _ in range(OPERATIONS):
                 if self.shape.lazyfree and rng.random() < (0.05 if self.system.machine.config.mthp_orders else 0.25):
                     await self._lazyfree(space, part)
+                if self.shape.fences and rng.random() < 0.3:
+                    await self._fence(space, part, rng)
                 if self.system.machine.config.mthp_orders:
                     choice = rng.random()
                     if choice < 0.4:
@@ -97,11 +100,12 @@ class Program(Workload):
                 raise
 
     async def _fork_once(self, space: AddressSpace, rng: Random) -> None:
-        if len(self._shadows) > 1 or space.table.dead:
+        if self._forked_once or space.table.dead:
             return
-        shadow = self._snapshot(space)
-        child = await self.system.fork(space, "child")
-        self._shadows[child] = shadow
+        self._forked_once = True
+        child = await self._forked(space, "child", range(2 * PAGES))
+        if child is None:
+            return
         for part in range(PAGES):
             self._children.append(
                 self.clock.spawn(self._race(child, Random(rng.getrandbits(64)), part), f"child's task {part}")
@@ -206,6 +210,7 @@ def execute(program: int, schedule: Schedule, folder: Path) -> int:
         swapfile_pages=64,
         zram_pages=16,
         trim_batch=4,
+        cram_fence=program % 3 == 2,
         reap_interval=20_000,
         mthp_orders=(2,) if large else (),
         hot_threshold=2 if program % 8 == 2 else 0,
@@ -219,8 +224,16 @@ def execute(program: int, schedule: Schedule, folder: Path) -> int:
         device = devices.get("cram")
         system = VswapSystem(clock, config, device=devices, swapfile=swapfiles)
         clock.on_step = _watch(system)
+        system.machine.ptes_a_step = 1
         await system.start()
-        load = Program(system, clock, device, program, Shape(real=False, lazyfree=program % 2 == 1), may_run_out=True)
+        load = Program(
+            system,
+            clock,
+            device,
+            program,
+            Shape(pages=PAGES, real=False, lazyfree=program % 2 == 1, fences=program % 3 > 0),
+            may_run_out=True,
+        )
         if Random(f"{program}.reset").random() < 0.3:
             load.links = links
         try:

@@ -14,8 +14,9 @@ from vswap.contract.broken.registry import Patcher
 from vswap.mm.cache import SwapCache
 from vswap.mm.folio import AnyFolio, CramFolio, Folio
 from vswap.mm.memcg import Memcg
-from vswap.mm.pagetable import PageTable
-from vswap.paths import large
+from vswap.mm.pagetable import PageTable, Pte
+from vswap.mm.vma import Vmas
+from vswap.paths import large, mmap
 from vswap.paths.nodes import Nodes
 from vswap.paths.reclaim import Reclaim
 from vswap.paths.spaces import AddressSpace
@@ -156,6 +157,7 @@ def exit_marks_the_space_dead_too_late(patch: Patcher) -> None:
             rmap.zap(self.machine, self.table, vpn)
             await self.machine.clock.sleep(500)
         self.table.dead = True
+        self.table.vmas.clear()
 
     patch.replace(AddressSpace, "exit", broken)
 
@@ -166,9 +168,7 @@ def lazyfree_page_dropped_although_written(patch: Patcher) -> None:
     original = Reclaim.discard
 
     async def broken(self: Reclaim, folio: Folio) -> None:
-        for table, vpn in folio.mappers:
-            pte = table.get(vpn)
-            assert pte is not None
+        for _, _, pte in rmap.walk(self.machine, folio):
             pte.dirty = False
         await original(self, folio)
 
@@ -208,6 +208,77 @@ def large_swap_in_takes_pages_that_others_bring_in(patch: Patcher) -> None:
             patched.undo()
 
     patch.replace(large, "readable_at_once", broken)
+
+
+@_race
+def fork_names_the_slot_later(patch: Patcher) -> None:
+    """The child's PTE names a slot before it is counted; whoever drops the last other reference meanwhile frees it."""
+    original = mmap.copy_pte
+
+    async def broken(
+        machine: Machine, reclaim: Reclaim, parent: PageTable, child: PageTable, vpn: int, stored_into: list[CramFolio]
+    ) -> None:
+        pte = parent.get(vpn)
+        if pte is None or not pte.slot:
+            await original(machine, reclaim, parent, child, vpn, stored_into)
+            return
+        child.set(vpn, Pte.softleaf(pte.slot, exclusive=False))
+        await machine.clock.sleep(500)
+        machine.slots.duplicate(pte.slot)
+
+    patch.replace(mmap, "copy_pte", broken)
+
+
+@_race
+def fork_links_the_child_too_late(patch: Patcher) -> None:
+    """The child's mappings are not linked to the parent's anon_vmas when its PTEs are: reclaim does not find them."""
+    original = Vmas.fork
+
+    def broken(self: Vmas, child: Vmas) -> None:
+        original(self, child)
+        for vma in child:
+            if vma.anon_vma is not None:
+                vma.unlink()
+                vma.prepare(None)
+
+    patch.replace(Vmas, "fork", broken)
+
+
+@_race
+def pinned_page_shared_at_fork(patch: Patcher) -> None:
+    """Fork shares a pinned page: the parent's next write goes to a copy, and leaves the page to the pin."""
+    original = mmap.copy_pte
+
+    async def broken(
+        machine: Machine, reclaim: Reclaim, parent: PageTable, child: PageTable, vpn: int, stored_into: list[CramFolio]
+    ) -> None:
+        pte = parent.get(vpn)
+        folio = pte.folio if pte is not None else None
+        if not isinstance(folio, Folio):
+            await original(machine, reclaim, parent, child, vpn, stored_into)
+            return
+        held, folio.pins = folio.pins, 0
+        try:
+            await original(machine, reclaim, parent, child, vpn, stored_into)
+        finally:
+            folio.pins = held
+
+    patch.replace(mmap, "copy_pte", broken)
+
+
+@_race
+def unmap_drops_what_it_saw_before_it_slept(patch: Patcher) -> None:
+    """Unmap and exit note all PTEs at the start, and drop those references, whatever has become of the PTEs."""
+
+    async def broken(machine: Machine, table: PageTable, vpns: list[int], last: int) -> None:
+        noted = [(vpn, pte) for vpn in vpns if (pte := table.get(vpn)) is not None]
+        for vpn, pte in noted:
+            await machine.clock.sleep(machine.costs.fork_pte)
+            table.clear(vpn)
+            rmap.forget(machine, table, vpn, pte)
+        await machine.clock.sleep(last)
+
+    patch.replace(mmap, "zap_ptes", broken)
 
 
 @_race

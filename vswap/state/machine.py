@@ -33,7 +33,9 @@ class Machine:
         residents: the CRAM folios.
         reap_wanted: raised when there may be something to reap or trim.
         tables: every page table (the kernel's mmlist).
+        ptes_a_step: PTEs that fork, unmap and exit go over before others may run.
         stopping: background work ends at its next look.
+        rmap_owed: ns that walks of the anon_vma tree have taken and nobody has slept for yet.
         failure: what ended a background task; every access raises it from then on.
     """
 
@@ -50,7 +52,9 @@ class Machine:
     residents: Residents
     reap_wanted: Event
     tables: list[PageTable] = field(default_factory=list)
+    ptes_a_step: int = 32
     stopping: bool = False
+    rmap_owed: int = 0
     failure: Exception | None = None
 
     def check(self) -> None:
@@ -63,4 +67,6 @@ class Machine:
         self.check()
         if table.dead:
             raise SegmentationFault(f"{table.name} has exited")
+        if table.vmas.find(vpn) is None:
+            raise SegmentationFault(f"page {vpn} of {table.name} is not mapped")
         return table.get(vpn)

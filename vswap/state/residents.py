@@ -12,6 +12,7 @@ from vswap.base.errors import ContractViolation
 from vswap.mm.cache import SwapCache
 from vswap.mm.folio import CramFolio, CramNode, Folio
 from vswap.slots.layer import Layer
+from vswap.tiers.base import TierError
 from vswap.tiers.tierset import TierSet
 
 
@@ -21,6 +22,7 @@ class Residents:
     Attributes:
         on: every live CRAM folio of each node, coldest first.
         writable: CRAM pages that are writable now.
+        to_fence: pages that were writable and are to be fenced on the device again, by the reaper.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Residents:
         self._budget = budget
         self.on: dict[CramNode, OrderedDict[CramFolio, None]] = {tier: OrderedDict() for tier in tiers.crams}
         self.writable = 0
+        self.to_fence: set[CramFolio] = set()
 
     @property
     def folios(self) -> list[CramFolio]:
@@ -61,6 +64,7 @@ class Residents:
         if folio.busy:
             raise ContractViolation(f"CRAM page {folio.page} was given up under an access")
         folio.dead = True
+        self.to_fence.discard(folio)
         del self.on[folio.tier][folio]
         self._uncharge(folio)
 
@@ -128,3 +132,23 @@ class Residents:
         if folio.writable:
             folio.writable = False
             self.writable -= 1
+            self.fence_again(folio)
+
+    def fence_again(self, folio: CramFolio) -> None:
+        """The device may refuse stores to the page again, if it is one that does; the reaper sees to it."""
+        if not folio.tier.fenced(folio.page):
+            self.to_fence.add(folio)
+            self._reap_wanted.set()
+
+    async def fence(self) -> None:
+        """Fence what is to be fenced and is still read-only."""
+        while self.to_fence:
+            folio = self.to_fence.pop()
+            await folio.lock.acquire()
+            try:
+                if not folio.dead and not folio.writable:
+                    await folio.tier.set_fence(folio.page, True)
+            except TierError:
+                pass  # the device is gone, or says so at the next access
+            finally:
+                folio.lock.release()

@@ -6,11 +6,47 @@ A function that is not `async` is one step: no other task can run inside it.
 
 from __future__ import annotations
 
-from vswap.mm.folio import AnyFolio, CramFolio, Folio
+from collections.abc import Iterable
+
+from vswap.mm.folio import AnyFolio, CramFolio, Entry, Folio, Table
 from vswap.mm.lru import take_references
 from vswap.mm.pagetable import PageTable, Pte, PteState
 from vswap.mm.workingset import refault
 from vswap.state.machine import Machine
+
+# Finding
+
+
+def walk(machine: Machine, folio: AnyFolio) -> list[tuple[Table, int, Entry]]:
+    """The PTEs that map the folio (rmap_walk_anon): every VMA of its anon_vma that has its offset is visited, whether
+    it maps the folio or not. What that takes is counted, and owed (`owed`)."""
+    counters, found = machine.counters, list[tuple[Table, int, Entry]]()
+    pages = len(folio.pages) if isinstance(folio, Folio) else 1
+    vmas = ptes = 0
+    if folio.merged:  # rmap_walk_ksm: each place is known by itself
+        vmas = ptes = len(folio.mappers)
+        places = [(table, vpn, table.get(vpn)) for table, vpn in folio.mappers]
+        found = [(table, vpn, pte) for table, vpn, pte in places if pte is not None]
+    for vma in folio.anon_vma.vmas if folio.anon_vma is not None and not folio.merged else ():
+        vpns = [vma.page_at(folio.offset + index) for index in range(pages)]
+        vmas += any(vpn is not None for vpn in vpns)
+        for vpn in vpns:
+            if vpn is not None:
+                ptes += 1
+                pte = vma.owner.get(vpn)
+                if pte is not None and pte.folio is folio:
+                    found.append((vma.owner, vpn, pte))
+    counters.rmap_vmas += vmas
+    counters.rmap_ptes += ptes
+    machine.rmap_owed += vmas * machine.costs.rmap_vma + ptes * machine.costs.rmap_pte
+    return found
+
+
+def owed(machine: Machine) -> int:
+    """The ns that walks have taken since somebody slept for them; the caller sleeps for them now."""
+    ns, machine.rmap_owed = machine.rmap_owed, 0
+    return ns
+
 
 # Mapping
 
@@ -18,6 +54,12 @@ from vswap.state.machine import Machine
 def pte_same(table: PageTable, vpn: int, pte: Pte) -> bool:
     """The PTE is the one that it was before whoever asks has slept."""
     return table.get(vpn) is pte
+
+
+async def settle_stores(folios: Iterable[CramFolio]) -> None:
+    """Wait for stores into device pages that nobody may write to any more, as a TLB shootdown does."""
+    for folio in folios:
+        await folio.drain()
 
 
 async def pte_same_after_drain(table: PageTable, vpn: int, pte: Pte, folio: CramFolio) -> bool:
@@ -33,7 +75,7 @@ def map_page(
     pte = table.map(vpn, folio, writable=writable, exclusive=exclusive, index=index)
     if isinstance(folio, Folio):
         folio.private = False
-    elif writable:
+    elif pte.writable and not folio.writable:
         machine.residents.make_writable(folio)
     return pte
 
@@ -119,15 +161,13 @@ def try_to_unmap(machine: Machine, folio: AnyFolio) -> int:
     The caller then waits for the TLB shootdown, and for a CRAM folio's accesses to drain.
     """
     count = len(folio.mappers)
-    for table, vpn in folio.mappers:
-        pte = table.get(vpn)
-        assert pte is not None and pte.folio is folio
+    for table, vpn, pte in walk(machine, folio):
         slot = folio.slot + pte.index
         if isinstance(folio, Folio):
             machine.slots.duplicate(slot)  # a PTE into CRAM names its slot already
             folio.dirty |= pte.dirty
         table.unmap(vpn, slot)
-    folio.mappers.clear()
+        folio.mappers.discard((table, vpn))
     if isinstance(folio, CramFolio):
         machine.residents.make_read_only(folio)
     return count
@@ -145,7 +185,9 @@ def zap(machine: Machine, table: PageTable, vpn: int) -> bool:
 def zap_all(machine: Machine, table: PageTable) -> int:
     """An address space ends: drop every reference that it holds; how many there were."""
     table.dead = True
-    return sum(zap(machine, table, vpn) for vpn, _ in list(table.items()))
+    dropped = sum(zap(machine, table, vpn) for vpn, _ in list(table.items()))
+    table.vmas.clear()
+    return dropped
 
 
 def forget(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> None:
@@ -170,8 +212,9 @@ def forget(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> None:
             machine.reap_wanted.set()
 
 
-def clear_accessed(folio: AnyFolio) -> bool:
+def clear_accessed(machine: Machine, folio: AnyFolio) -> bool:
     """Collect the accessed bits of all mappers, and clear them: whether there was one (folio_referenced)."""
+    walk(machine, folio)  # what it takes to come by them
     return take_references(folio) > 0
 
 
@@ -229,7 +272,7 @@ def unlock(machine: Machine, folio: AnyFolio) -> None:
 
 def try_to_free(machine: Machine, folio: Folio) -> None:
     """Free an unreferenced folio. If its lock is taken, the holder does it at unlock."""
-    if folio.dead or folio.private or not unreferenced(machine, folio) or not folio.lock.try_acquire():
+    if folio.dead or folio.private or folio.pins or not unreferenced(machine, folio) or not folio.lock.try_acquire():
         return
     drop(machine, folio)
     folio.lock.release()

@@ -46,11 +46,15 @@ class CramTier:
     books: Books = DevicePages
     """What keeps the books of a device."""
 
-    def __init__(self, clock: Clock, counters: Counters, device: CramDevice, *, trim_batch: int) -> None:
+    def __init__(
+        self, clock: Clock, counters: Counters, device: CramDevice, *, trim_batch: int, fence: bool = False
+    ) -> None:
+        """`fence`: stored pages are fenced on the device, until a PTE may write to them."""
         self._clock = clock
         self._counters = counters
         self._trim_batch = trim_batch
-        self._marks = (0, 0)  # low and recovered, percent
+        self._fence = fence
+        self._marks = (0, 0, 0)  # low, recovered and critical, percent
         self._tracking = (0, 0)  # of hot pages: threshold and period
         self._flushing = Lock(clock)
         self.on_gate: Callable[[bool, int], None] | None = None
@@ -102,6 +106,9 @@ class CramTier:
         page = inventory.take()
         try:
             await store(inventory.device, page)
+            if self._fence:
+                await inventory.device.fence([page])
+                inventory.fenced.add(page)
             if inventory is not self.inventory:
                 raise DeviceLost("the device was replaced")
         except BaseException as error:
@@ -137,6 +144,19 @@ class CramTier:
             await device.store(handle, data)
         self._counters.stores += 1
         self._counters.inplace_stores += 1
+
+    def fenced(self, handle: int) -> bool:
+        """See CramNode; also where the dial is off, when there is nothing to fence again."""
+        return not self._fence or handle in self.inventory.fenced
+
+    async def set_fence(self, handle: int, on: bool) -> None:
+        """See CramNode. Raises Gone, IoError."""
+        if not self._fence or on == (handle in self.inventory.fenced):
+            return
+        inventory = self.inventory
+        with self._explained() as device:
+            await (device.fence if on else device.unfence)([handle])
+        (inventory.fenced.add if on else inventory.fenced.discard)(handle)
 
     def free(self, handle: int) -> None:
         """See Tier. The page is used again only after its trim."""
@@ -214,9 +234,10 @@ class CramTier:
         if self.on_gate is not None and self.closed != before:
             self.on_gate(self.closed, self._clock.now)
 
-    async def set_watermarks(self, low_percent: int, recovered_percent: int) -> None:
-        """Where the device raises LOW and RECOVERED, in percent of its media sectors."""
-        self._marks = (low_percent, recovered_percent)
+    async def set_watermarks(self, low_percent: int, recovered_percent: int, critical_percent: int = 0) -> None:
+        """Where the device raises LOW and RECOVERED, and where it takes no new page any more (0: never), in percent of
+        its media sectors."""
+        self._marks = (low_percent, recovered_percent, critical_percent)
         await self.program_marks()
 
     async def program_marks(self) -> None:
@@ -225,6 +246,9 @@ class CramTier:
         sectors = device.geometry.media_sectors
         self.recovered_mark = sectors * self._marks[1] // 100
         await device.set_watermarks(sectors * self._marks[0] // 100, self.recovered_mark)
+        if self._marks[2]:
+            critical = sectors * self._marks[2] // 100
+            await device.set_pressure_marks(critical, critical, critical)
 
     # The provider's node
 

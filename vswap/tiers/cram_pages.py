@@ -26,6 +26,7 @@ class DevicePages:
         owners: the pages in use, with the slot of each.
         free: pages to be handed out next.
         awaiting_trim: pages that were given up, in use again only after their trim.
+        fenced: pages that the device refuses stores to.
         zeroed: pages that are free, but resident as zeros because their trim failed.
         balloon: pages kept out of use, `balloon_target` of them as far as there are free ones.
         freed_lately: pages given up since the nominations were taken last.
@@ -40,6 +41,7 @@ class DevicePages:
         self.free: deque[int] = deque(range(pages))
         self.awaiting_trim: list[int] = []
         self.zeroed: set[int] = set()
+        self.fenced: set[int] = set()
         self.balloon: list[int] = []
         self.balloon_target = 0
         self.freed_lately: set[int] = set()
@@ -92,6 +94,7 @@ class DevicePages:
             if self.lost is None:
                 self.awaiting_trim += batch
             raise
+        self.fenced.difference_update(batch)  # a trim clears them
         self.free.extend(batch)
         self.fill_balloon()
 
@@ -115,6 +118,8 @@ class DevicePages:
     async def _zero(self, page: int) -> None:
         self._counters.trim_fallbacks += 1
         try:
+            if page in self.fenced:
+                await self.device.unfence([page])
             await self.device.store(page, ZERO_PAGE)
             self.zeroed.add(page)
         except DeviceLost:
@@ -136,6 +141,8 @@ class DevicePages:
             sectors += -(-info.length // capacity.sector_bytes)
             if info.state == PageState.FREE:
                 findings.append(f"device page {page} is in use here and free on the device")
+            if info.fenced != (page in self.fenced):
+                findings.append(f"device page {page} is {'' if info.fenced else 'not '}fenced on the device")
         expected = len(self.owners) + len(self.zeroed) - lost
         if capacity.resident_pages != expected:
             findings.append(f"the device holds {capacity.resident_pages} pages, we know of {expected}")

@@ -19,6 +19,7 @@ from vswap import AddressSpace, MemcgLimits, OutOfMemory, SigBus, VswapConfig, V
 from vswap.mm.folio import Folio
 from vswap.mm.lru import SWAP_CLUSTER_MAX
 from vswap.mm.pagetable import PteState
+from vswap.mm.vma import END
 from vswap.slots.layer import Search
 from vswap.tiers.zram import ZramTier
 
@@ -40,6 +41,7 @@ class ModelRun:
         self._device = script.setting("swap")
         self._group = system.create_memcg("script", MemcgLimits())
         self._tasks: dict[int, AddressSpace] = {0: system.create_space("0", self._group)}
+        self._tasks[0].table.vmas.unmap(0, END)
         self._touches = 0
         self._forks = script.forks
         self._reclaims = script.reclaims
@@ -160,8 +162,12 @@ class ModelRun:
                     if pte is None or not pte.allows(write=True):
                         pte = await space.fault(vpn, write=True)
                     await space.write(vpn, touched(pte.dram.pages[pte.index], self._touches))
-            case "dontneed" | "unmap":
+            case "map":
+                await space.map(step.number(0), step.number(1))
+            case "dontneed":
                 await space.unmap(step.number(0), step.number(1))
+            case "unmap":
+                await space.munmap(step.number(0), step.number(1))
             case "pageout":
                 await space.pageout(step.number(0), step.number(1))
             case "free":
@@ -170,6 +176,7 @@ class ModelRun:
                 await space.cold(step.number(0), step.number(1))
             case "mremap":
                 await space.move(step.number(0), step.number(1), step.number(2))
+                await space.munmap(step.number(0), step.number(1))
         return 0
 
     def _pages(self) -> dict[tuple[int, int], str]:

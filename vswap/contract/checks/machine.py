@@ -99,6 +99,11 @@ async def budget(factory: Factory, bench: Bench) -> None:
         expect(system.counters.made_writable == 0, "a page was made writable on a backend that is no memory")
 
 
+@check("machine.fences", "Each way to write is held: a read-only page on a device is written to by nobody.", seeds=4)
+async def fences(factory: Factory, bench: Bench) -> None:
+    await _run(factory, bench, replace(CROWD, fences=True), 2, writable_budget=1, cram_fence=True)
+
+
 @check("machine.large", "Large folios go out and come back as a whole or page by page, and MADV_FREE loses no write.",
        seeds=3)  # fmt: skip
 async def large(factory: Factory, bench: Bench) -> None:

@@ -39,6 +39,7 @@ from sim.pager.command import pager_command
 from sim.run.again import WindowType, again_line, around_mismatch
 from sim.run.execute import Sim, execute, run_folder
 from sim.run.html import write_html
+from sim.run.live import live_view
 from sim.run.progress import progress_bar
 from sim.run.report import print_table, verdict
 from sim.run.run import RunError
@@ -140,6 +141,7 @@ def cli(debug: bool) -> None:
               "checkout, in its build/report]")  # fmt: skip
 @click.option("--timeline", metavar="FILE", type=OutputFile(stdout=False),
               help="Write a Perfetto trace of the run; ui.perfetto.dev opens it.")  # fmt: skip
+@click.option("--live", is_flag=True, help="Show tiers, faults, the device's load and closings while it runs.")
 @click.option("--waves", "window", metavar="FROM:TO", type=WindowType(),
               help="Write every signal of the device in a part of the run: by simulated time (120us:140us), or from "
               "one fault to another (f812:f815). With --sim verilated.")  # fmt: skip
@@ -156,6 +158,7 @@ def run_command(
     json_file: Path | None,
     report_file: Path | None,
     timeline: Path | None,
+    live: bool,
     window: Window | None,
     waves_file: Path | None,
     settings: tuple[str, ...],
@@ -177,7 +180,9 @@ def run_command(
         name = f"{path.stem}-{window}".replace(":", "-")
         waves = Waves(window, waves_file or results_folder("report") / f"{name}.fst")
     started = time.monotonic()
-    with interruptible(), progress_bar(Console(stderr=True), sim) as report:
+    screen = Console(stderr=True)
+    shown = live_view(screen, path.stem, sim, loaded) if live else progress_bar(screen, sim)
+    with interruptible(), shown as report:
         folder = run_folder(path.stem, sim)
         result = execute(loaded, path.stem, sim, report, folder=folder, timeline=timeline, waves=waves)
     seconds = time.monotonic() - started

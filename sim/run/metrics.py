@@ -15,6 +15,24 @@ from sim.run.histogram import histogram
 from vswap.base.counters import Writebacks
 
 
+class View(Value):
+    """What a live view shows of a run at one moment.
+
+    Attributes:
+        pages, media_used_percent: as in the last Sample.
+        closed: of each CRAM node, how often it was closed so far, and whether it is.
+        cycles: of the device's clock so far.
+        p99_ns: of all faults so far; None without any.
+    """
+
+    simulated_ns: int
+    pages: dict[str, int]
+    media_used_percent: float
+    closed: dict[str, tuple[int, bool]]
+    cycles: int
+    p99_ns: int | None
+
+
 class Progress(Value):
     """How far a run is.
 
@@ -22,6 +40,7 @@ class Progress(Value):
         phase: "compile", "replay" or "verify".
         done, total: events, or pages to verify.
         faults, mismatches: so far.
+        view: more, while there is a machine.
     """
 
     phase: str
@@ -29,6 +48,7 @@ class Progress(Value):
     total: int
     faults: int = 0
     mismatches: int = 0
+    view: View | None = None
 
 
 class Latency(Value):

@@ -48,7 +48,7 @@ class _Tasks:
             if self._phase:
                 self._bar.stop_task(self._task)
             self._phase = progress.phase
-            self._task = self._bar.add_task(_describe(progress.phase, self._sim), faults=0, mismatches=0)
+            self._task = self._bar.add_task(describe(progress.phase, self._sim), faults=0, mismatches=0)
         unknown = progress.phase == "compile" and not progress.done  # it says nothing until it is over
         self._bar.update(
             self._task,
@@ -73,7 +73,7 @@ class _Lines:
         if progress.phase == self._phase and now < self._next and not over:
             return
         self._phase, self._next = progress.phase, now + _LINE_SECONDS
-        line = _describe(progress.phase, self._sim)
+        line = describe(progress.phase, self._sim)
         if progress.phase != "compile":
             line += (f": {progress.done:,} of {progress.total:,}, {progress.faults:,} faults, "
                      f"{progress.mismatches:,} mismatches")  # fmt: skip
@@ -82,5 +82,6 @@ class _Lines:
         self._console.print(line, highlight=False)
 
 
-def _describe(phase: str, sim: str) -> str:
+def describe(phase: str, sim: str) -> str:
+    """A phase in words."""
     return {"compile": f"compile for {sim}", "replay": "replay the trace", "verify": "verify every page"}[phase]

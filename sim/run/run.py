@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from driver import CramError
 from hw.link import Link, LinkError
 from sim.run.machine import Machine
-from sim.run.metrics import DeviceFigures, FaultRecord, Latency, Progress, Result, pages
+from sim.run.metrics import DeviceFigures, FaultRecord, Latency, Progress, Result, View, pages
 from sim.run.perfetto import write_trace
 from sim.run.spans import Recorder, WatchedLink, WatchedSystem
 from sim.run.timeline import Timeline
@@ -75,6 +76,9 @@ async def run(
         await over_time.sample()
         return over_time.due
 
+    def observe(progress: Progress) -> None:
+        report(progress.model_copy(update={"view": _view(machine, over_time, tally)}))
+
     workload = scenario.workload
     total = workload.rounds * len(trace.events)
     recorded = recorder.fault if recorder is not None else None
@@ -86,7 +90,7 @@ async def run(
         think_ns=workload.think_ns,
         verify_exits=workload.verify_exits,
         memcgs=machine.memcgs,
-        observe=report,
+        observe=observe,
         sample=sample,
         on_fault=_all_of([one for one in (on_fault, recorded) if one is not None]),
     )
@@ -118,6 +122,24 @@ async def run(
         replay_ns=replay_ns,
         timeline=over_time.samples,
         **figures,
+    )
+
+
+def _view(machine: Machine, over_time: Timeline, tally: Tally) -> View | None:
+    """What a live view shows, by what is known already; None before the first sample."""
+    if not over_time.samples:
+        return None
+    last = over_time.samples[-1]
+    faults: Counter[int] = Counter()
+    for times in tally.faults.values():
+        faults.update(times)
+    return View(
+        simulated_ns=machine.link.clock.now,
+        pages=last.pages,
+        media_used_percent=last.media_used_percent,
+        closed={name: (over_time.closed_times[name], node.closed) for name, node in machine.nodes()},
+        cycles=machine.link.cycles,
+        p99_ns=Latency.of(faults).p99_ns if faults else None,
     )
 
 

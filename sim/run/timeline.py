@@ -33,6 +33,11 @@ class Timeline:
             node.on_gate = closings.moved
 
     @property
+    def closed_times(self) -> dict[str, int]:
+        """How often each node was closed, so far."""
+        return {node.name: node.times for node in self._closings}
+
+    @property
     def closings(self) -> list[Closing]:
         """When the nodes were closed to new pages, so far."""
         now = self._machine.link.clock.now
@@ -67,7 +72,8 @@ class _Closings:
     """When one node was closed. When there are too many, those that almost touch are joined."""
 
     def __init__(self, node: str) -> None:
-        self._node = node
+        self.name = node
+        self.times = 0
         self._spans: list[tuple[int, int]] = []
         self._since: int | None = None
         self._gap = 0  # ns below which two are one
@@ -76,6 +82,7 @@ class _Closings:
         """The gate has moved."""
         if closed:
             self._since = now
+            self.times += 1
         elif self._since is not None:
             self._spans.append((self._since, now))
             self._since = None
@@ -86,7 +93,7 @@ class _Closings:
     def until(self, now: int) -> list[Closing]:
         """All of them; one that lasts ends now."""
         spans = [*self._spans, *([(self._since, now)] if self._since is not None else [])]
-        return [Closing(node=self._node, from_ns=start, to_ns=end) for start, end in spans]
+        return [Closing(node=self.name, from_ns=start, to_ns=end) for start, end in spans]
 
     def _join(self) -> None:
         joined = self._spans[:1]

@@ -88,7 +88,7 @@ class Replay:
         think_ns: simulated time between two events.
         verify_exits: read back every page of a space before it exits, too.
         memcgs: the group of a space by its number; the others are in the root.
-        observe: told about REPORTS times a phase, and at its end.
+        observe: told about REPORTS times a phase, at its end, and after each sample.
         sample: awaited between two accesses as soon as it is due; gives when it is due next, ns.
         on_fault: told of each fault at its end; None for nobody.
     """
@@ -121,6 +121,7 @@ class Replay:
         ]
         self._sample = sample
         self._due = clock.now
+        self._at = "replay", 0, rounds * len(trace.events)  # phase, done, total
         self._on_fault = on_fault
         self._spaces: dict[int, AddressSpace] = {}
         self._shadow: dict[int, dict[int, int]] = {}  # space -> page -> content
@@ -138,8 +139,9 @@ class Replay:
                     await self._clock.sleep(self._think_ns)
                 await self._replay(event)
                 self.tally.done += 1
+                self._at = "replay", self.tally.done, total
                 if self.tally.done % step == 0 or self.tally.done == total:
-                    self._observe(self._progress("replay", self.tally.done, total))
+                    self._observe(self._progress())
 
     async def verify(self) -> None:
         """Read back every page of every space that is left. Raises as `events` does."""
@@ -149,8 +151,9 @@ class Replay:
         for space in sorted(self._shadow):
             async for _ in self._verify_space(space):
                 done += 1
+                self._at = "verify", done, total
                 if done % step == 0 or done == total:
-                    self._observe(self._progress("verify", done, total))
+                    self._observe(self._progress())
         self.tally.finished = True
 
     # Events
@@ -256,6 +259,7 @@ class Replay:
         """Take a sample if one is due."""
         if self._clock.now >= self._due:
             self._due = await self._sample()
+            self._observe(self._progress())
 
     def _lost(self, error: SigBus) -> None:
         self.tally.lost_pages += 1
@@ -265,7 +269,8 @@ class Replay:
         if len(self.tally.findings) < _NAMED:
             self.tally.findings.append(finding)
 
-    def _progress(self, phase: str, done: int, total: int) -> Progress:
+    def _progress(self) -> Progress:
+        phase, done, total = self._at
         return Progress(
             phase=phase,
             done=done,

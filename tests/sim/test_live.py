@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""The live view: what is on the screen at two widths, and nothing of it where there is no terminal."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sim.run.execute import run_in_process
+from sim.run.live import Screen
+from sim.run.metrics import Progress
+from sim.scenario.scenario import Scenario
+from sim.trace.file import Trace
+from tests.sim.scenes import Command, write_scenario
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scenario, list[Progress]]:
+    """A run on the model, as it reported itself."""
+    folder = tmp_path_factory.mktemp("live")
+    scenario = Scenario.load(write_scenario(folder))
+    seen: list[Progress] = []
+    trace = Trace.load(Path(scenario.workload.trace))
+    assert run_in_process(scenario, "model", trace, folder / "swapfile", "small", seen.append).ok
+    return scenario, seen
+
+
+def drawn(scenario: Scenario, seen: list[Progress], width: int, sim: str = "verilated") -> list[str]:
+    """The lines of the screen after these reports."""
+    screen = Screen("small", sim, scenario)
+    for progress in seen:
+        screen.take(progress)
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    with console.capture() as capture:
+        console.print(screen.draw(width))
+    return capture.get().splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_screen_shows_tiers_media_faults_and_closings_and_fits(
+    ran: tuple[Scenario, list[Progress]], width: int
+) -> None:
+    scenario, seen = ran
+    lines = drawn(scenario, seen, width)
+    text = "\n".join(lines)
+    last = seen[-1].view
+    assert last is not None and last.p99_ns is not None
+    for tier, pages in last.pages.items():
+        assert any(line.lstrip().startswith(tier) and f"{pages:,}" in line for line in lines), tier
+    assert f"{seen[-1].faults:,}, p99 {last.p99_ns:,} ns" in text
+    assert "closed to new pages" in text
+    assert "busy" in text
+    assert max(map(len, lines)) <= width
+    assert len(lines) <= 24, "it fits on a terminal of the usual height"
+
+
+def test_wide_terminals_have_two_parts_side_by_side(ran: tuple[Scenario, list[Progress]]) -> None:
+    assert len(drawn(*ran, 200)) < len(drawn(*ran, 80))
+
+
+def test_the_models_clock_that_never_stops_says_nothing_of_a_load(ran: tuple[Scenario, list[Progress]]) -> None:
+    assert "busy" not in "\n".join(drawn(*ran, 80, sim="model"))
+
+
+def test_before_the_machine_is_there_the_screen_says_what_is_under_way(ran: tuple[Scenario, list[Progress]]) -> None:
+    assert "compile for verilated" in drawn(ran[0], [Progress(phase="compile", done=0, total=1)], 80)[0]
+
+
+def test_where_there_is_no_terminal_there_are_lines_and_the_figures_are_the_same(tmp_path: Path) -> None:
+    scenario = write_scenario(tmp_path)
+    for name, more in (("plain", ()), ("live", ("--live",))):
+        figures, report = tmp_path / f"{name}.json", tmp_path / "r.html"
+        status, _, errors = Command(
+            "run", scenario, "--sim", "model", "--json", figures, "--report", report, *more
+        ).finish()
+        assert status == 0
+        assert "replay the trace: " in errors and "\x1b" not in errors
+    assert (tmp_path / "plain.json").read_bytes() == (tmp_path / "live.json").read_bytes()
+
+
+def test_on_a_terminal_it_is_drawn_and_the_table_comes_after_it(tmp_path: Path) -> None:
+    scenario = write_scenario(tmp_path)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "sim.cli", "run", str(scenario), "--sim", "model", "--live", "--report",
+               str(tmp_path / "r.html")]  # fmt: skip
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "80", "LINES": "40"}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                more = os.read(ours, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not more:
+                break
+            shown += more
+    os.close(ours)
+    assert process.returncode == 0
+    text = shown.decode()
+    assert 0 < text.index("p99") < text.index("0 mismatches")

@@ -16,6 +16,7 @@ from vswap.mm.frames import Memory
 from vswap.mm.lru import ClassicLru, Lruvec
 from vswap.mm.memcg import Memcg
 from vswap.mm.mglru import MultiGenLru
+from vswap.mm.watermarks import Watermarks
 from vswap.slots.cluster import HIGHEST_ORDER
 from vswap.slots.direct import AnySlots
 from vswap.slots.layer import LAYERS
@@ -62,7 +63,10 @@ def build(clock: Clock, config: VswapConfig, counters: Counters, media: Media) -
         ValueError: the configuration names an unknown tier, or one whose device or path is missing.
         SwapfileError: a path cannot serve as a swapfile.
     """
-    memory = Memory(clock, config.memory_pages, POLICIES[config.lru])
+    marks = None
+    if config.min_free_kbytes is not None:
+        marks = Watermarks.linux(config.memory_pages, config.min_free_kbytes, config.watermark_scale_factor)
+    memory = Memory(clock, config.memory_pages, POLICIES[config.lru], marks)
     if not set(config.mthp_orders) <= set(range(2, HIGHEST_ORDER + 1)):
         raise ValueError(f"mthp_orders {config.mthp_orders}, expected orders from 2 to {HIGHEST_ORDER}")
     if len(set(config.order)) != len(config.order):

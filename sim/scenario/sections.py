@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, WithJsonSchem
 
 from hw.parameters import MEDIA_LATENCY, DeviceParameters
 from vswap import MemcgLimits, VswapConfig
+from vswap.mm.watermarks import Watermarks
 from vswap.slots.cluster import HIGHEST_ORDER
 
 OWN = r"[^:]+:[A-Za-z_]\w*"
@@ -80,7 +81,15 @@ class MemorySection(Section):
 
     limit_pages: int = _dial("memory_pages")
     lru: Literal["classic", "mglru"] = _dial("lru")
+    min_free_kbytes: int | None = _dial("min_free_kbytes")
+    watermark_scale_factor: int = _dial("watermark_scale_factor")
     mthp_orders: list[Annotated[int, Field(ge=2, le=HIGHEST_ORDER)]] = _dial("mthp_orders")
+
+    @model_validator(mode="after")
+    def _possible(self) -> MemorySection:
+        if self.min_free_kbytes is not None:
+            Watermarks.linux(self.limit_pages, self.min_free_kbytes, self.watermark_scale_factor)
+        return self
 
 
 class CramSection(Section):

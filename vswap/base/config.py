@@ -30,6 +30,13 @@ class VswapConfig:
     profile: Literal["6.1", "6.12", "current"] = _dial(
         "the kernel whose rules hold where kernels differ (docs/vswap.md)", "current"
     )
+    min_free_kbytes: int | None = _dial(
+        "the reserve of DRAM, as vm.min_free_kbytes; 0: Linux' choice; none: small watermarks of the model", None, ge=0
+    )
+    watermark_scale_factor: int = _dial(
+        "with min_free_kbytes: 10,000ths of DRAM between the watermarks, if more than a quarter of the reserve", 10,
+        ge=1, le=3_000,
+    )  # fmt: skip
     lru: Literal["classic", "mglru"] = _dial(
         "which pages are reclaimed first: two lists, or generations (docs/vswap/reclaim.md)", "classic"
     )

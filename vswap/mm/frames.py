@@ -10,6 +10,7 @@ from vswap.base.errors import ContractViolation
 from vswap.mm.folio import Folio
 from vswap.mm.lru import ClassicLru, Lruvec
 from vswap.mm.memcg import Memcg, MemcgTree
+from vswap.mm.watermarks import Watermarks
 
 MAX_RECLAIM_RETRIES = 16
 """Rounds of reclaim that free nothing, before whoever needs a frame or works for one gives up; the kernel's number."""
@@ -28,15 +29,20 @@ class Memory:
         memcgs: the groups; all folios are on the LRU lists (`lruvec`) of theirs.
     """
 
-    def __init__(self, clock: Clock, limit: int, lru: Callable[[], Lruvec] = ClassicLru) -> None:
-        """`lru` makes the lists of a group: the policy."""
+    def __init__(
+        self,
+        clock: Clock,
+        limit: int,
+        lru: Callable[[], Lruvec] = ClassicLru,
+        marks: Watermarks | None = None,
+    ) -> None:
+        """`lru` makes the lists of a group: the policy. `marks`: the watermarks, by default small ones."""
         if limit < 16:
             raise ValueError(f"memory of {limit} pages, expected at least 16")
         self._clock = clock
         self.limit = limit
-        self.minimum = max(4, limit // 64)
-        self.low = self.minimum + max(2, limit // 64)
-        self.high = self.low + max(2, limit // 32)
+        marks = marks or Watermarks.small(limit)
+        self.minimum, self.low, self.high = marks.minimum, marks.low, marks.high
         self.used = 0
         self.pool_frames = 0
         self.folios: set[Folio] = set()

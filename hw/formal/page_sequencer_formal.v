@@ -41,6 +41,7 @@ module page_sequencer_formal #(
     input  wire                 complete_valid,
     input  wire                 complete_entry,
     input  wire                 entry_dirty,
+    input  wire                 entry_lost,
     input  wire                 entry_missing,
     input  wire                 entry_line_missing,
     input  wire [7:0]           free,
@@ -130,6 +131,7 @@ module page_sequencer_formal #(
         .complete_entry_i(complete_entry),
         .entry_page_i(entry_page),
         .entry_dirty_i(entry_dirty),
+        .entry_lost_i(entry_lost),
         .entry_missing_i(entry_missing),
         .entry_line_missing_i(entry_line_missing),
         .lookup_page_o(lookup_page),
@@ -173,6 +175,7 @@ module page_sequencer_formal #(
     (* hierconn *) wire [4:0]  \dut.state_q ;
     (* hierconn *) wire        \dut.flaw ;
     (* hierconn *) wire        \dut.table_read ;
+    (* hierconn *) wire        \dut.salvage_q ;
     (* hierconn *) wire        \dut.table_lost ;
     (* hierconn *) wire        \dut.u_table.busy_seen ;
     (* hierconn *) wire        \dut.u_table.valid_q ;
@@ -215,6 +218,7 @@ module page_sequencer_formal #(
         if (fill_done) sick_q <= fill_error != 0 && fill_error != EVENT_CODE_MEDIA_TIMEOUT;
         if (write) flaw_q <= 1'b0;
         if (flaw_taken && flaw_lost && flaw_page == page) flaw_q <= 1'b1;
+        if (close_done && close_error == EVENT_CODE_CACHE_LOST && entry_lost && entry_page == page) flaw_q <= 1'b1;
         if (!rst_ni) flaw_q <= 1'b0;
     end
 
@@ -258,8 +262,9 @@ module page_sequencer_formal #(
         cover (closed && state_q != STATE_FREE);
         cover (poisoned && fenced_q);
         cover (poisoned && gone && state_q == STATE_LZ4);
-        cover (poisoned && event_code == EVENT_CODE_CACHE_LOST && state_q != STATE_FREE);
+        cover (poisoned && \dut.code_q  == EVENT_CODE_CACHE_LOST && state_q != STATE_FREE);
         cover (closed && gone && state_q != STATE_FREE && \dut.op_q == OP_STATE);
+        cover (closed && \dut.salvage_q );
         cover (state_q == STATE_POISON && state == STATE_FREE);
         cover (imported);
         cover (trimmed && state_q == STATE_LZ4);

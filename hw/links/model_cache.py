@@ -177,6 +177,25 @@ class PageCache:
         finally:
             self._end()
 
+    def renew(self, page: int, cause: EventCode) -> bool:
+        """Store a page anew whose stored copy cannot be read, for this cause; False if it is not cached.
+
+        Raises PageRefused: there is no room. Raises NotStored: it, or another dirty entry, stays dirty.
+        """
+        entry = self._entries.get(page)
+        if entry is None:
+            return False
+        try:
+            while not self.make_room():
+                pass
+            self.reserved += self._raw_sectors
+            entry.dirty = 1
+            self._entries.move_to_end(page)
+            self._close(entry, cause)
+        finally:
+            self._end()
+        return True
+
     def make_room(self) -> bool:
         """Whether a raw page has room; if not, closes one dirty entry.
 
@@ -334,16 +353,17 @@ class PageCache:
         entry.content = content
         entry.valid = ALL_LINES
 
-    def _close(self, entry: Entry) -> bool:
+    def _close(self, entry: Entry, cause: EventCode | None = None) -> bool:
         """Store a dirty entry; it stays cached and clean. False if the page became poison instead.
 
+        The `cause`: why its old copy cannot be read.
         Raises NotStored: it stays dirty, and so do complete entries until a close succeeds or sectors come back.
         """
         counts = self._counts
         try:
             if entry.valid != ALL_LINES:
                 self._fill(entry)
-            stored = self._store.put(entry.page, bytes(entry.content))
+            stored = self._store.put(entry.page, bytes(entry.content), cause)
         except PageRefused:
             return False
         except NotStored as failed:

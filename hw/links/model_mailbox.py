@@ -347,9 +347,18 @@ class Mailbox:
         try:
             self._store.get(page)
         except PageLost as lost:
+            if self._renew(page, lost.code):
+                return self._export(data)
             self._cache.poison(page, EventCode(lost.code))
             raise Refused(ReturnCode.INTERNAL_ERROR) from None
         return stored.content
+
+    def _renew(self, page: int, cause: EventCode) -> bool:
+        """Store a page anew from the cache, as its stored copy cannot be read; False if it is not cached."""
+        try:
+            return self._cache.renew(page, cause)
+        except PageRefused:
+            raise Refused(ReturnCode.RESOURCES_EXHAUSTED) from None
 
     def _import(self, data: bytes) -> bytes:
         _expect(_IMPORT_HEAD < len(data) <= _IMPORT_HEAD + PAGE_BYTES - self._parameters.sector_bytes)

@@ -139,13 +139,14 @@ class PageStore:
         """The page table entry of a page."""
         return self._table.get(page, FREE)
 
-    def put(self, page: int, content: bytes) -> StoredPage:
+    def put(self, page: int, content: bytes, cause: EventCode | None = None) -> StoredPage:
         """Store 4096 bytes as zero, same, lz4 or raw, and only then give the old sectors back.
 
-        Where the media takes no write, the page is stored elsewhere. Raises NotStored if too few sectors are free for
-        it; the old entry stands then.
+        Where the media takes no write, the page is stored elsewhere. If the old copy cannot be read, `cause` says why,
+        and the sectors that are to blame are retired. Raises NotStored if too few sectors are free for it; the old
+        entry stands then.
         """
-        return self._replace(page, self._written(page, content))
+        return self._replace(page, self._written(page, content), cause)
 
     def put_block(self, page: int, block: bytes, crc: int, needed: int) -> None:
         """Store an LZ4 block as it is, while at least `needed` sectors are free.
@@ -156,14 +157,14 @@ class PageStore:
             raise PageLost(EventCode.CRC_MISMATCH)
         self._replace(page, self._on_media(page, _LZ4, block, crc, needed))
 
-    def _replace(self, page: int, stored: StoredPage) -> StoredPage:
+    def _replace(self, page: int, stored: StoredPage, cause: EventCode | None = None) -> StoredPage:
         """Give a page a new entry, and the sectors of the old one back."""
         old = self._table.get(page)
         self._table[page] = stored
         if old is None:
             self.resident += 1
-        elif old.chain:
-            self.sectors.release(old.chain)
+        else:
+            self._give_up(page, old, cause)
         return stored
 
     def _written(self, page: int, content: bytes) -> StoredPage:
@@ -236,13 +237,17 @@ class PageStore:
         old = self._table.pop(page, None)
         if old is not None and old.state is not PageState.POISON:
             self.resident -= 1
-            if cause is EventCode.MEDIA_ERROR:
-                self._retire(page, old.chain, self._failing)
-            elif cause is EventCode.UNCORRECTABLE:
-                lost = min(beat for beat, bits in old.flips.items() if bits > 1)
-                self._retire(page, old.chain, {old.chain[lost * LINE_BYTES // self._sector_bytes]})
-            elif old.chain:
-                self.sectors.release(old.chain)
+            self._give_up(page, old, cause)
+
+    def _give_up(self, page: int, old: StoredPage, cause: EventCode | None) -> None:
+        """Give the sectors of a page back, but for those that are bad, if that is why."""
+        if cause is EventCode.MEDIA_ERROR:
+            self._retire(page, old.chain, self._failing)
+        elif cause is EventCode.UNCORRECTABLE:
+            lost = min(beat for beat, bits in old.flips.items() if bits > 1)
+            self._retire(page, old.chain, {old.chain[lost * LINE_BYTES // self._sector_bytes]})
+        elif old.chain:
+            self.sectors.release(old.chain)
 
     # Faults
 

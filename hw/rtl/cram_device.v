@@ -249,7 +249,7 @@ module cram_device #(
     wire                  stream_start, stream_clear, stream_valid, stream_ready;
     wire [511:0]          stream_data;
     wire [30:0]           stream_check;
-    wire                  stream_error, line_corrected, flaw_valid, flaw_taken, flaw_lost;
+    wire                  stream_error, line_corrected, flaw_valid, flaw_taken, flaw_lost, entry_lost;
     wire [PAGE_BITS-1:0]  flaw_page;
 
     page_cache #(
@@ -319,6 +319,7 @@ module cram_device #(
         .flaw_valid_o(flaw_valid),
         .flaw_taken_i(flaw_taken),
         .flaw_lost_o(flaw_lost),
+        .entry_lost_o(entry_lost),
         .flaw_page_o(flaw_page)
     );
 
@@ -579,6 +580,7 @@ module cram_device #(
         .flaw_valid_i(flaw_valid),
         .flaw_taken_o(flaw_taken),
         .flaw_lost_i(flaw_lost),
+        .entry_lost_i(entry_lost),
         .flaw_page_i(flaw_page),
         .entry_o(entry),
         .entry_page_i(entry_page),
@@ -803,6 +805,7 @@ module cram_device #(
         .reply_word_i(reply_word),
         .reply_sector_i(reply_sector),
         .reply_cause_i(reply_cause),
+        .block_start_i(fill_start && fill_export),
         .block_valid_i(block_valid),
         .block_data_i(block_data),
         .import_crc_o(import_crc),

@@ -14,7 +14,8 @@
 //   command   the mailbox asks the core's sequencer, valid/ready: an OP_* of cram_codes.vh on one page.
 //             One command is outstanding; the core answers it by one pulse of reply_valid_i. TRIM and FLUSH answer
 //             reply_error_i only; STATE answers all reply fields; EXPORT first sends the block as beats (block_valid_i,
-//             ascending from byte 0, always taken, none for a page that is not lz4), then replies with reply_length_i;
+//             ascending from byte 0, always taken, none for a page that is not lz4), then replies with reply_length_i.
+//             `block_start_i` comes before the first beat, also of a block that is sent in place of the one before;
 //             IMPORT takes the block on import_*, valid/ready, as far as it wants it, and replies with reply_reason_i.
 
 `default_nettype none
@@ -105,6 +106,7 @@ module cram_registers #(
     input  wire [63:0]         reply_word_i,
     input  wire [31:0]         reply_sector_i,
     input  wire [7:0]          reply_cause_i,
+    input  wire                block_start_i,
     input  wire                block_valid_i,
     input  wire [511:0]        block_data_i,
     output wire [31:0]         import_crc_o,
@@ -425,6 +427,7 @@ module cram_registers #(
         .reply_word_i(reply_word_i),
         .reply_sector_i(reply_sector_i),
         .reply_cause_i(reply_cause_i),
+        .block_start_i(block_start_i),
         .block_valid_i(block_valid_i),
         .block_data_i(block_data_i),
         .import_crc_o(import_crc_o),

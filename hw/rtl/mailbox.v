@@ -94,6 +94,7 @@ module mailbox #(
     input  wire [63:0]  reply_word_i,
     input  wire [31:0]  reply_sector_i,
     input  wire [7:0]   reply_cause_i,
+    input  wire         block_start_i,  // the next beat is a block's first
     input  wire         block_valid_i,
     input  wire [511:0] block_data_i,
 
@@ -385,7 +386,7 @@ module mailbox #(
 
     always @(posedge clk_i) begin
         if (payload_read_i) host_word_q <= payload_read_word_i[3:0];
-        if (!doorbell_q) row_q <= 6'd0;
+        if (!doorbell_q || block_start_i) row_q <= 6'd0;
         else if (write_block) row_q <= row_q + 6'd1;
     end
 

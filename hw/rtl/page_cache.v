@@ -14,8 +14,9 @@
 //            `request_*` is level; the sequencer changes the entry and the access goes through by itself, or
 //            `refuse_write_i`/`refuse_read_i` answers it with an error.
 //            `stream_start_i` reads the 64 lines of entry `entry_i` out on `stream_*`, each with its check.
-//            `flaw_valid_o`, level until `flaw_taken_i`: a line of `flaw_page_o` could not be told, and with
-//            `flaw_lost_o` there is no other copy of it.
+//            `flaw_valid_o`, level until `flaw_taken_i` or the entry is given up: a line of `flaw_page_o` could not be
+//            told, and with `flaw_lost_o` there is no other copy of it. Each entry waits to be told of, those with a line
+//            lost first. `entry_lost_o`: such a line is in the entry the sequencer works on.
 // Latency:   a hit takes one cycle a line, a write of some bytes of a line three. The RAM has one read port: host reads and the stream take turns while both want
 //            it. Fills go before host writes.
 
@@ -73,6 +74,7 @@ module page_cache #(
     input  wire [ENTRY_BITS-1:0] entry_i,
     output wire [PAGE_BITS-1:0]  entry_page_o,
     output wire                  entry_dirty_o,
+    output wire                  entry_lost_o,      // a line that the host has changed cannot be told
     output wire                  entry_missing_o,   // some line is neither valid nor zero
     input  wire [5:0]            entry_line_i,
     output wire                  entry_line_missing_o,
@@ -389,34 +391,43 @@ module page_cache #(
     end
 
     // ---- a line that cannot be told: nobody else has taken its entry, and it has not been written meanwhile ----------
-    reg                 flaw_q, flaw_lost_q;
-    reg [PAGE_BITS-1:0] flaw_page_q;
+    reg [CACHE_PAGES-1:0] flawed_q, lost_q;  // of each entry: a line was forgotten; one is lost
+    reg [ENTRY_BITS-1:0]  flaw_entry;        // that is told of next
+    reg                   flaw_lost;
+    integer               f;
 
     assign {forget_entry, forget_line} = line_address;
 
     wire flaw      = line_error && !line_stale && used_q[forget_entry] && page_q[forget_entry] == then_page_q
                      && valid_lines_q[forget_entry][forget_line];
-    wire flaw_lost = flaw && dirty_lines_q[forget_entry][forget_line];
+    wire lose = flaw && dirty_lines_q[forget_entry][forget_line];
 
-    assign forget       = flaw && !flaw_lost;
-    assign flaw_valid_o = flaw_q;
-    assign flaw_lost_o  = flaw_lost_q;
-    assign flaw_page_o  = flaw_page_q;
+    always @* begin
+        flaw_entry = 0;
+        flaw_lost  = lost_q != 0;
+        for (f = CACHE_PAGES - 1; f >= 0; f = f - 1)
+            if (flaw_lost ? lost_q[f] : flawed_q[f]) flaw_entry = f[ENTRY_BITS-1:0];
+    end
+
+    assign forget       = flaw && !lose;
+    assign flaw_valid_o = flaw_lost || flawed_q != 0;
+    assign flaw_lost_o  = flaw_lost;
+    assign flaw_page_o  = page_q[flaw_entry];
+    assign entry_lost_o = lost_q[entry_i];
 
     always @(posedge clk_i) begin
-        if (flaw_taken_i || (drop_i && page_q[entry_i] == flaw_page_q)) flaw_q <= 1'b0;
-        if (flaw && (!flaw_q || flaw_lost)) begin
-            flaw_q      <= 1'b1;
-            flaw_lost_q <= flaw_lost;
-            flaw_page_q <= then_page_q;
-        end
-        if (!rst_ni) flaw_q <= 1'b0;
+        if (flaw_taken_i) {flawed_q[flaw_entry], lost_q[flaw_entry]} <= 2'b00;
+        if (forget) flawed_q[forget_entry] <= 1'b1;
+        if (lose) lost_q[forget_entry] <= 1'b1;
+        if (make_clean_i) lost_q[entry_i] <= 1'b0;  // it was stored before its line was hit
+        if (drop_i || take_i) {flawed_q[entry_i], lost_q[entry_i]} <= 2'b00;  // also of a line that is found just now
+        if (!rst_ni) {flawed_q, lost_q} <= 0;
     end
 
     // ---- a write of some bytes ----
     reg merging_q;  // its line is on its way
 
-    assign merge_goes  = write_may && write_some && !merging_q && !flaw_q;
+    assign merge_goes  = write_may && write_some && !merging_q && !flaw_valid_o;
     assign merge_ready = merging_q && line_valid && then_for_q == MERGE && !line_error
                          && line_address == {write_entry, write_line_i};
 

@@ -7,6 +7,7 @@
 //
 //     PREPARE   a host access needs a page: open it (taking a victim), reserve and make it dirty, fill it
 //     COMMAND   from the mailbox: trim, state, export, flush, inject and clear poison (OP_* of cram_codes.vh)
+//     SALVAGE   an export finds the stored copy of a page damaged that is wholly cached: it is closed anew
 //     CLOSE, FILL, POISON, RELEASE   steps shared by these; `after_*_q` say where to go on
 //
 // Sectors that the media could not write or read are retired when their chain is released. A close that met one is tried
@@ -68,6 +69,7 @@ module page_sequencer #(
     output wire [ENTRY_BITS-1:0]  entry_o,
     input  wire [PAGE_BITS-1:0]   entry_page_i,
     input  wire                   entry_dirty_i,
+    input  wire                   entry_lost_i,
     input  wire                   entry_missing_i,
     output wire [5:0]             entry_line_o,
     input  wire                   entry_line_missing_i,
@@ -181,6 +183,7 @@ module page_sequencer #(
                      CLOSE_FAILED  = 5'd27,  // the entry stays dirty
                      REFUSE        = 5'd28,  // the access that needed it
                      TELL          = 5'd30,  // log code_q
+                     SALVAGE       = 5'd31,  // the stored copy is damaged, all lines are cached: store them anew
                      FILL_LATE     = 5'd29;  // the page stays stored, the lines that came stay cached
 
     reg [4:0]             state_q;
@@ -203,6 +206,7 @@ module page_sequencer #(
     reg [6:0]             release_count_q;
     reg                   release_close_q, release_fill_q;
     reg                   sick_q;               // POISON: the last fill has found the page damaged
+    reg                   salvage_q;            // likewise; it was or is stored anew, once an operation
 
     // ---- what the media has done to earlier operations ----
     reg                   stuck_q;
@@ -315,7 +319,7 @@ module page_sequencer #(
     assign idle_o          = state_q == IDLE && ready_o && !flaw && !complete && !request_valid_i && !command_valid_i;
     wire   waits           = (state_q == CLOSE_WAIT && !close_done_i) || (state_q == FILL_WAIT && !fill_done_i)
                              || (state_q == RELEASE_WAIT && !release_done_i);
-    wire   cleared         = !export_q && !import_q && !error_q && reason_q == REASON_INTERNAL;  // as IDLE leaves them
+    wire   cleared         = !export_q && !import_q && !salvage_q && !error_q && reason_q == REASON_INTERNAL;  // as IDLE leaves them
 
     assign moves_o         = take_q || lost_i || (returned_i && stuck_q) || fresh_q != fresh || (state_q == IDLE ? !idle_o || !cleared : !waits);
     assign reserved_o      = {{(31 - SECTOR_BITS){1'b0}}, reserved_q};
@@ -343,8 +347,12 @@ module page_sequencer #(
     wire   orphan          = state_q == COMMAND_DO && !error_q && table_lost && op_q != OP_TRIM && op_q != OP_FLUSH;
     wire   rescue          = orphan && cached_q && !entry_missing_i && (entry_dirty_i || room);
 
+    // An export that finds the stored copy damaged, while the cache has all lines of the page.
+    wire   second          = export_q && cached_q && !entry_missing_i && fill_error_i != 0
+                             && fill_error_i != EVENT_CODE_MEDIA_TIMEOUT;
+
     assign make_dirty_o    = (state_q == DIRTY && !take_q && write_q && !entry_dirty_i && room && !closed_door)
-                             || (rescue && !entry_dirty_i);
+                             || (rescue && !entry_dirty_i) || (state_q == SALVAGE && room && !salvage_q);
     assign make_clean_o    = state_q == CLOSE_STORE;
     assign closing_o       = state_q == CLOSE || state_q == CLOSE_LOOK || state_q == CLOSE_START
                              || (state_q == CLOSE_WAIT && !import_q) || state_q == CLOSE_STORE
@@ -356,7 +364,7 @@ module page_sequencer #(
 
     assign close_start_o   = state_q == CLOSE_START || (state_q == IMPORT_START && room);
     // A read that misses a page on the media needs nothing but its lines: they come long after the entry was taken.
-    wire   read_through    = state_q == OPEN && !lookup_hit_i && !write_q && !victim_dirty_i && old_stored;
+    wire   read_through    = state_q == OPEN && !lookup_hit_i && !write_q && !victim_dirty_i && old_stored && !flaw_valid_i;
 
     assign fill_start_o    = state_q == FILL || read_through;
     assign fill_export_o   = export_q;
@@ -449,6 +457,7 @@ module page_sequencer #(
             IDLE: if (ready_o) begin
                 export_q <= 1'b0;
                 import_q <= 1'b0;
+                salvage_q <= 1'b0;
                 error_q  <= 1'b0;
                 reason_q <= REASON_INTERNAL;
                 if (flaw) begin
@@ -491,7 +500,7 @@ module page_sequencer #(
                 sick_q        <= 1'b0;
                 after_close_q <= IDLE;
                 state_q       <= POISON;
-            end else if (old_state == STATE_POISON || closed_door) begin
+            end else if (old_state == STATE_POISON || closed_door || flaw_valid_i) begin  // the victim's is told first
                 state_q <= IDLE;
             end else begin
                 entry_q <= victim_entry_i;
@@ -550,14 +559,13 @@ module page_sequencer #(
                 release_first_q <= close_error_i != 0 ? close_first_i : old_first;
                 release_count_q <= close_error_i != 0 ? close_count_i : old_count;
                 release_close_q <= close_error_i != 0;
-                release_fill_q  <= 1'b0;
+                release_fill_q  <= salvage_q && close_error_i == 0;
                 sick_q          <= 1'b0;
                 case (close_error_i)
                     8'd0:                   after_release_q <= import_q ? IMPORT_STORE : CLOSE_STORE;
                     EVENT_CODE_MEDIA_ERROR: after_release_q <= import_q ? IMPORT_START : CLOSE;  // elsewhere
                     // a line that is still stored is filled again
-                    EVENT_CODE_CACHE_LOST:  after_release_q <= flaw_valid_i && flaw_lost_i && flaw_page_i == page_q
-                                                               ? POISON : CLOSE;
+                    EVENT_CODE_CACHE_LOST:  after_release_q <= entry_lost_i ? POISON : CLOSE;
                     default:                after_release_q <= import_q ? IMPORT_REFUSE : CLOSE_FAILED;
                 endcase
                 state_q         <= RELEASE;
@@ -583,8 +591,8 @@ module page_sequencer #(
                 code_q  <= fill_error_i;
                 sick_q  <= 1'b1;
                 release_close_q <= 1'b0;
-                error_q <= export_q && fill_error_i != 0;
-                state_q <= fill_error_i == 0 ? after_fill_q : import_q ? IMPORT_REFUSE
+                error_q <= export_q && fill_error_i != 0 && !second;
+                state_q <= fill_error_i == 0 ? after_fill_q : import_q ? IMPORT_REFUSE : second ? SALVAGE
                            : fill_error_i != EVENT_CODE_MEDIA_TIMEOUT ? POISON
                            : after_fill_q == CLOSE_START ? CLOSE_FAILED : FILL_LATE;
                 if (fill_error_i == 0 && old_stored) late_q <= 1'b0;
@@ -595,6 +603,25 @@ module page_sequencer #(
                 late_q      <= 1'b1;
                 late_page_q <= page_q;
                 state_q     <= export_q ? REPLY : IDLE;
+            end
+
+            SALVAGE: begin
+                export_q      <= 1'b0;
+                after_close_q <= COMMAND;  // all of it once more
+                if (salvage_q) begin       // that did not help
+                    error_q <= 1'b1;
+                    state_q <= REPLY;
+                end else if (room) begin
+                    salvage_q <= 1'b1;
+                    state_q   <= CLOSE;
+                end else if (dirty_valid_i) begin
+                    entry_q <= dirty_entry_i;
+                    state_q <= CLOSE;
+                end else begin
+                    error_q  <= 1'b1;
+                    reason_q <= REASON_EXHAUSTED;
+                    state_q  <= REPLY;
+                end
             end
 
             // ---- page_q is lost ----
@@ -723,6 +750,7 @@ module page_sequencer #(
         if (!rst_ni) begin
             state_q        <= IDLE;
             import_q       <= 1'b0;
+            salvage_q      <= 1'b0;
             take_q         <= 1'b0;
             command_turn_q <= 1'b0;
             stuck_q        <= 1'b0;
@@ -744,6 +772,7 @@ module page_sequencer #(
             assert ($stable({write_q, fill_q, target_q, line_q, op_q, export_q, import_q, page_q, entry_q, code_q}));
             assert ($stable({error_q, reason_q, cached_q, dirty_q, release_first_q, release_count_q}));
             assert ($stable({reserved_q, resident_q, release_close_q, release_fill_q, sick_q}));
+            assert ($stable(salvage_q));
             assert ($stable({fresh_q, stuck_q, late_q, late_page_q, lost_q, asked_q}));
         end
     end

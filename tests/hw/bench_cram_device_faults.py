@@ -263,8 +263,7 @@ async def a_malformed_block_on_the_media_is_refused(dut: Any) -> None:
             await tb.idle()
             info = await tb.page_state(1)
             assert (info.state, info.length) == (PageState.LZ4, length)
-            if how == "read":
-                await tb.evict(1)
+            await tb.evict(1)
             tb.media.replace(1, info.first_sector, info.length, block)
             if how == "read":
                 assert (await tb.read(PAGE_BYTES, PAGE_BYTES))[1] == SLVERR

@@ -252,6 +252,7 @@ async def every_single_bit_of_a_block_is_reported_or_says_nothing(dut: Any) -> N
             page = lz4.block.decompress(bytes(damaged), uncompressed_size=PAGE_BYTES)
         except lz4.block.LZ4BlockError:
             page = b""
+        await tb.evict(2)  # else its lines are a second copy
         code, block = await tb.export(2)
         if page == content:
             assert (code, block) == (ReturnCode.SUCCESS, bytes(damaged)), f"bit {bit}"
@@ -441,3 +442,69 @@ async def an_outage_of_the_media_costs_no_sector(dut: Any) -> None:
             "FREE_SECTORS": PARAMETERS.media_sectors,
         }
         await tb.events()
+
+
+@cocotb.test(timeout_time=300, timeout_unit="ms")
+async def an_export_that_cannot_read_a_page_that_is_wholly_cached_stores_it_anew(dut: Any) -> None:
+    """The cached lines are its second copy: the sector that cannot be read is retired, nothing is lost."""
+    tb = await TB.open(dut)
+    for round_, content in enumerate((compressible_page(4), noise_page(2)[:1500] + bytes(2596))):
+        await tb.store(0, content)
+        await tb.idle()
+        info = await tb.page_state(0)
+        assert info.cached and not info.dirty
+        bad = tb.media.chain(info.first_sector, info.length)[-1]
+        tb.media.bad_reads = {bad}
+        code, block = await tb.export(0)
+        assert code == ReturnCode.SUCCESS
+        assert lz4.block.decompress(block, uncompressed_size=PAGE_BYTES) == content
+        assert await tb.all_events() == [(EventCode.SECTOR_RETIRED, 0, bad)]
+        await tb.evict(0)
+        assert await tb.load(0) == content
+        expected = {"PAGES_POISONED": 0, "SECTORS_RETIRED": round_ + 1}
+        assert await tb.registers("PAGES_POISONED", "SECTORS_RETIRED") == expected
+        await tb.trim((0, 1))
+    await tb.conserved()
+
+
+@cocotb.test(timeout_time=300, timeout_unit="ms")
+async def an_export_that_has_no_room_to_store_the_page_anew_is_refused_and_costs_nothing(dut: Any) -> None:
+    tb = await TB.open(dut)
+    content = compressible_page(4)
+    await tb.store(0, content)
+    await tb.flush()
+    others = 0
+    while await tb.register(Register.FREE_SECTORS) >= PARAMETERS.raw_sectors:
+        others += 1
+        await tb.store(others, noise_page(others))
+        await tb.flush()
+    await tb.evict(0)
+    assert await tb.load(0) == content
+    info = await tb.page_state(0)
+    assert info.state == PageState.LZ4 and info.cached and not info.dirty
+    tb.media.bad_reads = {info.first_sector}
+    assert await tb.export(0) == (ReturnCode.RESOURCES_EXHAUSTED, b"")
+    assert await tb.events() == []
+    assert await tb.page_state(0) == info
+    assert await tb.load(0) == content
+    await tb.trim((others, 1))
+    code, block = await tb.export(0)
+    assert code == ReturnCode.SUCCESS
+    assert lz4.block.decompress(block, uncompressed_size=PAGE_BYTES) == content
+    assert await tb.all_events() == [(EventCode.SECTOR_RETIRED, 0, info.first_sector)]
+    await tb.expect(Register.PAGES_POISONED, 0)
+    await tb.conserved()
+
+
+@cocotb.test(timeout_time=300, timeout_unit="ms")
+async def an_export_of_a_damaged_page_that_is_not_cached_poisons_it(dut: Any) -> None:
+    """There is no second copy."""
+    tb = await TB.open(dut)
+    info = await stored(tb, 0, compressible_page(4))
+    assert not info.cached
+    tb.media.bad_reads = {info.first_sector}
+    assert await tb.export(0) == (ReturnCode.INTERNAL_ERROR, b"")
+    first = info.first_sector
+    assert await tb.all_events() == [(EventCode.MEDIA_ERROR, 0, 0), (EventCode.SECTOR_RETIRED, 0, first)]
+    assert (await tb.page_state(0)).state == PageState.POISON
+    await tb.conserved()

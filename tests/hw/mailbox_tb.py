@@ -140,7 +140,16 @@ class Core:
         self.crc, self.length = int(dut.import_crc_o.value), int(dut.import_length_o.value)
 
     async def _send(self, block: bytes) -> None:
+        """A block, now and then after beats of one that was read in vain."""
+        if block and self.random.random() < 0.3:
+            await self._beats(self.random.randbytes(self.random.randrange(1, 4097)))
+        await self._beats(block)
+
+    async def _beats(self, block: bytes) -> None:
         dut = self.dut
+        dut.block_start_i.value = 1
+        await RisingEdge(dut.clk_i)
+        dut.block_start_i.value = 0
         for start in range(0, len(block), 64):
             await self._pause()
             beat = block[start : start + 64]

@@ -51,6 +51,7 @@ class TB:
             getattr(dut, name).value = 0
         for name in [
             "command_ready_i",
+            "block_start_i",
             "block_valid_i",
             "block_data_i",
             "import_ready_i",

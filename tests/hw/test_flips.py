@@ -6,10 +6,12 @@ All pages are raw, written once and told apart by their content. So it is known 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import Random
 
 import pytest
 
+from driver import CramDevice
 from hw.codes import EventCode
 from hw.link import PAGE_BYTES, BusError
 from hw.links.verilated import VerilatedLink
@@ -233,3 +235,34 @@ def test_more_flips_of_the_link_of_a_free_sector_cost_nothing(flips: int) -> Non
     for page, content in tb.contents.items():
         assert tb.load(page) == content
     assert tb.events() == []
+
+
+def test_lines_of_two_pages_that_are_lost_at_once_are_both_told_and_once_each() -> None:
+    """Whatever the host and the closes do with them meanwhile."""
+    tb = TB(60)
+    device = tb.clock.run_until(CramDevice.probe(tb.link))
+    cache = tb.memories["cache"]
+    for round_ in range(8):
+        pages = [2 * round_ % PAGES, (2 * round_ + 1) % PAGES]
+        lines = {page: noise_page(200 + 10 * round_ + page)[:64] for page in pages}
+        for page in pages:
+            tb.clock.run_until(tb.link.write(page * PAGE_BYTES, lines[page]))
+        for page in pages:
+            word = int.from_bytes(lines[page], "little")
+            (index,) = (n for n in range(0, cache.depth, 64) if cache.read(n) & (1 << 512) - 1 == word)
+            tb.flip("cache", index, 2)
+
+        async def read(page: int) -> None:
+            for _ in range(4):
+                with suppress(BusError):
+                    await tb.link.read(page * PAGE_BYTES, 64)
+
+        tasks = [tb.clock.spawn(read(page), f"read {page}") for page in pages * 2]
+        tb.wait()
+        assert all(task.done() for task in tasks)
+        assert sorted(tb.events()) == [(EventCode.CACHE_LOST, page) for page in sorted(pages)]
+        for page in pages:
+            assert tb.load(page) is None
+            tb.clock.run_until(device.trim([page]))
+            tb.clock.run_until(tb.link.write(page * PAGE_BYTES, tb.contents[page]))
+        tb.wait()

@@ -4,7 +4,7 @@ with nothing done and the fault looked at again, because something else changed 
 
 from __future__ import annotations
 
-from vswap.base.errors import AlreadyCached, OutOfMemory, SegmentationFault, SigBus
+from vswap.base.errors import AlreadyCached, OutOfMemory, SigBus
 from vswap.mm.folio import CramFolio, Folio
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte, PteState
@@ -56,12 +56,10 @@ class Fault:
     async def resolve(self) -> Pte:
         """Handle cases until the access is allowed."""
         while True:
-            pte = self.machine.walk(self._table, self._vpn)
+            pte = self.machine.walk(self._table, self._vpn, write=self._write)
             if self._wanted is not None:
                 await self._allocate(*self._wanted)
                 continue
-            if self._write:
-                self._check_write(pte)
             if pte is None:
                 mapped = await self._zero_fill()
             elif pte.state is PteState.SOFTLEAF:
@@ -79,15 +77,6 @@ class Fault:
 
     def _allowed(self, pte: Pte) -> bool:
         return pte.allows(self._write) and not (self._pin and pte.state is PteState.CRAM)
-
-    def _check_write(self, pte: Pte | None) -> None:
-        """Raises SegmentationFault in a read-only mapping; SigBus where userfaultfd is to answer
-        (UFFD_FEATURE_SIGBUS)."""
-        vma = self._table.vmas.find(self._vpn)
-        if vma is not None and not vma.protection.write:
-            raise SegmentationFault(f"page {self._vpn} of {self._table.name} is read-only")
-        if pte is not None and pte.state is not PteState.SOFTLEAF and self._vpn in self._table.write_protected:
-            raise SigBus(self._table.name, self._vpn, PermissionError("write-protected by userfaultfd"))
 
     def release_spare(self) -> None:
         """Give back the frame that was not needed after all."""
@@ -213,14 +202,8 @@ class Fault:
         if not await rmap.pte_same_after_drain(self._table, self._vpn, pte, folio):
             return None
         alone = pte.exclusive or residents.references(folio) == 1  # whoever adds a reference replaces our PTE
-        if alone and self._may_write_in_place(folio):
-            try:
-                await folio.tier.set_fence(folio.page, False)
-            except TierError as error:
-                self._failed(pte, error)
-                return None
-            if not rmap.pte_same(self._table, self._vpn, pte) or not self._may_write_in_place(folio):
-                residents.fence_again(folio)
+        if alone and not self._pin and residents.may_make_writable(folio):
+            if machine.config.cram_fence and not await self._lift_fence(pte, folio):
                 return None
             if folio.slot:
                 residents.reap_slot(folio)
@@ -248,8 +231,18 @@ class Fault:
 
     # Helpers
 
-    def _may_write_in_place(self, folio: CramFolio) -> bool:
-        return not self._pin and self.machine.residents.may_make_writable(folio) and self._table.may_write(self._vpn)
+    async def _lift_fence(self, pte: Pte, folio: CramFolio) -> bool:
+        """Let the device take stores to the page; False where that was in vain."""
+        residents = self.machine.residents
+        try:
+            await folio.tier.set_fence(folio.page, False)
+        except TierError as error:
+            self._failed(pte, error)
+            return False
+        if rmap.pte_same(self._table, self._vpn, pte) and residents.may_make_writable(folio):
+            return True
+        residents.fence_again(folio)
+        return False
 
     async def _allocate(self, memcg: Memcg | None) -> None:
         """Get the frame that a case has asked for. Raises OutOfMemory."""

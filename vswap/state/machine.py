@@ -10,10 +10,10 @@ from hw.clock import Clock, Event
 from vswap.base.config import VswapConfig
 from vswap.base.costs import Costs
 from vswap.base.counters import Counters
-from vswap.base.errors import SegmentationFault
+from vswap.base.errors import SegmentationFault, SigBus
 from vswap.mm.cache import SwapCache
 from vswap.mm.frames import Memory
-from vswap.mm.pagetable import PageTable, Pte
+from vswap.mm.pagetable import PageTable, Pte, PteState
 from vswap.slots.direct import AnySlots
 from vswap.slots.layer import Layer
 from vswap.state.residents import Residents
@@ -62,11 +62,17 @@ class Machine:
         if self.failure is not None:
             raise self.failure
 
-    def walk(self, table: PageTable, vpn: int) -> Pte | None:
-        """The PTE for an access, None in state none. Raises SegmentationFault, and what ended a background task."""
+    def walk(self, table: PageTable, vpn: int, *, write: bool = False) -> Pte | None:
+        """The PTE for an access, None in state none. Raises SegmentationFault where nothing is mapped, or a `write` is
+        not allowed, SigBus where userfaultfd is to answer it (UFFD_FEATURE_SIGBUS), and what ended background work."""
         self.check()
         if table.dead:
             raise SegmentationFault(f"{table.name} has exited")
-        if table.vmas.find(vpn) is None:
+        vma, pte = table.vmas.find(vpn), table.get(vpn)
+        if vma is None:
             raise SegmentationFault(f"page {vpn} of {table.name} is not mapped")
-        return table.get(vpn)
+        if write and not vma.protection.write:
+            raise SegmentationFault(f"page {vpn} of {table.name} is read-only")
+        if write and vpn in table.write_protected and pte is not None and pte.state is not PteState.SOFTLEAF:
+            raise SigBus(table.name, vpn, PermissionError("write-protected by userfaultfd"))
+        return pte

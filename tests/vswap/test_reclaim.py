@@ -31,15 +31,17 @@ async def test_more_pages_than_memory_all_read_back(tb: TB) -> None:
 
 
 @machine(order=("zswap", "swapfile"))
-async def test_a_page_that_is_used_again_and_again_stays_in_memory_once_it_has_been_seen_twice(tb: TB) -> None:
+async def test_a_page_that_is_used_again_and_again_outlives_those_that_are_used_once(tb: TB) -> None:
     space = tb.space()
     await space.write(0, SMALL)
-    left = 0
-    for vpn in range(1, 200):
+    left = []
+    for vpn in range(1, 400):
         await space.write(vpn, compressible_page(vpn))
-        left += tb.state(space, 0) == "softleaf"
+        if tb.state(space, 0) == "softleaf":
+            left.append(vpn)
         assert await space.read(0) == SMALL
-    assert left <= 1, "the first round takes a list on which all pages were used"
+    turns = 399 // tb.config.memory_pages  # of the list: a page that is used once goes with each
+    assert len(left) <= turns // 2, "reclaim may find it twice before it is used again"
 
 
 async def test_kswapd_keeps_the_high_watermark_free(tb: TB) -> None:

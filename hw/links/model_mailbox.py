@@ -216,9 +216,10 @@ class Mailbox:
     def _poison_list(self, data: bytes) -> bytes:
         _expect(len(data) == 16)
         start, units = struct.unpack("<QQ", data)
-        if start % LINE_BYTES or (units == 0):
+        behind = start >= self._pages * PAGE_BYTES  # Linux asks for no lines there
+        if start % LINE_BYTES or (units == 0 and not behind):
             raise Refused(ReturnCode.INVALID_INPUT)
-        if units >> 57:
+        if units >> 57 or behind:
             raise Refused(ReturnCode.INVALID_PHYSICAL_ADDRESS)
         first, end = start // PAGE_BYTES, -(-(start + units * LINE_BYTES) // PAGE_BYTES)  # pages that it touches
         pages = self._range(first * PAGE_BYTES, (end - first) * PAGE_BYTES)

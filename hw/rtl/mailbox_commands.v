@@ -320,8 +320,9 @@ module mailbox_commands #(
                         end else begin  // its length; in the poison list in units of 64 bytes: the pages that it touches
                             bytes_q <= is_ranges ? word_i : {covering[63:12], 12'd0};
                             if (is_list) start_q[11:0] <= 12'd0;
-                            if (is_list && word_i == 64'd0)
-                                {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_INPUT};
+                            if (is_list && word_i == 64'd0)  // Linux asks so for what lies behind the last page
+                                {state_q, result_q} <= {DONE, start_q[63:12] >= PAGES
+                                                              ? RETURN_CODE_INVALID_PHYSICAL_ADDRESS : RETURN_CODE_INVALID_INPUT};
                             else if (is_list && |word_i[63:57])
                                 {state_q, result_q} <= {DONE, RETURN_CODE_INVALID_PHYSICAL_ADDRESS};
                             else state_q <= RANGE;

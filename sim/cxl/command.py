@@ -34,6 +34,8 @@ DEFAULT = ("cold", "8192", "2", "1", "512")
               help="Another device behind the interface of hw/verilated/abi.h.")  # fmt: skip
 @click.option("--module", "modules", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
               metavar="FILE.ko", help="A module for the guest's kernel; may be repeated.")  # fmt: skip
+@click.option("--log", metavar="FILE", type=OutputFile(stdout=False),
+              help="Write every access to the CXL device registers.")  # fmt: skip
 @click.option("--shell", is_flag=True, help="A shell in the guest, on this terminal.")
 @click.option("--json", "json_file", metavar="FILE", type=OutputFile(),
               help="Write the figures as JSON; - for standard output.")  # fmt: skip
@@ -46,6 +48,7 @@ def cxl_command(
     icount: bool,
     library: Path | None,
     modules: tuple[Path, ...],
+    log: Path | None,
     shell: bool,
     json_file: Path | None,
     command: tuple[str, ...],
@@ -71,7 +74,7 @@ def cxl_command(
         parameters = DeviceParameters(perceived_pages=UNIT_PAGES, media_bytes=media * 4096, bytes_per_cycle=int(width))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--media") from error
-    machine = Machine(parameters, memory, smp, icount, library, modules)
+    machine = Machine(parameters, memory, smp, icount, library, modules, log)
     with interruptible():
         outcome = run_guest(machine, command or DEFAULT, lambda line: click.echo(line, err=quiet), shell)
     if shell:

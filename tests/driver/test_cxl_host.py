@@ -136,6 +136,22 @@ async def test_a_poison_list_of_one_line_names_its_page(device: CramDevice) -> N
         assert (len(reply) > 32) == there, line
 
 
+async def test_there_is_no_poison_behind_the_last_page(device: CramDevice) -> None:
+    """Linux has listed the region, and asks for the rest, which is nothing; only this answer is an end for it."""
+    end = device.geometry.perceived_pages * 4096
+    for start, units, code in [
+        (end, 0, ReturnCode.INVALID_PHYSICAL_ADDRESS),
+        (end, 1, ReturnCode.INVALID_PHYSICAL_ADDRESS),
+        (end + 4096, 0, ReturnCode.INVALID_PHYSICAL_ADDRESS),
+        (end - 64, 0, ReturnCode.INVALID_INPUT),
+        (0, 0, ReturnCode.INVALID_INPUT),
+        (end + 1, 0, ReturnCode.INVALID_INPUT),
+    ]:
+        with pytest.raises(MailboxError) as caught:
+            await device.command(0x4300, struct.pack("<QQ", start, units))
+        assert caught.value.return_code == code, (start, units)
+
+
 @pytest.mark.parametrize("opcode", [0x0001, 0x0002, 0x0005, 0x0500, 0x4101, 0x4303])
 async def test_what_is_not_in_the_log_is_unsupported(device: CramDevice, opcode: int) -> None:
     with pytest.raises(MailboxError) as caught:

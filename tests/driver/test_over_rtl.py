@@ -17,7 +17,15 @@ from tests.driver.conftest import PARAMETERS
 from tests.marks import VERIFY
 
 HERE = Path(__file__).parent
-FILES = ["test_probe.py", "test_pages.py", "test_exhaustion.py", "test_mailbox.py", "test_watermarks.py"]
+FILES = [
+    "test_linux_probe.py",
+    "test_probe.py",
+    "test_pages.py",
+    "test_exhaustion.py",
+    "test_mailbox.py",
+    "test_watermarks.py",
+    "test_linux_probe.py",
+]
 # Icarus is some twenty times slower; these run on the verilated link, too.
 MORE = [
     "test_cxl.py",

@@ -52,7 +52,7 @@ enum {
 struct CxlCram {
     CXLType3Dev parent_obj;
 
-    char *library_path, *figures_path;
+    char *library_path, *figures_path, *log_path;
     uint64_t seed;
 
     Library library;
@@ -62,6 +62,7 @@ struct CxlCram {
     QEMUTimer *tick;
     Notifier exit;
     bool load_refused;  // by the access that is under way
+    FILE *log;          // of the accesses to BAR 2; NULL: none
 };
 
 static CxlCram *the_device;  // a machine check has no other way to it
@@ -221,13 +222,23 @@ static void write_registers(CxlCram *cram, uint32_t offset, uint64_t value, unsi
     after_access(cram);
 }
 
+static void log_access(CxlCram *cram, char kind, hwaddr address, uint64_t value, unsigned size)
+{
+    if (cram->log) {
+        fprintf(cram->log, "%c %04" PRIx64 " %u %" PRIx64 "\n", kind, (uint64_t)address, size, value);
+    }
+}
+
 static uint64_t block_read(void *opaque, hwaddr address, unsigned size)
 {
-    return read_registers(opaque, CXL_BLOCK + address, size);
+    const uint64_t value = read_registers(opaque, CXL_BLOCK + address, size);
+    log_access(opaque, 'r', address, value, size);
+    return value;
 }
 
 static void block_write(void *opaque, hwaddr address, uint64_t data, unsigned size)
 {
+    log_access(opaque, 'w', address, data, size);
     write_registers(opaque, CXL_BLOCK + address, data, size);
 }
 
@@ -262,6 +273,9 @@ static const MemoryRegionOps registers_ops = {
 static void write_figures(Notifier *notifier, void *data)
 {
     CxlCram *cram = container_of(notifier, CxlCram, exit);
+    if (cram->log) {
+        fclose(cram->log);
+    }
     if (cram->figures_path) {
         library_settle(&cram->library);
         figures_write(&cram->figures, &cram->library, &cram->poison, cram->figures_path);
@@ -328,6 +342,7 @@ static void realize(PCIDevice *device, Error **errp)
     cpu_ops.do_transaction_failed = transaction_failed;
     cpu_class->tcg_ops = &cpu_ops;
 
+    cram->log = cram->log_path ? fopen(cram->log_path, "w") : NULL;
     cram->tick = timer_new_ns(QEMU_CLOCK_VIRTUAL, tick, cram);
     cram->exit.notify = write_figures;
     qemu_add_exit_notifier(&cram->exit);
@@ -337,6 +352,7 @@ static void realize(PCIDevice *device, Error **errp)
 static const Property properties[] = {
     DEFINE_PROP_STRING("library", CxlCram, library_path),
     DEFINE_PROP_STRING("figures", CxlCram, figures_path),
+    DEFINE_PROP_STRING("log", CxlCram, log_path),
     DEFINE_PROP_UINT64("seed", CxlCram, seed, 1),
 };
 

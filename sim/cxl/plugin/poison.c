@@ -20,6 +20,9 @@ bool mailbox_wait(Library *library, uint64_t cycles)
 void poison_page(Poison *poison, uint64_t address)
 {
     const uint64_t page = address / PAGE_BYTES * PAGE_BYTES;
+    if (poison->last == page + 1) {
+        return;  // the other lines of the page, which are refused as it is poison
+    }
     for (unsigned i = 0; i < poison->waiting; i++) {
         if (poison->pages[i] == page) {
             return;
@@ -70,7 +73,7 @@ void poison_retry(Poison *poison, Library *library)
         if (inject(library, poison->pages[poison->waiting - 1]) != SUCCESS) {
             return;  // busy with something else: later
         }
-        poison->waiting--;
+        poison->last = poison->pages[--poison->waiting] + 1;
         poison->injected++;
     }
 }
@@ -87,4 +90,5 @@ bool poison_shadows(const Poison *poison, uint32_t offset, uint32_t *value)
 void poison_command_begins(Poison *poison)
 {
     poison->shadowed = false;
+    poison->last = 0;
 }

@@ -15,6 +15,7 @@ typedef struct Poison {
     uint64_t pages[POISON_WAITING];  // that wait to be made poison
     unsigned waiting;
     uint64_t injected, missed;       // pages
+    uint64_t last;                   // page that was made poison since the guest's last command, and one more; 0: none
     bool shadowed;                   // the result shown is `result`
     uint32_t result;
 } Poison;

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// A drill: a page on the node is made poison behind its owner's back, by the kernel's own way to inject it. Its owner has to
+// get a SIGBUS with the address as it reads the page, and the pages beside it have to be whole.
+//
+//     poison NODE
+//
+// Lines that begin with @ are figures: a name and a number.
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { PAGE = 4096, PAGES = 64, VICTIM = 21, ROUNDS = 64 };
+static const char RECLAIM[] = "/sys/fs/cgroup/cold/memory.reclaim";
+static const char INJECT[] = "/sys/kernel/debug/cxl/mem0/inject_poison";
+static const char REGION[] = "/sys/bus/cxl/devices/region0/resource";
+
+static sigjmp_buf hit;
+static volatile uintptr_t hit_address;
+static volatile int hit_code;
+
+static void fail(const char *what)
+{
+    perror(what);
+    exit(2);
+}
+
+static void on_sigbus(int number, siginfo_t *info, void *context)
+{
+    (void)number, (void)context;
+    hit_address = (uintptr_t)info->si_addr;
+    hit_code = info->si_code;
+    siglongjmp(hit, 1);
+}
+
+static void write_file(const char *path, const char *text)
+{
+    const int file = open(path, O_WRONLY);
+    if (file < 0 || (write(file, text, strlen(text)) < 0 && errno != EAGAIN)) fail(path);
+    close(file);
+}
+
+static int node_of(void *page)
+{
+    int status = -1;
+    if (syscall(SYS_move_pages, 0, 1, &page, NULL, &status, 0)) fail("move_pages");
+    return status;
+}
+
+static uint64_t physical(const void *page)
+{
+    uint64_t entry;
+    const int file = open("/proc/self/pagemap", O_RDONLY);
+    if (file < 0 || pread(file, &entry, sizeof entry, (uintptr_t)page / PAGE * sizeof entry) != sizeof entry) fail("pagemap");
+    close(file);
+    return (entry & ((UINT64_C(1) << 55) - 1)) * PAGE;
+}
+
+static uint64_t region_start(void)
+{
+    unsigned long long start;
+    FILE *file = fopen(REGION, "r");
+    if (!file || fscanf(file, "%llx", &start) != 1) fail(REGION);
+    fclose(file);
+    return start;
+}
+
+int main(int count, char **words)
+{
+    if (count != 2) return 2;
+    const int node = atoi(words[1]);
+    if (mlockall(MCL_CURRENT)) fail("mlockall");
+    unsigned char *memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) fail("memory");
+    for (int i = 0; i < PAGES; i++) memset(memory + i * PAGE, i + 1, PAGE);
+    unsigned char *victim = memory + VICTIM * PAGE;
+    for (int round = 0; round < ROUNDS && node_of(victim) != node; round++) write_file(RECLAIM, "262144");
+    if (node_of(victim) != node) return fprintf(stderr, "the page does not go to the node\n"), 2;
+
+    char address[32];
+    snprintf(address, sizeof address, "0x%llx", (unsigned long long)(physical(victim) - region_start()));
+    write_file(INJECT, address);
+
+    const struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO};
+    sigaction(SIGBUS, &action, NULL);
+    volatile int signals = 0, bad = 0, silent = 0;
+    if (sigsetjmp(hit, 1)) {
+        signals++;
+    } else {
+        silent = *(volatile unsigned char *)victim;
+        silent = 1;
+    }
+    for (int i = 0; i < PAGES; i++) {
+        for (int at = 0; at < PAGE && i != VICTIM; at++) bad += memory[i * PAGE + at] != i + 1;
+    }
+    printf("@poison.signals %d\n@poison.silent %d\n@poison.bad %d\n", signals, silent, bad);
+    printf("@poison.right_address %d\n", hit_address / PAGE == (uintptr_t)victim / PAGE);
+    printf("@poison.action_required %d\n", hit_code == BUS_MCEERR_AR);
+    return !(signals == 1 && !silent && !bad && hit_address / PAGE == (uintptr_t)victim / PAGE);
+}

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""Linux with the device as its CXL memory (docs/cxl.md): the figures, and in `make verify` guests that run.
+
+Where QEMU or the kernel cannot be had, these tests fail with the sentence that says so.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hw.parameters import DeviceParameters
+from hw.sources import ROOT
+from sim.cxl import Figures, Machine, find_problems, run_guest
+from sim.cxl.machine import UNIT_PAGES
+from sim.cxl.qemu import PLUGIN
+from tests.marks import VERIFY
+
+TOLD = {
+    "ready": 1, "ratio": 2400, "cold.bad": 0, "vmstat.pgdemote_direct": 8, "vmstat.pgdemote_kswapd": 1,
+    "vmstat.pgpromote_success": 2, "event.general_media": 3, "event.dram": 0, "event.memory_module": 0,
+    "event.generic_event": 0, "mce": 1, "status": 0, "end": 1,
+}  # fmt: skip
+COUNTED = {"cycles": 77, "machine_checks": 1, "pages_missed": 0, "messages": [0] * 16, "registers": list(range(70))}
+
+
+def figures(told: dict[str, int], counted: dict[str, Any]) -> Figures:
+    return Figures.of("6.12", "10.0.2", told, dict(counted), 1.25)
+
+
+def test_the_figures_are_those_of_kernel_and_device() -> None:
+    found = figures(TOLD, COUNTED)
+    assert (found.demoted, found.promoted, found.bad, found.events_read) == (9, 2, 0, 3)
+    assert (found.ratio, found.cycles, found.machine_checks, found.status) == (2.4, 77, 1, 0)
+    assert found.trimmed == found.device["pages_trimmed"] == 0xA4 // 4
+    assert find_problems(found) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "counted", "problem"),
+    [
+        ({"cold.bad": 2}, {}, "2 bad pages"),
+        ({"mce": 0}, {}, "the device refused 1 loads, the kernel saw 0"),
+        ({}, {"pages_missed": 5}, "5 pages whose store was refused are not poison"),
+    ],
+)
+def test_what_must_not_be_is_named(told: dict[str, int], counted: dict[str, Any], problem: str) -> None:
+    assert find_problems(figures(TOLD | told, COUNTED | counted)) == [problem]
+
+
+def test_another_device_needs_only_what_the_interface_has() -> None:
+    """The plugin takes from a library no function that hw/verilated/abi.h does not have."""
+    text = "".join(path.read_text() for path in PLUGIN.glob("*.c"))
+    named = set(re.findall(r'"(cram_\w+)"', text))
+    assert named == {"cram_create", "cram_advance", "cram_start_write", "cram_start_read", "cram_start_registers"}
+    abi = (ROOT / "hw" / "verilated" / "abi.h").read_text()
+    assert all(f"{name}(" in abi for name in named)
+
+
+def machine(**settings: Any) -> Machine:
+    media = settings.pop("media_bytes", 64 << 20)
+    return Machine(DeviceParameters(perceived_pages=UNIT_PAGES, media_bytes=media), **settings)
+
+
+@VERIFY
+def test_linux_demotes_to_the_rtl_and_reads_every_byte_and_two_runs_are_equal() -> None:
+    """Their time is that of the guest's instructions: what was said, every counter and every cycle are the same."""
+    runs = [run_guest(machine(icount=True), ["cold", "1024", "1", "1", "0"]) for _ in range(2)]
+    assert runs[0] == runs[1]
+    found = figures(runs[0].told, runs[0].counted)
+    assert find_problems(found) == []
+    assert (found.bad, found.status, found.machine_checks) == (0, 0, 0)
+    assert found.demoted >= 1024
+    assert found.device["resident_pages"] >= 1024
+    assert found.ratio > 2
+
+
+@VERIFY
+def test_a_load_of_poison_is_a_sigbus_with_its_address_and_its_record_is_read() -> None:
+    run = run_guest(machine(), ["poison", "1"])
+    found = figures(run.told, run.counted)
+    assert find_problems(found) == []
+    assert {name: value for name, value in run.told.items() if name.startswith("poison")} == {
+        "poison.signals": 1, "poison.silent": 0, "poison.bad": 0, "poison.right_address": 1,
+        "poison.action_required": 1, "poison_listed": 1,
+    }  # fmt: skip
+    assert (found.machine_checks, found.events_read, found.status) == (1, 1, 0)
+    assert run.counted["messages"][1] == 1
+
+
+@VERIFY
+def test_a_device_that_runs_full_loses_no_page_silently_and_the_guest_lives() -> None:
+    """2 MiB of media for 12 MiB of pages: what was not stored is poison, and its reader gets a SIGBUS."""
+    run = run_guest(machine(media_bytes=2 << 20), ["cold", "3072", "1", "1", "0"])
+    found = figures(run.told, run.counted)
+    assert find_problems(found) == []
+    lost = run.told["cold.lost"]
+    assert (found.bad, found.status) == (0, 0)
+    assert lost > 1000
+    assert found.machine_checks == lost == found.device["pages_poisoned"]
+    lost_records = found.device["event_overflow"]
+    assert found.events_read + lost_records >= 2 * lost  # of each page: exhausted, and made poison
+    assert run.told["poison_listed"] >= 1024  # where the kernel ends a list
+
+
+@VERIFY
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sim.cli", "cxl", "--", "sleep", "1000"]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith(b"Linux"):
+            assert process.poll() is None
+        process.send_signal(number)
+        assert process.wait(60) == 130
+    deadline = time.monotonic() + 10
+    while running(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert running(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def running(place: Path) -> list[bytes]:
+    """Processes that name this folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes()
+        except OSError:
+            continue  # it has ended
+        if bytes(place) in line:
+            found.append(line)
+    return found

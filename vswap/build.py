@@ -13,6 +13,7 @@ from vswap.base.config import VswapConfig
 from vswap.base.counters import Counters
 from vswap.mm.cache import SwapCache
 from vswap.mm.frames import Memory
+from vswap.mm.inflight import InFlight
 from vswap.mm.lru import ClassicLru, Lruvec
 from vswap.mm.memcg import Memcg
 from vswap.mm.mglru import MultiGenLru
@@ -100,6 +101,7 @@ def build(clock: Clock, config: VswapConfig, counters: Counters, media: Media) -
         slots=slots,
         layer=layer,
         cache=cache,
+        inflight=InFlight(clock),
         tiers=tiers,
         placement=placement,
         residents=residents,

@@ -69,6 +69,8 @@ def _ptes(machine: Machine) -> Iterator[str]:
                 yield f"{where} is writable, its mapping or userfaultfd forbids that"
             if pte.writable and folio.slot and machine.slots.swap_count(folio.slot + pte.index):
                 yield f"{where} is writable while others name its slot {folio.slot + pte.index}"
+            if pte.writable and isinstance(folio, Folio) and folio.stable:
+                yield f"{where} is writable while a device that needs its bytes as they are takes them"
             if isinstance(folio, CramFolio) and pte.writable:
                 writable += 1
                 if not folio.writable:
@@ -138,12 +140,15 @@ def _folios(machine: Machine) -> Iterator[str]:
         if isinstance(folio, Folio):
             if folio.lazyfree and folio.slot:
                 yield f"{name} is lazyfree, slot {folio.slot} may have a copy on a tier"
-            for slot in folio.slots if not folio.dirty else ():
+            if folio.writeback and (not folio.slot or folio.private or folio not in machine.inflight.folios):
+                yield f"{name} is under writeback, and is not in the swap cache, or not known to be"
+            for slot in folio.slots if not (folio.dirty or folio.writeback) else ():
                 if machine.slots.backing(slot).type is BackingType.FOLIO:
                     yield f"{name} is clean and the only copy of slot {slot}"
             if not (folio.mappers or folio.slot or folio.private or folio.pins or folio.lock.locked()):
                 yield f"{name} leaked: neither mapped nor in the swap cache"
-            if not (folio.private or folio.pins or folio.lock.locked()) and rmap.unreferenced(machine, folio):
+            held = folio.private or folio.pins or folio.writeback or folio.lock.locked()
+            if not held and rmap.unreferenced(machine, folio):
                 yield f"{name} leaked: nobody refers to it and nobody will free it"
 
 
@@ -236,6 +241,8 @@ def _charges(machine: Machine) -> Iterator[str]:
 
 
 def _at_rest(machine: Machine) -> Iterator[str]:
+    if machine.inflight.folios:
+        yield f"{machine.inflight.pages} pages are under writeback at rest"
     for folio in machine.memory.folios:
         if folio.private:
             yield "a DRAM folio leaked: allocated and never used"

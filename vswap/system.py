@@ -198,6 +198,7 @@ class VswapSystem:
             "slots_used": machine.slots.used,
             "alloc_reject": machine.slots.alloc_reject,
             **metadata(machine),
+            "nr_writeback": machine.inflight.pages,
         }
         if machine.tiers.zswap is not None:
             values["stored_pages"] = machine.tiers.zswap.usage().pages
@@ -239,6 +240,7 @@ class VswapSystem:
             self.machine.stopping = True
             for daemon in self._daemons:
                 await daemon.stop()
+            await self.machine.inflight.drain()
             await self.writeback.reap()
             for tier in self.machine.tiers.order:
                 await tier.flush()

@@ -20,7 +20,7 @@ from hw.virtual_time import VirtualClock
 from vswap import AddressSpace, InvariantViolation, VswapConfig, VswapSystem
 from vswap.base.backing import Backing
 from vswap.contract.suite import LINKS
-from vswap.mm.folio import CramFolio
+from vswap.mm.folio import CramFolio, Folio
 from vswap.mm.pagetable import Pte, PteState
 from vswap.state.machine import Machine
 from vswap.tiers.cram import CramTier
@@ -174,10 +174,22 @@ class TB:
         self.machine.memory.remove(folio)
         await self.system.reclaim.reclaim_folio(folio, force=True)
 
+    async def pageout(self, space: AddressSpace, vpn: int, count: int = 1) -> bool:
+        """Reclaim pages (madvise PAGEOUT), wait for the writes, and let what they leave in the swap cache go. True when
+        none is in DRAM any more."""
+        await space.pageout(vpn, count)
+        await self.machine.inflight.drain()
+        for _, folio in list(self.machine.cache.items()):
+            if isinstance(folio, Folio) and not (folio.mappers or folio.dead or folio.dirty):
+                self.machine.memory.remove(folio)
+                await self.system.reclaim.reclaim_folio(folio, force=True)
+        ptes = [self.pte(space, page) for page in range(vpn, vpn + count)]
+        return not any(isinstance(pte.folio or self.machine.cache.lookup(pte.slot), Folio) for pte in ptes)
+
     async def swapped_out(self, data: bytes, name: str = "task", vpn: int = 0) -> AddressSpace:
         """A space with one page, swapped out."""
         space = self.space(name)
         await space.write(vpn, data)
-        assert await space.pageout(vpn)
+        assert await self.pageout(space, vpn)
         assert self.state(space, vpn) == "softleaf"
         return space

@@ -18,10 +18,9 @@ from vswap.base.errors import InvariantViolation
 from vswap.contract.workload import Shape
 from vswap.mm.cache import SwapCache
 from vswap.mm.folio import AnyFolio, CramFolio, Folio
-from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte
 from vswap.paths.fault import Fault
-from vswap.paths.reclaim import Reclaim
+from vswap.paths.pageout import Leaving, Pageout
 from vswap.paths.spaces import AddressSpace
 from vswap.slots.layer import Layer
 from vswap.slots.table import SlotTable
@@ -229,14 +228,17 @@ def backing_changed_before_the_write(patch: Patch) -> None:
 
 def failed_store_drops_the_folio(patch: Patch) -> None:
     """No tier took the page and reclaim frees it all the same."""
-    original = Reclaim.swap_out
+    original = Pageout.finish
 
-    async def broken(self: Reclaim, folio: Folio, target: Memcg) -> None:
-        await original(self, folio, target)
-        if not folio.dead and folio.slot:
-            rmap.drop(self.machine, folio)
+    async def broken(self: Pageout) -> list[Leaving]:
+        refused = await original(self)
+        for folio in [leaving.folio for leaving in refused]:
+            if folio.slot and not (folio.dead or folio.mappers) and folio.lock.try_acquire():
+                rmap.drop(self.machine, folio)
+                folio.lock.release()
+        return refused
 
-    patch.setattr(Reclaim, "swap_out", broken)
+    patch.setattr(Pageout, "finish", broken)
 
 
 def swapfile_slot_given_out_twice(patch: Patch) -> None:

@@ -182,8 +182,8 @@ async def test_an_error_of_any_tier_costs_one_access_and_no_page(tb: TB, name: s
         space = tb.space()
         await space.write(0, data)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(tb.system.tier(name), "store", fail)
-            assert not await space.pageout(0)
+            patch.setattr(tb.system.tier(name), "write" if name == "swapfile" else "store", fail)
+            assert not await tb.pageout(space, 0)
             assert await space.read(0) == data
         assert tb.system.counters.swapout_failed == 1
     else:

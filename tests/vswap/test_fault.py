@@ -237,7 +237,7 @@ async def test_6_1_has_no_zero_test(tb: TB) -> None:
 async def test_a_swapfile_page_comes_back_clean_and_its_copy_is_kept(tb: TB) -> None:
     space = await bring_back(tb, OLD, BackingType.SWAPFILE)
     assert not tb.pte(space, 0).dram.dirty
-    assert await space.pageout(0)
+    assert await tb.pageout(space, 0)
     counters = tb.system.counters
     assert (counters.pswpout, counters.pswpin, counters.swap_clean) == (1, 1, 1)  # the second time nothing is written
     assert await space.read(0) == OLD
@@ -250,7 +250,7 @@ async def test_a_page_of_one_user_that_a_read_brings_back_is_writable_at_once_an
     faults = tb.system.counters.pgfault
     await space.write(0, NEW)
     assert tb.system.counters.pgfault == faults and tb.machine.slots.used == 1
-    assert await space.pageout(0)
+    assert await tb.pageout(space, 0)
     assert tb.system.counters.pswpout == 2  # what the swapfile had was stale
     assert await space.read(0) == NEW
 
@@ -261,7 +261,7 @@ async def test_where_writes_are_tracked_it_is_not(tb: TB) -> None:
     space.table.tracks_writes = True
     assert await space.read(0) == OLD and tb.state(space, 0) == "dram ro"
     await space.write(0, NEW)
-    assert await space.pageout(0) and await space.read(0) == NEW
+    assert await tb.pageout(space, 0) and await space.read(0) == NEW
 
 
 @machine(order=("swapfile",), profile="6.1")
@@ -272,7 +272,7 @@ async def test_before_6_11_its_first_write_takes_a_fault_and_the_slot_is_kept(tb
     faults = tb.system.counters.pgfault
     await space.write(0, NEW)
     assert tb.system.counters.pgfault == faults + 1 and tb.machine.slots.used == 1
-    assert await space.pageout(0)
+    assert await tb.pageout(space, 0)
     assert await space.read(0) == NEW
 
 
@@ -309,7 +309,7 @@ async def test_pageout_leaves_a_page_alone_that_others_map(tb: TB) -> None:
     child = await tb.system.fork(space, "child")
     assert not await space.pageout(0) and tb.state(space, 0) == "dram ro"
     await child.exit()
-    assert await space.pageout(0) and tb.state(space, 0) == "softleaf"
+    assert await tb.pageout(space, 0) and tb.state(space, 0) == "softleaf"
 
 
 async def test_a_cold_page_goes_before_others(tb: TB) -> None:
@@ -326,7 +326,7 @@ async def test_when_the_swapfile_is_half_full_no_copy_is_kept(tb: TB) -> None:
     space = tb.space()
     for i in range(3):
         await space.write(i, noise_page(i))
-        await space.pageout(i)
+        await tb.pageout(space, i)
     assert await space.read(0) == noise_page(0)
     assert tb.machine.slots.used == 2 and tb.pte(space, 0).dram.dirty
 

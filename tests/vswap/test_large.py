@@ -18,6 +18,7 @@ from vswap.tiers.base import IoError
 
 FILE: dict[str, Any] = {"order": ("swapfile",), "mthp_orders": (2,), "start": False}
 ZSWAP: dict[str, Any] = {"order": ("zswap", "swapfile"), "mthp_orders": (2,), "start": False}
+ZRAM: dict[str, Any] = {"order": ("zram",), "mthp_orders": (2,), "start": False}
 NEW = compressible_page(99)
 
 
@@ -100,7 +101,28 @@ def test_an_order_that_no_cluster_serves_is_refused(tb: TB, orders: tuple[int, .
 
 
 @pytest.mark.parametrize("order", [2, 3, 5, 7])
-async def test_every_size_goes_out_and_comes_back_whole(tb: TB, order: int) -> None:
+async def test_every_size_goes_out_whole_and_comes_back_whole_from_a_synchronous_device(tb: TB, order: int) -> None:
+    tb.leaks_expected = False
+    config = VswapConfig(memory_pages=512, order=("zram",), mthp_orders=(order,), zram_pages=1024)
+    system = VswapSystem(tb.clock, config)
+    space, count = system.create_space("large"), 1 << order
+    for vpn in range(count):
+        await space.write(vpn, compressible_page(vpn))
+    assert await space.pageout(0, count)
+    slots = [pte.slot for _, pte in sorted(space.table.items())]
+    assert slots == list(range(slots[0], slots[0] + count)) and slots[0] % count == 0
+    system.invariants()
+    await check(space, pages=count)
+    stats = system.counters.mthp
+    assert {name.partition("/")[2]: n for name, n in stats.items()} == {"anon_fault_alloc": 1, "swpout": 1, "swpin": 1}
+    assert system.counters.pgmajfault == 1 and system.counters.pswpin == count
+    assert not system.machine.slots.used and all(pte.writable for _, pte in space.table.items())
+    await system.shutdown()
+    assert not system.machine.slots.used and not system.machine.memory.used
+
+
+@pytest.mark.parametrize("order", [2, 3, 5, 7])
+async def test_every_size_goes_out_to_a_run_of_a_disk_and_comes_back_page_by_page(tb: TB, order: int) -> None:
     tb.leaks_expected = False
     config = VswapConfig(memory_pages=512, order=("swapfile",), mthp_orders=(order,), swapfile_pages=1024)
     system = VswapSystem(tb.clock, config, swapfile=tb.path.with_name("large"))
@@ -108,23 +130,38 @@ async def test_every_size_goes_out_and_comes_back_whole(tb: TB, order: int) -> N
     for vpn in range(count):
         await space.write(vpn, compressible_page(vpn))
     assert await space.pageout(0, count)
-    slots = [pte.slot for _, pte in sorted(space.table.items())]
-    assert slots == list(range(slots[0], slots[0] + count)) and slots[0] % count == 0
-    handles = [system.machine.slots.backing(slot).handle for slot in slots]
+    handles = [system.machine.slots.backing(pte.slot).handle for _, pte in sorted(space.table.items())]
     assert handles == list(range(handles[0], handles[0] + count)), "one run of the swapfile"
-    system.invariants()
+    await system.machine.inflight.drain()
+    for _, folio in list(system.machine.cache.items())[:1]:
+        assert isinstance(folio, Folio)
+        await system.reclaim.reclaim_folio(folio)
+    assert not system.machine.memory.used
     await check(space, pages=count)
     stats = system.counters.mthp
-    assert {name.partition("/")[2]: n for name, n in stats.items()} == {"anon_fault_alloc": 1, "swpout": 1, "swpin": 1}
-    assert system.counters.pgmajfault == 1 and system.counters.pswpin == count
+    assert {name.partition("/")[2]: n for name, n in stats.items()} == {"anon_fault_alloc": 1, "swpout": 1}
+    assert system.counters.pswpin == count
     await system.shutdown()
     assert not system.machine.slots.used and not system.machine.memory.used
+
+
+@pytest.mark.parametrize("config", [{"order": ("zswap", "zram")}, {"order": ("zram",), "profile": "6.1"}])
+@machine(mthp_orders=(2,), start=False)
+async def test_it_comes_back_page_by_page_where_there_is_zswap_and_before_6_12(tb: TB, config: dict[str, Any]) -> None:
+    system = VswapSystem(tb.clock, VswapConfig(memory_pages=64, mthp_orders=(2,), zram_pages=64, **config))
+    space = system.create_space("large")
+    for vpn in range(4):
+        await space.write(vpn, compressible_page(vpn))
+    assert await space.pageout(0, 4)
+    await check(space)
+    assert "hugepages-16kB/swpin" not in system.counters.mthp
+    await system.shutdown()
 
 
 @machine(**ZSWAP)
 async def test_zswap_takes_all_pages_of_a_folio_and_gives_them_back_one_by_one(tb: TB) -> None:
     space = await filled(tb)
-    assert await space.pageout(0, 4)
+    assert await tb.pageout(space, 0, 4)
     assert {tb.backing(space, vpn).type for vpn in range(4)} == {BackingType.ZSWAP} and mthp(tb, "zswpout") == 1
     await check(space)
     assert mthp(tb, "swpin") == 0 and tb.system.counters.zswpin == 4
@@ -133,7 +170,7 @@ async def test_zswap_takes_all_pages_of_a_folio_and_gives_them_back_one_by_one(t
 @machine(**ZSWAP)
 async def test_zswap_takes_all_or_none(tb: TB) -> None:
     space = await filled(tb, lambda vpn: noise_page(1) if vpn == 2 else compressible_page(vpn))
-    assert await space.pageout(0, 4)
+    assert await tb.pageout(space, 0, 4)
     assert {tb.backing(space, vpn).type for vpn in range(4)} == {BackingType.SWAPFILE} and mthp(tb, "swpout") == 1
     assert tb.machine.tiers.zswap is not None and tb.machine.tiers.zswap.usage().pages == 0
 
@@ -141,18 +178,18 @@ async def test_zswap_takes_all_or_none(tb: TB) -> None:
 @machine(mthp_orders=(2,), start=False)
 async def test_the_device_takes_single_pages_so_a_folio_is_split_for_it(tb: TB) -> None:
     space = await filled(tb)
-    assert await space.pageout(0, 4)
+    assert await tb.pageout(space, 0, 4)
     assert {tb.backing(space, vpn).type for vpn in range(4)} == {BackingType.CRAM}
     assert (mthp(tb, "swpout_fallback"), mthp(tb, "split")) == (1, 1)
     await check(space)
     assert [tb.state(space, vpn) for vpn in range(4)] == ["cram ro"] * 4
 
 
-@machine(**ZSWAP)
+@machine(**ZRAM)
 async def test_a_folio_of_zeros_goes_and_comes_back_whole(tb: TB) -> None:
     space = tb.space()
     await space.write(0, ZERO_PAGE)
-    assert await space.pageout(0, 4)
+    assert await tb.pageout(space, 0, 4)
     assert {tb.backing(space, vpn).type for vpn in range(4)} == {BackingType.ZERO}
     assert await space.read(3) == ZERO_PAGE
     assert mthp(tb, "swpin") == 1 and folio(tb, space, 0) is folio(tb, space, 3)
@@ -161,7 +198,7 @@ async def test_a_folio_of_zeros_goes_and_comes_back_whole(tb: TB) -> None:
 @machine(swapfile_pages=6, **FILE)
 async def test_where_no_run_is_free_its_pages_go_one_by_one(tb: TB) -> None:
     space = await filled(tb, pages=8)
-    assert await space.pageout(0, 1) and await space.pageout(4, 4)
+    assert await tb.pageout(space, 0, 1) and await tb.pageout(space, 4, 4)
     assert mthp(tb, "swpout_fallback") == 1 and tb.machine.tiers.swapfile is not None
     assert tb.machine.tiers.swapfile.usage().pages == 5
     await check(space, pages=8)
@@ -170,7 +207,7 @@ async def test_where_no_run_is_free_its_pages_go_one_by_one(tb: TB) -> None:
 @machine(slot_limit=3, **FILE)
 async def test_without_slots_in_a_row_it_is_split(tb: TB) -> None:
     space = await filled(tb)
-    await space.pageout(0, 4)
+    await tb.pageout(space, 0, 4)
     assert mthp(tb, "swpout_fallback") == 1 and tb.machine.slots.used == 3
     await check(space)
 
@@ -184,7 +221,7 @@ async def test_a_write_error_leaves_all_pages_in_memory(tb: TB, monkeypatch: pyt
 
     with monkeypatch.context() as patch:
         patch.setattr(tb.machine.tiers.swapfile, "write_place", fail)
-        assert not await space.pageout(0, 4)
+        assert not await tb.pageout(space, 0, 4)
         tb.system.invariants()
     await check(space)
 
@@ -192,7 +229,7 @@ async def test_a_write_error_leaves_all_pages_in_memory(tb: TB, monkeypatch: pyt
 @machine(**FILE)
 async def test_when_one_page_cannot_be_read_the_others_come_back(tb: TB) -> None:
     space = await filled(tb)
-    assert await space.pageout(0, 4)
+    assert await tb.pageout(space, 0, 4)
     assert tb.machine.tiers.swapfile is not None
     tb.machine.tiers.swapfile.damage(tb.backing(space, 2).handle)
     for vpn in (0, 1, 3):
@@ -205,7 +242,7 @@ async def test_when_one_page_cannot_be_read_the_others_come_back(tb: TB) -> None
 @machine(**FILE)
 async def test_once_one_of_its_pages_has_moved_the_others_come_alone(tb: TB) -> None:
     space = await filled(tb)
-    assert await space.pageout(0, 4)
+    assert await tb.pageout(space, 0, 4)
     await space.unmap(1)
     assert await space.read(2) == compressible_page(2)
     assert folio(tb, space, 2).order == 0 and tb.state(space, 3) == "softleaf"
@@ -233,6 +270,7 @@ async def test_a_page_that_is_written_while_another_task_needs_the_slots_of_its_
     space = await filled(tb)
     child = await tb.system.fork(space, "child")
     await tb.reclaim(space, 0)
+    await tb.machine.inflight.drain()
     await space.read(0)
     await child.unmap(0)
     assert folio(tb, space, 0).order == 2
@@ -265,7 +303,7 @@ async def test_a_space_that_exits_frees_it_at_once(tb: TB) -> None:
 @machine(**FILE)
 async def test_paging_out_one_of_its_pages_splits_it(tb: TB) -> None:
     space = await filled(tb)
-    assert await space.pageout(2)
+    assert await tb.pageout(space, 2)
     assert [tb.state(space, vpn) for vpn in range(4)] == ["dram rw", "dram rw", "softleaf", "dram rw"]
     await check(space)
 
@@ -286,8 +324,8 @@ async def test_a_write_to_one_page_after_madv_free_keeps_all_of_it(tb: TB) -> No
     space = await filled(tb)
     await space.lazyfree(0, 4)
     await space.write(3, NEW)
-    assert not await space.pageout(0, 4)
-    assert await space.pageout(0, 4)
+    assert not await tb.pageout(space, 0, 4)
+    assert await tb.pageout(space, 0, 4)
     assert await space.read(3) == NEW and await space.read(0) == compressible_page(0)
 
 
@@ -298,9 +336,9 @@ async def test_a_write_to_one_page_after_madv_free_keeps_all_of_it(tb: TB) -> No
 @machine(order=("swapfile", "zswap"), mthp_orders=(2,), start=False)
 async def test_swapoff_brings_its_pages_back_by_every_search(tb: TB, method: Search) -> None:
     space = await filled(tb, pages=8)
-    assert await space.pageout(0, 8)
+    assert await tb.pageout(space, 0, 8)
     await space.read(0)
-    assert folio(tb, space, 0).order == 2 and tb.state(space, 4) == "softleaf"
+    assert tb.state(space, 1) == tb.state(space, 4) == "softleaf"
     await tb.system.swapoff("swapfile", method)
     assert tb.machine.tiers.swapfile is not None and tb.machine.tiers.swapfile.usage().pages == 0
     await check(space, pages=8)
@@ -312,7 +350,7 @@ async def test_direct_slots_of_a_folio_are_consecutive_and_charged_together(tb: 
     space = tb.system.create_space("task", owner)
     for vpn in range(8):
         await space.write(vpn, compressible_page(vpn))
-    assert await space.pageout(0, 4) and owner.swap == 4
-    await space.pageout(4, 4)
+    assert await tb.pageout(space, 0, 4) and owner.swap == 4
+    await tb.pageout(space, 4, 4)
     assert owner.swap == 5 and mthp(tb, "swpout_fallback") == 1
     await check(space, pages=8)

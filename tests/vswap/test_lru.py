@@ -205,10 +205,10 @@ async def test_so_it_is_with_generations(tb: TB) -> None:
 async def test_a_refault_while_its_generation_is_still_the_oldest_was_too_early(tb: TB) -> None:
     space = tb.space()
     await space.write(0, compressible_page(0))
-    assert await space.pageout(0)
+    assert await tb.pageout(space, 0)
     await space.read(0)
     assert tb.system.counters.workingset_activate_anon == 1
-    assert await space.pageout(0)
+    assert await tb.pageout(space, 0)
     lru = tb.machine.memory.lruvec(space.memcg)
     assert isinstance(lru, MultiGenLru)
     lru.min_seq += 1  # the generation that it left is gone

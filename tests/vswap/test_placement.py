@@ -118,11 +118,11 @@ async def test_the_swap_device_of_the_highest_priority_is_filled_first(tb: TB) -
 
 @machine(order=("swapfile", "swapfile1"), priorities={"swapfile": 3, "swapfile1": 3})
 async def test_a_device_that_refuses_is_followed_by_the_other_of_its_priority(tb: TB) -> None:
-    async def refuse(data: bytes, slot: int) -> int:
+    def refuse(slot: int, count: int = 1) -> int:
         raise Full("on purpose")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tb.system.tier("swapfile"), "store", refuse)
+        patch.setattr(tb.system.tier("swapfile"), "reserve", refuse)
         assert await swap_out(tb, range(3)) == ["swapfile1"] * 3
     await verify(tb, range(3))
 

@@ -15,6 +15,7 @@ SLOW = {
     "fork_links_the_child_too_late",
     "large_swap_in_takes_pages_that_others_bring_in",
     "device_given_again_before_its_pages_are_given_up",
+    "swap_charge_taken_after_the_store",
 }
 QUICK = sorted(SEEDED.keys() - SLOW)
 """Found within 1,000 interleavings; the others by `make races`."""

@@ -35,7 +35,7 @@ async def fill(tb: TB, tier: str, count: int = 12) -> None:
     tb.machine.tiers.offline |= others
     for vpn in range(count):
         await space.write(vpn, page(vpn))
-        assert await space.pageout(vpn)
+        assert await tb.pageout(space, vpn)
     tb.machine.tiers.offline -= others
     await tb.system.fork(space, "child")
 

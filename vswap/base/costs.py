@@ -44,7 +44,11 @@ class Costs:
     zstd_compress: int = _cost(7_950, "the same with zstd", f"4 KiB at 515 MB/s (level 1), {_LZ4}")
     zstd_decompress: int = _cost(2_970, "the same with zstd", f"4 KiB at 1,380 MB/s, {_LZ4}")
     swapfile_read: int = _cost(80_000, "one page from the swapfile", _FLASH)
-    swapfile_write: int = _cost(25_000, "one page to the swapfile", _FLASH)
+    swapfile_write: int = _cost(25_000, "a write of one page to the swapfile, from request to end", _FLASH)
+    swapfile_transfer: int = _cost(
+        1_365, "of a write to the swapfile: the page on the bus, which requests under way share",
+        "assumed: 4 KiB at 3 GB/s, as NVMe flash disks write",
+    )  # fmt: skip
     page_copy: int = _cost(300, "copying a page", f"4 KiB at memcpy's 13,700 MB/s, {_LZ4}")
     page_zero: int = _cost(150, "zeroing a page", "assumed: half a copy, as it only writes")
     zero_test: int = _cost(150, "looking whether a page is zero", "assumed: half a copy, as it only reads")

@@ -33,7 +33,7 @@ class Check:
 
 
 CHECKS: dict[str, Check] = {}
-CHAPTERS = ("data", "lifetime", "capacity", "errors", "concurrency", "accounting", "machine")
+CHAPTERS = ("data", "lifetime", "capacity", "errors", "concurrency", "writeback", "accounting", "machine")
 """In the order in which they are run: what is simple first, so that a failure is named by the simplest rule broken."""
 
 

@@ -20,7 +20,7 @@ from vswap.contract.pages import ZERO_PAGE, any_page
 from vswap.mm.memcg import MemcgLimits
 from vswap.paths.spaces import AddressSpace
 from vswap.system import VswapSystem
-from vswap.tiers.base import Full, IoError
+from vswap.tiers.base import Full, IoError, QueuedTier
 from vswap.tiers.lz4block import BlockTier
 
 
@@ -399,6 +399,8 @@ class Workload:
             patched: Any = tier
             patched.store = breaking(tier.store, rng.choice([Full("injected"), IoError("injected")]), 0.1)
             patched.load = breaking(tier.load, IoError("injected"), 0.03)
+            if isinstance(tier, QueuedTier):
+                patched.write = breaking(tier.write, IoError("injected"), 0.1)
             if isinstance(tier, BlockTier):
                 patched.store_block = breaking(
                     tier.store_block, rng.choice([Full("injected"), IoError("injected")]), 0.1

@@ -26,7 +26,8 @@ class Pins(Protocol):
 class SwapCache:
     """Slot -> folio. Being here is the pin: exactly the pinned slots have an entry.
 
-    Every change is made by the holder of the folio lock. A lookup is only a hint: lock the folio, then ask `holds`.
+    Every change is made by the holder of the folio lock. A lookup is only a hint: lock the folio, then ask `holds`. A
+    folio under writeback stays.
     """
 
     def __init__(self, pins: Pins) -> None:
@@ -73,6 +74,7 @@ class SwapCache:
     def replace(self, old: AnyFolio, new: AnyFolio) -> None:
         """Another folio takes the place of `old`, which is locked; the pin passes on."""
         self._check_locked(old)
+        self._check_settled(old)
         if not self.holds(old.slot, old):
             raise ContractViolation(f"slot {old.slot} is held by another folio")
         self._insert(old.slot, new)
@@ -81,6 +83,7 @@ class SwapCache:
     def split(self, folio: Folio, parts: list[Folio]) -> None:
         """Folios of one page each take the place of a large one, which is locked; the pins pass on."""
         self._check_locked(folio)
+        self._check_settled(folio)
         for slot, part in zip(folio.slots, parts, strict=True):
             if not self.holds(slot, folio):
                 raise ContractViolation(f"slot {slot} is held by another folio")
@@ -90,6 +93,7 @@ class SwapCache:
     def delete(self, folio: AnyFolio) -> None:
         """Take the folio out and drop the pins; slots that no PTE names go with them (delete_from_swap_cache)."""
         self._check_locked(folio)
+        self._check_settled(folio)
         slots = _slots(folio.slot, folio)
         for slot in slots:
             if not self.holds(slot, folio):
@@ -119,6 +123,11 @@ class SwapCache:
     def _check_locked(folio: AnyFolio) -> None:
         if not folio.lock.locked():
             raise ContractViolation("the swap cache was changed without the folio lock")
+
+    @staticmethod
+    def _check_settled(folio: AnyFolio) -> None:
+        if isinstance(folio, Folio) and folio.writeback:
+            raise ContractViolation(f"the folio of slot {folio.slot} leaves the swap cache under writeback")
 
 
 def _slots(first: int, folio: AnyFolio) -> range:

@@ -160,6 +160,13 @@ class Memory:
             assert folio.memcg is not None
             self.lruvec(folio.memcg).add(folio)
 
+    def rotate(self, folio: Folio) -> None:
+        """Let a folio be looked at next that is on a list, now that its write has ended (folio_rotate_reclaimable)."""
+        assert folio.memcg is not None
+        lruvec = self.lruvec(folio.memcg)
+        if folio in lruvec:
+            lruvec.add_oldest(folio)
+
     def deactivate(self, folio: Folio) -> None:
         """A folio is not needed soon; one that is being looked at is left alone."""
         assert folio.memcg is not None

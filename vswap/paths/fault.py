@@ -159,13 +159,14 @@ class Fault:
         return swapin.finish(machine, self._table, self._vpn, pte, folio, backing, data, write=self._write)
 
     async def _write_protected(self, pte: Pte) -> Pte | None:
-        """A write to a read-only DRAM page (do_wp_page): reuse it if it is ours alone, else copy it."""
+        """A write to a read-only DRAM page (do_wp_page): reuse it if it is ours alone, else copy it; one under
+        writeback cannot give its slot up."""
         machine, folio = self.machine, pte.dram
         await folio.lock.acquire()
         try:
             if not rmap.pte_same(self._table, self._vpn, pte):
                 return None
-            if pte.exclusive or not rmap.shared(machine, folio, pte.index):
+            if pte.exclusive or not (folio.writeback or rmap.shared(machine, folio, pte.index)):
                 if pte.exclusive or not (folio.order and rmap.named(machine, folio)):
                     return rmap.reuse(machine, self._table, self._vpn, pte, folio)
                 large.split(machine, folio)  # others need the slots of other pages: look again at this one's

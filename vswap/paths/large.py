@@ -4,19 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-
-from hw.link import ZERO_PAGE
-from vswap.base.backing import IN_FOLIO, PHYSICAL, BackingType
-from vswap.base.errors import SlotGone
+from vswap.base.backing import IN_FOLIO, BackingType
 from vswap.mm.folio import Folio
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte
 from vswap.state import rmap, swapin
 from vswap.state.machine import Machine
-from vswap.tiers.base import RunTier, Tier, TierError
-from vswap.tiers.cram import CramTier
+from vswap.tiers.base import Tier, TierError
 from vswap.tiers.placement import MakeRoom
 
 # Faults
@@ -50,11 +44,14 @@ async def zero_fill(machine: Machine, table: PageTable, vpn: int) -> bool:
 
 async def swap_in(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> bool:
     """Bring a softleaf's page in together with those that were swapped out with it, when all of them are still there,
-    are named by neighbouring PTEs, and can be read at once. False: it has to come alone."""
+    are named by neighbouring PTEs alone, and lie on a synchronous device, which gives its copies up (alloc_swap_folio).
+    False: it has to come alone. Kernels did not do that before 6.12, and do not where there is zswap."""
     order = machine.slots.order(pte.slot)
+    if order not in machine.config.mthp_orders or machine.config.profile == "6.1" or machine.tiers.zswap is not None:
+        return False
     first = pte.slot >> order << order
     vpns = range(vpn - (pte.slot - first), vpn - (pte.slot - first) + (1 << order))
-    if order not in machine.config.mthp_orders or not readable_at_once(machine, table, vpns, first):
+    if not readable_at_once(machine, table, vpns, first):
         return False
     memcg = machine.layer.memcg_of(first)
     folio = _allocate(machine, memcg if memcg.online else table.memcg, order, "swpin")
@@ -64,7 +61,7 @@ async def swap_in(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> boo
     machine.counters.pgmajfault += 1
     try:
         await machine.clock.sleep(machine.costs.major_fault + machine.costs.swap_machinery)
-        folio.pages = await _load(machine, folio)
+        folio.pages = [await _load(machine, folio, slot) for slot in folio.slots]
     except BaseException as error:
         swapin.abort(machine, folio)
         if not isinstance(error, TierError):
@@ -78,7 +75,7 @@ async def swap_in(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> boo
     for page, slot in zip(vpns, folio.slots, strict=True):
         entry = table.get(page)
         if entry is not None and entry.slot == slot:
-            rmap.map_cached(machine, table, page, entry, folio)
+            rmap.map_cached(machine, table, page, entry, folio, synchronous=swapin.synchronous(machine, slot))
         if not folio.slot:  # given up with the last PTE that named one
             break
     rmap.unlock(machine, folio)
@@ -86,37 +83,27 @@ async def swap_in(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> boo
 
 
 def readable_at_once(machine: Machine, table: PageTable, vpns: range, first: int) -> bool:
-    """All zero, or in consecutive places of a device that reads them at once; none in the swap cache."""
+    """All zero, or none; on a synchronous device; each named by its page of `vpns` alone; none in the swap cache. A
+    virtual slot of zeros is on no device at all."""
     if vpns.start < 0 or vpns.start % len(vpns):
         return False
-    try:
-        start = machine.slots.backing(first)
-    except SlotGone:
-        return False
-    run = start.type is not BackingType.ZERO
-    if run and not (start.type in PHYSICAL and isinstance(machine.tiers[start.tier], RunTier)):
-        return False
+    slots = machine.slots
     for number, page in enumerate(vpns):
         entry, slot = table.get(page), first + number
-        if entry is None or entry.slot != slot or machine.slots.pinned(slot):
+        if entry is None or entry.slot != slot or slots.pinned(slot) or slots.swap_count(slot) > 1:
             return False
-        backing = machine.slots.backing(slot)
-        if backing.tier != start.tier or (run and backing.handle != start.handle + number):
+        if slots.backing(slot).tier != slots.backing(first).tier:
+            return False
+        if not swapin.synchronous(machine, slot) and machine.layer.device(slot) is not BackingType.ZERO:
             return False
     return True
 
 
-async def _load(machine: Machine, folio: Folio) -> list[bytes]:
-    start = machine.slots.backing(folio.slot)
-    tier = machine.tiers[start.tier]
-    assert folio.memcg is not None
-    if isinstance(tier, RunTier):
-        pages = await tier.load_run(start.handle, len(folio.pages))
-        machine.counters.pswpin += len(pages)
-        folio.memcg.count("pswpin", len(pages))
-        machine.counters.count_loaded(machine.tiers.name(start.tier), len(pages))
-        return pages
-    return [await machine.placement.load(machine.slots.backing(slot), folio.memcg) for slot in folio.slots]
+async def _load(machine: Machine, folio: Folio, slot: int) -> bytes:
+    backing = machine.slots.backing(slot)
+    data = await machine.placement.load(backing, folio.memcg)
+    swapin.count(machine, folio, backing)
+    return data
 
 
 def _allocate(machine: Machine, memcg: Memcg, order: int, event: str) -> Folio | None:
@@ -131,40 +118,12 @@ def _allocate(machine: Machine, memcg: Memcg, order: int, event: str) -> Folio |
 # Swap-out
 
 
-async def write_out(machine: Machine, folio: Folio, order: Sequence[Tier], make_room: MakeRoom) -> bool:
-    """Store all pages of a locked, unmapped large folio in the swap cache on one of these tiers. True: each slot is
-    backed there now. False: no tier takes it whole, or the next that would take pages is the device, which takes single
-    ones."""
-    for tier in machine.tiers.candidates(order):
-        if tier.type is BackingType.ZERO and any(page != ZERO_PAGE for page in folio.pages):
-            await machine.clock.sleep(machine.costs.zero_test)
-            continue
-        if isinstance(tier, CramTier):
-            if tier.closed:
-                continue
-            return False
-        if await _store(machine, folio, tier, make_room):
-            if tier.type is BackingType.ZSWAP:
-                machine.counters.count_mthp(folio.order, "zswpout")
-            elif tier.type in PHYSICAL:
-                machine.counters.count_mthp(folio.order, "swpout")
-            return True
-    return False
-
-
-async def _store(machine: Machine, folio: Folio, tier: Tier, make_room: MakeRoom) -> bool:
-    """All on this tier, or none."""
-    if isinstance(tier, RunTier):
-        store = partial(tier.store_run, list(folio.pages), folio.slot)
-        handle = await machine.placement.store_on(tier, folio.slot, store, make_room, len(folio.pages))
-        if handle is None:
-            return False
-        for number, slot in enumerate(folio.slots):
-            machine.layer.change_backing(slot, machine.tiers.place(tier, handle + number))
-        return True
+async def store_all(machine: Machine, folio: Folio, tier: Tier, make_room: MakeRoom) -> bool:
+    """Store all pages of an unmapped folio in the swap cache on this tier, or none. True: each slot is backed there
+    now."""
     stored = 0
     try:
-        for slot, data in zip(folio.slots, folio.pages, strict=True):
+        for slot, data in zip(folio.slots, list(folio.pages), strict=True):
             backing = await machine.placement.write_out(data, slot, (tier,), make_room)
             if backing is None:
                 return False

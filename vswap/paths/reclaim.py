@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
 from vswap.base.backing import IN_FOLIO, BackingType, TierKey
 from vswap.base.errors import OutOfMemory, SlotsExhausted
 from vswap.mm.folio import Folio
 from vswap.mm.frames import MAX_RECLAIM_RETRIES
 from vswap.mm.lru import SWAP_CLUSTER_MAX, Verdict
 from vswap.mm.memcg import Memcg
-from vswap.mm.workingset import age, evict
+from vswap.mm.workingset import age
 from vswap.paths import large
+from vswap.paths.pageout import Leaving, Pageout, unused
 from vswap.paths.writeback import Writeback
 from vswap.paths.zswap_shrinker import ZswapShrinker
 from vswap.state import rmap
@@ -20,6 +26,37 @@ from vswap.tiers.base import Tier
 KSWAPD_BATCH = 32
 DEF_PRIORITY = 12
 """The first round looks at so small a part of each list: a 2^12-th. Each further one looks at twice as much."""
+
+
+class Reclaimed(NamedTuple):
+    """What a round has come to, frames: free now, and to be free when writes under way have ended."""
+
+    freed: int
+    submitted: int
+
+
+@dataclass
+class _Round:
+    """The folios of a round: those to be looked at, all that were taken off the lists, and those that nobody maps any
+    more."""
+
+    target: Memcg
+    waiting: deque[Folio] = field(default_factory=deque)
+    taken: list[Folio] = field(default_factory=list)
+    unmapped: list[Folio] = field(default_factory=list)
+    discarded: list[Folio] = field(default_factory=list)
+    flush: bool = False  # PTEs have been changed
+
+    def split(self, machine: Machine, folio: Folio, parts: list[Folio]) -> None:
+        """Folios of one page take the place of a large one."""
+        self.taken.remove(folio)
+        for part in parts:
+            self.take(machine, part)
+
+    def take(self, machine: Machine, folio: Folio) -> None:
+        """Off the lists with a folio."""
+        machine.memory.remove(folio)
+        self.taken.append(folio)
 
 
 class Reclaim:
@@ -40,7 +77,7 @@ class Reclaim:
         Raises:
             OutOfMemory: reclaim freed nothing, many times over.
         """
-        machine, memory = self.machine, self.machine.memory
+        memory = self.machine.memory
         failures = 0
         while True:
             short = memory.get_folio(memcg)
@@ -51,9 +88,9 @@ class Reclaim:
                 raise OutOfMemory(memory.shortage(short))
             if await self.direct(short):
                 failures = 0
-            else:
-                failures += 1
-                await machine.clock.sleep(machine.costs.retry * failures)
+                continue
+            failures += 1
+            await self._throttle(failures)
 
     async def direct(self, memcg: Memcg) -> int:
         """Reclaim on behalf of an allocation that found only the reserve (of the root's groups, which are all), or this
@@ -68,34 +105,44 @@ class Reclaim:
         return freed
 
     async def background(self) -> None:
-        """kswapd's work after a wake-up: reclaim until the high watermark, or until nothing moves."""
+        """kswapd's work after a wake-up: reclaim until the high watermark, or until nothing moves. Where the writes
+        under way would do, it waits for one of them."""
         machine, memory = self.machine, self.machine.memory
         memory.wake_kswapd.clear()
-        for idle_rounds in range(MAX_RECLAIM_RETRIES):
-            while memory.free < memory.high:
-                freed = await self.shrink(min(KSWAPD_BATCH, memory.high - memory.free))
-                machine.counters.pgsteal_kswapd += freed
-                if not freed:
-                    break
-            if memory.free >= memory.high:
-                return
-            await machine.clock.sleep(machine.costs.retry * (idle_rounds + 1))
+        failures = 0
+        while memory.free < memory.high and failures < MAX_RECLAIM_RETRIES:
+            lacking = memory.high - memory.free - machine.inflight.pages
+            freed = await self.shrink(min(KSWAPD_BATCH, lacking)) if lacking > 0 else 0
+            machine.counters.pgsteal_kswapd += freed
+            failures = 0 if freed else failures + 1
+            if not freed:
+                await self._throttle(failures)
+
+    async def _throttle(self, failures: int) -> None:
+        """Nothing could be freed, so many times in a row: wait for a write that is under way; where there is none, or
+        that did not do, for a while (reclaim_throttle)."""
+        machine = self.machine
+        if not await machine.inflight.wait_for_one() or failures > 1:
+            await machine.clock.sleep(machine.costs.retry * failures)
 
     async def shrink(self, target: int, memcg: Memcg | None = None) -> int:
         """Look at ever larger parts of the lists of a group and those below it (by default, of all), some of each
-        group in turn, until `target` frames were freed or all was looked at (do_try_to_free_pages); how many it was."""
+        group in turn, until `target` frames were freed, or will be by the writes under way, or all was looked at
+        (do_try_to_free_pages); how many are free."""
         groups = self.machine.memory.memcgs.subtree(memcg or self.machine.memory.memcgs.root)
-        freed = self._split_deferred(groups)
+        freed, submitted = self._split_deferred(groups), 0
         for priority in range(DEF_PRIORITY, -1, -1):
             for group in self._in_turn(groups):
-                if freed >= target:
+                if freed + submitted >= target:
                     return freed
                 if self._slab is not None:
                     freed += await self._slab.shrink(group, priority)
                 for batch in self.machine.memory.lruvec(group).batches(priority):
                     self._turn = group.id
-                    freed += await self._shrink_list(group, batch, memcg)
-                    if freed >= target:
+                    outcome = await self.reclaim(self._isolate(group, batch), target=memcg)
+                    freed += outcome.freed
+                    submitted += outcome.submitted
+                    if freed + submitted >= target:
                         return freed
         return freed
 
@@ -111,22 +158,16 @@ class Reclaim:
         tiers = self.machine.tiers
         return [tiers.key(tier) for tier in self._tiers_for(target)]
 
-    async def _shrink_list(self, group: Memcg, count: int, target: Memcg | None) -> int:
-        """Look at so many folios of one group; frames freed."""
-        freed = 0
-        for _ in range(count):
-            folio = self._isolate(group)
-            if folio is None:
-                break
-            freed += await self.reclaim_folio(folio, target=target)
-        return freed
-
-    def _isolate(self, group: Memcg) -> Folio | None:
+    def _isolate(self, group: Memcg, count: int) -> Iterator[Folio]:
+        """Take up to so many folios of a group off its lists, each when the one before has been looked at."""
         lruvec = self.machine.memory.lruvec(group)
-        folio = lruvec.isolate()
-        self.machine.counters.pgrefill += lruvec.refilled
-        lruvec.refilled = 0
-        return folio
+        for _ in range(count):
+            folio = lruvec.isolate()
+            self.machine.counters.pgrefill += lruvec.refilled
+            lruvec.refilled = 0
+            if folio is None:
+                return
+            yield folio
 
     def _verdict(self, folio: Folio, *, force: bool) -> Verdict:
         """What becomes of a folio that is off the lists; by force it is reclaimed, active or not."""
@@ -146,139 +187,165 @@ class Reclaim:
         memory = self.machine.memory
         before = memory.used
         for folio in list(memory.deferred):
-            if folio.memcg in groups and not folio.pins and folio.lock.try_acquire():
+            if folio.memcg in groups and not (folio.pins or folio.writeback) and folio.lock.try_acquire():
                 large.split(self.machine, folio)
                 folio.lock.release()
         return before - memory.used
 
     async def reclaim_folio(self, folio: Folio, *, force: bool = False, target: Memcg | None = None) -> int:
-        """Reclaim one folio that is off the lists; frames freed. `force` ignores recent use; `target` is the group
-        being reclaimed, by default the root. A large folio that cannot leave as a whole is split, and its pages
-        leave one by one."""
+        """Reclaim one folio that is off the lists; frames freed."""
+        return (await self.reclaim([folio], force=force, target=target)).freed
+
+    async def reclaim(self, folios: Iterable[Folio], *, force: bool = False, target: Memcg | None = None) -> Reclaimed:
+        """Reclaim folios, each of which is off the lists when its turn comes; a round (shrink_folio_list): all are
+        unmapped, the TLBs are flushed once, and then they are written. What stays is put back.
+
+        `force` ignores recent use; `target` is the group being reclaimed, by default the root. A large folio that
+        cannot leave as a whole is split, and its pages leave one by one.
+        """
+        machine = self.machine
+        group = target or machine.memory.memcgs.root
+        shrunk = _Round(group)
+        pageout = Pageout(machine, self._make_room)
+        try:
+            for folio in folios:
+                if folio.dead:
+                    continue
+                shrunk.taken.append(folio)
+                await self._unmap(shrunk, folio, force=force)
+                while shrunk.waiting:  # the pages of a large one; its references were looked at
+                    await self._unmap(shrunk, shrunk.waiting.popleft(), force=True)
+            if shrunk.flush:
+                await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
+            leaving = [Leaving(folio, self._tiers_for(group), group) for folio in shrunk.unmapped]
+            while leaving:
+                for each in leaving:
+                    await self._write(shrunk, pageout, each)
+                pageout.submit()
+                leaving = await pageout.finish()
+        finally:
+            pageout.submit()  # of a round that was broken off
+            for folio in shrunk.discarded:
+                rmap.unlock(machine, folio)
+            for folio in shrunk.taken:
+                self._put_back(folio)
+        freed = sum(len(folio.pages) for folio in shrunk.taken if folio.dead)
+        return Reclaimed(freed, pageout.submitted)
+
+    async def _unmap(self, shrunk: _Round, folio: Folio, *, force: bool) -> None:
+        """Make softleafs of what maps a folio, unless there is a reason to keep it."""
         machine = self.machine
         machine.counters.pgscan += 1
         if not folio.lock.try_acquire():
-            machine.memory.add(folio)
-            return 0
-        parts: list[Folio] = []
-        was_dead = folio.dead
+            self._keep(shrunk, folio)
+            return
+        discarded = False
         try:
-            if not folio.dead and not folio.pins and not rmap.unreferenced(machine, folio):
-                rmap.walk(machine, folio)  # what it takes to come by the accessed bits
-                verdict = self._verdict(folio, force=force)
-                if verdict is not Verdict.RECLAIM:
-                    folio.active = verdict is Verdict.ACTIVATE
-                elif folio.lazyfree:
-                    await self.discard(folio)
-                elif folio.order:
-                    parts = await self.swap_out_whole(folio, target or machine.memory.memcgs.root)
-                else:
-                    await self.swap_out(folio, target or machine.memory.memcgs.root)
+            if folio.dead or folio.pins or folio.writeback or rmap.unreferenced(machine, folio):
+                return
+            rmap.walk(machine, folio)  # what it takes to come by the accessed bits
+            verdict = self._verdict(folio, force=force)
+            if verdict is Verdict.KEEP:
+                folio.active = False
+            elif verdict is Verdict.ACTIVATE:
+                self._activate(folio)
+            elif folio.lazyfree:
+                discarded = self.discard(folio)
+                shrunk.flush |= discarded
+            elif folio.order and large.partially_mapped(machine, folio):
+                self._split(shrunk, folio)
+            elif self._add_to_swap(folio, shrunk.target):
+                shrunk.unmapped.append(folio)
+                if rmap.try_to_unmap(machine, folio):  # else it has been written since, and is still there
+                    shrunk.flush = True
+                    machine.counters.swap_clean += 0 if folio.dirty else len(folio.pages)
+                    await machine.clock.sleep(machine.costs.swap_machinery)
+            elif folio.order:
+                machine.counters.count_mthp(folio.order, "swpout_fallback")
+                self._split(shrunk, folio)
         finally:
-            if folio.active and folio.memcg is not None and not folio.dead:
-                age(folio.memcg, len(folio.pages))
-                machine.counters.pgactivate += len(folio.pages)
-                folio.memcg.count("pgactivate", len(folio.pages))
-            machine.memory.add(folio)
-            rmap.unlock(machine, folio)
-        if not parts:
-            return len(folio.pages) if folio.dead and not was_dead else 0
-        freed = 0
-        for part in parts:
-            if not part.dead:
-                machine.memory.remove(part)
-                freed += await self.reclaim_folio(part, force=True, target=target)
-        return freed
+            if discarded:
+                shrunk.discarded.append(folio)  # nobody can find it; the flush comes before the frame is free
+            else:
+                rmap.unlock(machine, folio)
+                self._keep(shrunk, folio)
 
-    async def discard(self, folio: Folio) -> None:
-        """Drop a locked lazyfree folio. Written to since MADV_FREE, it is an ordinary one again, and active."""
+    def _keep(self, shrunk: _Round, folio: Folio) -> None:
+        """Put a folio back at once that stays."""
+        if not folio.dead and folio not in shrunk.unmapped:
+            shrunk.taken.remove(folio)
+            self._put_back(folio)
+
+    def _split(self, shrunk: _Round, folio: Folio) -> None:
+        """Look at the pages of a large folio one by one instead."""
+        parts = large.split(self.machine, folio)
+        shrunk.split(self.machine, folio, parts)
+        shrunk.waiting.extend(parts)
+
+    async def _write(self, shrunk: _Round, pageout: Pageout, leaving: Leaving) -> None:
+        """Write a folio that was unmapped, unless somebody has found it in the swap cache meanwhile."""
+        machine, folio = self.machine, leaving.folio
+        if not folio.lock.try_acquire():
+            return
+        parts: list[Folio] = []
+        try:
+            if folio.slot and not (folio.dead or folio.mappers or folio.writeback):
+                active = folio.active
+                parts = await pageout.write(leaving)
+                if folio.active and not active and not folio.dead:
+                    self._activate(folio)
+        finally:
+            rmap.unlock(machine, folio)
+        if parts:
+            shrunk.split(machine, folio, parts)
+        for part in parts:
+            await self._write(shrunk, pageout, Leaving(part, self._tiers_for(leaving.target), leaving.target))
+
+    def discard(self, folio: Folio) -> bool:
+        """Unmap a locked lazyfree folio for good; it is to be unlocked, and so freed, after a flush. False: written to
+        since MADV_FREE, it is an ordinary one again, and active."""
         machine = self.machine
         mappers = rmap.walk(machine, folio)
         if any(pte.dirty for _, _, pte in mappers):
             folio.lazyfree = False
             folio.was_cached = True
-            folio.active = True
-            return
+            self._activate(folio)
+            return False
         for table, vpn, _ in mappers:
             table.clear(vpn)
             folio.mappers.discard((table, vpn))
         machine.counters.pglazyfreed += len(folio.pages)
-        await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
-        rmap.drop(machine, folio)
+        return True
 
-    async def swap_out_whole(self, folio: Folio, target: Memcg) -> list[Folio]:
-        """Unmap a locked large folio and write it to one tier. Where that cannot be, it is split: the folios of its
-        pages."""
+    def _add_to_swap(self, folio: Folio, target: Memcg) -> bool:
+        """Give a locked folio its slots, unless it has them; False when there are none to be had."""
         machine = self.machine
         assert folio.memcg is not None
-        if large.partially_mapped(machine, folio):
-            return large.split(machine, folio)
-        if not folio.slot:
-            try:
-                places = self._places_for(target)
-                slot = machine.layer.allocate(folio.memcg, folio.order, places, rmap.processor(folio))
-            except SlotsExhausted:
-                machine.counters.count_mthp(folio.order, "swpout_fallback")
-                return large.split(machine, folio)
-            machine.cache.add(slot, folio)
-            for each in folio.slots:
-                machine.slots.set_backing(each, IN_FOLIO)
-            folio.dirty = True
-        if rmap.try_to_unmap(machine, folio):
-            await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
-        await machine.clock.sleep(machine.costs.swap_machinery)
-        if folio.dirty:
-            for each in folio.slots:
-                machine.layer.change_backing(each, IN_FOLIO)  # what a tier has is stale
-        if not folio.dirty:
-            machine.counters.swap_clean += len(folio.pages)
-        elif not await large.write_out(machine, folio, self._tiers_for(target), self._make_room):
-            machine.counters.count_mthp(folio.order, "swpout_fallback")
-            return large.split(machine, folio)
-        self.evict(folio, folio.slot, target)
-        return []
+        if folio.slot:
+            return True
+        try:
+            places = self._places_for(target)
+            slot = machine.layer.allocate(folio.memcg, folio.order, places, rmap.processor(folio))
+        except SlotsExhausted:
+            return False
+        machine.cache.add(slot, folio)
+        for each in folio.slots:
+            machine.slots.set_backing(each, IN_FOLIO)
+        folio.dirty = True
+        return True
 
-    async def swap_out(self, folio: Folio, target: Memcg) -> None:
-        """Unmap a locked folio and write it to a tier. Ends with the folio gone, or dirty in the swap cache and
-        active."""
-        machine = self.machine
-        assert folio.memcg is not None
-        if not folio.slot:
-            try:
-                places = self._places_for(target)
-                slot = machine.layer.allocate(folio.memcg, only=places, cpu=rmap.processor(folio))
-            except SlotsExhausted:
-                return
-            machine.cache.add(slot, folio)
-            machine.slots.set_backing(slot, IN_FOLIO)
-            folio.dirty = True
-        slot = folio.slot
-        if rmap.try_to_unmap(machine, folio):
-            await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
-        await machine.clock.sleep(machine.costs.swap_machinery)
-        if not folio.dirty:
-            machine.counters.swap_clean += 1
-            self.evict(folio, slot, target)
-            return
-        machine.layer.change_backing(slot, IN_FOLIO)  # what a tier has is stale
-        order = self._tiers_for(target)
-        backing = await machine.placement.write_out(folio.data, slot, order, self._make_room)
-        if backing is None:
-            machine.counters.swapout_failed += 1
-            folio.active = True
-            return
-        machine.layer.change_backing(slot, backing)
-        if backing.type is BackingType.CRAM:
-            resident = machine.residents.add(backing, slot)
-            machine.cache.replace(folio, resident)
-            if rmap.unreferenced(machine, resident):
-                machine.reap_wanted.set()
-        self.evict(folio, slot, target)
+    def _activate(self, folio: Folio) -> None:
+        folio.active = True
+        if folio.memcg is not None:
+            age(folio.memcg, len(folio.pages))
+            self.machine.counters.pgactivate += len(folio.pages)
+            folio.memcg.count("pgactivate", len(folio.pages))
 
-    def evict(self, folio: Folio, slot: int, target: Memcg) -> None:
-        """Give the frame of a locked folio back that a tier has; its shadow stays in the slot."""
-        machine = self.machine
-        shadow = evict(folio, target, machine.memory)
-        for each in range(slot, slot + len(folio.pages)):
-            machine.slots.set_shadow(each, shadow)
-        rmap.drop(machine, folio)
+    def _put_back(self, folio: Folio) -> None:
+        """Back to the lists; one that has been written by now is looked at next."""
+        if folio.dead:
+            return
+        if folio.slot and unused(folio) and not folio.active and not folio.writeback:
+            self.machine.memory.add_oldest(folio)
+        else:
+            self.machine.memory.add(folio)

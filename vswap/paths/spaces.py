@@ -143,21 +143,22 @@ class AddressSpace:
         await self.machine.clock.sleep(self.machine.costs.tlb_shootdown)
 
     async def pageout(self, vpn: int, count: int = 1) -> bool:
-        """Reclaim pages now (madvise PAGEOUT). True when one left DRAM. A page that others map as well is left alone. A
-        large folio that is not wholly among them is split first."""
+        """Reclaim pages now (madvise PAGEOUT). True when one left DRAM, or is on its way out. A page that others map as
+        well is left alone. A large folio that is not wholly among them is split first."""
         vpns = range(vpn, vpn + count)
-        freed = 0
-        seen: set[Folio] = set()
+        folios: list[Folio] = []
         for page in vpns:
             pte = self.table.get(page)
             if pte is None or pte.state is not PteState.DRAM or rmap.mapped_by_others(pte.dram):
                 continue
             folio = self._split_unless_within(page, vpns)
-            if folio is not None and folio not in seen:
-                seen.add(folio)
-                self.machine.memory.remove(folio)
-                freed += await self._reclaim.reclaim_folio(folio, force=True)
-        return freed > 0
+            if folio is not None and folio not in folios:
+                folios.append(folio)
+        return any(await self._reclaim.reclaim(map(self._isolate, folios), force=True))
+
+    def _isolate(self, folio: Folio) -> Folio:
+        self.machine.memory.remove(folio)
+        return folio
 
     async def fork_into(self, child: AddressSpace) -> None:
         """Share every page with the empty space `child`, copy-on-write. Raises SegmentationFault, OutOfMemory."""
@@ -186,7 +187,7 @@ class AddressSpace:
         folio = pte.dram
         if not folio.order or large.within(folio, self.table, vpns):
             return folio
-        if folio.pins or not folio.lock.try_acquire():
+        if folio.pins or folio.writeback or not folio.lock.try_acquire():
             return None
         large.split(self.machine, folio)
         folio.lock.release()
@@ -213,6 +214,8 @@ class AddressSpace:
             if (folio.slot or folio.was_cached) and rmap.mapped_by_others(folio):
                 return False  # others may need what only the folio has; a page never swapped is dirty in their PTEs
             if rmap.named(machine, folio):
+                return False
+            if folio.writeback:
                 return False
             if folio.slot:
                 machine.cache.delete(folio)  # a copy on a tier is as useless as the page

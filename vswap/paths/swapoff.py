@@ -184,6 +184,7 @@ class Swapoff:
         machine = self.machine
         await folio.lock.acquire()
         try:
+            await machine.inflight.wait(folio)
             if machine.cache.holds(slot, folio) and machine.slots.backing(slot).tier == self._key:
                 folio.dirty = True
                 machine.layer.change_backing(slot, IN_FOLIO)
@@ -223,6 +224,7 @@ class Swapoff:
             return
         await folio.lock.acquire()
         try:
+            await machine.inflight.wait(folio)
             if table.get(vpn) is pte and machine.cache.holds(pte.slot, folio):
                 index = pte.slot - folio.slot
                 rmap.map_page(machine, table, vpn, folio, writable=False, exclusive=pte.exclusive, index=index)
@@ -243,6 +245,7 @@ class Swapoff:
                 continue
             await folio.lock.acquire()
             try:
+                await machine.inflight.wait(folio)
                 if not machine.cache.holds(slot, folio) or not folio.mappers:
                     continue
                 if folio.order and rmap.named(machine, folio):

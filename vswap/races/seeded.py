@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from driver import CramDevice
+from hw.clock import Lock
 from vswap.base.backing import PHYSICAL, Backing
 from vswap.contract.broken.layer import writeback_without_a_pin
 from vswap.contract.broken.registry import Patcher
@@ -18,7 +19,7 @@ from vswap.mm.pagetable import PageTable, Pte
 from vswap.mm.vma import Vmas
 from vswap.paths import large, mmap
 from vswap.paths.nodes import Nodes
-from vswap.paths.reclaim import Reclaim
+from vswap.paths.reclaim import Reclaim, Reclaimed
 from vswap.paths.spaces import AddressSpace
 from vswap.paths.swapoff import Swapoff
 from vswap.paths.writeback import Writeback
@@ -119,15 +120,22 @@ def swap_charge_taken_after_the_store(patch: Patcher) -> None:
 @_race
 def reclaim_without_the_lock(patch: Patcher) -> None:
     """Reclaim takes a folio whose lock it did not get."""
-    original = Reclaim.reclaim_folio
+    original = Reclaim.reclaim
 
-    async def broken(self: Reclaim, folio: Folio, *, force: bool = False, target: Memcg | None = None) -> int:
-        if not folio.lock.locked() or folio.dead:
-            return await original(self, folio, force=force, target=target)
-        await self.swap_out(folio, target or self.machine.memory.memcgs.root)
-        return int(folio.dead)
+    async def broken(
+        self: Reclaim, folios: Iterable[Folio], *, force: bool = False, target: Memcg | None = None
+    ) -> Reclaimed:
+        batch = list(folios)
+        locks = {folio: folio.lock for folio in batch if folio.lock.locked() and not folio.dead}
+        for folio in locks:
+            folio.lock = Lock(self.machine.clock)
+        try:
+            return await original(self, batch, force=force, target=target)
+        finally:
+            for folio, lock in locks.items():
+                folio.lock = lock
 
-    patch.replace(Reclaim, "reclaim_folio", broken)
+    patch.replace(Reclaim, "reclaim", broken)
 
 
 @_race
@@ -167,10 +175,10 @@ def lazyfree_page_dropped_although_written(patch: Patcher) -> None:
     """Reclaim looks at the mark of MADV_FREE and not at the dirty bits: what was written since is lost."""
     original = Reclaim.discard
 
-    async def broken(self: Reclaim, folio: Folio) -> None:
+    def broken(self: Reclaim, folio: Folio) -> bool:
         for _, _, pte in rmap.walk(self.machine, folio):
             pte.dirty = False
-        await original(self, folio)
+        return original(self, folio)
 
     patch.replace(Reclaim, "discard", broken)
 

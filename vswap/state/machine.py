@@ -13,6 +13,7 @@ from vswap.base.counters import Counters
 from vswap.base.errors import SegmentationFault, SigBus
 from vswap.mm.cache import SwapCache
 from vswap.mm.frames import Memory
+from vswap.mm.inflight import InFlight
 from vswap.mm.pagetable import PageTable, Pte, PteState
 from vswap.slots.direct import AnySlots
 from vswap.slots.layer import Layer
@@ -28,7 +29,7 @@ class Machine:
     Attributes:
         memory: DRAM, with the groups.
         slots: the slots alive; `layer` says what they are.
-        cache: the swap cache.
+        cache: the swap cache; `inflight` says which of its folios are under writeback.
         tiers: every configured tier, and zero; `placement` stores on them.
         residents: the CRAM folios.
         reap_wanted: raised when there may be something to reap or trim.
@@ -47,6 +48,7 @@ class Machine:
     slots: AnySlots
     layer: Layer[Any]
     cache: SwapCache
+    inflight: InFlight
     tiers: TierSet
     placement: Placement
     residents: Residents

@@ -121,15 +121,18 @@ def map_cached(
 
     The slot is kept for others that name it, and else until swap is half full. The only user gives it up at once for a
     `write` (should_try_to_free_swap), or where the device is `synchronous`: the kernel passes the swap cache by there.
-    The only user may write at once; before 6.11 only if it wants to.
+    The only user may write at once; before 6.11 only if it wants to. A folio under writeback is mapped like any other,
+    but keeps its slot; where the device needs its bytes as they are, the mark of the only user goes, so that a write
+    copies the page.
     """
     index = pte.slot - folio.slot
     alone = not folio.mappers and not folio.order
     machine.slots.put(pte.slot)  # pinned, so it stays
-    if not named(machine, folio) and (_swap_full(machine, folio) or (alone and (write or synchronous))):
+    unwanted = _swap_full(machine, folio) or synchronous or (alone and write)
+    if unwanted and not folio.writeback and not named(machine, folio):
         machine.cache.delete(folio)
         folio.dirty = True
-    exclusive = pte.exclusive or (alone and not folio.slot)
+    exclusive = (pte.exclusive and not folio.stable) or (alone and not folio.slot)
     at_once = machine.config.profile != "6.1" and not table.tracks_writes
     writable = exclusive and (write or at_once)
     return map_page(machine, table, vpn, folio, writable=writable, exclusive=exclusive, index=index)
@@ -271,8 +274,11 @@ def unlock(machine: Machine, folio: AnyFolio) -> None:
 
 
 def try_to_free(machine: Machine, folio: Folio) -> None:
-    """Free an unreferenced folio. If its lock is taken, the holder does it at unlock."""
-    if folio.dead or folio.private or folio.pins or not unreferenced(machine, folio) or not folio.lock.try_acquire():
+    """Free an unreferenced folio. If its lock is taken, the holder does it at unlock; if it is under writeback, it is
+    freed at the end of that."""
+    if folio.dead or folio.private or folio.pins or folio.writeback or not unreferenced(machine, folio):
+        return
+    if not folio.lock.try_acquire():
         return
     drop(machine, folio)
     folio.lock.release()

@@ -53,6 +53,12 @@ def count(machine: Machine, folio: Folio, backing: Backing) -> None:
         folio.memcg.count(event)
 
 
+def synchronous(machine: Machine, slot: int) -> bool:
+    """The slot is on a device that answers at once, in memory: its only user takes the page off it. (The device's pages
+    are mapped as they are, or promoted; zswap has rules of its own.)"""
+    return machine.layer.device(slot) is BackingType.ZRAM
+
+
 def finish(
     machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio, backing: Backing, data: bytes, *, write: bool
 ) -> Pte | None:
@@ -60,7 +66,7 @@ def finish(
     PTE. None where the PTE is another one by now: the page waits in the swap cache then."""
     folio.data = data
     count(machine, folio, backing)
-    synchronous = machine.layer.device(pte.slot) is BackingType.ZRAM
+    at_once = synchronous(machine, pte.slot)
     if backing.type is BackingType.ZSWAP and machine.config.profile != "6.1":
         machine.layer.change_backing(pte.slot, IN_FOLIO)  # the compressed copy goes; only we have the data
     else:
@@ -69,6 +75,6 @@ def finish(
     machine.memory.add(folio)
     mapped = None
     if rmap.pte_same(table, vpn, pte):
-        mapped = rmap.map_cached(machine, table, vpn, pte, folio, write=write, synchronous=synchronous)
+        mapped = rmap.map_cached(machine, table, vpn, pte, folio, write=write, synchronous=at_once)
     rmap.unlock(machine, folio)
     return mapped

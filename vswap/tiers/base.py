@@ -84,11 +84,20 @@ class Tier(Protocol):
 
 
 @runtime_checkable
-class RunTier(Protocol):
-    """A tier that keeps the pages of a large folio under consecutive handles and moves them at once."""
+class QueuedTier(Tier, Protocol):
+    """A swap device that is written to by requests, several of which are under way at once and end in any order. A page
+    has its place before its request begins; a large folio has consecutive ones.
 
-    async def store_run(self, pages: Sequence[bytes], slot: int) -> int:
-        """Keep pages for `slot` and those after it: the first handle. Raises Full, IoError; then nothing is kept."""
+    Attributes:
+        stable_writes: the pages of a request must stay as they are until it has ended.
+    """
 
-    async def load_run(self, handle: int, count: int) -> list[bytes]:
-        """`count` pages from `handle` on. Raises IoError."""
+    stable_writes: bool
+
+    def reserve(self, slot: int, count: int = 1) -> int:
+        """Take consecutive places for `slot` and those after it; the first one. They are in use from now on, and hold
+        nothing yet. Raises Full."""
+
+    async def write(self, handle: int, pages: Sequence[bytes]) -> None:
+        """Write to places in use, from `handle` on, none of which is freed meanwhile. Raises IoError: the places stay
+        in use, and hold nothing that could be relied upon."""

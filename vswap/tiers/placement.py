@@ -15,7 +15,7 @@ from vswap.base.counters import Counters
 from vswap.mm.folio import CramNode
 from vswap.mm.memcg import Memcg
 from vswap.slots.layer import Layer
-from vswap.tiers.base import Gone, Tier, TierError
+from vswap.tiers.base import Full, Gone, QueuedTier, Tier, TierError
 from vswap.tiers.lz4block import Block, block_tier
 from vswap.tiers.tierset import TierSet
 
@@ -131,12 +131,36 @@ class Placement:
             memcg.count(_STORED[tier.type], pages)
         return handle
 
+    def reserve(self, tier: QueuedTier, slot: int, pages: int = 1) -> Backing | None:
+        """Places on a swap device for the pages of `slot` and those after it, charged to their group: the first one.
+        None where the device has no room, or the group may not use it. The caller gives the slots that backing, in the
+        same step, and writes there."""
+        memcg = self.layer.memcg_of(slot)
+        if not self._may_use_devices(memcg) or not self.layer.may_hold(self._tiers.key(tier), slot):
+            return None
+        charge = pages if self.layer.charges_at_store(tier.type) else 0
+        if charge and not memcg.try_charge_swap(charge):
+            return None
+        try:
+            handle = tier.reserve(slot, pages)
+        except Full:
+            memcg.uncharge_swap(charge)
+            return None
+        self._counters.count_stored(self._tiers.name(self._tiers.key(tier)), pages)
+        if tier.type in _STORED:
+            memcg.count(_STORED[tier.type], pages)
+        return self._tiers.place(tier, handle)
+
+    def _may_use_devices(self, memcg: Memcg) -> bool:
+        """zswap.writeback = 0 keeps a group off the swap devices, as long as there is zswap."""
+        zswap = self._tiers.zswap
+        return zswap is None or zswap in self._tiers.offline or memcg.may_write_back()
+
     async def _admitted(self, memcg: Memcg, tier: Tier, make_room: MakeRoom | None) -> bool:
-        """zswap.writeback = 0 keeps a group off the swap devices, as long as there is zswap. At zswap.max its oldest
-        entry has to go first."""
+        """The group may use the tier. At zswap.max its oldest entry has to go first."""
         zswap = self._tiers.zswap
         if tier.type in PHYSICAL:
-            return zswap is None or zswap in self._tiers.offline or memcg.may_write_back()
+            return self._may_use_devices(memcg)
         if tier is not zswap or memcg.may_zswap():
             return True
         return make_room is not None and bool(await make_room(memcg))

@@ -42,6 +42,7 @@ class SwapfileTier:
     """
 
     type = BackingType.SWAPFILE
+    stable_writes = False
 
     def __init__(
         self, clock: Clock, costs: Costs, counters: Counters, path: Path, *, pages: int, fsync: bool = False
@@ -63,23 +64,41 @@ class SwapfileTier:
         self.discarding: list[int] = []
         self.can_discard = True
         self._bad: set[int] = set()  # damaged places
+        self._written_at = 0  # when all that it was given to write so far has gone over its bus, ns
         self._fd = self._open(path)
 
     async def store(self, data: bytes, slot: int) -> int:
         """See Tier. Raises Full, IoError."""
         place = self._take()
         try:
-            await self._clock.sleep(self._costs.swapfile_write)
-            self.write_place(place, data)
-        except BaseException as error:
+            await self.write(place, [data])
+        except BaseException:
             self.used[place] = 0
-            if isinstance(error, OSError):
-                self._counters.io_errors += 1
-                raise IoError(f"swapfile write, slot {place}: {error}") from error
             raise
         self.owners[place] = slot
         self._counters.pswpout += 1
         return place
+
+    def reserve(self, slot: int, count: int = 1) -> int:
+        """See QueuedTier. Full without as many free slots in a row."""
+        first = self._take() if count == 1 else self.take_run(count)
+        for number in range(count):
+            self.owners[first + number] = slot + number
+        self._counters.pswpout += count
+        return first
+
+    async def write(self, handle: int, pages: Sequence[bytes]) -> None:
+        """See QueuedTier. A request takes `swapfile_write`; those under way share the bus."""
+        costs = self._costs
+        now = self._clock.now
+        self._written_at = max(now, self._written_at) + len(pages) * costs.swapfile_transfer
+        await self._clock.sleep(self._written_at - now + max(0, costs.swapfile_write - costs.swapfile_transfer))
+        try:
+            for place, data in enumerate(pages, handle):
+                self.write_place(place, data)
+        except OSError as error:
+            self._counters.io_errors += 1
+            raise IoError(f"swapfile write, slots from {handle}: {error}") from error
 
     async def load(self, handle: int) -> bytes:
         """See Tier. Raises IoError."""
@@ -93,37 +112,6 @@ class SwapfileTier:
             self._counters.io_errors += 1
             raise IoError(f"swapfile read, slot {handle}: the file ends after {len(data)} bytes of it")
         return data
-
-    async def store_run(self, pages: Sequence[bytes], slot: int) -> int:
-        """See RunTier. One write; Full without as many free slots in a row."""
-        first = self.take_run(len(pages))
-        try:
-            await self._clock.sleep(self._costs.swapfile_write + (len(pages) - 1) * self._costs.page_copy)
-            for place, data in enumerate(pages, first):
-                self.write_place(place, data)
-        except BaseException as error:
-            self.used[first : first + len(pages)] = bytes(len(pages))
-            if isinstance(error, OSError):
-                self._counters.io_errors += 1
-                raise IoError(f"swapfile write, slots from {first}: {error}") from error
-            raise
-        for number in range(len(pages)):
-            self.owners[first + number] = slot + number
-        self._counters.pswpout += len(pages)
-        return first
-
-    async def load_run(self, handle: int, count: int) -> list[bytes]:
-        """See RunTier."""
-        await self._clock.sleep(self._costs.swapfile_read + (count - 1) * self._costs.page_copy)
-        try:
-            pages = [self.read_place(place) for place in range(handle, handle + count)]
-        except OSError as error:
-            self._counters.io_errors += 1
-            raise IoError(f"swapfile read, slots from {handle}: {error}") from error
-        if any(len(data) != PAGE_BYTES for data in pages):
-            self._counters.io_errors += 1
-            raise IoError(f"swapfile read, slots from {handle}: the file ends within")
-        return pages
 
     def free(self, handle: int) -> None:
         """See Tier."""

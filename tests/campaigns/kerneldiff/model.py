@@ -68,6 +68,7 @@ class ModelRun:
             result = {"error": error, "minor": counters.pgfault - faults - major, "major": major, "crc": crc}
             if error == "ECHILD":  # nobody can ask a killed task
                 result = {"error": error, "minor": 0, "major": 0, "crc": 0}
+        await self._system.machine.inflight.drain()  # in the guest, no write is under way by the time of a look
         return Seen(result, self._pages(), self._counters())
 
     # Inside

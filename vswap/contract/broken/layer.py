@@ -9,10 +9,12 @@ from vswap.contract import backends
 from vswap.contract.broken.registry import Patcher, layer
 from vswap.mm.cache import SwapCache
 from vswap.mm.folio import AnyFolio, CramFolio, Folio
+from vswap.mm.inflight import InFlight
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte
+from vswap.paths import pageout
 from vswap.paths.fault import Fault
-from vswap.paths.reclaim import Reclaim
+from vswap.paths.pageout import Leaving, Pageout
 from vswap.paths.writeback import Writeback
 from vswap.slots.direct import AnySlots
 from vswap.slots.table import SlotTable
@@ -94,14 +96,60 @@ def stale_copy_after_a_rewrite(patch: Patcher) -> None:
 @layer(backends.zram)
 def failed_store_drops_the_folio(patch: Patcher) -> None:
     """No tier took the page, and reclaim frees it all the same."""
-    original = Reclaim.swap_out
+    original = Pageout.finish
 
-    async def broken(self: Reclaim, folio: Folio, target: Memcg) -> None:
-        await original(self, folio, target)
-        if not folio.dead and folio.slot:
-            rmap.drop(self.machine, folio)
+    async def broken(self: Pageout) -> list[Leaving]:
+        refused = await original(self)
+        for folio in [leaving.folio for leaving in refused]:
+            if folio.slot and not (folio.dead or folio.mappers) and folio.lock.try_acquire():
+                rmap.drop(self.machine, folio)
+                folio.lock.release()
+        return refused
 
-    patch.replace(Reclaim, "swap_out", broken)
+    patch.replace(Pageout, "finish", broken)
+
+
+@layer(backends.swapfile)
+def failed_request_taken_for_done(patch: Patcher) -> None:
+    """The end of a request does not look at its error: the folio is clean, and the device has other bytes."""
+    original = InFlight.end
+    patch.replace(InFlight, "end", lambda self, folio, failed: original(self, folio, failed=False))
+
+
+@layer(backends.swapfile)
+def slot_given_up_under_writeback(patch: Patcher) -> None:
+    """A fault takes a page out of the swap cache while the device is writing it: its place is free too early."""
+    original = rmap.map_cached
+
+    def broken(machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio, **options: bool) -> Pte:
+        under_way, folio.writeback = folio.writeback, False
+        try:
+            return original(machine, table, vpn, pte, folio, **options)
+        finally:
+            folio.writeback = under_way
+
+    patch.replace(rmap, "map_cached", broken)
+
+
+@layer(backends.zram)
+def stable_page_changed_under_writeback(patch: Patcher) -> None:
+    """A page is written to while a device that needs its bytes as they are takes them."""
+    original = rmap.map_cached
+
+    def broken(machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio, **options: bool) -> Pte:
+        stable, folio.stable = folio.stable, False
+        try:
+            return original(machine, table, vpn, pte, folio, **options)
+        finally:
+            folio.stable = stable
+
+    patch.replace(rmap, "map_cached", broken)
+
+
+@layer(backends.cram)
+def device_page_replaces_a_folio_in_use(patch: Patcher) -> None:
+    """At the end of its write a device page takes the place of a folio that a fault has mapped meanwhile."""
+    patch.replace(pageout, "unused", lambda folio: not folio.dead)
 
 
 @layer(backends.cram)

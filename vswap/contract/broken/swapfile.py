@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from hw.link import PAGE_BYTES
 from vswap.contract import backends
 from vswap.contract.broken.registry import tier
-from vswap.tiers.base import Full, Usage
+from vswap.tiers.base import Full, IoError, Usage
 from vswap.tiers.swapfile import SwapfileTier
 
 
@@ -103,3 +104,72 @@ class SwapfileRunTakesOnePlace(SwapfileTier):
         self.used[first + 1 : first + count] = bytes(count - 1)
         self.next = first + 1
         return first
+
+
+@tier(backends.swapfile)
+class SwapfileEndsBeforeTheWrite(SwapfileTier):
+    """A request is said to have ended when it was given to the device, which writes it later."""
+
+    async def write(self, handle: int, pages: Sequence[bytes]) -> None:
+        self._clock.spawn(super().write(handle, list(pages)))
+
+
+@tier(backends.swapfile)
+class SwapfileOneBufferForAllRequests(SwapfileTier):
+    """Requests under way share a buffer: an earlier one writes what a later one was given."""
+
+    _buffer: Sequence[bytes] = ()
+
+    async def write(self, handle: int, pages: Sequence[bytes]) -> None:
+        self._buffer = pages
+        await self._clock.sleep(self._costs.swapfile_write)
+        await super().write(handle, [*self._buffer[: len(pages)], *pages[len(self._buffer) :]])
+
+
+@tier(backends.swapfile)
+class SwapfilePlaceTakenAtTheEnd(SwapfileTier):
+    """A place is marked as used when its request has ended, so that another reservation gets it meanwhile."""
+
+    def reserve(self, slot: int, count: int = 1) -> int:
+        first = super().reserve(slot, count)
+        self.used[first : first + count] = bytes(count)
+        self.next = first
+        return first
+
+    async def write(self, handle: int, pages: Sequence[bytes]) -> None:
+        await super().write(handle, pages)
+        self.used[handle : handle + len(pages)] = b"\1" * len(pages)
+
+
+@tier(backends.swapfile)
+class SwapfileErrorGivesThePlaceUp(SwapfileTier):
+    """After an error the places are free again, while their slots still name them."""
+
+    async def write(self, handle: int, pages: Sequence[bytes]) -> None:
+        try:
+            await super().write(handle, pages)
+        except IoError:
+            for place in range(handle, handle + len(pages)):
+                if place in self.owners:
+                    self.free(place)
+            raise
+
+
+@tier(backends.swapfile)
+class SwapfileErrorOfARequestForgotten(SwapfileTier):
+    """Only the error of a request of one page is told: that of a longer one gets lost."""
+
+    async def write(self, handle: int, pages: Sequence[bytes]) -> None:
+        try:
+            await super().write(handle, pages)
+        except IoError:
+            if len(pages) == 1:
+                raise
+
+
+@tier(backends.swapfile)
+class SwapfileRequestWithoutItsLastPage(SwapfileTier):
+    """A request of several pages ends one page too early."""
+
+    async def write(self, handle: int, pages: Sequence[bytes]) -> None:
+        await super().write(handle, pages[:-1] if len(pages) > 1 else pages)

@@ -11,7 +11,7 @@ from vswap.contract.bench import Bench, Factory
 from vswap.contract.checks.tools import expect, kinds, subject
 from vswap.contract.pages import ZERO_PAGE, compressible_page, noise_page, program_pages
 from vswap.contract.registry import NotApplicable, check
-from vswap.tiers.base import Full, RunTier
+from vswap.tiers.base import Full, QueuedTier
 from vswap.tiers.lz4block import Block, BlockTier
 
 
@@ -101,28 +101,28 @@ async def reuse(factory: Factory, bench: Bench) -> None:
 
 @check(
     "data.run",
-    "Pages of a large folio that are stored at once get handles in a row, come back at once or alone, and are freed "
-    "one by one; a run that does not fit leaves nothing.",
+    "Pages of a large folio that are written at once have places in a row, come back one by one, and are freed one by "
+    "one; a run that does not fit takes nothing.",
 )
 async def run(factory: Factory, bench: Bench) -> None:
     under_test = subject(factory, bench)
     tier = under_test.tier
-    if not isinstance(tier, RunTier):
+    if not isinstance(tier, QueuedTier):
         raise NotApplicable("it takes single pages")
     for count in (4, 8, 16, 128):
         pages = [program_pages()[bench.rng.randrange(50)] for _ in range(count)]
         held = tier.usage().pages
         try:
-            first = await tier.store_run(pages, under_test.next_slot)
+            first = tier.reserve(under_test.next_slot, count)
         except Full:
             expect(tier.usage().pages == held, "a refused run left pages behind")
             continue
+        await tier.write(first, pages)
         for number, page in enumerate(pages):
             under_test.pages[first + number], under_test.owners[first + number] = page, under_test.next_slot + number
         under_test.next_slot += count
         under_test.check_books()
         await under_test.verify()
-        expect(await tier.load_run(first, count) == pages, "a run holds other bytes than were stored")
         for handle in (first + 1, first + count - 1):
             under_test.free(handle)
         await tier.flush()

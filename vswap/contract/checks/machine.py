@@ -22,7 +22,7 @@ from vswap.contract.workload import Shape, Workload
 from vswap.mm.frames import Memory
 from vswap.mm.memcg import MemcgLimits
 from vswap.system import VswapSystem
-from vswap.tiers.base import Tier
+from vswap.tiers.base import IoError, QueuedTier, Tier
 
 _SMALL: dict[str, Any] = {"memory_pages": 24, "swapfile_pages": 1000, "reap_interval": 100_000}
 CROWD = Shape(spaces=2, tasks=4, pages=4, operations=60)
@@ -31,7 +31,14 @@ TROUBLE = Shape(spaces=2, tasks=2, pages=20, operations=60, errors=True)
 
 
 async def _run(
-    factory: Factory, bench: Bench, shape: Shape, every: int, limits: MemcgLimits | None = None, **config: Any
+    factory: Factory,
+    bench: Bench,
+    shape: Shape,
+    every: int,
+    limits: MemcgLimits | None = None,
+    *,
+    slow_writes: bool = False,
+    **config: Any,
 ) -> VswapSystem:
     def make(memory: Memory, counters: Counters, memcg_of: MemcgOf) -> Tier:
         part = replace(bench, counters=counters, memory=memory, store_pages=1000, memcg_of=memcg_of)
@@ -45,6 +52,9 @@ async def _run(
         swapfile=bench.folder / "swapfile",
         backends={"zero" if kind is BackingType.ZERO else "backend": make},
     )
+    if slow_writes:
+        for each in system.machine.tiers.order:
+            _slow_writes(each, bench)
     steps = 0
 
     def on_step() -> None:
@@ -54,7 +64,8 @@ async def _run(
             system.invariants()
 
     device: CramDevice = bench.device
-    workload = Workload(system, bench.clock, device, bench.rng.getrandbits(30), shape, limits=limits)
+    seed = bench.rng.getrandbits(30)
+    workload = Workload(system, bench.clock, device, seed, shape, limits=limits, may_run_out=slow_writes)
     try:
         await system.start()
         bench.watch(on_step)
@@ -74,6 +85,27 @@ async def _run(
     return system
 
 
+def _slow_writes(tier: Tier, bench: Bench) -> None:
+    """Writes take up to 200 us more, so that they overtake one another, and one in ten of a queued device fails."""
+    patched: Any = tier
+    name = "write" if isinstance(tier, QueuedTier) else "store"
+    call = getattr(tier, name)
+
+    async def slow(*arguments: Any) -> Any:
+        result = await call(*arguments)
+        if name == "write":  # a store gives its handle to whoever waits for it, at once
+            await bench.clock.sleep(bench.rng.randrange(200_000))
+            if bench.rng.random() < 0.1:
+                raise IoError("injected at the end")
+        return result
+
+    async def late(*arguments: Any) -> Any:
+        await bench.clock.sleep(bench.rng.randrange(200_000))
+        return await call(*arguments)
+
+    setattr(patched, name, slow if name == "write" else late)
+
+
 @check("machine.crowd", "Faults, forks, unmaps and reclaim of many tasks on few pages lose no write and no reference.",
        seeds=4)  # fmt: skip
 async def crowd(factory: Factory, bench: Bench) -> None:
@@ -90,6 +122,16 @@ async def pressure(factory: Factory, bench: Bench) -> None:
        seeds=4)  # fmt: skip
 async def trouble(factory: Factory, bench: Bench) -> None:
     await _run(factory, bench, TROUBLE, 10)
+
+
+@check(
+    "machine.writeback",
+    "Writes of the whole machine that end late, in any order or with an error cost no page; nobody reads a page from a "
+    "device that memory has.",
+    seeds=4,
+)
+async def writeback(factory: Factory, bench: Bench) -> None:
+    await _run(factory, bench, PRESSURE, 5, slow_writes=True)
 
 
 @check("machine.budget", "Never are more device pages writable than the budget says.", seeds=4)

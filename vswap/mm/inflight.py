@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""Folios under writeback: on their way to a device, and unlocked (docs/vswap/reclaim.md, "Writeback")."""
+
+from __future__ import annotations
+
+from hw.clock import Clock
+from vswap.base.errors import ContractViolation
+from vswap.mm.folio import Folio
+
+
+class InFlight:
+    """Which folios are under writeback now (folio_start_writeback, folio_end_writeback), and who waits for them.
+
+    Such a folio stays in the swap cache, where faults find it, and its slot stays pinned.
+
+    Attributes:
+        folios: those under writeback.
+        pages: how many pages they have (nr_writeback).
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.folios: set[Folio] = set()
+        self.pages = 0
+        self._ended = clock.event()
+
+    def start(self, folio: Folio, *, stable: bool) -> None:
+        """The write of a locked folio begins: it is clean unless the write fails. `stable`: nobody may change the page
+        before the end."""
+        if folio.writeback or not folio.slot or not folio.lock.locked():
+            raise ContractViolation("writeback begins twice, without the folio lock, or outside of the swap cache")
+        folio.writeback = True
+        folio.stable = stable
+        folio.dirty = False
+        self.folios.add(folio)
+        self.pages += len(folio.pages)
+
+    def end(self, folio: Folio, *, failed: bool) -> None:
+        """The write has ended. After a failure the folio is dirty: memory has the only copy."""
+        if not folio.writeback:
+            raise ContractViolation("the end of a writeback that has not begun")
+        folio.writeback = folio.stable = False
+        folio.dirty |= failed
+        self.folios.remove(folio)
+        self.pages -= len(folio.pages)
+        ended, self._ended = self._ended, self._clock.event()
+        ended.set()
+
+    async def wait(self, folio: Folio) -> None:
+        """Wait until the folio is not under writeback (folio_wait_writeback). Its lock may be held."""
+        while folio.writeback:
+            await self._ended.wait()
+
+    async def wait_for_one(self) -> bool:
+        """Wait until a write has ended (reclaim_throttle); False at once when none is under way."""
+        if not self.folios:
+            return False
+        await self._ended.wait()
+        return True
+
+    async def drain(self) -> None:
+        """Wait until none is under way."""
+        while await self.wait_for_one():
+            pass

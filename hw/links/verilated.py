@@ -30,6 +30,7 @@ TIMEOUT_NS = 10_000_000  # no transfer takes 10 ms of simulated time unless the 
 WORDS = PAGE_BYTES // 4
 HEAD_WORDS = 16  # a short transfer has data ports of its own
 _NO_LIMIT = 1 << 62
+_WORD = 0xFFFF_FFFF
 _EVERYWHERE = (1 << 40) - 1
 _ERRORS = (Response.SLVERR, Response.DECERR)
 _HEAD = [Struct(f"<{words}I") for words in range(HEAD_WORDS + 1)]
@@ -53,7 +54,7 @@ class VerilatedLink:
         parameters: what it is built with. The first device of a kind compiles its library, which takes a minute.
         seed: what registers and memories without a reset hold at first.
         timeout_ns: a transfer that takes longer raises LinkError.
-        media_latency: clock cycles from a media request to its first beat.
+        media_latency: clock cycles from a media request to its first beat; a dial, which compiles nothing.
         waves: able to write waves (`start_waves`); a library of its own, and slower.
         memories: able to show its memories (`memories`); likewise.
 
@@ -73,7 +74,7 @@ class VerilatedLink:
     ) -> None:
         self.clock = clock
         self.parameters = parameters or DeviceParameters()
-        library = load(self.parameters, media_latency, waves, memories)
+        library = load(self.parameters, waves, memories)
         ffi, self._lib = library.ffi, library.lib
         self._ffi, self._identity = ffi, library.identity.encode()
         self._device = ffi.gc(self._lib.cram_create(seed), self._lib.cram_destroy)
@@ -97,6 +98,8 @@ class VerilatedLink:
         self._cycles = 0  # at the close
         self._closed = False
         self.resets = 0
+        self._slower = media_latency - MEDIA_LATENCY  # than what the library was compiled with
+        self.set_media_fault(MediaFault(0))
         clock.attach(self)
 
     @property
@@ -234,10 +237,11 @@ class VerilatedLink:
         Args:
             kinds: how; `MediaFault(0)` ends it.
             address: of the sector whose bursts it concerns, bytes; None: every burst.
-            delay: cycles by which the media is slower than it was built, for every burst.
+            delay: cycles by which the media is slower than its latency, for every burst.
         """
         self._check_open()
-        self._lib.cram_set_fault(self._device, kinds, _EVERYWHERE if address is None else address, delay)
+        added = (self._slower + delay) & _WORD  # the media's time wraps at 32 bits
+        self._lib.cram_set_fault(self._device, kinds, _EVERYWHERE if address is None else address, added)
 
     def memories(self) -> dict[str, Memory]:
         """The memories that hold pages, by their names in hw.verilated.memories. They end with the link.

@@ -134,11 +134,9 @@ def _compile(
 
 
 @cache
-def load(
-    parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY, waves: bool = False, memories: bool = False
-) -> Library:
+def load(parameters: DeviceParameters, waves: bool = False, memories: bool = False) -> Library:
     """The library of such a device, in this process. Arguments and errors are those of `compiled`."""
-    return open_library(compiled(parameters, media_latency, waves, memories), ABI)
+    return open_library(compiled(parameters, waves=waves, memories=memories), ABI)
 
 
 def open_library(path: Path, abi: Path) -> Library:

@@ -72,6 +72,13 @@ def test_the_link_needs_exactly_the_cycles_of_a_loop_in_c() -> None:
     assert link.cycles == bare(pages, 2, PARAMETERS).cycles > len(pages) * PAGE_BYTES // LINE_BYTES
 
 
+def test_the_latency_of_the_media_is_a_dial_that_gives_the_cycles_of_a_device_compiled_with_it() -> None:
+    pages = [noise_page(1), *program_pages()[40:48]]
+    quick = linked(pages, 2, PARAMETERS, media_latency=0)
+    assert quick.cycles == bare(pages, 2, PARAMETERS, media_latency=0).cycles
+    assert quick.cycles < linked(pages, 2, PARAMETERS).cycles < linked(pages, 2, PARAMETERS, media_latency=400).cycles
+
+
 def test_an_idle_device_runs_no_cycles_while_time_passes() -> None:
     tb = TB()
 

@@ -128,7 +128,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 lock: $(STAMP)  ## pin the requirements of pyproject.toml again, with hashes (UPGRADE=1: newer ones)
 	sed -n 's/^requires = \[\(.*\)\]/\1/p' pyproject.toml | tr -d '" ' | tr , '\n' | \
 		$(LOCK) $(and $(UPGRADE),--upgrade) --output-file requirements/build.txt -
-	$(LOCK) $(and $(UPGRADE),--upgrade) --extra dev --output-file requirements/python.txt pyproject.toml
+	$(LOCK) $(and $(UPGRADE),--upgrade) --extra dev --extra dask --output-file requirements/python.txt pyproject.toml
 	$(LOCK) --constraint requirements/python.txt --output-file requirements/fpga.txt requirements/fpga.in
 	$(LOCK) --constraint requirements/python.txt --output-file requirements/regs.txt requirements/regs.in
 

@@ -47,6 +47,9 @@ from sim.run.window import Waves, Window
 from sim.scenario.scenario import DEFAULT, Scenario, ScenarioError, find, keys, shipped
 from sim.scenario.schema import scenario_schema
 from sim.scenario.settings import load, parse
+from sim.sweep.command import sweep_command
+from sim.sweep.compare import compare_command
+from sim.sweep.folder import SweepError
 from sim.trace.file import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, TraceError
 from vswap import VswapError
 from vswap.base.results import is_stdout, write_json, write_text
@@ -55,7 +58,7 @@ from vswap.contract.suite import LINKS
 
 FAILED, BAD_INPUT, ENVIRONMENT, INTERRUPTED = 1, 2, 3, 130
 
-_BAD_INPUT = (ScenarioError, TraceError, SuiteError)
+_BAD_INPUT = (ScenarioError, TraceError, SuiteError, SweepError)
 _ENVIRONMENT = (BuildError, ToolError, DeviceNotFound)
 _FAILURES = (
     RunError, CaptureError, PagerError, NbdError, CorpusError, CxlError, GuestError, VswapError, CramError, OSError,
@@ -337,6 +340,8 @@ cli.add_command(cxl_command)
 cli.add_command(nbd_command)
 cli.add_command(doctor_command)
 cli.add_command(pager_command)
+cli.add_command(sweep_command)
+cli.add_command(compare_command)
 
 
 class _RecordingLine:

@@ -17,6 +17,7 @@ from hw.sources import ROOT
 REQUIREMENTS = ROOT / "requirements"
 LOCKS = sorted(REQUIREMENTS.glob("*.txt"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = PROJECT["project"]["optional-dependencies"]
 
 
 def pins(lock: Path) -> dict[str, str]:
@@ -31,14 +32,14 @@ def wanted(lines: list[str]) -> set[str]:
 
 
 def test_the_lock_pins_every_requirement() -> None:
-    asked = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["dev"]]
+    asked = [*PROJECT["project"]["dependencies"], *EXTRAS["dev"], *EXTRAS["dask"]]
     assert wanted(asked) <= pins(REQUIREMENTS / "python.txt").keys(), "run `make lock`"
     assert wanted(PROJECT["build-system"]["requires"]) <= pins(REQUIREMENTS / "build.txt").keys(), "run `make lock`"
 
 
 def test_the_lock_keeps_to_the_versions_that_are_asked_for() -> None:
     locked = pins(REQUIREMENTS / "python.txt")
-    for line in [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["dev"]]:
+    for line in [*PROJECT["project"]["dependencies"], *EXTRAS["dev"], *EXTRAS["dask"]]:
         requirement = Requirement(line)
         version = locked[canonicalize_name(requirement.name)].partition("==")[2].split()[0]
         assert requirement.specifier.contains(version), f"{line}: run `make lock`"

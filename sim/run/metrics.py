@@ -7,6 +7,7 @@ Nothing in here depends on the machine that ran the simulation, so that a scenar
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from driver.values import Capacity, Counters, Geometry
 from hw.link import LINES_PER_PAGE
@@ -171,6 +172,7 @@ class Result(Value):
     scenario: str
     sim: str
     seed: int
+    settings: dict[str, Any]
     finished: bool
     problems: list[str]
     events: int

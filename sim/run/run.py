@@ -117,6 +117,7 @@ async def run(
         scenario=name,
         sim=sim,
         seed=workload.seed,
+        settings=scenario.settings(),
         events=total,
         problems=tally.findings + problems,
         replay_ns=replay_ns,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, WithJsonSchema, field_validator, model_validator
@@ -58,6 +59,26 @@ class Section(BaseModel):
             if isinstance(extra, Mapping) and (name := str(extra.get("sets"))) in known:
                 value = getattr(self, key)
                 yield name, tuple(value) if isinstance(value, list) else value
+
+    def settings(self) -> dict[str, Any]:
+        """Every key's value by its full name ("cram.cache_pages"). Of a path the last part: they are the same on any
+        computer."""
+        values: dict[str, Any] = {}
+        for key, about in type(self).model_fields.items():
+            value, extra = getattr(self, key), about.json_schema_extra
+            if isinstance(extra, Mapping) and extra.get("path") and value is not None:
+                value = Path(value).name
+            _flatten(values, key, value)
+        return values
+
+
+def _flatten(values: dict[str, Any], key: str, value: Any) -> None:
+    below = value.settings() if isinstance(value, Section) else value
+    if not isinstance(below, Mapping):
+        values[key] = below
+        return
+    for name, each in below.items():
+        _flatten(values, f"{key}.{name}", each)
 
 
 class WorkloadSection(Section):

@@ -267,6 +267,10 @@ def capture_command(output: Path, window: int, max_events: int, max_contents: in
         line.end()
     header = result.trace.header
     whole = "" if header.complete else " (the recording stopped before the program did)"
+    if result.limit is not None:
+        flag, what = f"--{result.limit.replace('_', '-')}", result.limit.removeprefix("max_")
+        met = max_events if result.limit == "max_events" else max_contents
+        whole = f" (the recording stopped at its limit of {met:,} {what} before the program did; {flag} N raises it)"
     click.echo(f"{output}: {header.events:,} events, {header.pages:,} pages, {header.contents:,} contents, "
                f"{result.file_bytes:,} bytes{whole}", err=True)  # fmt: skip
     sys.exit(INTERRUPTED if result.interrupted else result.exit_status)

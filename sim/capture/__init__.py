@@ -9,6 +9,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from sim.capture.recorder import Progress, Recorder
 from sim.follow import FollowError, available, check_streams, find_program
@@ -40,12 +41,14 @@ class CaptureResult:
         file_bytes: size of the file.
         exit_status: the program's, as a shell gives it.
         interrupted: it was ended by Ctrl-C; the trace shows what happened until then.
+        limit: the argument of `capture` at which the recording ended before the program did.
     """
 
     trace: Trace
     file_bytes: int
     exit_status: int
     interrupted: bool
+    limit: Literal["max_events", "max_contents"] | None
 
 
 def capture(
@@ -110,7 +113,8 @@ def capture(
         size = save(trace, output)
     except OSError as error:
         raise CaptureError(f"{output}: {error.strerror}") from error
-    return CaptureResult(trace, size, exit_status, interrupted)
+    limit = None if recorder.complete or interrupted else writer.limit
+    return CaptureResult(trace, size, exit_status, interrupted, limit)
 
 
 def _check_writable(output: Path) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -11,9 +12,11 @@ from rich.table import Table
 
 from sim.base.interrupts import interruptible
 from sim.corpus.chart import corpus_chart
+from sim.corpus.classify import caught, load_form
 from sim.corpus.corpus import gather, summary
 from sim.corpus.figures import BINS
 from sim.corpus.files import Manifest, build, load
+from sim.corpus.files import counts as page_counts
 
 _BARS = " ▁▂▃▄▅▆▇█"
 
@@ -41,11 +44,16 @@ def corpus_build(folder: Path, kinds: tuple[str, ...], sample: int | None) -> No
               help="Without FOLDER: the number of different pages to gather.")  # fmt: skip
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.svg",
               help="With FOLDER: draw the shares and the sizes of LZ4 blocks into this file.")  # fmt: skip
-def corpus_stat(folder: Path | None, pages: int, plot: Path | None) -> None:
+@click.option("--classify", "form", type=click.Path(path_type=Path), metavar="FILE.py",
+              help="Count what a new form of pages would catch: classify(page) gives its bytes, or None.")  # fmt: skip
+def corpus_stat(folder: Path | None, pages: int, plot: Path | None, form: Path | None) -> None:
     """Describe the pages in FOLDER, or, without FOLDER, those of programs on this machine.
 
     The figures are counted from the pages, and must agree with the manifest.
     """
+    if form is not None:
+        _classify(form, folder, pages)
+        return
     if folder is not None:
         manifest = load(folder)
         _show(manifest)
@@ -60,6 +68,26 @@ def corpus_stat(folder: Path | None, pages: int, plot: Path | None) -> None:
     for kind, row in found.items():
         shares = (f"{share:.1%}" for share in (row.zero, row.same, row.incompressible))
         table.add_row(kind, f"{row.pages:,}", *shares, f"{row.ratio:.2f}")
+    Console().print(table)
+
+
+def _classify(file: Path, folder: Path | None, pages: int) -> None:
+    """The table of what the form in a file catches."""
+    form = load_form(file)
+    kinds: dict[str, Counter[bytes]] = {}
+    if folder is not None:
+        kinds = {entry.kind: page_counts(folder, entry) for entry in load(folder).entries}
+    else:
+        with Console(stderr=True).status("gathering pages of running programs"), interruptible():
+            for page in gather(pages):
+                kinds.setdefault(page.kind, Counter())[page.data] += 1
+    table = _table("kind", "pages", "caught", "same", "LZ4", "raw", "sectors", "then", "saved")
+    for kind, counts in kinds.items():
+        found = caught(form, counts)
+        shares = (found.caught, found.same, found.lz4, found.raw)
+        saved = 1 - found.sectors_then / found.sectors_now if found.sectors_now else 0.0
+        table.add_row(kind, f"{found.pages:,}", *(f"{share:,}" for share in shares), f"{found.sectors_now:,}",
+                      f"{found.sectors_then:,}", f"{saved:.1%}")  # fmt: skip
     Console().print(table)
 
 

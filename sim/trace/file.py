@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -185,7 +186,14 @@ class TraceWriter:
     @property
     def full(self) -> bool:
         """Nothing more is to be recorded."""
-        return len(self._events) >= self._max_events or len(self._contents) >= self._max_contents
+        return self.limit is not None
+
+    @property
+    def limit(self) -> Literal["max_events", "max_contents"] | None:
+        """The limit that has been met, by its argument's name."""
+        if len(self._events) >= self._max_events:
+            return "max_events"
+        return "max_contents" if len(self._contents) >= self._max_contents else None
 
     def content(self, data: bytes) -> int:
         """The id of a page's content, a new one if it was never seen. Raises ValueError unless it is 4096 bytes."""

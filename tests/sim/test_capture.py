@@ -179,7 +179,7 @@ print("whole")
     result = record(tmp_path, script, **{limit: 5000})
     assert result.exit_status == 0
     assert capfd.readouterr().out == "whole\n"
-    assert not result.trace.header.complete
+    assert not result.trace.header.complete and result.limit == limit
     count = result.trace.header.events if limit == "max_events" else result.trace.header.contents
     assert 5000 <= count < 7000
 

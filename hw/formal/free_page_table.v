@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // free_page_table: stands in for page_table; exact for one page, whichever (`watched`), any content for the others;
-// ready at once. An entry may become one that cannot be told at any time, and stays so until it is written.
+// ready at once. That page begins with the entry `first`, of which the checker says what it is. An entry may become one that cannot be told at any time, and stays so until it is written.
 
 `default_nettype none
 
@@ -22,6 +22,7 @@ module page_table #(
     output wire                 corrected_o
 );
     (* anyconst *) reg [PAGE_BITS-1:0] watched;
+    (* anyconst *) reg [WIDTH-1:0]     first;
     (* anyseq *) wire [WIDTH-1:0] other;
     (* anyseq *) wire             flip, other_lost;
 
@@ -45,7 +46,7 @@ module page_table #(
         if (reading_q) {error_q, entry_q} <= {read_lost_q, read_q};
         reading_q <= read_i && rst_ni;
         valid_q   <= reading_q && rst_ni;
-        if (!rst_ni) {lost_q, stored_q} <= {(WIDTH + 1){1'b0}};
+        if (!rst_ni) {lost_q, stored_q} <= {1'b0, first};
     end
 endmodule
 

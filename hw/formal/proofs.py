@@ -184,16 +184,21 @@ PROOFS: list[Proof] = [
         ),
         {"WIDTH": 16, "WINDOW": 96, "STUCK": 6},
     ),
-    Proof(
-        "page_sequencer",
-        "page_sequencer_formal",
-        "page states and fences change only as device.md allows; no close that fails loses a page; all served in turn",
-        "bmc",
-        22,
-        32,
-        (("PAGES", 4), ("PAGE_BITS", 2)),
-        "the cache holds a page as long as told; a close yields a resident state; known commands and errors; any flips",
-        ("free_page_table",),
+    *(
+        Proof(
+            "page_sequencer",
+            "page_sequencer_formal",
+            "page states and fences change only as device.md allows; no close that fails loses a page; "
+            "all served in turn",
+            "bmc",
+            depth,
+            24,
+            (("PAGES", 4), ("PAGE_BITS", 2), *stored),
+            "the cache holds a page as long as told; a close yields a resident state; known commands and errors; "
+            "any flips; STORED: the page is stored from the beginning",
+            ("free_page_table",),
+        )
+        for depth, stored in ((22, ()), (16, (("STORED", 1),)))
     ),
     *_each(
         Proof(

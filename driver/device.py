@@ -113,7 +113,7 @@ class CramDevice:
         """Write a whole page of 4096 bytes. Returns once the device has taken it.
 
         Raises:
-            DeviceFull: no sectors; the page is poison now. Trim it, then keep the data elsewhere.
+            DeviceFull: no sectors; the page is as it was. Keep the data elsewhere.
             AdmissionClosed: a DeviceFull, too: the device is critically low and the page was free; it still is.
             PageFenced: the page is fenced; its content is as it was.
             PagePoisoned: the page was poison already, or was found damaged.

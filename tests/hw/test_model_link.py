@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from driver import CramDevice, DeviceFull, PagePoisoned, PageState
+from driver import CramDevice, DeviceFull, PageState
 from hw.link import PAGE_BYTES, BusError, Link, Response
 from hw.links.model import ModelLink
 from hw.links.model_timing import ModelTiming
@@ -378,14 +378,13 @@ CONTENTS = st.one_of(
 class AgainstADict(RuleBasedStateMachine):
     """Any sequence of driver calls leaves the device as a dict of pages would be, and its books balanced.
 
-    `pages` holds what must come back (absent: zeros), `poison` what is lost.
+    `pages` holds what must come back (absent: zeros). A write without room changes nothing.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = VirtualClock()
         self.pages: dict[int, bytes] = {}
-        self.poison: set[int] = set()
 
     @initialize(sector_bytes=st.sampled_from([64, 256, 1024]), cache_pages=st.sampled_from([2, 4]))
     def start(self, sector_bytes: int, cache_pages: int) -> None:
@@ -418,46 +417,33 @@ class AgainstADict(RuleBasedStateMachine):
                 "the driver gives its errors types, a bus does not"
             )
             assert page == (error.page if isinstance(error, DeviceFull) else error.address // PAGE_BYTES)
-            self.poison.add(page)
             return
-        assert page not in self.poison
         old = self.pages.get(page, ZERO_PAGE)
         self.pages[page] = old[: first * 64] + data + old[first * 64 + len(data) :]
 
     @rule(page=PAGES)
     def load(self, page: int) -> None:
-        if page in self.poison:
-            with pytest.raises(PagePoisoned):
-                self.clock.run_until(self.device.load(page))
-        else:
-            assert self.clock.run_until(self.device.load(page)) == self.pages.get(page, ZERO_PAGE)
+        assert self.clock.run_until(self.device.load(page)) == self.pages.get(page, ZERO_PAGE)
 
     @rule(page=PAGES, line=st.integers(0, 63))
     def load_line(self, page: int, line: int) -> None:
-        if page not in self.poison:
-            expected = self.pages.get(page, ZERO_PAGE)[line * 64 : line * 64 + 64]
-            assert self.clock.run_until(self.device.load_line(page, line)) == expected
+        expected = self.pages.get(page, ZERO_PAGE)[line * 64 : line * 64 + 64]
+        assert self.clock.run_until(self.device.load_line(page, line)) == expected
 
     @rule(pages=st.lists(PAGES, max_size=6))
     def trim(self, pages: list[int]) -> None:
         self.clock.run_until(self.device.trim(pages))
         for page in pages:
             self.pages.pop(page, None)
-            self.poison.discard(page)
 
     @rule()
     def flush(self) -> None:
         self.clock.run_until(self.device.flush())
         assert self.clock.run_until(self.device.capacity()).reserved_sectors == 0
 
-    @precondition(lambda self: self.poison)
-    @rule()
-    def trim_poison(self) -> None:
-        self.trim(sorted(self.poison))
-
     @invariant()
     def books_balance(self) -> None:
-        """No sector is lost or used twice; every reservation belongs to a dirty page; poison is what we think."""
+        """No sector is lost or used twice; every reservation belongs to a dirty page; no page is poison."""
         device = self.device
         states = {page: self.clock.run_until(device.page_state(page)) for page in range(24)}
         capacity = self.clock.run_until(device.capacity())
@@ -467,7 +453,7 @@ class AgainstADict(RuleBasedStateMachine):
         assert capacity.reserved_sectors == dirty * device.geometry.raw_sectors
         assert capacity.available_sectors >= 0
         assert sum(info.cached for info in states.values()) <= device.geometry.cache_pages
-        assert {page for page, info in states.items() if info.state == PageState.POISON} == self.poison
+        assert not [page for page, info in states.items() if info.state == PageState.POISON]
         resident = sum(info.state.resident for info in states.values())
         assert resident == capacity.resident_pages
         heads = [info.first_sector for info in states.values() if info.length]

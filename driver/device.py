@@ -190,13 +190,18 @@ class CramDevice:
     async def export(self, page: int) -> bytes | None:
         """The LZ4 block of a page, None for a page that is not stored as one. A dirty page is closed first.
 
-        Raises PagePoisoned, AddressOutOfRange.
+        Raises:
+            MailboxError: there is no room for a close that it needs (RESOURCES_EXHAUSTED), or the page cannot be read
+                now (INTERNAL_ERROR), as when the media does not answer. The page is as it was.
+            PagePoisoned, AddressOutOfRange.
         """
         self.geometry.check_page(page)
         try:
             block = await self._mailbox.execute(Opcode.EXPORT_BLOCK, struct.pack("<Q", page * PAGE_BYTES))
         except MailboxError as error:
             if error.return_code != ReturnCode.INTERNAL_ERROR:
+                raise
+            if (await self.page_state(page)).state != PageState.POISON:
                 raise
             await self._events.collect()
             raise PagePoisoned(page, self._events.cause(page)) from error
@@ -386,14 +391,14 @@ class CramDevice:
             return AddressOutOfRange(f"page {page}: {error}")
         await self._events.collect()
         cause, refused = self._events.cause(page), self._events.take_refusal(page)
-        if cause is not None:
-            return PagePoisoned(page, cause)
-        if storing and refused in _REFUSALS:
+        if cause is None and storing and refused in _REFUSALS:
             return _REFUSALS[refused](page)
-        # no event, or one that says nothing of this access: it was lost as the log overflowed, or is of another time
+        # a loss that may be of another time, before a trim; no event, or one that says nothing of this access
         info = await self.page_state(page)
         if info.state == PageState.POISON:
-            return PagePoisoned(page)
+            await self._events.collect()  # the access may have been refused before its loss was logged
+            return PagePoisoned(page, self._events.cause(page))
+        self._events.forget([page])
         if storing and info.fenced:
             return PageFenced(page)
         if storing and info.state == PageState.FREE and (await self.pressure()).critical:

@@ -16,6 +16,7 @@ EVENT_BACKLOG = 1024
 _OF_SOUND_PAGES = {  # refusals that a page that is poison does not get
     EventCode.NOT_ADMITTED, EventCode.FENCED, EventCode.EXHAUSTED, EventCode.MEDIA_TIMEOUT,
 }  # fmt: skip
+_OF_SECTORS = {EventCode.SECTOR_RETIRED, EventCode.SECTORS_LOST}  # whatever became of their page
 
 
 class EventBook:
@@ -52,7 +53,7 @@ class EventBook:
                 self._events.append(event)
                 if event.code.is_loss:
                     self._causes[page] = event.code
-                elif event.code is not EventCode.SECTOR_RETIRED:
+                elif event.code not in _OF_SECTORS:
                     self._refusals[page] = event.code
                 if event.code in _OF_SOUND_PAGES:  # it was poison once, and nobody waited for the end of its trim
                     self._causes.pop(page, None)

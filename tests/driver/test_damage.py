@@ -10,8 +10,12 @@ import pytest
 from driver import CramDevice, DeviceEvent, EventCode, MailboxError, PagePoisoned, PageState
 from hw.codes import ReturnCode
 from hw.links.model import ModelLink
+from hw.links.verilated import MediaFault, VerilatedLink
 from hw.lz4_block import sequences
+from hw.registers import Register
+from hw.virtual_time import VirtualClock
 from tests.driver.cache import evict_everything
+from tests.driver.conftest import PARAMETERS
 from tests.pages import ZERO_PAGE, compressible_page, noise_page, program_pages
 
 Damage = Callable[[int, int], None]
@@ -141,11 +145,22 @@ async def test_a_store_to_damaged_poison_is_told_from_a_full_device(device: Cram
 
 async def test_the_export_of_a_damaged_page_finds_the_damage(device: CramDevice, damage: Damage) -> None:
     await device.store(1, program_pages()[4])
+    await evict_everything(device)
     damage(1, (await device.page_state(1)).length - 1)
     with pytest.raises(PagePoisoned) as caught:
         await device.export(1)
     assert caught.value.cause is not None
     assert (await device.page_state(1)).state == PageState.POISON
+
+
+async def test_the_export_of_a_damaged_page_that_is_cached_closes_it_anew(device: CramDevice, damage: Damage) -> None:
+    await device.store(1, program_pages()[4])
+    block = await device.export(1)
+    damage(1, (await device.page_state(1)).length - 1)
+    assert await device.export(1) == block
+    assert await device.events() == []
+    await evict_everything(device)
+    assert await device.load(1) == program_pages()[4]
 
 
 async def test_a_media_error_on_reading_loses_the_page_alone(device: CramDevice, model: ModelLink) -> None:
@@ -209,3 +224,34 @@ async def test_a_page_that_can_be_written_nowhere_stays_dirty_and_the_rest_goes_
     await device.trim([2])
     assert (await device.page_state(1)).state == PageState.RAW
     assert not (await device.page_state(1)).dirty
+
+
+@pytest.mark.parametrize("cached", ["no", "clean", "dirty"])
+def test_an_export_that_the_media_does_not_answer_is_refused_and_the_page_is_not_called_poison(cached: str) -> None:
+    """The model's media always answers."""
+    clock = VirtualClock()
+    link = VerilatedLink(clock, PARAMETERS)
+
+    async def main() -> None:
+        device = await CramDevice.probe(link)
+        await link.write_registers(Register.MEDIA_TIME_LIMIT, [500])
+        content = compressible_page(3)
+        await device.store(3, content)
+        await device.settle()
+        if cached == "no":
+            await evict_everything(device)
+        if cached == "dirty":
+            await device.store_line(3, 0, b"d" * 64)
+            content = b"d" * 64 + content[64:]
+        link.set_media_fault(MediaFault.DEAF)
+        with pytest.raises(MailboxError) as caught:
+            await device.export(3)
+        assert caught.value.return_code == ReturnCode.INTERNAL_ERROR
+        link.set_media_fault(MediaFault(0))
+        await link.reset_media()
+        assert await device.export(3) is not None
+        await evict_everything(device)
+        assert await device.load(3) == content
+        assert (await device.counters()).pages_poisoned == 0
+
+    clock.run(main())

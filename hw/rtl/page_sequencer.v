@@ -351,6 +351,10 @@ module page_sequencer #(
     wire   second          = export_q && cached_q && !entry_missing_i && fill_error_i != 0
                              && fill_error_i != EVENT_CODE_MEDIA_TIMEOUT;
 
+    // A fill that finds the stored copy damaged, after the host has written all lines of the page.
+    wire   overwritten     = !export_q && !import_q && fill_error_i != 0 && fill_error_i != EVENT_CODE_MEDIA_TIMEOUT
+                             && complete_valid_i && complete_entry_i == entry_q;
+
     assign make_dirty_o    = (state_q == DIRTY && !take_q && write_q && !entry_dirty_i && room && !closed_door)
                              || (rescue && !entry_dirty_i) || (state_q == SALVAGE && room && !salvage_q);
     assign make_clean_o    = state_q == CLOSE_STORE;
@@ -467,8 +471,8 @@ module page_sequencer #(
                     page_q        <= flaw_valid_i ? flaw_page_i : {PAGE_BITS{1'b0}};
                     code_q        <= !flaw_valid_i ? EVENT_CODE_SECTORS_LOST
                                      : flaw_lost_i ? EVENT_CODE_CACHE_LOST : EVENT_CODE_CACHE_REFETCHED;
-                    state_q       <= flaw_valid_i && flaw_lost_i ? POISON : TELL;
-                    if (!flaw_valid_i) lost_q <= 1'b0;
+                    state_q       <= flaw_valid_i ? (flaw_lost_i ? POISON : TELL) : lost_i ? IDLE : TELL;
+                    if (!flaw_valid_i) lost_q <= lost_i;  // told once, with the last of the sectors
                 end else if (complete) begin
                     entry_q       <= complete_entry_i;
                     after_close_q <= IDLE;
@@ -592,7 +596,9 @@ module page_sequencer #(
                 sick_q  <= 1'b1;
                 release_close_q <= 1'b0;
                 error_q <= export_q && fill_error_i != 0 && !second;
+                if (overwritten) salvage_q <= 1'b1;
                 state_q <= fill_error_i == 0 ? after_fill_q : import_q ? IMPORT_REFUSE : second ? SALVAGE
+                           : overwritten ? CLOSE
                            : fill_error_i != EVENT_CODE_MEDIA_TIMEOUT ? POISON
                            : after_fill_q == CLOSE_START ? CLOSE_FAILED : FILL_LATE;
                 if (fill_error_i == 0 && old_stored) late_q <= 1'b0;

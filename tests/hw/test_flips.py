@@ -266,3 +266,53 @@ def test_lines_of_two_pages_that_are_lost_at_once_are_both_told_and_once_each() 
             tb.clock.run_until(device.trim([page]))
             tb.clock.run_until(tb.link.write(page * PAGE_BYTES, tb.contents[page]))
         tb.wait()
+
+
+@pytest.mark.parametrize("place", [0, 4, 14])
+def test_sectors_behind_a_link_that_cannot_be_told_are_told_once_and_counted(place: int) -> None:
+    """However many they are: one fault does not fill the event log."""
+    tb = TB(70)
+    tb.flip("links", tb.chain(5)[place], 2)
+    tb.load(5)
+    tb.wait()
+    assert tb.events() == [(EventCode.METADATA_ERROR, 5), (EventCode.SECTORS_LOST, 0)]
+    assert tb.register(Register.SECTORS_RETIRED) == PARAMETERS.raw_sectors - 1 - place
+
+
+def test_a_loss_of_the_time_before_a_trim_does_not_make_a_later_refusal_a_loss() -> None:
+    """Nobody has taken the event of the loss before; what is refused now is read again and is right."""
+    tb = TB(80)
+    device = tb.clock.run_until(CramDevice.probe(tb.link))
+    line = noise_page(90)[:64]
+    tb.clock.run_until(tb.link.write(PAGE_BYTES, line))
+    cache = tb.memories["cache"]
+    word = int.from_bytes(line, "little")
+    (index,) = (n for n in range(0, cache.depth, 64) if cache.read(n) & (1 << 512) - 1 == word)
+    tb.flip("cache", index, 2)
+    assert tb.load(1) is None
+    tb.clock.run_until(device.trim([1]))
+    tb.clock.run_until(tb.link.write(PAGE_BYTES, tb.contents[1]))
+    tb.wait()
+    tb.flip("cache", cached_line(tb, 1), 2)
+    assert tb.clock.run_until(device.load(1)) == tb.contents[1]
+    assert [event.code for event in tb.clock.run_until(device.events())] == [
+        EventCode.CACHE_LOST, EventCode.CACHE_REFETCHED,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("delay", [0, 16, 32])
+def test_a_page_that_is_written_whole_while_its_damaged_copy_is_read_is_stored_anew(delay: int) -> None:
+    """What was answered OKAY is in the cache, all of it: the old copy is not needed."""
+    tb = TB(90)
+    content = noise_page(91)
+    tb.clock.run_until(tb.link.write(5 * PAGE_BYTES, content[:64]))
+    sector = tb.chain(5)[5]
+    tb.flip("media", sector * BEATS + BEATS - 1, 2)
+    tb.clock.spawn(tb.link.read(5 * PAGE_BYTES + 63 * 64, 64), "read a line that is not there")
+    tb.clock.run_until(tb.clock.sleep(delay))
+    tb.clock.run_until(tb.link.write(5 * PAGE_BYTES, content))
+    tb.wait()
+    tb.empty_the_cache()
+    assert tb.load(5) == content
+    assert tb.events() == [(EventCode.SECTOR_RETIRED, 5)]
+    assert sector not in tb.chain(5)

@@ -40,6 +40,7 @@ class Injector:
         self._sectors = parameters.media_sectors
         self._sector_bits = (parameters.media_sectors - 1).bit_length()
         self._sector_bytes = parameters.sector_bytes
+        self._named_beats: set[int] = set()
 
     # What lies where
 
@@ -69,9 +70,15 @@ class Injector:
         return self._random.choice(listed or [self._sectors - 1])
 
     def used_beat(self) -> int:
-        """A beat of the media: its index."""
+        """A beat of the media that was not named before: its index.
+
+        A corrected beat is not written back: flips of two faults would add up, and one of them be blamed for both.
+        """
         beats = self._sector_bytes // LINE_BYTES
-        return self.used_sector() * beats + self._random.randrange(beats)
+        while (beat := self.used_sector() * beats + self._random.randrange(beats)) in self._named_beats:
+            pass
+        self._named_beats.add(beat)
+        return beat
 
     def sector_of(self, beat: int) -> int:
         """The sector of a beat."""

@@ -3,9 +3,9 @@
 
     python -m tests.campaigns.kerneldiff.effects
 
-Each state of effects.toml is checked out beside the build and runs the main job on its own RTL. The figures of all go
-to build/effects.json, from where `python -m sim.bench.figures --record` makes the document's tables. A state that was
-run before is not run again.
+Each state of effects.toml is checked out beside the build and runs the main job, on the model of the device. The
+figures of all go to build/effects.json, from where `python -m sim.bench.figures --record` makes the document's tables.
+A state that was run before is not run again.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def run(state: State) -> dict[str, Any]:
             place = os.environ | {"PYTHONPATH": str(folder), "VCRAM_BUILD": str(build_folder())}
             report = str(folder.with_suffix(".html"))
             options = ["--json", str(figures), "--report", report]
-            _call([sys.executable, "-m", "sim.cli", "run", *options], cwd=folder, env=place)
+            _call([sys.executable, "-m", "sim.cli", "run", "--sim", "model", *options], cwd=folder, env=place)
         except BaseException:
             figures.unlink(missing_ok=True)
             raise

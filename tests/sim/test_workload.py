@@ -54,7 +54,7 @@ def run_on(scenario: Scenario, trace: Trace, folder: Path, link: Callable[[Virtu
 class FlippingLink(ModelLink):
     """Flips one bit of one read of a whole page."""
 
-    flip_at = 20
+    flip_at = 21
     reads = 0
 
     async def read(self, address: int, length: int) -> bytes:

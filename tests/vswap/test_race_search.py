@@ -56,12 +56,15 @@ def test_there_are_enough_of_them() -> None:
 
 def test_a_minimal_schedule_has_no_delay_too_many() -> None:
     with seeded("pages_freed_during_a_trim_are_forgotten"):
-        delays = ((13, 3_000), (33, 1_000), (67, 40_000), (70, 3_000), (78, 3_000), (84, 40_000), (111, 150_000))
-        smallest = minimize(5, Schedule(2541409611, (*delays, (127, 150_000), (156, 10_000))))
-        assert attempt(5, smallest)[0] is not None
+        found = "2069838469:15+1000,33+1000,42+40000,46+1000,59+1000,60+10000,82+1000,115+3000,138+150000,156+1000"
+        schedule = decode(found)
+        more = Schedule(schedule.seed, (*schedule.delays, (170, 150_000), (180, 10_000)))
+        smallest = minimize(30, more)
+        assert len(smallest.delays) < len(more.delays)
+        assert attempt(30, smallest)[0] is not None
         for number in range(len(smallest.delays)):
             fewer = Schedule(smallest.seed, smallest.delays[:number] + smallest.delays[number + 1 :])
-            assert attempt(5, fewer)[0] is None
+            assert attempt(30, fewer)[0] is None
 
 
 @pytest.mark.parametrize("schedule", [Schedule(None), Schedule(7, ((3, 200), (9, 1000)))])

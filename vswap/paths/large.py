@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vswap.base.backing import IN_FOLIO, BackingType
 from vswap.mm.folio import Folio
 from vswap.mm.memcg import Memcg
@@ -118,12 +120,12 @@ def _allocate(machine: Machine, memcg: Memcg, order: int, event: str) -> Folio |
 # Swap-out
 
 
-async def store_all(machine: Machine, folio: Folio, tier: Tier, make_room: MakeRoom) -> bool:
-    """Store all pages of an unmapped folio in the swap cache on this tier, or none. True: each slot is backed there
-    now."""
+async def store_all(machine: Machine, folio: Folio, contents: Sequence[bytes], tier: Tier, make_room: MakeRoom) -> bool:
+    """Store all pages of a folio in the swap cache on this tier, as they were unmapped, or none. True: each slot is
+    backed there now."""
     stored = 0
     try:
-        for slot, data in zip(folio.slots, list(folio.pages), strict=True):
+        for slot, data in zip(folio.slots, list(contents), strict=True):
             backing = await machine.placement.write_out(data, slot, (tier,), make_room)
             if backing is None:
                 return False
@@ -131,7 +133,7 @@ async def store_all(machine: Machine, folio: Folio, tier: Tier, make_room: MakeR
             stored += 1
         return True
     finally:
-        if stored < len(folio.pages):  # refused, or whoever reclaims was killed
+        if stored < len(contents):  # refused, or whoever reclaims was killed
             for slot in folio.slots[:stored]:
                 machine.layer.change_backing(slot, IN_FOLIO)
 

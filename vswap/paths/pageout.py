@@ -40,7 +40,11 @@ class Request:
     tier: QueuedTier
     first: Backing
     folios: list[Folio] = field(default_factory=list)
-    pages: int = 0
+    contents: list[bytes] = field(default_factory=list)  # as they were unmapped: somebody may write to them by now
+
+    @property
+    def pages(self) -> int:
+        return len(self.contents)
 
 
 class Pageout:
@@ -59,7 +63,7 @@ class Pageout:
         self.submitted = 0
         self._make_room = make_room
         self._requests: list[Request] = []
-        self._stores: list[tuple[Leaving, Tier]] = []
+        self._stores: list[tuple[Leaving, Tier, Sequence[bytes]]] = []
         self._refused: list[Leaving] = []
         self._tasks: list[Task[None]] = []
 
@@ -92,7 +96,7 @@ class Pageout:
     def submit(self) -> None:
         """Let all writes begin."""
         clock = self.machine.clock
-        self._tasks += [clock.spawn(self._store(leaving, tier), "writeback") for leaving, tier in self._stores]
+        self._tasks += [clock.spawn(self._store(*each), "writeback") for each in self._stores]
         for request in self._requests:
             clock.spawn(self._write(request), "writeback")
         self._stores.clear()
@@ -115,7 +119,7 @@ class Pageout:
             await machine.clock.sleep(machine.costs.zero_test)
             return False
         if tier.type in IN_MEMORY:
-            if not await large.store_all(machine, folio, tier, self._make_room):
+            if not await large.store_all(machine, folio, folio.pages, tier, self._make_room):
                 return False
             if folio.order and tier.type is BackingType.ZSWAP:
                 machine.counters.count_mthp(folio.order, "zswpout")
@@ -130,7 +134,7 @@ class Pageout:
             if not machine.layer.may_hold(machine.tiers.key(tier), folio.slot):
                 return False
             machine.inflight.start(folio, stable=tier.type is BackingType.ZRAM)
-            self._stores.append((leaving, tier))
+            self._stores.append((leaving, tier, list(folio.pages)))
         return True
 
     def _queue(self, folio: Folio, tier: QueuedTier, first: Backing) -> None:
@@ -148,14 +152,14 @@ class Pageout:
             last = Request(tier, first)
             self._requests.append(last)
         last.folios.append(folio)
-        last.pages += len(folio.pages)
+        last.contents += folio.pages
 
     async def _write(self, request: Request) -> None:
         """A request to a swap device, and the end of it (end_swap_bio_write)."""
         machine = self.machine
         failed = True
         try:
-            await request.tier.write(request.first.handle, [page for folio in request.folios for page in folio.pages])
+            await request.tier.write(request.first.handle, request.contents)
             failed = False
         except TierError:
             machine.counters.swapout_failed += request.pages
@@ -169,15 +173,15 @@ class Pageout:
                     machine.memory.rotate(folio)
                 rmap.try_to_free(machine, folio)
 
-    async def _store(self, leaving: Leaving, tier: Tier) -> None:
+    async def _store(self, leaving: Leaving, tier: Tier, contents: Sequence[bytes]) -> None:
         """A write to a synchronous device, and the end of it: the folio goes, unless somebody uses it by now."""
         machine, folio = self.machine, leaving.folio
         stored = False
         try:
             if isinstance(tier, CramTier):
-                stored = await self._store_on_device(leaving, tier)
+                stored = await self._store_on_device(leaving, tier, contents[0])
             else:
-                stored = await large.store_all(machine, folio, tier, self._make_room)
+                stored = await large.store_all(machine, folio, contents, tier, self._make_room)
                 if stored and folio.order:
                     machine.counters.count_mthp(folio.order, "swpout")
         except Exception as error:
@@ -192,12 +196,12 @@ class Pageout:
             folio.lock.release()
         rmap.try_to_free(machine, folio)
 
-    async def _store_on_device(self, leaving: Leaving, cram: CramTier) -> bool:
+    async def _store_on_device(self, leaving: Leaving, cram: CramTier, data: bytes) -> bool:
         """The device page takes the folio's place in the swap cache when it is written. False: the node has no room, or
         somebody uses the page by now, which ends in DRAM then."""
         machine, folio = self.machine, leaving.folio
         slot = folio.slot
-        store = partial(cram.store, folio.data, slot)
+        store = partial(cram.store, data, slot)
         handle = await machine.placement.store_on(cram, slot, store, self._make_room)
         if handle is None:
             return False

@@ -13,6 +13,7 @@ from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PteState
 from vswap.state import rmap
 from vswap.state.machine import Machine
+from vswap.tiers.cram import CramTier
 
 _EVENTS = ("zswpin", "zswpout", "zswpwb", "pswpin", "pswpout", "swpin_zero", "swpout_zero",
            "pgactivate", "workingset_refault_anon", "workingset_activate_anon", "workingset_restore_anon")  # fmt: skip
@@ -254,6 +255,7 @@ def _at_rest(machine: Machine) -> Iterator[str]:
     for resident in machine.residents.folios:
         if resident.lock.locked() or resident.busy:
             yield f"CRAM page {resident.page} is locked or in use at rest"
-        if machine.config.cram_fence and resident.writable == resident.tier.fenced(resident.page):
+        fences = machine.config.cram_fence and isinstance(resident.tier, CramTier) and resident.tier.fences
+        if fences and resident.writable == resident.tier.fenced(resident.page):
             is_, other = ("", "fenced") if resident.writable else ("not ", "not fenced")
             yield f"CRAM page {resident.page} is {is_}writable, and {other} on the device"

@@ -53,7 +53,7 @@ class CramTier:
         self._clock = clock
         self._counters = counters
         self._trim_batch = trim_batch
-        self._fence = fence
+        self._fence = self.fences = fence
         self._marks = (0, 0, 0)  # low, recovered and critical, percent
         self._tracking = (0, 0)  # of hot pages: threshold and period
         self._flushing = Lock(clock)

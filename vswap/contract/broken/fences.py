@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from hw.link import ZERO_PAGE
 from vswap.contract import backends
-from vswap.contract.broken.registry import Patcher, layer, tier
+from vswap.contract.broken.registry import Patcher, layer
 from vswap.mm.folio import CramFolio, Folio
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte, PteState
@@ -14,7 +14,6 @@ from vswap.paths.fault import handle_fault
 from vswap.paths.reclaim import Reclaim
 from vswap.state.machine import Machine
 from vswap.state.residents import Residents
-from vswap.tiers.cram import CramTier
 
 
 @layer(backends.cram)
@@ -94,23 +93,3 @@ def merged_page_left_writable(patch: Patcher) -> None:
 def page_not_fenced_again(patch: Patcher) -> None:
     """A page that was writable within the budget stays without its fence when that has ended."""
     patch.replace(Residents, "fence_again", lambda *_: None)
-
-
-@tier(backends.cram)
-class CramFenceNeverLifted(CramTier):
-    """A page that has been made writable is still fenced on the device."""
-
-    async def set_fence(self, handle: int, on: bool) -> None:
-        if on:
-            await super().set_fence(handle, on)
-
-
-@tier(backends.cram)
-class CramFenceForgottenAtAStore(CramTier):
-    """A page is believed to be fenced that the device was never told of."""
-
-    async def store(self, data: bytes, slot: int) -> int:
-        page = await super().store(data, slot)
-        if page in self.inventory.fenced:
-            await self.inventory.device.unfence([page])
-        return page

@@ -6,7 +6,7 @@ from __future__ import annotations
 from random import Random
 
 from hw.codes import PageState
-from hw.link import LINE_BYTES
+from hw.link import LINE_BYTES, PAGE_BYTES
 from hw.links.verilated import MediaFault, VerilatedLink
 from hw.parameters import DeviceParameters
 from hw.regs.codes import read
@@ -41,6 +41,7 @@ class Injector:
         self._sector_bits = (parameters.media_sectors - 1).bit_length()
         self._sector_bytes = parameters.sector_bytes
         self._named_beats: set[int] = set()
+        self.raw_sectors = PAGE_BYTES // parameters.sector_bytes
 
     # What lies where
 

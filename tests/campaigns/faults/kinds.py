@@ -25,12 +25,14 @@ class Fault:
         only_copies: pages whose only copy it may have taken.
         pages_at_most: how many of them.
         lasts: until the device has been asked for every page.
+        sectors_at_most: how many sectors it may take out of use, at once or when its place is met much later.
     """
 
     what: str
     only_copies: frozenset[int] = field(default=frozenset())
     pages_at_most: int = 1
     lasts: bool = False
+    sectors_at_most: int = 0
 
 
 def _only(page: int | None) -> frozenset[int]:
@@ -68,19 +70,21 @@ def flip_link(bits: int) -> Kind:
         owner = injector.owner(sector) if bits > 1 else None
         injector.flip("links", sector, bits)
         return Fault(
-            f"{bits} bits of the link of sector {sector}", frozenset() if owner is None else frozenset({owner})
+            f"{bits} bits of the link of sector {sector}",
+            _only(owner),
+            sectors_at_most=injector.raw_sectors if bits > 1 else 0,  # those of its chain behind it
         )
 
     return inject
 
 
 def flip_free_link(bits: int) -> Kind:
-    """Flip bits of the link of a sector of the free list: it costs nothing."""
+    """Flip bits of the link of a sector of the free list: it costs no page."""
 
     async def inject(injector: Injector, touched: set[int]) -> Fault:
         sector = injector.listed_sector()
         injector.flip("links", sector, bits)
-        return Fault(f"{bits} bits of the link of free sector {sector}")
+        return Fault(f"{bits} bits of the link of free sector {sector}", sectors_at_most=int(bits > 1))
 
     return inject
 

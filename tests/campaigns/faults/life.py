@@ -92,6 +92,7 @@ class Life:
         self._clock = VirtualClock(seed)
         self._injector = Injector(self._clock, PARAMETERS, seed, PATIENCE_NS, random)
         self._workload = Workload(trace, PAGES, random)
+        self._sectors_owed = 0  # that links flipped by now may still take out of use
 
     def run(self, episodes: int = EPISODES) -> list[Verdict]:
         """So many faults, or fewer if the device wears out, hangs or lies."""
@@ -127,8 +128,10 @@ class Life:
             workload.write(link, _ACCESSES), workload.read(link, _ACCESSES), workload.command(device, _ACCESSES // 4),
         ]  # fmt: skip
         fault = await self._with_fault(KINDS[verdict.kind], tasks, verdict)
+        self._sectors_owed += fault.sectors_at_most
         if KINDS[verdict.kind] in FORGETS:
             await self._restart()
+            self._sectors_owed = 0
             verdict.outcome = Outcome.REFUSED
             return
         if not fault.lasts:
@@ -141,8 +144,10 @@ class Life:
         for page in lost:
             if page not in fault.only_copies or fault.pages_at_most < len(lost):
                 verdict.lost.append(f"page {page}: {await self._why(page)}")
-        if KINDS[verdict.kind] in UNHURT and (more := await self._out_of_use() - out_of_use):
-            verdict.lost.append(f"{more} sectors are out of use")
+        more = await self._out_of_use() - out_of_use
+        if KINDS[verdict.kind] in UNHURT and more > self._sectors_owed:
+            verdict.lost.append(f"{more} sectors are out of use, {self._sectors_owed} by bad links of earlier faults")
+        self._sectors_owed = max(0, self._sectors_owed - more)
         corrected = (await device.counters()).bits_corrected != before.bits_corrected
         verdict.outcome = (
             Outcome.POISONED if lost else Outcome.REFUSED if workload.refused else

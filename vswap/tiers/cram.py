@@ -53,7 +53,7 @@ class CramTier:
         self._clock = clock
         self._counters = counters
         self._trim_batch = trim_batch
-        self._fence = self.fences = fence
+        self.fences = fence
         self._marks = (0, 0, 0)  # low, recovered and critical, percent
         self._tracking = (0, 0)  # of hot pages: threshold and period
         self._flushing = Lock(clock)
@@ -106,7 +106,7 @@ class CramTier:
         page = inventory.take()
         try:
             await store(inventory.device, page)
-            if self._fence:
+            if self.fences:
                 await inventory.device.fence([page])
                 inventory.fenced.add(page)
             if inventory is not self.inventory:
@@ -147,11 +147,11 @@ class CramTier:
 
     def fenced(self, handle: int) -> bool:
         """See CramNode; also where the dial is off, when there is nothing to fence again."""
-        return not self._fence or handle in self.inventory.fenced
+        return not self.fences or handle in self.inventory.fenced
 
     async def set_fence(self, handle: int, on: bool) -> None:
         """See CramNode. Raises Gone, IoError."""
-        if not self._fence or on == (handle in self.inventory.fenced):
+        if not self.fences or on == (handle in self.inventory.fenced):
             return
         inventory = self.inventory
         with self._explained() as device:

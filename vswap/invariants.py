@@ -13,7 +13,6 @@ from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PteState
 from vswap.state import rmap
 from vswap.state.machine import Machine
-from vswap.tiers.cram import CramTier
 
 _EVENTS = ("zswpin", "zswpout", "zswpwb", "pswpin", "pswpout", "swpin_zero", "swpout_zero",
            "pgactivate", "workingset_refault_anon", "workingset_activate_anon", "workingset_restore_anon")  # fmt: skip
@@ -32,6 +31,7 @@ def contradictions(machine: Machine, *, quiescent: bool) -> list[str]:
         *_tiers(machine),
         *_frames(machine),
         *_charges(machine),
+        *_fences(machine),
     ]
     if quiescent:
         findings += _at_rest(machine)
@@ -241,6 +241,15 @@ def _charges(machine: Machine) -> Iterator[str]:
             yield f"the groups have counted {counted} {event}, the machine {total}"
 
 
+def _fences(machine: Machine) -> Iterator[str]:
+    for resident in machine.residents.folios:
+        fenced = resident.tier.fenced(resident.page)
+        if resident.writable and resident.tier.fences and fenced:
+            yield f"CRAM page {resident.page} is writable, and fenced on the device"
+        if not (resident.writable or fenced or resident.lock.locked() or resident in machine.residents.to_fence):
+            yield f"CRAM page {resident.page} is not writable, and nobody is to fence it on the device"
+
+
 def _at_rest(machine: Machine) -> Iterator[str]:
     if machine.inflight.folios:
         yield f"{machine.inflight.pages} pages are under writeback at rest"
@@ -255,7 +264,3 @@ def _at_rest(machine: Machine) -> Iterator[str]:
     for resident in machine.residents.folios:
         if resident.lock.locked() or resident.busy:
             yield f"CRAM page {resident.page} is locked or in use at rest"
-        fences = machine.config.cram_fence and isinstance(resident.tier, CramTier) and resident.tier.fences
-        if fences and resident.writable == resident.tier.fenced(resident.page):
-            is_, other = ("", "fenced") if resident.writable else ("not ", "not fenced")
-            yield f"CRAM page {resident.page} is {is_}writable, and {other} on the device"

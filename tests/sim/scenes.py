@@ -123,7 +123,14 @@ class Command:
 
     def wait_for(self, program: str, timeout_s: float = 600) -> int:
         """The process id of `program`, once the command has started it."""
-        return wait(lambda: self.started(program), timeout_s)[0]
+
+        def started() -> list[int]:
+            if self.process.poll() is not None:
+                status, _, errors = self.finish()
+                raise AssertionError(f"the command ended with {status} without starting {program}:\n{errors}")
+            return self.started(program)
+
+        return wait(started, timeout_s)[0]
 
     def interrupt(self, number: signal.Signals) -> None:
         """Send a signal to the command alone."""

@@ -168,7 +168,7 @@ def test_an_interrupted_run_is_one_line_and_leaves_no_simulator(
 
 
 def test_an_interrupt_while_the_rtl_compiles_leaves_no_compiler(tmp_path: Path) -> None:
-    other = write_scenario(tmp_path, cram={"media_latency": 1234})  # nobody has compiled this one
+    other = write_scenario(tmp_path, cram={"cache_pages": 13})  # nobody has compiled this one
     command = Command("run", other)
     command.wait_for("cc1plus")
     command.interrupt(signal.SIGTERM)

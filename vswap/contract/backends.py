@@ -61,6 +61,12 @@ def cram(bench: Bench, kind: type[CramTier] = CramTier) -> Backend:
     return Backend(tier, damage=bench.device.lost.add)
 
 
+def cram_fenced(bench: Bench, kind: type[CramTier] = CramTier) -> Backend:
+    """The device, with the pages that nobody may write to fenced on it."""
+    tier = kind(bench.clock, bench.counters, bench.device, trim_batch=8, fence=True)
+    return Backend(tier, damage=bench.device.lost.add)
+
+
 def _reopen(tier: SwapfileTier, path: Path, broken: bool) -> None:
     """Put a file that cannot be written in the place of the open one, or one that can."""
     flags = os.O_RDONLY if broken else os.O_RDWR
@@ -69,4 +75,4 @@ def _reopen(tier: SwapfileTier, path: Path, broken: bool) -> None:
     os.close(file)
 
 
-OURS = {"zero": zero, "zswap": zswap, "zram": zram, "swapfile": swapfile, "cram": cram}
+OURS = {"zero": zero, "zswap": zswap, "zram": zram, "swapfile": swapfile, "cram": cram, "cram-fenced": cram_fenced}

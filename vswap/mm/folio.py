@@ -43,7 +43,13 @@ class Table(Protocol):
 
 
 class CramNode(Protocol):
-    """What a folio on a device needs of it: the CRAM tier that it is on (tiers/cram.py)."""
+    """What a folio on a device needs of it: the CRAM tier that it is on (tiers/cram.py).
+
+    Attributes:
+        fences: the device refuses stores to its pages, but for those that are writable in place.
+    """
+
+    fences: bool
 
     @property
     def closed(self) -> bool:
@@ -59,7 +65,7 @@ class CramNode(Protocol):
         """The device refuses stores to the page."""
 
     async def set_fence(self, handle: int, on: bool) -> None:
-        """Let the device refuse stores to a page, or not; where the dial is off, nothing. Raises TierError."""
+        """Let the device refuse stores to a page, or not; nothing on one that has no fences. Raises TierError."""
 
     async def overwrite(self, handle: int, data: bytes) -> None:
         """A task's store of a whole page. Raises TierError."""

@@ -204,7 +204,7 @@ class Fault:
             return None
         alone = pte.exclusive or residents.references(folio) == 1  # whoever adds a reference replaces our PTE
         if alone and not self._pin and residents.may_make_writable(folio):
-            if machine.config.cram_fence and not await self._lift_fence(pte, folio):
+            if folio.tier.fences and not await self._lift_fence(pte, folio):
                 return None
             if folio.slot:
                 residents.reap_slot(folio)

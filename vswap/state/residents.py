@@ -141,14 +141,14 @@ class Residents:
             self._reap_wanted.set()
 
     async def fence(self) -> None:
-        """Fence what is to be fenced and is still read-only."""
-        while self.to_fence:
-            folio = self.to_fence.pop()
+        """Fence what is to be fenced and is still read-only; what fails is tried again next time."""
+        for folio in list(self.to_fence):
             await folio.lock.acquire()
             try:
                 if not folio.dead and not folio.writable:
                     await folio.tier.set_fence(folio.page, True)
+                self.to_fence.discard(folio)
             except TierError:
-                pass  # the device is gone, or says so at the next access
+                pass  # the device says so at the next access
             finally:
                 folio.lock.release()

@@ -32,6 +32,7 @@ class CramTier:
 
     Attributes:
         inventory: the books of the device.
+        fences: see CramNode.
         no_alloc: the provider's gate is down.
         under_pressure: between the device's LOW and RECOVERED.
         recovered_mark: free sectors at which the device says RECOVERED.
@@ -146,7 +147,7 @@ class CramTier:
         self._counters.inplace_stores += 1
 
     def fenced(self, handle: int) -> bool:
-        """See CramNode; also where the dial is off, when there is nothing to fence again."""
+        """See CramNode; also on one that has no fences, where there is nothing to fence again."""
         return not self.fences or handle in self.inventory.fenced
 
     async def set_fence(self, handle: int, on: bool) -> None:

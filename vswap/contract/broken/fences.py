@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hw.link import ZERO_PAGE
 from vswap.contract import backends
-from vswap.contract.broken.registry import Patcher, layer
+from vswap.contract.broken.registry import Patcher, layer, tier
 from vswap.mm.folio import CramFolio, Folio
-from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte, PteState
 from vswap.paths import ksm, pins, protection
 from vswap.paths.fault import handle_fault
 from vswap.paths.reclaim import Reclaim
 from vswap.state.machine import Machine
 from vswap.state.residents import Residents
+from vswap.tiers.cram import CramTier
 
 
 @layer(backends.cram)
@@ -62,16 +64,16 @@ def long_term_pin_on_the_device(patch: Patcher) -> None:
 @layer(backends.cram)
 def pinned_page_reclaimed(patch: Patcher) -> None:
     """Reclaim takes a pinned page to the device; the pin goes on writing to a frame that is nobody's."""
-    original = Reclaim.reclaim_folio
+    original = Reclaim._unmap
 
-    async def broken(self: Reclaim, folio: Folio, *, force: bool = False, target: Memcg | None = None) -> int:
+    async def broken(self: Reclaim, shrunk: Any, folio: Folio, *, force: bool) -> None:
         held, folio.pins = folio.pins, 0
         try:
-            return await original(self, folio, force=force, target=target)
+            await original(self, shrunk, folio, force=force)
         finally:
             folio.pins = held
 
-    patch.replace(Reclaim, "reclaim_folio", broken)
+    patch.replace(Reclaim, "_unmap", broken)
 
 
 @layer(backends.cram)
@@ -89,7 +91,27 @@ def merged_page_left_writable(patch: Patcher) -> None:
     patch.replace(ksm, "merge", broken)
 
 
-@layer(backends.cram)
+@layer(backends.cram_fenced)
 def page_not_fenced_again(patch: Patcher) -> None:
     """A page that was writable within the budget stays without its fence when that has ended."""
     patch.replace(Residents, "fence_again", lambda *_: None)
+
+
+@tier(backends.cram_fenced)
+class CramFenceNeverLifted(CramTier):
+    """A page that has been made writable is still fenced on the device."""
+
+    async def set_fence(self, handle: int, on: bool) -> None:
+        if on:
+            await super().set_fence(handle, on)
+
+
+@tier(backends.cram_fenced)
+class CramFenceForgottenAtAStore(CramTier):
+    """A page is believed to be fenced that the device was never told of."""
+
+    async def store(self, data: bytes, slot: int) -> int:
+        page = await super().store(data, slot)
+        if page in self.inventory.fenced:
+            await self.inventory.device.unfence([page])
+        return page

@@ -143,7 +143,7 @@ async def budget(factory: Factory, bench: Bench) -> None:
 
 @check("machine.fences", "Each way to write is held: a read-only page on a device is written to by nobody.", seeds=4)
 async def fences(factory: Factory, bench: Bench) -> None:
-    await _run(factory, bench, replace(CROWD, fences=True), 2, writable_budget=1, cram_fence=True)
+    await _run(factory, bench, replace(CROWD, fences=True), 2, writable_budget=1)
 
 
 @check("machine.large", "Large folios go out and come back as a whole or page by page, and MADV_FREE loses no write.",

@@ -13,7 +13,7 @@ BIN := .venv/bin
 JOBS ?= 2
 BUILD := $(or $(VCRAM_BUILD),build)
 
-.PHONY: help setup run test verify prune breakages slotbench compressors contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation linuxswap cxl kerneldiff faults
+.PHONY: help setup run test verify prune breakages slotbench compressors contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation linuxswap cxl kerneldiff faults experiments
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -93,6 +93,9 @@ faults: $(STAMP)  ## faults of media, memories and resets while a device works: 
 
 mutation: $(STAMP)  ## mutants of the RTL, by Yosys, and whether the benches notice: COUNT=320, SEED=; build/mutation.json
 	@$(BIN)/python -m tests.campaigns.mutation --count $(or $(COUNT),320) --seed $(or $(SEED),1)
+
+experiments: $(STAMP)  ## answer the open questions on reduced grids, and compare with docs/answers.md (20 minutes)
+	@$(BIN)/vcram experiment --all
 
 fuzz: $(STAMP)  ## 1,000,000 fuzzed LZ4 streams, RTL against liblz4: COUNT=, SEED=; build/fuzz.json
 	@$(BIN)/python -m sim.bench.fuzz --count $(or $(COUNT),1000000) --seed $(or $(SEED),1)

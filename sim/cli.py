@@ -31,6 +31,8 @@ from sim.costs.command import costs_group
 from sim.cxl import CxlError
 from sim.cxl.command import cxl_command
 from sim.doctor.command import doctor_command
+from sim.experiment.command import experiment_command
+from sim.experiment.record import RecordError
 from sim.guest import GuestError
 from sim.nbd import NbdError
 from sim.nbd.command import nbd_command
@@ -58,7 +60,7 @@ from vswap.contract.suite import LINKS
 
 FAILED, BAD_INPUT, ENVIRONMENT, INTERRUPTED = 1, 2, 3, 130
 
-_BAD_INPUT = (ScenarioError, TraceError, SuiteError, SweepError)
+_BAD_INPUT = (ScenarioError, TraceError, SuiteError, SweepError, RecordError)
 _ENVIRONMENT = (BuildError, ToolError, DeviceNotFound)
 _FAILURES = (
     RunError, CaptureError, PagerError, NbdError, CorpusError, CxlError, GuestError, VswapError, CramError, OSError,
@@ -346,6 +348,7 @@ cli.add_command(doctor_command)
 cli.add_command(pager_command)
 cli.add_command(sweep_command)
 cli.add_command(compare_command)
+cli.add_command(experiment_command)
 
 
 class _RecordingLine:

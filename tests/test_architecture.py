@@ -16,7 +16,21 @@ ROOMS = {  # lowest first
     "vswap": ("base", "mm", "slots", "tiers", "state", "paths", LOOSE, "contract", "races"),
     "sim": (
         *("base", "page", "trace", "corpus", "scenario", "run", "handle"),
-        *("follow", "capture", "data", "costs", "pager", "guest", "cxl", "nbd", "sweep", "bench", "doctor", LOOSE),
+        *(
+            "follow",
+            "capture",
+            "data",
+            "costs",
+            "pager",
+            "guest",
+            "cxl",
+            "nbd",
+            "sweep",
+            "experiment",
+            "bench",
+            "doctor",
+            LOOSE,
+        ),
     ),
 }
 PUBLIC_AFTER_ALL = {"_exit", "_log", "_name", "_path"}

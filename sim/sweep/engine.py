@@ -20,9 +20,12 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sim.sweep.folder import SweepError
-from sim.sweep.row import Row, Task, execute_task, failed
+from sim.sweep.row import Row, failed
+
+T = TypeVar("T")
 
 _PR_SET_PDEATHSIG = 1
 STRIKES = 2
@@ -62,10 +65,8 @@ def processes(count: int) -> Iterator[Workers]:
             pool.shutdown(cancel_futures=True)
 
 
-def run_tasks(
-    tasks: Sequence[Task], workers: Workers, work: Callable[[Task], Row] = execute_task
-) -> Iterator[tuple[int, Row]]:
-    """(number of the task, its row) as they end.
+def run_tasks(tasks: Sequence[T], workers: Workers, work: Callable[[T], Row]) -> Iterator[tuple[int, Row]]:
+    """(number of the task, its row) as they end. `work` runs a task, in whatever process it is in.
 
     A worker that dies takes the pool with it: what was under way is run again by a new one, on its own from then on so
     that the task which kills is told from those beside it.

@@ -96,7 +96,7 @@ def run_in_process(
 ) -> Result:
     """Run on virtual time, on the functional model or on the RTL as a library. Raises RunError, BuildError,
     ToolError."""
-    clock = VirtualClock(scenario.workload.seed)
+    clock = VirtualClock(scenario.workload.schedule)
     links: dict[str, Link] = {}
     watched = None if waves is None else _watched(clock, scenario, waves)
     for node in scenario.tiers.nodes:

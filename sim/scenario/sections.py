@@ -90,11 +90,19 @@ class WorkloadSection(Section):
         json_schema_extra={"path": True},
     )
     seed: int = Field(
-        1, ge=0, le=2**31 - 1, description="orders tasks that are ready at once, fills undefined registers"
+        0,
+        ge=0,
+        le=2**31 - 1,
+        description="shuffles tasks that are ready at once (0: in turn, as a simulator has them), fills undefined registers",
     )
     rounds: int = Field(1, ge=1, description="times the program runs, one after the other, each in spaces of its own")
     think_ns: NonNegativeInt = Field(0, description="ns that the program computes between two events of the trace")
     verify_exits: bool = Field(True, description="read and compare every page of a space before it exits")
+
+    @property
+    def schedule(self) -> int | None:
+        """The seed of the clock (VirtualClock); None: tasks run in turn, so that every link gives the same run."""
+        return self.seed or None
 
 
 class MemorySection(Section):

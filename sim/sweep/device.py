@@ -47,7 +47,7 @@ def measure_task(task: Task) -> Row:
     a row."""
     started = time.monotonic()
     try:
-        clock = VirtualClock(task.scenario.workload.seed)
+        clock = VirtualClock(task.scenario.workload.schedule)
         assert task.sim in ("model", "verilated") and task.load is not None
         link = make_link(task.sim, clock, task.scenario)
         row: Row = {"status": "passed", "reason": "", **clock.run(_Measurement(link, task.scenario, task.load).all())}

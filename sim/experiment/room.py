@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 import lz4.block
 
 from driver import CramDevice
-from hw.link import Link
 from hw.links.in_process import InProcess, open_link
 from hw.parameters import MEDIA_LATENCY, DeviceParameters
 from hw.virtual_time import VirtualClock
 from sim.corpus import files
 from sim.corpus.figures import RAW_BYTES, is_same
+from sim.experiment.meter import MeteredLink
 from vswap import AddressSpace, VswapConfig, VswapSystem
 from vswap.mm.folio import CramFolio, Folio
 from vswap.tiers.base import Tier
@@ -37,7 +37,7 @@ class Room:
         clock, link, device, system: the machine's parts; link and device are those of "cram".
     """
 
-    def __init__(self, clock: VirtualClock, link: Link, device: CramDevice, system: VswapSystem) -> None:
+    def __init__(self, clock: VirtualClock, link: MeteredLink, device: CramDevice, system: VswapSystem) -> None:
         self.clock = clock
         self.link = link
         self.device = device
@@ -51,22 +51,35 @@ class Room:
 
     async def put(self, space: AddressSpace, pages: dict[int, bytes], tier: str) -> None:
         """Write pages and swap them out to the tier. Raises RuntimeError: it did not take them."""
-        machine = self.system.machine
-        others: set[Tier] = {each for name, each in machine.tiers.named.items() if name != tier} - machine.tiers.offline
+        machine, order = self.system.machine, self.system.machine.config.order
+        others: set[Tier] = {self.system.tier(name) for name in order[: order.index(tier)]} - machine.tiers.offline
         machine.tiers.offline |= others
         for vpn, data in pages.items():
             await space.write(vpn, data)
             await space.pageout(vpn)
+        await self.settle()
+        machine.tiers.offline -= others
+        for vpn in pages:
+            pte, key = space.table.get(vpn), machine.tiers.key(self.system.tier(tier))
+            if pte is None or not pte.slot or machine.slots.backing(pte.slot).tier != key:
+                raise RuntimeError(f"page {vpn} did not go to {tier}")
+
+    async def reclaim(self, space: AddressSpace) -> None:
+        """Swap out every page of a space that is in DRAM, whoever else maps it."""
+        for pte in list(space.table.values()):
+            if isinstance(pte.folio, Folio):
+                self.system.machine.memory.remove(pte.folio)
+                await self.system.reclaim.reclaim_folio(pte.folio, force=True)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Let writes end, and take clean pages that nobody maps out of the swap cache."""
+        machine = self.system.machine
         await machine.inflight.drain()
         for _, folio in list(machine.cache.items()):
             if isinstance(folio, Folio) and not (folio.mappers or folio.dead or folio.dirty):
                 machine.memory.remove(folio)
                 await self.system.reclaim.reclaim_folio(folio, force=True)
-        machine.tiers.offline -= others
-        for vpn in pages:
-            pte = space.table.get(vpn)
-            if pte is None or not pte.slot or isinstance(machine.cache.lookup(pte.slot), Folio):
-                raise RuntimeError(f"page {vpn} did not go to {tier}")
 
     def cram_folios(self) -> list[CramFolio]:
         """Every page on the device, coldest first."""
@@ -90,7 +103,7 @@ def on_machine(
         config: fields of VswapConfig.
     """
     clock = VirtualClock(seed)
-    link = open_link(sim, clock, parameters or DeviceParameters(), MEDIA_LATENCY, seed)
+    link = MeteredLink(open_link(sim, clock, parameters or DeviceParameters(), MEDIA_LATENCY, seed))
 
     async def main() -> T:
         device = await CramDevice.probe(link)

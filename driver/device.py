@@ -219,7 +219,7 @@ class CramDevice:
 
         Raises:
             BlockRefused: the block is malformed, or the CRC does not match.
-            AdmissionClosed: no room, or the page is free and the device critically low.
+            AdmissionClosed: no room, whatever the page holds; or the page is free and the device critically low.
             PageFenced, PagePoisoned, AddressOutOfRange, ValueError.
         """
         self.geometry.check_page(page)
@@ -371,6 +371,7 @@ class CramDevice:
     async def _once(self, page: int, storing: bool, access: Callable[[], Awaitable[_T]]) -> _T:
         self.geometry.check_page(page)
         self._access.check()
+        self._events.take_refusal(page)  # of an earlier time
         try:
             result = await access()
             self._access.check()

@@ -77,7 +77,8 @@ class DeviceFull(CramError):
 
 
 class AdmissionClosed(DeviceFull):
-    """The device is critically low and took no new page. The page is as it was, free; keep the data elsewhere.
+    """The device is critically low and took no new page, or an import found no room. The page is as it was: free, or
+    after an import what was stored. Keep the data elsewhere.
 
     Attributes:
         page: the page.

@@ -28,7 +28,7 @@ class EventBook:
         self._lock = Lock(clock)
         self._events: deque[DeviceEvent] = deque(maxlen=EVENT_BACKLOG)  # taken from the device, not yet asked for
         self._causes: dict[int, EventCode] = {}  # of pages that are poison
-        self._refusals: dict[int, EventCode] = {}  # of writes, until they are explained
+        self._refusals: dict[int, EventCode] = {}  # of accesses, until explained or the page's next one
 
     async def collect(self, acknowledge: bool = False) -> None:
         """Move the device's event log into ours; beyond EVENT_BACKLOG the oldest that nobody asked for are dropped.
@@ -69,7 +69,7 @@ class EventBook:
         return self._causes.get(page)
 
     def take_refusal(self, page: int) -> EventCode | None:
-        """Why a write to a page was refused, as far as an event has told; once."""
+        """Why an access to a page was refused, as far as an event has told; once."""
         return self._refusals.pop(page, None)
 
     def forget(self, pages: Iterable[int] | None) -> None:

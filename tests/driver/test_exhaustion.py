@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from driver import CramDevice, DeviceEvent, DeviceFull, EventCode, Interrupt, PageState
+from driver import CramDevice, DeviceEvent, DeviceFull, EventCode, Interrupt, PageFenced, PageState
 from hw.link import BusError
 from hw.parameters import DeviceParameters
 from tests.pages import SAME_PAGE, ZERO_PAGE, compressible_page, noise_page
@@ -128,6 +128,19 @@ async def test_the_event_log_keeps_the_oldest_16_and_counts_the_rest(device: Cra
     assert await device.lost_events() == 4
     with pytest.raises(DeviceFull):  # its event was lost: known from the sectors
         await device.store(119, ZERO_PAGE)
+
+
+async def test_a_refusal_of_an_earlier_time_explains_no_later_one(device: CramDevice) -> None:
+    await fill(device)
+    with pytest.raises(BusError):
+        await device.link.write(3 * 4096, ZERO_PAGE)
+    assert await device.events() == [DeviceEvent(EventCode.EXHAUSTED, 3)]
+    await device.fence([3])
+    for page in range(100, 116):
+        with pytest.raises(BusError):
+            await device.link.write(page * 4096, ZERO_PAGE)
+    with pytest.raises(PageFenced):  # its own event was lost: the log is full
+        await device.store(3, ZERO_PAGE)
 
 
 async def test_several_tasks_that_run_the_device_full_are_each_told(device: CramDevice) -> None:

@@ -20,7 +20,7 @@ import click
 
 from hw.fpga import clock_text, engine_area
 from hw.places import build_folder
-from hw.sources import ROOT
+from hw.sources import ROOT, digest
 
 RECORDS = ROOT / "docs" / "figures"
 DOCUMENTS = ("hwbench.md", "compressor.md", "decompressor.md", "mutants.md", "kerneldiff.md")
@@ -146,6 +146,13 @@ def mutants(kept: Records) -> str:
     return _table(["module", "mutants", *results], rows)
 
 
+def mutants_state(kept: Records) -> str:
+    """Of which RTL the mutants are."""
+    first = kept["mutation"][0]
+    now = "It is the same today." if first["rtl"] == digest() else "It has changed since: these are not its figures."
+    return f"They are mutants of the RTL of commit `{first['commit']}`. {now}"
+
+
 def survivors(kept: Records) -> str:
     """The mutants that no bench noticed."""
     rows = [
@@ -198,8 +205,8 @@ def effects_tiers(kept: Records) -> str:
 
 TABLES: Mapping[str, Callable[[Records], str]] = {
     "widths": widths, "misses": misses, "compressor": compressor, "decompressor": decompressor, "fpga": fpga,
-    "mutants": mutants, "survivors": survivors, "effects-faults": effects_faults, "effects-times": effects_times,
-    "effects-tiers": effects_tiers,
+    "mutants": mutants, "mutants-state": mutants_state, "survivors": survivors,
+    "effects-faults": effects_faults, "effects-times": effects_times, "effects-tiers": effects_tiers,
 }  # fmt: skip
 
 
@@ -236,18 +243,26 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def _record() -> None:
-    """Take the records from build/, where they are there."""
+def record(results: Path, to: Path = RECORDS) -> None:
+    """Take the records from the folder `results`, where they are there.
+
+    Raises:
+        FiguresError: a campaign of mutants has not judged its whole sample.
+    """
     for name in NAMES:
-        source = build_folder() / f"{name}.json"
+        source = results / f"{name}.json"
         if not source.exists():
             continue
         rows = json.loads(source.read_text())
         if name == "mutation":
-            rows = [_short(row) for row in rows["mutants"]]
-        RECORDS.mkdir(exist_ok=True)
+            if len(rows["mutants"]) != rows["sample"]:
+                raise FiguresError(
+                    f"{source}: {len(rows['mutants'])} of {rows['sample']} mutants: not a whole campaign"
+                )
+            rows = [{"commit": rows["commit"], "rtl": rows["rtl"]} | _short(row) for row in rows["mutants"]]
+        to.mkdir(exist_ok=True)
         text = ",\n".join(map(json.dumps, rows))
-        (RECORDS / f"{name}.json").write_text(f"[\n{text}\n]\n")
+        (to / f"{name}.json").write_text(f"[\n{text}\n]\n")
 
 
 def _short(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -257,12 +272,14 @@ def _short(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--record", is_flag=True, help="Take build/{hwbench,fpga,mutation,effects}.json as the records first.")
-def main(record: bool) -> None:
+@click.option(
+    "--record", "first", is_flag=True, help="Take build/{hwbench,fpga,mutation,effects}.json as the records first."
+)
+def main(first: bool) -> None:
     """Write the measured tables of the documents again, from docs/figures."""
     try:
-        if record:
-            _record()
+        if first:
+            record(build_folder())
         kept = records()
         for name in DOCUMENTS:
             file = ROOT / "docs" / name

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.bench.figures import DOCUMENTS, NAMES, RECORDS, TABLES, FiguresError, records, updated
+from hw.sources import digest
+from sim.bench.figures import DOCUMENTS, NAMES, RECORDS, TABLES, FiguresError, record, records, updated
 
 DOCS = RECORDS.parent
 
@@ -44,6 +45,35 @@ def test_every_width_is_recorded_over_at_least_four_kinds_of_pages() -> None:
     kinds = {(row["width"], row["kind"]) for row in rows}
     assert {width for width, _ in kinds} == {1, 4, 8, 16}
     assert all(len({kind for each, kind in kinds if each == width}) > 4 for width in (1, 4, 8, 16))
+
+
+def test_the_mutants_are_those_of_the_rtl_that_their_record_names() -> None:
+    rows = [{"commit": "abc", "rtl": digest()}]
+    assert TABLES["mutants-state"]({"mutation": rows}).endswith("`abc`. It is the same today.")
+    rows[0]["rtl"] = "another"
+    assert TABLES["mutants-state"]({"mutation": rows}).endswith("these are not its figures.")
+
+
+def test_comments_and_white_space_make_no_other_rtl(tmp_path: Path) -> None:
+    source = tmp_path / "x.v"
+    found = []
+    for text in ("wire a = b;  // why\n", "/* new */ wire a =\n  b;\n", "wire a = c;\n"):
+        source.write_text(text)
+        found.append(digest(tmp_path))
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_campaign_of_mutants_is_recorded_when_it_has_judged_them_all(tmp_path: Path) -> None:
+    judged = [{"module": "fifo", "result": "killed"}] * 2
+    state = {"seed": 1, "commit": "abc", "rtl": "def", "sample": 3, "mutants": judged}
+    results, records_folder = tmp_path / "mutation.json", tmp_path / "records"
+    results.write_text(json.dumps(state))
+    with pytest.raises(FiguresError, match=r"mutation\.json: 2 of 3 mutants"):
+        record(tmp_path, records_folder)
+    results.write_text(json.dumps(state | {"sample": 2}))
+    record(tmp_path, records_folder)
+    kept = json.loads((records_folder / "mutation.json").read_text())
+    assert kept == [{"commit": "abc", "rtl": "def", "module": "fifo", "result": "killed"}] * 2
 
 
 def test_a_record_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ from typing import Any
 
 from hw.build import BuildError
 from hw.places import results_folder
+from hw.sources import digest
 from hw.tools import ToolError
+from sim.base.versions import versions
 from sim.bench.figures import by_module
 from tests.campaigns.mutation.netlist import MutationError, Netlist
 from tests.campaigns.mutation.run import DEVICE, KILLERS, KNOWN, Campaign, Verdict
@@ -149,7 +151,7 @@ def main() -> int:
                     f"{entry['module']}: {entry['mutation']}: {entry['result']}{by}; {entry['detail']}",
                     flush=True,
                 )
-                _write([judged[which] for which in sorted(judged)], arguments)
+                _write([judged[which] for which in sorted(judged)], len(mutants), arguments.seed)
     except KeyboardInterrupt:
         print("\nmutation: interrupted; nothing is left running, and the next run goes on from here", file=sys.stderr)
         return 130
@@ -165,9 +167,11 @@ def _result() -> Path:
     return results_folder() / "mutation.json"
 
 
-def _write(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
+def _write(rows: list[dict[str, Any]], sample: int, seed: int) -> None:
+    """What is judged by now, of a sample of so many, and of which state of the RTL."""
+    state = {"seed": seed, "commit": versions().get("commit", "unknown"), "rtl": digest(), "sample": sample}
     _result().parent.mkdir(parents=True, exist_ok=True)
-    _result().write_text(json.dumps({"seed": arguments.seed, "mutants": rows}, indent=1) + "\n")
+    _result().write_text(json.dumps(state | {"mutants": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ class WorkloadSection(Section):
         0,
         ge=0,
         le=2**31 - 1,
-        description="shuffles tasks that are ready at once (0: in turn, as a simulator has them), fills undefined registers",
+        description="shuffles tasks that are ready at once (0: in turn, as simulators do), fills undefined registers",
     )
     rounds: int = Field(1, ge=1, description="times the program runs, one after the other, each in spaces of its own")
     think_ns: NonNegativeInt = Field(0, description="ns that the program computes between two events of the trace")

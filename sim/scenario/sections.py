@@ -112,6 +112,7 @@ class MemorySection(Section):
     lru: Literal["classic", "mglru"] = _dial("lru")
     min_free_kbytes: int | None = _dial("min_free_kbytes")
     watermark_scale_factor: int = _dial("watermark_scale_factor")
+    page_cluster: int = _dial("page_cluster")
     mthp_orders: list[Annotated[int, Field(ge=2, le=HIGHEST_ORDER)]] = _dial("mthp_orders")
 
     @model_validator(mode="after")

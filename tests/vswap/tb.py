@@ -29,8 +29,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 DEVICE = DeviceParameters(perceived_pages=256, media_bytes=64 << 10, cache_pages=4)
 """256 sectors of 256 bytes: 16 raw pages fill it."""
-PLAIN = {"zswap_keep_incompressible": False}
-"""A page that does not shrink goes past zswap, unless a test says otherwise."""
+PLAIN = {"zswap_keep_incompressible": False, "page_cluster": 0}
+"""A page that does not shrink goes past zswap, and a fault brings one page, unless a test says otherwise."""
 
 
 def machine(

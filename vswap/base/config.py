@@ -51,6 +51,10 @@ class VswapConfig:
     )
     cram_to_cram: bool = _dial("a cram node is written back to those behind it, too", False)
     writable_budget: int = _dial("device pages that may be writable in place at once", 0, ge=0)
+    page_cluster: int = _dial(
+        "a fault on a swapfile reads at most 2^page_cluster pages, as vm.page-cluster: neighbours ahead; 0: none", 3,
+        ge=0, le=31,
+    )  # fmt: skip
     slot_layout: Literal["compact", "descriptors", "swap-table"] = _dial(
         "how virtual slots lie in memory: 14 bytes, 24 as in the vswap series, or a swap table (docs/vswap/slots.md)",
         "compact",

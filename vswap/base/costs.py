@@ -46,7 +46,7 @@ class Costs:
     swapfile_read: int = _cost(80_000, "one page from the swapfile", _FLASH)
     swapfile_write: int = _cost(25_000, "a write of one page to the swapfile, from request to end", _FLASH)
     swapfile_transfer: int = _cost(
-        1_365, "of a write to the swapfile: the page on the bus, which requests under way share",
+        1_365, "of a request to the swapfile: a page on the bus, which requests under way share",
         "assumed: 4 KiB at 3 GB/s, as NVMe flash disks write",
     )  # fmt: skip
     page_copy: int = _cost(300, "copying a page", f"4 KiB at memcpy's 13,700 MB/s, {_LZ4}")

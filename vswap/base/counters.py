@@ -83,6 +83,8 @@ class Counters:
     rmap_vmas: int = 0  # VMAs visited on the way from folios to their PTEs
     rmap_ptes: int = 0  # PTEs looked at there
     swap_cache_hits: int = 0
+    swap_ra: int = 0  # pages that were read ahead
+    swap_ra_hit: int = 0  # of these, those that a fault has found in the swap cache
     pswpin: int = 0
     pswpout: int = 0
     zswpin: int = 0

@@ -98,14 +98,15 @@ class Folio:
         pins: long-term pins: a device may write to it at any time, and it stays where it is.
         lazyfree: its owner does not need the content any more (MADV_FREE), unless a PTE is dirty.
         writeback: its write to a device is under way (mm/inflight.py). It stays in the swap cache until the end.
-        stable: it is, and the device needs the bytes to stay as they are until then.
+        readahead: it was read ahead, and no fault has found it yet.
+        stable: it is under writeback, and the device needs the bytes to stay as they are until then.
         private: just allocated, held by one task and reachable from nowhere else.
         dead: given back; whoever waited for the lock looks again.
     """
 
     __slots__ = ("active", "anon_vma", "dead", "dirty", "lazyfree", "lock", "mappers", "memcg", "merged", "offset",
-                 "order", "pages", "pins", "private", "referenced", "slot", "stable", "was_cached", "workingset",
-                 "writeback")  # fmt: skip
+                 "order", "pages", "pins", "private", "readahead", "referenced", "slot", "stable", "was_cached",
+                 "workingset", "writeback")  # fmt: skip
 
     def __init__(self, clock: Clock, memcg: Memcg | None, order: int = 0) -> None:
         self.lock = Lock(clock)
@@ -126,6 +127,7 @@ class Folio:
         self.workingset = False
         self.lazyfree = False
         self.writeback = False
+        self.readahead = False
         self.stable = False
         self.dead = False
 

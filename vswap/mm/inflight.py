@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Folios under writeback: on their way to a device, and unlocked (docs/vswap/reclaim.md, "Writeback")."""
+"""What is under way between memory and devices while no task holds a lock for it: folios under writeback
+(docs/vswap/reclaim.md, "Writeback"), and requests that read ahead (docs/vswap/faults.md, "Readahead")."""
 
 from __future__ import annotations
 
@@ -16,13 +17,16 @@ class InFlight:
     Attributes:
         folios: those under writeback.
         pages: how many pages they have (nr_writeback).
+        reading: requests that read ahead now.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.folios: set[Folio] = set()
         self.pages = 0
+        self.reading = 0
         self._ended = clock.event()
+        self._read_ended = clock.event()
 
     def start(self, folio: Folio, *, stable: bool) -> None:
         """The write of a locked folio begins: it is clean unless the write fails. `stable`: nobody may change the page
@@ -46,6 +50,16 @@ class InFlight:
         ended, self._ended = self._ended, self._clock.event()
         ended.set()
 
+    def start_read(self) -> None:
+        """A request that reads ahead begins."""
+        self.reading += 1
+
+    def end_read(self) -> None:
+        """It has ended."""
+        self.reading -= 1
+        ended, self._read_ended = self._read_ended, self._clock.event()
+        ended.set()
+
     async def wait(self, folio: Folio) -> None:
         """Wait until the folio is not under writeback (folio_wait_writeback). Its lock may be held."""
         while folio.writeback:
@@ -59,6 +73,6 @@ class InFlight:
         return True
 
     async def drain(self) -> None:
-        """Wait until none is under way."""
-        while await self.wait_for_one():
-            pass
+        """Wait until no write is under way, and no request that reads ahead."""
+        while self.folios or self.reading:
+            await (self._ended if self.folios else self._read_ended).wait()

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from vswap.mm.readahead import ReadaheadState
+
 END = 1 << 52
 """Pages of an address space."""
 
@@ -53,9 +55,10 @@ class Vma:
         offset: of the first page (pgoff): its number where it was mapped; mremap leaves it as it is.
         anon_vma: that of its own pages; None before the first.
         chain: the anon_vmas that it is linked to: its own, and those of the spaces that it was forked from.
+        readahead: where its faults are, and what reading ahead was good for; a copy of it begins with the same.
     """
 
-    __slots__ = ("anon_vma", "chain", "end", "first", "offset", "owner", "protection")
+    __slots__ = ("anon_vma", "chain", "end", "first", "offset", "owner", "protection", "readahead")
 
     def __init__(self, owner: Any, first: int, end: int, offset: int, protection: Protection) -> None:
         self.owner = owner
@@ -65,6 +68,7 @@ class Vma:
         self.protection = protection
         self.anon_vma: AnonVma | None = None
         self.chain: list[AnonVma] = []
+        self.readahead = ReadaheadState()
 
     def offset_of(self, vpn: int) -> int:
         """The offset of a page (linear_page_index)."""
@@ -201,6 +205,7 @@ class Vmas:
             offset = vma.offset if vma.anon_vma is not None else start
             copies.append(Vma(self._owner, start, start + vma.end - vma.first, offset, vma.protection))
             copies[-1].share(vma)
+            copies[-1].readahead = vma.readahead
         self.unmap(first, end)
         for copy in copies:
             self._insert(copy)
@@ -217,6 +222,7 @@ class Vmas:
         child._vmas = []
         for vma in self._vmas:
             copy = Vma(child._owner, vma.first, vma.end, vma.offset, vma.protection)
+            copy.readahead = vma.readahead
             if vma.anon_vma is not None:
                 copy.fork(vma)
             child._vmas.append(copy)
@@ -233,6 +239,7 @@ class Vmas:
             return
         right = Vma(self._owner, vpn, vma.end, vma.offset_of(vpn), vma.protection)
         right.share(vma)
+        right.readahead = vma.readahead
         vma.end = vpn
         self._vmas.insert(self._vmas.index(vma) + 1, right)
 

@@ -8,7 +8,7 @@ from vswap.base.errors import AlreadyCached, OutOfMemory, SigBus
 from vswap.mm.folio import CramFolio, Folio
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte, PteState
-from vswap.paths import large, protection
+from vswap.paths import large, protection, readahead
 from vswap.paths.reclaim import Reclaim
 from vswap.state import rmap, swapin
 from vswap.state.machine import Machine
@@ -117,6 +117,8 @@ class Fault:
         folio = swapin.find(machine, pte.slot, self._table)
         if isinstance(folio, Memcg):
             return await self._swap_in(pte, folio)
+        if isinstance(folio, Folio):
+            readahead.found(machine, self._table, self._vpn, folio)
         await folio.lock.acquire()
         try:
             if not swapin.named_by(machine, folio, self._table, self._vpn, pte):
@@ -149,7 +151,7 @@ class Fault:
         machine.counters.pgmajfault += 1
         try:
             await machine.clock.sleep(machine.costs.major_fault + machine.costs.swap_machinery)
-            data = await machine.placement.load(backing, folio.memcg)
+            data = await readahead.load(machine, self._table, self._vpn, folio, backing)
         except BaseException as error:
             swapin.abort(machine, folio)
             if not isinstance(error, TierError):

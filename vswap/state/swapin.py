@@ -16,8 +16,11 @@ def find(machine: Machine, slot: int, table: PageTable) -> AnyFolio | Memcg:
     """The folio that the swap cache has for the slot; else the group that a page of it is charged to: the slot's, or
     that of who brings it in where the slot's was removed."""
     folio = machine.cache.lookup(slot)
-    if folio is not None:
-        return folio
+    return charged_to(machine, slot, table) if folio is None else folio
+
+
+def charged_to(machine: Machine, slot: int, table: PageTable) -> Memcg:
+    """The group that a page of the slot is charged to where this table brings it in."""
     memcg = machine.layer.memcg_of(slot)
     return memcg if memcg.online else table.memcg
 
@@ -59,20 +62,31 @@ def synchronous(machine: Machine, slot: int) -> bool:
     return machine.layer.device(slot) is BackingType.ZRAM
 
 
+def on_disk(machine: Machine, slot: int) -> bool:
+    """A load of the slot goes to a swap device that is not synchronous, where reading ahead pays."""
+    return machine.layer.device(slot) in PHYSICAL and not synchronous(machine, slot)
+
+
+def arrive(machine: Machine, slot: int, folio: Folio, backing: Backing, data: bytes) -> None:
+    """The page of a slot has come for the folio that pins it: keep the tier's copy or free it, and see whether the page
+    had left too early."""
+    folio.data = data
+    count(machine, folio, backing)
+    if backing.type is BackingType.ZSWAP and machine.config.profile != "6.1":
+        machine.layer.change_backing(slot, IN_FOLIO)  # the compressed copy goes; only we have the data
+    else:
+        folio.dirty = False
+    rmap.refaulted(machine, folio, slot)
+    machine.memory.add(folio)
+
+
 def finish(
     machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio, backing: Backing, data: bytes, *, write: bool
 ) -> Pte | None:
-    """The page has come: keep the tier's copy or free it, see whether the page had left too early, and map it; the new
-    PTE. None where the PTE is another one by now: the page waits in the swap cache then."""
-    folio.data = data
-    count(machine, folio, backing)
+    """The page of a fault has come: let it arrive, and map it; the new PTE. None where the PTE is another one by
+    now: the page waits in the swap cache then."""
     at_once = synchronous(machine, pte.slot)
-    if backing.type is BackingType.ZSWAP and machine.config.profile != "6.1":
-        machine.layer.change_backing(pte.slot, IN_FOLIO)  # the compressed copy goes; only we have the data
-    else:
-        folio.dirty = False
-    rmap.refaulted(machine, folio, pte.slot)
-    machine.memory.add(folio)
+    arrive(machine, pte.slot, folio, backing, data)
     mapped = None
     if rmap.pte_same(table, vpn, pte):
         mapped = rmap.map_cached(machine, table, vpn, pte, folio, write=write, synchronous=at_once)

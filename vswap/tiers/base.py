@@ -85,8 +85,8 @@ class Tier(Protocol):
 
 @runtime_checkable
 class QueuedTier(Tier, Protocol):
-    """A swap device that is written to by requests, several of which are under way at once and end in any order. A page
-    has its place before its request begins; a large folio has consecutive ones.
+    """A swap device that takes requests of several pages. Several requests are under way at once, and end in any order.
+    A page has its place before its request begins; a large folio has consecutive ones.
 
     Attributes:
         stable_writes: the pages of a request must stay as they are until it has ended.
@@ -101,3 +101,6 @@ class QueuedTier(Tier, Protocol):
     async def write(self, handle: int, pages: Sequence[bytes]) -> None:
         """Write to places in use, from `handle` on, none of which is freed meanwhile. Raises IoError: the places stay
         in use, and hold nothing that could be relied upon."""
+
+    async def read(self, handle: int, count: int) -> list[bytes | IoError]:
+        """The pages of so many places in use, from `handle` on, in one request: each, or why it cannot be read."""

@@ -15,7 +15,7 @@ from vswap.base.counters import Counters
 from vswap.mm.folio import CramNode
 from vswap.mm.memcg import Memcg
 from vswap.slots.layer import Layer
-from vswap.tiers.base import Full, Gone, QueuedTier, Tier, TierError
+from vswap.tiers.base import Full, Gone, IoError, QueuedTier, Tier, TierError
 from vswap.tiers.lz4block import Block, block_tier
 from vswap.tiers.tierset import TierSet
 
@@ -56,6 +56,13 @@ class Placement:
         if backing.type is BackingType.ZERO and memcg is not None:
             memcg.count("swpin_zero")
         return data
+
+    async def load_run(self, tier: QueuedTier, first: Backing, count: int) -> list[bytes | IoError]:
+        """The pages of so many places on a swap device in one request, each or why it cannot be read. The caller holds
+        the pins."""
+        pages = await tier.read(first.handle, count)
+        self._counters.count_loaded(self._tiers.name(first.tier), sum(isinstance(page, bytes) for page in pages))
+        return pages
 
     async def write_out(
         self, page: bytes | Block, slot: int, order: Sequence[Tier], make_room: MakeRoom | None = None

@@ -65,6 +65,7 @@ class SwapfileTier:
         self.can_discard = True
         self._bad: set[int] = set()  # damaged places
         self._written_at = 0  # when all that it was given to write so far has gone over its bus, ns
+        self._read_at = 0  # the same of what it was to read: the bus has two directions
         self._fd = self._open(path)
 
     async def store(self, data: bytes, slot: int) -> int:
@@ -102,7 +103,27 @@ class SwapfileTier:
 
     async def load(self, handle: int) -> bytes:
         """See Tier. Raises IoError."""
-        await self._clock.sleep(self._costs.swapfile_read)
+        await self._read_request(1)
+        return self._page(handle)
+
+    async def read(self, handle: int, count: int) -> list[bytes | IoError]:
+        """See QueuedTier. A request takes `swapfile_read`, and `swapfile_transfer` for each page after the first."""
+        await self._read_request(count)
+        pages: list[bytes | IoError] = []
+        for place in range(handle, handle + count):
+            try:
+                pages.append(self._page(place))
+            except IoError as error:
+                pages.append(error)
+        return pages
+
+    async def _read_request(self, count: int) -> None:
+        costs, now = self._costs, self._clock.now
+        begins = max(now, self._read_at)
+        self._read_at = begins + count * costs.swapfile_transfer
+        await self._clock.sleep(begins - now + costs.swapfile_read + (count - 1) * costs.swapfile_transfer)
+
+    def _page(self, handle: int) -> bytes:
         try:
             data = self.read_place(handle)
         except OSError as error:

@@ -235,6 +235,7 @@ def run(
         memory_pages=MEMORY_PAGES,
         order=("zswap", tier) if script.setting("zswap") == "on" else (tier,),
         layer=layer,
+        page_cluster=int(script.setting("page-cluster")),
         lru=LRUS[script.setting("lru")],
         mthp_orders=(mthp,) if mthp else (),
         swapfile_pages=script.swap_pages - 1,

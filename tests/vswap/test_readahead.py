@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.vswap.tb import TB, machine
 from vswap import AddressSpace, MemcgLimits
 from vswap.contract.pages import noise_page
@@ -12,7 +14,7 @@ from vswap.slots.layer import Search
 from vswap.tiers.swapfile import SwapfileTier
 
 PAGES = 24
-DISK = {"order": ("swapfile",), "page_cluster": 3}
+DISK: dict[str, Any] = {"order": ("swapfile",), "page_cluster": 3}
 
 
 async def swapped_out(tb: TB, pages: int = PAGES) -> AddressSpace:

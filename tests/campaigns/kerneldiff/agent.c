@@ -380,6 +380,15 @@ static void every_task(int op)
 	}
 }
 
+static void bring_up_to_date(const char *group) /* the statistics that reclaim goes by: they may be seconds old */
+{
+	char path[256], text[4096];
+	snprintf(path, sizeof path, "%s/cpu.stat", group);
+	int file = open(path, O_RDONLY);
+	read(file, text, sizeof text);
+	close(file);
+}
+
 static const char *settle(const char *group) /* pages that nobody maps leave the swap cache, and nothing else */
 {
 	char path[256];
@@ -389,6 +398,7 @@ static const char *settle(const char *group) /* pages that nobody maps leave the
 	every_task(LOCK);
 	int tries = 0;
 	while (cached(0) && tries++ < 40) { /* one that another task maps stays */
+		bring_up_to_date(group);
 		put(path, "1M");
 		usleep(tries > 3 ? 2000 : 100);
 	}

@@ -71,7 +71,7 @@ class Guest:
         while b"\n" not in self._rest:
             try:
                 part = self._socket.recv(1 << 16)
-            except TimeoutError:
+            except OSError:  # no answer in time, or QEMU has ended
                 part = b""
             if not part:
                 raise GuestError(f"Linux {self.version} does not answer: {self._last_words()}")
@@ -81,6 +81,8 @@ class Guest:
 
     def _last_words(self) -> str:
         said = self._console.read_text(errors="replace").strip().splitlines()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return f"{QEMU} ended with status {self._process.wait(1)}" + (f", {said[-1].strip()}" if said else "")
         return said[-1].strip() if said else "it said nothing"
 
 

@@ -26,7 +26,9 @@ ORDERS = (
 )
 ROOMY = DeviceParameters(perceived_pages=256, media_bytes=1 << 20)
 """Takes every page of a workload raw."""
-SMALL_MEMORY: dict[str, Any] = {"memory_pages": 24, "swapfile_pages": 1000, "reap_interval": 100_000}
+SMALL_MEMORY: dict[str, Any] = {
+    "memory_pages": 24, "swapfile_pages": 1000, "reap_interval": 100_000, "page_cluster": 3,
+}  # fmt: skip
 
 
 def run(seed: int, shape: Shape, *, every: int, device: DeviceParameters = DEVICE, **config: Any) -> TB:

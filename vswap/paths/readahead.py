@@ -85,9 +85,10 @@ def _requests(machine: Machine, pages: list[_Page]) -> list[list[_Page]]:
     """The pages by requests: those next to one another on a device that takes requests share one (the plug)."""
     requests: list[list[_Page]] = []
     for page in sorted(pages, key=lambda page: (page.backing.tier, page.backing.handle)):
+        tier, handle = page.backing.tier, page.backing.handle
         last = requests[-1][-1].backing if requests else None
-        follows = last is not None and page.backing == last._replace(handle=last.handle + 1)
-        if follows and page.backing.type in PHYSICAL and isinstance(machine.tiers[page.backing.tier], QueuedTier):
+        follows = last is not None and (last.tier, last.handle + 1) == (tier, handle)
+        if follows and tier.type in PHYSICAL and isinstance(machine.tiers[tier], QueuedTier):
             requests[-1].append(page)
         else:
             requests.append([page])

@@ -36,7 +36,7 @@ class Reclaimed(NamedTuple):
 
 
 @dataclass
-class _Round:
+class Round:
     """The folios of a round: those to be looked at, all that were taken off the lists, and those that nobody maps any
     more."""
 
@@ -205,16 +205,16 @@ class Reclaim:
         """
         machine = self.machine
         group = target or machine.memory.memcgs.root
-        shrunk = _Round(group)
+        shrunk = Round(group)
         pageout = Pageout(machine, self._make_room)
         try:
             for folio in folios:
                 if folio.dead:
                     continue
                 shrunk.taken.append(folio)
-                await self._unmap(shrunk, folio, force=force)
+                await self.unmap(shrunk, folio, force=force)
                 while shrunk.waiting:  # the pages of a large one; its references were looked at
-                    await self._unmap(shrunk, shrunk.waiting.popleft(), force=True)
+                    await self.unmap(shrunk, shrunk.waiting.popleft(), force=True)
             if shrunk.flush:
                 await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
             leaving = [Leaving(folio, self._tiers_for(group), group) for folio in shrunk.unmapped]
@@ -232,8 +232,8 @@ class Reclaim:
         freed = sum(len(folio.pages) for folio in shrunk.taken if folio.dead)
         return Reclaimed(freed, pageout.submitted)
 
-    async def _unmap(self, shrunk: _Round, folio: Folio, *, force: bool) -> None:
-        """Make softleafs of what maps a folio, unless there is a reason to keep it."""
+    async def unmap(self, shrunk: Round, folio: Folio, *, force: bool) -> None:
+        """Make softleafs of what maps a folio of a round, unless there is a reason to keep it."""
         machine = self.machine
         machine.counters.pgscan += 1
         if not folio.lock.try_acquire():
@@ -270,19 +270,19 @@ class Reclaim:
                 rmap.unlock(machine, folio)
                 self._keep(shrunk, folio)
 
-    def _keep(self, shrunk: _Round, folio: Folio) -> None:
+    def _keep(self, shrunk: Round, folio: Folio) -> None:
         """Put a folio back at once that stays."""
         if not folio.dead and folio not in shrunk.unmapped:
             shrunk.taken.remove(folio)
             self._put_back(folio)
 
-    def _split(self, shrunk: _Round, folio: Folio) -> None:
+    def _split(self, shrunk: Round, folio: Folio) -> None:
         """Look at the pages of a large folio one by one instead."""
         parts = large.split(self.machine, folio)
         shrunk.split(self.machine, folio, parts)
         shrunk.waiting.extend(parts)
 
-    async def _write(self, shrunk: _Round, pageout: Pageout, leaving: Leaving) -> None:
+    async def _write(self, shrunk: Round, pageout: Pageout, leaving: Leaving) -> None:
         """Write a folio that was unmapped, unless somebody has found it in the swap cache meanwhile."""
         machine, folio = self.machine, leaving.folio
         if not folio.lock.try_acquire():

@@ -64,7 +64,7 @@ def long_term_pin_on_the_device(patch: Patcher) -> None:
 @layer(backends.cram)
 def pinned_page_reclaimed(patch: Patcher) -> None:
     """Reclaim takes a pinned page to the device; the pin goes on writing to a frame that is nobody's."""
-    original = Reclaim._unmap
+    original = Reclaim.unmap
 
     async def broken(self: Reclaim, shrunk: Any, folio: Folio, *, force: bool) -> None:
         held, folio.pins = folio.pins, 0
@@ -73,7 +73,7 @@ def pinned_page_reclaimed(patch: Patcher) -> None:
         finally:
             folio.pins = held
 
-    patch.replace(Reclaim, "_unmap", broken)
+    patch.replace(Reclaim, "unmap", broken)
 
 
 @layer(backends.cram)

@@ -113,7 +113,7 @@ def test_seeds_and_traces_are_values_like_others(tmp_path: Path) -> None:
     traces: list[str | Path] = ["--trace", tmp_path / "small.trace", "--trace", other]
     assert sweep(scenario, *traces, "--seeds", "2", "-o", tmp_path / "out").exit_code == 0
     table = read_table(tmp_path / "out")
-    assert table["workload.seed"].to_list() == [1, 2, 1, 2]
+    assert table["workload.seed"].to_list() == [0, 1, 0, 1]
     assert table["workload.trace"].to_list()[1:3] == [str(tmp_path / "small.trace"), str(other)]
 
 

@@ -39,7 +39,8 @@ def test_a_slower_media_and_a_load_make_misses_slower(tmp_path: Path, sim: str) 
 
 def test_without_a_load_the_hot_set_is_the_cache(tmp_path: Path) -> None:
     rows = measured(tmp_path / "out", "model", "cram.cache_pages=4,8,16", "load=0")
-    assert [row["hot_set_pages"] for row in rows] == [4, 8, 16]
+    for row, cached in zip(rows, (4, 8, 16), strict=True):
+        assert cached <= row["hot_set_pages"] <= -(-10 * cached // 9), "nine of ten reads hit the cache"
 
 
 def test_a_sample_keeps_its_points(tmp_path: Path) -> None:

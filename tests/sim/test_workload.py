@@ -41,7 +41,7 @@ def small(folder: Path, **sections: Any) -> tuple[Scenario, Trace]:
 
 def run_on(scenario: Scenario, trace: Trace, folder: Path, link: Callable[[VirtualClock], ModelLink]) -> Result:
     """Run on a model of the test's making."""
-    clock = VirtualClock(scenario.workload.seed)
+    clock = VirtualClock(scenario.workload.schedule)
 
     async def main() -> Result:
         return await run(
@@ -96,7 +96,7 @@ def test_a_small_trace_goes_through_every_tier_and_comes_back(tmp_path: Path) ->
 
 
 def test_the_devices_own_counts_agree_with_those_of_the_swap_system(tmp_path: Path) -> None:
-    scenario, trace = small(tmp_path)
+    scenario, trace = small(tmp_path, cram={"media_bytes": 128 << 10})  # no store is refused
     result = run_in_process(scenario, "model", trace, tmp_path / "swapfile", "small", lambda _: None)
     assert result.kernel["cram_full"] == result.kernel["trim_fallbacks"] == 0
     assert result.stores == result.kernel["stores"] == result.device.counters["pages_closed"]

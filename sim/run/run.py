@@ -89,6 +89,7 @@ async def run(
         rounds=workload.rounds,
         think_ns=workload.think_ns,
         verify_exits=workload.verify_exits,
+        line_reads=workload.line_reads,
         memcgs=machine.memcgs,
         observe=observe,
         sample=sample,

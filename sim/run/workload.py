@@ -14,7 +14,7 @@ from functools import partial
 from types import MappingProxyType
 
 from hw.clock import Clock
-from hw.link import PAGE_BYTES
+from hw.link import LINE_BYTES, LINES_PER_PAGE
 from sim.run.metrics import FaultRecord, Progress
 from sim.trace.file import Event, Kind, Trace
 from vswap import AddressSpace, Memcg, SigBus, VswapSystem
@@ -26,6 +26,7 @@ _NAMED_OTHERWISE = (BackingType.ZERO, BackingType.CRAM)
 """Tiers whose faults have other names: "zero", "soft_fault", "promotion", "writable"."""
 REPORTS = 200  # progress reports over a phase
 _NAMED = 10  # mismatches that are described; all are counted
+_LINE_STEP = 37  # from one read's line to the next one's; odd, so that all 64 have their turn
 _SLOWEST = 10  # faults that are kept one by one
 
 _FAULTS = (  # a fault that read no tier is named after the first of these counters that it moved
@@ -87,6 +88,7 @@ class Replay:
         rounds: how often. Between two rounds every space that is left exits; those of the last one stay.
         think_ns: simulated time between two events.
         verify_exits: read back every page of a space before it exits, too.
+        line_reads: a read of the trace takes one line of its page; at the end pages are read back whole all the same.
         memcgs: the group of a space by its number; the others are in the root.
         observe: told about REPORTS times a phase, at its end, and after each sample.
         sample: awaited between two accesses as soon as it is due; gives when it is due next, ns.
@@ -102,6 +104,7 @@ class Replay:
         rounds: int = 1,
         think_ns: int,
         verify_exits: bool,
+        line_reads: bool = False,
         memcgs: Mapping[int, Memcg] = MappingProxyType({}),
         observe: Callable[[Progress], None],
         sample: Callable[[], Awaitable[int]],
@@ -114,6 +117,7 @@ class Replay:
         self._rounds = rounds
         self._think_ns = think_ns
         self._verify_exits = verify_exits
+        self._line_reads = line_reads
         self._memcgs = memcgs
         self._observe = observe
         self._tiers = [
@@ -167,7 +171,8 @@ class Replay:
                 await self._write(event, space)
             case Kind.READ:
                 self.tally.reads_verified += 1
-                await self._read(event.space, event.page, event.content)
+                line = self.tally.done * _LINE_STEP % LINES_PER_PAGE if self._line_reads else None
+                await self._read(event.space, event.page, event.content, line)
             case Kind.FORK:
                 self._spaces[event.page] = await self._system.fork(space, f"space {event.page}")
                 self._shadow[event.page] = dict(shadow)
@@ -198,25 +203,29 @@ class Replay:
                 self._lost(error)
         await self._look()
 
-    async def _read(self, number: int, page: int, content: int) -> None:
+    async def _read(self, number: int, page: int, content: int, line: int | None = None) -> None:
+        """Read a page, or one line of it, and compare."""
         space = self._spaces[number]
         data, start, place = None, self._clock.now, self._place(number, page)
         with self._timed(number, page):
             try:
-                data = await space.read(page)
+                data = await space.read(page, line)
             except SigBus as error:
                 self._lost(error)
         end = self._clock.now
         await self._look()
         if data is None:
             return
-        expected = self._trace.page(content)
+        expected, first = self._trace.page(content), 0
+        if line is not None:
+            first = line * LINE_BYTES
+            expected = expected[first : first + LINE_BYTES]
         if data != expected:
             self.tally.mismatches += 1
             self.tally.mismatch_ns = self.tally.mismatch_ns or (start, end)
-            at = next(i for i in range(PAGE_BYTES) if data[i : i + 1] != expected[i : i + 1])
+            at = next(i for i in range(len(expected)) if data[i : i + 1] != expected[i : i + 1])
             self._find(
-                f"page {page} of space {number} differs at event {self.tally.done}, {start:,} ns: byte {at} is "
+                f"page {page} of space {number} differs at event {self.tally.done}, {start:,} ns: byte {first + at} is "
                 f"{data[at : at + 1].hex() or 'missing'}, the trace says {expected[at : at + 1].hex()}; "
                 f"it was {place.said(self._system)}"
             )

@@ -98,6 +98,7 @@ class WorkloadSection(Section):
     rounds: int = Field(1, ge=1, description="times the program runs, one after the other, each in spaces of its own")
     think_ns: NonNegativeInt = Field(0, description="ns that the program computes between two events of the trace")
     verify_exits: bool = Field(True, description="read and compare every page of a space before it exits")
+    line_reads: bool = Field(False, description="a read takes one line of 64 bytes of its page, not all of it")
 
     @property
     def schedule(self) -> int | None:

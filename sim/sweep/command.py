@@ -12,16 +12,19 @@ import click
 from rich.console import Console
 
 from sim.base.interrupts import interruptible
+from sim.base.options import OutputFile
 from sim.run.execute import Sim
 from sim.scenario.scenario import DEFAULT, ScenarioError, find
 from sim.scenario.settings import load, parse
 from sim.sweep.cluster import cluster
+from sim.sweep.curves import curves, usual_figures
 from sim.sweep.device import KEYS, device_points, measure_task
 from sim.sweep.engine import Workers, processes, run_tasks
 from sim.sweep.folder import TABLE, digest, open_folder
 from sim.sweep.grid import TRACE, Axis, Point, parse_axis, points, seeds
 from sim.sweep.progress import sweep_progress
 from sim.sweep.row import Task, execute_task, failed, whole
+from vswap.base.results import write_text
 
 
 @click.command("sweep")
@@ -43,6 +46,8 @@ from sim.sweep.row import Task, execute_task, failed, whole
 @click.option("--scheduler", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler (extra: dask).")
 @click.option("--retry-failed", is_flag=True, help="Run the points again that failed before.")
 @click.option("--device", is_flag=True, help="Measure the device alone: --over takes its cram keys and load=PERCENT.")
+@click.option("--html", metavar="FILE", type=OutputFile(), help="Draw figures over the keys that are varied, a page.")
+@click.option("--figure", "figures", multiple=True, metavar="NAME", help="With --html: a column; may be repeated.")
 def sweep_command(
     scenario: str,
     over: tuple[str, ...],
@@ -56,6 +61,8 @@ def sweep_command(
     scheduler: str | None,
     retry_failed: bool,
     device: bool,
+    html: Path | None,
+    figures: tuple[str, ...],
 ) -> None:
     """Run a scenario with every combination of some keys' values.
 
@@ -112,8 +119,12 @@ def sweep_command(
             for number, row in run_tasks(tasks, workers, measure_task if device else execute_task):
                 folder.add(whole(ready[number][0], row))
                 step(row["status"] == "failed")
-        bad = [row for row in folder.rows.values() if row["status"] == "failed"]
-    click.echo(f"{output / TABLE}: {len(folder.rows):,} runs, {len(bad):,} failed", err=True)
+        rows = list(folder.rows.values())
+        bad = [row for row in rows if row["status"] == "failed"]
+    click.echo(f"{output / TABLE}: {len(rows):,} runs, {len(bad):,} failed", err=True)
+    if html is not None:
+        shown = figures or tuple(usual_figures(rows, device=device))
+        write_text(html, curves(rows, varied, shown, f"Sweep: {path.stem}"))
     for row in bad[:3]:
         click.echo(f"  point {row['point']}: {row['reason']}", err=True)
     if bad:

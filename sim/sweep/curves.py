@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""Curves: the table of a sweep as a page: a figure over each key that is varied by numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sim.page import Lines, Page, Part, Section, Series, render
+from sim.sweep.folder import SweepError
+from sim.sweep.row import Row
+
+RUN_FIGURES = ("kernel.pgfault", "kernel.pgmajfault", "simulated_ns")
+DEVICE_FIGURES = ("miss_p50_cycles", "miss_p99_cycles", "writeback_bytes_per_cycle", "hot_set_pages")
+_WIDE = 10
+"""An axis whose largest value is so many times the smallest is logarithmic."""
+
+
+def curves(rows: Sequence[Row], varied: Sequence[str], figures: Sequence[str], title: str) -> str:
+    """The page as HTML: for each figure and each key with two numbers or more a plot, with a line for every combination
+    of the other keys' values. Rows that failed are left out. Raises SweepError: there is nothing to draw."""
+    passed = [row for row in rows if row["status"] == "passed"]
+    if unknown := [name for name in figures if not any(_is_number(row.get(name)) for row in passed)]:
+        raise SweepError(f"no run that passed has the figure {unknown[0]}; the table's columns are the figures")
+    keys = [key for key in varied if _is_axis(passed, key)]
+    if not keys:
+        raise SweepError("no curve: no key has two values or more that are numbers")
+    sections = [Section(name, [_plot(passed, varied, key, name) for key in keys]) for name in figures]
+    return render(Page(title, None, f"{len(passed):,} runs", sections))
+
+
+def _plot(rows: Sequence[Row], varied: Sequence[str], key: str, figure: str) -> Part:
+    x = sorted({row[key] for row in rows})
+    others = [name for name in varied if name != key]
+    lines: dict[tuple[Any, ...], dict[Any, float]] = {}
+    for row in rows:
+        if _is_number(row.get(figure)):
+            lines.setdefault(tuple(row[name] for name in others), {})[row[key]] = row[figure]
+    series = [
+        Series(_name(others, values, figure), [found.get(value) for value in x]) for values, found in lines.items()
+    ]
+    wide = x[0] > 0 and x[-1] >= _WIDE * x[0]
+    return Lines(
+        f"{figure} over {key}", "", x=x, series=series, x_unit="count", x_log=wide,
+        y_unit="ns" if figure.endswith("_ns") else "number",
+    )  # fmt: skip
+
+
+def _name(others: Sequence[str], values: tuple[Any, ...], figure: str) -> str:
+    return ", ".join(f"{name}={value}" for name, value in zip(others, values, strict=True)) or figure
+
+
+def _is_axis(rows: Sequence[Row], key: str) -> bool:
+    return all(_is_number(row[key]) for row in rows) and len({row[key] for row in rows}) > 1
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def usual_figures(rows: Sequence[Row], *, device: bool) -> Iterator[str]:
+    """What is drawn when nothing else is asked for: what runs have of it."""
+    for name in DEVICE_FIGURES if device else RUN_FIGURES:
+        if any(_is_number(row.get(name)) for row in rows):
+            yield name

@@ -120,7 +120,7 @@ def _command(kernel: Path, place: Path) -> list[str]:
         *WITH_US, QEMU, "-accel", "tcg", "-machine", "q35", "-m", "256", "-smp", "1",
         "-nodefaults", "-no-reboot", "-display", "none",
         "-kernel", str(kernel), "-initrd", str(place / "initramfs"),
-        "-append", "console=ttyS0 quiet panic=-1 transparent_hugepage=never cgroup_no_v1=all",
+        "-append", "console=ttyS0 quiet panic=-1 no_timer_check transparent_hugepage=never cgroup_no_v1=all",
         "-serial", f"file:{place / 'console'}",
         "-chardev", f"socket,id=line,path={place / 'line'},server=on,wait=off",
         "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=line,name=vcram",

@@ -2,7 +2,7 @@
 """The measured tables of the documents, from the records in docs/figures.
 
     python -m sim.bench.figures             write the documents' tables again
-    python -m sim.bench.figures --record    first take what the last make hwbench, fpga, mutation, effects wrote
+    python -m sim.bench.figures --record    first take what the last make hwbench, fpga, mutation, effects, faults wrote
 
 A table follows a line `<!-- made by python -m sim.bench.figures: NAME -->` and ends at an empty line.
 """
@@ -23,14 +23,14 @@ from hw.places import build_folder
 from hw.sources import ROOT, digest
 
 RECORDS = ROOT / "docs" / "figures"
-DOCUMENTS = ("hwbench.md", "compressor.md", "decompressor.md", "mutants.md", "kerneldiff.md")
-NAMES = ("hwbench", "fpga", "mutation", "effects")
+DOCUMENTS = ("hwbench.md", "compressor.md", "decompressor.md", "mutants.md", "kerneldiff.md", "faults.md")
+NAMES = ("hwbench", "fpga", "mutation", "effects", "faults")
 SURVIVED = "survived"
 _MARK = re.compile(r"(<!-- made by `python -m sim\.bench\.figures`: ([a-z-]+) -->\n)(.*?)(?=\n\n|\Z)", re.DOTALL)
 
 Records = Mapping[str, Sequence[Mapping[str, Any]]]
-"""The rows of each record: "hwbench" (sim/bench/hwbench.py), "fpga" (hw/fpga.py), "mutation" and "effects"
-(tests/campaigns)."""
+"""The rows of each record: "hwbench" (sim/bench/hwbench.py), "fpga" (hw/fpga.py), "mutation", "effects" and
+"faults" (tests/campaigns)."""
 
 
 class FiguresError(Exception):
@@ -148,9 +148,20 @@ def mutants(kept: Records) -> str:
 
 def mutants_state(kept: Records) -> str:
     """Of which RTL the mutants are."""
-    first = kept["mutation"][0]
-    now = "It is the same today." if first["rtl"] == digest() else "It has changed since: these are not its figures."
-    return f"They are mutants of the RTL of commit `{first['commit']}`. {now}"
+    return f"They are mutants of the RTL {_state(kept['mutation'])}"
+
+
+def faults(kept: Records) -> str:
+    """What came of the faults of each kind."""
+    keys = [key for key in kept["faults"][0] if key not in ("kind", "commit", "rtl")]
+    rows = [[row["kind"], *(_number(row[key]) for key in keys)] for row in kept["faults"]]
+    total = ["all", *(_number(sum(row[key] for row in kept["faults"])) for key in keys)]
+    return _table(["kind", *(key.replace("_", " ") for key in keys)], [*rows, total])
+
+
+def faults_state(kept: Records) -> str:
+    """Of which RTL the faults are."""
+    return f"They are faults of the RTL {_state(kept['faults'])}"
 
 
 def survivors(kept: Records) -> str:
@@ -205,7 +216,7 @@ def effects_tiers(kept: Records) -> str:
 
 TABLES: Mapping[str, Callable[[Records], str]] = {
     "widths": widths, "misses": misses, "compressor": compressor, "decompressor": decompressor, "fpga": fpga,
-    "mutants": mutants, "mutants-state": mutants_state, "survivors": survivors,
+    "mutants": mutants, "mutants-state": mutants_state, "survivors": survivors, "faults": faults, "faults-state": faults_state,
     "effects-faults": effects_faults, "effects-times": effects_times, "effects-tiers": effects_tiers,
 }  # fmt: skip
 
@@ -219,6 +230,12 @@ def updated(text: str, kept: Records) -> str:
         return match[1] + TABLES[match[2]](kept)
 
     return _MARK.sub(make, text)
+
+
+def _state(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Of which commit a record is, and whether the RTL is still the same."""
+    now = "is the same today" if rows[0]["rtl"] == digest() else "has changed since: these are not its figures"
+    return f"of commit `{rows[0]['commit']}`, which {now}."
 
 
 def _widths(kept: Records) -> list[int]:
@@ -260,6 +277,9 @@ def record(results: Path, to: Path = RECORDS) -> None:
                     f"{source}: {len(rows['mutants'])} of {rows['sample']} mutants: not a whole campaign"
                 )
             rows = [{"commit": rows["commit"], "rtl": rows["rtl"]} | _short(row) for row in rows["mutants"]]
+        if name == "faults":
+            state = {"commit": rows["commit"], "rtl": rows["rtl"]}
+            rows = [{"kind": kind} | state | row for kind, row in rows["by_kind"].items()]
         to.mkdir(exist_ok=True)
         text = ",\n".join(map(json.dumps, rows))
         (to / f"{name}.json").write_text(f"[\n{text}\n]\n")
@@ -273,7 +293,10 @@ def _short(row: Mapping[str, Any]) -> dict[str, Any]:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--record", "first", is_flag=True, help="Take build/{hwbench,fpga,mutation,effects}.json as the records first."
+    "--record",
+    "first",
+    is_flag=True,
+    help="Take build/{hwbench,fpga,mutation,effects,faults}.json as the records first.",
 )
 def main(first: bool) -> None:
     """Write the measured tables of the documents again, from docs/figures."""

@@ -36,6 +36,7 @@ def test_a_figure_that_changes_shows(name: str) -> None:
             row[key] += 1
     changed["mutation"][0]["result"] = "equivalent"
     changed["effects"][0]["simulated_ns"] += 10**6
+    changed["faults"][0]["wrong"] += 1
     text = (DOCS / name).read_text()
     assert updated(text, changed) != text
 
@@ -49,7 +50,7 @@ def test_every_width_is_recorded_over_at_least_four_kinds_of_pages() -> None:
 
 def test_the_mutants_are_those_of_the_rtl_that_their_record_names() -> None:
     rows = [{"commit": "abc", "rtl": digest()}]
-    assert TABLES["mutants-state"]({"mutation": rows}).endswith("`abc`. It is the same today.")
+    assert TABLES["mutants-state"]({"mutation": rows}).endswith("`abc`, which is the same today.")
     rows[0]["rtl"] = "another"
     assert TABLES["mutants-state"]({"mutation": rows}).endswith("these are not its figures.")
 
@@ -76,12 +77,25 @@ def test_a_campaign_of_mutants_is_recorded_when_it_has_judged_them_all(tmp_path:
     assert kept == [{"commit": "abc", "rtl": "def", "module": "fifo", "result": "killed"}] * 2
 
 
+def test_a_campaign_of_faults_is_recorded_kind_by_kind_with_its_rtl(tmp_path: Path) -> None:
+    kinds = {"late": {"faults": 2, "wrong": 1}, "outage": {"faults": 1, "wrong": 0}}
+    (tmp_path / "faults.json").write_text(json.dumps({"commit": "abc", "rtl": "def", "by_kind": kinds}))
+    record(tmp_path, tmp_path)
+    rows = json.loads((tmp_path / "faults.json").read_text())
+    assert rows[0] == {"kind": "late", "commit": "abc", "rtl": "def", "faults": 2, "wrong": 1}
+    lines = TABLES["faults"]({"faults": rows}).splitlines()
+    assert [line.split("|")[1:4] for line in lines[2:]] == [
+        [" late ", " 2 ", " 1 "], [" outage ", " 1 ", " 0 "], [" all ", " 3 ", " 1 "],
+    ]  # fmt: skip
+
+
 def test_a_record_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
     with pytest.raises(FiguresError, match=r"hwbench\.json: .*make hwbench"):
         records(tmp_path)
     (tmp_path / "hwbench.json").write_text(json.dumps([]))
     (tmp_path / "mutation.json").write_text(json.dumps([]))
     (tmp_path / "effects.json").write_text(json.dumps([]))
+    (tmp_path / "faults.json").write_text(json.dumps([]))
     (tmp_path / "fpga.json").write_text("{")
     with pytest.raises(FiguresError, match=r"fpga\.json"):
         records(tmp_path)

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from hw.places import results_folder
+from hw.sources import digest
+from sim.base.versions import versions
 from sim.data import ORDERS_TRACE
 from sim.trace.file import Trace
 from tests.campaigns.faults.kinds import KINDS
@@ -70,7 +72,7 @@ def main(arguments: list[str]) -> int:
             print(f"{verdict.episode:3} {verdict.kind:16} {verdict.outcome or '-':10} {verdict.fault}")
     else:
         verdicts = _campaign(options.count, options.seed, kinds, options.jobs)
-        result = summary(verdicts)
+        result = summary(verdicts) | {"commit": versions().get("commit", "unknown"), "rtl": digest()}
         write_json(options.json, result)
         _print(result)
     broken = [verdict for verdict in verdicts if not verdict.held]

@@ -189,7 +189,10 @@ def run_command(
     shown = live_view(screen, path.stem, sim, loaded) if live else progress_bar(screen, sim)
     with interruptible(), shown as report:
         folder = run_folder(path.stem, sim)
-        result = execute(loaded, path.stem, sim, report, folder=folder, timeline=timeline, waves=waves)
+        result = execute(
+            loaded, path.stem, sim, report, folder=folder, timeline=timeline, waves=waves,
+            live=live and screen.is_terminal,
+        )  # fmt: skip
     seconds = time.monotonic() - started
     output = Console(stderr=is_stdout(json_file))
     print_table(result, output)

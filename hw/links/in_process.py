@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hw.link import Link
+from hw.engines import EngineLink
 from hw.links.model import ModelLink
 from hw.links.model_timing import ModelTiming
 from hw.parameters import MEDIA_LATENCY, DeviceParameters
@@ -20,7 +20,8 @@ def open_link(
     parameters: DeviceParameters | None = None,
     media_latency: int | None = None,
     seed: int = 1,
-) -> Link:
+    engines: bool = False,
+) -> EngineLink:
     """A link to a device of its own, just out of reset.
 
     Args:
@@ -29,6 +30,7 @@ def open_link(
         parameters: what it is built with.
         media_latency: clock cycles from a media request to its first beat; by default that of each link.
         seed: what the RTL's registers and memories without a reset hold at first.
+        engines: able to tell when the engines are busy; the RTL then is compiled as a library of its own.
 
     Raises:
         hw.build.BuildError, hw.tools.ToolError: the RTL cannot be compiled here.
@@ -39,4 +41,4 @@ def open_link(
     from hw.links.verilated import VerilatedLink  # needs a compiler; the model must not
 
     latency = MEDIA_LATENCY if media_latency is None else media_latency
-    return VerilatedLink(clock, parameters, seed=seed, media_latency=latency)
+    return VerilatedLink(clock, parameters, seed=seed, media_latency=latency, engines=engines)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from hw.clock import Clock
 from hw.codes import EventCode, Interrupt, Opcode
+from hw.engines import EngineListener
 from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response, check_lines, check_registers
 from hw.links.model_cache import PageCache, PageRefused
 from hw.links.model_mailbox import Mailbox
@@ -59,6 +60,8 @@ class ModelLink:
         self._perceived_bytes = self.parameters.perceived_pages * PAGE_BYTES
         self._risen = clock.event()
         self._closed = False
+        self._told: EngineListener | None = None
+        self._began = clock.now  # the operation under way
         self.resets = 0
         self._build()
 
@@ -84,6 +87,7 @@ class ModelLink:
 
         self._store = PageStore(parameters, retired, corrected)
         self._cache = PageCache(parameters, timing, self._store, counts, self._signals)
+        self._cache.told = None if self._told is None else self._tell
         self._sanitized = (0, 0)  # start and end of the background operation, ns
         self._mailbox = Mailbox(
             parameters, timing, self._store, self._cache, self._signals, self._ratio, self._sanitize,
@@ -108,7 +112,7 @@ class ModelLink:
         start = self._busy_until if self._busy_until > now else now
         if address >= self._perceived_bytes:
             await self._refuse(Response.DECERR, address, start + self.timing.line_hit * self._clock_ns)
-        cache = self._cache
+        cache, self._began = self._cache, start
         try:
             data = cache.read(page, first, length // LINE_BYTES)
         except PageRefused:
@@ -125,7 +129,7 @@ class ModelLink:
         start = self._busy_until if self._busy_until > now else now
         if address >= self._perceived_bytes:
             await self._refuse(Response.DECERR, address, start + self.timing.line_hit * self._clock_ns)
-        cache = self._cache
+        cache, self._began = self._cache, start
         try:
             cache.write(page, first, data)
         except PageRefused:
@@ -182,6 +186,17 @@ class ModelLink:
         """Release the device; every later access raises LinkError."""
         self._closed = True
         self._wake()
+
+    # Beyond hw.link.Link
+
+    def watch_engines(self, told: EngineListener) -> None:
+        """See EngineLink. An operation takes effect at once, and so its times are told before they have passed."""
+        self._told = told
+        self._cache.told = self._tell
+
+    def _tell(self, engine: str, start: int, end: int) -> None:
+        assert self._told is not None
+        self._told(engine, self._began + start * self._clock_ns, self._began + end * self._clock_ns)
 
     # Faults, for tests
 
@@ -274,8 +289,11 @@ class ModelLink:
 
     def _ring(self) -> None:
         """The doorbell: the command takes its turn after the accesses before it, and is answered later."""
-        start = max(self.clock.now, self._busy_until)
+        start = self._began = max(self.clock.now, self._busy_until)
+        rung = self.clock.now
         self._busy_until = start + self._mailbox.start() * self._clock_ns
+        if self._told is not None:
+            self._told("mailbox", rung, self._busy_until)
         self.clock.spawn(self._answer(self._mailbox, self._busy_until), "model mailbox")
 
     async def _answer(self, mailbox: Mailbox, until: int) -> None:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from contextlib import suppress
 
 from hw.codes import EventCode, PageState
+from hw.engines import EngineListener
 from hw.link import LINE_BYTES, LINES_PER_PAGE, ZERO_PAGE
 from hw.links.model_signals import Signals
 from hw.links.model_store import FREE, NotStored, PageLost, PageStore, StoredPage
@@ -49,6 +50,7 @@ class PageCache:
         self.reserved = 0  # sectors promised to dirty entries
         self.elapsed = 0  # cycles that the operation under way has taken so far
         self.answered = 0  # cycles until the host had its answer
+        self.told: EngineListener | None = None  # of busy engines, in cycles since the operation began
         self._streamed = 0  # cycles of the latest fill in which lines came in
         self._writing = 0  # lines of the write under way that are not accepted yet
         self._timing = timing
@@ -339,6 +341,10 @@ class PageCache:
             self.answered = self.elapsed
             raise PageRefused from None
         begin, self._streamed = self._timing.fill(stored.length, self._bytes_per_cycle)
+        if self.told is not None and stored.length:
+            self.told("media", self.elapsed, self.elapsed + self._timing.media(stored.length))
+            if stored.state is PageState.LZ4:
+                self.told("decompressor", self.elapsed + begin, self.elapsed + begin + self._streamed)
         self.elapsed += begin + self._streamed
         self._counts.pages_filled += 1
         return content
@@ -374,6 +380,11 @@ class PageCache:
         self._stuck = False
         entry.dirty = 0
         self.reserved -= self._raw_sectors
+        if self.told is not None:
+            written = self.elapsed + self._timing.compress(stored.length, self._bytes_per_cycle)
+            self.told("compressor", self.elapsed, written)
+            if stored.length:
+                self.told("media", written, written + self._timing.media(stored.length))
         self.elapsed += self._timing.close(stored.length, self._bytes_per_cycle)
         counts.pages_closed += 1
         closed = stored.state.counter

@@ -43,9 +43,14 @@ class ModelTiming:
             return 0, PAGE_BYTES // LINE_BYTES
         return self.media_access, max(PAGE_BYTES // bytes_per_cycle, -(-stored_bytes // LINE_BYTES))
 
+    def compress(self, stored_bytes: int, bytes_per_cycle: int) -> int:
+        """Cycles to scan and compress a page; `stored_bytes` is what goes to the media."""
+        return PAGE_BYTES // LINE_BYTES + (PAGE_BYTES // bytes_per_cycle if stored_bytes else 0)
+
+    def media(self, stored_bytes: int) -> int:
+        """Cycles that the media has to do with so much of a page."""
+        return self.media_access + -(-stored_bytes // LINE_BYTES) if stored_bytes else 0
+
     def close(self, stored_bytes: int, bytes_per_cycle: int) -> int:
         """Cycles to scan, compress and write a page; `stored_bytes` is what goes to the media."""
-        scan = PAGE_BYTES // LINE_BYTES
-        if not stored_bytes:
-            return scan
-        return scan + PAGE_BYTES // bytes_per_cycle + self.media_access + -(-stored_bytes // LINE_BYTES)
+        return self.compress(stored_bytes, bytes_per_cycle) + self.media(stored_bytes)

@@ -20,10 +20,12 @@ from struct import Struct
 from zlib import crc32
 
 from hw.clock import Lock
+from hw.engines import EngineListener
 from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response, check_lines, check_registers
 from hw.parameters import MEDIA_LATENCY, DeviceParameters
 from hw.verilated.library import load
 from hw.verilated.memories import Memory, find_memories
+from hw.verilated.watch import EngineWatch
 from hw.virtual_time import VirtualClock, VirtualEvent
 
 TIMEOUT_NS = 10_000_000  # no transfer takes 10 ms of simulated time unless the device hangs
@@ -57,6 +59,7 @@ class VerilatedLink:
         media_latency: clock cycles from a media request to its first beat; a dial, which compiles nothing.
         waves: able to write waves (`start_waves`); a library of its own, and slower.
         memories: able to show its memories (`memories`); likewise.
+        engines: able to tell when its engines are busy (`watch_engines`); likewise.
 
     Raises:
         hw.build.BuildError, hw.tools.ToolError: the library cannot be compiled.
@@ -71,10 +74,13 @@ class VerilatedLink:
         media_latency: int = MEDIA_LATENCY,
         waves: bool = False,
         memories: bool = False,
+        engines: bool = False,
     ) -> None:
         self.clock = clock
         self.parameters = parameters or DeviceParameters()
-        library = load(self.parameters, waves, memories)
+        self._library = library = load(self.parameters, waves, memories, engines)
+        self._watches_engines = engines
+        self._watch: EngineWatch | None = None
         ffi, self._lib = library.ffi, library.lib
         self._ffi, self._identity = ffi, library.identity.encode()
         self._device = ffi.gc(self._lib.cram_create(seed), self._lib.cram_destroy)
@@ -255,6 +261,13 @@ class VerilatedLink:
         except LookupError as error:
             raise LinkError(f"{error}: the link needs memories=True") from None
 
+    def watch_engines(self, told: EngineListener) -> None:
+        """See EngineLink: the link needs `engines=True`."""
+        self._check_open()
+        if not self._watches_engines:
+            raise LinkError("the library does not show the engines: the link needs engines=True")
+        self._watch = EngineWatch(self._library, self._device, told)
+
     def save(self) -> bytes:
         """The device and its media as they are, for `restore`. Only between transfers.
 
@@ -309,6 +322,8 @@ class VerilatedLink:
         self._wake_waiters()
         self._write_data = self._read_data = self._head_in = self._head_out = None
         self._registers_in = self._registers_out = None
+        if self._watch is not None:
+            self._watch.close()
         self._release(self._device)
 
     @property
@@ -324,7 +339,10 @@ class VerilatedLink:
             if channel.deadline is not None and channel.deadline < end:
                 end = channel.deadline
         device = self._device
-        reasons = self._lib.cram_advance(device, end - now)
+        if self._watch is None:
+            reasons = self._lib.cram_advance(device, end - now)
+        else:
+            reasons = self._watch.advance(now, end - now)
         now += int(device.advanced)
         if reasons:
             for done, channel in self._channels:

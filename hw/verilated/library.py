@@ -26,10 +26,12 @@ from hw.tools import compiler_version, verilator
 
 HERE = Path(__file__).resolve().parent
 ABI = HERE / "abi.h"
+DEVICE = HERE / "device.cpp"
 BENCH = ROOT / "hw" / "bench"
 BENCH_SOURCES = [BENCH / "cram_bench.v", BENCH / "host_port.v", BENCH / "media_dram.v"]
 LIBRARY = "libcram.so"
 MEMORIES = HERE / "memories.vlt"
+WATCH = HERE / "watch.cpp"
 
 VERILATOR_FLAGS = [
     "-cc", "--exe", "--no-timing", "-O3", "-Wno-fatal", "--savable", "--no-std-package",
@@ -59,7 +61,11 @@ class Library:
 
 
 def compiled(
-    parameters: DeviceParameters, media_latency: int = MEDIA_LATENCY, waves: bool = False, memories: bool = False
+    parameters: DeviceParameters,
+    media_latency: int = MEDIA_LATENCY,
+    waves: bool = False,
+    memories: bool = False,
+    engines: bool = False,
 ) -> Path:
     """The library of a device with `parameters`, compiled now if need be. Safe to call from several processes at once.
 
@@ -68,6 +74,7 @@ def compiled(
         media_latency: clock cycles from a media request to its first beat.
         waves: able to write waves; a library of its own, and slower.
         memories: able to show its memories and let them be changed (hw/verilated/memories.py); likewise.
+        engines: able to tell when its engines are busy (hw/verilated/watch.py); likewise.
 
     Raises:
         hw.build.BuildError: it does not compile.
@@ -75,7 +82,11 @@ def compiled(
     """
     values = parameters.verilog() | {"MEDIA_LATENCY": media_latency}
     shown = [MEMORIES] if memories else []
-    return compile_library("cram_bench", values, BENCH_SOURCES, HERE / "device.cpp", ABI, waves, shown)
+    if not engines:
+        return compile_library("cram_bench", values, BENCH_SOURCES, DEVICE, ABI, waves, shown)
+    shown.append(WATCH.with_suffix(".vlt"))
+    more = [DEVICE, WATCH.with_suffix(".h")]
+    return compile_library("cram_bench", values, BENCH_SOURCES, WATCH, ABI, waves, shown, more)
 
 
 def compile_library(
@@ -86,6 +97,7 @@ def compile_library(
     abi: Path,
     waves: bool = False,
     settings: Sequence[Path] = (),
+    included: Sequence[Path] = (),
 ) -> Path:
     """A shared library of `top`, compiled now if need be.
 
@@ -97,12 +109,13 @@ def compile_library(
         abi: the header that declares what the library offers.
         waves: compile it with what writes waves (VM_TRACE in the harness).
         settings: further files of Verilator's settings.
+        included: what the harness includes beside the header.
 
     Raises:
         hw.build.BuildError, hw.tools.ToolError: it cannot be compiled.
     """
     files = closure(top, sources)
-    texts = [*files, *sorted(RTL.glob("*.vh")), *waivers(), *settings, harness, abi]
+    texts = [*files, *sorted(RTL.glob("*.vh")), *waivers(), *settings, harness, abi, *included]
     digest = hashlib.sha256()
     tool = verilator().version + compiler_version()
     flags = [*VERILATOR_FLAGS, *(["--trace-vcd", "--trace-structs"] if waves else [])]
@@ -134,13 +147,15 @@ def _compile(
 
 
 @cache
-def load(parameters: DeviceParameters, waves: bool = False, memories: bool = False) -> Library:
+def load(parameters: DeviceParameters, waves: bool = False, memories: bool = False, engines: bool = False) -> Library:
     """The library of such a device, in this process. Arguments and errors are those of `compiled`."""
-    return open_library(compiled(parameters, waves=waves, memories=memories), ABI)
+    more = [WATCH.with_suffix(".h")] if engines else []
+    return open_library(compiled(parameters, waves=waves, memories=memories, engines=engines), ABI, *more)
 
 
-def open_library(path: Path, abi: Path) -> Library:
-    """A library that `compile_library` has made, with what its header declares."""
+def open_library(path: Path, *headers: Path) -> Library:
+    """A library that `compile_library` has made, with what its headers declare."""
     ffi = FFI()
-    ffi.cdef(abi.read_text())
+    for header in headers:
+        ffi.cdef(header.read_text())
     return Library(ffi, ffi.dlopen(str(path)), path.parent.name)

@@ -95,7 +95,7 @@
                 x: { time: false, distr: plot.x_log ? 3 : 1 },
                 y: { distr: plot.y_log ? 3 : 1, range },
             },
-            axes: [axis(plot.x_unit, plot.x_log, { space: 70 }), axis(plot.y_unit, plot.y_log, { size: 70 })],
+            axes: [axis(plot.x_unit, plot.x_log, { space: 70, size: 34 }), axis(plot.y_unit, plot.y_log, { size: 70 })],
             series: [
                 { label: plot.x_unit === "ns" ? "time" : "x", value: (u, v) => v === null ? "–" : write[plot.x_unit](v) },
                 ...plot.series.map(({ name }) => ({

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from hw.link import Link
+from hw.engines import EngineLink
 from hw.links.in_process import InProcess
 from hw.places import build_folder
 from hw.virtual_time import VirtualClock
@@ -38,6 +38,7 @@ def execute(
     folder: Path | None = None,
     timeline: Path | None = None,
     waves: Waves | None = None,
+    live: bool = False,
 ) -> Result:
     """Run a scenario to its result.
 
@@ -48,6 +49,7 @@ def execute(
             scenario names another, the swapfile. It is removed when the run passes, and stays otherwise.
         timeline: where to write a Perfetto trace.
         waves: what waves to write; with "verilated" only.
+        live: report how busy the device's engines are; with "model" and "verilated".
 
     Raises:
         TraceError: the trace cannot be used.
@@ -60,7 +62,7 @@ def execute(
     folder = folder or run_folder(name, sim)
     swapfile = Path(scenario.swapfile.path) if scenario.swapfile.path else folder / "swapfile"
     if sim == "model" or sim == "verilated":
-        result = run_in_process(scenario, sim, trace, swapfile, name, report, timeline=timeline, waves=waves)
+        result = run_in_process(scenario, sim, trace, swapfile, name, report, timeline=timeline, waves=waves, live=live)
     elif len(scenario.tiers.nodes) > 1:
         raise RunError(
             f"{sim} simulates one device, the scenario has {len(scenario.tiers.nodes)}; use model or verilated"
@@ -93,20 +95,22 @@ def run_in_process(
     *,
     timeline: Path | None = None,
     waves: Waves | None = None,
+    live: bool = False,
 ) -> Result:
     """Run on virtual time, on the functional model or on the RTL as a library. Raises RunError, BuildError,
     ToolError."""
     clock = VirtualClock(scenario.workload.schedule)
-    links: dict[str, Link] = {}
-    watched = None if waves is None else _watched(clock, scenario, waves)
+    engines = live or timeline is not None
+    links: dict[str, EngineLink] = {}
+    watched = None if waves is None else _watched(clock, scenario, waves, engines)
     for node in scenario.tiers.nodes:
-        links[node] = watched if watched and node == "cram" else make_link(sim, clock, scenario)
-    link = links.pop("cram")
+        links[node] = watched if watched and node == "cram" else make_link(sim, clock, scenario, engines)
 
     async def main() -> Result:
         return await run(
-            link, scenario, trace, swapfile, name=name, sim=sim, report=report, more=links, timeline=timeline,
-            on_fault=watched.fault if watched is not None else None,
+            links["cram"], scenario, trace, swapfile, name=name, sim=sim, report=report,
+            more={node: link for node, link in links.items() if node != "cram"}, timeline=timeline,
+            on_fault=watched.fault if watched is not None else None, engines=links if engines else None,
         )  # fmt: skip
 
     result = clock.run(main())
@@ -115,14 +119,15 @@ def run_in_process(
     return result
 
 
-def _watched(clock: VirtualClock, scenario: Scenario, waves: Waves) -> WavesLink:
+def _watched(clock: VirtualClock, scenario: Scenario, waves: Waves, engines: bool) -> WavesLink:
     """A link to the first node's device that writes waves. Raises BuildError, ToolError."""
     from sim.run.waves import WavesLink  # needs a compiler; the model must not
 
     waves.file.parent.mkdir(parents=True, exist_ok=True)
     cram = scenario.cram
     link = WavesLink(
-        clock, cram.parameters(), seed=scenario.workload.seed, media_latency=cram.media_latency, waves=True
-    )
+        clock, cram.parameters(), seed=scenario.workload.seed, media_latency=cram.media_latency, waves=True,
+        engines=engines,
+    )  # fmt: skip
     link.watch(waves.window, waves.file)
     return link

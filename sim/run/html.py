@@ -59,7 +59,8 @@ def _facts(result: Result, closed: int) -> Iterable[tuple[str, str]]:
     yield f"{result.kernel['pgfault']:,}", "page faults"
     yield f"{result.kernel['pgfault'] / result.simulated_ns * 1e9:,.0f}", "faults a second, simulated"
     yield f"{result.device.ratio:.2f}", "page bytes per media byte, at the end"
-    yield f"{result.stores:,} / {result.loads:,}", "pages stored / loaded on the device"
+    yield f"{result.stores:,}", "pages stored on the device"
+    yield f"{result.loads:,}", "pages loaded from it"
     if closed:
         yield (
             f"{100 * closed / result.simulated_ns:.1f} %",

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from hw.engines import ENGINES
 from sim.run.metrics import Progress, View
 from sim.run.progress import describe, progress_bar
 from sim.run.run import Report
@@ -70,6 +71,7 @@ class Screen:
     _rates: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))  # faults a simulated second
     _faults: int = 0
     _load: float | None = None
+    _engines: dict[str, float] = field(default_factory=dict)  # share of the time since the last view
     _events: deque[str] = field(default_factory=lambda: deque(maxlen=_EVENTS))
 
     def take(self, progress: Progress) -> None:
@@ -83,6 +85,10 @@ class Screen:
             passed = view.simulated_ns - before.simulated_ns
             self._rates.append(1e9 * (progress.faults - self._faults) / passed)
             self._load = min(1.0, (view.cycles - before.cycles) / passed)
+            self._engines = {
+                engine: min(1.0, max(0, view.engines[engine] - before.engines.get(engine, 0)) / passed)
+                for engine in ENGINES if engine in view.engines
+            }  # fmt: skip
         known = before.closed if before is not None else {}
         for node, (closings, closed) in view.closed.items():
             if (closings, closed) != known.get(node, (0, False)):
@@ -138,6 +144,9 @@ class Screen:
         grid.add_row("", Text(_sparks(list(self._rates)[-max(10, width - 14) :]), style="magenta"))
         if self._load is not None and self.sim != "model":  # whose clock never stops
             grid.add_row("device", Text.assemble(_bar(self._load, 20, "blue"), f" busy {100 * self._load:.0f} %"))
+        if self._engines:
+            loads = (f"{engine} {_sparks([share], 1)}{100 * share:3.0f} %" for engine, share in self._engines.items())
+            grid.add_row("engines", Text("  ".join(loads), style="blue"))
         wrong = progress.mismatches
         grid.add_row("wrong", Text(f"{wrong:,}", style="bold red" if wrong else "green"))
         for number, event in enumerate(self._events):
@@ -150,6 +159,6 @@ def _bar(share: float, width: int, style: str) -> Text:
     return Text("█" * full, style=style).append("░" * (width - full), style="dim")
 
 
-def _sparks(values: list[float]) -> str:
-    most = max(values, default=0.0)
+def _sparks(values: list[float], most: float | None = None) -> str:
+    most = max(values, default=0.0) if most is None else most
     return "".join(_SPARKS[round(value / most * (len(_SPARKS) - 1))] if most else " " for value in values)

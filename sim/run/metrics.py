@@ -23,6 +23,7 @@ class View(Value):
         pages, media_used_percent: as in the last Sample.
         closed: of each CRAM node, how often it was closed so far, and whether it is.
         cycles: of the device's clock so far.
+        engines: simulated ns that each of the first device's engines was busy; empty where nobody watches them.
         p99_ns: of all faults so far; None without any.
     """
 
@@ -31,6 +32,7 @@ class View(Value):
     media_used_percent: float
     closed: dict[str, tuple[int, bool]]
     cycles: int
+    engines: dict[str, int]
     p99_ns: int | None
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from driver import CramError
+from hw.engines import EngineLink, EngineListener
 from hw.link import Link, LinkError
 from sim.run.machine import Machine
 from sim.run.metrics import DeviceFigures, FaultRecord, Latency, Progress, Result, View, pages
@@ -42,6 +43,7 @@ async def run(
     more: Mapping[str, Link] | None = None,
     timeline: Path | None = None,
     on_fault: Callable[[FaultRecord], None] | None = None,
+    engines: Mapping[str, EngineLink] | None = None,
 ) -> Result:
     """Replay the scenario's trace on a machine around `link`, verify every page, take the machine down.
 
@@ -54,6 +56,7 @@ async def run(
         more: links to the devices of further CRAM nodes, by name; the result's device is that of `link`.
         timeline: where to write a Perfetto trace of the run; None for nowhere.
         on_fault: told of each fault at its end; None for nobody.
+        engines: those of the links, by node, that are to tell when their engines are busy.
 
     Raises:
         RunError: the swapfile cannot be used, or the device is gone. Everything else is in the result's `problems`.
@@ -66,6 +69,9 @@ async def run(
         links = {node: WatchedLink(to, recorder, node) for node, to in links.items()}
         system_kind = partial(WatchedSystem, recorder)
     link = links.pop("cram")
+    busy: dict[str, int] = {}
+    for node, source in (engines or {}).items():
+        source.watch_engines(_engine_listener(node, recorder, busy if node == "cram" else None))
     try:
         machine = await Machine.assemble(link, scenario, swapfile, links, system_kind)
     except (SwapfileError, CramError, LinkError) as error:
@@ -77,7 +83,7 @@ async def run(
         return over_time.due
 
     def observe(progress: Progress) -> None:
-        report(progress.model_copy(update={"view": _view(machine, over_time, tally)}))
+        report(progress.model_copy(update={"view": _view(machine, over_time, tally, busy)}))
 
     workload = scenario.workload
     total = workload.rounds * len(trace.events)
@@ -127,7 +133,19 @@ async def run(
     )
 
 
-def _view(machine: Machine, over_time: Timeline, tally: Tally) -> View | None:
+def _engine_listener(node: str, recorder: Recorder | None, busy: dict[str, int] | None) -> EngineListener:
+    """Hears when a node's engines are busy: for the timeline, and for how long each was, by name."""
+
+    def told(engine: str, start: int, end: int) -> None:
+        if recorder is not None:
+            recorder.add(f"{node} engine: {engine}", "busy", start, end)
+        if busy is not None:
+            busy[engine] = busy.get(engine, 0) + end - start
+
+    return told
+
+
+def _view(machine: Machine, over_time: Timeline, tally: Tally, busy: Mapping[str, int]) -> View | None:
     """What a live view shows, by what is known already; None before the first sample."""
     if not over_time.samples:
         return None
@@ -141,6 +159,7 @@ def _view(machine: Machine, over_time: Timeline, tally: Tally) -> View | None:
         media_used_percent=last.media_used_percent,
         closed={name: (over_time.closed_times[name], node.closed) for name, node in machine.nodes()},
         cycles=machine.link.cycles,
+        engines=dict(busy),
         p99_ns=Latency.of(faults).p99_ns if faults else None,
     )
 

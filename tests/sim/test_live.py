@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from hw.engines import ENGINES
 from sim.run.execute import run_in_process
 from sim.run.live import Screen
 from sim.run.metrics import Progress
@@ -28,7 +30,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scenario, list[Progre
     scenario = Scenario.load(write_scenario(folder))
     seen: list[Progress] = []
     trace = Trace.load(Path(scenario.workload.trace))
-    assert run_in_process(scenario, "model", trace, folder / "swapfile", "small", seen.append).ok
+    assert run_in_process(scenario, "model", trace, folder / "swapfile", "small", seen.append, live=True).ok
     return scenario, seen
 
 
@@ -59,6 +61,28 @@ def test_the_screen_shows_tiers_media_faults_and_closings_and_fits(
     assert "busy" in text
     assert max(map(len, lines)) <= width
     assert len(lines) <= 24, "it fits on a terminal of the usual height"
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_load_of_each_engine_is_shown(ran: tuple[Scenario, list[Progress]], width: int) -> None:
+    line = next(line for line in drawn(*ran, width) if "compressor" in line)
+    shares = [int(share) for share in re.findall(r"(\d+) %", line.partition("compressor")[2])]
+    assert all(engine in line for engine in ENGINES)
+    assert len(shares) == len(ENGINES) and all(0 <= share <= 100 for share in shares)
+
+
+def test_the_load_is_the_share_of_the_time_since_the_view_before(ran: tuple[Scenario, list[Progress]]) -> None:
+    scenario, seen = ran
+    last = seen[-1]
+    assert last.view is not None
+    later = last.view.model_copy(
+        update={
+            "simulated_ns": last.view.simulated_ns + 1_000,
+            "engines": last.view.engines | {"media": last.view.engines["media"] + 250},
+        }
+    )
+    text = "\n".join(drawn(scenario, [last, last.model_copy(update={"view": later})], 80))
+    assert re.search(r"media \S? *25 %", text) and re.search(r"compressor +0 %", text)
 
 
 def test_wide_terminals_have_two_parts_side_by_side(ran: tuple[Scenario, list[Progress]]) -> None:

@@ -13,6 +13,7 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace as PerfettoT
 from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import TrackEvent
 
 from hw.codes import Opcode
+from hw.engines import ENGINES
 from sim.run.execute import run_in_process
 from sim.run.metrics import Result
 from sim.scenario.scenario import Scenario
@@ -89,6 +90,25 @@ def test_background_work_commands_and_direct_reclaim_are_there(ran: tuple[Result
     assert commands["MEDIA_OPERATIONS"] > 0
     assert set(commands) <= {opcode.name for opcode in Opcode}
     assert sum(details(packet)["pages"] for packet in trace.on("direct reclaim")) == result.kernel["pgsteal_direct"]
+
+
+def test_the_engines_worked_as_often_as_the_device_counted(ran: tuple[Result, Result, Decoded]) -> None:
+    _, result, trace = ran
+    times = {engine: len(list(trace.on(f"cram engine: {engine}"))) for engine in ENGINES}
+    counters = result.device.counters
+    assert times["compressor"] == counters["pages_closed"] > 0
+    assert 0 < times["decompressor"] <= counters["pages_filled"]
+    assert times["mailbox"] == len(list(trace.on("cram: mailbox"))) > 0
+    assert times["media"] > 0
+
+
+def test_a_command_of_the_mailbox_lies_in_the_time_that_the_driver_waited_for_it(
+    ran: tuple[Result, Result, Decoded],
+) -> None:
+    trace = ran[2]
+    waited = [packet.timestamp for packet in trace.on("cram: mailbox")]
+    worked = [packet.timestamp for packet in trace.on("cram engine: mailbox")]
+    assert all(asked <= began for asked, began in zip(waited, worked, strict=True))
 
 
 def test_every_sample_is_a_value_of_each_counter(ran: tuple[Result, Result, Decoded]) -> None:

@@ -196,6 +196,14 @@
         pending = requestAnimationFrame(() => redraw());
     });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw());
-    addEventListener("beforeprint", () => redraw(680));  // fits A4 and Letter
-    addEventListener("afterprint", () => redraw());
+    let opened = [];  // on paper nothing can be opened
+    addEventListener("beforeprint", () => {
+        opened = [...document.querySelectorAll("details:not([open])")];
+        for (const details of opened) details.open = true;
+        redraw(680);  // fits A4 and Letter
+    });
+    addEventListener("afterprint", () => {
+        for (const details of opened) details.open = false;
+        redraw();
+    });
 })();

@@ -13,15 +13,10 @@ namespace {
 
 struct Condition {
     uint64_t engine;  // a bit
-    const void *signal;
-    size_t bytes;
+    const CData *signal;
     uint32_t low, high;
 
-    bool holds() const {
-        uint32_t value = 0;
-        std::memcpy(&value, signal, bytes);
-        return low <= value && value <= high;
-    }
+    bool holds() const { return low <= *signal && *signal <= high; }
 };
 
 struct Watch : cram_watch {
@@ -71,10 +66,10 @@ int32_t cram_watch_condition(
     for (const auto &[scope_name, scope] : *self(watch).device.context.scopeNameMap()) {
         if (scope_name != instance) continue;
         const VerilatedVar *signal = scope->varFind(name);
-        if (!signal || signal->udims() || signal->totalSize() > sizeof(uint32_t)) return -1;
+        if (!signal || signal->udims() || signal->totalSize() != sizeof(CData)) return -1;
         const uint64_t bit = uint64_t{1} << engine;
         self(watch).engines |= bit;
-        self(watch).conditions.push_back({bit, signal->datap(), signal->totalSize(), low, high});
+        self(watch).conditions.push_back({bit, static_cast<const CData *>(signal->datap()), low, high});
         return 0;
     }
     return -1;

@@ -15,8 +15,8 @@ typedef struct cram_watch {
 cram_watch *cram_watch_create(cram_device *device);
 void cram_watch_destroy(cram_watch *watch);
 
-// An engine, 0 to 63, is busy while all its conditions hold: the signal `name` of instance `place` (dotted, below the
-// bench; empty: the bench itself) is from `low` to `high`. Returns 0, or -1: there is no such signal to be seen.
+// An engine, 0 to 63, is busy while all its conditions hold: the signal `name`, of up to 8 bits, of instance `place`
+// (dotted, below the bench; empty: the bench itself) is from `low` to `high`. Returns 0, or -1: no such signal is seen.
 int32_t cram_watch_condition(
     cram_watch *watch, uint32_t engine, const char *place, const char *name, uint32_t low, uint32_t high);
 

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any
 
 from sim.page import Bar, Facts, Flow, Lines, Mark, Notes, Page, Part, Section, Series, Table, render
 from sim.run.flows import DRAM, flows
-from sim.run.histogram import lowest
-from sim.run.metrics import Latency, Result
+from sim.run.metrics import Result
 from sim.run.report import ACCESSES, FAULTS, FORMS, columns, figures, verdict
+from sim.run.tails import tails
 from sim.scenario.scenario import Scenario
 
 
@@ -81,35 +80,40 @@ def _over_time(result: Result) -> Iterable[Part]:
     plot = partial(Lines, x=x, bands=bands, marks=marks, steps=True, group="time")
     tiers = [name for name in samples[0].pages if any(sample.pages[name] for sample in samples)]
     closed = " Shaded: a node is closed to new pages." if bands else ""
-    yield plot(
-        "Pages",
-        f"in use in DRAM and in each tier, over simulated time.{closed} Drag to zoom, double-click to see all again.",
-        series=[Series(name, [sample.pages[name] for sample in samples]) for name in tiers],
-    )
-    yield plot(
-        "Media",
-        "of the device in use, percent of its sectors.",
-        series=[Series("media in use", [sample.media_used_percent for sample in samples])],
-        y_unit="percent",
-        y_range=(0, 100),
-    )
-    yield plot(
-        "Ratio",
-        "of the bytes of the pages on the device to the bytes of media that they take.",
-        series=[Series("ratio", [sample.ratio for sample in samples])],
-        y_unit="number",
-    )
+    zoom = "Drag to zoom, double-click to see all again."
+    if tiers:
+        yield plot(
+            "Pages",
+            f"in use in DRAM and in each tier, over simulated time.{closed} {zoom}",
+            series=[Series(name, [sample.pages[name] for sample in samples]) for name in tiers],
+        )
+    if any(sample.media_used_percent for sample in samples):
+        yield plot(
+            "Media",
+            "of the device in use, percent of its sectors.",
+            series=[Series("media in use", [sample.media_used_percent for sample in samples])],
+            y_unit="percent",
+            y_range=(0, 100),
+        )
+    if any(sample.ratio for sample in samples):
+        yield plot(
+            "Ratio",
+            "of the bytes of the pages on the device to the bytes of media that they take.",
+            series=[Series("ratio", [sample.ratio for sample in samples])],
+            y_unit="number",
+        )
     rates = [1e9 * (b.faults - a.faults) / (b.simulated_ns - a.simulated_ns or 1) for a, b in pairwise(samples)]
-    yield plot(
-        "Faults a second",
-        "of simulated time, between one sample and the next.",
-        series=[Series("faults a second", [*rates, None])],
-    )
+    if any(rates):
+        yield plot(
+            "Faults a second",
+            "of simulated time, between one sample and the next.",
+            series=[Series("faults a second", [*rates, None])],
+        )
 
 
 def _latencies(result: Result, again: str | None) -> Iterable[Part]:
     if result.faults:
-        yield _tails(
+        yield tails(
             "Faults",
             "by kind: the share of them (down) that took longer than so long (across). Both axes are logarithmic.",
             result.faults,
@@ -140,35 +144,6 @@ def _latencies(result: Result, again: str | None) -> Iterable[Part]:
         closed=True,
         caption=f"The waves of a fault: {again} --waves fN:fN, where N is its number." if again else "",
     )  # fmt: skip
-
-
-def _tails(title: str, caption: str, latencies: Mapping[str, Latency]) -> Lines:
-    """How many of each kind took longer than each duration, from their histograms."""
-    edges = {edge for latency in latencies.values() for high, _ in latency.histogram for edge in (lowest(high), high)}
-    x = sorted(max(1, edge) for edge in edges)
-    floor = 10.0 ** math.floor(math.log10(0.5 / max(latency.count for latency in latencies.values())))
-    return Lines(
-        title,
-        caption,
-        x=x,
-        series=[Series(kind, _tail(latency, x, floor)) for kind, latency in latencies.items()],
-        y_unit="share",
-        x_log=True,
-        y_log=True,
-        y_range=(floor, 1),
-        steps=True,
-    )
-
-
-def _tail(latency: Latency, x: Sequence[int], floor: float) -> list[float | None]:
-    """The share of a kind that took longer than each x; where nothing is left, the line ends at the floor."""
-    buckets = dict(latency.histogram)
-    first, last = max(1, lowest(latency.histogram[0][0])), latency.histogram[-1][0]
-    left, values = latency.count, list[float | None]()
-    for edge in x:
-        left -= buckets.get(edge, 0)
-        values.append(max(left / latency.count, floor) if first <= edge <= last else None)
-    return values
 
 
 def _pages(result: Result) -> Iterable[Part]:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from sim.base.interrupts import interruptible
 from sim.base.options import OutputFile
+from sim.page import render
 from sim.run.execute import Sim
 from sim.scenario.scenario import DEFAULT, ScenarioError, find
 from sim.scenario.settings import load, parse
@@ -20,8 +21,9 @@ from sim.sweep.cluster import cluster
 from sim.sweep.curves import curves, usual_figures
 from sim.sweep.device import KEYS, device_points, measure_task
 from sim.sweep.engine import Workers, processes, run_tasks
-from sim.sweep.folder import TABLE, digest, open_folder
+from sim.sweep.folder import REPORT, TABLE, digest, open_folder, read_asked
 from sim.sweep.grid import TRACE, Axis, Point, parse_axis, points, seeds
+from sim.sweep.page import sweep_page
 from sim.sweep.progress import sweep_progress
 from sim.sweep.row import Task, execute_task, failed, whole
 from vswap.base.results import write_text
@@ -40,7 +42,7 @@ from vswap.base.results import write_text
 @click.option("--sim", type=click.Choice(["verilated", "verilator", "icarus", "model"]), default="verilated",
               show_default=True, help="What runs the device, as for `vcram run`.")  # fmt: skip
 @click.option("-o", "--output", required=True, metavar="FOLDER", type=click.Path(file_okay=False, path_type=Path),
-              help=f"Where the table goes, {TABLE}. A sweep that was interrupted goes on from it.")  # fmt: skip
+              help=f"Where {TABLE} and {REPORT} go. A sweep that was interrupted goes on from the table.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default="one a processor",
               metavar="N", help="Runs at a time, each in a process.")  # fmt: skip
 @click.option("--scheduler", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler (extra: dask).")
@@ -119,9 +121,11 @@ def sweep_command(
             for number, row in run_tasks(tasks, workers, measure_task if device else execute_task):
                 folder.add(whole(ready[number][0], row))
                 step(row["status"] == "failed")
-        rows = list(folder.rows.values())
-        bad = [row for row in rows if row["status"] == "failed"]
-    click.echo(f"{output / TABLE}: {len(rows):,} runs, {len(bad):,} failed", err=True)
+        rows = sorted(folder.rows.values(), key=lambda row: int(row["point"]))
+    bad = [row for row in rows if row["status"] == "failed"]
+    report = output / REPORT
+    report.write_text(render(sweep_page(path.stem, read_asked(output), rows)), encoding="utf-8")
+    click.echo(f"{output / TABLE}: {len(rows):,} runs, {len(bad):,} failed; report: {report}", err=True)
     if html is not None:
         shown = figures or tuple(usual_figures(rows, device=device))
         write_text(html, curves(rows, varied, shown, f"Sweep: {path.stem}"))

@@ -11,12 +11,16 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as Screen
 
 from sim.base.options import OutputFile
-from sim.sweep.folder import ASKED, TABLE, SweepError, read_table
+from sim.page import Notes, Page, Section, Table, render
+from sim.run.metrics import Latency
+from sim.run.tails import tails
+from sim.sweep.folder import TABLE, SweepError, read_asked, read_table
+from sim.sweep.page import about, latency_of, written
 from sim.sweep.row import flat
-from vswap.base.results import is_stdout, write_json
+from vswap.base.results import is_stdout, write_json, write_text
 
 _NO_FIGURES = {"point", "status", "reason", "seconds", "seed"}
 
@@ -30,12 +34,14 @@ class Side:
         varied: the keys that differ between its runs.
         runs: the figures of each run that passed, by the values of `varied`.
         failed: runs that did not pass.
+        faults: how long the faults of the runs that passed took; None if there were none.
     """
 
     settings: dict[str, Any]
     varied: list[str]
     runs: dict[tuple[Any, ...], dict[str, float]]
     failed: int
+    faults: Latency | None
 
 
 @dataclass(frozen=True)
@@ -69,20 +75,21 @@ def read_side(path: Path) -> Side:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SweepError(f"{path}: expected the figures of `vcram run --json`, or the folder of a sweep") from error
     passed = not (values["problems"] or values["mismatches"] or values["lost_pages"])
-    return Side(settings, [], {(): _numbers(figures)} if passed else {}, int(not passed))
+    return Side(
+        settings, [], {(): _numbers(figures)} if passed else {}, int(not passed),
+        latency_of([figures]) if passed else None,
+    )  # fmt: skip
 
 
 def _sweep(folder: Path) -> Side:
-    try:
-        asked = json.loads((folder / ASKED).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SweepError(f"{folder}: no folder of a sweep: {ASKED} is missing or no JSON") from error
+    asked = read_asked(folder)
     rows, varied = read_table(folder / TABLE).to_dicts(), list(asked["varied"])
     runs = {
         tuple(row[key] for key in varied): _numbers(row, {*varied, *_NO_FIGURES})
         for row in rows if row["status"] == "passed"
     }  # fmt: skip
-    return Side({"sim": asked["sim"], **asked["settings"]}, varied, runs, len(rows) - len(runs))
+    faults = latency_of(row for row in rows if row["status"] == "passed")
+    return Side({"sim": asked["sim"], **asked["settings"]}, varied, runs, len(rows) - len(runs), faults)
 
 
 def _numbers(row: dict[str, Any], without: set[str] | None = None) -> dict[str, float]:
@@ -126,6 +133,38 @@ def _median(runs: list[dict[str, float]], name: str) -> float | None:
     return median(found) if found else None
 
 
+def compare_page(
+    a: tuple[str, Side], b: tuple[str, Side], differing: list[Difference], count: int, compared: list[Difference]
+) -> Page:
+    """The comparison of two sides, each with its name, as a page."""
+    names = [f"A: {a[0]}", f"B: {b[0]}"]
+    faults = {name: side.faults for name, (_, side) in zip(names, (a, b), strict=True) if side.faults is not None}
+    failed = [f"{side.failed:,} runs of {name} failed and are left out" for name, side in (a, b) if side.failed]
+    drawn = [tails("Faults", "the share of all faults (down) that took longer than so long (across).", faults)]
+    what = f"medians of {count:,} points in common" if a[1].varied or b[1].varied else "figures"
+    heads = ("key", "A", "B")
+    return Page(
+        title=f"{a[0]} and {b[0]}",
+        good=None,
+        verdict=f"{len(differing):,} settings differ; of the {what} {len(compared):,} are listed",
+        sections=[
+            Section("Left out", [Notes(failed)] if failed else []),
+            Section("Settings that differ", [
+                Table(heads, [(each.name, written(each.a), written(each.b)) for each in differing]),
+            ] if differing else []),
+            Section("How long faults took", list(drawn) if faults else []),
+            Section("Figures", [Table(
+                ("figure", "A", "B", "change"),
+                [(each.name, written(each.a), written(each.b), each.change) for each in compared],
+                ("A", "B", "change"), caption=f"The {what}; the change is in percent of A.",
+            )]),
+            Section("The two", list(about({
+                name: value for name, value in a[1].settings.items() if b[1].settings.get(name) == value
+            }, {}))),
+        ],
+    )  # fmt: skip
+
+
 @click.command("compare")
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
@@ -133,7 +172,11 @@ def _median(runs: list[dict[str, float]], name: str) -> float | None:
               help="Show this figure, or all that begin so; may be repeated.  [default: all that differ]")  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE", type=OutputFile(),
               help="Write the comparison as JSON; - for standard output.")  # fmt: skip
-def compare_command(a: Path, b: Path, wanted: tuple[str, ...], json_file: Path | None) -> None:
+@click.option("--report", "report_file", metavar="FILE", type=OutputFile(stdout=False),
+              help="Write the comparison as a page to look at (HTML).")  # fmt: skip
+def compare_command(
+    a: Path, b: Path, wanted: tuple[str, ...], json_file: Path | None, report_file: Path | None
+) -> None:
     """Lay two runs, or two sweeps, side by side.
 
     A and B are files of `vcram run --json` or folders of `vcram sweep`. What differs in their settings comes first. A
@@ -155,6 +198,8 @@ def compare_command(a: Path, b: Path, wanted: tuple[str, ...], json_file: Path |
     for name, side in (("A", left), ("B", right)):
         if side.failed:
             output.print(f"{side.failed:,} runs of {name} failed and are left out", highlight=False)
+    if report_file is not None:
+        write_text(report_file, render(compare_page((str(a), left), (str(b), right), differing, count, compared)))
     if json_file is not None:
         write_json(json_file, {
             "settings": {each.name: [each.a, each.b] for each in differing},
@@ -163,17 +208,11 @@ def compare_command(a: Path, b: Path, wanted: tuple[str, ...], json_file: Path |
         })  # fmt: skip
 
 
-def _table(title: str, rows: list[Difference], columns: tuple[str, ...]) -> Table:
-    table = Table(title=title if rows else f"{title}: none", title_justify="left", show_edge=False, pad_edge=False)
+def _table(title: str, rows: list[Difference], columns: tuple[str, ...]) -> Screen:
+    table = Screen(title=title if rows else f"{title}: none", title_justify="left", show_edge=False, pad_edge=False)
     for column in columns if rows else ():
         table.add_column(column, justify="left" if column in ("key", "figure") else "right")
     for row in rows:
         change = [row.change] if len(columns) == 4 else []
-        table.add_row(row.name, *(_written(value) for value in (row.a, row.b)), *change)
+        table.add_row(row.name, *(written(value) for value in (row.a, row.b)), *change)
     return table
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return "-" if value is None else str(value)
-    return f"{value:,}" if isinstance(value, int) or value % 1 else f"{value:,.0f}"

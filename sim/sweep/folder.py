@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Folder: what a sweep leaves behind: `runs.parquet`, a row a run, and `sweep.json`, what was asked.
+"""Folder: what a sweep leaves behind: `runs.parquet`, a row a run, `sweep.json`, what was asked, and `report.html`.
 
 The table is written anew as rows come, and replaces the one before at once: whatever ends the program leaves a whole
 table, and the same command goes on from it.
@@ -22,7 +22,7 @@ import polars as pl
 from sim.sweep.grid import Point
 from sim.sweep.row import Row
 
-TABLE, ASKED = "runs.parquet", "sweep.json"
+TABLE, ASKED, REPORT = "runs.parquet", "sweep.json", "report.html"
 _WRITE_SECONDS = 1.0
 
 
@@ -112,6 +112,15 @@ def read_table(path: Path) -> pl.DataFrame:
         return pl.read_parquet(file)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise SweepError(f"{file}: no table of a sweep: {' '.join(str(error).split())}") from error
+
+
+def read_asked(folder: Path) -> dict[str, Any]:
+    """What the sweep in a folder was asked: "sim", "settings", "varied", "traces". Raises SweepError."""
+    try:
+        asked: dict[str, Any] = json.loads((folder / ASKED).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SweepError(f"{folder}: no folder of a sweep: {ASKED} is missing or no JSON") from error
+    return asked
 
 
 def digest(path: Path) -> str:

@@ -14,6 +14,7 @@ from sim.scenario.scenario import Scenario
 from sim.sweep.grid import Point
 
 Row = dict[str, Any]
+HISTOGRAM = "histogram"
 _TEXT = {"scenario", "sim", "settings", "problems", "finished", "seed"}
 """Fields of a result that a row says in another way."""
 
@@ -54,9 +55,14 @@ def whole(point: Point, row: Row) -> Row:
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested figures under dotted names; lists, such as the timeline, are left out."""
+    """Nested figures under dotted names.
+
+    Histograms are kept whole, by the highest duration of each bucket. Other lists, such as the timeline, are left out.
+    """
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{name}.")
+        elif name == HISTOGRAM:
+            yield prefix + name, [{"to_ns": high, "count": count} for high, count in value]
         elif not isinstance(value, list | tuple):
             yield prefix + name, value

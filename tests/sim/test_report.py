@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -13,34 +12,20 @@ from typing import Any
 
 import pytest
 
+from hw.links.in_process import InProcess
 from hw.sources import ROOT
 from sim.page import Bar, Flow, Lines, Notes, Page, Part, Section, Series, Table, render
 from sim.run.execute import run_in_process
 from sim.run.html import page, write_html
 from sim.run.metrics import Result
 from sim.scenario.scenario import Scenario
-from sim.trace.file import Trace
+from sim.trace.file import Trace, TraceWriter, save
 from tests.marks import VERIFY
 from tests.sim.browser import Browser
-from tests.sim.scenes import Command, write_scenario
+from tests.sim.drawn import DRAWN, check_drawn, plots
+from tests.sim.scenes import HEADER, MAIN_DEVICE, Command, write_scenario
 
 UPLOT = ROOT / "sim" / "page" / "uplot"
-_DRAWN = """
-[...document.querySelectorAll("figure[data-plot]")].map(figure => {
-    const canvas = figure.querySelector("canvas");
-    if (canvas) {
-        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-        let coloured = 0;  // axes and grid are grey
-        for (let i = 0; i < data.length; i += 4) {
-            const [r, g, b, alpha] = data.slice(i, i + 4);
-            coloured += alpha > 128 && Math.max(r, g, b) - Math.min(r, g, b) > 40;
-        }
-        return [figure.ariaLabel, coloured];
-    }
-    const pieces = [...figure.querySelectorAll(".ribbon, .parts span")];
-    return [figure.ariaLabel, pieces.filter(piece => piece.getBoundingClientRect().width > 1).length];
-})
-"""
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +43,6 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scenario, Result]:
 def text(ran: tuple[Scenario, Result]) -> str:
     scenario, result = ran
     return render(page(result, scenario, {"simulator": "model"}))
-
-
-def plots(text: str) -> dict[str, dict[str, Any]]:
-    """The data of the plots in a page, by title."""
-    data = text.partition('id="plots">')[2].partition("</script>")[0]
-    return {plot["title"]: plot for plot in json.loads(data)}
 
 
 def rows(text: str) -> Iterator[list[str]]:
@@ -193,16 +172,39 @@ def file(ran: tuple[Scenario, Result], tmp_path_factory: pytest.TempPathFactory)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1280])
 def test_every_plot_is_drawn_and_the_console_is_silent(browser: Browser, file: Path, width: int, dark: bool) -> None:
-    browser.open(file, width, dark=dark)
-    drawn = dict(browser.evaluate(_DRAWN))
-    data = plots(file.read_text())
-    assert drawn.keys() == data.keys()
-    for title, plot in data.items():
-        pieces = plot.get("links") or plot.get("parts")
-        assert drawn[title] == len(pieces) if pieces else drawn[title] > 100, title
-    assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out"
-    assert browser.troubles == []
-    assert browser.requests == [file.as_uri()], "no request to a network"
+    check_drawn(browser, file, width, dark=dark)
+
+
+RUNS: dict[str, tuple[InProcess, dict[str, Any]]] = {
+    "RTL": ("verilated", {"cram": MAIN_DEVICE, "memory": {"limit_pages": 16}}),
+    "one tier": ("model", {"tiers": {"order": ["swapfile"]}}),
+    "own tier": ("model", {"tiers": {"order": ["cram", f"{ROOT}/examples/tier/file_tier.py:file_tier"]}}),
+    "several nodes": ("model", {"tiers": {"order": ["cram", "cram1", "zswap", "swapfile"]}}),
+    "memory for all": ("model", {"memory": {"limit_pages": 4096}}),
+}
+
+
+@VERIFY
+@pytest.mark.parametrize("case", RUNS)
+def test_the_plots_of_any_run_are_drawn(browser: Browser, tmp_path: Path, case: str) -> None:
+    sim, sections = RUNS[case]
+    scenario = Scenario.load(write_scenario(tmp_path, **sections))
+    trace = Trace.load(Path(scenario.workload.trace))
+    result = run_in_process(scenario, sim, trace, tmp_path / "swapfile", "small", lambda _: None)
+    assert result.ok, result.problems
+    write_html(result, tmp_path / "report.html", scenario, {})
+    for width in (400, 1280):
+        check_drawn(browser, tmp_path / "report.html", width)
+
+
+def test_a_run_without_a_fault_or_an_event_has_a_report(tmp_path: Path) -> None:
+    scenario = Scenario.load(write_scenario(tmp_path))
+    save(TraceWriter().finish(HEADER), Path(scenario.workload.trace))
+    trace = Trace.load(Path(scenario.workload.trace))
+    result = run_in_process(scenario, "model", trace, tmp_path / "swapfile", "small", lambda _: None)
+    assert result.ok and not result.faults
+    made = render(page(result, scenario, {}))
+    assert "Passed." in made and "Faults" not in plots(made)
 
 
 @VERIFY
@@ -252,5 +254,5 @@ def test_a_plot_with_one_value_a_flow_with_one_link_and_a_bar_of_one_part_are_dr
     path = tmp_path / "page.html"
     path.write_text(render(Page("few", None, "few", [Section("all", parts)])))
     browser.open(path, 400)
-    assert all(count > 0 for _, count in browser.evaluate(_DRAWN))
+    assert all(count > 0 for _, count in browser.evaluate(DRAWN))
     assert browser.troubles == []

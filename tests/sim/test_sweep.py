@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,8 +23,12 @@ from sim.scenario.settings import load, parse
 from sim.sweep.engine import processes, run_tasks
 from sim.sweep.folder import SweepError, open_folder, read_table
 from sim.sweep.grid import Axis, parse_axis, points
+from sim.sweep.page import latency_of
 from sim.sweep.progress import estimate
 from sim.sweep.row import Row, Task, execute_task
+from tests.marks import VERIFY
+from tests.sim.browser import Browser
+from tests.sim.drawn import check_drawn, plots
 from tests.sim.scenes import write_scenario, write_trace
 
 CACHES = "cram.cache_pages=2,4"
@@ -87,6 +92,16 @@ def test_every_run_is_a_row_with_its_values_and_figures(tmp_path: Path) -> None:
     row = table.row(1, named=True)
     assert row["simulated_ns"] == alone.simulated_ns and row["kernel.pgfault"] == alone.kernel["pgfault"]
     assert row["faults.soft_fault.p50_ns"] == alone.faults["soft_fault"].p50_ns
+
+
+def test_the_histograms_of_latencies_are_in_the_table_whole(tmp_path: Path) -> None:
+    scenario, out = write_scenario(tmp_path), tmp_path / "out"
+    assert sweep(scenario, "--over", CACHES, "-o", out).exit_code == 0
+    result = execute(load(scenario, [parse("cram.cache_pages=2")]), "small", "model", lambda _: None)
+    row = read_table(out).to_dicts()[0]
+    for kind, latency in result.faults.items():
+        buckets = [(bucket["to_ns"], bucket["count"]) for bucket in row[f"faults.{kind}.histogram"]]
+        assert buckets == latency.histogram
 
 
 def test_a_run_that_fails_is_a_row_with_its_reason_and_the_others_go_on(tmp_path: Path) -> None:
@@ -259,3 +274,66 @@ def test_what_has_no_run_in_common_is_not_compared(tmp_path: Path) -> None:
     assert result.exit_code == 2 and "no run in common" in result.output
     result = CliRunner().invoke(cli, ["compare", str(scenario), str(scenario)])
     assert result.exit_code == 2 and "expected the figures of `vcram run --json`" in result.output
+
+
+# Pages to look at
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a sweep over two keys, one of them no number."""
+    folder = tmp_path_factory.mktemp("swept")
+    scenario = write_scenario(folder)
+    done = sweep(scenario, "--over", CACHES, "--over", 'tiers.order=["cram","zswap","swapfile"],["cram","swapfile"]',
+                 "-o", folder / "out")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    return folder / "out"
+
+
+def test_a_sweep_leaves_a_page_with_its_figures_over_the_keys_its_settings_and_the_commit(swept: Path) -> None:
+    text = (swept / "report.html").read_text()
+    drawn = plots(text)
+    rows = read_table(swept).to_dicts()
+    assert drawn["Faults"]["x"] == [2, 4]
+    assert [line["values"] for line in drawn["Faults"]["series"]] == [
+        [row["kernel.pgfault"] for row in rows if row["tiers.order"] == order]
+        for order in dict.fromkeys(row["tiers.order"] for row in rows)
+    ]
+    assert {"By cram.cache_pages", "By tiers.order"} <= drawn.keys()
+    assert "4 runs, 0 failed" in text and 'class="verdict good"' in text
+    assert "memory.limit_pages" in text and re.search(r"<td>commit</td><td>[0-9a-f]{12}", text)
+
+
+def test_the_page_of_a_sweep_names_what_failed_and_is_small(tmp_path: Path) -> None:
+    scenario, out = write_scenario(tmp_path), tmp_path / "out"
+    assert sweep(scenario, "--over", "memory.limit_pages=16,0", "-o", out).exit_code == 1
+    text = (out / "report.html").read_text()
+    assert 'class="verdict bad"' in text and "point 1: " in text
+    assert len(text) < 1_000_000
+
+
+def test_the_latencies_on_the_page_are_those_of_all_runs_together(swept: Path) -> None:
+    rows = read_table(swept).to_dicts()
+    latency = latency_of(rows)
+    assert latency is not None
+    assert latency.count == sum(row["kernel.pgfault"] for row in rows)
+
+
+def test_a_comparison_is_a_page_too(swept: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = CliRunner().invoke(cli, ["compare", str(swept), str(swept), "--figure", "kernel.", "--report", str(page)])
+    assert done.exit_code == 0, done.output
+    text = page.read_text()
+    assert [line["name"][0] for line in plots(text)["Faults"]["series"]] == ["A", "B"]
+    assert "kernel.pgfault" in text and "memory.limit_pages" in text
+    assert re.search(r"<td>commit</td><td>[0-9a-f]{12}", text)
+
+
+@VERIFY
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_plots_of_a_sweep_and_a_comparison_are_drawn(swept: Path, tmp_path: Path, width: int) -> None:
+    compared = tmp_path / "compared.html"
+    CliRunner().invoke(cli, ["compare", str(swept), str(swept), "--figure", "kernel.", "--report", str(compared)])
+    with Browser() as browser:
+        for page in (swept / "report.html", compared):
+            check_drawn(browser, page, width)

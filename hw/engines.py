@@ -19,5 +19,14 @@ EngineListener = Callable[[str, int, int], None]
 class EngineLink(Link, Protocol):
     """A link that can tell."""
 
-    def watch_engines(self, told: EngineListener) -> None:
-        """From now on tell of each time that an engine was busy, at its end. Raises LinkError: it cannot."""
+    def watch_engines(self, told: EngineListener, every: int = 1) -> None:
+        """From now on tell of each time that an engine was busy, at its end.
+
+        Args:
+            told: hears of it.
+            every: cycles from one look to the next. With more than 1 it costs less; a time may be that much off then,
+                and a short one may be missed.
+
+        Raises:
+            LinkError: it cannot.
+        """

@@ -189,8 +189,8 @@ class ModelLink:
 
     # Beyond hw.link.Link
 
-    def watch_engines(self, told: EngineListener) -> None:
-        """See EngineLink. An operation takes effect at once, and so its times are told before they have passed."""
+    def watch_engines(self, told: EngineListener, every: int = 1) -> None:
+        """See EngineLink; all times are exact. They are told before they have passed: operations take effect at once."""
         self._told = told
         self._cache.told = self._tell
 

@@ -261,12 +261,12 @@ class VerilatedLink:
         except LookupError as error:
             raise LinkError(f"{error}: the link needs memories=True") from None
 
-    def watch_engines(self, told: EngineListener) -> None:
+    def watch_engines(self, told: EngineListener, every: int = 1) -> None:
         """See EngineLink: the link needs `engines=True`."""
         self._check_open()
         if not self._watches_engines:
             raise LinkError("the library does not show the engines: the link needs engines=True")
-        self._watch = EngineWatch(self._library, self._device, told)
+        self._watch = EngineWatch(self._library, self._device, told, every)
 
     def save(self) -> bytes:
         """The device and its media as they are, for `restore`. Only between transfers.

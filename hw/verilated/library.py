@@ -84,7 +84,6 @@ def compiled(
     shown = [MEMORIES] if memories else []
     if not engines:
         return compile_library("cram_bench", values, BENCH_SOURCES, DEVICE, ABI, waves, shown)
-    shown.append(WATCH.with_suffix(".vlt"))
     more = [DEVICE, WATCH.with_suffix(".h")]
     return compile_library("cram_bench", values, BENCH_SOURCES, WATCH, ABI, waves, shown, more)
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
-// device.cpp, and after each cycle a look at what its engines do.
+// device.cpp, and now and then a look at the registers that say what its engines do. The RTL is compiled as it is: what is
+// looked at are members of the class that Verilator makes of it.
 
 #include "device.cpp"
+
+#include "Vtop___024root.h"
 
 extern "C" {
 #pragma GCC visibility push(default)
@@ -9,40 +12,44 @@ extern "C" {
 #pragma GCC visibility pop
 }
 
+#define DEVICE_REGISTER(name) top->cram_bench__DOT__u_device__DOT__##name
+#define MEDIA_REGISTER(name) top->cram_bench__DOT__u_media__DOT__##name
+
 namespace {
 
-struct Condition {
-    uint64_t engine;  // a bit
-    const CData *signal;
-    uint32_t low, high;
+constexpr CData kCloserScan = 1, kCloserCompress = 3;  // phases of page_closer: SCAN, DECIDE, COMPRESS
+constexpr CData kFillerLines = 1;                      // of page_filler: LINES
 
-    bool holds() const { return low <= *signal && *signal <= high; }
-};
+uint64_t busy_engines(const Vtop___024root *top) {
+    const CData closer = DEVICE_REGISTER(u_store__DOT__u_closer__DOT__phase_q);
+    const bool compressor = kCloserScan <= closer && closer <= kCloserCompress;
+    const bool decompressor = DEVICE_REGISTER(u_store__DOT__u_filler__DOT__phase_q) == kFillerLines
+                              && DEVICE_REGISTER(u_store__DOT__u_filler__DOT__lz4_q);
+    // The media is idle while its queues are empty: bursts to read, bursts to write, answers.
+    const bool media = MEDIA_REGISTER(u_reads__DOT__head_q) != MEDIA_REGISTER(u_reads__DOT__tail_q)
+                       || MEDIA_REGISTER(u_writes__DOT__head_q) != MEDIA_REGISTER(u_writes__DOT__tail_q)
+                       || MEDIA_REGISTER(u_answers__DOT__head_q) != MEDIA_REGISTER(u_answers__DOT__tail_q);
+    const bool mailbox = DEVICE_REGISTER(u_registers__DOT__u_commands__DOT__doorbell_q);
+    return compressor | decompressor << 1 | media << 2 | mailbox << 3;
+}
 
 struct Watch : cram_watch {
     Device &device;
-    std::vector<Condition> conditions;
     std::vector<cram_move> noted;
-    uint64_t engines = 0, busy = 0;
+    uint64_t busy = 0;
 
     explicit Watch(Device &watched) : cram_watch{}, device{watched} {}
 
-    void look_at_engines(uint64_t cycle) {
-        uint64_t now = engines;
-        for (const Condition &condition : conditions)
-            if (!condition.holds()) now &= ~condition.engine;
-        if (now == busy) return;
-        busy = now;
-        noted.push_back({cycle, busy});
-    }
-
-    uint32_t advance(uint64_t limit) {
+    uint32_t advance(uint64_t limit, uint64_t every) {
         noted.clear();
         uint64_t run = 0;
         uint32_t reasons = 0;
         while (run < limit && device.busy && reasons == 0) {
-            reasons = device.advance(1);
-            look_at_engines(++run);
+            reasons = device.advance(std::min(every, limit - run));
+            run += device.advanced;
+            const uint64_t now = busy_engines(device.top.rootp);
+            if (now != busy) noted.push_back({run, now});
+            busy = now;
         }
         if (run == 0) reasons = device.advance(0);
         device.advanced = run;
@@ -60,19 +67,4 @@ cram_watch *cram_watch_create(cram_device *device) { return new Watch(self(devic
 
 void cram_watch_destroy(cram_watch *watch) { delete &self(watch); }
 
-int32_t cram_watch_condition(
-    cram_watch *watch, uint32_t engine, const char *place, const char *name, uint32_t low, uint32_t high) {
-    const std::string instance = std::string{"cram_bench.cram_bench"} + (*place ? "." : "") + place;
-    for (const auto &[scope_name, scope] : *self(watch).device.context.scopeNameMap()) {
-        if (scope_name != instance) continue;
-        const VerilatedVar *signal = scope->varFind(name);
-        if (!signal || signal->udims() || signal->totalSize() != sizeof(CData)) return -1;
-        const uint64_t bit = uint64_t{1} << engine;
-        self(watch).engines |= bit;
-        self(watch).conditions.push_back({bit, static_cast<const CData *>(signal->datap()), low, high});
-        return 0;
-    }
-    return -1;
-}
-
-uint32_t cram_watch_advance(cram_watch *watch, uint64_t limit) { return self(watch).advance(limit); }
+uint32_t cram_watch_advance(cram_watch *watch, uint64_t limit, uint64_t every) { return self(watch).advance(limit, every); }

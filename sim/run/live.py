@@ -21,7 +21,7 @@ from sim.run.run import Report
 from sim.scenario.scenario import Scenario
 
 _SECONDS = 0.25  # at least between two drawings
-_SPARED = 50  # and so many times what a drawing takes: it costs 2 % of the run
+_SPARED = 100  # and so many times what a drawing takes: it costs 1 % of the run
 _HISTORY = 160
 _EVENTS = 5
 _WIDE = 120  # columns from which two parts stand side by side
@@ -71,7 +71,8 @@ class Screen:
     _rates: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))  # faults a simulated second
     _faults: int = 0
     _load: float | None = None
-    _engines: dict[str, float] = field(default_factory=dict)  # share of the time since the last view
+    _engines: dict[str, float] = field(default_factory=dict)  # share of the time since the last drawing
+    _since: View | None = None  # what was drawn then
     _events: deque[str] = field(default_factory=lambda: deque(maxlen=_EVENTS))
 
     def take(self, progress: Progress) -> None:
@@ -84,11 +85,6 @@ class Screen:
         if before is not None and view.simulated_ns > before.simulated_ns:
             passed = view.simulated_ns - before.simulated_ns
             self._rates.append(1e9 * (progress.faults - self._faults) / passed)
-            self._load = min(1.0, (view.cycles - before.cycles) / passed)
-            self._engines = {
-                engine: min(1.0, max(0, view.engines[engine] - before.engines.get(engine, 0)) / passed)
-                for engine in ENGINES if engine in view.engines
-            }  # fmt: skip
         known = before.closed if before is not None else {}
         for node, (closings, closed) in view.closed.items():
             if (closings, closed) != known.get(node, (0, False)):
@@ -96,6 +92,19 @@ class Screen:
                 at = view.simulated_ns / 1e6
                 self._events.append(f"{at:,.1f} ms: {node} {word}; {closings:,} closings so far")
         self._view, self._faults = view, progress.faults
+        self._since = self._since or view
+
+    def _weigh(self, view: View) -> None:
+        """How busy the device and its engines were since the last drawing."""
+        since = self._since
+        if since is None or (passed := view.simulated_ns - since.simulated_ns) <= 0:
+            return
+        self._since = view
+        self._load = min(1.0, (view.cycles - since.cycles) / passed)
+        self._engines = {
+            engine: min(1.0, max(0, view.engines[engine] - since.engines.get(engine, 0)) / passed)
+            for engine in ENGINES if engine in view.engines
+        }  # fmt: skip
 
     def draw(self, width: int) -> RenderableType:
         """The screen, so many columns wide."""
@@ -107,6 +116,7 @@ class Screen:
         head = Group(title, _bar(done, min(width, 60), "green").append(f" {progress.done:,} of {progress.total:,}"))
         if view is None:
             return head
+        self._weigh(view)
         part = width // 2 - 2 if width >= _WIDE else width
         tiers, numbers = self._tiers(view, part), self._numbers(progress, view, part)
         if width < _WIDE:
@@ -143,10 +153,13 @@ class Screen:
         grid.add_row("", Text(rate))
         grid.add_row("", Text(_sparks(list(self._rates)[-max(10, width - 14) :]), style="magenta"))
         if self._load is not None and self.sim != "model":  # whose clock never stops
-            grid.add_row("device", Text.assemble(_bar(self._load, 20, "blue"), f" busy {100 * self._load:.0f} %"))
+            grid.add_row("device", Text.assemble(_bar(self._load, 20, "cyan"), f" busy {100 * self._load:.0f} %"))
         if self._engines:
-            loads = (f"{engine} {_sparks([share], 1)}{100 * share:3.0f} %" for engine, share in self._engines.items())
-            grid.add_row("engines", Text("  ".join(loads), style="blue"))
+            shown = Text()
+            for engine, share in self._engines.items():
+                shown.append("  " if shown else "").append(f"{engine} ").append(_sparks([share], 1), style="cyan")
+                shown.append(f"{100 * share:3.0f} %")
+            grid.add_row("engines", shown)
         wrong = progress.mismatches
         grid.add_row("wrong", Text(f"{wrong:,}", style="bold red" if wrong else "green"))
         for number, event in enumerate(self._events):

@@ -25,6 +25,7 @@ from vswap.base.counters import Writebacks
 from vswap.tiers.swapfile import SwapfileError
 
 Report = Callable[[Progress], None]
+_LOOK_EVERY = 16  # cycles, where only the engines' loads are wanted
 
 
 class RunError(Exception):
@@ -71,7 +72,8 @@ async def run(
     link = links.pop("cram")
     busy: dict[str, int] = {}
     for node, source in (engines or {}).items():
-        source.watch_engines(_engine_listener(node, recorder, busy if node == "cram" else None))
+        listener = _engine_listener(node, recorder, busy if node == "cram" else None)
+        source.watch_engines(listener, _LOOK_EVERY if recorder is None else 1)
     try:
         machine = await Machine.assemble(link, scenario, swapfile, links, system_kind)
     except (SwapfileError, CramError, LinkError) as error:

@@ -38,13 +38,15 @@ class Heard:
         return sum(end - start for name, start, end in self.spans if name == engine)
 
 
-def work(kind: InProcess, pages: list[bytes], *, watch: bool = True, media_latency: int | None = None) -> Heard:
+def work(
+    kind: InProcess, pages: list[bytes], *, watch: bool = True, every: int = 1, media_latency: int | None = None
+) -> Heard:
     """Write pages, let them leave the cache, read them back."""
     clock = VirtualClock()
     link = open_link(kind, clock, PARAMETERS, media_latency, engines=watch)
     heard = Heard()
     if watch:
-        link.watch_engines(lambda engine, start, end: heard.spans.append((engine, start, end)))
+        link.watch_engines(lambda engine, start, end: heard.spans.append((engine, start, end)), every)
 
     async def main() -> None:
         device = await CramDevice.probe(link)
@@ -91,6 +93,14 @@ def test_a_slower_media_is_busy_for_longer(kind: InProcess) -> None:
     quick, slow = (work(kind, [TEXT], media_latency=cycles) for cycles in (20, 400))
     assert slow.busy("media") >= quick.busy("media") + 380 * quick.times()["media"]
     assert slow.busy("compressor") == quick.busy("compressor")
+
+
+def test_fewer_looks_give_nearly_the_same_loads_and_the_same_run() -> None:
+    each, few = (work("verilated", [TEXT, NOISE], every=every) for every in (1, 16))
+    assert (each.end, each.counters) == (few.end, few.counters)
+    for engine in ("compressor", "decompressor", "media"):
+        times = max(each.times()[engine], 1)
+        assert abs(each.busy(engine) - few.busy(engine)) <= 16 * times, "each time may be so much off"
 
 
 def test_each_command_is_a_time_of_the_mailbox(kind: InProcess) -> None:

@@ -190,7 +190,7 @@ class ModelLink:
     # Beyond hw.link.Link
 
     def watch_engines(self, told: EngineListener, every: int = 1) -> None:
-        """See EngineLink; all times are exact. They are told before they have passed: operations take effect at once."""
+        """See EngineLink; all times are exact, and told ahead: operations take effect at once."""
         self._told = told
         self._cache.told = self._tell
 

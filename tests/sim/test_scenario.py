@@ -71,7 +71,7 @@ def test_the_seed_and_the_media_of_a_scenario_reach_its_devices(
     monkeypatch.setattr(verilated, "VerilatedLink", lambda clock, parameters, **settings: told.update(settings))
     scenario = Scenario.load(write(tmp_path, CRAM + "media_latency = 17\n")).with_workload(seed=9)
     make_link("verilated", VirtualClock(), scenario)
-    assert told == {"seed": 9, "media_latency": 17}
+    assert told == {"seed": 9, "media_latency": 17, "engines": False}
     model = make_link("model", VirtualClock(), scenario)
     assert isinstance(model, ModelLink) and model.timing.media_access == 17
 

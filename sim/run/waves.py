@@ -7,6 +7,7 @@ the run, so that they can be laid beside its report and its timeline.
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from sim.run.window import Window
 
 _SHOWN = re.compile(r"(interrupt_o|busy_o|(host|axil|media)_(aw|w|b|ar|r)(valid|ready|addr|last|resp)|idle_o)")
 """The signals of the views: the device's ports."""
+_VIEW_PIXELS = 500  # of the window that GTKWave opens with
 
 
 class WavesLink(VerilatedLink):
@@ -38,6 +40,7 @@ class WavesLink(VerilatedLink):
         """Write what happens in a window to a file."""
         self.window, self.file, self._fst = window, file.with_suffix(".vcd"), file.suffix == ".fst"
         self._offsets: list[tuple[int, int]] = []  # (from which cycle, simulated ns less cycles)
+        self._times = 0, 0  # of the first and the last line of the file, ps
         if window.faults and window.start == 1:
             self._begin()
 
@@ -76,9 +79,9 @@ class WavesLink(VerilatedLink):
         with cycles.open() as source, self.file.open("w") as target:
             target.writelines(self._on_the_runs_clock(source))
         cycles.unlink()
-        signals = list(_signals(self.file))
+        signals = _signals(self.file)
         waves = _as_fst(self.file) if self._fst else self.file
-        return [waves, *_views(waves, signals)]
+        return [waves, *_views(waves, signals, self._times)]
 
     def _begin(self) -> None:
         self.begun = True
@@ -98,14 +101,17 @@ class WavesLink(VerilatedLink):
                 while time // 1000 >= cycle:
                     offset = later
                     cycle, later = next(ahead)
-                yield f"#{time + offset * 1000}\n"
+                now = time + offset * 1000
+                self._times = self._times[0] if self._times[1] else now, now
+                yield f"#{now}\n"
             else:
                 yield line
 
 
-def _signals(file: Path) -> Iterator[tuple[str, int]]:
-    """(full name, bits) of the signals to show, from the head of a VCD file."""
+def _signals(file: Path) -> list[tuple[str, int]]:
+    """(full name, bits) of the signals to show, each once, from the head of a VCD file."""
     scopes: list[str] = []
+    found: dict[str, tuple[str, int]] = {}
     with file.open() as lines:
         for line in lines:
             words = line.split()
@@ -114,9 +120,10 @@ def _signals(file: Path) -> Iterator[tuple[str, int]]:
             elif words[:1] == ["$upscope"]:
                 scopes.pop()
             elif words[:1] == ["$var"] and scopes and scopes[-1] == "cram_bench" and _SHOWN.fullmatch(words[4]):
-                yield ".".join([*scopes, words[4]]), int(words[2])
+                found[words[4]] = ".".join([*scopes, words[4]]), int(words[2])
             elif words[:1] == ["$enddefinitions"]:
-                return
+                break
+    return list(found.values())
 
 
 def _as_fst(file: Path) -> Path:
@@ -132,11 +139,14 @@ def _as_fst(file: Path) -> Path:
     return target
 
 
-def _views(waves: Path, signals: list[tuple[str, int]]) -> list[Path]:
-    """A saved view for GTKWave and a command file for Surfer."""
+def _views(waves: Path, signals: list[tuple[str, int]], times: tuple[int, int]) -> list[Path]:
+    """A saved view for GTKWave and a command file for Surfer; both show all of the file."""
     gtkwave, surfer = waves.with_suffix(".gtkw"), waves.with_suffix(".sucl")
+    zoom = (
+        f"*-{math.log2(max(2, (times[1] - times[0]) / _VIEW_PIXELS)):.6f} -1"  # a pixel is so many ps, as a power of 2
+    )
     names = [f"{name}[{bits - 1}:0]" if bits > 1 else name for name, bits in signals]
-    gtkwave.write_text("\n".join([f'[dumpfile] "{waves.absolute()}"', "[timestart] 0", *names, ""]))
+    gtkwave.write_text("\n".join([f'[dumpfile] "{waves.absolute()}"', f"[timestart] {times[0]}", zoom, *names, ""]))
     commands = [f"load_file {waves.absolute()}", *(f"variable_add {name}" for name, _ in signals), "zoom_fit", ""]
     surfer.write_text("\n".join(commands))
     return [gtkwave, surfer]

@@ -20,21 +20,22 @@ def curves(rows: Sequence[Row], varied: Sequence[str], figures: Sequence[str], t
     """The page as HTML: for each figure and each key with two numbers or more a plot, with a line for every combination
     of the other keys' values. Rows that failed are left out. Raises SweepError: there is nothing to draw."""
     passed = [row for row in rows if row["status"] == "passed"]
-    if unknown := [name for name in figures if not any(_is_number(row.get(name)) for row in passed)]:
+    if unknown := [name for name in figures if not any(is_number(row.get(name)) for row in passed)]:
         raise SweepError(f"no run that passed has the figure {unknown[0]}; the table's columns are the figures")
-    keys = [key for key in varied if _is_axis(passed, key)]
+    keys = [key for key in varied if is_axis(passed, key)]
     if not keys:
         raise SweepError("no curve: no key has two values or more that are numbers")
-    sections = [Section(name, [_plot(passed, varied, key, name) for key in keys]) for name in figures]
+    sections = [Section(name, [curve(passed, varied, key, name) for key in keys]) for name in figures]
     return render(Page(title, None, f"{len(passed):,} runs", sections))
 
 
-def _plot(rows: Sequence[Row], varied: Sequence[str], key: str, figure: str) -> Part:
+def curve(rows: Sequence[Row], varied: Sequence[str], key: str, figure: str) -> Part:
+    """A figure over one of the varied keys, with a line for every combination of the others' values."""
     x = sorted({row[key] for row in rows})
     others = [name for name in varied if name != key]
     lines: dict[tuple[Any, ...], dict[Any, float]] = {}
     for row in rows:
-        if _is_number(row.get(figure)):
+        if is_number(row.get(figure)):
             lines.setdefault(tuple(row[name] for name in others), {})[row[key]] = row[figure]
     series = [
         Series(_name(others, values, figure), [found.get(value) for value in x]) for values, found in lines.items()
@@ -50,16 +51,18 @@ def _name(others: Sequence[str], values: tuple[Any, ...], figure: str) -> str:
     return ", ".join(f"{name}={value}" for name, value in zip(others, values, strict=True)) or figure
 
 
-def _is_axis(rows: Sequence[Row], key: str) -> bool:
-    return all(_is_number(row[key]) for row in rows) and len({row[key] for row in rows}) > 1
+def is_axis(rows: Sequence[Row], key: str) -> bool:
+    """Whether a key has two values or more, all of them numbers."""
+    return all(is_number(row[key]) for row in rows) and len({row[key] for row in rows}) > 1
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether a value can be drawn."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def usual_figures(rows: Sequence[Row], *, device: bool) -> Iterator[str]:
     """What is drawn when nothing else is asked for: what runs have of it."""
     for name in DEVICE_FIGURES if device else RUN_FIGURES:
-        if any(_is_number(row.get(name)) for row in rows):
+        if any(is_number(row.get(name)) for row in rows):
             yield name

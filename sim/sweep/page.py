@@ -1,36 +1,24 @@
 # SPDX-License-Identifier: MIT
 """The pages of sweeps and comparisons: the same kind of page as a run's report, `sim/page`.
 
-A figure of several runs is their median. Latencies are those of all their faults together, from whole histograms.
+Latencies of several runs are those of all their faults together, from whole histograms.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
-from statistics import median
 from typing import Any
 
 from sim.base.versions import versions
-from sim.page import Facts, Lines, Notes, Page, Part, Section, Series, Table
-from sim.page.page import Unit
+from sim.page import Facts, Notes, Page, Part, Section, Table
 from sim.run.metrics import Latency
 from sim.run.tails import tails
+from sim.sweep.curves import DEVICE_FIGURES, curve, is_axis, is_number, usual_figures
 from sim.sweep.row import HISTOGRAM, Row
 
-_FIGURES: Mapping[str, tuple[str, str, Unit]] = {
-    "simulated_ns": ("Simulated time", "that the whole run took.", "ns"),
-    "kernel.pgfault": ("Faults", "of every kind.", "count"),
-    "kernel.pgmajfault": ("Major faults", "that had to wait for a device.", "count"),
-    "device.ratio": ("Ratio", "of the bytes of the pages on the device to those of media, at the end.", "number"),
-    "kernel.node_closed": ("Closings", "of the node to new pages.", "count"),
-    "writeback_bytes_per_cycle": ("Writeback", "page bytes written and written back in a cycle.", "number"),
-    "miss_p50_cycles": ("Miss, p50", "cycles to read a line of a page that is not in the cache.", "number"),
-    "miss_p99_cycles": ("Miss, p99", "cycles to read a line of a page that is not in the cache.", "number"),
-    "hot_set_pages": ("Hot set", "the most pages of which 90 % of the reads hit.", "number"),
-}
-"""What is drawn and listed, where a sweep has it: its title, what it means, its unit."""
+_MORE_FIGURES = ("device.ratio", "kernel.node_closed")
+"""What is drawn and listed beside the usual figures, where a sweep has it."""
 _MOST_LINES = 8
 _MOST_ROWS = 1_000
 
@@ -92,27 +80,11 @@ def written(value: Any) -> str:
 
 
 def _over_keys(varied: Sequence[str], rows: Sequence[Row]) -> Iterable[Part]:
-    """Each figure over the key with the most numbers, a line for each combination of the other keys' values."""
-    numeric = [key for key in varied if rows and all(_is_number(row[key]) for row in rows)]
-    across = max(numeric, key=lambda key: len({row[key] for row in rows}), default=None)
-    if across is None or len({row[across] for row in rows}) < 2:
-        return
-    x = sorted({row[across] for row in rows})
-    others = [key for key in varied if key != across]
-    lines = list(product(*(_values(rows, key) for key in others)))
-    if len(lines) > _MOST_LINES:  # then the median of all is clearer
-        others, lines = [], [()]
-    wide = x[0] > 0 and x[-1] >= 16 * x[0]
-    for figure, (title, meaning, unit) in _FIGURES.items():
-        series = []
-        for values in lines:
-            of = [row for row in rows if all(row[key] == value for key, value in zip(others, values, strict=True))]
-            found = [_median(row.get(figure) for row in of if row[across] == at) for at in x]
-            if any(value is not None for value in found):
-                series.append(Series(_called(others, values) or title.lower(), found))
-        if any(value for line in series for value in line.values):
-            yield Lines(title, f"{meaning} Across: {across}.", x=x, series=series, x_unit="count", y_unit=unit,
-                        x_log=wide, group="keys")  # fmt: skip
+    """Each figure over each key that has numbers."""
+    for key in varied:
+        if rows and is_axis(rows, key):
+            for figure in _figures(rows):
+                yield curve(rows, varied, key, figure)
 
 
 def _tails_by_key(varied: Sequence[str], rows: Sequence[Row]) -> Iterable[Part]:
@@ -128,12 +100,12 @@ def _tails_by_key(varied: Sequence[str], rows: Sequence[Row]) -> Iterable[Part]:
 
 
 def _runs(varied: Sequence[str], rows: Sequence[Row]) -> Iterable[Part]:
-    known = [figure for figure in _FIGURES if any(row.get(figure) for row in rows)]
+    known = _figures(rows)
     heads = ["point", *varied, "status", "seconds", *known]
     if rows:
         caption = "" if len(rows) <= _MOST_ROWS else f"The first {_MOST_ROWS:,} of {len(rows):,} runs."
         table = [[written(row.get(head)) for head in heads] for row in rows[:_MOST_ROWS]]
-        numbers = [head for head in heads if head != "status" and all(_is_number(row.get(head) or 0) for row in rows)]
+        numbers = [head for head in heads if head != "status" and all(is_number(row.get(head) or 0) for row in rows)]
         yield Table(heads, table, numbers, title="Every run", closed=len(rows) > 40,
                     caption=caption + " All figures are in runs.parquet.")  # fmt: skip
 
@@ -147,10 +119,8 @@ def _called(keys: Sequence[str], values: Sequence[Any]) -> str:
     return ", ".join(f"{key.rpartition('.')[2]} {written(value)}" for key, value in zip(keys, values, strict=True))
 
 
-def _median(values: Iterable[Any]) -> float | None:
-    found = [value for value in values if value is not None]
-    return median(found) if found else None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _figures(rows: Sequence[Row]) -> list[str]:
+    """What these rows have of the figures that are drawn and listed, and is not 0 everywhere."""
+    device = any(name in row for row in rows for name in DEVICE_FIGURES)
+    known = [*usual_figures(rows, device=device), *_MORE_FIGURES]
+    return [figure for figure in known if any(row.get(figure) for row in rows)]

@@ -294,8 +294,9 @@ def test_a_sweep_leaves_a_page_with_its_figures_over_the_keys_its_settings_and_t
     text = (swept / "report.html").read_text()
     drawn = plots(text)
     rows = read_table(swept).to_dicts()
-    assert drawn["Faults"]["x"] == [2, 4]
-    assert [line["values"] for line in drawn["Faults"]["series"]] == [
+    curve = drawn["kernel.pgfault over cram.cache_pages"]
+    assert curve["x"] == [2, 4]
+    assert [line["values"] for line in curve["series"]] == [
         [row["kernel.pgfault"] for row in rows if row["tiers.order"] == order]
         for order in dict.fromkeys(row["tiers.order"] for row in rows)
     ]

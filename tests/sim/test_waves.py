@@ -78,7 +78,7 @@ def test_waves_are_those_of_the_rtl_in_this_process(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("waves")
-    write_scenario(folder)
+    write_scenario(folder, costs={"swapfile_read": 100, "swapfile_transfer": 10})  # the slow faults are the device's
     return folder
 
 
@@ -116,7 +116,9 @@ def test_waves_by_time_lie_between_the_two_and_the_views_name_signals_of_the_fil
     assert len(shown) > 20
     assert {name.rpartition(".")[2] for name in shown} <= names
     assert {"host_awvalid", "media_rvalid", "interrupt_o"} <= {name.rpartition(".")[2] for name in shown}
+    assert len(shown) == len({name.rpartition(".")[2] for name in shown}), "no signal twice"
     view = (folder / "time.gtkw").read_text()
+    assert re.search(rf"^\[timestart\] {moments[0]}\d\d\d$", view, re.MULTILINE)
     assert f'[dumpfile] "{waves}"' in view
     assert all(name in view for name in shown)
 

@@ -20,7 +20,7 @@ from sim.run.window import Window
 
 _SHOWN = re.compile(r"(interrupt_o|busy_o|(host|axil|media)_(aw|w|b|ar|r)(valid|ready|addr|last|resp)|idle_o)")
 """The signals of the views: the device's ports."""
-_VIEW_PIXELS = 500  # of the window that GTKWave opens with
+_FRAMES = 2.5  # of 200 pixels, by which GTKWave zooms, in the window that it opens with
 
 
 class WavesLink(VerilatedLink):
@@ -142,9 +142,8 @@ def _as_fst(file: Path) -> Path:
 def _views(waves: Path, signals: list[tuple[str, int]], times: tuple[int, int]) -> list[Path]:
     """A saved view for GTKWave and a command file for Surfer; both show all of the file."""
     gtkwave, surfer = waves.with_suffix(".gtkw"), waves.with_suffix(".sucl")
-    zoom = (
-        f"*-{math.log2(max(2, (times[1] - times[0]) / _VIEW_PIXELS)):.6f} -1"  # a pixel is so many ps, as a power of 2
-    )
+    frame = max(2, (times[1] - times[0]) / _FRAMES)  # ps
+    zoom = f"*-{math.log2(frame):.6f} -1"
     names = [f"{name}[{bits - 1}:0]" if bits > 1 else name for name, bits in signals]
     gtkwave.write_text("\n".join([f'[dumpfile] "{waves.absolute()}"', f"[timestart] {times[0]}", zoom, *names, ""]))
     commands = [f"load_file {waves.absolute()}", *(f"variable_add {name}" for name, _ in signals), "zoom_fit", ""]

@@ -217,7 +217,8 @@ def effects_tiers(kept: Records) -> str:
 TABLES: Mapping[str, Callable[[Records], str]] = {
     "widths": widths, "misses": misses, "compressor": compressor, "decompressor": decompressor, "fpga": fpga,
     "mutants": mutants, "mutants-state": mutants_state, "survivors": survivors, "faults": faults,
-    "faults-state": faults_state, "effects-faults": effects_faults, "effects-times": effects_times, "effects-tiers": effects_tiers,
+    "faults-state": faults_state, "effects-faults": effects_faults, "effects-times": effects_times,
+    "effects-tiers": effects_tiers,
 }  # fmt: skip
 
 

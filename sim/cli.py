@@ -53,6 +53,7 @@ from sim.sweep.command import sweep_command
 from sim.sweep.compare import compare_command
 from sim.sweep.folder import SweepError
 from sim.trace.file import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, TraceError
+from sim.trace.suggest import Suggestion, suggest
 from vswap import VswapError
 from vswap.base.results import is_stdout, write_json, write_text
 from vswap.contract import CHECKS, LIMIT_S, Outcome, SuiteError, load_factory, run_contract, try_factory
@@ -256,8 +257,11 @@ def scenarios_command(show_keys: bool, show_schema: bool) -> None:
               help="Stop recording at this many events; the program goes on.")  # fmt: skip
 @click.option("--max-contents", type=click.IntRange(1), default=DEFAULT_MAX_CONTENTS, show_default=True,
               help="Stop recording at this many distinct page contents.")  # fmt: skip
+@click.option("--suggest", "show_limits", is_flag=True, help="Say which DRAM limits make sense for the trace.")
 @click.argument("command", nargs=-1, required=True, metavar="-- CMD...", type=click.UNPROCESSED)
-def capture_command(output: Path, window: int, max_events: int, max_contents: int, command: tuple[str, ...]) -> None:
+def capture_command(
+    output: Path, window: int, max_events: int, max_contents: int, show_limits: bool, command: tuple[str, ...]
+) -> None:
     """Record a program's anonymous pages and its accesses to them as a trace.
 
     The program keeps its standard streams and its environment, and the exit status is its own. Recording needs
@@ -278,7 +282,16 @@ def capture_command(output: Path, window: int, max_events: int, max_contents: in
         whole = f" (the recording stopped at its limit of {met:,} {what} before the program did; {flag} N raises it)"
     click.echo(f"{output}: {header.events:,} events, {header.pages:,} pages, {header.contents:,} contents, "
                f"{result.file_bytes:,} bytes{whole}", err=True)  # fmt: skip
+    if show_limits:
+        _show_limits(suggest(result.trace))
     sys.exit(INTERRUPTED if result.interrupted else result.exit_status)
+
+
+def _show_limits(found: Suggestion) -> None:
+    click.echo("limit_pages   pages that leave   accesses to a page that has left", err=True)
+    for asked in found.at:
+        mark = "  <- suggested" if asked.limit == found.limit_pages else ""
+        click.echo(f"{asked.limit:>11,} {asked.stores:>18,} {found.share(asked):>33.1%}{mark}", err=True)
 
 
 @cli.command("contract")

@@ -78,10 +78,13 @@
         }
     }
 
+    const whole = [...Array(13).keys()].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
+
     function axis(unit, log, more) {
         const values = (u, splits) => splits.map((v) => v === null ? "" : write[unit](v));
         return { stroke: () => css("--soft"), grid: { stroke: () => css("--line"), width: 1 },
-                 ticks: { stroke: () => css("--line"), width: 1 }, values, font: "12px system-ui, sans-serif", ...more };
+                 ticks: { stroke: () => css("--line"), width: 1 }, values, font: "12px system-ui, sans-serif",
+                 ...(unit === "count" && !log ? { incrs: whole } : {}), ...more };
     }
 
     function lines(plot, place) {

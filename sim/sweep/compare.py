@@ -146,7 +146,7 @@ def compare_page(
     return Page(
         title=f"{a[0]} and {b[0]}",
         good=None,
-        verdict=f"{len(differing):,} settings differ; of the {what} {len(compared):,} are listed",
+        verdict=f"settings that differ: {len(differing):,}; {what} that are listed: {len(compared):,}",
         sections=[
             Section("Left out", [Notes(failed)] if failed else []),
             Section("Settings that differ", [

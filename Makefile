@@ -72,6 +72,7 @@ linuxswap: $(STAMP)  ## boot a Linux guest (QEMU) that swaps to the RTL as its d
 
 cxl: $(STAMP)  ## boot Linux (QEMU) whose own CXL drivers use the RTL as a memory node: build/cxl.json
 	@command -v qemu-system-x86_64 >/dev/null || requirements/packages.sh qemu-system-x86
+	@mkdir -p "$(BUILD)"
 	@$(BIN)/vcram cxl --json "$(BUILD)/cxl.json"
 
 kerneldiff: $(STAMP)  ## hold the swap model against Linux 6.1 and 6.12 in QEMU: COUNT=300, SEED=; build/kerneldiff.json

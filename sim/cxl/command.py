@@ -34,6 +34,8 @@ DEFAULT = ("cold", "8192", "2", "1", "512")
               help="Another device behind the interface of hw/verilated/abi.h.")  # fmt: skip
 @click.option("--module", "modules", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
               metavar="FILE.ko", help="A module for the guest's kernel; may be repeated.")  # fmt: skip
+@click.option("--provider/--no-provider", default=True, show_default=True,
+              help="Load the module that trims free pages and stops demotion while the media runs low.")  # fmt: skip
 @click.option("--log", metavar="FILE", type=OutputFile(stdout=False),
               help="Write every access to the CXL device registers.")  # fmt: skip
 @click.option("--shell", is_flag=True, help="A shell in the guest, on this terminal.")
@@ -48,6 +50,7 @@ def cxl_command(
     icount: bool,
     library: Path | None,
     modules: tuple[Path, ...],
+    provider: bool,
     log: Path | None,
     shell: bool,
     json_file: Path | None,
@@ -74,7 +77,7 @@ def cxl_command(
         parameters = DeviceParameters(perceived_pages=UNIT_PAGES, media_bytes=media * 4096, bytes_per_cycle=int(width))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--media") from error
-    machine = Machine(parameters, memory, smp, icount, library, modules, log)
+    machine = Machine(parameters, memory, smp, icount, library, modules, provider, log)
     with interruptible():
         outcome = run_guest(machine, command or DEFAULT, lambda line: click.echo(line, err=quiet), shell)
     if shell:

@@ -24,7 +24,7 @@ class Figures(Value):
         ratio: bytes of pages to bytes of media, when the command had most there or at the end.
         events_read: records of the event log that the kernel read.
         machine_checks: loads that the device refused.
-        trimmed: pages that were trimmed.
+        trimmed: pages that were resident until the module trimmed them; the device's counter has the free ones too.
         wall_s: seconds, with fetching and compiling.
         status: how the command ended.
         guest: all that the guest said, by name.
@@ -66,7 +66,7 @@ class Figures(Value):
             ratio=told.get("ratio", device["achieved_ratio"]) / 1000,
             events_read=sum(told[f"event.{name}"] for name in EVENTS),
             machine_checks=told["mce"],
-            trimmed=device["pages_trimmed"],
+            trimmed=told.get("provider.given_back", 0),
             wall_s=round(wall_s, 1),
             status=told["status"],
             guest=told,

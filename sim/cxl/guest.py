@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sim.corpus import files as corpus_files
 from sim.data import CORPUS
+from sim.cxl.provider import build_provider
 from sim.guest import compile_static, fetch_kernel, fetch_package, write_initramfs
 
 HERE = Path(__file__).resolve().parent / "guest"
@@ -29,7 +30,9 @@ class Guest:
     version: str
 
 
-def build_guest(folder: Path, command: Sequence[str], extra: Sequence[Path] = (), shell: bool = False) -> Guest:
+def build_guest(
+    folder: Path, command: Sequence[str], extra: Sequence[Path] = (), shell: bool = False, provider: bool = True
+) -> Guest:
     """Fetch what is not there yet, and make the initramfs.
 
     Args:
@@ -38,11 +41,13 @@ def build_guest(folder: Path, command: Sequence[str], extra: Sequence[Path] = ()
             taken along; another name is one of the guest's own: of busybox, or in PROGRAMS.
         extra: modules of the kernel to load.
         shell: a shell takes the command's place.
+        provider: our module is loaded, which trims and heeds the watermarks (sim.cxl.provider).
 
     Raises:
         sim.guest.GuestError: it cannot be had.
     """
     kernel = fetch_kernel(folder, KERNELS, MODULES)
+    version = (kernel / "version").read_text()
     busybox = fetch_package(folder, "busybox-static")
     files = {
         "init": ((HERE / "init").read_bytes(), 0o755),
@@ -50,6 +55,7 @@ def build_guest(folder: Path, command: Sequence[str], extra: Sequence[Path] = ()
         "pages": (b"".join(_pages()), 0o644),
         "settings": (f"shell={'1' if shell else ''}\n".encode(), 0o644),
         **{f"bin/{name}": (compile_static(HERE / f"{name}.c", folder), 0o755) for name in PROGRAMS},
+        **({"provider.ko": (build_provider(folder, version).read_bytes(), 0o644)} if provider else {}),
         **{f"extra/{path.name}": (path.read_bytes(), 0o644) for path in extra},
     }
     words = list(command)
@@ -60,7 +66,7 @@ def build_guest(folder: Path, command: Sequence[str], extra: Sequence[Path] = ()
     files["command/run"] = (f"#!/bin/sh\nexec {shlex.join(words)}\n".encode(), 0o755)
     initramfs = folder / "initramfs"
     write_initramfs(initramfs, files, kernel)
-    return Guest(kernel / "vmlinuz", initramfs, (kernel / "version").read_text())
+    return Guest(kernel / "vmlinuz", initramfs, version)
 
 
 def _pages() -> list[bytes]:

@@ -46,6 +46,7 @@ class Machine:
         icount: its time is that of the instructions, so that two runs are equal.
         library: the device itself; None: the RTL with these parameters.
         modules: of the kernel, to load.
+        provider: ours is loaded, which trims and heeds the watermarks.
         log: gets every access to the CXL device registers, a line each: r or w, offset, bytes, value.
         time_limit_s: for the whole run.
     """
@@ -58,6 +59,7 @@ class Machine:
     icount: bool = False
     library: Path | None = None
     modules: tuple[Path, ...] = ()
+    provider: bool = True
     log: Path | None = None
     time_limit_s: float = TIME_LIMIT_S
 
@@ -105,7 +107,7 @@ def run_guest(
     folder.mkdir(parents=True, exist_ok=True)
     qemu = fetch_qemu(folder)
     library = machine.library or compiled(machine.parameters)
-    guest = build_guest(folder, command, machine.modules, shell)
+    guest = build_guest(folder, command, machine.modules, shell, machine.provider)
     with tempfile.TemporaryDirectory(prefix="vcram-cxl-") as temporary:
         place = Path(temporary)
         argv = _command(machine, qemu, guest, library, place, shell)

@@ -2,9 +2,10 @@
 """Guests: what Debian's packages have for one, unpacked beside the build and not installed, and an initramfs of it."""
 
 from sim.guest.initramfs import cpio, write_initramfs
-from sim.guest.kernel import fetch_kernel
+from sim.guest.kernel import fetch_headers, fetch_kernel
 from sim.guest.packages import GuestError, Packages, compile_static, fetch_package, run_tool
 
 __all__ = [
-    "GuestError", "Packages", "compile_static", "cpio", "fetch_kernel", "fetch_package", "run_tool", "write_initramfs",
+    "GuestError", "Packages", "compile_static", "cpio", "fetch_headers", "fetch_kernel", "fetch_package", "run_tool",
+    "write_initramfs",
 ]  # fmt: skip

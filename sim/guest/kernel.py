@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import lzma
 import shutil
+import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from sim.guest.packages import GuestError, Packages, fetch_package
+from sim.guest.packages import GuestError, Packages, fetch_package, run_tool
 
 
 def fetch_kernel(folder: Path, names: Sequence[str], modules: Sequence[str]) -> Path:
@@ -21,6 +22,30 @@ def fetch_kernel(folder: Path, names: Sequence[str], modules: Sequence[str]) -> 
             if package.startswith("linux-image-"):
                 return fetch_package(folder, package, partial(_keep_kernel, modules))
     raise GuestError(f"none of the packages {', '.join(names)} is known here: apt-get update")
+
+
+def fetch_headers(folder: Path, version: str) -> Path:
+    """What modules of a kernel (`fetch_kernel`) are built against: the folder for make's -C. Raises GuestError."""
+    kept = folder / f"linux-headers_{version}"
+    flavour = version.rpartition("-")[2]
+    base = version.removesuffix(f"-{flavour}")
+    if not kept.is_dir():
+        print(f"fetching the headers of Linux {version}", flush=True)
+        packages = Packages()
+        with tempfile.TemporaryDirectory(dir=folder, prefix="fetch-") as temporary:
+            made = Path(temporary) / "made"
+            for name in (f"linux-headers-{version}", f"linux-headers-{base}-common", f"linux-kbuild-{base}"):
+                versions = packages.versions(name)
+                if not versions:
+                    raise GuestError(f"no package {name} is known here: apt-get update")
+                archive = packages.download(name, versions[0], Path(temporary))
+                run_tool(["dpkg-deb", "--extract", str(archive), str(made)])
+            made.rename(kept)
+    sources = kept / "usr" / "src"
+    headers = sources / f"linux-headers-{version}"
+    # As packaged it names the place where it would be installed; the folder may have been moved since.
+    (headers / "Makefile").write_text(f"include {sources / f'linux-headers-{base}-common' / 'Makefile'}\n")
+    return headers
 
 
 def _keep_kernel(modules: Sequence[str], unpacked: Path, kept: Path) -> None:

@@ -6,7 +6,7 @@
 // The device has the rest:
 //   memory   the region behind the HDM decoders
 //   BAR 2    the CXL device registers (CXL 3.1, 8.2.8), from BLOCK on in the device's registers, the mailbox included
-//   BAR 5    all its registers
+//   BAR 5    all its registers; the mailbox there is a second one (second.h)
 //   MSI-X    vector n is interrupt line n. A message is sent when a line rises, and its status bit is cleared.
 // A load that the device refuses is a machine check of that very load. A store that it refuses is no error that a CPU would
 // see: the page is made poison (poison.h).
@@ -30,6 +30,7 @@
 #include "library.h"
 #include "poison.h"
 #include "registers.h"
+#include "second.h"
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 
@@ -56,6 +57,8 @@ struct CxlCram {
     uint64_t seed;
 
     Library library;
+    Mailbox mailbox;
+    Second second;
     Poison poison;
     Figures figures;
     MemoryRegion block, registers;
@@ -87,9 +90,12 @@ static void send_messages(CxlCram *cram)
 
 static void after_access(CxlCram *cram)
 {
-    poison_retry(&cram->poison, &cram->library);
+    poison_retry(&cram->poison, &cram->mailbox, &cram->library);
+    if (second_retry(&cram->second, &cram->mailbox, &cram->library)) {
+        poison_forgets(&cram->poison);
+    }
     send_messages(cram);
-    if ((cram->library.device->busy || cram->library.stored.valid || poison_waits(&cram->poison))
+    if ((cram->library.device->busy || cram->library.stored.valid || poison_waits(&cram->poison) || cram->second.waits)
         && !timer_pending(cram->tick)) {
         timer_mod(cram->tick, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + TICK_NS);
     }
@@ -182,24 +188,46 @@ static void transaction_failed(CPUState *cpu, hwaddr physical, vaddr virtual, un
 
 // ---- Registers ----------------------------------------------------------------------------------------------------------
 
-static uint64_t read_registers(CxlCram *cram, uint32_t offset, unsigned size)
+// The two ways to the registers differ in the mailbox.
+static uint32_t read_word(CxlCram *cram, bool second, uint32_t offset)
+{
+    uint32_t word;
+    if (second ? second_reads(&cram->second, offset, &word) : mailbox_shadows(&cram->mailbox, offset, &word)) {
+        return word;
+    }
+    return library_read_register(&cram->library, offset);
+}
+
+static void write_word(CxlCram *cram, bool second, uint32_t offset, uint32_t word)
+{
+    if (second && second_writes(&cram->second, offset, word)) {
+        return;
+    }
+    mailbox_guest_writes(&cram->mailbox, offset, word);
+    if (offset == MAILBOX_CONTROL && word & MAILBOX_CONTROL_DOORBELL) {
+        poison_forgets(&cram->poison);
+        cram->figures.commands++;
+    }
+    library_write_register(&cram->library, offset, word);
+    if (offset == MAILBOX_CONTROL) {
+        mailbox_wait(&cram->library, COMMAND_CYCLES);
+    }
+}
+
+static uint64_t read_registers(CxlCram *cram, bool second, uint32_t offset, unsigned size)
 {
     uint64_t value = 0;
     library_settle(&cram->library);
     for (unsigned done = 0; done < size;) {
         const uint32_t at = offset + done, shift = at % 4 * 8;
-        uint32_t word;
-        if (!poison_shadows(&cram->poison, at & ~3u, &word)) {
-            word = library_read_register(&cram->library, at & ~3u);
-        }
-        value |= (uint64_t)(word >> shift) << (8 * done);
+        value |= (uint64_t)(read_word(cram, second, at & ~3u) >> shift) << (8 * done);
         done += 4 - at % 4;
     }
     after_access(cram);
     return size == 8 ? value : value & ((1ULL << (8 * size)) - 1);
 }
 
-static void write_registers(CxlCram *cram, uint32_t offset, uint64_t value, unsigned size)
+static void write_registers(CxlCram *cram, bool second, uint32_t offset, uint64_t value, unsigned size)
 {
     library_settle(&cram->library);
     for (unsigned done = 0; done < size;) {
@@ -207,16 +235,9 @@ static void write_registers(CxlCram *cram, uint32_t offset, uint64_t value, unsi
         uint32_t word = value >> (8 * done);
         if (bytes < 4) {  // the interface has no strobes
             const uint32_t mask = ((1u << (8 * bytes)) - 1) << shift;
-            word = (library_read_register(&cram->library, at & ~3u) & ~mask) | (word << shift & mask);
+            word = (read_word(cram, second, at & ~3u) & ~mask) | (word << shift & mask);
         }
-        if ((at & ~3u) == MAILBOX_CONTROL && word & MAILBOX_CONTROL_DOORBELL) {
-            poison_command_begins(&cram->poison);
-            cram->figures.commands++;
-        }
-        library_write_register(&cram->library, at & ~3u, word);
-        if ((at & ~3u) == MAILBOX_CONTROL) {
-            mailbox_wait(&cram->library, COMMAND_CYCLES);
-        }
+        write_word(cram, second, at & ~3u, word);
         done += bytes;
     }
     after_access(cram);
@@ -231,7 +252,7 @@ static void log_access(CxlCram *cram, char kind, hwaddr address, uint64_t value,
 
 static uint64_t block_read(void *opaque, hwaddr address, unsigned size)
 {
-    const uint64_t value = read_registers(opaque, CXL_BLOCK + address, size);
+    const uint64_t value = read_registers(opaque, false, CXL_BLOCK + address, size);
     log_access(opaque, 'r', address, value, size);
     return value;
 }
@@ -239,17 +260,17 @@ static uint64_t block_read(void *opaque, hwaddr address, unsigned size)
 static void block_write(void *opaque, hwaddr address, uint64_t data, unsigned size)
 {
     log_access(opaque, 'w', address, data, size);
-    write_registers(opaque, CXL_BLOCK + address, data, size);
+    write_registers(opaque, false, CXL_BLOCK + address, data, size);
 }
 
 static uint64_t registers_read(void *opaque, hwaddr address, unsigned size)
 {
-    return read_registers(opaque, address, size);
+    return read_registers(opaque, true, address, size);
 }
 
 static void registers_write(void *opaque, hwaddr address, uint64_t data, unsigned size)
 {
-    write_registers(opaque, address, data, size);
+    write_registers(opaque, true, address, data, size);
 }
 
 static const MemoryRegionOps block_ops = {
@@ -278,7 +299,7 @@ static void write_figures(Notifier *notifier, void *data)
     }
     if (cram->figures_path) {
         library_settle(&cram->library);
-        figures_write(&cram->figures, &cram->library, &cram->poison, cram->figures_path);
+        figures_write(&cram->figures, &cram->library, &cram->poison, &cram->second, cram->figures_path);
     }
 }
 

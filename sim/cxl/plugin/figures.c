@@ -6,7 +6,8 @@
 
 #include "registers.h"
 
-void figures_write(const Figures *figures, Library *library, const Poison *poison, const char *path)
+void figures_write(const Figures *figures, Library *library, const Poison *poison, const Second *second,
+                   const char *path)
 {
     FILE *file = fopen(path, "w");
     if (!file) {
@@ -18,8 +19,8 @@ void figures_write(const Figures *figures, Library *library, const Poison *poiso
             library->lines_merged, library->reads_failed, library->writes_failed);
     fprintf(file, ", \"pages_made_poison\": %" PRIu64 ", \"pages_missed\": %" PRIu64, poison->injected,
             poison->missed + poison->waiting);
-    fprintf(file, ", \"commands\": %" PRIu64 ", \"machine_checks\": %" PRIu64, figures->commands,
-            figures->machine_checks);
+    fprintf(file, ", \"commands\": %" PRIu64 ", \"second_commands\": %" PRIu64 ", \"machine_checks\": %" PRIu64,
+            figures->commands, second->commands, figures->machine_checks);
     fprintf(file, ", \"messages\": [");
     for (int line = 0; line < 16; line++) {
         fprintf(file, "%s%" PRIu64, line ? ", " : "", figures->messages[line]);

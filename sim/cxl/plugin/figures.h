@@ -6,6 +6,7 @@
 
 #include "library.h"
 #include "poison.h"
+#include "second.h"
 
 typedef struct Figures {
     uint64_t commands;      // of the guest in the mailbox
@@ -13,6 +14,7 @@ typedef struct Figures {
     uint64_t messages[16];  // interrupts sent, by line
 } Figures;
 
-void figures_write(const Figures *figures, Library *library, const Poison *poison, const char *path);
+void figures_write(const Figures *figures, Library *library, const Poison *poison, const Second *second,
+                   const char *path);
 
 #endif

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The device's driver beside the kernel's own, as far as a module outside of the kernel can go:
+//
+//   trim      pages of the node that are free are trimmed, by the kernel's page reporting
+//   pressure  when the media runs low the module takes all free pages of the node, so that the kernel demotes no more, and
+//             gives them back when the media has recovered
+//
+//     insmod cram_provider.ko start=ADDRESS length=BYTES [low=SECTORS recovered=SECTORS]
+//
+// The region's place comes from sysfs, since a module cannot ask the CXL core for it. Commands go through the second mailbox,
+// that of BAR 5: the first one is the kernel's CXL driver's, and its lock is private.
+
+#include <linux/delay.h>
+#include <linux/interrupt.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/page_reporting.h>
+#include <linux/pci.h>
+#include <linux/workqueue.h>
+
+enum { DEVICE_CLASS = 0x050210, BAR = 5, LINE_LOW = 12, LINE_RECOVERED = 13 };
+enum { ID = 0x000, MEDIA_SECTORS = 0x014, RESIDENT_PAGES = 0x02c, INTERRUPT_ENABLE = 0x034, LOW_WATERMARK = 0x038,
+       RECOVERED_WATERMARK = 0x03c };
+enum { CONTROL = 0x1fe4, DOORBELL = 1, COMMAND_LOW = 0x1fe8, COMMAND_HIGH = 0x1fec, STATUS_HIGH = 0x1ff4, PAYLOAD = 0x2000 };
+enum { MEDIA_OPERATIONS = 0x4402, CLASS_ZERO = 0x0101 };
+enum { POLLS = 100000, POLL_US = 10, LOOK_MS = 100 };
+static const u32 LETTERS = 0x4352414d;
+
+static unsigned long start, length, low, recovered;
+module_param(start, ulong, 0444);
+MODULE_PARM_DESC(start, "physical address of the device's region");
+module_param(length, ulong, 0444);
+MODULE_PARM_DESC(length, "its bytes");
+module_param(low, ulong, 0444);
+MODULE_PARM_DESC(low, "free sectors below which demotion stops; an eighth of the media if not given");
+module_param(recovered, ulong, 0444);
+MODULE_PARM_DESC(recovered, "free sectors with which it begins again; a quarter");
+
+// What has happened, for whoever reads /sys/module/cram_provider/parameters.
+static unsigned long trimmed, given_back, commands, failed, low_times, recovered_times, held;
+module_param(trimmed, ulong, 0444);
+MODULE_PARM_DESC(trimmed, "pages that commands to trim named");
+module_param(given_back, ulong, 0444);
+MODULE_PARM_DESC(given_back, "pages that were resident before such a command and not after it");
+module_param(commands, ulong, 0444);
+MODULE_PARM_DESC(commands, "commands to trim");
+module_param(failed, ulong, 0444);
+MODULE_PARM_DESC(failed, "of these, those that the device refused");
+module_param(low_times, ulong, 0444);
+MODULE_PARM_DESC(low_times, "times that the media ran low");
+module_param(recovered_times, ulong, 0444);
+MODULE_PARM_DESC(recovered_times, "times that it recovered");
+module_param(held, ulong, 0444);
+MODULE_PARM_DESC(held, "pages of the node that the module holds");
+
+static struct pci_dev *device;
+static u8 __iomem *registers;
+static DEFINE_MUTEX(mailbox);  // the second one
+static DEFINE_MUTEX(balloon);
+static LIST_HEAD(pages);
+static bool pressed;
+static int node;
+
+struct extent {
+	__le64 dpa, bytes;
+};
+
+// Trim ranges of the device's memory.
+static int trim(const struct extent *ranges, u32 count)
+{
+	const u32 *words = (const u32 *)ranges;
+	const u32 size = 8 + count * sizeof(*ranges);
+	u32 before, after, result, i;
+	int polls = 0;
+
+	mutex_lock(&mailbox);
+	before = readl(registers + RESIDENT_PAGES);
+	writel(CLASS_ZERO, registers + PAYLOAD);
+	writel(count, registers + PAYLOAD + 4);
+	for (i = 0; i < size / 4 - 2; i++)
+		writel(words[i], registers + PAYLOAD + 8 + 4 * i);
+	writel(MEDIA_OPERATIONS | size << 16, registers + COMMAND_LOW);
+	writel(size >> 16, registers + COMMAND_HIGH);
+	writel(DOORBELL, registers + CONTROL);
+	while (readl(registers + CONTROL) & DOORBELL && polls++ < POLLS)
+		usleep_range(POLL_US, 2 * POLL_US);
+	result = polls > POLLS ? ~0u : readl(registers + STATUS_HIGH) & 0xffff;
+	after = readl(registers + RESIDENT_PAGES);
+	commands++;
+	if (result) {
+		failed++;
+	} else {
+		for (i = 0; i < count; i++)
+			trimmed += le64_to_cpu(ranges[i].bytes) / PAGE_SIZE;
+		given_back += before > after ? before - after : 0;
+	}
+	mutex_unlock(&mailbox);
+	return result ? -EIO : 0;
+}
+
+static struct extent extent_of(phys_addr_t place, u64 bytes)
+{
+	return (struct extent){.dpa = cpu_to_le64(place - start), .bytes = cpu_to_le64(bytes)};
+}
+
+// ---- Page reporting -----------------------------------------------------------------------------------------------------
+
+// Free pages of the whole machine, which nobody can take meanwhile; those of the device are trimmed.
+static int report(struct page_reporting_dev_info *info, struct scatterlist *list, unsigned int entries)
+{
+	struct extent ranges[PAGE_REPORTING_CAPACITY];
+	struct scatterlist *entry;
+	u32 count = 0, i;
+
+	for_each_sg(list, entry, entries, i) {
+		const phys_addr_t place = sg_phys(entry);
+
+		if (place >= start && place + entry->length <= start + length)
+			ranges[count++] = extent_of(place, entry->length);
+	}
+	return count ? trim(ranges, count) : 0;
+}
+
+static struct page_reporting_dev_info reporting = {.report = report};
+
+// ---- Pressure -----------------------------------------------------------------------------------------------------------
+
+static void look(struct work_struct *work);
+static DECLARE_DELAYED_WORK(again, look);
+
+// Take what is free on the node. It is trimmed, as nobody has reported it perhaps: else the media could never recover.
+static void take_free_pages(void)
+{
+	const gfp_t how = (GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_NOWARN | __GFP_NOMEMALLOC) & ~__GFP_RECLAIM;
+	int order;
+
+	for (order = MAX_PAGE_ORDER; order >= 0; order--) {
+		struct page *page;
+
+		while ((page = alloc_pages_node(node, how, order))) {
+			const struct extent extent = extent_of(page_to_phys(page), PAGE_SIZE << order);
+
+			set_page_private(page, order);
+			list_add(&page->lru, &pages);
+			held += 1ul << order;
+			trim(&extent, 1);
+		}
+	}
+}
+
+static void give_pages_back(void)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &pages, lru) {
+		const unsigned int order = page_private(page);
+
+		list_del(&page->lru);
+		set_page_private(page, 0);
+		held -= 1ul << order;
+		__free_pages(page, order);
+	}
+}
+
+static void look(struct work_struct *work)
+{
+	mutex_lock(&balloon);
+	if (pressed) {
+		take_free_pages();
+		schedule_delayed_work(&again, msecs_to_jiffies(LOOK_MS));  // for those that become free
+	}
+	mutex_unlock(&balloon);
+}
+
+static irqreturn_t on_low(int line, void *data)
+{
+	mutex_lock(&balloon);
+	low_times++;
+	pressed = true;
+	take_free_pages();
+	schedule_delayed_work(&again, msecs_to_jiffies(LOOK_MS));
+	mutex_unlock(&balloon);
+	return IRQ_HANDLED;
+}
+
+static irqreturn_t on_recovered(int line, void *data)
+{
+	mutex_lock(&balloon);
+	recovered_times++;
+	pressed = false;
+	give_pages_back();
+	mutex_unlock(&balloon);
+	return IRQ_HANDLED;
+}
+
+static int listen(int line, irq_handler_t handler)
+{
+	const int vector = pci_irq_vector(device, line);  // the CXL driver has set up all sixteen
+
+	if (vector < 0)
+		return vector;
+	return request_threaded_irq(vector, NULL, handler, IRQF_ONESHOT, "cram_provider", device);
+}
+
+static void set_marks(void)
+{
+	const u32 sectors = readl(registers + MEDIA_SECTORS);
+
+	writel(low ? low : sectors / 8, registers + LOW_WATERMARK);
+	writel(recovered ? recovered : sectors / 4, registers + RECOVERED_WATERMARK);
+	writel(readl(registers + INTERRUPT_ENABLE) | 1u << LINE_LOW | 1u << LINE_RECOVERED, registers + INTERRUPT_ENABLE);
+}
+
+// ---- The module ---------------------------------------------------------------------------------------------------------
+
+static int __init find_device(void)
+{
+	while ((device = pci_get_class(DEVICE_CLASS, device))) {
+		registers = pci_iomap(device, BAR, 0);
+		if (registers && readl(registers + ID) == LETTERS)
+			return 0;
+		if (registers)
+			pci_iounmap(device, registers);
+	}
+	return -ENODEV;
+}
+
+static int __init provider_init(void)
+{
+	int error;
+
+	if (!start || !length)
+		return -EINVAL;
+	error = find_device();
+	if (error)
+		return error;
+	node = page_to_nid(pfn_to_online_page(PHYS_PFN(start)));
+	error = listen(LINE_LOW, on_low);
+	if (error)
+		goto no_low;
+	error = listen(LINE_RECOVERED, on_recovered);
+	if (error)
+		goto no_recovered;
+	error = page_reporting_register(&reporting);
+	if (error)
+		goto no_reporting;
+	set_marks();
+	return 0;
+
+no_reporting:
+	free_irq(pci_irq_vector(device, LINE_RECOVERED), device);
+no_recovered:
+	free_irq(pci_irq_vector(device, LINE_LOW), device);
+no_low:
+	pci_iounmap(device, registers);
+	pci_dev_put(device);
+	return error;
+}
+
+static void __exit provider_exit(void)
+{
+	writel(readl(registers + INTERRUPT_ENABLE) & ~(1u << LINE_LOW | 1u << LINE_RECOVERED), registers + INTERRUPT_ENABLE);
+	page_reporting_unregister(&reporting);
+	free_irq(pci_irq_vector(device, LINE_RECOVERED), device);
+	free_irq(pci_irq_vector(device, LINE_LOW), device);
+	mutex_lock(&balloon);
+	pressed = false;
+	mutex_unlock(&balloon);
+	cancel_delayed_work_sync(&again);
+	give_pages_back();
+	pci_iounmap(device, registers);
+	pci_dev_put(device);
+}
+
+module_init(provider_init);
+module_exit(provider_exit);
+MODULE_DESCRIPTION("Trim and pressure for a CXL memory device with compressed RAM");
+MODULE_LICENSE("GPL");

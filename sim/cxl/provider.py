@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""The module `cram_provider` for the guest's kernel, built against Debian's headers, which are unpacked and not installed."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+
+from sim.guest import fetch_headers, run_tool
+
+SOURCE = Path(__file__).resolve().parent / "modules" / "cram_provider.c"
+
+
+def build_provider(folder: Path, version: str) -> Path:
+    """The module's file; built again when its source or the kernel has changed.
+
+    Args:
+        folder: where packages are kept.
+        version: of the kernel.
+
+    Raises:
+        sim.guest.GuestError: it cannot be built.
+    """
+    digest = hashlib.sha256(SOURCE.read_bytes() + version.encode()).hexdigest()[:16]
+    kept = folder / f"{SOURCE.stem}-{digest}.ko"
+    if kept.exists():
+        return kept
+    headers = fetch_headers(folder, version)
+    print(f"compiling the module {SOURCE.stem}", flush=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix="module-") as temporary:
+        shutil.copy(SOURCE, temporary)
+        (Path(temporary) / "Kbuild").write_text(f"obj-m := {SOURCE.stem}.o\n")
+        # Types for BPF would need the kernel with all its symbols.
+        run_tool(["make", "-C", str(headers), f"M={temporary}", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"])
+        for old in folder.glob(f"{SOURCE.stem}-*.ko"):
+            old.unlink()
+        (Path(temporary) / f"{SOURCE.stem}.ko").rename(kept)
+    return kept

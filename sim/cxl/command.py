@@ -5,19 +5,27 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from hw.link import PAGE_BYTES
 from hw.parameters import ENGINE_WIDTHS, DeviceParameters
+from hw.registers import Register
 from sim.base.interrupts import interruptible
 from sim.base.options import OutputFile, Size
 from sim.cxl.figures import Figures, find_problems
 from sim.cxl.machine import UNIT_PAGES, Machine, run_guest
+from sim.run.again import WindowType
+from sim.run.window import Waves, Window
 from vswap.base.results import is_stdout, write_text
 
+_LIVE_S = 5.0
 DEFAULT = ("cold", "8192", "2", "1", "512")
 
 
@@ -36,6 +44,13 @@ DEFAULT = ("cold", "8192", "2", "1", "512")
               metavar="FILE.ko", help="A module for the guest's kernel; may be repeated.")  # fmt: skip
 @click.option("--provider/--no-provider", default=True, show_default=True,
               help="Load the module that trims free pages and stops demotion while the media runs low.")  # fmt: skip
+@click.option("--swap", type=Size(), metavar="SIZE",
+              help="A disk to swap to behind the node, with zswap in front of it.")  # fmt: skip
+@click.option("--waves", "window", metavar="FROM:TO", type=WindowType(),
+              help="Write every signal of the device in a part of the run, by its cycles.")  # fmt: skip
+@click.option("--waves-file", metavar="FILE.vcd", type=OutputFile(stdout=False), default="cxl.vcd", show_default=True,
+              help="Where the waves go.")  # fmt: skip
+@click.option("--live", is_flag=True, help="Show what the device has counted while the guest runs.")
 @click.option("--log", metavar="FILE", type=OutputFile(stdout=False),
               help="Write every access to the CXL device registers.")  # fmt: skip
 @click.option("--shell", is_flag=True, help="A shell in the guest, on this terminal.")
@@ -51,6 +66,10 @@ def cxl_command(
     library: Path | None,
     modules: tuple[Path, ...],
     provider: bool,
+    swap: int | None,
+    window: Window | None,
+    waves_file: Path,
+    live: bool,
     log: Path | None,
     shell: bool,
     json_file: Path | None,
@@ -77,20 +96,54 @@ def cxl_command(
         parameters = DeviceParameters(perceived_pages=UNIT_PAGES, media_bytes=media * 4096, bytes_per_cycle=int(width))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--media") from error
-    machine = Machine(parameters, memory, smp, icount, library, modules, provider, log)
-    with interruptible():
-        outcome = run_guest(machine, command or DEFAULT, lambda line: click.echo(line, err=quiet), shell)
+    if window is not None and window.faults:
+        raise click.BadParameter("name cycles: 1000000:1200000", param_hint="--waves")
+    machine = Machine(
+        parameters, memory, smp, icount, library, modules, provider, (swap or 0) * PAGE_BYTES,
+        None if window is None else Waves(window, waves_file), log,
+    )  # fmt: skip
+    console = Console(stderr=quiet)
+    with interruptible(), _shown(console, live and not shell) as watch:
+        outcome = run_guest(machine, command or DEFAULT, lambda line: click.echo(line, err=quiet), shell, watch)
+    if window is not None and not waves_file.exists():
+        click.echo(f"vcram: the device was not at work in {window}: no waves", err=True)
     if shell:
         return
     seconds = time.monotonic() - started
     figures = Figures.of(outcome.kernel, outcome.qemu, outcome.told, outcome.counted, seconds)
     if json_file is not None:
         write_text(json_file, figures.model_dump_json(indent=2) + "\n")
-    Console(stderr=quiet).print(_table(figures))
+    console.print(_table(figures))
     problems = find_problems(figures)
     for problem in problems:
         click.echo(f"vcram: {problem}", err=True)
     sys.exit(figures.status or bool(problems))
+
+
+@contextmanager
+def _shown(console: Console, live: bool) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+    """What gets the plugin's figures while the guest runs; where there is no terminal, every few seconds a line."""
+    if not live:
+        yield None
+        return
+    due = 0.0
+    with console.status("the guest starts") as status:
+
+        def show(counted: dict[str, Any]) -> None:
+            nonlocal due
+            words = counted["registers"]
+            said = (
+                f"{words[Register.RESIDENT_PAGES // 4]:,} pages resident, "
+                f"ratio {words[Register.ACHIEVED_RATIO // 4] / 1000:.2f}, {counted['cycles']:,} cycles, "
+                f"lines read {counted['lines_read']:,}, written {counted['lines_written']:,}, "
+                f"refused {counted['reads_failed'] + counted['writes_failed']:,}"
+            )
+            status.update(said)
+            if not console.is_terminal and time.monotonic() >= due:
+                console.print(said, soft_wrap=True)
+                due = time.monotonic() + _LIVE_S
+
+        yield show
 
 
 def _table(figures: Figures) -> Table:

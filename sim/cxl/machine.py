@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,12 @@ from hw.places import build_folder
 from hw.verilated.library import compiled
 from sim.cxl.guest import Guest, build_guest
 from sim.cxl.qemu import Qemu, describe, fetch_qemu
+from sim.run.window import Waves
 
 UNIT_PAGES = 65536
 """HDM decoders, windows of the host and Identify count in 256 MiB."""
 TIME_LIMIT_S = 1200.0
+_LOOK_S = 0.5
 _CPU = "max,vendor=GenuineIntel,-hypervisor,-erms,-fsrm,-rdrand,-rdseed"
 # vendor: machine checks are Intel's. hypervisor: with it the kernel makes no region, as it cannot flush the caches.
 # erms, fsrm: with them it copies pages byte by byte. rdrand, rdseed: they would differ from run to run.
@@ -47,6 +50,8 @@ class Machine:
         library: the device itself; None: the RTL with these parameters.
         modules: of the kernel, to load.
         provider: ours is loaded, which trims and heeds the watermarks.
+        swap_bytes: of a disk to swap to, with zswap in front of it; 0: none.
+        waves: of the device, by its cycles, which are the window's ns.
         log: gets every access to the CXL device registers, a line each: r or w, offset, bytes, value.
         time_limit_s: for the whole run.
     """
@@ -60,6 +65,8 @@ class Machine:
     library: Path | None = None
     modules: tuple[Path, ...] = ()
     provider: bool = True
+    swap_bytes: int = 0
+    waves: Waves | None = None
     log: Path | None = None
     time_limit_s: float = TIME_LIMIT_S
 
@@ -89,6 +96,7 @@ def run_guest(
     command: Sequence[str],
     say: Callable[[str], None] = print,
     shell: bool = False,
+    watch: Callable[[dict[str, Any]], None] | None = None,
 ) -> Outcome:
     """Boot a guest, make a memory node of the device, run a command there and end it.
 
@@ -97,6 +105,7 @@ def run_guest(
         command: see sim.cxl.guest.build_guest.
         say: gets each line that the guest says, as it comes.
         shell: the command is a shell on this terminal.
+        watch: gets the plugin's figures while the guest runs, a few times a second.
 
     Raises:
         CxlError: no result.
@@ -105,16 +114,22 @@ def run_guest(
     """
     folder = build_folder() / "cxl"
     folder.mkdir(parents=True, exist_ok=True)
-    qemu = fetch_qemu(folder)
-    library = machine.library or compiled(machine.parameters)
-    guest = build_guest(folder, command, machine.modules, shell, machine.provider)
+    with ThreadPoolExecutor(1) as pool:  # packages come while the compiler works
+        compiling = pool.submit(_device, machine)
+        qemu = fetch_qemu(folder)
+        guest = build_guest(folder, command, machine.modules, shell, machine.provider, bool(machine.swap_bytes))
+        library = compiling.result()
     with tempfile.TemporaryDirectory(prefix="vcram-cxl-") as temporary:
         place = Path(temporary)
-        argv = _command(machine, qemu, guest, library, place, shell)
+        live = place / "live" if watch else None
+        argv = _command(machine, qemu, guest, library, place, shell, live)
         say(f"booting Linux {guest.version} on {describe(qemu).partition(' ')[0]} with {machine.memory_mb} MB")
         told: dict[str, int] = {}
         lines: list[str] = []
-        for line in _foreground(argv) if shell else _lines(argv, time.monotonic() + machine.time_limit_s):
+        deadline = time.monotonic() + machine.time_limit_s
+        for line in _foreground(argv) if shell else _lines(argv, deadline):
+            if live is not None and watch is not None and live.exists():
+                watch(json.loads(live.read_text()))
             if line.startswith("@"):
                 name, _, value = line[1:].partition(" ")
                 told[name] = int(value)
@@ -131,11 +146,30 @@ def run_guest(
     return Outcome(guest.version, describe(qemu), told, counted, lines, console)
 
 
-def _command(machine: Machine, qemu: Qemu, guest: Guest, library: Path, place: Path, shell: bool) -> list[str]:
+def _device(machine: Machine) -> Path:
+    """The library of the device, compiled if need be."""
+    return machine.library or compiled(machine.parameters, waves=machine.waves is not None)
+
+
+def _command(
+    machine: Machine, qemu: Qemu, guest: Guest, library: Path, place: Path, shell: bool, live: Path | None
+) -> list[str]:
     megabytes = machine.parameters.perceived_pages // 256
     device = f"cxl-cram,bus=root,library={library},figures={place / 'figures'}"
     if machine.log is not None:
         device += f",log={machine.log.absolute()}"
+    if machine.waves is not None:
+        window = machine.waves.window
+        device += f",waves={machine.waves.file.absolute()},waves-from={window.start},waves-to={window.end}"
+    if live is not None:
+        device += f",live={live}"
+    disk: list[str] = []
+    if machine.swap_bytes:
+        with (place / "swap").open("wb") as file:
+            file.truncate(machine.swap_bytes)
+        # Pages on the node are no RAM to QEMU. It copies what goes to the disk, and 4 KiB at once are not enough.
+        disk = ["-drive", f"file={place / 'swap'},format=raw,if=none,id=swap",
+                "-device", f"virtio-blk-pci,drive=swap,bus=pcie.0,x-max-bounce-buffer-size={64 << 20}"]  # fmt: skip
     still = ["-icount", "shift=2,sleep=off", "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"] if machine.icount else []
     return [
         str(qemu.program), *qemu.options, "-plugin", f"file={qemu.plugin}", "-accel", "tcg", "-cpu", _CPU, *still,
@@ -144,7 +178,7 @@ def _command(machine: Machine, qemu: Qemu, guest: Guest, library: Path, place: P
         "-nodefaults", "-no-reboot", "-display", "none",
         "-device", "pxb-cxl,bus_nr=12,bus=pcie.0,id=bridge",
         "-device", "cxl-rp,port=0,bus=bridge,id=root,chassis=0,slot=2",
-        "-device", device,
+        "-device", device, *disk,
         "-serial", f"file:{place / 'console'}", "-serial", "mon:stdio" if shell else "stdio",
         "-kernel", str(guest.kernel), "-initrd", str(guest.initramfs), "-append", _ARGUMENTS,
     ]  # fmt: skip
@@ -161,7 +195,8 @@ def _foreground(argv: list[str]) -> Iterator[str]:
 
 
 def _lines(argv: list[str], deadline: float) -> Iterator[str]:
-    """Run it, and give the lines that the guest writes; whatever happens, it ends with the iteration."""
+    """Run it, and give the lines that the guest writes, an empty one while it says nothing; whatever happens, it ends
+    with the iteration."""
     process = subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
@@ -170,9 +205,11 @@ def _lines(argv: list[str], deadline: float) -> Iterator[str]:
         rest = b""
         try:
             while True:
-                left = deadline - time.monotonic()
-                if left < 0 or not select.select([stream], [], [], left)[0]:
+                if time.monotonic() > deadline:
                     raise CxlError("the guest took too long")
+                if not select.select([stream], [], [], _LOOK_S)[0]:
+                    yield ""
+                    continue
                 part = os.read(stream.fileno(), 1 << 16)
                 if not part:
                     break

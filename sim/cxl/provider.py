@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The module `cram_provider` for the guest's kernel, built against Debian's headers, which are unpacked and not installed."""
+"""The module `cram_provider` for the guest's kernel, built against Debian's headers, unpacked and not installed."""
 
 from __future__ import annotations
 

@@ -20,6 +20,10 @@ def fetch_kernel(folder: Path, names: Sequence[str], modules: Sequence[str]) -> 
     for name in names:
         for package in packages.depends(name):
             if package.startswith("linux-image-"):
+                kept = fetch_package(folder, package, partial(_keep_kernel, modules))
+                if set(modules) <= set((kept / "wanted").read_text().split() if (kept / "wanted").exists() else ()):
+                    return kept
+                shutil.rmtree(kept)  # of an earlier version of the guest, which needed other modules
                 return fetch_package(folder, package, partial(_keep_kernel, modules))
     raise GuestError(f"none of the packages {', '.join(names)} is known here: apt-get update")
 
@@ -52,6 +56,7 @@ def _keep_kernel(modules: Sequence[str], unpacked: Path, kept: Path) -> None:
     shutil.move(str(next((unpacked / "boot").glob("vmlinuz-*"))), kept / "vmlinuz")
     root = next(unpacked.glob("**/lib/modules/*"))
     (kept / "version").write_text(root.name)
+    (kept / "wanted").write_text("".join(f"{name}\n" for name in modules))
     (kept / "modules").mkdir()
     found = {_module_name(path.name): path for path in root.rglob("*.ko*")}
     builtin = {_module_name(Path(line).name) for line in (root / "modules.builtin").read_text().split()}

@@ -144,7 +144,8 @@ def run_tool(argv: Sequence[str], folder: Path | None = None) -> str:
     done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["it did not say why"]
-        raise GuestError(f"{' '.join(argv[:3])} failed: {said[-1]}")
+        errors = [line for line in said if "error" in line.lower()]  # of a compiler, which draws arrows below
+        raise GuestError(f"{' '.join(argv[:3])} failed: {(errors or said[-1:])[0]}")
     return done.stdout
 
 

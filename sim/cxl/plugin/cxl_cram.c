@@ -18,6 +18,7 @@
 #include "hw/cxl/cxl.h"
 #include "hw/pci/msix.h"
 #include "hw/qdev-properties.h"
+#include "migration/vmstate.h"
 #include "qapi/error.h"
 #include "qemu/qemu-plugin.h"
 #include "qemu/timer.h"
@@ -46,6 +47,7 @@ enum {
     BLOCK_BYTES = 0x2000,
     REGISTERS_BYTES = 0x4000,
     TICK_NS = 1000000,         // of the guest's time
+    LIVE_NS = 500000000,       // of the guest's time, between two figures that are shown while it runs
     TICK_CYCLES = 1000,        // that pass for the device in a tick, while it is busy
     COMMAND_CYCLES = 1000000,  // that a command may take before the guest is asked to poll
 };
@@ -53,7 +55,7 @@ enum {
 struct CxlCram {
     CXLType3Dev parent_obj;
 
-    char *library_path, *figures_path, *log_path;
+    char *library_path, *figures_path, *log_path, *waves_path, *live_path;
     uint64_t seed;
 
     Library library;
@@ -62,7 +64,7 @@ struct CxlCram {
     Poison poison;
     Figures figures;
     MemoryRegion block, registers;
-    QEMUTimer *tick;
+    QEMUTimer *tick, *live;
     Notifier exit;
     bool load_refused;  // by the access that is under way
     FILE *log;          // of the accesses to BAR 2; NULL: none
@@ -297,10 +299,18 @@ static void write_figures(Notifier *notifier, void *data)
     if (cram->log) {
         fclose(cram->log);
     }
+    waves_end(&cram->library.waves, cram->library.device);
     if (cram->figures_path) {
         library_settle(&cram->library);
         figures_write(&cram->figures, &cram->library, &cram->poison, &cram->second, cram->figures_path);
     }
+}
+
+static void show_figures(void *opaque)
+{
+    CxlCram *cram = opaque;
+    figures_write(&cram->figures, &cram->library, &cram->poison, &cram->second, cram->live_path);
+    timer_mod(cram->live, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + LIVE_NS);
 }
 
 static void replace_bar(PCIDevice *device, int bar, uint8_t type, MemoryRegion *region)
@@ -311,6 +321,7 @@ static void replace_bar(PCIDevice *device, int bar, uint8_t type, MemoryRegion *
 
 static bool make_memory(CxlCram *cram, Error **errp)
 {
+    cram->library.waves.path = cram->waves_path;
     const char *wrong = library_open(&cram->library, cram->library_path, cram->seed);
     if (wrong) {
         error_setg(errp, "%s", wrong);
@@ -365,6 +376,10 @@ static void realize(PCIDevice *device, Error **errp)
 
     cram->log = cram->log_path ? fopen(cram->log_path, "w") : NULL;
     cram->tick = timer_new_ns(QEMU_CLOCK_VIRTUAL, tick, cram);
+    if (cram->live_path) {
+        cram->live = timer_new_ns(QEMU_CLOCK_VIRTUAL, show_figures, cram);
+        show_figures(cram);
+    }
     cram->exit.notify = write_figures;
     qemu_add_exit_notifier(&cram->exit);
     the_device = cram;
@@ -374,8 +389,16 @@ static const Property properties[] = {
     DEFINE_PROP_STRING("library", CxlCram, library_path),
     DEFINE_PROP_STRING("figures", CxlCram, figures_path),
     DEFINE_PROP_STRING("log", CxlCram, log_path),
+    DEFINE_PROP_STRING("waves", CxlCram, waves_path),
+    DEFINE_PROP_UINT64("waves-from", CxlCram, library.waves.from, 0),
+    DEFINE_PROP_UINT64("waves-to", CxlCram, library.waves.to, UINT64_MAX),
+    DEFINE_PROP_STRING("live", CxlCram, live_path),
     DEFINE_PROP_UINT64("seed", CxlCram, seed, 1),
 };
+
+// QEMU could save what is its own, but not the device's state: cram_save refuses while a transfer is under way, and a guest
+// that goes on with another memory is lost. So savevm and migration are refused.
+static const VMStateDescription no_snapshot = {.name = TYPE_CXL_CRAM, .unmigratable = true};
 
 static void class_init(ObjectClass *class, void *data)
 {
@@ -386,6 +409,7 @@ static void class_init(ObjectClass *class, void *data)
     pci->realize = realize;
     device->desc = "CXL memory device with compressed RAM";
     device->hotpluggable = false;
+    device->vmsd = &no_snapshot;
     device_class_set_props(device, properties);
 }
 

@@ -2,6 +2,7 @@
 #include "figures.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "registers.h"
@@ -9,7 +10,9 @@
 void figures_write(const Figures *figures, Library *library, const Poison *poison, const Second *second,
                    const char *path)
 {
-    FILE *file = fopen(path, "w");
+    char made[PATH_MAX];  // whoever reads while the guest runs gets all or nothing
+    snprintf(made, sizeof made, "%s.made", path);
+    FILE *file = fopen(made, "w");
     if (!file) {
         return;
     }
@@ -31,4 +34,5 @@ void figures_write(const Figures *figures, Library *library, const Poison *poiso
     }
     fprintf(file, "]}\n");
     fclose(file);
+    rename(made, path);
 }

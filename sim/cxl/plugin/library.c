@@ -35,6 +35,10 @@ const char *library_open(Library *library, const char *path, uint64_t seed)
     if (!create) {
         return dlerror();
     }
+    const char *wrong = library->waves.path ? waves_open(&library->waves, handle) : NULL;
+    if (wrong) {
+        return wrong;
+    }
     library->device = create(seed);
     return library->device ? NULL : "no device";
 }
@@ -47,6 +51,7 @@ static void wait_for(Library *library, uint32_t reason)
 
 static bool read_line(Library *library, uint64_t address, uint8_t *data)
 {
+    waves_look(&library->waves, library->device);
     library->start_read(library->device, address, 1);
     wait_for(library, CRAM_READ_DONE);
     library->lines_read++;
@@ -56,6 +61,7 @@ static bool read_line(Library *library, uint64_t address, uint8_t *data)
 
 static bool write_line(Library *library, uint64_t address, const uint8_t *data)
 {
+    waves_look(&library->waves, library->device);
     memcpy(library->device->write_data, data, LINE_BYTES);
     library->start_write(library->device, address, 1);
     wait_for(library, CRAM_WRITE_DONE);
@@ -152,6 +158,7 @@ void library_write_register(Library *library, uint32_t offset, uint32_t value)
 void library_run(Library *library, uint64_t cycles)
 {
     while (cycles && library->device->busy) {
+        waves_look(&library->waves, library->device);
         library->advance(library->device, cycles);
         const uint64_t advanced = library->device->advanced;
         cycles -= advanced < cycles ? advanced : cycles;

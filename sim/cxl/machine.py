@@ -27,6 +27,8 @@ UNIT_PAGES = 65536
 """HDM decoders, windows of the host and Identify count in 256 MiB."""
 TIME_LIMIT_S = 1200.0
 _LOOK_S = 0.5
+_COMPLAINTS = 5
+"""Last lines of what a device of somebody else's has said, to be shown."""
 _CPU = "max,vendor=GenuineIntel,-hypervisor,-erms,-fsrm,-rdrand,-rdseed"
 # vendor: machine checks are Intel's. hypervisor: with it the kernel makes no region, as it cannot flush the caches.
 # erms, fsrm: with them it copies pages byte by byte. rdrand, rdseed: they would differ from run to run.
@@ -127,7 +129,7 @@ def run_guest(
         told: dict[str, int] = {}
         lines: list[str] = []
         deadline = time.monotonic() + machine.time_limit_s
-        for line in _foreground(argv) if shell else _lines(argv, deadline):
+        for line in _foreground(argv) if shell else _lines(argv, deadline, place / "errors"):
             if live is not None and watch is not None and live.exists():
                 watch(json.loads(live.read_text()))
             if line.startswith("@"):
@@ -139,6 +141,10 @@ def run_guest(
         console = (place / "console").read_text(errors="replace") if (place / "console").exists() else ""
         if shell:
             told = {"end": 1}
+        said = (place / "errors").read_text(errors="replace").splitlines() if not shell else []
+        if machine.library is not None:
+            for line in said[-_COMPLAINTS:]:
+                say(f"device: {line}")
         if "end" not in told or not (place / "figures").exists():
             last = (console.strip().splitlines() or lines or ["it said nothing"])[-1]
             raise CxlError(f"the guest ended early: {last.strip()}")
@@ -194,14 +200,15 @@ def _foreground(argv: list[str]) -> Iterator[str]:
     yield from ()
 
 
-def _lines(argv: list[str], deadline: float) -> Iterator[str]:
+def _lines(argv: list[str], deadline: float, errors: Path) -> Iterator[str]:
     """Run it, and give the lines that the guest writes, an empty one while it says nothing; whatever happens, it ends
-    with the iteration."""
-    process = subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
-    assert process.stdout is not None and process.stderr is not None
-    with process.stdout as stream, process.stderr as errors:
+    with the iteration. What QEMU and the device complain of goes to `errors`, as much as it may be."""
+    with errors.open("wb") as complaints:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, start_new_session=True
+        )
+    assert process.stdout is not None
+    with process.stdout as stream:
         rest = b""
         try:
             while True:
@@ -217,7 +224,7 @@ def _lines(argv: list[str], deadline: float) -> Iterator[str]:
                 for line in lines:
                     yield line.decode(errors="replace").strip()
             if process.wait():
-                said = errors.read().decode(errors="replace").strip().splitlines()
+                said = errors.read_text(errors="replace").strip().splitlines()
                 raise CxlError(f"QEMU ended: {said[-1] if said else signal.strsignal(-process.returncode)}")
         finally:
             process.kill()

@@ -88,32 +88,46 @@ static void expect(uint64_t number, uint64_t version, unsigned char *page)
     memcpy(page + 8, &version, sizeof version);
 }
 
-static size_t on_node(unsigned char *memory, size_t pages, int node)
+// Where pages are.
+typedef struct {
+    size_t there, elsewhere;  // on the node; on another one, DRAM
+} Places;                     // the others are swapped out, or lost
+
+static Places places_of(unsigned char *memory, size_t pages, int node)
 {
-    size_t found = 0;
+    Places found = {0, 0};
     for (size_t first = 0; first < pages; first += BATCH) {
         const size_t count = pages - first < BATCH ? pages - first : BATCH;
         void *addresses[BATCH];
         int status[BATCH];
         for (size_t i = 0; i < count; i++) addresses[i] = memory + (first + i) * PAGE;
         if (syscall(SYS_move_pages, 0, count, addresses, NULL, status, 0)) fail("move_pages");
-        for (size_t i = 0; i < count; i++) found += status[i] == node;
+        for (size_t i = 0; i < count; i++) {
+            found.there += status[i] == node;
+            found.elsewhere += status[i] >= 0 && status[i] != node;
+        }
     }
     return found;
 }
 
+static size_t on_node(const unsigned char *memory, size_t pages, int node)
+{
+    return places_of((unsigned char *)memory, pages, node).there;
+}
+
+// Have the group reclaimed until none of the pages is in DRAM. Returns how many are on the node.
 static size_t make_cold(unsigned char *memory, size_t pages, int node)
 {
-    size_t there = on_node(memory, pages, node);
-    for (int round = 0, idle = 0; round < ROUNDS && idle < IDLE_ROUNDS && there < pages; round++) {
+    Places places = places_of(memory, pages, node);
+    for (int round = 0, idle = 0; round < ROUNDS && idle < IDLE_ROUNDS && places.elsewhere; round++) {
         char bytes[32];
-        const size_t before = there;
-        snprintf(bytes, sizeof bytes, "%zu", (pages - there) * PAGE);
+        const size_t before = places.elsewhere;
+        snprintf(bytes, sizeof bytes, "%zu", before * PAGE);
         write_file(RECLAIM, bytes);
-        there = on_node(memory, pages, node);
-        idle = there > before ? 0 : idle + 1;
+        places = places_of(memory, pages, node);
+        idle = places.elsewhere < before ? 0 : idle + 1;
     }
-    return there;
+    return places.there;
 }
 
 // Read pages until the kernel has found them hot. Returns how many are back.
@@ -121,11 +135,11 @@ static size_t make_hot(const unsigned char *memory, size_t pages, int node)
 {
     const time_t end = time(NULL) + HOT_S;
     write_file(BALANCING, "2");
-    while (time(NULL) < end && on_node((unsigned char *)memory, pages, node)) {
+    while (time(NULL) < end && on_node(memory, pages, node)) {
         for (size_t i = 0; i < pages; i++) *(const volatile unsigned char *)(memory + i * PAGE);
     }
     write_file(BALANCING, "0");
-    return pages - on_node((unsigned char *)memory, pages, node);
+    return pages - on_node(memory, pages, node);
 }
 
 static void on_sigbus(int number, siginfo_t *info, void *context)

@@ -3,7 +3,8 @@
 // transfer. Any other device, a model in C for instance, has the same five functions.
 //
 //     cc -shared -fPIC -I hw/verilated -o mine.so examples/cxl/mine.c
-//     BEHIND=$(ls -t $PWD/build/hw/cram_bench-library-*/libcram.so | head -1) .venv/bin/vcram cxl --library mine.so
+//     export BEHIND=$(.venv/bin/python -c "from sim.cxl import *; print(device_library(Machine()))")
+//     .venv/bin/vcram cxl --library mine.so
 
 #include <dlfcn.h>
 #include <inttypes.h>

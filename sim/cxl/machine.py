@@ -117,7 +117,7 @@ def run_guest(
     folder = build_folder() / "cxl"
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(1) as pool:  # packages come while the compiler works
-        compiling = pool.submit(_device, machine)
+        compiling = pool.submit(device_library, machine)
         qemu = fetch_qemu(folder)
         guest = build_guest(folder, command, machine.modules, shell, machine.provider, bool(machine.swap_bytes))
         library = compiling.result()
@@ -152,8 +152,8 @@ def run_guest(
     return Outcome(guest.version, describe(qemu), told, counted, lines, console)
 
 
-def _device(machine: Machine) -> Path:
-    """The library of the device, compiled if need be."""
+def device_library(machine: Machine) -> Path:
+    """The library of its device, compiled if need be. Raises hw.build.BuildError, hw.tools.ToolError."""
     return machine.library or compiled(machine.parameters, waves=machine.waves is not None)
 
 

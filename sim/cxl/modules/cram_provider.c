@@ -24,7 +24,7 @@ enum { ID = 0x000, MEDIA_SECTORS = 0x014, RESIDENT_PAGES = 0x02c, INTERRUPT_ENAB
        RECOVERED_WATERMARK = 0x03c };
 enum { CONTROL = 0x1fe4, DOORBELL = 1, COMMAND_LOW = 0x1fe8, COMMAND_HIGH = 0x1fec, STATUS_HIGH = 0x1ff4, PAYLOAD = 0x2000 };
 enum { MEDIA_OPERATIONS = 0x4402, CLASS_ZERO = 0x0101 };
-enum { POLLS = 100000, POLL_US = 10, LOOK_MS = 100 };
+enum { POLLS = 100000, POLL_US = 10, LOOK_MS = 10 };
 static const u32 LETTERS = 0x4352414d;
 
 static unsigned long start, length, low, recovered;
@@ -33,9 +33,9 @@ MODULE_PARM_DESC(start, "physical address of the device's region");
 module_param(length, ulong, 0444);
 MODULE_PARM_DESC(length, "its bytes");
 module_param(low, ulong, 0444);
-MODULE_PARM_DESC(low, "free sectors below which demotion stops; an eighth of the media if not given");
+MODULE_PARM_DESC(low, "free sectors below which demotion stops; a quarter of the media if not given");
 module_param(recovered, ulong, 0444);
-MODULE_PARM_DESC(recovered, "free sectors with which it begins again; a quarter");
+MODULE_PARM_DESC(recovered, "free sectors with which it begins again; three eighths");
 
 // What has happened, for whoever reads /sys/module/cram_provider/parameters.
 static unsigned long trimmed, given_back, commands, failed, low_times, recovered_times, held;
@@ -59,8 +59,11 @@ static u8 __iomem *registers;
 static DEFINE_MUTEX(mailbox);  // the second one
 static DEFINE_MUTEX(balloon);
 static LIST_HEAD(pages);
-static bool pressed;
+static bool pressed;  // the media runs low
 static int node;
+
+static void look(struct work_struct *work);
+static DECLARE_DELAYED_WORK(again, look);
 
 struct extent {
 	__le64 dpa, bytes;
@@ -107,46 +110,54 @@ static struct extent extent_of(phys_addr_t place, u64 bytes)
 // ---- Page reporting -----------------------------------------------------------------------------------------------------
 
 // Free pages of the whole machine, which nobody can take meanwhile; those of the device are trimmed.
+// While the media runs low they are wanted for something else.
 static int report(struct page_reporting_dev_info *info, struct scatterlist *list, unsigned int entries)
 {
 	struct extent ranges[PAGE_REPORTING_CAPACITY];
 	struct scatterlist *entry;
 	u32 count = 0, i;
+	int error;
 
+	if (READ_ONCE(pressed))
+		return -EBUSY;
 	for_each_sg(list, entry, entries, i) {
 		const phys_addr_t place = sg_phys(entry);
 
 		if (place >= start && place + entry->length <= start + length)
 			ranges[count++] = extent_of(place, entry->length);
 	}
-	return count ? trim(ranges, count) : 0;
+	error = count ? trim(ranges, count) : 0;
+	if (READ_ONCE(pressed))  // since then
+		mod_delayed_work(system_wq, &again, 1);
+	return error;
 }
 
 static struct page_reporting_dev_info reporting = {.report = report};
 
 // ---- Pressure -----------------------------------------------------------------------------------------------------------
 
-static void look(struct work_struct *work);
-static DECLARE_DELAYED_WORK(again, look);
-
-// Take what is free on the node. It is trimmed, as nobody has reported it perhaps: else the media could never recover.
+// Take what is free on the node: all of it first, below every watermark of the zone, so that nothing is left for demotion
+// but on the lists of other processors. Then trim it, as nobody has reported it perhaps; else the media could never recover.
 static void take_free_pages(void)
 {
-	const gfp_t how = (GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_NOWARN | __GFP_NOMEMALLOC) & ~__GFP_RECLAIM;
+	const gfp_t how = (GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_NOWARN | __GFP_MEMALLOC) & ~__GFP_RECLAIM;
+	struct page *page;
+	LIST_HEAD(taken);
 	int order;
 
 	for (order = MAX_PAGE_ORDER; order >= 0; order--) {
-		struct page *page;
-
 		while ((page = alloc_pages_node(node, how, order))) {
-			const struct extent extent = extent_of(page_to_phys(page), PAGE_SIZE << order);
-
 			set_page_private(page, order);
-			list_add(&page->lru, &pages);
+			list_add(&page->lru, &taken);
 			held += 1ul << order;
-			trim(&extent, 1);
 		}
 	}
+	list_for_each_entry(page, &taken, lru) {
+		const struct extent extent = extent_of(page_to_phys(page), PAGE_SIZE << page_private(page));
+
+		trim(&extent, 1);
+	}
+	list_splice(&taken, &pages);
 }
 
 static void give_pages_back(void)
@@ -177,7 +188,7 @@ static irqreturn_t on_low(int line, void *data)
 {
 	mutex_lock(&balloon);
 	low_times++;
-	pressed = true;
+	WRITE_ONCE(pressed, true);
 	take_free_pages();
 	schedule_delayed_work(&again, msecs_to_jiffies(LOOK_MS));
 	mutex_unlock(&balloon);
@@ -188,7 +199,7 @@ static irqreturn_t on_recovered(int line, void *data)
 {
 	mutex_lock(&balloon);
 	recovered_times++;
-	pressed = false;
+	WRITE_ONCE(pressed, false);
 	give_pages_back();
 	mutex_unlock(&balloon);
 	return IRQ_HANDLED;
@@ -207,8 +218,8 @@ static void set_marks(void)
 {
 	const u32 sectors = readl(registers + MEDIA_SECTORS);
 
-	writel(low ? low : sectors / 8, registers + LOW_WATERMARK);
-	writel(recovered ? recovered : sectors / 4, registers + RECOVERED_WATERMARK);
+	writel(low ? low : sectors / 4, registers + LOW_WATERMARK);
+	writel(recovered ? recovered : sectors / 8 * 3, registers + RECOVERED_WATERMARK);
 	writel(readl(registers + INTERRUPT_ENABLE) | 1u << LINE_LOW | 1u << LINE_RECOVERED, registers + INTERRUPT_ENABLE);
 }
 
@@ -265,7 +276,7 @@ static void __exit provider_exit(void)
 	free_irq(pci_irq_vector(device, LINE_RECOVERED), device);
 	free_irq(pci_irq_vector(device, LINE_LOW), device);
 	mutex_lock(&balloon);
-	pressed = false;
+	WRITE_ONCE(pressed, false);
 	mutex_unlock(&balloon);
 	cancel_delayed_work_sync(&again);
 	give_pages_back();

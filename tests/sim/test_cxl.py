@@ -118,7 +118,7 @@ def test_a_device_that_runs_full_loses_no_page_silently_and_the_guest_lives() ->
 @VERIFY
 def test_demotion_ends_while_the_media_runs_low_so_that_no_page_is_lost() -> None:
     """The same with the module: it has heard of both watermarks, and has given back the pages that it took."""
-    run = run_guest(machine(media_bytes=2 << 20), ["cold", "3072", "1", "1", "0"])
+    run = run_guest(machine(media_bytes=2 << 20, icount=True), ["cold", "3072", "1", "1", "0"])
     found = figures(run.told, run.counted)
     assert find_problems(found) == []
     assert (found.bad, found.status, found.machine_checks, found.events_read) == (0, 0, 0, 0)

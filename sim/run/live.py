@@ -158,13 +158,19 @@ class Screen:
             shown = Text()
             for engine, share in self._engines.items():
                 shown.append("  " if shown else "").append(f"{engine} ").append(_sparks([share], 1), style="cyan")
-                shown.append(f"{100 * share:3.0f} %")
+                shown.append(f"{_percent(share):>3} %")
             grid.add_row("engines", shown)
         wrong = progress.mismatches
         grid.add_row("wrong", Text(f"{wrong:,}", style="bold red" if wrong else "green"))
         for number, event in enumerate(self._events):
             grid.add_row("" if number else "events", Text(event, overflow="ellipsis", no_wrap=True))
         return grid
+
+
+def _percent(share: float) -> str:
+    """In three characters."""
+    percent = 100 * share
+    return f"{percent:.1f}" if percent < 9.95 else f"{percent:.0f}"
 
 
 def _bar(share: float, width: int, style: str) -> Text:

@@ -66,7 +66,7 @@ def test_the_screen_shows_tiers_media_faults_and_closings_and_fits(
 @pytest.mark.parametrize("width", [80, 200])
 def test_the_load_of_each_engine_is_shown(ran: tuple[Scenario, list[Progress]], width: int) -> None:
     line = next(line for line in drawn(*ran, width) if "compressor" in line)
-    shares = [int(share) for share in re.findall(r"(\d+) %", line.partition("compressor")[2])]
+    shares = [float(share) for share in re.findall(r"([\d.]+) %", line.partition("compressor")[2])]
     assert all(engine in line for engine in ENGINES)
     assert len(shares) == len(ENGINES) and all(0 <= share <= 100 for share in shares)
 
@@ -82,7 +82,7 @@ def test_the_load_is_the_share_of_the_time_since_the_view_before(ran: tuple[Scen
         }
     )
     text = "\n".join(drawn(scenario, [last, last.model_copy(update={"view": later})], 80))
-    assert re.search(r"media \S? *25 %", text) and re.search(r"compressor +0 %", text)
+    assert re.search(r"media \S? *25 %", text) and re.search(r"compressor +0.0 %", text)
 
 
 def test_wide_terminals_have_two_parts_side_by_side(ran: tuple[Scenario, list[Progress]]) -> None:

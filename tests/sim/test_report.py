@@ -197,14 +197,27 @@ def test_the_plots_of_any_run_are_drawn(browser: Browser, tmp_path: Path, case: 
         check_drawn(browser, tmp_path / "report.html", width)
 
 
-def test_a_run_without_a_fault_or_an_event_has_a_report(tmp_path: Path) -> None:
-    scenario = Scenario.load(write_scenario(tmp_path))
+@pytest.fixture(scope="module")
+def nothing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run of a trace without an event."""
+    folder = tmp_path_factory.mktemp("nothing")
+    scenario = Scenario.load(write_scenario(folder))
     save(TraceWriter().finish(HEADER), Path(scenario.workload.trace))
     trace = Trace.load(Path(scenario.workload.trace))
-    result = run_in_process(scenario, "model", trace, tmp_path / "swapfile", "small", lambda _: None)
+    result = run_in_process(scenario, "model", trace, folder / "swapfile", "small", lambda _: None)
     assert result.ok and not result.faults
-    made = render(page(result, scenario, {}))
-    assert "Passed." in made and "Faults" not in plots(made)
+    write_html(result, folder / "report.html", scenario, {})
+    return folder / "report.html"
+
+
+def test_a_run_without_a_fault_or_an_event_has_a_report(nothing: Path) -> None:
+    text = nothing.read_text()
+    assert "Passed." in text and "Faults" not in plots(text)
+
+
+@VERIFY
+def test_the_report_of_a_run_without_an_event_is_quiet(browser: Browser, nothing: Path) -> None:
+    check_drawn(browser, nothing, 400)
 
 
 @VERIFY

@@ -18,7 +18,7 @@ from sim.experiment.experiment import Experiment, Rows, Verdict
 from sim.experiment.record import differences, figures, keep, page, recorded, write_table
 from sim.experiment.task import ExperimentTask, run_point
 from sim.sweep.engine import processes, run_tasks
-from sim.sweep.folder import SweepError, open_folder, read_table
+from sim.sweep.folder import SweepError, open_folder
 from sim.sweep.grid import Point
 from sim.sweep.progress import sweep_progress
 from sim.sweep.row import whole
@@ -85,7 +85,7 @@ def measure(experiment: Experiment, full: bool, folder: Path, jobs: int) -> Rows
             for number, row in run_tasks(tasks, workers, run_point):
                 kept.add(whole(left[number], row))
                 step(row["status"] == "failed")
-    rows = read_table(folder / name).to_dicts()
+        rows = [kept.rows[kept.key(point.values)] for point in points]
     if failed := [row for row in rows if row["status"] == "failed"]:
         raise SweepError(f"{folder / name}: {len(failed)} points failed, the first: {failed[0]['reason']}")
     table = figures(rows)

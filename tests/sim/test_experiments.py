@@ -12,11 +12,13 @@ from click.testing import CliRunner
 from sim.cli import cli
 from sim.experiment.answers import Answer, all_answers, documents
 from sim.experiment.catalogue import EXPERIMENTS
-from sim.experiment.experiment import Experiment, Rows
+from sim.experiment.experiment import Experiment, Rows, where
 from sim.experiment.record import DOCS, RecordError, differences, recorded
-from tests.marks import VERIFY
+from tests.marks import VERIFY, to_verify
 
 NAMES = list(EXPERIMENTS)
+ON_RTL = ("moves", "device")
+"""Experiments that compile the RTL."""
 
 
 def doubled(experiment: Experiment) -> Rows:
@@ -62,6 +64,25 @@ def test_the_recorded_table_is_of_the_full_grid_of_today(name: str) -> None:
     experiment = EXPERIMENTS[name]
     table, points = recorded(experiment), experiment.grid(True)
     assert [{key: row[key] for key in point} for row, point in zip(table, points, strict=True)] == points
+
+
+@pytest.mark.parametrize("name", [to_verify(name) if name in ON_RTL else name for name in NAMES])
+def test_a_point_that_is_measured_again_has_the_recorded_figures(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    point = experiment.grid(False)[0]
+    row = where(recorded(experiment), **point)[0]
+    assert experiment.measure(point) == pytest.approx(
+        {key: row[key] for key in row if key not in point and row[key] is not None}
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_points_of_the_reduced_grid_lead_to_the_same_findings_as_all(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    table = recorded(experiment)
+    few = [row for point in experiment.grid(False) for row in where(table, **point)]
+    assert len(few) == len(experiment.grid(False))
+    assert differences(experiment.conclude(few), experiment.conclude(table)) == []
 
 
 @VERIFY

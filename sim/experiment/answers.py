@@ -81,7 +81,9 @@ def _letter(answers: Sequence[Answer]) -> Iterator[str]:
     for number, (experiment, table) in enumerate(answers, 1):
         yield ""
         yield f"{number}. {experiment.question}"
-        yield f"   {' '.join(experiment.conclude(table).sentences)}"
+        verdict = experiment.conclude(table)
+        yield f"   {verdict.sentences[verdict.answer]}"
+        yield f"   Note: {verdict.limits[0]}"
         yield f"   ([{experiment.name}.csv]({experiment.name}.csv))"
     yield ""
 

@@ -166,7 +166,7 @@ def conclude(table: Rows) -> Verdict:
         "was "
         "not varied, nor that of the swapfile.",
     )
-    return Verdict(findings, sentences, limits, [_summary(table, intervals), _by_budget(table)])
+    return Verdict(findings, sentences, limits, 1, [_summary(table, intervals), _by_budget(table)])
 
 
 Begins = Mapping[str, list[float]]

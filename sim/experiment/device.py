@@ -103,7 +103,7 @@ def conclude(table: Rows) -> Verdict:
         "ECP5, not routed. A larger cache costs 4,096 bytes of block RAM a page, whose timing was not measured.",
         "Several engines, and a promoted region, are not in the device yet.",
     )
-    return Verdict(findings, sentences, limits, [_summary(table), _by_width(widths, luts, clocks)])
+    return Verdict(findings, sentences, limits, 1, [_summary(table), _by_width(widths, luts, clocks)])
 
 
 def _read(name: str) -> Sequence[Mapping[str, Any]]:

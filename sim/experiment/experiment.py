@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from sim.page import Part
 
@@ -37,13 +37,15 @@ class Verdict:
     Attributes:
         findings: what is concluded, in words, by what it is about. Reduced and full grid come to the same.
         sentences: three, with the figures.
-        limits: what may not be concluded.
+        limits: what may not be concluded, the first one being what matters most.
+        answer: which of the sentences answers the question, if it stands alone.
         summaries: the tables behind the sentences.
     """
 
     findings: Mapping[str, str]
     sentences: tuple[str, str, str]
     limits: Sequence[str]
+    answer: Literal[0, 1, 2]
     summaries: Sequence[Summary] = field(default_factory=list)
 
 

@@ -178,7 +178,7 @@ def conclude(table: Rows) -> Verdict:
         f"The walk of the page tables serves {PAGES} pages at once here, and processes have no other pages: the PTEs "
         "looked at are the least that they can be.",
     )
-    return Verdict(findings, sentences, limits, [_by_pair(real, device, 1), _by_pair(real, device, most)])
+    return Verdict(findings, sentences, limits, 0, [_by_pair(real, device, 1), _by_pair(real, device, most)])
 
 
 def _slower_words(ratios: list[float]) -> str:

@@ -153,7 +153,7 @@ def conclude(table: Rows) -> Verdict:
         "A scan is counted as one PTE for each slot: the least that it can be. It grows with the memory of all "
         "processes, and the others do not.",
     )
-    return Verdict(findings, sentences, limits, [_by_processes(walks), _by_slots(slots)])
+    return Verdict(findings, sentences, limits, 2, [_by_processes(walks), _by_slots(slots)])
 
 
 def _by_processes(walks: Rows) -> Summary:

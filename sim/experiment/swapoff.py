@@ -135,7 +135,7 @@ def conclude(table: Rows) -> Verdict:
         "Slots are scanned by whole clusters of 512; a real scan may skip clusters that have no page of the tier.",
         "The swapfile reads a page at a time here; a kernel reads ahead, which makes the share of the search larger.",
     )
-    return Verdict(findings, sentences, limits, [_visits(table), _memory(bytes_a_slot)])
+    return Verdict(findings, sentences, limits, 0, [_visits(table), _memory(bytes_a_slot)])
 
 
 def _place(row: Mapping[str, Any]) -> dict[str, Any]:

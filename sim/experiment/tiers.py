@@ -168,7 +168,7 @@ def conclude(table: Rows) -> Verdict:
         "mode is "
         "not there yet.",
     )
-    return Verdict(findings, sentences, limits, [_summary(table)])
+    return Verdict(findings, sentences, limits, 0, [_summary(table)])
 
 
 def _prices(table: Rows) -> list[float]:

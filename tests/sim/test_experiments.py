@@ -36,6 +36,10 @@ def test_the_documents_are_those_of_the_recorded_tables(name: str) -> None:
     assert documents(all_answers())[name] == (DOCS / name).read_text()
 
 
+def test_the_letter_is_a_page_at_most() -> None:
+    assert len((DOCS / "answers/letter.md").read_text().split()) <= 750
+
+
 def test_a_figure_that_changes_shows_in_every_document() -> None:
     """The check above can fail."""
     changed: list[Answer] = [(experiment, doubled(experiment)) for experiment in EXPERIMENTS.values()]

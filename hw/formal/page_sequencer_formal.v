@@ -203,6 +203,7 @@ module page_sequencer_formal #(
     end
 
     (* hierconn *) wire [TABLE_BITS-1:0] \dut.u_table.first ;
+    (* hierconn *) wire \dut.import_q ;
 
     initial assume (!rst_ni);
     always @* begin
@@ -214,6 +215,7 @@ module page_sequencer_formal #(
         assume (RESIDENT[close_state]);
         assume (close_error == 0 || close_error == EVENT_CODE_MEDIA_ERROR || close_error == EVENT_CODE_MEDIA_TIMEOUT
                 || close_error == EVENT_CODE_EXHAUSTED || close_error == EVENT_CODE_CACHE_LOST);
+        if (\dut.import_q ) assume (close_error != EVENT_CODE_CACHE_LOST);  // an import reads no line of the cache
         assume (fill_error == 0 || fill_error == EVENT_CODE_MEDIA_TIMEOUT || fill_error == EVENT_CODE_METADATA_ERROR
                 || EVENT_CODE_MEDIA_ERRORS[fill_error]);
     end

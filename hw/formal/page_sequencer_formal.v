@@ -15,7 +15,8 @@
 // is stored is reached some ten cycles earlier.
 //
 // Assumed: the page cache holds the page where and as long as the sequencer has put it; commands are those that there are
-// (OP_* of cram_codes.vh); a close that succeeds yields a resident state, one that fails and a fill an error that they have.
+// (OP_* of cram_codes.vh); a close that succeeds yields a resident state, one that fails and a fill an error that they have,
+// one of an import never CACHE_LOST (page_closer_formal).
 
 `default_nettype none
 

@@ -195,10 +195,25 @@ PROOFS: list[Proof] = [
             24,
             (("PAGES", 4), ("PAGE_BITS", 2), *stored),
             "the cache holds a page as long as told; a close yields a resident state; known commands and errors; "
-            "any flips; STORED: the page is stored from the beginning",
+            "an import loses no line of the cache; any flips; STORED: the page is stored from the beginning",
             ("free_page_table",),
         )
         for depth, stored in ((22, ()), (16, (("STORED", 1),)))
+    ),
+    *_each(
+        Proof(
+            "page_closer",
+            "page_closer_formal",
+            "an import takes no line of the cache, nor loses one; the sectors named are those taken, linked in order",
+            "prove",
+            3,
+            24,
+            assumes="no start while one runs; 1 to 64 beats of an import; results only of operations taken; any page",
+            stands_in=("free_lz4_compressor", "free_page_scan"),
+        ),
+        {"SECTOR_BYTES": 64},
+        {"SECTOR_BYTES": 256},
+        {"SECTOR_BYTES": 1024},
     ),
     *_each(
         Proof(

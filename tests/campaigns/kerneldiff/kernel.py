@@ -61,6 +61,8 @@ class KernelRun:
         ask(f"mkdir {GROUP}")
         self._switch_zswap("Y" if script.setting("zswap") == "on" else "N")
         ask(f"put /proc/sys/vm/page-cluster {script.setting('page-cluster')}")
+        self._shrinker = script.setting("shrinker") == "on"
+        self._switch_shrinker("Y")
         if self._device == "zram":
             ask(f"put {ZRAM}/comp_algorithm lz4")
             if self._backing:
@@ -86,6 +88,7 @@ class KernelRun:
         if self._device == "zram":
             ask(f"put {ZRAM}/reset 1")
         self._large("never")
+        self._switch_shrinker("N")
         ask(f"put {DIALS['zswap.max_pool_percent']} 20")
         ask(f"rmdir {GROUP}")
 
@@ -114,6 +117,10 @@ class KernelRun:
         path = f"{PARAMETERS}/enabled"
         if self._guest.read(path)[path].strip() != value:
             self._guest.ask(f"put {path} {value}")
+
+    def _switch_shrinker(self, value: str) -> None:
+        if self._shrinker:
+            self._guest.ask(f"put {PARAMETERS}/shrinker_enabled {value}")
 
     def _on_machine(self, step: Step) -> None:
         ask = self._guest.ask

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from tests.campaigns.kerneldiff.script import MOST_SWAP_PAGES, Script, Step
 from tests.campaigns.kerneldiff.seen import Seen, number_slots
 from vswap import AddressSpace, MemcgLimits, OutOfMemory, SigBus, VswapConfig, VswapSystem
 from vswap.mm.folio import Folio
+from vswap.mm.frames import MAX_RECLAIM_RETRIES
 from vswap.mm.lru import SWAP_CLUSTER_MAX
 from vswap.mm.pagetable import PteState
 from vswap.mm.vma import END
@@ -54,7 +57,7 @@ class ModelRun:
         result: dict[str, str | int] = {}
         crc = 0
         if step.task is None:
-            await self._on_machine(step)
+            result["error"] = await self._on_machine(step)
         else:
             error = "ok"
             try:
@@ -73,8 +76,8 @@ class ModelRun:
 
     # Inside
 
-    async def _on_machine(self, step: Step) -> None:
-        system = self._system
+    async def _on_machine(self, step: Step) -> str:
+        system, error = self._system, "ok"
         match step.op:
             case "settle":
                 await self._settle()
@@ -97,10 +100,22 @@ class ModelRun:
                 await system.machine.clock.sleep(WRITEBACK_NS)
                 await self._settle()
             case "reclaim":
-                await self._system.reclaim.shrink(max(step.number(0), SWAP_CLUSTER_MAX), self._group)
+                error = await self._reclaim(step.number(0))
             case "limit":
                 change: dict[str, Any] = {_LIMITS[step.arguments[0]]: step.number(1)}
                 self._group.limits = replace(self._group.limits, **change)
+        return error
+
+    async def _reclaim(self, pages: int) -> str:
+        """What a write to memory.reclaim of the group comes to, errors by their text."""
+        freed, retries = 0, MAX_RECLAIM_RETRIES
+        while freed < pages:
+            more = await self._system.reclaim.shrink(max(pages - freed, SWAP_CLUSTER_MAX), self._group)
+            if not more and not retries:
+                return os.strerror(errno.EAGAIN)
+            retries -= not more
+            freed += more
+        return "ok"
 
     async def _zram(self, work: str) -> None:
         zram = self._system.tier("zram")
@@ -235,6 +250,7 @@ def run(
         memory_pages=MEMORY_PAGES,
         order=("zswap", tier) if script.setting("zswap") == "on" else (tier,),
         layer=layer,
+        zswap_shrinker=script.setting("shrinker") == "on",
         page_cluster=int(script.setting("page-cluster")),
         lru=LRUS[script.setting("lru")],
         mthp_orders=(mthp,) if mthp else (),

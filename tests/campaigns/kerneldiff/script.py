@@ -18,12 +18,13 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "mthp": ("0", "2", "3", "4"),
     "page-cluster": ("0", "3"),
     "backing": ("off", "on"),
+    "shrinker": ("off", "on"),
     "lru": ("classic", "mglru"),
     "kernels": ("all", "6.1", "6.12"),
 }
 """What a machine is: its swap device, whether zswap is in front of it, the order of large folios (0: none), readahead,
-whether zram has a backing device, which pages are reclaimed first; and the kernels that the script is for. The first
-value of each is the default."""
+whether zram has a backing device, and zswap its dynamic shrinker, which pages are reclaimed first; and the kernels that
+the script is for. The first value of each is the default."""
 ZRAM_WORK = ("idle", "write-idle", "write-huge", "write-huge_idle")
 DIALS = ("zswap.max_pool_percent", "memory.zswap.writeback")
 LIMITS = ("memory.max", "memory.swap.max", "memory.zswap.max")

@@ -8,12 +8,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from file_tier import FileTier
 
+from hw.link import Link
+from hw.parameters import DeviceParameters
+from hw.virtual_time import VirtualClock
 from sim.cli import cli
 from tests.marks import VERIFY
 from vswap.contract import CHECKS, Backend, Bench, run_check, run_contract
@@ -216,6 +220,20 @@ def test_a_backend_that_hangs_or_dies_fails_each_check_and_the_next_one_runs(kin
     report = run_contract(factory, only=["data.round-trip", "data.takes-pages"], limit_s=0.7)
     assert [outcome.verdict for outcome in report.outcomes] == ["fail", "fail"]
     assert all(outcome.reason.startswith(said) for outcome in report.outcomes)
+
+
+def test_compiling_the_rtl_takes_no_check_its_time() -> None:
+    compiled = False
+
+    def link(clock: VirtualClock, parameters: DeviceParameters) -> Link:
+        nonlocal compiled
+        if not compiled:
+            time.sleep(3)
+            compiled = True
+        return LINKS["model"](clock, parameters)
+
+    report = run_contract(OURS["zero"], only=["data.round-trip"], link=link, seeds=1, limit_s=1)
+    assert [outcome.verdict for outcome in report.outcomes] == ["pass"]
 
 
 @pytest.mark.parametrize("kind", [Spinning, Waiting])

@@ -19,14 +19,17 @@ EngineListener = Callable[[str, int, int], None]
 class EngineLink(Link, Protocol):
     """A link that can tell."""
 
-    def watch_engines(self, told: EngineListener, every: int = 1) -> None:
-        """From now on tell of each time that an engine was busy, at its end.
+    def watch_engines(self, told: EngineListener | None, every: int = 1) -> None:
+        """From now on tell of each time that an engine was busy, at its end, and count.
 
         Args:
-            told: hears of it.
+            told: hears of it; None: nobody does, which costs less.
             every: cycles from one look to the next. With more than 1 it costs less; a time may be that much off then,
                 and a short one may be missed.
 
         Raises:
             LinkError: it cannot.
         """
+
+    def engines_busy(self) -> dict[str, int]:
+        """For how many ns each engine was busy since it is watched; empty if it is not."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from hw.clock import Clock
 from hw.codes import EventCode, Interrupt, Opcode
-from hw.engines import EngineListener
+from hw.engines import ENGINES, EngineListener
 from hw.link import LINE_BYTES, PAGE_BYTES, BusError, LinkError, Response, check_lines, check_registers
 from hw.links.model_cache import PageCache, PageRefused
 from hw.links.model_mailbox import Mailbox
@@ -61,6 +61,7 @@ class ModelLink:
         self._risen = clock.event()
         self._closed = False
         self._told: EngineListener | None = None
+        self._engines: dict[str, int] = {}  # ns that each was busy; empty: nobody watches
         self._began = clock.now  # the operation under way
         self.resets = 0
         self._build()
@@ -87,7 +88,7 @@ class ModelLink:
 
         self._store = PageStore(parameters, retired, corrected)
         self._cache = PageCache(parameters, timing, self._store, counts, self._signals)
-        self._cache.told = None if self._told is None else self._tell
+        self._cache.told = self._tell if self._engines else None
         self._sanitized = (0, 0)  # start and end of the background operation, ns
         self._mailbox = Mailbox(
             parameters, timing, self._store, self._cache, self._signals, self._ratio, self._sanitize,
@@ -189,14 +190,21 @@ class ModelLink:
 
     # Beyond hw.link.Link
 
-    def watch_engines(self, told: EngineListener, every: int = 1) -> None:
+    def watch_engines(self, told: EngineListener | None, every: int = 1) -> None:
         """See EngineLink; all times are exact, and told ahead: operations take effect at once."""
         self._told = told
+        self._engines = dict.fromkeys(ENGINES, 0)
         self._cache.told = self._tell
 
+    def engines_busy(self) -> dict[str, int]:
+        """See EngineLink."""
+        return dict(self._engines)
+
     def _tell(self, engine: str, start: int, end: int) -> None:
-        assert self._told is not None
-        self._told(engine, self._began + start * self._clock_ns, self._began + end * self._clock_ns)
+        """An engine is busy, in cycles since the operation under way began."""
+        self._engines[engine] += (end - start) * self._clock_ns
+        if self._told is not None:
+            self._told(engine, self._began + start * self._clock_ns, self._began + end * self._clock_ns)
 
     # Faults, for tests
 
@@ -292,8 +300,8 @@ class ModelLink:
         start = self._began = max(self.clock.now, self._busy_until)
         rung = self.clock.now
         self._busy_until = start + self._mailbox.start() * self._clock_ns
-        if self._told is not None:
-            self._told("mailbox", rung, self._busy_until)
+        if self._engines:
+            self._tell("mailbox", (rung - start) // self._clock_ns, (self._busy_until - start) // self._clock_ns)
         self.clock.spawn(self._answer(self._mailbox, self._busy_until), "model mailbox")
 
     async def _answer(self, mailbox: Mailbox, until: int) -> None:

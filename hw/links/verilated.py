@@ -261,12 +261,17 @@ class VerilatedLink:
         except LookupError as error:
             raise LinkError(f"{error}: the link needs memories=True") from None
 
-    def watch_engines(self, told: EngineListener, every: int = 1) -> None:
+    def watch_engines(self, told: EngineListener | None, every: int = 1) -> None:
         """See EngineLink: the link needs `engines=True`."""
         self._check_open()
         if not self._watches_engines:
             raise LinkError("the library does not show the engines: the link needs engines=True")
         self._watch = EngineWatch(self._library, self._device, told, every)
+
+    def engines_busy(self) -> dict[str, int]:
+        """See EngineLink."""
+        self._check_open()
+        return {} if self._watch is None else self._watch.busy_cycles()
 
     def save(self) -> bytes:
         """The device and its media as they are, for `restore`. Only between transfers.

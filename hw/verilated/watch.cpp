@@ -17,6 +17,7 @@ extern "C" {
 
 namespace {
 
+constexpr int kEngines = 4;
 constexpr CData kCloserScan = 1, kCloserCompress = 3;  // phases of page_closer: SCAN, DECIDE, COMPRESS
 constexpr CData kFillerLines = 1;                      // of page_filler: LINES
 
@@ -40,7 +41,7 @@ struct Watch : cram_watch {
 
     explicit Watch(Device &watched) : cram_watch{}, device{watched} {}
 
-    uint32_t advance(uint64_t limit, uint64_t every) {
+    uint32_t advance(uint64_t limit, uint64_t every, bool note) {
         noted.clear();
         uint64_t run = 0;
         uint32_t reasons = 0;
@@ -48,7 +49,9 @@ struct Watch : cram_watch {
             reasons = device.advance(std::min(every, limit - run));
             run += device.advanced;
             const uint64_t now = busy_engines(device.top.rootp);
-            if (now != busy) noted.push_back({run, now});
+            if (now)
+                for (int engine = 0; engine < kEngines; ++engine) cycles[engine] += (now >> engine & 1) * device.advanced;
+            if (note && now != busy) noted.push_back({run, now});
             busy = now;
         }
         if (run == 0) reasons = device.advance(0);
@@ -67,4 +70,6 @@ cram_watch *cram_watch_create(cram_device *device) { return new Watch(self(devic
 
 void cram_watch_destroy(cram_watch *watch) { delete &self(watch); }
 
-uint32_t cram_watch_advance(cram_watch *watch, uint64_t limit, uint64_t every) { return self(watch).advance(limit, every); }
+uint32_t cram_watch_advance(cram_watch *watch, uint64_t limit, uint64_t every, uint32_t note) {
+    return self(watch).advance(limit, every, note);
+}

@@ -7,7 +7,8 @@ typedef struct cram_move {
 } cram_move;
 
 typedef struct cram_watch {
-    uint64_t count;          // moves of the last advance
+    uint64_t cycles[4];      // that each engine was busy so far
+    uint64_t count;          // moves of the last advance, if they are noted
     const cram_move *moves;  // they stay until the next one
 } cram_watch;
 
@@ -15,5 +16,5 @@ typedef struct cram_watch {
 cram_watch *cram_watch_create(cram_device *device);
 void cram_watch_destroy(cram_watch *watch);
 
-// As cram_advance, with a look at the engines at its end and every so many cycles, from 1 on.
-uint32_t cram_watch_advance(cram_watch *watch, uint64_t limit, uint64_t every);
+// As cram_advance, with a look at the engines at its end and every so many cycles, from 1 on; `note`: the moves are kept.
+uint32_t cram_watch_advance(cram_watch *watch, uint64_t limit, uint64_t every, uint32_t note);

@@ -20,11 +20,11 @@ class EngineWatch:
 
     Args:
         library, device: that was compiled for it, and one of its devices.
-        told: hears of each time that an engine was busy.
+        told: hears of each time that an engine was busy; None: nobody does, which costs less.
         every: cycles from one look to the next.
     """
 
-    def __init__(self, library: Library, device: Any, told: EngineListener, every: int) -> None:
+    def __init__(self, library: Library, device: Any, told: EngineListener | None, every: int) -> None:
         self._ffi, self._lib = library.ffi, library.lib
         self._watch = library.ffi.gc(self._lib.cram_watch_create(device), self._lib.cram_watch_destroy)
         self._told = told
@@ -35,8 +35,9 @@ class EngineWatch:
     def advance(self, now: int, limit: int) -> int:
         """As cram_advance of the device, from `now` on; the reasons."""
         watch = self._watch
-        reasons = int(self._lib.cram_watch_advance(watch, limit, self._every))
-        if watch.count:
+        told = self._told
+        reasons = int(self._lib.cram_watch_advance(watch, limit, self._every, told is not None))
+        if told is not None and watch.count:
             for cycle, busy in _MOVE.iter_unpack(self._ffi.buffer(watch.moves, watch.count * _MOVE.size)):
                 moved, self._busy = self._busy ^ busy, busy
                 for number, engine in enumerate(ENGINES):
@@ -45,8 +46,12 @@ class EngineWatch:
                     if busy >> number & 1:
                         self._since[number] = now + cycle
                     else:
-                        self._told(engine, self._since[number], now + cycle)
+                        told(engine, self._since[number], now + cycle)
         return reasons
+
+    def busy_cycles(self) -> dict[str, int]:
+        """For how many cycles each engine was busy so far."""
+        return {engine: int(self._watch.cycles[number]) for number, engine in enumerate(ENGINES)}
 
     def close(self) -> None:
         """End before the device does."""

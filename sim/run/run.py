@@ -70,10 +70,12 @@ async def run(
         links = {node: WatchedLink(to, recorder, node) for node, to in links.items()}
         system_kind = partial(WatchedSystem, recorder)
     link = links.pop("cram")
-    busy: dict[str, int] = {}
     for node, source in (engines or {}).items():
-        listener = _engine_listener(node, recorder, busy if node == "cram" else None)
-        source.watch_engines(listener, _LOOK_EVERY if recorder is None else 1)
+        if recorder is None:
+            source.watch_engines(None, _LOOK_EVERY)
+        else:
+            source.watch_engines(_engine_listener(node, recorder))
+    first = (engines or {}).get("cram")
     try:
         machine = await Machine.assemble(link, scenario, swapfile, links, system_kind)
     except (SwapfileError, CramError, LinkError) as error:
@@ -85,7 +87,7 @@ async def run(
         return over_time.due
 
     def observe(progress: Progress) -> None:
-        report(progress.model_copy(update={"view": _view(machine, over_time, tally, busy)}))
+        report(progress.model_copy(update={"view": _view(machine, over_time, tally, first)}))
 
     workload = scenario.workload
     total = workload.rounds * len(trace.events)
@@ -135,19 +137,12 @@ async def run(
     )
 
 
-def _engine_listener(node: str, recorder: Recorder | None, busy: dict[str, int] | None) -> EngineListener:
-    """Hears when a node's engines are busy: for the timeline, and for how long each was, by name."""
-
-    def told(engine: str, start: int, end: int) -> None:
-        if recorder is not None:
-            recorder.add(f"{node} engine: {engine}", "busy", start, end)
-        if busy is not None:
-            busy[engine] = busy.get(engine, 0) + end - start
-
-    return told
+def _engine_listener(node: str, recorder: Recorder) -> EngineListener:
+    """Hears when a node's engines are busy, for the timeline."""
+    return lambda engine, start, end: recorder.add(f"{node} engine: {engine}", "busy", start, end)
 
 
-def _view(machine: Machine, over_time: Timeline, tally: Tally, busy: Mapping[str, int]) -> View | None:
+def _view(machine: Machine, over_time: Timeline, tally: Tally, first: EngineLink | None) -> View | None:
     """What a live view shows, by what is known already; None before the first sample."""
     if not over_time.samples:
         return None
@@ -161,7 +156,7 @@ def _view(machine: Machine, over_time: Timeline, tally: Tally, busy: Mapping[str
         media_used_percent=last.media_used_percent,
         closed={name: (over_time.closed_times[name], node.closed) for name, node in machine.nodes()},
         cycles=machine.link.cycles,
-        engines=dict(busy),
+        engines=first.engines_busy() if first is not None else {},
         p99_ns=Latency.of(faults).p99_ns if faults else None,
     )
 

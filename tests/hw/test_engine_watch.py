@@ -29,6 +29,7 @@ class Heard:
 
     spans: list[tuple[str, int, int]] = field(default_factory=list)
     counters: Counters | None = None
+    totals: dict[str, int] = field(default_factory=dict)
     end: int = 0
 
     def times(self) -> Counter[str]:
@@ -57,6 +58,7 @@ def work(
             assert await link.read(page * PAGE_BYTES, PAGE_BYTES) == data
         await clock.sleep(10_000)
         heard.counters = await device.counters()
+        heard.totals = link.engines_busy()
         heard.end = clock.now
         await link.close()
 
@@ -93,6 +95,12 @@ def test_a_slower_media_is_busy_for_longer(kind: InProcess) -> None:
     quick, slow = (work(kind, [TEXT], media_latency=cycles) for cycles in (20, 400))
     assert slow.busy("media") >= quick.busy("media") + 380 * quick.times()["media"]
     assert slow.busy("compressor") == quick.busy("compressor")
+
+
+def test_the_totals_are_those_of_the_times(kind: InProcess) -> None:
+    heard = work(kind, [TEXT, NOISE])
+    assert heard.totals == {engine: heard.busy(engine) for engine in ENGINES}
+    assert work(kind, [TEXT], watch=False).totals == {}
 
 
 def test_fewer_looks_give_nearly_the_same_loads_and_the_same_run() -> None:

@@ -122,7 +122,7 @@ def _boot(options: argparse.Namespace, guest: Guest, socket: Path) -> dict[str, 
     process = subprocess.Popen(
         [QEMU, *machine, "-machine", "q35", "-m", str(options.memory), "-smp", "1", "-nodefaults", "-no-reboot",
          "-display", "none", "-serial", "stdio", "-kernel", str(guest.kernel), "-initrd", str(guest.initramfs),
-         "-append", "console=ttyS0 quiet panic=-1",
+         "-append", "console=ttyS0 quiet panic=-1 no_timer_check",
          "-drive", f"file=nbd:unix:{socket},format=raw,if=none,id=swap,cache=none,discard=unmap",
          "-device", "virtio-blk-pci,drive=swap,discard=on"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True,

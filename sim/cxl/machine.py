@@ -32,7 +32,7 @@ _COMPLAINTS = 5
 _CPU = "max,vendor=GenuineIntel,-hypervisor,-erms,-fsrm,-rdrand,-rdseed"
 # vendor: machine checks are Intel's. hypervisor: with it the kernel makes no region, as it cannot flush the caches.
 # erms, fsrm: with them it copies pages byte by byte. rdrand, rdseed: they would differ from run to run.
-_ARGUMENTS = "console=ttyS0 quiet panic=-1 memhp_default_state=online_movable init_on_alloc=0"
+_ARGUMENTS = "console=ttyS0 quiet panic=-1 no_timer_check memhp_default_state=online_movable init_on_alloc=0"
 # init_on_alloc: every page would be written twice.
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from hw.clock import Clock
 from hw.codes import Interrupt, Opcode
 from hw.link import Link
+from hw.links.through import ThroughLink
 from hw.registers import MAILBOX_CONTROL_DOORBELL, Register
 from sim.run.metrics import FaultRecord
 from vswap import Memcg, VswapSystem
@@ -56,41 +57,26 @@ class Recorder:
         self.spans.append(Span(track, name, from_ns, to_ns, details))
 
 
-class WatchedLink:
+class WatchedLink(ThroughLink):
     """A link whose transfers, mailbox commands and interrupts are recorded; implements hw.link.Link.
 
     A channel serves its transfers in the order of the calls, so one that waited for its turn begins where the one
     before has ended.
     """
 
-    def __init__(self, link: Link, recorder: Recorder, node: str) -> None:
-        self._link = link
+    def __init__(self, inner: Link, recorder: Recorder, node: str) -> None:
+        super().__init__(inner)
         self._recorder = recorder
         self._node = node
         self._free: dict[str, int] = {}  # channel -> when its last transfer ended
         self._command: tuple[str, int] | None = None  # under way: its name, and when it was rung in
         self._opcode = 0
 
-    @property
-    def clock(self) -> Clock:
-        """See Link."""
-        return self._link.clock
-
-    @property
-    def cycles(self) -> int:
-        """See Link."""
-        return self._link.cycles
-
-    @property
-    def resets(self) -> int:
-        """See Link."""
-        return self._link.resets
-
     async def read(self, address: int, length: int) -> bytes:
         """See Link."""
         start = self.clock.now
         try:
-            return await self._link.read(address, length)
+            return await super().read(address, length)
         finally:
             self._transfer("reads", "read", start, address=hex(address), bytes=length)
 
@@ -98,14 +84,14 @@ class WatchedLink:
         """See Link."""
         start = self.clock.now
         try:
-            await self._link.write(address, data)
+            await super().write(address, data)
         finally:
             self._transfer("writes", "write", start, address=hex(address), bytes=len(data))
 
     async def read_registers(self, offset: int, count: int = 1) -> list[int]:
         """See Link."""
         start = self.clock.now
-        values = await self._link.read_registers(offset, count)
+        values = await super().read_registers(offset, count)
         self._transfer("registers", "read registers", start, offset=hex(offset), registers=count)
         if offset == Register.MAILBOX_CONTROL and self._command and not MAILBOX_CONTROL_DOORBELL.get(values[0]):
             name, rung = self._command
@@ -116,20 +102,16 @@ class WatchedLink:
     async def write_registers(self, offset: int, values: list[int]) -> None:
         """See Link."""
         start = self.clock.now
-        await self._link.write_registers(offset, values)
+        await super().write_registers(offset, values)
         self._transfer("registers", "write registers", start, offset=hex(offset), registers=len(values))
         if offset == Register.MAILBOX_COMMAND_LOW:
             self._opcode = values[0] & 0xFFFF
         elif offset == Register.MAILBOX_CONTROL and MAILBOX_CONTROL_DOORBELL.get(values[0]):
             self._command = _opcode_name(self._opcode), start
 
-    def interrupts(self) -> int:
-        """See Link."""
-        return self._link.interrupts()
-
     async def wait_interrupt(self, mask: int) -> int:
         """See Link."""
-        high = await self._link.wait_interrupt(mask)
+        high = await super().wait_interrupt(mask)
         for line in Interrupt:
             if high & line.mask:
                 self._recorder.add(f"{self._node}: interrupts", line.name, self.clock.now, self.clock.now)
@@ -138,11 +120,7 @@ class WatchedLink:
     async def reset(self) -> None:
         """See Link."""
         self._command = None
-        await self._link.reset()
-
-    async def close(self) -> None:
-        """See Link."""
-        await self._link.close()
+        await super().reset()
 
     def _transfer(self, channel: str, name: str, start: int, **details: int | str) -> None:
         end = self.clock.now

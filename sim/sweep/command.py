@@ -12,13 +12,11 @@ import click
 from rich.console import Console
 
 from sim.base.interrupts import interruptible
-from sim.base.options import OutputFile
 from sim.page import render
 from sim.run.execute import Sim
 from sim.scenario.scenario import DEFAULT, ScenarioError, find
 from sim.scenario.settings import load, parse
 from sim.sweep.cluster import cluster
-from sim.sweep.curves import curves, usual_figures
 from sim.sweep.device import KEYS, device_points, measure_task
 from sim.sweep.engine import Workers, processes, run_tasks
 from sim.sweep.folder import REPORT, TABLE, digest, open_folder, read_asked
@@ -26,7 +24,6 @@ from sim.sweep.grid import TRACE, Axis, Point, parse_axis, points, seeds
 from sim.sweep.page import sweep_page
 from sim.sweep.progress import sweep_progress
 from sim.sweep.row import Task, execute_task, failed, whole
-from vswap.base.results import write_text
 
 
 @click.command("sweep")
@@ -48,8 +45,8 @@ from vswap.base.results import write_text
 @click.option("--scheduler", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler (extra: dask).")
 @click.option("--retry-failed", is_flag=True, help="Run the points again that failed before.")
 @click.option("--device", is_flag=True, help="Measure the device alone: --over takes its cram keys and load=PERCENT.")
-@click.option("--html", metavar="FILE", type=OutputFile(), help="Draw figures over the keys that are varied, a page.")
-@click.option("--figure", "figures", multiple=True, metavar="NAME", help="With --html: a column; may be repeated.")
+@click.option("--figure", "figures", multiple=True, metavar="NAME",
+              help=f"A column to draw in {REPORT}, instead of the usual ones. May be repeated.")  # fmt: skip
 def sweep_command(
     scenario: str,
     over: tuple[str, ...],
@@ -63,7 +60,6 @@ def sweep_command(
     scheduler: str | None,
     retry_failed: bool,
     device: bool,
-    html: Path | None,
     figures: tuple[str, ...],
 ) -> None:
     """Run a scenario with every combination of some keys' values.
@@ -124,11 +120,8 @@ def sweep_command(
         rows = sorted(folder.rows.values(), key=lambda row: int(row["point"]))
     bad = [row for row in rows if row["status"] == "failed"]
     report = output / REPORT
-    report.write_text(render(sweep_page(path.stem, read_asked(output), rows)), encoding="utf-8")
+    report.write_text(render(sweep_page(path.stem, read_asked(output), rows, figures)), encoding="utf-8")
     click.echo(f"{output / TABLE}: {len(rows):,} runs, {len(bad):,} failed; report: {report}", err=True)
-    if html is not None:
-        shown = figures or tuple(usual_figures(rows, device=device))
-        write_text(html, curves(rows, varied, shown, f"Sweep: {path.stem}"))
     for row in bad[:3]:
         click.echo(f"  point {row['point']}: {row['reason']}", err=True)
     if bad:

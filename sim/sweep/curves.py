@@ -1,32 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""Curves: the table of a sweep as a page: a figure over each key that is varied by numbers."""
+"""Curves: a figure of a sweep over a key that is varied by numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sim.page import Lines, Page, Part, Section, Series, render
-from sim.sweep.folder import SweepError
+from sim.page import Lines, Part, Series
 from sim.sweep.row import Row
 
 RUN_FIGURES = ("kernel.pgfault", "kernel.pgmajfault", "simulated_ns")
 DEVICE_FIGURES = ("miss_p50_cycles", "miss_p99_cycles", "writeback_bytes_per_cycle", "hot_set_pages")
 _WIDE = 10
 """An axis whose largest value is so many times the smallest is logarithmic."""
-
-
-def curves(rows: Sequence[Row], varied: Sequence[str], figures: Sequence[str], title: str) -> str:
-    """The page as HTML: for each figure and each key with two numbers or more a plot, with a line for every combination
-    of the other keys' values. Rows that failed are left out. Raises SweepError: there is nothing to draw."""
-    passed = [row for row in rows if row["status"] == "passed"]
-    if unknown := [name for name in figures if not any(is_number(row.get(name)) for row in passed)]:
-        raise SweepError(f"no run that passed has the figure {unknown[0]}; the table's columns are the figures")
-    keys = [key for key in varied if is_axis(passed, key)]
-    if not keys:
-        raise SweepError("no curve: no key has two values or more that are numbers")
-    sections = [Section(name, [curve(passed, varied, key, name) for key in keys]) for name in figures]
-    return render(Page(title, None, f"{len(passed):,} runs", sections))
 
 
 def curve(rows: Sequence[Row], varied: Sequence[str], key: str, figure: str) -> Part:

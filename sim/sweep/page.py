@@ -15,6 +15,7 @@ from sim.page import Facts, Notes, Page, Part, Section, Table
 from sim.run.metrics import Latency
 from sim.run.tails import tails
 from sim.sweep.curves import DEVICE_FIGURES, curve, is_axis, is_number, usual_figures
+from sim.sweep.folder import SweepError
 from sim.sweep.row import HISTOGRAM, Row
 
 _MORE_FIGURES = ("device.ratio", "kernel.node_closed")
@@ -23,16 +24,23 @@ _MOST_LINES = 8
 _MOST_ROWS = 1_000
 
 
-def sweep_page(name: str, asked: Mapping[str, Any], rows: Sequence[Row]) -> Page:
+def sweep_page(name: str, asked: Mapping[str, Any], rows: Sequence[Row], figures: Sequence[str] = ()) -> Page:
     """The page of a sweep.
 
     Args:
         name: of the sweep.
         asked: what `sweep.json` says: what all runs have in common, and the keys that are varied.
         rows: of the table.
+        figures: what is drawn and listed instead of the usual ones.
+
+    Raises:
+        SweepError: no run that passed has such a figure.
     """
     varied = list(asked["varied"])
     passed = [row for row in rows if row["status"] == "passed"]
+    if unknown := [figure for figure in figures if not any(is_number(row.get(figure)) for row in passed)]:
+        raise SweepError(f"no run that passed has the figure {unknown[0]}; the table's columns are the figures")
+    shown = figures or _usual(passed)
     bad = [row for row in rows if row["status"] != "passed"]
     seconds = sum(row.get("seconds") or 0 for row in rows)
     reasons = [f"point {row['point']}: {row['reason']}" for row in bad[:20]]
@@ -46,9 +54,9 @@ def sweep_page(name: str, asked: Mapping[str, Any], rows: Sequence[Row]) -> Page
                 (f"{len(passed):,}", "runs passed"), (f"{len(varied):,}", "keys varied"),
                 (f"{seconds:,.0f} s", "all runs together"),
             ])]),
-            Section("What the keys do", list(_over_keys(varied, passed))),
+            Section("What the keys do", list(_over_keys(varied, passed, shown))),
             Section("How long faults took", list(_tails_by_key(varied, passed))),
-            Section("Runs", list(_runs(varied, rows))),
+            Section("Runs", list(_runs(varied, rows, shown))),
             Section("The sweep", list(about({"sim": asked["sim"], **asked["settings"]}, asked.get("traces", {})))),
         ],
     )  # fmt: skip
@@ -79,11 +87,11 @@ def written(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) or value % 1 else f"{value:,.0f}"
 
 
-def _over_keys(varied: Sequence[str], rows: Sequence[Row]) -> Iterable[Part]:
+def _over_keys(varied: Sequence[str], rows: Sequence[Row], figures: Sequence[str]) -> Iterable[Part]:
     """Each figure over each key that has numbers."""
     for key in varied:
         if rows and is_axis(rows, key):
-            for figure in _figures(rows):
+            for figure in figures:
                 yield curve(rows, varied, key, figure)
 
 
@@ -99,9 +107,8 @@ def _tails_by_key(varied: Sequence[str], rows: Sequence[Row]) -> Iterable[Part]:
             yield tails(f"By {key}", caption, lines)
 
 
-def _runs(varied: Sequence[str], rows: Sequence[Row]) -> Iterable[Part]:
-    known = _figures(rows)
-    heads = ["point", *varied, "status", "seconds", *known]
+def _runs(varied: Sequence[str], rows: Sequence[Row], figures: Sequence[str]) -> Iterable[Part]:
+    heads = ["point", *varied, "status", "seconds", *figures]
     if rows:
         caption = "" if len(rows) <= _MOST_ROWS else f"The first {_MOST_ROWS:,} of {len(rows):,} runs."
         table = [[written(row.get(head)) for head in heads] for row in rows[:_MOST_ROWS]]
@@ -119,7 +126,7 @@ def _called(keys: Sequence[str], values: Sequence[Any]) -> str:
     return ", ".join(f"{key.rpartition('.')[2]} {written(value)}" for key, value in zip(keys, values, strict=True))
 
 
-def _figures(rows: Sequence[Row]) -> list[str]:
+def _usual(rows: Sequence[Row]) -> list[str]:
     """What these rows have of the figures that are drawn and listed, and is not 0 everywhere."""
     device = any(name in row for row in rows for name in DEVICE_FIGURES)
     known = [*usual_figures(rows, device=device), *_MORE_FIGURES]

@@ -416,11 +416,17 @@ module page_cache #(
     assign entry_lost_o = lost_q[entry_i];
 
     always @(posedge clk_i) begin
-        if (flaw_taken_i) {flawed_q[flaw_entry], lost_q[flaw_entry]} <= 2'b00;
+        if (flaw_taken_i) begin
+            flawed_q[flaw_entry] <= 1'b0;
+            lost_q[flaw_entry]   <= 1'b0;
+        end
         if (forget) flawed_q[forget_entry] <= 1'b1;
         if (lose) lost_q[forget_entry] <= 1'b1;
         if (make_clean_i) lost_q[entry_i] <= 1'b0;  // it was stored before its line was hit
-        if (drop_i || take_i) {flawed_q[entry_i], lost_q[entry_i]} <= 2'b00;  // also of a line that is found just now
+        if (drop_i || take_i) begin  // also of a line that is found just now
+            flawed_q[entry_i] <= 1'b0;
+            lost_q[entry_i]   <= 1'b0;
+        end
         if (!rst_ni) {flawed_q, lost_q} <= 0;
     end
 

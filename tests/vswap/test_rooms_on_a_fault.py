@@ -94,6 +94,11 @@ async def test_so_does_one_from_zswap(tb: TB) -> None:
     fault(tb, await tb.swapped_out(PAGE), write=False, calls=10, returns=3)
 
 
+@machine(order=("swapfile",), start=False, page_cluster=3)
+async def test_readahead_asks_for_its_window_and_for_what_lies_on_disk(tb: TB) -> None:
+    fault(tb, await tb.swapped_out(PAGE), write=False, calls=21, returns=7)
+
+
 @machine(order=("swapfile",), start=False)
 async def test_a_first_touch_returns_for_its_frame(tb: TB) -> None:
     fault(tb, tb.space(), write=True, calls=7, returns=4)

@@ -30,6 +30,8 @@ class _Page:
 
 def found(machine: Machine, table: PageTable, vpn: int, folio: Folio) -> None:
     """A fault has found its page in the swap cache: that may be what readahead was for (swap_cache_get_folio)."""
+    if not machine.config.page_cluster:
+        return
     vma = table.vmas.find(vpn)
     if folio.order or vma is None:
         return
@@ -41,7 +43,7 @@ def found(machine: Machine, table: PageTable, vpn: int, folio: Folio) -> None:
 async def load(machine: Machine, table: PageTable, vpn: int, folio: Folio, backing: Backing) -> bytes:
     """The page of a fault, for the folio that pins its slot. From a disk its neighbours come as well: those whose
     places are next to its own with the same request, others by requests that nobody waits for. Raises TierError."""
-    if not swapin.on_disk(machine, folio.slot):
+    if not (machine.config.page_cluster and swapin.on_disk(machine, folio.slot)):
         return await machine.placement.load(backing, folio.memcg)
     own = _Page(folio.slot, folio, backing, ahead=False)
     in_memory, own_request = list[list[_Page]](), [own]

@@ -96,7 +96,7 @@ async def test_so_does_one_from_zswap(tb: TB) -> None:
 
 @machine(order=("swapfile",), start=False, page_cluster=3)
 async def test_readahead_asks_for_its_window_and_for_what_lies_on_disk(tb: TB) -> None:
-    fault(tb, await tb.swapped_out(PAGE), write=False, calls=21, returns=7)
+    fault(tb, await tb.swapped_out(PAGE), write=False, calls=21, returns=4)
 
 
 @machine(order=("swapfile",), start=False)

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from driver import CramDevice
 from hw.link import ZERO_PAGE
 from vswap.contract import backends
 from vswap.contract.broken.registry import Patcher, layer, tier
@@ -106,12 +108,11 @@ class CramFenceNeverLifted(CramTier):
             await super().set_fence(handle, on)
 
 
-@tier(backends.cram_fenced)
-class CramFenceForgottenAtAStore(CramTier):
-    """A page is believed to be fenced that the device was never told of."""
+@layer(backends.cram_fenced)
+def fence_never_set_on_the_device(patch: Patcher) -> None:
+    """A page is believed to be fenced, and the device was never told of it."""
 
-    async def store(self, data: bytes, slot: int) -> int:
-        page = await super().store(data, slot)
-        if page in self.inventory.fenced:
-            await self.inventory.device.unfence([page])
-        return page
+    async def broken(_: CramDevice, pages: Iterable[int]) -> None:
+        """Tell nobody."""
+
+    patch.replace(CramDevice, "fence", broken)

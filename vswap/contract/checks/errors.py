@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import lz4.block
 
-from driver import CramDevice, DeviceLost
+from driver import CramDevice, DeviceLost, PageFenced
 from vswap.contract.bench import Bench, Factory, TroubledDevice
 from vswap.contract.checks.tools import expect, fails, subject
 from vswap.contract.pages import compressible_page, program_pages
@@ -23,6 +23,13 @@ class Node(Protocol):
 
     async def attach(self, device: CramDevice) -> None:
         """Serve this empty device from now on."""
+
+
+@runtime_checkable
+class Fencing(Protocol):
+    """A backend on a device that may refuse stores to its pages."""
+
+    fences: bool
 
 
 @check(
@@ -46,6 +53,17 @@ async def damaged_page(factory: Factory, bench: Bench) -> None:
     await under_test.verify()
     for _ in range(12):
         await under_test.must_store(page)
+    await under_test.verify()
+
+
+@check("errors.fence", "A device that fences its pages refuses a store past the layer, and the page is whole.")
+async def fence(factory: Factory, bench: Bench) -> None:
+    under_test = subject(factory, bench)
+    if not (isinstance(under_test.tier, Fencing) and under_test.tier.fences):
+        raise NotApplicable("no fences")
+    stored, other = program_pages()[5:7]
+    handle = await under_test.must_store(stored)
+    expect(await fails(bench.device.store(handle, other), PageFenced), "a page that has no fence was stored to")
     await under_test.verify()
 
 

@@ -44,6 +44,7 @@ regs/       the register map as HTML, C header, UVM model and IP-XACT (`make reg
 linux-swap/ the guest of `make linuxswap`
 cxl/        QEMU, kernel and the compiled plugin of `vcram cxl`
 kerneldiff/ the kernels and the guest's program of `make kerneldiff`
+experiments/  the tables of `vcram experiment`, reduced and full grids
 effects/    states of the swap model whose main job runs again (docs/kerneldiff.md)
 test-times.json  processor time of each test of the last `pytest` run, seconds
 *.json      figures of the target of that name (`make bench`: bench.json)

@@ -86,7 +86,7 @@ def bench_pages(count: int, kinds: Iterable[str] | None = None, cache: Path | No
         CorpusError: a kind has fewer pages, or is not known here.
     """
     wanted = bench_kinds() if kinds is None else list(kinds)
-    return {kind: _choose(kind, _all(kind, cache), count) for kind in wanted}
+    return {kind: choose(kind, _all(kind, cache), count) for kind in wanted}
 
 
 def _all(kind: str, cache: Path | None) -> list[bytes]:
@@ -105,7 +105,9 @@ def _cut(files: list[Path]) -> list[bytes]:
     return [text[i : i + PAGE_BYTES] for text in texts for i in range(0, len(text) - PAGE_BYTES + 1, PAGE_BYTES)]
 
 
-def _choose(kind: str, pages: list[bytes], count: int) -> list[bytes]:
+def choose(kind: str, pages: list[bytes], count: int) -> list[bytes]:
+    """`count` different pages of a kind, every n-th of those that the device would compress. Raises CorpusError: there
+    are fewer."""
     different = [page for page in dict.fromkeys(pages) if not is_same(page)]
     if len(different) < count:
         raise CorpusError(f"{count} pages of {kind} wanted, there are {len(different)}")

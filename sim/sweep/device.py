@@ -18,6 +18,7 @@ from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, Link
 from hw.virtual_time import VirtualClock
 from sim.corpus import files
 from sim.corpus.figures import is_same
+from sim.data import CORPUS
 from sim.scenario.links import make_link
 from sim.scenario.scenario import Scenario, ScenarioError
 from sim.scenario.settings import Setting
@@ -30,7 +31,6 @@ KEYS = (
     "cram.media_latency",
 )  # fmt: skip
 """What is varied of a device alone, beside the load."""
-CORPUS = Path(__file__).resolve().parent.parent / "data" / "corpus"
 _USUAL_LOAD = 50
 _READS = 400  # that miss
 _HOT_READS = 12  # of each page of a hot set

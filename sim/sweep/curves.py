@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sim.page import Lines, Part, Series
 from sim.sweep.row import Row
 
-RUN_FIGURES = ("kernel.pgfault", "kernel.pgmajfault", "simulated_ns")
-DEVICE_FIGURES = ("miss_p50_cycles", "miss_p99_cycles", "writeback_bytes_per_cycle", "hot_set_pages")
 _WIDE = 10
 """An axis whose largest value is so many times the smallest is logarithmic."""
 
@@ -45,10 +43,3 @@ def is_axis(rows: Sequence[Row], key: str) -> bool:
 def is_number(value: object) -> bool:
     """Whether a value can be drawn."""
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def usual_figures(rows: Sequence[Row], *, device: bool) -> Iterator[str]:
-    """What is drawn when nothing else is asked for: what runs have of it."""
-    for name in DEVICE_FIGURES if device else RUN_FIGURES:
-        if any(is_number(row.get(name)) for row in rows):
-            yield name

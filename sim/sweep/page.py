@@ -14,10 +14,12 @@ from sim.base.versions import versions
 from sim.page import Facts, Notes, Page, Part, Section, Table
 from sim.run.metrics import Latency
 from sim.run.tails import tails
-from sim.sweep.curves import DEVICE_FIGURES, curve, is_axis, is_number, usual_figures
+from sim.sweep.curves import curve, is_axis, is_number
 from sim.sweep.folder import SweepError
 from sim.sweep.row import HISTOGRAM, Row
 
+_RUN_FIGURES = ("kernel.pgfault", "kernel.pgmajfault", "simulated_ns")
+_DEVICE_FIGURES = ("miss_p50_cycles", "miss_p99_cycles", "writeback_bytes_per_cycle", "hot_set_pages")
 _MORE_FIGURES = ("device.ratio", "kernel.node_closed")
 """What is drawn and listed beside the usual figures, where a sweep has it."""
 _MOST_LINES = 8
@@ -128,6 +130,6 @@ def _called(keys: Sequence[str], values: Sequence[Any]) -> str:
 
 def _usual(rows: Sequence[Row]) -> list[str]:
     """What these rows have of the figures that are drawn and listed, and is not 0 everywhere."""
-    device = any(name in row for row in rows for name in DEVICE_FIGURES)
-    known = [*usual_figures(rows, device=device), *_MORE_FIGURES]
+    device = any(name in row for row in rows for name in _DEVICE_FIGURES)
+    known = [*(_DEVICE_FIGURES if device else _RUN_FIGURES), *_MORE_FIGURES]
     return [figure for figure in known if any(row.get(figure) for row in rows)]

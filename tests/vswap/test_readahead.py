@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.vswap.tb import TB, machine
-from vswap import AddressSpace, MemcgLimits
+from vswap import AddressSpace, Memcg, MemcgLimits
 from vswap.contract.pages import noise_page
 from vswap.mm.folio import Folio
 from vswap.mm.readahead import PMD_PAGES, ReadaheadState
@@ -17,9 +17,9 @@ PAGES = 24
 DISK: dict[str, Any] = {"order": ("swapfile",), "page_cluster": 3}
 
 
-async def swapped_out(tb: TB, pages: int = PAGES) -> AddressSpace:
+async def swapped_out(tb: TB, pages: int = PAGES, group: Memcg | None = None) -> AddressSpace:
     """A space whose pages are all on the disk, and nowhere else."""
-    space = tb.space()
+    space = tb.system.create_space("task", group)
     for vpn in range(pages):
         await space.write(vpn, noise_page(vpn))
     assert await tb.pageout(space, 0, pages)
@@ -135,10 +135,7 @@ async def test_a_synchronous_device_is_not_read_ahead(tb: TB) -> None:
 @machine(**DISK)
 async def test_what_was_read_ahead_is_charged_inactive_and_dropped_by_reclaim_without_a_write(tb: TB) -> None:
     group = tb.system.create_memcg("group", MemcgLimits())
-    space = tb.system.create_space("task", group)
-    for vpn in range(PAGES):
-        await space.write(vpn, noise_page(vpn))
-    assert await tb.pageout(space, 0, PAGES)
+    space = await swapped_out(tb, group=group)
     assert group.memory == 0
     ahead = await read(tb, space, 10)
     assert group.memory == 8
@@ -157,10 +154,7 @@ async def test_what_was_read_ahead_is_charged_inactive_and_dropped_by_reclaim_wi
 @machine(**DISK)
 async def test_a_group_at_its_limit_reads_nothing_ahead(tb: TB) -> None:
     group = tb.system.create_memcg("group", MemcgLimits())
-    space = tb.system.create_space("task", group)
-    for vpn in range(PAGES):
-        await space.write(vpn, noise_page(vpn))
-    assert await tb.pageout(space, 0, PAGES)
+    space = await swapped_out(tb, group=group)
     group.limits = MemcgLimits(memory_max=2)
     assert await read(tb, space, 10) == [7]
     assert group.memory == 2

@@ -25,6 +25,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from types import FrameType
 from typing import Any, get_args
 
 from sim.base.memory import resident_bytes
@@ -52,6 +53,16 @@ class Times:
     duplicate_and_put: float
     free: float
     bare: float
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Bytecodes that an operation executes on each slot of a sample, in order of size."""
+
+    allocate: tuple[int, ...]
+    look_up: tuple[int, ...]
+    duplicate_and_put: tuple[int, ...]
+    free: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -145,6 +156,20 @@ class _Sample:
         """The best ones."""
         return Times(*self._best)
 
+    def steps(self) -> Steps:
+        """Of one round."""
+        counted: dict[Callable[[int], object], list[int]] = {}
+        taken: list[int] = []
+
+        def allocate(_: int) -> None:
+            taken.append(self._table.allocate())
+
+        for operation in (self._table.backing, self._duplicate_and_put, self._table.unpin, allocate):
+            counted[operation] = [_bytecodes(operation, slot) for slot in self._slots]
+        self._slots = sorted(taken)
+        look_up, twice, free, allocated = (tuple(sorted(each)) for each in counted.values())
+        return Steps(allocated, look_up, twice, free)
+
     def _duplicate_and_put(self, slot: int) -> None:
         self._table.duplicate(slot)
         self._table.put(slot)
@@ -158,6 +183,31 @@ def _times(table: SlotTable, sample: list[int], rounds: int) -> Times:
     for _ in range(rounds):
         measured.round()
     return measured.times
+
+
+def steps(name: LayoutName, slots: int) -> Steps:
+    """The work of each operation in a full table, on NEAR slots, whatever the machine is doing beside."""
+    table = _full(name, slots)
+    return _Sample(table, _evenly(table.used, NEAR)).steps()
+
+
+def _bytecodes(operation: Callable[[int], object], slot: int) -> int:
+    """How many `operation` executes with all that it calls."""
+    executed = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Callable[..., Any]:
+        nonlocal executed
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        executed += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        operation(slot)
+    finally:
+        sys.settrace(before)
+    return executed
 
 
 def growth(name: LayoutName, small: int, large: int) -> Times:

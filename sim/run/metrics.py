@@ -43,7 +43,7 @@ class Progress(Value):
         phase: "compile", "replay" or "verify".
         done, total: events, or pages to verify.
         faults, mismatches: so far.
-        view: more, while there is a machine.
+        view: more, while there is a machine; not with each, as it takes as long as some events.
     """
 
     phase: str

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -26,6 +27,7 @@ from vswap.tiers.swapfile import SwapfileError
 
 Report = Callable[[Progress], None]
 _LOOK_EVERY = 16  # cycles, where only the engines' loads are wanted
+_VIEW_S = 0.2  # at least between two views
 
 
 class RunError(Exception):
@@ -86,8 +88,15 @@ async def run(
         await over_time.sample()
         return over_time.due
 
+    next_view = 0.0
+
     def observe(progress: Progress) -> None:
-        report(progress.model_copy(update={"view": _view(machine, over_time, tally, first)}))
+        nonlocal next_view
+        now = time.monotonic()
+        if now >= next_view or progress.done == progress.total:
+            next_view = now + _VIEW_S
+            progress = progress.model_copy(update={"view": _view(machine, over_time, tally, first)})
+        report(progress)
 
     workload = scenario.workload
     total = workload.rounds * len(trace.events)

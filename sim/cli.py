@@ -57,6 +57,7 @@ from sim.trace.suggest import Suggestion, suggest
 from vswap import VswapError
 from vswap.base.results import is_stdout, write_json, write_text
 from vswap.contract import CHECKS, LIMIT_S, Outcome, SuiteError, load_factory, run_contract, try_factory
+from vswap.contract.abi import HEADER
 from vswap.contract.suite import LINKS
 
 FAILED, BAD_INPUT, ENVIRONMENT, INTERRUPTED = 1, 2, 3, 130
@@ -294,6 +295,12 @@ def _show_limits(found: Suggestion) -> None:
         click.echo(f"{asked.limit:>11,} {asked.stores:>18,} {found.share(asked):>33.1%}{mark}", err=True)
 
 
+def _show_header(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        click.echo(HEADER)
+        context.exit()
+
+
 @cli.command("contract")
 @click.argument("factory", metavar="FACTORY")
 @click.option("--link", type=click.Choice(sorted(LINKS)), default="model", show_default=True,
@@ -304,6 +311,8 @@ def _show_limits(found: Suggestion) -> None:
               metavar="S", help="Seconds that a check may take with one seed; then it has failed.")  # fmt: skip
 @click.option("--json", "json_file", type=OutputFile(), metavar="FILE",
               help="Write the outcomes as JSON; - for standard output.")  # fmt: skip
+@click.option("--header", is_flag=True, is_eager=True, expose_value=False, callback=_show_header,
+              help="Print the path of the C header for a FILE.so, and do no more.")  # fmt: skip
 @click.pass_context
 def contract_command(
     context: click.Context,
@@ -317,8 +326,8 @@ def contract_command(
     """Run a swap backend through the contract that a kernel relies on.
 
     FACTORY is PACKAGE:FUNCTION or FILE.py:FUNCTION, a function of a Bench that makes the backend
-    (docs/contract-suite.md), for example vswap.contract.backends:zswap. A failure names the check, what the kernel
-    relies on, and its seed; `vcram --debug contract` adds its traceback.
+    (docs/contract-suite.md), for example vswap.contract.backends:zswap; or FILE.so, a shared object with the C ABI. A
+    failure names the check, what the kernel relies on, and its seed; `vcram --debug contract` adds its traceback.
 
     Exit status: 0 if no check failed; 1 if one did; 2 for bad input, a factory that is of no use included; 3 if there
     is no device to run the checks with, since a compiler is missing; 130 if interrupted.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tiers of one's own: what a scenario's order names as PACKAGE:FACTORY or FILE.py:FACTORY.
+"""Tiers of one's own: what a scenario's order names as PACKAGE:FACTORY, FILE.py:FACTORY or FILE.so.
 
 The factories are those of the contract suite (docs/contract-suite.md), and get a bench that is made of the machine's
 parts: so a tier that the suite has passed runs in a scenario as it is.

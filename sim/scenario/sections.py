@@ -20,8 +20,8 @@ from vswap import MemcgLimits, VswapConfig
 from vswap.mm.watermarks import Watermarks
 from vswap.slots.cluster import HIGHEST_ORDER
 
-OWN = r"[^:]+:[A-Za-z_]\w*"
-"""The name of a tier of one's own: its factory."""
+OWN = r"[^:]+:[A-Za-z_]\w*|[^:]+\.so"
+"""The name of a tier of one's own: its factory, or the shared object that it is."""
 TIER = rf"zswap|(cram|swapfile|zram)[1-9]?|{OWN}"
 """The name of a tier."""
 
@@ -221,8 +221,8 @@ class TiersSection(Section):
         for name in order:
             if not re.fullmatch(TIER, name):
                 raise ValueError(f"order names {name}, expected cram, zswap, swapfile or zram, all but zswap with a "
-                                 "number from 1 to 9 where there are more, or PACKAGE:FACTORY or FILE.py:FACTORY of "
-                                 "your own")  # fmt: skip
+                                 "number from 1 to 9 where there are more, or PACKAGE:FACTORY, FILE.py:FACTORY or "
+                                 "FILE.so of your own")  # fmt: skip
         return order
 
     @model_validator(mode="after")
@@ -239,12 +239,12 @@ class TiersSection(Section):
     @property
     def own(self) -> list[str]:
         """The tiers of one's own: each name is that of its factory."""
-        return [name for name in self.order if ":" in name]
+        return [name for name in self.order if re.fullmatch(OWN, name)]
 
     @property
     def nodes(self) -> list[str]:
         """The cram nodes by name, "cram" in any case: the device of the run's figures."""
-        named = [name for name in self.order if name.startswith("cram") and ":" not in name]
+        named = [name for name in self.order if re.fullmatch("cram[1-9]?", name)]
         return ["cram", *(name for name in named if name != "cram")]
 
     @property

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from hw.sources import ROOT
+from hw.tools import compiler
 from sim.run.execute import execute
 from sim.run.metrics import Result
 from sim.run.report import figures
 from sim.scenario.scenario import ScenarioError, find
 from sim.scenario.settings import load, parse
 from vswap.contract import SuiteError
+from vswap.contract.abi import HEADER
 
 MINE = "file_tier.py:file_tier"
 FOLDER = ROOT / "examples" / "tier"
@@ -55,10 +58,17 @@ def test_a_tier_without_a_cram_node_beside_it_has_the_device() -> None:
     assert result.ok and result.faults["vswap.contract.backends:zswap"].count > 0
 
 
+def test_a_shared_object_is_a_tier_and_may_have_a_priority(tmp_path: Path) -> None:
+    c = [compiler(), "-x", "c", "-std=c11", "-O2", "-shared", "-fPIC", "-I", str(HEADER.parent)]
+    subprocess.run([*c, "-o", tmp_path / "pool.so", ROOT / "examples" / "backend-c" / "pool.c"], check=True)
+    result = run(f"tiers.folder={tmp_path}", "tiers.order=cram,pool.so,swapfile", "tiers.priority={ 'pool.so' = 5 }")
+    assert result.ok and result.faults["pool.so"].count > 0 and result.loaded["pool.so"] > 0
+
+
 @pytest.mark.parametrize(
     ("order", "said"),
     [
-        ("nowhere.py:mine", "nowhere.py: no such file: expected PACKAGE:FACTORY or FILE.py:FACTORY"),
+        ("nowhere.py:mine", "nowhere.py: no such file: expected PACKAGE:FACTORY, FILE.py:FACTORY or FILE.so"),
         ("file_tier.py:mine", "file_tier.py has no function mine: it has"),
         ("cram,vswap.contract.backends:cram", 'it uses the device, which is "cram" here: leave "cram" out of order'),
         ("cram,hw.link:check_lines", "hw.link:check_lines: the factory raised TypeError"),

@@ -107,7 +107,7 @@ def test_the_command_accepts_a_good_backend() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "nothing: expected PACKAGE:FACTORY or FILE.py:FACTORY"),
+        (["nothing"], "nothing: expected PACKAGE:FACTORY, FILE.py:FACTORY or FILE.so"),
         (["no.such.module:x"], "No module named"),
         (["vswap.contract.backends:nobody"], "has no function nobody: it has zero, zswap, zram, swapfile, cram"),
         (["nowhere.py:x"], "nowhere.py: no such file: expected PACKAGE:FACTORY"),

@@ -42,7 +42,7 @@ class VswapConfig:
     )
     order: tuple[str, ...] = _dial(
         "tiers tried at swap-out, first to last; more of a kind have a number: cram1, swapfile1, zram1; "
-        "PACKAGE:FACTORY or FILE.py:FACTORY is one of your own",
+        "PACKAGE:FACTORY, FILE.py:FACTORY or FILE.so is one of your own",
         ("cram", "zswap", "swapfile"), min_length=1,
     )  # fmt: skip
     distances: Mapping[str, int] = _dial("of cram nodes, by name: the nearest comes first", made_by=dict)

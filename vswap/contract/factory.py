@@ -15,11 +15,12 @@ from types import ModuleType
 from typing import Any
 
 from hw.virtual_time import VirtualClock
+from vswap.contract.abi import AbiError, native_factory
 from vswap.contract.bench import DEVICE, Backend, Factory, LinkMaker, make_bench
 from vswap.contract.limit import LIMIT_S, Stuck, limited
 from vswap.tiers.base import Tier
 
-_EXPECTED = "expected PACKAGE:FACTORY or FILE.py:FACTORY, for example vswap.contract.backends:zswap"
+_EXPECTED = "expected PACKAGE:FACTORY, FILE.py:FACTORY or FILE.so, for example vswap.contract.backends:zswap"
 _WANTED = ("type", *(name for name, value in vars(Tier).items() if callable(value) and not name.startswith("_")))
 
 
@@ -36,13 +37,17 @@ class SuiteError(Exception):
 
 
 def load_factory(name: str, folder: Path | None = None) -> Factory:
-    """The factory that `PACKAGE:FACTORY` names, looked up from the current folder, too, or `FILE.py:FACTORY`; before
-    that both are looked for in `folder`. Raises SuiteError."""
+    """The factory that `PACKAGE:FACTORY` names, looked up from the current folder, too, or `FILE.py:FACTORY`, or that
+    of the backend in `FILE.so`; before that all are looked for in `folder`. Raises SuiteError."""
     if folder is not None:
-        if (folder / name.rpartition(":")[0]).is_file():
+        if (folder / name.rpartition(":")[0]).is_file() or (folder / name).is_file():
             name = str(folder / name)
         elif str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
+    if name.endswith(".so"):
+        if not Path(name).is_file():
+            raise SuiteError(f"{name}: no such file: {_EXPECTED}")
+        return native_factory(Path(name))
     place, _, attribute = name.rpartition(":")
     if not place or not attribute:
         raise SuiteError(f"{name}: {_EXPECTED}")
@@ -130,6 +135,8 @@ async def _try(factory: Factory, link: LinkMaker, clock: VirtualClock, folder: P
         bench = await make_bench(clock, connected, folder, Random(0), [])
         try:
             made: Any = factory(bench)
+        except AbiError as error:
+            return str(error), ""
         except Exception as error:
             details = "".join(traceback.format_exception(error))
             return f"the factory raised {_said(error)}: it must return a Tier or a Backend", details

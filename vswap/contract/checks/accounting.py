@@ -80,7 +80,7 @@ async def resident(factory: Factory, bench: Bench) -> None:
 @check("accounting.header", "A file that the backend keeps begins as it did: the swap header is never overwritten.")
 async def header(factory: Factory, bench: Bench) -> None:
     under_test = subject(factory, bench)
-    files = {path: path.read_bytes()[:PAGE_BYTES] for path in bench.folder.iterdir() if path.is_file()}
+    files = {path: path.read_bytes()[:PAGE_BYTES] for path in bench.folder.rglob("*") if path.is_file()}
     if not files:
         raise NotApplicable("it keeps no file")
     await under_test.fill(200)

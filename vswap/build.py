@@ -73,8 +73,9 @@ def build(clock: Clock, config: VswapConfig, counters: Counters, media: Media) -
     if len(set(config.order)) != len(config.order):
         raise ValueError(f"order {config.order}: a tier is named twice")
     layer_kind = LAYERS[config.layer]
+    virtual_slots = config.xswap_pages if config.layer == "xswap" else config.slot_limit
     slots: AnySlots = layer_kind.make_slots(
-        config.slot_limit, config.cpus, layout(config.slot_layout, lambda: memory.free > memory.minimum)
+        virtual_slots, config.cpus, layout(config.slot_layout, lambda: memory.free > memory.minimum)
     )
 
     def memcg_of(slot: int) -> Memcg:

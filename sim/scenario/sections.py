@@ -209,7 +209,8 @@ class TiersSection(Section):
         json_schema_extra={"path": True},
     )
     cram_to_cram: bool = _dial("cram_to_cram")
-    layer: Literal["virtual", "direct"] = _dial("layer")
+    layer: Literal["virtual", "direct", "xswap"] = _dial("layer")
+    xswap_pages: int = _dial("xswap_pages")
     slot_layout: Literal["compact", "descriptors", "swap-table"] = _dial("slot_layout")
     cpus: int = _dial("cpus")
 

@@ -18,7 +18,7 @@ from vswap.base.backing import BackingType
 from vswap.base.costs import Costs
 from vswap.contract.pages import any_page
 from vswap.contract.workload import Shape
-from vswap.slots.layer import DirectLayer, VirtualLayer
+from vswap.slots.layer import LAYERS
 
 ORDERS = (("cram", "zswap", "swapfile"), ("cram", "swapfile"), ("zswap", "swapfile"), ("swapfile", "zram"))
 
@@ -65,12 +65,11 @@ def contents(layer: str, seed: int, **config: Any) -> tuple[dict[tuple[str, int]
 
 
 @pytest.mark.parametrize("order", ORDERS[:3], ids="-".join)
-def test_the_same_program_ends_with_the_same_pages_on_both_layers(order: tuple[str, ...]) -> None:
+def test_the_same_program_ends_with_the_same_pages_on_every_layer(order: tuple[str, ...]) -> None:
     for seed in range(3):
-        virtual, first = contents("virtual", seed, order=order)
-        direct, second = contents("direct", seed, order=order)
-        assert virtual == direct and len(virtual) >= 40
-        assert isinstance(first.machine.layer, VirtualLayer) and isinstance(second.machine.layer, DirectLayer)
+        ends = {layer: contents(layer, seed, order=order, xswap_pages=12) for layer in LAYERS}
+        assert all(pages == ends["virtual"][0] and len(pages) >= 40 for pages, _ in ends.values())
+        assert [type(tb.machine.layer) for _, tb in ends.values()] == [*LAYERS.values()]
 
 
 @machine(layer="direct", order=("zswap", "swapfile"), swapfile_pages=3)

@@ -35,11 +35,13 @@ class FakeTiers:
         return key not in self.closed
 
 
-def layer(kind: str, limits: MemcgLimits | None = None) -> tuple[Layer[Any], FakeTiers, Memcg]:
+def layer(
+    kind: str, limits: MemcgLimits | None = None, slots: int | None = None
+) -> tuple[Layer[Any], FakeTiers, Memcg]:
     groups, tiers = MemcgTree(), FakeTiers()
     group = groups.create("group", limits or MemcgLimits())
-    slots = LAYERS[kind].make_slots(None)
-    made = LAYERS[kind](slots, lambda slot: groups[slots.memcg(slot)], tiers, VirtualClock().event())
+    table = LAYERS[kind].make_slots(slots)
+    made = LAYERS[kind](table, lambda slot: groups[table.memcg(slot)], tiers, VirtualClock().event())
     return made, tiers, group
 
 
@@ -76,8 +78,8 @@ def test_a_page_in_memory_only_has_nothing_to_free(kind: str) -> None:
     assert not tiers.freed
 
 
-def test_virtual_slots_are_charged_with_their_backing_and_direct_ones_when_they_are_taken() -> None:
-    for kind, charged in (("virtual", 0), ("direct", 1)):
+def test_virtual_slots_are_charged_with_their_backing_and_those_of_swapfiles_when_they_are_taken() -> None:
+    for kind, charged in (("virtual", 0), ("direct", 1), ("xswap", 1)):
         slots, _, group = layer(kind)
         slot = slots.allocate(group)
         assert (group.swap, slots.charged(slot)) == (charged, bool(charged))
@@ -104,10 +106,11 @@ def test_a_direct_slot_is_on_the_first_device_that_takes_pages() -> None:
 
 def test_a_direct_slot_is_of_no_use_while_its_device_takes_nothing() -> None:
     virtual, _, group = layer("virtual")
-    assert virtual.changes_devices and not virtual.closed(virtual.allocate(group))
+    slot = virtual.allocate(group)
+    assert virtual.changes_devices(slot) and not virtual.closed(slot)
     direct, tiers, group = layer("direct")
     slot = direct.allocate(group)
-    assert not direct.changes_devices and not direct.closed(slot)
+    assert not direct.changes_devices(slot) and not direct.closed(slot)
     tiers.closed.add(SWAPFILE)
     assert direct.closed(slot)
 

@@ -17,7 +17,7 @@ from vswap.base.backing import BackingType
 from vswap.base.errors import OutOfMemory
 from vswap.contract.workload import Shape, Workload
 from vswap.paths.swapoff import SwapoffFailed
-from vswap.slots.layer import Search
+from vswap.slots.layer import LAYERS, Search
 from vswap.tiers.base import IoError
 
 METHODS = list(Search)
@@ -164,7 +164,7 @@ def run_with_swapoffs(seed: int, folder: Path, **config: Any) -> int:
     return done
 
 
-@pytest.mark.parametrize("layer", ["virtual", "direct"])
+@pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("seed", range(4))
 def test_tiers_come_and_go_while_tasks_run(seed: int, layer: str, tmp_path: Path) -> None:
-    assert run_with_swapoffs(seed, tmp_path, layer=layer, memory_pages=32) >= 2
+    assert run_with_swapoffs(seed, tmp_path, layer=layer, memory_pages=32, xswap_pages=20) >= 2

@@ -27,6 +27,9 @@ class BackingType(IntEnum):
 PHYSICAL = frozenset({BackingType.SWAPFILE, BackingType.ZRAM, BackingType.OTHER})
 """Swap devices: a load leaves the copy there, and slots that live there are charged."""
 
+ON_DEVICE = frozenset({BackingType.CRAM, *PHYSICAL})
+"""Tiers with places that are numbered, of which a reverse map is made."""
+
 NOWHERE = frozenset({BackingType.NONE, BackingType.FOLIO, BackingType.LOST})
 """On no tier: there is nothing to free."""
 

@@ -62,9 +62,11 @@ class VswapConfig:
     cpus: int = _dial("processors, each with clusters of slots of its own; spaces run on them in turn", 1, ge=1, le=64)
     slot_limit: int | None = _dial("virtual slots; none: no limit", None, ge=1)
     mthp_orders: tuple[int, ...] = _dial("large folios of 2^order pages that a fault may allocate", ())
-    layer: Literal["virtual", "direct"] = _dial(
-        "what PTEs hold: virtual slots, or places on a device as without virtual swap", "virtual"
-    )
+    layer: Literal["virtual", "direct", "xswap"] = _dial(
+        "what PTEs hold: virtual slots; direct: places on devices, as without virtual swap; xswap: slots of a virtual "
+        "swapfile while it has room, then places", "virtual",
+    )  # fmt: skip
+    xswap_pages: int = _dial("slots of the virtual swapfile of xswap", 16_384, ge=1, le=1 << 24)
     swapfile_pages: int = _dial("its slots of 4 KiB", 16_384, ge=1, le=1 << 24)
     swapfile_fsync: bool = _dial("flush it to stable storage when the run ends", False)
     zram_pages: int = _dial("its size, blocks of 4 KiB", 16_384, ge=1, le=1 << 24)

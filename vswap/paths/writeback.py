@@ -64,22 +64,25 @@ class Writeback:
         if cram is None:
             return sum([await self.write_back_cram(count, node) for node in self.machine.tiers.crams])
         residents = self.machine.residents.on[cram]
-        if not self.machine.layer.changes_devices:
-            return await self.swap_in_again(cram, count)
-        if not self._after[cram]:
-            return 0
-        moved = failed = 0
+        moved = failed = tied = 0
         for _ in range(2 * len(residents)):
             if moved >= count or failed >= MAX_STUCK_PAGES or not residents:
                 break
             folio = next(iter(residents))
             residents.move_to_end(folio)
+            if not self.machine.layer.changes_devices(folio.slot):
+                tied += 1
+                continue
+            if not self._after[cram]:
+                continue
             if rmap.clear_accessed(self.machine, folio):
                 continue
             if await self.write_back_folio(folio):
                 moved += 1
             else:
                 failed += 1
+        if moved < count and tied:
+            moved += await self.swap_in_again(cram, count - moved)
         return moved
 
     async def write_back_group(self, memcg: Memcg, count: int) -> int:

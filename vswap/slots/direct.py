@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from vswap.base.backing import Backing, BackingType, TierKey
+from vswap.base.backing import ON_DEVICE, Backing, BackingType, TierKey
 from vswap.base.errors import SlotGone, SlotsExhausted
-from vswap.slots.table import SlotTable
+from vswap.slots.table import Layout, SlotTable
 
 PLACE_BITS = 8 + 16 + 1
 """Of a place on a swap device in Linux 6.12: swap_map, the group's number (swap_cgroup), and a bit for pages of zeros
@@ -168,6 +168,56 @@ class DirectSlots:
     def bytes(self) -> int:
         """What kernels without virtual slots have for them, whether they are in use or not."""
         return self._places * PLACE_BITS // 8
+
+
+VIRTUAL = TierKey(BackingType.NONE)
+"""Where slots are that are a place on no device."""
+
+
+class XswapSlots(DirectSlots):
+    """Direct slots, and before them those of a virtual swapfile, which have no place on a device: so many, and when
+    they are all in use the slots are direct ones (docs/vswap/xswap.md).
+
+    Attributes:
+        redirected: slots of the virtual swapfile whose data is on a device; each takes a place there as well.
+    """
+
+    def __init__(self, limit: int | None, cpus: int, layout: Layout) -> None:
+        """`limit`: slots of the virtual swapfile."""
+        super().__init__(cpus)
+        self._virtual = self._tables[VIRTUAL] = SlotTable(limit, cpus, layout)
+        self.redirected = 0
+
+    def set_backing(self, slot: int, backing: Backing) -> Backing:
+        """See SlotTable."""
+        old = super().set_backing(slot, backing)
+        self.redirected += self._redirected(slot, backing) - self._redirected(slot, old)
+        return old
+
+    def unpin(self, slot: int) -> Backing | None:
+        """See SlotTable."""
+        freed = super().unpin(slot)
+        self.redirected -= self._redirected(slot, freed)
+        return freed
+
+    def put(self, slot: int) -> Backing | None:
+        """See SlotTable."""
+        freed = super().put(slot)
+        self.redirected -= self._redirected(slot, freed)
+        return freed
+
+    def _redirected(self, slot: int, backing: Backing | None) -> bool:
+        return backing is not None and backing.type in ON_DEVICE and self.home(slot) == VIRTUAL
+
+    @property
+    def has_virtual(self) -> bool:
+        """The virtual swapfile has a free slot."""
+        return self._virtual.has_room()
+
+    @property
+    def bytes(self) -> int:
+        """As DirectSlots, and the clusters of the virtual swapfile, which are made on demand."""
+        return super().bytes + self._virtual.bytes
 
 
 AnySlots = SlotTable | DirectSlots

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a slot is, and what goes with it: a number of its own (virtual), or a place on a device (direct).
+"""What a slot is, and what goes with it: a number of its own (virtual), a place on a device (direct), or
+either (xswap).
 
-Everything above is the same for both and asks the layer; only who makes it knows which one it is. The last reference to
+Everything above is the same for all and asks the layer; only who makes it knows which one it is. The last reference to
 a slot takes what backed it, and what was charged for it, along in the same step.
 """
 
@@ -13,11 +14,11 @@ from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar
 
 from hw.clock import Event
-from vswap.base.backing import NOWHERE, PHYSICAL, Backing, BackingType, TierKey
+from vswap.base.backing import NOWHERE, ON_DEVICE, PHYSICAL, Backing, BackingType, TierKey
 from vswap.base.errors import SlotsExhausted
 from vswap.mm.memcg import Memcg
 from vswap.slots.compact import CompactCluster
-from vswap.slots.direct import AnySlots, DirectSlots
+from vswap.slots.direct import VIRTUAL, AnySlots, DirectSlots, XswapSlots
 from vswap.slots.table import Layout, SlotTable
 
 S = TypeVar("S", bound=AnySlots)
@@ -48,20 +49,17 @@ class Tiers(Protocol):
 
 
 class Layer(ABC, Generic[S]):
-    """What both layers are: the slots, their groups, and the freeing of what backs them.
+    """What all layers are: the slots, their groups, and the freeing of what backs them.
 
     Attributes:
         slots: the slots alive.
         memcg_of: the group that a slot belongs to, removed or not; raises SlotGone.
         searches: the ways in which swapoff finds pages, the fastest first.
         behind_zswap: the types of tiers that zswap may write back to.
-        changes_devices: a page can be moved to another device while PTEs name its slot. Else it has to come back into
-            memory, and leaves with another slot.
     """
 
     searches: tuple[Search, ...]
     behind_zswap: frozenset[BackingType]
-    changes_devices: bool
 
     def __init__(self, slots: S, memcg_of: Callable[[int], Memcg], tiers: Tiers, reap_wanted: Event) -> None:
         """`reap_wanted` is raised for the trim of a device page that was freed."""
@@ -80,6 +78,11 @@ class Layer(ABC, Generic[S]):
     def allocate(self, memcg: Memcg, order: int = 0, only: Iterable[TierKey] | None = None, cpu: int = 0) -> int:
         """A new slot for a page of the group, or the first of 2^order; `only` on these devices, where a slot is on one.
         `cpu`: the processor that asks. Raises SlotsExhausted."""
+
+    @abstractmethod
+    def changes_devices(self, slot: int) -> bool:
+        """The page can be moved to another device while PTEs name its slot (0: none yet). Else it has to come back into
+        memory, and leaves with another slot."""
 
     @abstractmethod
     def tied(self, slot: int, tier: TierKey) -> bool:
@@ -166,8 +169,7 @@ class VirtualLayer(Layer[SlotTable]):
     """Slots are numbers; what backs one changes behind its back. Swap is charged while a swap device has the page."""
 
     searches = (Search.REVERSE_MAP, Search.SLOTS, Search.PAGE_TABLES)
-    behind_zswap = frozenset({BackingType.CRAM, *PHYSICAL})
-    changes_devices = True
+    behind_zswap = ON_DEVICE
 
     @staticmethod
     def make_slots(limit: int | None, cpus: int = 1, layout: Layout = CompactCluster) -> SlotTable:
@@ -177,6 +179,10 @@ class VirtualLayer(Layer[SlotTable]):
     def allocate(self, memcg: Memcg, order: int = 0, only: Iterable[TierKey] | None = None, cpu: int = 0) -> int:
         """See Layer."""
         return self.slots.allocate(memcg.id, order, cpu)
+
+    def changes_devices(self, slot: int) -> bool:
+        """See Layer."""
+        return True
 
     def tied(self, slot: int, tier: TierKey) -> bool:
         """See Layer."""
@@ -212,7 +218,6 @@ class DirectLayer(Layer[DirectSlots]):
 
     searches = (Search.PAGE_TABLES,)
     behind_zswap = PHYSICAL
-    changes_devices = False
 
     def __init__(self, slots: DirectSlots, memcg_of: Callable[[int], Memcg], tiers: Tiers, reap_wanted: Event) -> None:
         super().__init__(slots, memcg_of, tiers, reap_wanted)
@@ -226,13 +231,20 @@ class DirectLayer(Layer[DirectSlots]):
 
     def allocate(self, memcg: Memcg, order: int = 0, only: Iterable[TierKey] | None = None, cpu: int = 0) -> int:
         """See Layer."""
-        devices = [key for key in (self.slots.devices if only is None else only) if self._tiers.takes(key)]
-        slot = self.slots.allocate(memcg.id, order, cpu, devices)
+        slot = self.slots.allocate(memcg.id, order, cpu, self._places(only))
         if self.charged(slot) and not memcg.try_charge_swap(1 << order):
             for each in range(slot, slot + (1 << order)):
                 self.slots.unpin(each)
             raise SlotsExhausted(f"group {memcg.name} is at its memory.swap.max")
         return slot
+
+    def _places(self, only: Iterable[TierKey] | None) -> list[TierKey]:
+        """Where a new slot may be."""
+        return [key for key in (self._tiers.places() if only is None else only) if self._tiers.takes(key)]
+
+    def changes_devices(self, slot: int) -> bool:
+        """See Layer."""
+        return False
 
     def tied(self, slot: int, tier: TierKey) -> bool:
         """See Layer."""
@@ -271,4 +283,44 @@ class DirectLayer(Layer[DirectSlots]):
             memcg.uncharge_swap(1)
 
 
-LAYERS: Mapping[str, type[Layer[Any]]] = {"virtual": VirtualLayer, "direct": DirectLayer}
+class XswapLayer(DirectLayer):
+    """The virtual layer is a swapfile without a device, tried before the devices. What backs one of its slots changes
+    as with virtual ones; when it is full, slots are direct ones. Swap is charged as for any swapfile: for each slot,
+    from the allocation on."""
+
+    slots: XswapSlots
+    behind_zswap = VirtualLayer.behind_zswap
+
+    @staticmethod
+    def make_slots(limit: int | None, cpus: int = 1, layout: Layout = CompactCluster) -> XswapSlots:
+        """See Layer."""
+        return XswapSlots(limit, cpus, layout)
+
+    def _places(self, only: Iterable[TierKey] | None) -> list[TierKey]:
+        return [VIRTUAL, *super()._places(only)]
+
+    def _virtual(self, slot: int) -> bool:
+        return self.slots.home(slot) == VIRTUAL
+
+    def changes_devices(self, slot: int) -> bool:
+        """See Layer."""
+        return self._virtual(slot) if slot else self.slots.has_virtual
+
+    def closed(self, slot: int) -> bool:
+        """See Layer."""
+        return not self._virtual(slot) and super().closed(slot)
+
+    def device(self, slot: int) -> BackingType:
+        """See Layer."""
+        return self.slots.backing(slot).type if self._virtual(slot) else super().device(slot)
+
+    def may_hold(self, tier: TierKey, slot: int) -> bool:
+        """See Layer."""
+        return self._virtual(slot) or super().may_hold(tier, slot)
+
+    def charged(self, slot: int) -> bool:
+        """See Layer."""
+        return self._virtual(slot) or super().charged(slot)
+
+
+LAYERS: Mapping[str, type[Layer[Any]]] = {"virtual": VirtualLayer, "direct": DirectLayer, "xswap": XswapLayer}

@@ -59,7 +59,7 @@ class SlotTable:
             SlotsExhausted: the limit is reached; counted in `alloc_reject`.
         """
         size = 1 << order
-        if self._limit is not None and self.used + size > self._limit:
+        if not self.has_room(size):
             self.alloc_reject += 1
             raise SlotsExhausted(f"{self.used} of {self._limit} virtual slots are in use")
         cluster_id = self._cached[cpu][order]
@@ -77,6 +77,10 @@ class SlotTable:
             self._cached[cpu][order] = None
         self.used += size
         return cluster_id << _SHIFT | first
+
+    def has_room(self, count: int = 1) -> bool:
+        """So many slots more are within the limit."""
+        return self._limit is None or self.used + count <= self._limit
 
     def _new_cluster(self, order: int) -> tuple[int, Cluster]:
         cluster_id = self._unused_id()

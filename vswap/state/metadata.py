@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from vswap.base.backing import PHYSICAL, BackingType
-from vswap.slots.direct import DirectSlots
+from vswap.base.backing import ON_DEVICE
+from vswap.slots.direct import DirectSlots, XswapSlots
 from vswap.slots.layouts import LAYOUTS
 from vswap.state.machine import Machine
 
@@ -18,15 +18,18 @@ lru 16."""
 
 def metadata(machine: Machine) -> dict[str, int]:
     """Bytes now: of the slots; of what finds a cached folio; of zswap's entries, and what finds them; of the reverse
-    map, a word for each place that is used. Direct slots need no reverse map: a place is a slot."""
-    direct = isinstance(machine.slots, DirectSlots)
-    in_slot = not direct and LAYOUTS[machine.config.slot_layout].finds_folio
+    map, a word for each place that is used. Direct slots need no reverse map: a place is a slot. Slots of a virtual
+    swapfile need one for those of its pages that are on a device."""
+    direct, xswap = isinstance(machine.slots, DirectSlots), isinstance(machine.slots, XswapSlots)
+    in_slot = (xswap or not direct) and LAYOUTS[machine.config.slot_layout].finds_folio
     entries = machine.tiers.zswap.usage().pages if machine.tiers.zswap is not None else 0
-    devices = {BackingType.CRAM, *PHYSICAL}
-    places = sum(tier.usage().pages for tier in machine.tiers.order if tier.type in devices)
+    if isinstance(machine.slots, XswapSlots):
+        places = machine.slots.redirected
+    else:
+        places = 0 if direct else sum(tier.usage().pages for tier in machine.tiers.order if tier.type in ON_DEVICE)
     return {
         "slot_bytes": machine.slots.bytes,
         "swap_cache_bytes": 0 if in_slot else XARRAY_BYTES * len(machine.cache),
         "zswap_entry_bytes": entries * (ZSWAP_ENTRY_BYTES + (XARRAY_BYTES if direct else 0)),
-        "reverse_map_bytes": 0 if direct else places * POINTER_BYTES,
+        "reverse_map_bytes": places * POINTER_BYTES,
     }

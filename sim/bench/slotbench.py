@@ -201,12 +201,15 @@ def _bytecodes(operation: Callable[[int], object], slot: int) -> int:
         executed += event == "opcode"
         return trace
 
-    before = sys.gettrace()
+    before, collects = sys.gettrace(), gc.isenabled()
+    gc.disable()  # what others do when garbage is collected is not the operation's
     sys.settrace(trace)
     try:
         operation(slot)
     finally:
         sys.settrace(before)
+        if collects:
+            gc.enable()
     return executed
 
 

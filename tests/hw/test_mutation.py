@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from hw.sources import ROOT, RTL
 from tests.campaigns.mutation.__main__ import equivalents, row, table
 from tests.campaigns.mutation.netlist import Mutant, MutationError, Netlist
-from tests.campaigns.mutation.run import Campaign, Killer
+from tests.campaigns.mutation.run import KILLERS, Campaign, Killer
 from tests.marks import VERIFY
 
 MUTANTS = 6
@@ -95,3 +97,15 @@ def test_every_equivalent_mutant_has_a_reason(tmp_path: Path) -> None:
     (tmp_path / "no_reason.toml").write_text('[[equivalent]]\nkey = "0"\n')
     with pytest.raises(MutationError, match=r"no_reason\.toml.*`key` and `reason`"):
         equivalents(tmp_path / "no_reason.toml")
+
+
+ALONE = [killer for killer in KILLERS if "." not in killer.bench and (RTL / f"{killer.top}.v").exists()]
+
+
+@pytest.mark.parametrize("killer", ALONE, ids=lambda killer: killer.bench)
+def test_a_bench_that_judges_mutants_keeps_to_the_ports_of_its_module(killer: Killer) -> None:
+    """A netlist has no other names."""
+    head = (RTL / f"{killer.top}.v").read_text().partition(");\n")[0]
+    bench = (ROOT / "tests/hw" / f"bench_{killer.bench}.py").read_text()
+    names = set(re.findall(r"\bdut\.([a-z]\w+)", bench))
+    assert {name for name in names if not re.search(rf"\b{name}\b", head)} == set()

@@ -14,6 +14,7 @@ from hw.parameters import DeviceParameters
 from sim.experiment.experiment import Experiment, Figures, Rows, Summary, Values, Verdict, total, values_of, where
 from sim.experiment.room import Room, on_machine, program_pages, programs, take
 from sim.page import Lines, Part, Series
+from sim.run.collapse import Collapse
 from vswap import AddressSpace, SigBus
 
 PAGES, STORES, DRAM = 192, 512, 64
@@ -64,6 +65,7 @@ class _Bear:
         self._random = Random(schedule)
         self._pages = program_pages(program)
         self._setting = setting
+        self._collapse = Collapse(STORES // 2 if setting["collapse"] else None, self._random)
         self._done = self._lost = 0
         self._lowest: int | None = None
         self._held: dict[tuple[str, int], bytes] = {}
@@ -95,8 +97,8 @@ class _Bear:
             self._done += 1
             await self._room.clock.sleep(self._setting["rest_ns"])
             vpn = self._random.choice(vpns)
-            late = self._setting["collapse"] and self._done > STORES // 2
-            data = self._random.randbytes(4096) if late else self._random.choice(self._pages)
+            late = self._collapse.reached(self._done - 1)
+            data = self._collapse.page() if late else self._random.choice(self._pages)
             started = self._room.clock.now
             try:
                 await space.write(vpn, data)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +20,7 @@ from sim.run.request import Request
 from sim.run.run import Report, RunError, run
 from sim.run.supervise import supervise
 from sim.run.window import Waves
+from sim.run.workload import load_traces
 from sim.scenario.links import make_link
 from sim.scenario.scenario import Scenario
 from sim.trace.file import Trace
@@ -57,12 +59,14 @@ def execute(
         RunError: there is no result; a line that says why, and where the log and the swapfile are.
         KeyboardInterrupt: interrupted; nothing that was started is left.
     """
-    trace = Trace.load(Path(scenario.workload.trace))  # a bad one is told before anything is compiled
+    trace, *beside = load_traces(scenario.workload)  # a bad one is told before anything is compiled
     load_own(scenario)
     folder = folder or run_folder(name, sim)
     swapfile = Path(scenario.swapfile.path) if scenario.swapfile.path else folder / "swapfile"
     if sim == "model" or sim == "verilated":
-        result = run_in_process(scenario, sim, trace, swapfile, name, report, timeline=timeline, waves=waves, live=live)
+        result = run_in_process(
+            scenario, sim, trace, swapfile, name, report, beside=beside, timeline=timeline, waves=waves, live=live
+        )
     elif len(scenario.tiers.nodes) > 1:
         raise RunError(
             f"{sim} simulates one device, the scenario has {len(scenario.tiers.nodes)}; use model or verilated"
@@ -93,6 +97,7 @@ def run_in_process(
     name: str,
     report: Report,
     *,
+    beside: Sequence[Trace] = (),
     timeline: Path | None = None,
     waves: Waves | None = None,
     live: bool = False,
@@ -108,7 +113,7 @@ def run_in_process(
 
     async def main() -> Result:
         return await run(
-            links["cram"], scenario, trace, swapfile, name=name, sim=sim, report=report,
+            links["cram"], scenario, trace, swapfile, name=name, sim=sim, report=report, beside=beside,
             more={node: link for node, link in links.items() if node != "cram"}, timeline=timeline,
             on_fault=watched.fault if watched is not None else None, engines=links if engines else None,
         )  # fmt: skip

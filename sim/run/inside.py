@@ -14,7 +14,7 @@ from cocotb.handle import HierarchyObject
 from hw.links.cocotb import CocotbClock, CocotbLink
 from sim.run.request import Channel, Request
 from sim.run.run import run
-from sim.trace.file import Trace
+from sim.run.workload import load_traces
 
 
 @cocotb.test()
@@ -24,7 +24,7 @@ async def simulation(dut: HierarchyObject) -> None:
     try:
         clock = CocotbClock()
         link = await CocotbLink.open(dut, clock)
-        trace = Trace.load(Path(request.scenario.workload.trace))
+        trace, *beside = load_traces(request.scenario.workload)
         result = await run(
             link,
             request.scenario,
@@ -33,6 +33,7 @@ async def simulation(dut: HierarchyObject) -> None:
             name=request.name,
             sim=request.simulator,
             report=channel.progress,
+            beside=beside,
             timeline=Path(request.timeline) if request.timeline is not None else None,
         )
         clock.check()

@@ -106,6 +106,22 @@ class Sample(Value):
     faults: int
 
 
+class Margin(Value):
+    """How close the device came to losing something, by the samples of a run, in sectors.
+
+    Attributes:
+        lowest_free: fewest that were free.
+        worst_case: most that the pages needed that were writable in place: all that each would take if its next store
+            did not compress at all.
+        from_loss: fewest that would have been left then, of those that are not promised to pages in the cache; below 0
+            a store could have been refused. None: no page was writable in place, so that none could.
+    """
+
+    lowest_free: int
+    worst_case: int
+    from_loss: int | None
+
+
 class Closing(Value):
     """A CRAM node took no new pages, from then to then."""
 
@@ -188,6 +204,7 @@ class Result(Value):
     mismatch_ns: tuple[int, int] | None
     reads_verified: int
     pages_verified: int
+    lost_accesses: int
     lost_pages: int
     cycles: int
     simulated_ns: int
@@ -200,6 +217,7 @@ class Result(Value):
     accesses: dict[str, Latency]
     tiers: dict[str, int]
     device: DeviceFigures
+    margin: Margin
     kernel: dict[str, int]
     memcgs: dict[str, dict[str, int]]
     slowest: list[FaultRecord]
@@ -209,7 +227,7 @@ class Result(Value):
     @property
     def ok(self) -> bool:
         """The run is a success."""
-        return self.finished and not self.problems and not self.mismatches and not self.lost_pages
+        return self.finished and not self.problems and not self.mismatches and not self.lost_accesses
 
     def to_json(self) -> str:
         """The same bytes for the same scenario and seed."""

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hw.codes import PageState
-from sim.run.metrics import Latency, Result
+from sim.run.metrics import Latency, Margin, Result
 
 FORMS = [state for state in PageState if state.resident]
 """What a page may be stored as."""
@@ -61,8 +61,10 @@ def figures(result: Result) -> Iterator[Figure]:
          "Reads of the program that were compared with the trace, all 4096 bytes."),
         ("Checked", "pages verified", result.pages_verified,
          "Pages read back and compared at the end: all that each address space still held."),
+        ("Checked", "lost accesses", result.lost_accesses,
+         "Accesses that ended in SIGBUS: the page was poison or unreadable, or a store was refused. Must be 0."),
         ("Checked", "lost pages", result.lost_pages,
-         "Accesses that ended in SIGBUS since the page was poison or unreadable. Must be 0."),
+         "Different pages among them that could not be read: their contents are gone."),
         ("Device", "page stores", result.stores, "Whole pages written to the device, by its own count."),
         ("Device", "page loads", result.loads, "Whole pages read from the device, by its own count."),
         ("Device", "cycles", result.cycles,
@@ -73,6 +75,12 @@ def figures(result: Result) -> Iterator[Figure]:
          "Forms in which pages were stored (docs/device/pages.md)."),
         ("Device", "ratio at the end", f"{device.ratio:.2f}",
          "Bytes of the pages on the device for each byte of media they take."),
+        ("Margins", "fewest free sectors", f"{result.margin.lowest_free:,} of {device.media_sectors:,}",
+         "Of the media, at the moments at which the run took samples."),
+        ("Margins", "worst-case need", result.margin.worst_case,
+         "Most sectors that the pages writable in place would take if none of their contents compressed any more."),
+        ("Margins", "distance from loss", _distance(result.margin),
+         "Fewest sectors that would have been left then. Below 0 a store in place could have been refused, and lost."),
         ("Faults", "page faults", kernel["pgfault"], "All faults, of every kind below."),
         ("Faults", "soft faults", result.soft_faults,
          "Pages on the device mapped read-only where they are, for a read. Nothing is copied."),
@@ -112,6 +120,13 @@ def figures(result: Result) -> Iterator[Figure]:
             yield Figure(group, name, text, meaning)
 
 
+def _distance(margin: Margin) -> str:
+    """In sectors, and in words where nothing could be lost."""
+    if margin.from_loss is None:
+        return "none writable in place"
+    return f"{margin.from_loss:,} sectors"
+
+
 def print_table(result: Result, console: Console) -> None:
     """The table at the end of a run."""
     table = Table(title=f"{result.scenario} on {result.sim}", title_justify="left", show_edge=False, pad_edge=False)
@@ -140,7 +155,7 @@ def verdict(result: Result) -> str:
     if result.ok:
         return f"{checked}, 0 mismatches"
     reasons = [f"{count:,} {what}" for count, what in
-               [(result.mismatches, "mismatches"), (result.lost_pages, "lost pages")] if count]  # fmt: skip
+               [(result.mismatches, "mismatches"), (result.lost_accesses, "lost accesses")] if count]  # fmt: skip
     if not result.finished:
         reasons.append("not finished")
     if not reasons:

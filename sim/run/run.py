@@ -17,8 +17,9 @@ from sim.run.machine import Machine
 from sim.run.metrics import DeviceFigures, FaultRecord, Latency, Progress, Result, View, pages
 from sim.run.perfetto import write_trace
 from sim.run.spans import Recorder, WatchedLink, WatchedSystem
+from sim.run.tally import Tally
 from sim.run.timeline import Timeline
-from sim.run.workload import Replay, Tally
+from sim.run.workload import Replay
 from sim.scenario.scenario import Scenario
 from sim.trace.file import Trace
 from vswap import VswapError, VswapSystem
@@ -43,6 +44,7 @@ async def run(
     name: str,
     sim: str,
     report: Report,
+    beside: Sequence[Trace] = (),
     more: Mapping[str, Link] | None = None,
     timeline: Path | None = None,
     on_fault: Callable[[FaultRecord], None] | None = None,
@@ -56,6 +58,7 @@ async def run(
         swapfile: the file to swap to.
         name, sim: for the result: the scenario's name, and what runs the device.
         report: called with the progress.
+        beside: more traces of the scenario.
         more: links to the devices of further CRAM nodes, by name; the result's device is that of `link`.
         timeline: where to write a Perfetto trace of the run; None for nowhere.
         on_fault: told of each fault at its end; None for nobody.
@@ -98,23 +101,18 @@ async def run(
             progress = progress.model_copy(update={"view": _view(machine, over_time, tally, first)})
         report(progress)
 
-    workload = scenario.workload
-    total = workload.rounds * len(trace.events)
     recorded = recorder.fault if recorder is not None else None
     replay = Replay(
         machine.system,
         link.clock,
-        trace,
-        rounds=workload.rounds,
-        think_ns=workload.think_ns,
-        verify_exits=workload.verify_exits,
-        line_reads=workload.line_reads,
+        [trace, *beside],
+        scenario.workload,
         memcgs=machine.memcgs,
         observe=observe,
         sample=sample,
         on_fault=_all_of([one for one in (on_fault, recorded) if one is not None]),
     )
-    tally = replay.tally
+    tally, total = replay.tally, replay.total
     problems: list[str] = []
     replay_ns: int | None = None
     try:
@@ -125,7 +123,7 @@ async def run(
         except VswapError as error:
             problems.append(f"stopped at event {tally.done} of {total}: {type(error).__name__}: {error}")
         await over_time.sample()
-        figures = await _figures(machine, tally) | {"closings": over_time.closings}
+        figures = await _figures(machine, tally) | {"closings": over_time.closings, "margin": over_time.margin}
         if not problems:
             problems += await machine.settle()
         problems += await machine.close()
@@ -136,7 +134,7 @@ async def run(
     return Result(
         scenario=name,
         sim=sim,
-        seed=workload.seed,
+        seed=scenario.workload.seed,
         settings=scenario.settings(),
         events=total,
         problems=tally.findings + problems,
@@ -203,7 +201,8 @@ async def _figures(machine: Machine, tally: Tally) -> dict[str, Any]:
         "mismatch_ns": tally.mismatch_ns,
         "reads_verified": tally.reads_verified,
         "pages_verified": tally.pages_verified,
-        "lost_pages": tally.lost_pages,
+        "lost_accesses": tally.lost_accesses,
+        "lost_pages": len(tally.lost),
         "cycles": cycles,
         "simulated_ns": simulated_ns,
         "writebacks": Writebacks(**kernel.pop("writebacks")),

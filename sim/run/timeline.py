@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Timeline: what was in use over simulated time, and when the nodes were closed.
+"""Timeline: what was in use over simulated time, how close the device came to loss, and when the nodes were closed.
 
 Samples are taken at equal distances of simulated time, whatever the program does meanwhile. How long a run takes is
 known only at its end: with too many samples the distance doubles, and of two that are too close now the first stays.
@@ -7,8 +7,9 @@ known only at its end: with too many samples the distance doubles, and of two th
 
 from __future__ import annotations
 
+from driver.values import Capacity
 from sim.run.machine import Machine
-from sim.run.metrics import Closing, Sample
+from sim.run.metrics import Closing, Margin, Sample
 
 MOST_SAMPLES = 400
 MOST_CLOSINGS = 2_000
@@ -28,6 +29,7 @@ class Timeline:
         self.due = machine.link.clock.now
         self._machine = machine
         self._interval = _FIRST_INTERVAL
+        self._margin: Margin | None = None
         self._closings = [_Closings(name) for name, _ in machine.nodes()]
         for closings, (_, node) in zip(self._closings, machine.nodes(), strict=True):
             node.on_gate = closings.moved
@@ -43,6 +45,12 @@ class Timeline:
         now = self._machine.link.clock.now
         return [closing for node in self._closings for closing in node.until(now)]
 
+    @property
+    def margin(self) -> Margin:
+        """How close the first device came to loss, by all samples so far; at least one."""
+        assert self._margin is not None
+        return self._margin
+
     async def sample(self) -> None:
         """Take a sample; to be called when one is due, and at the end."""
         self.samples.append(await self._now())
@@ -57,6 +65,7 @@ class Timeline:
     async def _now(self) -> Sample:
         machine = self._machine
         capacity = await machine.device.capacity()
+        self._margin = _closer(self._margin, self._margin_now(capacity))
         pages = {"dram": machine.system.machine.memory.used}
         pages |= {name: tier.usage().pages for name, tier in machine.system.machine.tiers.named.items()}
         return Sample(
@@ -66,6 +75,28 @@ class Timeline:
             ratio=round(capacity.ratio, 3) if capacity.used_bytes > 0 else None,
             faults=machine.system.counters.pgfault,
         )
+
+    def _margin_now(self, capacity: Capacity) -> Margin:
+        tiers, residents = self._machine.system.machine.tiers, self._machine.system.machine.residents
+        on_device = residents.of(tiers.key(tiers.named["cram"])) if "cram" in tiers.named else []
+        need = sum(folio.writable for folio in on_device) * self._machine.device.geometry.raw_sectors
+        return Margin(
+            lowest_free=capacity.free_sectors,
+            worst_case=need,
+            from_loss=capacity.available_sectors - need if need else None,
+        )
+
+
+def _closer(one: Margin | None, other: Margin) -> Margin:
+    """The worse of two, figure by figure."""
+    if one is None:
+        return other
+    left = [margin.from_loss for margin in (one, other) if margin.from_loss is not None]
+    return Margin(
+        lowest_free=min(one.lowest_free, other.lowest_free),
+        worst_case=max(one.worst_case, other.worst_case),
+        from_loss=min(left, default=None),
+    )
 
 
 class _Closings:

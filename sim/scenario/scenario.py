@@ -98,7 +98,8 @@ class Scenario(Section):
             what, where = _explain(first), tuple(part for part in first["loc"] if isinstance(part, str))
             raise ScenarioError(f"{path}: {what}", what, where) from error
         workload, swapfile = scenario.workload, scenario.swapfile
-        workload = workload.model_copy(update={"trace": _beside(path, workload.trace)})
+        beside = [_beside(path, trace) for trace in workload.beside]
+        workload = workload.model_copy(update={"trace": _beside(path, workload.trace), "beside": beside})
         if swapfile.path is not None:
             swapfile = swapfile.model_copy(update={"path": _beside(path, swapfile.path)})
         tiers = scenario.tiers.model_copy(update={"folder": _beside(path, scenario.tiers.folder)})

@@ -67,7 +67,7 @@ class Section(BaseModel):
         for key, about in type(self).model_fields.items():
             value, extra = getattr(self, key), about.json_schema_extra
             if isinstance(extra, Mapping) and extra.get("path") and value is not None:
-                value = Path(value).name
+                value = [Path(each).name for each in value] if isinstance(value, list) else Path(value).name
             _flatten(values, key, value)
         return values
 
@@ -95,8 +95,21 @@ class WorkloadSection(Section):
         le=2**31 - 1,
         description="shuffles tasks that are ready at once (0: in turn, as simulators do), fills undefined registers",
     )
+    beside: list[str] = Field(
+        [], description="more traces, replayed at the same time by tasks of their own", json_schema_extra={"path": True}
+    )
+    tasks: Literal["trace", "space"] = Field(
+        "trace", description="a task is each trace, its events in order, or each space (process) of each trace"
+    )
     rounds: int = Field(1, ge=1, description="times the program runs, one after the other, each in spaces of its own")
-    think_ns: NonNegativeInt = Field(0, description="ns that the program computes between two events of the trace")
+    think: Literal["fixed", "recorded"] = Field(
+        "fixed", description="time between two events of a task: think_ns, or what the trace has of the recording"
+    )
+    think_ns: NonNegativeInt = Field(0, description="ns that a task computes between two events, with think = fixed")
+    collapse_at_percent: int | None = Field(
+        None, ge=0, le=100,
+        description="from this share of its events on a program writes random bytes; none: never",
+    )  # fmt: skip
     verify_exits: bool = Field(True, description="read and compare every page of a space before it exits")
     line_reads: bool = Field(False, description="a read takes one line of 64 bytes of its page, not all of it")
 

@@ -69,8 +69,8 @@ def setting(key: str, value: str) -> Setting:
     """A setting of a key by its full name. Raises ScenarioError."""
     kind = kind_of(key)
     found = _value(value, kind, key.rpartition(".")[2])
-    if _is_path(key) and isinstance(found, str):
-        found = str(Path(found).absolute())
+    if _is_path(key):
+        found = _absolute(found)
     return Setting(f"{key}={value}", key, found)
 
 
@@ -142,6 +142,13 @@ def _near(key: str) -> str:
 
 def _either(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _absolute(value: Any) -> Any:
+    """A path, or each of a list."""
+    if isinstance(value, list):
+        return [_absolute(each) for each in value]
+    return str(Path(value).absolute()) if isinstance(value, str) else value
 
 
 def _is_path(key: str) -> bool:

@@ -130,5 +130,6 @@ def sweep_command(
 
 def _digests(grid: list[Point]) -> dict[str, str]:
     """The traces' contents: a table is of the same traces throughout."""
-    files = {point.scenario.workload.trace for point in grid if point.scenario is not None}
+    workloads = [point.scenario.workload for point in grid if point.scenario is not None]
+    files = {file for workload in workloads for file in (workload.trace, *workload.beside)}
     return {file: digest(Path(file)) for file in sorted(files) if Path(file).is_file()}

@@ -74,7 +74,7 @@ def read_side(path: Path) -> Side:
         raise SweepError(f"{path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SweepError(f"{path}: expected the figures of `vcram run --json`, or the folder of a sweep") from error
-    passed = not (values["problems"] or values["mismatches"] or values["lost_pages"])
+    passed = not (values["problems"] or values["mismatches"] or values["lost_accesses"])
     return Side(
         settings, [], {(): _numbers(figures)} if passed else {}, int(not passed),
         latency_of([figures]) if passed else None,

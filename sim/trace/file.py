@@ -14,7 +14,7 @@ import lzma
 import os
 import platform
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -30,7 +30,8 @@ from sim.base.value import Value
 from sim.trace.scrub import kind_of_machine
 
 MAGIC = b"VCRAMTRC"
-VERSION = 1
+VERSION, TIMED_VERSION = 1, 2
+"""Of a file without times, and with them."""
 NO_CONTENT = 0xFFFFFFFF
 DEFAULT_MAX_EVENTS = 200_000
 DEFAULT_MAX_CONTENTS = 32_768
@@ -45,6 +46,11 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 
 EVENT_DTYPE = np.dtype([("space", "<u2"), ("kind", "u1"), ("page", "<u4"), ("content", "<u4")])
 """One event, 11 bytes: address space, Kind, page (see Event), content id or NO_CONTENT."""
+LONGEST = 0xFFFFFFFF
+"""ns between two events, as the file can say it; it stands for all that is longer, too."""
+
+
+_ELAPSED = np.dtype("<u4")
 
 
 class TraceError(Exception):
@@ -131,11 +137,14 @@ class Trace:
         header: what it says of itself.
         events: shape (events,), EVENT_DTYPE, in the order they happened. Read only.
         contents: shape (contents, 4096), uint8; a content id is its row. Read only.
+        elapsed: shape (events,), uint32: ns that the program ran, or waited for something else than its pages, since
+            the event before; at most LONGEST. Read only. None: the trace keeps no time.
     """
 
     header: TraceHeader
     events: npt.NDArray[np.void]
     contents: npt.NDArray[np.uint8]
+    elapsed: npt.NDArray[np.uint32] | None = None
 
     def __iter__(self) -> Iterator[Event]:
         """The events as values."""
@@ -165,11 +174,21 @@ class TraceWriter:
     Args:
         max_events, max_contents: when there are so many events or distinct page contents it is `full`; who records has
             to look. A content takes 4096 bytes of memory.
+        passed: gives the ns that passed for the program since it was called last; called once an event. None: the
+            trace keeps no time.
     """
 
-    def __init__(self, max_events: int = DEFAULT_MAX_EVENTS, max_contents: int = DEFAULT_MAX_CONTENTS) -> None:
+    def __init__(
+        self,
+        max_events: int = DEFAULT_MAX_EVENTS,
+        max_contents: int = DEFAULT_MAX_CONTENTS,
+        *,
+        passed: Callable[[], int] | None = None,
+    ) -> None:
         self._max_events = max_events
         self._max_contents = max_contents
+        self._passed = passed
+        self._elapsed: list[int] = []
         self._events: list[tuple[int, int, int, int]] = []
         self._ids: dict[bytes, int] = {}
         self._contents: list[bytes] = []
@@ -211,6 +230,8 @@ class TraceWriter:
     def append(self, event: Event) -> int:
         """Add an event; returns its position, for `settle`."""
         self._events.append((event.space, event.kind, event.page, event.content))
+        if self._passed is not None:
+            self._elapsed.append(min(self._passed(), LONGEST))
         return len(self._events) - 1
 
     def settle(self, position: int, content: int) -> None:
@@ -222,7 +243,8 @@ class TraceWriter:
         """The trace so far, its counts filled in. Raises TraceError if the events make no sense (see `check`)."""
         events = np.array(self._events, dtype=EVENT_DTYPE)
         contents = np.frombuffer(b"".join(self._contents), dtype=np.uint8).reshape(-1, PAGE_BYTES)
-        trace = Trace(header.model_copy(update=_counts(events, contents)), events, contents)
+        elapsed = np.array(self._elapsed, dtype=np.uint32) if self._passed is not None else None
+        trace = Trace(header.model_copy(update=_counts(events, contents)), events, contents, elapsed)
         check(trace)
         return trace
 
@@ -233,9 +255,12 @@ def save(trace: Trace, path: Path) -> int:
     Returns: bytes written. Raises OSError.
     """
     columns = b"".join(trace.events[name].tobytes() for name in EVENT_DTYPE.names or ())
+    version = VERSION
+    if trace.elapsed is not None:
+        version, columns = TIMED_VERSION, columns + trace.elapsed.astype("<u4").tobytes()
     body = lzma.compress(columns + trace.contents.tobytes(), filters=_filters(trace.contents.nbytes))
     header = json.dumps(trace.header.model_dump()).encode()
-    data = _PREFIX.pack(MAGIC, VERSION, len(header), len(body)) + header + body
+    data = _PREFIX.pack(MAGIC, version, len(header), len(body)) + header + body
     data += hashlib.sha256(data).digest()
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -305,8 +330,8 @@ def _check_size(prefix: bytes, size: int) -> None:
     if len(prefix) < _PREFIX.size or not prefix.startswith(MAGIC):
         raise TraceError("not a vcram trace" if not MAGIC.startswith(prefix[:8]) else "truncated trace: no full header")
     _, version, header_bytes, body_bytes = _PREFIX.unpack(prefix)
-    if version != VERSION:
-        raise TraceError(f"trace format version {version}; this program reads version {VERSION}")
+    if version not in (VERSION, TIMED_VERSION):
+        raise TraceError(f"trace format version {version}; this program reads versions {VERSION} and {TIMED_VERSION}")
     expected = _PREFIX.size + header_bytes + body_bytes + _DIGEST_BYTES
     if size < expected:
         raise TraceError(f"truncated trace: {size} of {expected} bytes")
@@ -318,7 +343,7 @@ def _check_size(prefix: bytes, size: int) -> None:
 
 def _decode(data: bytes) -> Trace:
     """The trace in a file's bytes, whose size is what its first ones say. Raises TraceError."""
-    _, _, header_bytes, _ = _PREFIX.unpack_from(data)
+    _, version, header_bytes, _ = _PREFIX.unpack_from(data)
     if hashlib.sha256(data[:-_DIGEST_BYTES]).digest() != data[-_DIGEST_BYTES:]:
         raise TraceError("damaged trace: checksum does not match")
     # From here on the file is as its writer left it, so what is wrong is the writer's doing.
@@ -330,7 +355,8 @@ def _decode(data: bytes) -> Trace:
         raise TraceError(f"bad trace header: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     if header.events > LARGEST_EVENTS or header.contents > LARGEST_CONTENTS:
         raise TraceError(f"{header.events} events and {header.contents} contents announced: more than any trace has")
-    event_bytes = header.events * EVENT_DTYPE.itemsize
+    timed = version == TIMED_VERSION
+    event_bytes = header.events * (EVENT_DTYPE.itemsize + (_ELAPSED.itemsize if timed else 0))
     content_bytes = header.contents * PAGE_BYTES
     try:
         # One byte more than announced is asked for, so that a body that is too long shows without being unpacked.
@@ -347,10 +373,14 @@ def _decode(data: bytes) -> Trace:
         column = EVENT_DTYPE[name]
         events[name] = np.frombuffer(body, dtype=column, count=header.events, offset=offset)
         offset += header.events * column.itemsize
+    elapsed = None
+    if timed:
+        elapsed = np.frombuffer(body, dtype=_ELAPSED, count=header.events, offset=offset)
+        offset += header.events * _ELAPSED.itemsize
     contents = np.frombuffer(body, dtype=np.uint8, offset=offset).reshape(-1, PAGE_BYTES)
     _validate(events, header.contents)
     events.flags.writeable = False
-    trace = Trace(header, events, contents)
+    trace = Trace(header, events, contents, elapsed)
     check(trace)
     return trace
 

@@ -21,6 +21,7 @@ from sim.trace.file import (
     LARGEST,
     LARGEST_CONTENTS,
     LARGEST_EVENTS,
+    LONGEST,
     Event,
     Kind,
     Trace,
@@ -159,7 +160,7 @@ def sealed(header: dict[str, object], body: bytes, version: int = 1) -> bytes:
 @pytest.mark.parametrize(
     ("change", "body", "version", "what"),
     [
-        ({}, b"", 2, "version 2"),
+        ({}, b"", 3, "version 3"),
         ({"loss": 3}, b"", 1, "loss"),
         ({"surprise": 1}, b"", 1, "surprise"),
         ({"events": -1}, b"", 1, "events"),
@@ -252,3 +253,16 @@ def test_the_recorded_trace_tells_nothing_of_the_machine(orders: Trace) -> None:
 def test_a_fork_and_an_exit_are_in_the_recorded_trace(orders: Trace) -> None:
     kinds = {event.kind for event in orders}
     assert kinds == set(Kind)
+
+
+def test_a_trace_may_keep_time_and_one_that_does_not_is_written_as_before(tmp_path: Path) -> None:
+    path, gaps = tmp_path / "timed.trace", iter([5, 1 << 40, 0])
+    writer = TraceWriter(passed=lambda: next(gaps))
+    for number in range(3):
+        writer.append(Event(0, number, Kind.WRITE, writer.content(page(number))))
+    save(writer.finish(HEADER), path)
+    loaded = Trace.load(path)
+    assert loaded.elapsed is not None and loaded.elapsed.tolist() == [5, LONGEST, 0]
+    assert path.read_bytes()[8:12] == struct.pack("<I", 2)
+    save(small_trace(), path)
+    assert Trace.load(path).elapsed is None and path.read_bytes()[8:12] == struct.pack("<I", 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -23,7 +24,7 @@ from hw.tools import ToolError
 from sim.base.interrupts import Interrupted, interruptible
 from sim.base.options import OutputFile
 from sim.base.versions import versions
-from sim.capture import DEFAULT_WINDOW, CaptureError, capture
+from sim.capture import DEFAULT_WINDOW, Begin, CaptureError, capture
 from sim.capture import Progress as Recording
 from sim.corpus.command import corpus_group
 from sim.corpus.corpus import CorpusError
@@ -34,6 +35,7 @@ from sim.doctor.command import doctor_command
 from sim.experiment.command import experiment_command
 from sim.experiment.record import RecordError
 from sim.guest import GuestError
+from sim.imported.command import show_suggestion, trace_group
 from sim.nbd import NbdError
 from sim.nbd.command import nbd_command
 from sim.pager import PagerError
@@ -53,7 +55,7 @@ from sim.sweep.command import sweep_command
 from sim.sweep.compare import compare_command
 from sim.sweep.folder import SweepError
 from sim.trace.file import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, TraceError
-from sim.trace.suggest import Suggestion, suggest
+from sim.trace.suggest import suggest
 from vswap import VswapError
 from vswap.base.results import is_stdout, write_json, write_text
 from vswap.contract import CHECKS, LIMIT_S, Outcome, SuiteError, load_factory, run_contract, try_factory
@@ -258,21 +260,44 @@ def scenarios_command(show_keys: bool, show_schema: bool) -> None:
               help="Stop recording at this many events; the program goes on.")  # fmt: skip
 @click.option("--max-contents", type=click.IntRange(1), default=DEFAULT_MAX_CONTENTS, show_default=True,
               help="Stop recording at this many distinct page contents.")  # fmt: skip
+@click.option("--after", "after_s", type=click.FloatRange(0, min_open=True), metavar="S",
+              help="Begin to record so many seconds after the program; it runs freely before.")  # fmt: skip
+@click.option("--on-signal", type=click.Choice(["SIGUSR1", "SIGUSR2"]),
+              help="Begin to record when this command gets the signal.")  # fmt: skip
 @click.option("--suggest", "show_limits", is_flag=True, help="Say which DRAM limits make sense for the trace.")
 @click.argument("command", nargs=-1, required=True, metavar="-- CMD...", type=click.UNPROCESSED)
 def capture_command(
-    output: Path, window: int, max_events: int, max_contents: int, show_limits: bool, command: tuple[str, ...]
+    output: Path,
+    window: int,
+    max_events: int,
+    max_contents: int,
+    after_s: float | None,
+    on_signal: str | None,
+    show_limits: bool,
+    command: tuple[str, ...],
 ) -> None:
     """Record a program's anonymous pages and its accesses to them as a trace.
 
     The program keeps its standard streams and its environment, and the exit status is its own. Recording needs
     userfaultfd (root).
+
+    Without --after and --on-signal it begins with the program's first instruction; with both, whichever comes first.
+    What a program has by then shows as one write a page. `vcram trace stat` tells what is in a trace.
+
+    \b
+    Examples:
+      vcram capture -o sort.trace -- sort -n numbers.txt
+      vcram capture -o server.trace --on-signal SIGUSR1 --max-events 1000000 --suggest -- redis-server
     """
+    begin = Begin(after_s, signal.Signals[on_signal] if on_signal else None)
+    if on_signal:
+        click.echo(f"recording begins at {on_signal}: kill -{on_signal.removeprefix('SIG')} {os.getpid()}", err=True)
     line = _RecordingLine()
     try:
         result = capture(
-            command, output, window=window, max_events=max_events, max_contents=max_contents, progress=line
-        )
+            command, output, window=window, max_events=max_events, max_contents=max_contents, begin=begin,
+            progress=line,
+        )  # fmt: skip
     finally:
         line.end()
     header = result.trace.header
@@ -284,15 +309,8 @@ def capture_command(
     click.echo(f"{output}: {header.events:,} events, {header.pages:,} pages, {header.contents:,} contents, "
                f"{result.file_bytes:,} bytes{whole}", err=True)  # fmt: skip
     if show_limits:
-        _show_limits(suggest(result.trace))
+        show_suggestion(suggest(result.trace))
     sys.exit(INTERRUPTED if result.interrupted else result.exit_status)
-
-
-def _show_limits(found: Suggestion) -> None:
-    click.echo("limit_pages   pages that leave   accesses to a page that has left", err=True)
-    for asked in found.at:
-        mark = "  <- suggested" if asked.limit == found.limit_pages else ""
-        click.echo(f"{asked.limit:>11,} {asked.stores:>18,} {found.share(asked):>33.1%}{mark}", err=True)
 
 
 def _show_header(context: click.Context, _: click.Parameter, asked: bool) -> None:
@@ -374,6 +392,7 @@ cli.add_command(pager_command)
 cli.add_command(sweep_command)
 cli.add_command(compare_command)
 cli.add_command(experiment_command)
+cli.add_command(trace_group)
 
 
 class _RecordingLine:
@@ -385,6 +404,7 @@ class _RecordingLine:
     def __call__(self, progress: Recording) -> None:
         if sys.stderr.isatty():
             state = "recording" if progress.recording else "limit reached, running on"
+            state = state if progress.begun else "not recording yet"
             click.echo(f"\r{state}: {progress.events:,} events, {progress.pages:,} pages  ", nl=False, err=True)
             self._shown = True
 

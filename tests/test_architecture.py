@@ -20,6 +20,7 @@ ROOMS = {  # lowest first
             "follow",
             "capture",
             "data",
+            "imported",
             "costs",
             "pager",
             "guest",

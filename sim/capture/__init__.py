@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sim.capture.recorder import Progress, Recorder
+from sim.capture.clock import ProgramClock
+from sim.capture.recorder import Begin, Progress, Recorder
 from sim.follow import FollowError, available, check_streams, find_program
 from sim.trace.file import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, Trace, TraceHeader, TraceWriter, save
 
-__all__ = ["CaptureError", "CaptureResult", "Progress", "capture"]
+__all__ = ["Begin", "CaptureError", "CaptureResult", "Progress", "capture"]
 
 DEFAULT_WINDOW = 256
 
@@ -24,8 +25,10 @@ _LOSS = (
     "{window} pages of each address space are open at a time: of a page's accesses while it is open only the first and "
     "the first write show, in the order they happened, and that write shows what the page held when it was closed. "
     "Pages are closed in the order they were opened. What was written before a page could be watched (the first stack) "
-    "shows as one write each, in order of address."
+    "shows as one write each, in order of address. Time between events is that in which the recorder had nothing to "
+    "record; the stops at calls that it looks at are in it."
 )
+_BEGAN = " It began {seconds:.1f} s after the program: what was there shows as one write a page, forks not at all."
 
 
 class CaptureError(Exception):
@@ -58,6 +61,7 @@ def capture(
     window: int = DEFAULT_WINDOW,
     max_events: int = DEFAULT_MAX_EVENTS,
     max_contents: int = DEFAULT_MAX_CONTENTS,
+    begin: Begin | None = None,
     env: Mapping[str, str] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> CaptureResult:
@@ -72,6 +76,7 @@ def capture(
         window: pages open at a time in each address space, at least 16; fewer show more of the accesses.
         max_events: the recording ends, and the program goes on, when there are so many events.
         max_contents: the same for distinct page contents (4096 bytes each in memory).
+        begin: when to record, at once by default; the program runs freely before.
         env: the program's environment.
         progress: called about five times a second, and at the end.
 
@@ -90,8 +95,9 @@ def capture(
     except FollowError as error:
         raise CaptureError(str(error)) from error
     _check_writable(output)
-    writer = TraceWriter(max_events, max_contents)
-    recorder = Recorder(writer, window, progress)
+    clock = ProgramClock()
+    writer = TraceWriter(max_events, max_contents, passed=clock.passed)
+    recorder = Recorder(writer, window, clock, begin or Begin(), progress)
     interrupted = False
     try:
         exit_status = recorder.run([program, *argv[1:]], env)
@@ -99,13 +105,15 @@ def capture(
         interrupted, exit_status = True, 130
     except FollowError as error:
         raise CaptureError(str(error)) from error
+    if recorder.begun_s is None:
+        raise CaptureError(f"{argv[0]}: ended before the recording began (exit status {exit_status}); no trace written")
     if not len(writer):
         raise CaptureError(f"{argv[0]}: nothing was recorded (exit status {exit_status}); no trace written")
     header = TraceHeader.recorded_now(
         argv,
         "userfaultfd",
         window=window,
-        loss=_LOSS.format(window=window),
+        loss=_LOSS.format(window=window) + (_BEGAN.format(seconds=recorder.begun_s) if recorder.begun_s else ""),
         complete=recorder.complete and not interrupted,
     )
     trace = writer.finish(header)

@@ -8,12 +8,14 @@ window is full, the pages opened longest ago are closed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from hw.link import PAGE_BYTES, ZERO_PAGE
 from sim.follow import Agent, Fault, Mapping, Userfault, outside, runs
 from sim.trace.file import Event, Kind, TraceWriter
+
+_AT_ONCE = 1024  # pages of a program under way that are taken at a time
 
 
 @dataclass(slots=True)
@@ -31,19 +33,27 @@ class RecordedSpace:
     """The pages of one address space; a Space of its Follower.
 
     Args:
-        number: its number in the trace.
+        number: its number in the trace; None: it is not recorded before `begin`, and its pages are left alone.
         agent: our helper inside it.
         writer: takes the events.
         window: pages open at a time.
+        answered: called when a fault has been answered, and the program goes on.
         parent: the space it was forked from just now, if any; what `parent` has open is read from the child, which
             holds it as it was at the fork.
     """
 
     def __init__(
-        self, number: int, agent: Agent, writer: TraceWriter, window: int, parent: RecordedSpace | None = None
+        self,
+        number: int | None,
+        agent: Agent,
+        writer: TraceWriter,
+        window: int,
+        answered: Callable[[], None],
+        parent: RecordedSpace | None = None,
     ) -> None:
-        self.number = number
         self.agent = agent
+        self._number = number
+        self._answered = answered
         self.processes = 1  # that use it: more than one after vfork
         self.locks_future = False
         self.program_break: int = parent.program_break if parent else 0
@@ -54,14 +64,45 @@ class RecordedSpace:
         self._next_number = 0
         self._open: dict[int, OpenPage] = {}  # in the order in which they were opened
         self._pinned: dict[int, set[int]] = {}  # thread -> pages that the kernel uses without waiting for a fault
+        if number is None:
+            self.userfault: Userfault = agent.userfault()
+            return
         mappings = agent.anonymous(flags=True)
         present = [page for mapping in mappings for page in agent.present(mapping.page, mapping.count)]
         if parent:
             self._inherit(parent, present, mappings)
-        self.userfault: Userfault = agent.userfault()
+        self.userfault = agent.userfault()
         for mapping in mappings:
             self.userfault.register(mapping.page, mapping.count)
         self._found(present)
+
+    @property
+    def recorded(self) -> bool:
+        """It is being recorded."""
+        return self._number is not None
+
+    @property
+    def number(self) -> int:
+        """Its number in the trace; it is being recorded."""
+        assert self._number is not None
+        return self._number
+
+    def begin(self, number: int) -> None:
+        """Record it from now on, while it runs: what it has by now shows as one WRITE a page."""
+        self._number = number
+        mappings = self.agent.anonymous(flags=True)
+        for mapping in mappings:  # first: whatever page comes from now on is asked for
+            self.userfault.register(mapping.page, mapping.count)
+        present = [page for mapping in mappings for page in self.agent.present(mapping.page, mapping.count)]
+        pinned = set().union(*self._pinned.values())
+        for page in pinned.intersection(present):
+            self._known[page] = self._writer.content(ZERO_PAGE)
+            self._open[page] = OpenPage(self._record(page, Kind.WRITE, self._known[page]))
+        closed = [page for page in present if page not in pinned]
+        for first in range(0, len(closed), _AT_ONCE):
+            if self._writer.full:
+                return  # the recording ends here; the rest was never taken
+            self._found(closed[first : first + _AT_ONCE])
 
     @property
     def pages(self) -> int:
@@ -72,6 +113,10 @@ class RecordedSpace:
 
     def fault(self, fault: Fault) -> None:
         """Record an access to a closed page, or the first write to an open one, and let the program go on."""
+        self._fault(fault)
+        self._answered()
+
+    def _fault(self, fault: Fault) -> None:
         page = fault.page
         held = self._open.get(page)
         if held and (fault.write or not fault.protected):
@@ -87,6 +132,8 @@ class RecordedSpace:
 
     def writable(self, page: int) -> None:
         """Open a page for writing, as if the program had written to it."""
+        if not self.recorded:
+            return
         held = self._open.get(page)
         if held is None:
             self._open_page(page, write=True)
@@ -111,6 +158,8 @@ class RecordedSpace:
     def mapped(self, page: int, count: int, *, populated: bool) -> None:
         """See Space."""
         self.gone(page, count)
+        if not self.recorded:
+            return
         self.userfault.register(page, count)
         if populated:
             self._found(self.agent.present(page, count))
@@ -146,7 +195,8 @@ class RecordedSpace:
         numbers = {p - source + target: self._numbers.pop(p) for p in pages}
         self._known |= contents
         self._numbers |= numbers
-        self.userfault.register(target, target_count)
+        if self.recorded:
+            self.userfault.register(target, target_count)
 
     def read(self, address: int, count: int) -> bytes:
         """See Space."""
@@ -160,7 +210,8 @@ class RecordedSpace:
     def end(self) -> None:
         """No process uses the space any more: note what it held, and its exit."""
         self._settle_all()
-        self._writer.append(Event(self.number, 0, Kind.EXIT))
+        if self.recorded:
+            self._writer.append(Event(self.number, 0, Kind.EXIT))
         self.agent.close()
         self.userfault.close()
 

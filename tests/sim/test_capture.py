@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from sim.capture import CaptureError, CaptureResult, Progress, capture
+from sim.capture import Begin, CaptureError, CaptureResult, Progress, capture
 from sim.trace.file import Event, Kind, Trace
 from tests.sim.followed import needs_root, pattern, program
 
 
-def record(tmp_path: Path, script: str, window: int = 384, **limits: int) -> CaptureResult:
+def record(tmp_path: Path, script: str, window: int = 384, begin: Begin | None = None, **limits: int) -> CaptureResult:
     output = tmp_path / "program.trace"
     result = capture(
         program(800, script),
@@ -29,6 +29,7 @@ def record(tmp_path: Path, script: str, window: int = 384, **limits: int) -> Cap
         window=window,
         max_events=limits.get("max_events", 100_000),
         max_contents=limits.get("max_contents", 30_000),
+        begin=begin,
     )
     assert list(Trace.load(output)) == list(result.trace)
     assert result.file_bytes == output.stat().st_size
@@ -176,7 +177,7 @@ if not child:
 assert os.waitpid(child, 0)[1] == 0
 print("whole")
 """
-    result = record(tmp_path, script, **{limit: 5000})
+    result = record(tmp_path, script, 384, None, **{limit: 5000})
     assert result.exit_status == 0
     assert capfd.readouterr().out == "whole\n"
     assert not result.trace.header.complete and result.limit == limit
@@ -258,4 +259,65 @@ def test_a_file_that_is_no_program_leaves_no_trace(tmp_path: Path, capfd: pytest
     with pytest.raises(CaptureError, match="nothing was recorded"):
         capture([str(text)], tmp_path / "t.trace")
     assert "Exec format error" in capfd.readouterr().err
+    assert not (tmp_path / "t.trace").exists()
+
+
+@needs_root
+def test_time_between_events_is_kept_and_has_what_the_program_waited(tmp_path: Path) -> None:
+    result = record(tmp_path, "import time; fill(range(10), 1); time.sleep(0.3); fill(range(500, 510), 1)")
+    elapsed = result.trace.elapsed
+    assert elapsed is not None and len(elapsed) == result.trace.header.events
+    seen = histories(result.trace)
+    order = {event: number for number, event in reversed(list(enumerate(result.trace)))}
+    before, after = order[seen[pattern(9, 1)][0]], order[seen[pattern(500, 1)][0]]
+    assert int(elapsed[before + 1 : after + 1].sum(dtype="int64")) >= 300_000_000
+
+
+@needs_root
+def test_what_a_program_did_before_the_recording_began_shows_as_one_write_a_page(tmp_path: Path) -> None:
+    """It sends the signal itself: whoever traces it records it."""
+    script = """
+import time
+fill(range(PAGES), 1); fill(range(PAGES), 2)
+recorder = int(open("/proc/self/status").read().split("TracerPid:")[1].split()[0])
+os.kill(recorder, 10)
+time.sleep(1)
+verify(range(PAGES), 2); fill(range(0, PAGES, 2), 3)
+child = os.fork()
+if not child:
+    verify(range(0, PAGES, 2), 3); verify(range(1, PAGES, 2), 2); os._exit(5)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 5
+"""
+    result = record(tmp_path, script, begin=Begin(on_signal=signal.SIGUSR1))
+    assert result.exit_status == 0
+    seen = histories(result.trace)
+    assert not any(seen[pattern(page, 1)] for page in range(800)), "that was before"
+    for page in range(800):
+        assert seen[pattern(page, 2)][0].kind is Kind.WRITE
+    assert all(seen[pattern(page, 3)][0].kind is Kind.WRITE for page in range(0, 800, 2))
+    assert "It began" in result.trace.header.loss and "one write a page" in result.trace.header.loss
+
+
+@needs_root
+def test_threads_that_run_while_the_recording_begins_lose_nothing(tmp_path: Path) -> None:
+    script = """
+import threading, time
+stop = time.monotonic() + 3
+def work(part):
+    version = 0
+    while time.monotonic() < stop:
+        version += 1
+        fill(range(part, PAGES, 4), version); verify(range(part, PAGES, 4), version)
+threads = [threading.Thread(target=work, args=(part,)) for part in range(4)]
+[thread.start() for thread in threads]; [thread.join() for thread in threads]
+"""
+    result = record(tmp_path, script, begin=Begin(after_s=1.0))
+    assert result.exit_status == 0
+    assert result.trace.header.events > 800
+
+
+@needs_root
+def test_a_program_that_ends_before_the_recording_begins_leaves_no_trace(tmp_path: Path) -> None:
+    with pytest.raises(CaptureError, match=r"true: ended before the recording began \(exit status 0\)"):
+        capture(["true"], tmp_path / "t.trace", begin=Begin(after_s=600))
     assert not (tmp_path / "t.trace").exists()

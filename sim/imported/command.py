@@ -14,6 +14,7 @@ from rich.console import Console
 from sim.base.interrupts import interruptible
 from sim.base.options import OutputFile
 from sim.data import CORPUS
+from sim.data.programs import PROGRAMS, record
 from sim.imported import damon, perf
 from sim.imported.build import Builder
 from sim.imported.contents import Contents
@@ -32,6 +33,7 @@ _DAMON = (
     "Accesses are drawn: each page of a region with the rate at which DAMON found the region accessed, {samples} looks "
     "an aggregation interval, in an order drawn at random."
 )
+_BUILD_EVENTS = 500_000
 
 
 @click.group("trace")
@@ -65,6 +67,43 @@ def show_suggestion(found: Suggestion, *, err: bool = True) -> None:
     for asked in found.at:
         mark = "  <- suggested" if asked.limit == found.limit_pages else ""
         click.echo(f"{asked.limit:>11,} {asked.stores:>18,} {found.share(asked):>33.1%}{mark}", err=err)
+
+
+@trace_group.command("build")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--program", "names", multiple=True, metavar="NAME", type=click.Choice(sorted(PROGRAMS)),
+              help="Only this program; may be repeated.")  # fmt: skip
+@click.option("--max-events", type=click.IntRange(1), default=_BUILD_EVENTS, show_default=True,
+              help="Stop recording a program at this many events.")  # fmt: skip
+def trace_build(folder: Path, names: tuple[str, ...], max_events: int) -> None:
+    """Record programs of different kinds into FOLDER, a trace for each: those that this machine has.
+
+    They work on made input, the same each time: awk, bash, g++, gcc's cc1, jq, node, perl, python, sort, sqlite, tcl,
+    xz (Debian: mawk, bash, g++, jq, nodejs, perl, python3, coreutils, sqlite3, tcl, xz-utils). A trace that is there
+    already stays: an interrupted command goes on. Recording needs userfaultfd (root); all take some minutes.
+
+    \b
+    Examples:
+      vcram trace build traces
+      vcram sweep --trace traces/xz.trace --trace traces/node.trace --over cram.media_bytes=1M,4M -o out
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names or sorted(PROGRAMS):
+        program, output = PROGRAMS[name], folder / f"{name}.trace"
+        if output.exists():
+            click.echo(f"{output}: there already", err=True)
+            continue
+        if not Path(program.command[0]).exists():
+            click.echo(f"{name}: {program.command[0]} is not installed here", err=True)
+            continue
+        with Console(stderr=True).status(f"recording {name}"):
+            result = record(program, output, max_events)
+        if result.interrupted:
+            output.unlink()
+            raise KeyboardInterrupt
+        header = result.trace.header
+        click.echo(f"{output}: {header.events:,} events, {header.pages:,} pages, {result.file_bytes:,} bytes"
+                   f"{'' if header.complete else f', stopped at {result.limit}'}", err=True)  # fmt: skip
 
 
 @trace_group.command("import")

@@ -147,7 +147,7 @@ def trace_import(
     \b
     Examples:
       perf record -e exceptions:page_fault_user -o faults.data -- CMD
-      perf script --show-task-events -F comm,pid,tid,cpu,time,event,addr,trace -i faults.data > faults.txt
+      perf script --show-task-events -F comm,pid,tid,time,event,trace -i faults.data > faults.txt
       vcram trace import --perf faults.txt -o faults.trace
       perf trace -F all --no-syscalls -o faults.txt -- CMD
       vcram trace import --perf faults.txt --write-percent 30 -o faults.trace

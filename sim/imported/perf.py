@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from sim.imported.seen import USER_END, Access, Exited, Forked, Seen
 from sim.trace.file import TraceError
 
-ADVICE = "perf script --show-task-events -F comm,pid,tid,cpu,time,event,addr,trace"
+ADVICE = "perf script --show-task-events -F comm,pid,tid,time,event,trace"
+"""What prints a tracepoint's faults as they are read here; for counted faults `addr` stands for `trace`."""
 _LINE = re.compile(
     r"\s*\S.*?\s+(?P<pid>-?\d+)(?:/-?\d+)?\s+(?:\[\d+\]\s+)?(?P<time>\d+\.\d+):\s+(?:\d+\s+)?(?P<event>[\w-][\w:-]*?)"
     r"(?::\s+|(?=\()|\s+)(?P<rest>.*)"
@@ -70,7 +71,7 @@ def _address(rest: str, where: str) -> int:
     if not words or words[0] not in numbers or (len(words) > 1 and len(numbers) < 2):
         raise TraceError(
             f"{where}: a fault without its address (perf prints the instruction's by default); record with perf record "
-            f"-d, and print with {ADVICE.replace(',trace', '')}"
+            f"-d, and print with {ADVICE.replace('trace', 'addr')}"
         )
     return int(words[0], 16)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from sim.run.run import run
 from sim.run.workload import load_traces
 from sim.scenario.scenario import Scenario
 from sim.trace.file import Event, Kind, Trace, TraceError, TraceWriter, save
+from tests.marks import VERIFY
 from tests.pages import program_pages
-from tests.sim.scenes import HEADER, write_scenario, write_trace
+from tests.sim.scenes import HEADER, MAIN_DEVICE, write_scenario, write_trace
 
 PAGES = [page for page in dict.fromkeys(program_pages()) if any(page)]
 ROOMY = {"perceived_pages": 256, "media_bytes": 1 << 20}
@@ -178,3 +180,20 @@ def test_a_trace_beside_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path = write_scenario(tmp_path, workload={"beside": ["absent.trace"]})
     done = CliRunner().invoke(cli, ["run", str(path), "--sim", "model"])
     assert done.exit_code == 2 and "absent.trace: No such file" in done.output
+
+
+@VERIFY
+def test_several_programs_have_the_same_figures_in_a_simulator_and_on_the_library(tmp_path: Path) -> None:
+    write_trace(tmp_path / "other.trace", 20, 2)
+    workload = {"beside": ["other.trace"], "tasks": "space", "think_ns": 3_000}
+    path = write_scenario(tmp_path, pages=24, cram=MAIN_DEVICE, workload=workload)
+    seen = {}
+    for sim in ("verilator", "verilated"):
+        figures = tmp_path / f"{sim}.json"
+        done = CliRunner().invoke(
+            cli, ["run", str(path), "--sim", sim, "--json", str(figures), "--report", str(tmp_path / "report.html")]
+        )
+        assert done.exit_code == 0, done.output
+        seen[sim] = json.loads(figures.read_text()) | {"sim": ""}
+    assert seen["verilator"]["spaces"] == 4 and seen["verilator"]["soft_faults"] > 0, "two programs fork once each"
+    assert seen["verilator"] == seen["verilated"]

@@ -20,7 +20,7 @@ from sim.sweep.row import HISTOGRAM, Row
 
 _RUN_FIGURES = ("kernel.pgfault", "kernel.pgmajfault", "simulated_ns")
 _DEVICE_FIGURES = ("miss_p50_cycles", "miss_p99_cycles", "writeback_bytes_per_cycle", "hot_set_pages")
-_MORE_FIGURES = ("device.ratio", "kernel.node_closed")
+_MORE_FIGURES = ("device.ratio", "kernel.node_closed", "margin.from_loss")
 """What is drawn and listed beside the usual figures, where a sweep has it."""
 _MOST_LINES = 8
 _MOST_ROWS = 1_000

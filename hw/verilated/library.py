@@ -2,7 +2,8 @@
 """The RTL as a shared library: `hw/bench/cram_bench.v` compiled by Verilator behind the C interface of `abi.h`.
 
 A library is compiled once per set of parameters and lives in `build/hw/cram_bench-library-<hash>/`, under the same
-rules as the simulations of `hw/build.py`: the hash covers everything that can change it.
+rules as the simulations of `hw/build.py`: the hash covers everything that can change it. VCRAM_COVERAGE counts for it,
+too: each device leaves a file when it is closed, and its state cannot be saved.
 """
 
 from __future__ import annotations
@@ -19,7 +20,18 @@ from typing import Any
 
 from cffi import FFI
 
-from hw.build import TIMESCALE, Build, builds, compile_cpp, compiling, keep_only, run_tool, verilator_environment
+from hw.build import (
+    COVERAGE_FLAGS,
+    TIMESCALE,
+    Build,
+    builds,
+    compile_cpp,
+    compiling,
+    coverage_folder,
+    keep_only,
+    run_tool,
+    verilator_environment,
+)
 from hw.parameters import MEDIA_LATENCY, DeviceParameters
 from hw.sources import ROOT, RTL, closure, waivers
 from hw.tools import compiler_version, verilator
@@ -34,7 +46,7 @@ MEMORIES = HERE / "memories.vlt"
 WATCH = HERE / "watch.cpp"
 
 VERILATOR_FLAGS = [
-    "-cc", "--exe", "--no-timing", "-O3", "-Wno-fatal", "--savable", "--no-std-package",
+    "-cc", "--exe", "--no-timing", "-O3", "-Wno-fatal", "--no-std-package",
     "--x-assign", "fast", "--x-initial", "unique",
     "--timescale", TIMESCALE, "--prefix", "Vtop", "-o", LIBRARY,
     # one library's symbols must never be taken for another's: the same names stand for devices of other parameters
@@ -118,6 +130,7 @@ def compile_library(
     digest = hashlib.sha256()
     tool = verilator().version + compiler_version()
     flags = [*VERILATOR_FLAGS, *(["--trace-vcd", "--trace-structs"] if waves else [])]
+    flags += COVERAGE_FLAGS if coverage_folder() is not None else ["--savable"]  # Verilator cannot have both
     for part in [top, tool, repr(flags), repr(CXX_FLAGS), repr(sorted(values.items()))]:
         digest.update(part.encode() + b"\0")
     for path in texts:

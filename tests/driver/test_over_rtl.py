@@ -24,7 +24,6 @@ FILES = [
     "test_exhaustion.py",
     "test_mailbox.py",
     "test_watermarks.py",
-    "test_linux_probe.py",
 ]
 # Icarus is some twenty times slower; these run on the verilated link, too.
 MORE = [

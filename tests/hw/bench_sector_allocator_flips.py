@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 import cocotb
+from cocotb.triggers import RisingEdge
 
 from tests.hw.bench_sector_allocator import PUSH, SECTORS, TB
 
@@ -50,3 +51,29 @@ async def a_link_of_the_free_list_that_cannot_be_told_costs_no_sector_but_those_
                 used.add(taken)
             assert await tb.free() == 0
     assert swept and lost, "there were sweeps, and sectors that they did not find"
+
+
+@cocotb.test(timeout_time=50, timeout_unit="ms")
+async def a_held_sector_whose_link_cannot_be_told_comes_back_and_those_held_before_it_are_lost(dut: Any) -> None:
+    """They come back in the order in which the list has them, the last one first. The lost are told at once."""
+    tb = TB(dut)
+    memory = dut.u_links.memory_q
+    for bad in range(4):
+        await tb.reset()
+        held = [await tb.pop() for _ in range(6)]
+        dut.hold_i.value = 1
+        for sector in held:
+            await tb.run(PUSH, sector)
+        dut.hold_i.value = 0
+        before = await tb.free()
+        broken = held[len(held) - 1 - bad]
+        memory[broken].value = int(memory[broken].value) ^ 0b101
+        dut.settled_i.value = 1
+        lost = 0
+        for _ in range(8 * len(held)):
+            await RisingEdge(dut.clk_i)
+            if dut.lost_valid_o.value == 1:
+                lost += int(dut.lost_o.value)
+        dut.settled_i.value = 0
+        assert lost == len(held) - 1 - bad
+        assert await tb.free() == before + bad + 1

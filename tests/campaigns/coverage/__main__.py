@@ -21,12 +21,13 @@ from tests.campaigns.coverage.report import grouped, report
 
 TESTS = [
     *(f"tests/hw/test_{name}.py" for name in (
-        "fifo", "heat_tracker", "mailbox", "media_port", "media_writer", "page_cache", "page_scan", "registers",
-        "sector_allocator", "lz4_compressor", "lz4_decompressor", "cram_device", "cram_device_faults",
+        "ecc", "event_log", "fifo", "heat_tracker", "mailbox", "media_port", "media_writer", "page_cache", "page_scan",
+        "registers", "sector_allocator", "lz4_compressor", "lz4_decompressor", "cram_device", "cram_device_faults",
+        "faults", "flips", "flips_commands", "media_faults",
     )),
     "tests/driver/test_over_rtl.py",
 ]  # fmt: skip
-"""What runs the RTL under Verilator by cocotb."""
+"""What runs the RTL under Verilator, by cocotb and, where memories are changed, as a library."""
 
 
 class TestFailureError(Exception):

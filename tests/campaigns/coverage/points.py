@@ -104,10 +104,11 @@ def read(files: Iterable[Path]) -> Counter[Point]:
 
 
 def parse(key: str) -> Point | None:
-    """The point that a line of a `coverage.dat` speaks of; None outside `hw/rtl`."""
+    """The point that a line of a `coverage.dat` speaks of; None outside `hw/rtl`, of this clone or of another one:
+    builds are shared by what is in their sources, not by where they lie."""
     fields = dict(_FIELD.findall(key.partition("'")[2]))
     file = Path(fields["f"])
-    if file.parent.name != RTL.name or not file.is_relative_to(RTL):
+    if file.parts[-3:-1] != RTL.parts[-2:] or not (RTL / file.name).exists():
         return None
     kind: Kind = "toggle" if fields["t"] == "toggle" else "line"
     return Point(file.stem, kind, int(fields["l"]), int(fields["n"]), fields["o"])

@@ -96,6 +96,12 @@ class Life:
 
     def run(self, episodes: int = EPISODES) -> list[Verdict]:
         """So many faults, or fewer if the device wears out, hangs or lies."""
+        try:
+            return self._episodes(episodes)
+        finally:
+            self._clock.run_until(self._injector.link.close())
+
+    def _episodes(self, episodes: int) -> list[Verdict]:
         verdicts: list[Verdict] = []
         self._clock.run_until(self._start())
         for number in range(episodes):

@@ -86,6 +86,7 @@ def build(clock: Clock, config: VswapConfig, counters: Counters, media: Media) -
         {name: _tier(name, clock, config, counters, media, memory, memcg_of) for name in names},
         distances=config.distances,
         priorities=config.priorities,
+        demotes=config.cram_mode == "node",
     )
     memory.memcgs.root.device_pages = {tiers.node(cram): 0 for cram in sorted(tiers.crams, key=tiers.node)}
     reap_wanted = clock.event()

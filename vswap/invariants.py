@@ -32,6 +32,7 @@ def contradictions(machine: Machine, *, quiescent: bool) -> list[str]:
         *_frames(machine),
         *_charges(machine),
         *_fences(machine),
+        *_nodes(machine),
     ]
     if quiescent:
         findings += _at_rest(machine)
@@ -63,6 +64,12 @@ def _ptes(machine: Machine) -> Iterator[str]:
                 continue
             if (table, vpn) not in folio.mappers:
                 yield f"{where} is missing among its folio's mappers"
+            if pte.state is PteState.MIGRATION:
+                if not folio.lock.locked():
+                    yield f"{where} is a migration entry, and nobody moves its folio"
+                if pte.exclusive and len(folio.mappers) != 1:
+                    yield f"{where} is an exclusive migration entry, its page has {len(folio.mappers)} mappers"
+                continue
             mapped = folio.mapped(pte.index) if isinstance(folio, Folio) else len(folio.mappers)
             if (pte.writable or pte.exclusive) and mapped != 1:
                 yield f"{where} is writable or exclusive, its page has {mapped} mappers"
@@ -248,6 +255,17 @@ def _fences(machine: Machine) -> Iterator[str]:
             yield f"CRAM page {resident.page} is writable, and fenced on the device"
         if not (resident.writable or fenced or resident.lock.locked() or resident in machine.residents.to_fence):
             yield f"CRAM page {resident.page} is not writable, and nobody is to fence it on the device"
+
+
+def _nodes(machine: Machine) -> Iterator[str]:
+    """Of a CRAM tier that is memory and no swap."""
+    if not machine.tiers.demotes:
+        return
+    kept = sum(bool(folio.slot) and not folio.lock.locked() for folio in machine.residents.folios)
+    if kept > machine.counters.writeback_failed:  # each could not be swapped out once
+        yield f"{kept} pages of a memory node have a slot, {machine.counters.writeback_failed} could not be swapped out"
+    if machine.counters.soft_faults:
+        yield f"{machine.counters.soft_faults} soft faults on a memory node"
 
 
 def _at_rest(machine: Machine) -> Iterator[str]:

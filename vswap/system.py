@@ -18,7 +18,8 @@ from vswap.invariants import contradictions
 from vswap.mm.memcg import Memcg, MemcgLimits
 from vswap.mm.pagetable import PageTable
 from vswap.paths.daemon import Daemon
-from vswap.paths.evacuate import HotPages, give_up
+from vswap.paths.evacuate import give_up
+from vswap.paths.hot import HotPages
 from vswap.paths.nodes import Nodes
 from vswap.paths.reclaim import Reclaim
 from vswap.paths.spaces import AddressSpace
@@ -109,6 +110,8 @@ class VswapSystem:
             self.spawn("CRAM watermarks", watch.wait_watermark, watch.follow_watermark)
             self.spawn("CRAM writeback", watch.wait_pressure, partial(self.writeback.relieve, cram))
         if machine.tiers.crams:
+            if machine.tiers.demotes:
+                self.spawn("promotion", self.hot.wanted.wait, self.hot.drain)
             self.spawn("reaper", self._reaper_wait, self.writeback.reap_and_trim)
 
     def create_memcg(self, name: str, limits: MemcgLimits, parent: Memcg | None = None) -> Memcg:
@@ -166,6 +169,8 @@ class VswapSystem:
             SwapoffFailed: it is in use again, and nothing is lost.
             ValueError: there is no such tier, or it cannot be switched off in this way.
         """
+        if self.machine.tiers.demotes and isinstance(self.tier(name), CramTier):
+            raise ValueError(f"{name} is a memory node, not swap: it is taken back by unregister")
         return await Swapoff(self.machine, self.reclaim, self.tier(name), search).run()
 
     def swapon(self, name: str) -> None:

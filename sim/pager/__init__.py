@@ -129,6 +129,10 @@ def _check(argv: Sequence[str], scenario: Scenario, limit: int) -> str:
             f"[cram] writable_budget is {scenario.cram.writable_budget}, expected 0: the stores of a real program "
             "cannot be followed into the device"
         )
+    if scenario.cram.mode == "node":
+        raise PagerError(
+            '[cram] mode is "node", expected "swap": a real program cannot be stopped for a migration of its pages'
+        )
     if scenario.vswap_config().mthp_orders:
         raise PagerError("large folios are not possible here: a real program's pages come one by one")
     try:

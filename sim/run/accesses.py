@@ -30,6 +30,7 @@ _FAULTS = (  # a fault that read no tier is named after the first of these count
     ("soft_fault", "soft_faults"),
     ("copy_on_write", "cow"),
     ("swap_cache", "swap_cache_hits"),
+    ("migration", "migration_waits"),
 )
 
 

@@ -6,9 +6,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from vswap.tiers.tierset import NODE
+
 DRAM = "DRAM"
 CRAM = "cram"
-"""Whence pages are promoted; where there are several nodes, those of all count as the first one's."""
+"""Whence pages are promoted, or `CRAM` and `NODE`; where there are several nodes, those of all count as the first
+one's."""
 
 
 def flows(
@@ -32,5 +35,5 @@ def flows(
         ways[DRAM, tier] += pages - given[tier]
     for tier, pages in loaded.items():
         ways[tier, DRAM] += pages
-    ways[CRAM, DRAM] += promoted
+    ways[CRAM + NODE if any(tier.endswith(NODE) for tier in stored) else CRAM, DRAM] += promoted
     return {way: pages for way, pages in ways.items() if pages}

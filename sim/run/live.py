@@ -135,7 +135,7 @@ class Screen:
             share = pages / (limit or self._most[tier])
             closed = view.closed.get(tier, (0, False))[1]
             note = f"of {limit:,}" if limit else f"most {self._most[tier]:,}"
-            grid.add_row(tier[:10], _bar(share, room, "red" if closed else "cyan"), f"{pages:,}", note)
+            grid.add_row(tier[:12], _bar(share, room, "red" if closed else "cyan"), f"{pages:,}", note)
         cram = self.scenario.cram
         media = _bar(view.media_used_percent / 100, room, "yellow")
         for mark, percent in (("L", cram.low_percent), ("R", cram.recovered_percent)):

@@ -97,9 +97,9 @@ class Machine:
         return machine
 
     def nodes(self) -> list[tuple[str, CramTier]]:
-        """The CRAM nodes by name."""
-        named = self.system.machine.tiers.named.items()
-        return [(name, tier) for name, tier in named if isinstance(tier, CramTier)]
+        """The CRAM nodes by the names that figures have for them."""
+        shown = self.system.machine.tiers.shown.items()
+        return [(name, tier) for name, tier in shown if isinstance(tier, CramTier)]
 
     async def settle(self) -> list[str]:
         """Let the background tasks come to rest; then what contradicts itself, in the swap system's books and between

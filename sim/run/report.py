@@ -11,6 +11,7 @@ from rich.table import Table
 
 from hw.codes import PageState
 from sim.run.metrics import Latency, Margin, Result
+from vswap.tiers.tierset import NODE
 
 FORMS = [state for state in PageState if state.resident]
 """What a page may be stored as."""
@@ -34,6 +35,7 @@ FAULTS = {
     "zswap": "Page decompressed from the zswap pool.",
     "swapfile": "Page read from the swapfile.",
     "zero": "Page that was swapped out as zeros.",
+    "migration": "Page on its way to or from a CRAM node: the fault has waited for that.",
     "swap_cache": "Page found in the swap cache, still or already in DRAM.",
     "copy_on_write": "Write to a page shared after a fork: copied.",
     "write_protect": "Write to a page that was mapped read-only and is this program's alone.",
@@ -98,7 +100,7 @@ def figures(result: Result) -> Iterator[Figure]:
         ("Writeback", "zswap to swapfile", back.zswap_to_swapfile,
          "Pages moved from the full zswap pool into the swapfile."),
         *(("Writeback", pair.replace("_to_", " to "), pages, "Pages moved between these tiers.")
-          for pair, pages in result.moves.items() if pair not in _TOLD_MOVES),
+          for pair, pages in result.moves.items() if pair.replace(NODE, "") not in _TOLD_MOVES),
         ("Writeback", "node closed / reopened", f"{kernel['node_closed']:,} / {kernel['node_reopened']:,}",
          "Times the LOW interrupt closed the device to new pages, and RECOVERED opened it again."),
         ("Writeback", "CRAM rejects", kernel["cram_rejects"],
@@ -106,6 +108,9 @@ def figures(result: Result) -> Iterator[Figure]:
         ("Writeback", "pages trimmed", kernel["trimmed"], "Pages given back to the device."),
         ("Reclaim", "by kswapd / direct", f"{kernel['pgsteal_kswapd']:,} / {kernel['pgsteal_direct']:,}",
          "DRAM pages freed in the background, and by a task that had to wait for memory."),
+        ("Reclaim", "demoted: kswapd / direct / asked",
+         " / ".join(f"{kernel[f'pgdemote_{by}']:,}" for by in ("kswapd", "direct", "proactive")),
+         "Of the DRAM pages freed: those moved to the CRAM node, where they stay mapped (vmstat: pgdemote_*)."),
         ("Reclaim", "zero pages out / in", f"{kernel['swpout_zero']:,} / {kernel['swpin_zero']:,}",
          "Pages of zeros remembered without storing them, and brought back."),
         ("Reclaim", "zswap / swapfile stores", f"{kernel['zswpout']:,} / {kernel['pswpout']:,}",

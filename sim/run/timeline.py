@@ -67,7 +67,7 @@ class Timeline:
         capacity = await machine.device.capacity()
         self._margin = _closer(self._margin, self._margin_now(capacity))
         pages = {"dram": machine.system.machine.memory.used}
-        pages |= {name: tier.usage().pages for name, tier in machine.system.machine.tiers.named.items()}
+        pages |= {name: tier.usage().pages for name, tier in machine.system.machine.tiers.shown.items()}
         return Sample(
             simulated_ns=machine.link.clock.now,
             pages=pages,

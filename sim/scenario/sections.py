@@ -139,6 +139,12 @@ class MemorySection(Section):
 class CramSection(Section):
     """The compressed-RAM device and how it is used."""
 
+    mode: Literal["swap", "node"] = _dial("cram_mode")
+    file: bool = Field(
+        False,
+        description="clean file pages go to the node, too; refused: there is no page cache (docs/vswap/node-mode.md)",
+        json_schema_extra={"const": False},
+    )
     perceived_pages: int = _parameter("perceived_pages")
     media_bytes: int = _parameter("media_bytes")
     sector_bytes: int = _parameter("sector_bytes")
@@ -154,6 +160,7 @@ class CramSection(Section):
     writable_budget: int = _dial("writable_budget")
     writeback_batch: int = _dial("cram_writeback_batch")
     trim_batch: int = _dial("trim_batch")
+    balloon_step_pages: int = _dial("balloon_step_pages")
     hot_threshold: int = _dial("hot_threshold")
     hot_period: int = _dial("hot_period")
     hot_budget: int = _dial("hot_budget")
@@ -164,6 +171,8 @@ class CramSection(Section):
     @model_validator(mode="after")
     def _possible(self) -> CramSection:
         self.parameters()
+        if self.file:
+            raise ValueError("file is true, expected false: there is no page cache whose pages could be demoted")
         if self.low_percent > self.recovered_percent:
             raise ValueError(f"low_percent is {self.low_percent}, expected at most recovered_percent "
                              f"({self.recovered_percent})")  # fmt: skip

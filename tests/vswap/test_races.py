@@ -119,7 +119,8 @@ def test_the_workloads_use_every_tier_and_every_path() -> None:
                       "trim_retries", "nodes_lost", "pages_lost", "ballooned_out",  # a provider's doing: test_nodes.py
                       "oom_kill", "workingset_restore_anon",  # test_withdraw.py, test_workingset.py
                       "ksm_merged", "numa_hint_faults", "numa_pte_updates", "thp_collapse_alloc",  # test_fences.py
-                      "promoted_hot", "hot_nominated", "hot_stale", "hot_dropped"}  # fmt: skip
+                      "promoted_hot", "hot_nominated", "hot_stale", "hot_dropped",
+                      "pgdemote_kswapd", "pgdemote_direct", "pgdemote_proactive", "migration_waits"}  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", [1, 2])

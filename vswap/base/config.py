@@ -88,6 +88,9 @@ class VswapConfig:
     zswap_keep_incompressible: bool | None = _dial(
         "keep pages that do not shrink, where they may be written back; none: as the profile does (current)", None
     )
+    cram_mode: Literal["swap", "node"] = _dial(
+        "cram is swap that is read where it is, or a node that reclaim demotes to (docs/vswap/node-mode.md)", "swap"
+    )
     cram_low_percent: int = _dial("the LOW interrupt: free media sectors fell below this share", 10, ge=0, le=100)
     cram_recovered_percent: int = _dial("the RECOVERED interrupt: free sectors reached it again", 20, ge=0, le=100)
     cram_critical_percent: int = _dial(
@@ -98,6 +101,9 @@ class VswapConfig:
     cram_writeback_batch: int = _dial("pages written back before the device is looked at again", 16, ge=1)
     cram_ratio_interval: int = _dial(
         "ns between two looks at the achieved ratio, which sets the node's balloon; 0: none", 0, ge=0
+    )
+    balloon_step_pages: int = _dial(
+        "pages that leave a node for its balloon before its target is looked at again; 2,048 are 8 MiB", 2_048, ge=1
     )
     hot_threshold: int = _dial("reads that make a page hot; 0: none is promoted for that", 0, ge=0, le=255)
     hot_period: int = _dial("reads after which all heat is halved; 0: never", 0, ge=0)

@@ -63,6 +63,10 @@ class Counters:
     writeback_unmaps: int = 0  # read-only mappers of CRAM pages found and unmapped by a writeback
     writeback_failed: int = 0
     # vmstat
+    pgdemote_kswapd: int = 0  # pages that reclaim has moved to a node (cram_mode = "node"): kswapd,
+    pgdemote_direct: int = 0  # a task that had to wait for memory,
+    pgdemote_proactive: int = 0  # or somebody who asked for it (madvise)
+    migration_waits: int = 0  # faults that have waited for the end of a migration
     pgfault: int = 0
     pgmajfault: int = 0
     pgsteal_kswapd: int = 0
@@ -112,6 +116,11 @@ class Counters:
     moves: dict[str, int] = field(default_factory=dict)  # "cram_to_zswap" -> pages written back from one to the other
 
     mthp: dict[str, int] = field(default_factory=dict)  # sysfs: "hugepages-16kB/swpout" -> count
+
+    def count_demoted(self, by: str) -> None:
+        """A page was demoted: `by` "kswapd", "direct" or "proactive"."""
+        name = f"pgdemote_{by}"
+        setattr(self, name, getattr(self, name) + 1)
 
     def count_mthp(self, order: int, event: str) -> None:
         """An event of a large folio, by its size and the kernel's name for it."""

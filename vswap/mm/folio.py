@@ -38,6 +38,9 @@ class Table(Protocol):
     def unmap(self, vpn: int, slot: int) -> None:
         """Make a softleaf of a present PTE; the folio's mappers are the caller's to change."""
 
+    def migrate(self, vpn: int) -> None:
+        """Make a migration entry of a present PTE; the folio's mappers stay."""
+
     def clear(self, vpn: int) -> Entry | None:
         """Back to state none; what was there."""
 

@@ -23,6 +23,8 @@ class PteState(Enum):
     """Present, read-only: the page of zeros that all share. It belongs to no folio."""
     DRAM = "dram"
     """Present, pointing to a DRAM folio."""
+    MIGRATION = "migration"
+    """Not present; names a locked folio that is on its way to another node. A fault waits for the end of that."""
 
 
 class Pte:
@@ -31,9 +33,10 @@ class Pte:
 
     Attributes:
         slot: the virtual slot of a softleaf, else 0 (a present PTE into CRAM names its folio's slot).
-        folio: what a present PTE points to.
+        folio: what a present PTE points to, or a migration entry names.
         index: which page of the folio.
         hinted: the next access takes a fault, to say which node uses the page (PROT_NONE of NUMA balancing).
+        writable: stores need no fault; of a migration entry: they needed none before.
         exclusive: this PTE is the only reference to its page. Kept through swap-out, cleared by fork.
     """
 
@@ -55,7 +58,7 @@ class Pte:
         self.index = index
         self.writable = writable
         self.exclusive = exclusive
-        self.accessed = state is not PteState.SOFTLEAF  # mapped because of an access
+        self.accessed = self.is_present  # mapped because of an access
         self.dirty = False
         self.hinted = False
 
@@ -69,6 +72,13 @@ class Pte:
         """A PTE that points to a page of `folio`."""
         state = PteState.DRAM if isinstance(folio, Folio) else PteState.CRAM
         return cls(state, folio=folio, index=index, writable=writable, exclusive=exclusive)
+
+    @classmethod
+    def migration(cls, pte: Pte, *, exclusive: bool) -> Pte:
+        """The migration entry of a PTE that is present, or is such an entry."""
+        entry = cls(PteState.MIGRATION, folio=pte.folio, index=pte.index, writable=pte.writable, exclusive=exclusive)
+        entry.accessed, entry.dirty = pte.accessed, pte.dirty
+        return entry
 
     @classmethod
     def page_of_zeros(cls) -> Pte:
@@ -87,9 +97,14 @@ class Pte:
         assert isinstance(self.folio, CramFolio)
         return self.folio
 
+    @property
+    def is_present(self) -> bool:
+        """The hardware finds a page by it."""
+        return self.state is not PteState.SOFTLEAF and self.state is not PteState.MIGRATION
+
     def allows(self, write: bool) -> bool:
         """True when the access needs no fault."""
-        return self.state is not PteState.SOFTLEAF and not self.hinted and (self.writable or not write)
+        return self.is_present and not self.hinted and (self.writable or not write)
 
 
 class PageTable:
@@ -152,6 +167,20 @@ class PageTable:
     def unmap(self, vpn: int, slot: int) -> None:
         """Make a softleaf of a present PTE; the folio's mappers are the caller's to change."""
         self.set(vpn, Pte.softleaf(slot, exclusive=self._ptes[vpn].exclusive))
+
+    def migrate(self, vpn: int) -> None:
+        """Make a migration entry of a present PTE; the folio's mappers stay."""
+        pte = self._ptes[vpn]
+        self.set(vpn, Pte.migration(pte, exclusive=pte.exclusive))
+
+    def migrate_copy(self, vpn: int, pte: Pte) -> None:
+        """Share the migration entry of another table, copy-on-write."""
+        assert pte.folio is not None
+        self.vmas.prepared(vpn)
+        pte.folio.mappers.add((self, vpn))
+        entry = Pte.migration(pte, exclusive=False)
+        entry.accessed = False  # the child's are old
+        self.set(vpn, entry)
 
     def clear(self, vpn: int) -> Pte | None:
         """Back to state none; what was there."""

@@ -6,24 +6,25 @@ from __future__ import annotations
 from vswap.base.backing import IN_FOLIO, Backing, BackingType
 from vswap.base.errors import SlotsExhausted
 from vswap.mm.folio import CramFolio, Folio
+from vswap.paths import migrate
 from vswap.state import rmap
 from vswap.state.machine import Machine
 from vswap.tiers.base import Poisoned, TierError
 from vswap.tiers.cram import CramTier
 
-STEP_PAGES = 2048
-"""8 MiB: what a balloon grows by before the target is looked at again."""
-
 
 async def copy_to_dram(machine: Machine, folio: CramFolio, new: Folio, *, map_again: bool = False) -> None:
     """Copy a locked device page that somebody names to the private folio `new`, which nobody is charged for, and give
     it up. `new` takes its place in the swap cache, locked, as the only copy, and its charge; mappers become softleafs,
-    or with `map_again` map it, read-only.
+    or with `map_again` map it, read-only. On a node that is no swap they map it in any case, without a slot.
 
     Raises:
         TierError: it cannot be read; it stays where it is.
         SlotsExhausted: it has no slot and gets none.
     """
+    if not folio.slot and machine.tiers.demotes:
+        await migrate.to_dram(machine, folio, new)
+        return
     if not folio.slot:
         machine.residents.adopt_slot(folio)
     slot, mappers = folio.slot, list(folio.mappers)
@@ -73,40 +74,17 @@ async def promote(machine: Machine, folio: CramFolio) -> bool:
     return moved
 
 
-class HotPages:
-    """Promotion of the pages that a node's device nominates, at most `budget` of them an `interval` (ns)."""
-
-    def __init__(self, machine: Machine, budget: int, interval: int) -> None:
-        self.machine = machine
-        self._budget = budget
-        self._interval = interval
-
-    async def round(self, cram: CramTier) -> None:
-        """Take the nominations and promote what is still there; what is over the budget is dropped: what stays hot is
-        nominated again."""
-        machine = self.machine
-        slots = await cram.nominations()
-        folios = [machine.cache.lookup(slot) for slot in slots]  # now: a slot may be used again later
-        for number, folio in enumerate(folios):
-            if number >= self._budget:
-                machine.counters.hot_dropped += len(folios) - number
-                break
-            if not isinstance(folio, CramFolio) or folio.tier is not cram or folio.dead:
-                machine.counters.hot_stale += 1
-            elif await promote(machine, folio):
-                machine.counters.promoted_hot += 1
-        await machine.clock.sleep(self._interval)
-
-
 async def converge(machine: Machine, cram: CramTier) -> None:
-    """Let a node's balloon reach its target, 8 MiB at a time: free pages first, then the coldest ones are moved to DRAM
-    politely, where it is free without reclaim. What cannot be moved now stays; what is freed later goes into the
-    balloon."""
+    """Let a node's balloon reach its target, a step (`balloon_step_pages`) at a time: free pages first, then the coldest
+    ones are moved to DRAM politely, where it is free without reclaim. What cannot be moved now stays; what is freed
+    later goes into the balloon."""
     cram.resize_wanted.clear()
     while cram.inventory.balloon_lacks and not machine.stopping:
         await cram.flush()  # what was freed is the balloon's once it is trimmed
         moved = 0
-        for folio in list(machine.residents.on[cram])[: min(cram.inventory.balloon_lacks, STEP_PAGES)]:
+        for folio in list(machine.residents.on[cram])[
+            : min(cram.inventory.balloon_lacks, machine.config.balloon_step_pages)
+        ]:
             moved += await promote(machine, folio)
         machine.counters.ballooned_out += moved
         if not moved:

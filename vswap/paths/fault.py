@@ -64,6 +64,8 @@ class Fault:
                 mapped = await self._zero_fill()
             elif pte.state is PteState.SOFTLEAF:
                 mapped = await self._softleaf(pte)
+            elif pte.state is PteState.MIGRATION:
+                mapped = await self._wait_for_migration(pte)
             elif pte.hinted:
                 mapped = protection.hint_fault(self.machine, self._table, self._vpn, pte)
             elif self._allowed(pte):
@@ -128,10 +130,31 @@ class Fault:
                 return rmap.map_cached(machine, self._table, self._vpn, pte, folio, write=self._write)
             if self._write:
                 return await self.write_to_device_page(pte, folio)
-            machine.counters.soft_faults += 1
-            return rmap.map_page(machine, self._table, self._vpn, folio, writable=False, exclusive=pte.exclusive)
+            return self._map_device_page(pte, folio)
         finally:
             rmap.unlock(machine, folio)
+
+    def _map_device_page(self, pte: Pte, folio: CramFolio) -> Pte:
+        """A read finds a device page in the swap cache: it is mapped as it is. On a node that is no swap it is there
+        since it could not be swapped out: its slot goes with the last softleaf."""
+        machine = self.machine
+        mapped = rmap.map_page(machine, self._table, self._vpn, folio, writable=False, exclusive=pte.exclusive)
+        if not machine.tiers.demotes:
+            machine.counters.soft_faults += 1
+            return mapped
+        machine.counters.swap_cache_hits += 1
+        if machine.residents.references(folio) == len(folio.mappers):
+            machine.residents.reap_slot(folio)
+        return mapped
+
+    async def _wait_for_migration(self, pte: Pte) -> Pte | None:
+        """The page is on its way to another node (migration_entry_wait)."""
+        folio = pte.folio
+        assert folio is not None
+        self.machine.counters.migration_waits += 1
+        await folio.lock.acquire()
+        rmap.unlock(self.machine, folio)
+        return None
 
     async def _swap_in(self, pte: Pte, memcg: Memcg) -> Pte | None:
         """Pin the slot with a folio of ours, charged to this group, and load it."""

@@ -87,6 +87,9 @@ async def copy_pte(
         _name_again(machine, pte.slot)
         for table in (parent, child):
             table.set(vpn, Pte.softleaf(pte.slot, exclusive=False))
+    elif pte.state is PteState.MIGRATION:
+        child.migrate_copy(vpn, pte)
+        parent.set(vpn, Pte.migration(pte, exclusive=False))
     elif isinstance(pte.folio, Folio) and pte.folio.pins:
         new = await reclaim.allocate(child.memcg)
         if parent.get(vpn) is pte and pte.folio.pins:

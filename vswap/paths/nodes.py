@@ -9,7 +9,7 @@ from typing import Protocol
 
 from driver import CramDevice
 from vswap.base.errors import VswapError
-from vswap.paths.evacuate import HotPages
+from vswap.paths.hot import HotPages
 from vswap.paths.reclaim import Reclaim
 from vswap.paths.swapoff import Swapoff, SwapoffFailed
 from vswap.state.machine import Machine
@@ -57,8 +57,9 @@ class NodeCalls(Protocol):
     def set_no_alloc(self, node: str, closed: bool) -> None:
         """Admit nothing new, or something again; neither residents nor the balloon notice. Raises NodeError: ENODEV."""
 
-    async def report_hot_pages(self, node: str) -> None:
-        """The device has nominated pages: promote what is still there, within the budget. Raises NodeError: ENODEV."""
+    async def report_hot_pages(self, node: str, pages: Sequence[int] | None = None) -> None:
+        """The device has nominated pages, these or those that it is asked for: promote what is still there, within the
+        budget. Raises NodeError: EINVAL, ENODEV."""
 
 
 class Nodes:
@@ -129,9 +130,15 @@ class Nodes:
         """See NodeCalls."""
         self.tier(node).set_no_alloc(closed)
 
-    async def report_hot_pages(self, node: str) -> None:
+    async def report_hot_pages(self, node: str, pages: Sequence[int] | None = None) -> None:
         """See NodeCalls."""
-        await self._hot.round(self.tier(node))
+        tier = self.tier(node)
+        if pages is None:
+            await self._hot.round(tier)
+            return
+        if not all(0 <= page < tier.pages for page in pages):
+            raise NodeError(errno.EINVAL, f"{node} has pages 0 to {tier.pages - 1}")
+        await self._hot.report(tier, pages)
 
     def tier(self, node: str, *, registered: bool = True) -> CramTier:
         """The CRAM tier of a node, which must be `registered`. Raises NodeError: ENODEV."""

@@ -45,7 +45,7 @@ async def hint(machine: Machine, table: PageTable, vpn: int, count: int) -> None
     hinted = 0
     for page in table.within(vpn, count):
         pte = table.get(page)
-        if pte is not None and pte.folio is not None and not pte.hinted:
+        if pte is not None and pte.is_present and pte.folio is not None and not pte.hinted:
             _replace(table, page, pte, writable=pte.writable).hinted = True
             hinted += 1
     machine.counters.numa_pte_updates += hinted
@@ -65,7 +65,7 @@ async def _change(machine: Machine, table: PageTable, pages: list[int], *, write
     stored_into: list[CramFolio] = []
     for page in pages:
         pte = table.get(page)
-        if pte is None or pte.folio is None or pte.writable == write:
+        if pte is None or not pte.is_present or pte.folio is None or pte.writable == write:
             continue
         if write and not may_be_writable(machine, table, page, pte):
             continue

@@ -15,13 +15,14 @@ from vswap.mm.frames import MAX_RECLAIM_RETRIES
 from vswap.mm.lru import SWAP_CLUSTER_MAX, Verdict
 from vswap.mm.memcg import Memcg
 from vswap.mm.workingset import age
-from vswap.paths import large
+from vswap.paths import large, migrate
 from vswap.paths.pageout import Leaving, Pageout, unused
 from vswap.paths.writeback import Writeback
 from vswap.paths.zswap_shrinker import ZswapShrinker
-from vswap.state import rmap
+from vswap.state import migration, rmap
 from vswap.state.machine import Machine
 from vswap.tiers.base import Tier
+from vswap.tiers.cram import CramTier
 
 KSWAPD_BATCH = 32
 DEF_PRIORITY = 12
@@ -45,6 +46,8 @@ class Round:
     taken: list[Folio] = field(default_factory=list)
     unmapped: list[Folio] = field(default_factory=list)
     discarded: list[Folio] = field(default_factory=list)
+    demoting: list[tuple[Folio, CramTier]] = field(default_factory=list)  # locked, named by migration entries
+    demotes: bool = True  # what a node refuses is swapped out in the same round
     flush: bool = False  # PTEs have been changed
 
     def split(self, machine: Machine, folio: Folio, parts: list[Folio]) -> None:
@@ -112,7 +115,7 @@ class Reclaim:
         failures = 0
         while memory.free < memory.high and failures < MAX_RECLAIM_RETRIES:
             lacking = memory.high - memory.free - machine.inflight.pages
-            freed = await self.shrink(min(KSWAPD_BATCH, lacking)) if lacking > 0 else 0
+            freed = await self.shrink(min(KSWAPD_BATCH, lacking), by="kswapd") if lacking > 0 else 0
             machine.counters.pgsteal_kswapd += freed
             failures = 0 if freed else failures + 1
             if not freed:
@@ -125,7 +128,7 @@ class Reclaim:
         if not await machine.inflight.wait_for_one() or failures > 1:
             await machine.clock.sleep(machine.costs.retry * failures)
 
-    async def shrink(self, target: int, memcg: Memcg | None = None) -> int:
+    async def shrink(self, target: int, memcg: Memcg | None = None, by: str = "direct") -> int:
         """Look at ever larger parts of the lists of a group and those below it (by default, of all), some of each
         group in turn, until `target` frames were freed, or will be by the writes under way, or all was looked at
         (do_try_to_free_pages); how many are free."""
@@ -139,7 +142,7 @@ class Reclaim:
                     freed += await self._slab.shrink(group, priority)
                 for batch in self.machine.memory.lruvec(group).batches(priority):
                     self._turn = group.id
-                    outcome = await self.reclaim(self._isolate(group, batch), target=memcg)
+                    outcome = await self.reclaim(self._isolate(group, batch), target=memcg, by=by)
                     freed += outcome.freed
                     submitted += outcome.submitted
                     if freed + submitted >= target:
@@ -148,7 +151,7 @@ class Reclaim:
 
     def _tiers_for(self, target: Memcg) -> tuple[Tier, ...]:
         """The tiers to try where this group is reclaimed: only the machine as a whole gains by the device."""
-        tiers = self.machine.tiers.order
+        tiers = self.machine.tiers.swap
         if target is self.machine.memory.memcgs.root:
             return tiers
         return tuple(tier for tier in tiers if tier.type is not BackingType.CRAM)
@@ -196,12 +199,14 @@ class Reclaim:
         """Reclaim one folio that is off the lists; frames freed."""
         return (await self.reclaim([folio], force=force, target=target)).freed
 
-    async def reclaim(self, folios: Iterable[Folio], *, force: bool = False, target: Memcg | None = None) -> Reclaimed:
+    async def reclaim(
+        self, folios: Iterable[Folio], *, force: bool = False, target: Memcg | None = None, by: str = "proactive"
+    ) -> Reclaimed:
         """Reclaim folios, each of which is off the lists when its turn comes; a round (shrink_folio_list): all are
         unmapped, the TLBs are flushed once, and then they are written. What stays is put back.
 
         `force` ignores recent use; `target` is the group being reclaimed, by default the root. A large folio that
-        cannot leave as a whole is split, and its pages leave one by one.
+        cannot leave as a whole is split, and its pages leave one by one. `by`: who reclaims, for pgdemote_*.
         """
         machine = self.machine
         group = target or machine.memory.memcgs.root
@@ -215,6 +220,7 @@ class Reclaim:
                 await self.unmap(shrunk, folio, force=force)
                 while shrunk.waiting:  # the pages of a large one; its references were looked at
                     await self.unmap(shrunk, shrunk.waiting.popleft(), force=True)
+            await self._demote(shrunk, by)
             if shrunk.flush:
                 await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
             leaving = [Leaving(folio, self._tiers_for(group), group) for folio in shrunk.unmapped]
@@ -226,6 +232,9 @@ class Reclaim:
         finally:
             pageout.submit()  # of a round that was broken off
             for folio in shrunk.discarded:
+                rmap.unlock(machine, folio)
+            for folio, _ in shrunk.demoting:  # of a round that was broken off
+                migration.restore(folio, folio)
                 rmap.unlock(machine, folio)
             for folio in shrunk.taken:
                 self._put_back(folio)
@@ -239,7 +248,7 @@ class Reclaim:
         if not folio.lock.try_acquire():
             self._keep(shrunk, folio)
             return
-        discarded = False
+        discarded = demoting = False
         try:
             if folio.dead or folio.pins or folio.writeback or rmap.unreferenced(machine, folio):
                 return
@@ -254,6 +263,14 @@ class Reclaim:
                 shrunk.flush |= discarded
             elif folio.order and large.partially_mapped(machine, folio):
                 self._split(shrunk, folio)
+            elif (node := self._node_for(folio, shrunk)) is not None:
+                if folio.order:  # the device takes single pages
+                    self._split(shrunk, folio)
+                else:
+                    demoting = True
+                    shrunk.demoting.append((folio, node))
+                    migration.unmap(machine, folio)
+                    await machine.clock.sleep(machine.costs.swap_machinery)
             elif self._add_to_swap(folio, shrunk.target):
                 shrunk.unmapped.append(folio)
                 if rmap.try_to_unmap(machine, folio):  # else it has been written since, and is still there
@@ -266,9 +283,39 @@ class Reclaim:
         finally:
             if discarded:
                 shrunk.discarded.append(folio)  # nobody can find it; the flush comes before the frame is free
-            else:
+            elif not demoting:
                 rmap.unlock(machine, folio)
                 self._keep(shrunk, folio)
+
+    def _node_for(self, folio: Folio, shrunk: Round) -> CramTier | None:
+        """The node that a locked folio is to be demoted to; None where it is to be swapped out. A group at its limit
+        gains nothing by a node. A page whose slot softleafs of others name is swapped out with them."""
+        machine, tiers = self.machine, self.machine.tiers
+        if not (tiers.demotes and shrunk.demotes) or shrunk.target is not machine.memory.memcgs.root:
+            return None
+        if rmap.named(machine, folio):
+            return None
+        node = next((node for node in tiers.crams if node not in tiers.offline and node.admits()), None)
+        if node is not None and folio.slot:  # a copy on a tier is of no use to a page that stays memory
+            machine.cache.delete(folio)
+            folio.dirty = True
+        return node
+
+    async def _demote(self, shrunk: Round, by: str) -> None:
+        """Move what a round has unmapped for its node there, at once, after one flush of the TLBs for all of its PTEs
+        (demote_folio_list); what a node does not take is unmapped again to be swapped out."""
+        machine = self.machine
+        if not shrunk.demoting:
+            return
+        await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
+        shrunk.flush = shrunk.demotes = False
+        demoting, shrunk.demoting = shrunk.demoting, []
+        tasks = [machine.clock.spawn(migrate.demote(machine, *each), "demotion") for each in demoting]
+        for (folio, _), task in zip(demoting, tasks, strict=True):
+            if await task:
+                machine.counters.count_demoted(by)
+            elif not folio.dead:
+                await self.unmap(shrunk, folio, force=True)
 
     def _keep(self, shrunk: Round, folio: Folio) -> None:
         """Put a folio back at once that stays."""

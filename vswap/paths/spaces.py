@@ -197,7 +197,7 @@ class AddressSpace:
 
     def _free_lazily(self, vpn: int, vpns: range) -> bool:
         machine, pte = self.machine, self.table.get(vpn)
-        if pte is None or pte.state is PteState.ZERO:
+        if pte is None or pte.state is PteState.ZERO or pte.state is PteState.MIGRATION:
             return False
         if pte.state is not PteState.DRAM:
             return rmap.zap(machine, self.table, vpn)

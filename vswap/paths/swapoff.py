@@ -17,6 +17,7 @@ from vswap.slots.layer import Search
 from vswap.state import rmap, swapin
 from vswap.state.machine import Machine
 from vswap.tiers.base import Tier, TierError
+from vswap.tiers.cram import CramTier
 
 MAX_IDLE_ROUNDS = 32
 """Rounds without a page moved before a swapoff gives up."""
@@ -259,9 +260,10 @@ class Swapoff:
                 rmap.unlock(machine, folio)
 
     async def _evacuate_page(self, page: int) -> None:
-        for folio in self.machine.residents.of(self._key):
-            if folio.page == page:
-                await self._evacuate(folio)
+        tier = self.tier
+        folio = self.machine.residents.at(tier, page) if isinstance(tier, CramTier) else None
+        if folio is not None:
+            await self._evacuate(folio)
 
     async def _evacuate(self, folio: CramFolio) -> None:
         """Copy a device page to DRAM and give it up; its mappers become softleafs. Raises TierError, OutOfMemory."""

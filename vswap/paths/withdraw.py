@@ -9,7 +9,7 @@ from collections import Counter
 from vswap.base.errors import OutOfMemory, SlotsExhausted
 from vswap.mm.folio import CramFolio
 from vswap.mm.pagetable import PageTable, PteState
-from vswap.paths.evacuate import STEP_PAGES, converge, copy_to_dram, give_up_page
+from vswap.paths.evacuate import converge, copy_to_dram, give_up_page
 from vswap.paths.reclaim import Reclaim
 from vswap.paths.writeback import Writeback
 from vswap.state import rmap
@@ -116,4 +116,4 @@ class Withdrawal:
         return isinstance(folio, CramFolio) and folio.tier is self._cram
 
     def _coldest(self) -> list[CramFolio]:
-        return list(self.machine.residents.on[self._cram])[:STEP_PAGES]
+        return list(self.machine.residents.on[self._cram])[: self.machine.config.balloon_step_pages]

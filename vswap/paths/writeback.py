@@ -14,6 +14,7 @@ from vswap.state import rmap, swapin
 from vswap.state.machine import Machine
 from vswap.tiers.base import Full, Poisoned, Tier, TierError
 from vswap.tiers.cram import CramTier
+from vswap.tiers.lz4block import Block
 
 MAX_STUCK_PAGES = 16
 """CRAM pages that would not move before a round gives up."""
@@ -70,7 +71,7 @@ class Writeback:
                 break
             folio = next(iter(residents))
             residents.move_to_end(folio)
-            if not self.machine.layer.changes_devices(folio.slot):
+            if not (self.machine.tiers.demotes or self.machine.layer.changes_devices(folio.slot)):
                 tied += 1
                 continue
             if not self._after[cram]:
@@ -132,7 +133,11 @@ class Writeback:
         await folio.drain()
         later, placement = later or self._after[folio.tier], machine.placement
         try:
-            page = await placement.read_out(folio.tier, folio.page, later)
+            page: bytes | Block
+            if machine.tiers.demotes:  # the ordinary swap path knows nothing of the device's blocks
+                page = await folio.tier.load(folio.page)
+            else:
+                page = await placement.read_out(folio.tier, folio.page, later)
             backing = await placement.write_out(page, slot, later, self.shrink_memcg)
             if backing is not None:
                 machine.layer.change_backing(slot, backing)  # the device page is given up only now: it is written

@@ -26,7 +26,7 @@ def metadata(machine: Machine) -> dict[str, int]:
     if isinstance(machine.slots, XswapSlots):
         places = machine.slots.redirected
     else:
-        places = 0 if direct else sum(tier.usage().pages for tier in machine.tiers.order if tier.type in ON_DEVICE)
+        places = 0 if direct else sum(tier.usage().pages for tier in machine.tiers.swap if tier.type in ON_DEVICE)
     return {
         "slot_bytes": machine.slots.bytes,
         "swap_cache_bytes": 0 if in_slot else XARRAY_BYTES * len(machine.cache),

@@ -11,6 +11,7 @@ from vswap.base.backing import NO_BACKING, Backing, TierKey
 from vswap.base.errors import ContractViolation
 from vswap.mm.cache import SwapCache
 from vswap.mm.folio import CramFolio, CramNode, Folio
+from vswap.mm.memcg import Memcg
 from vswap.slots.layer import Layer
 from vswap.tiers.base import TierError
 from vswap.tiers.tierset import TierSet
@@ -37,6 +38,7 @@ class Residents:
         self._reap_wanted = reap_wanted
         self._budget = budget
         self.on: dict[CramNode, OrderedDict[CramFolio, None]] = {tier: OrderedDict() for tier in tiers.crams}
+        self._at: dict[CramNode, dict[int, CramFolio]] = {tier: {} for tier in tiers.crams}
         self.writable = 0
         self.to_fence: set[CramFolio] = set()
 
@@ -45,18 +47,23 @@ class Residents:
         """Every live CRAM folio."""
         return [folio for folios in self.on.values() for folio in folios]
 
+    def at(self, tier: CramNode, page: int) -> CramFolio | None:
+        """The folio of a device page; None where it has none."""
+        return self._at[tier].get(page)
+
     def of(self, key: TierKey) -> list[CramFolio]:
         """Those of one tier; none where it is no CRAM node."""
         return [folio for tier, folios in self.on.items() if self._tiers.key(tier) == key for folio in folios]
 
-    def add(self, backing: Backing, slot: int) -> CramFolio:
-        """The folio of a device page that was just stored for `slot`. It is charged in the place of the folio that the
-        page was in: that one has to go in the same step."""
+    def add(self, backing: Backing, slot: int, memcg: Memcg | None = None) -> CramFolio:
+        """The folio of a device page that was just stored for `slot`, or without one for a group. It is charged in the
+        place of the folio that the page was in: that one has to go in the same step."""
         tier = self._tiers.cram(backing.tier)
-        folio = CramFolio(self._clock, tier, backing.handle, slot, self._layer.memcg_of(slot))
+        folio = CramFolio(self._clock, tier, backing.handle, slot, memcg or self._layer.memcg_of(slot))
         folio.memcg.charge_device(self._tiers.node(tier), 1)
         folio.charged = True
         self.on[tier][folio] = None
+        self._at[tier][folio.page] = folio
         return folio
 
     def bury(self, folio: CramFolio) -> None:
@@ -66,6 +73,7 @@ class Residents:
         folio.dead = True
         self.to_fence.discard(folio)
         del self.on[folio.tier][folio]
+        del self._at[folio.tier][folio.page]
         self._uncharge(folio)
 
     def hand_charge_to(self, folio: CramFolio, new: Folio) -> None:
@@ -109,10 +117,12 @@ class Residents:
             slots.duplicate(slot)
 
     def reap_slot(self, folio: CramFolio) -> None:
-        """Drop the slot of a locked CRAM folio that one PTE names; the device page is the folio's own from now on."""
+        """Drop the slot of a locked CRAM folio that one PTE names, or those that map it; the device page is the folio's
+        own from now on."""
         slots = self._layer.slots
         slots.set_backing(folio.slot, NO_BACKING)
-        slots.put(folio.slot)  # pinned, so it stays until it leaves the swap cache
+        for _ in range(slots.swap_count(folio.slot)):
+            slots.put(folio.slot)  # pinned, so it stays until it leaves the swap cache
         self._cache.delete(folio)
         folio.tier.reown(folio.page, 0)
 

@@ -197,16 +197,16 @@ def forget(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> None:
     """A PTE has been replaced or cleared: drop the reference it held."""
     if pte.state is PteState.SOFTLEAF:
         put_slot(machine, pte.slot)
-    elif pte.state is PteState.DRAM:
-        page = pte.dram
+    elif isinstance(pte.folio, Folio):
+        page = pte.folio
         page.dirty |= pte.dirty
         page.mappers.discard((table, vpn))
         try_to_free(machine, page)
         unused = page.order and not page.dead and not page.slot and not page.mapped(pte.index)
         if unused and machine.memory.defer_split(page):
             machine.counters.count_mthp(page.order, "split_deferred")
-    elif pte.state is PteState.CRAM:
-        folio = pte.cram
+    elif pte.folio is not None:
+        folio = pte.folio
         folio.mappers.discard((table, vpn))
         machine.residents.make_read_only(folio)
         if folio.slot:

@@ -90,6 +90,15 @@ class CramTier:
             block = await device.export(handle)
             return None if block is None else Block(block, (await device.page_state(handle)).crc)
 
+    def admits(self) -> bool:
+        """A page may be stored now; else it is counted as refused, and room is made where the node is merely full."""
+        if not self.closed and (self.inventory.free or self.inventory.awaiting_trim):
+            return True
+        self._counters.cram_rejects += 1
+        if not self.closed:
+            self.pressure.set()
+        return False
+
     async def _put(self, slot: int, store: Callable[[CramDevice, int], Awaitable[None]]) -> int:
         """Have the device keep something for a slot on a free page."""
         if self.gone is not None:
@@ -293,7 +302,12 @@ class CramTier:
         await self.inventory.device.track_hot_pages(threshold, period)
 
     async def nominations(self) -> list[int]:
-        """The slots of the pages that the device has nominated and that are still what they were then.
+        """The slots of the pages that are `nominated`, of those that have one."""
+        pages = await self.nominated()
+        return [slot for page in pages if (slot := self.inventory.owners[page])]
+
+    async def nominated(self) -> list[int]:
+        """The pages that the device has nominated and that are still what they were then.
 
         A page that was freed since the last call may have been used again: what was hot is not what is there now.
         """
@@ -312,7 +326,7 @@ class CramTier:
         self._counters.hot_stale += len(pages) - len(fresh)
         self._counters.hot_dropped += max(0, overflow - self.dropped_nominations)
         self.dropped_nominations = overflow
-        return [slot for page in fresh if (slot := inventory.owners[page])]
+        return fresh
 
     def lose(self, error: DeviceLost, inventory: DevicePages) -> None:
         """The device of these books is gone, unless there is another one by now."""

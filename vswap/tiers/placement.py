@@ -16,6 +16,7 @@ from vswap.mm.folio import CramNode
 from vswap.mm.memcg import Memcg
 from vswap.slots.layer import Layer
 from vswap.tiers.base import Full, Gone, IoError, QueuedTier, Tier, TierError
+from vswap.tiers.cram import CramTier
 from vswap.tiers.lz4block import Block, block_tier
 from vswap.tiers.tierset import TierSet
 
@@ -137,6 +138,18 @@ class Placement:
         if tier.type in _STORED:
             memcg.count(_STORED[tier.type], pages)
         return handle
+
+    async def store_on_node(self, node: CramTier, data: bytes) -> int | None:
+        """Store a page that is to have no slot on a node; the device page, None where the node refuses."""
+        self._tiers.storing[node] += 1
+        try:
+            page = await node.store(data, 0)
+        except TierError:
+            return None
+        finally:
+            self._tiers.storing[node] -= 1
+        self._counters.count_stored(self._tiers.name(self._tiers.key(node)))
+        return page
 
     def reserve(self, tier: QueuedTier, slot: int, pages: int = 1) -> Backing | None:
         """Places on a swap device for the pages of `slot` and those after it, charged to their group: the first one.

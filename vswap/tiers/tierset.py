@@ -14,6 +14,9 @@ from vswap.tiers.cram import CramTier
 from vswap.tiers.swapfile import SwapfileTier
 from vswap.tiers.zswap import ZswapTier
 
+NODE = " (node)"
+"""In figures, behind the name of a CRAM tier that is a memory node: "cram (node)"."""
+
 
 class TierSet:
     """Tiers by name and by key, in the order in which they are tried.
@@ -22,7 +25,9 @@ class TierSet:
     highest priority. Swap devices of one priority take turns, as those of swapon do.
 
     Attributes:
-        order: the tiers as they are tried at swap-out, zero first.
+        order: all tiers as they are tried, zero first.
+        swap: those of them that are tried at swap-out.
+        demotes: CRAM nodes are memory that reclaim demotes to (`cram_mode`), and so no part of `swap`.
         named: name in the configuration -> tier.
         crams: the CRAM nodes, nearest first.
         zswap, swapfile: the first tier of that kind, None where there is none.
@@ -37,11 +42,14 @@ class TierSet:
         *,
         distances: Mapping[str, int] | None = None,
         priorities: Mapping[str, int] | None = None,
+        demotes: bool = False,
     ) -> None:
         """Tiers in the order of the configuration. `distances` of CRAM nodes and `priorities` of swap devices by name;
-        without one, each is farther, or of lower priority, than those before it."""
+        without one, each is farther, or of lower priority, than those before it. `demotes`: CRAM nodes are memory that
+        reclaim demotes to, and no swap."""
         self.named = dict(tiers)
-        self._names = {tier: name for name, tier in tiers.items()}
+        nodes = {tier for tier in tiers.values() if demotes and tier.type is BackingType.CRAM}
+        self._names = {tier: f"{name}{NODE}" if tier in nodes else name for name, tier in tiers.items()}
         distances, priorities = distances or {}, priorities or {}
         ranks: dict[Tier, int] = {}
         for default, (name, tier) in enumerate(tiers.items(), 1):
@@ -51,6 +59,8 @@ class TierSet:
                 ranks[tier] = -priorities.get(name, -default)
         order = _ranked(list(tiers.values()), ranks, lambda tier: tier.type is BackingType.CRAM)
         self.order = tuple(_ranked(order, ranks, lambda tier: tier.type in PHYSICAL))
+        self.demotes = demotes
+        self.swap = tuple(tier for tier in self.order if not (demotes and tier.type is BackingType.CRAM))
         self._keys: dict[Tier | CramNode, TierKey] = {}
         for tier in tiers.values():  # numbered as configured
             device = sum(key.type is tier.type for key in self._keys.values())
@@ -90,7 +100,8 @@ class TierSet:
         return self._keys[tier].device + 1
 
     def name(self, key: TierKey) -> str:
-        """What the configuration calls the tier of a key. Raises KeyError."""
+        """What figures call the tier of a key: as the configuration does, with `NODE` where it is no swap. Raises
+        KeyError."""
         return self._names[self._tiers[key]]
 
     def place(self, tier: Tier | CramNode, handle: int) -> Backing:
@@ -99,8 +110,8 @@ class TierSet:
         return Backing(kind, handle, device)
 
     def after(self, tier: Tier) -> tuple[Tier, ...]:
-        """The tiers that come later than this one."""
-        return self.order[self.order.index(tier) + 1 :]
+        """The tiers of `swap` that come later than this one; all of them, where this is none of `swap`."""
+        return self.swap[self.swap.index(tier) + 1 :] if tier in self.swap else self.swap
 
     def cram(self, key: TierKey) -> CramTier:
         """The CRAM node of a key. Raises KeyError."""
@@ -116,6 +127,11 @@ class TierSet:
         return not capacity or 2 * sum(usage.pages for usage in usages) > capacity
 
     @property
+    def shown(self) -> dict[str, Tier]:
+        """Every tier by the name that figures have for it, as configured."""
+        return {self._names[tier]: tier for tier in self.named.values()}
+
+    @property
     def device_keys(self) -> list[TierKey]:
         """The keys of the swap devices."""
         return [self._keys[device] for device in self.devices]
@@ -129,7 +145,7 @@ class TierSet:
     def places(self) -> dict[TierKey, int]:
         """The tiers on which a slot can be a place, as they are tried, and how many places each has."""
         kinds = {BackingType.CRAM, *PHYSICAL}
-        return {self._keys[tier]: tier.usage().capacity or 1 << 31 for tier in self.order if tier.type in kinds}
+        return {self._keys[tier]: tier.usage().capacity or 1 << 31 for tier in self.swap if tier.type in kinds}
 
     def takes(self, key: TierKey) -> bool:
         """The tier takes new pages now."""

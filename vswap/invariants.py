@@ -67,8 +67,8 @@ def _ptes(machine: Machine) -> Iterator[str]:
             if pte.state is PteState.MIGRATION:
                 if not folio.lock.locked():
                     yield f"{where} is a migration entry, and nobody moves its folio"
-                if pte.exclusive and len(folio.mappers) != 1:
-                    yield f"{where} is an exclusive migration entry, its page has {len(folio.mappers)} mappers"
+                if (pte.writable or pte.exclusive) and len(folio.mappers) != 1:
+                    yield f"{where} is a migration entry of one user, its page has {len(folio.mappers)} mappers"
                 continue
             mapped = folio.mapped(pte.index) if isinstance(folio, Folio) else len(folio.mappers)
             if (pte.writable or pte.exclusive) and mapped != 1:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.marks import first_in_test
 from vswap.races.__main__ import find_seeded, main
+from vswap.races.program import NODE_PROGRAMS
 from vswap.races.schedule import RaceClock, Schedule
 from vswap.races.search import attempt, decode, encode, minimize, search
 from vswap.races.seeded import SEEDED, seeded
@@ -21,7 +22,7 @@ QUICK = sorted(SEEDED.keys() - SLOW)
 """Found within 1,000 interleavings; the others by `make races`."""
 
 
-@pytest.mark.parametrize("first", first_in_test([0, 1_000_000, 2_000_000, 3_000_000]))
+@pytest.mark.parametrize("first", first_in_test([0, 1_000_000, 2_000_000, 3_000_000, NODE_PROGRAMS]))
 def test_two_thousand_interleavings_of_our_code_are_clean(first: int) -> None:
     finding = search(first, 500)
     assert finding is None, finding
@@ -35,6 +36,10 @@ def test_two_thousand_interleavings_of_our_code_are_clean(first: int) -> None:
         # an access told of a device's reset before the node's own task had seen it
         (3517, "1509796962:13+150000,41+40000,42+3000,52+10000"),
         (3782, "2771985767:19+150000,21+200,27+10000,30+10000,48+150000"),
+        # a page was demoted to a node that was being taken back
+        (1_000_000_000, ":"),
+        # fork copied a migration entry, and both of its users could write to the page then
+        (1_000_000_044, ":11+10000,22+1000"),
     ],
 )
 def test_an_interleaving_that_once_failed_is_clean(program: int, schedule: str) -> None:

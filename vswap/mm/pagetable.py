@@ -74,9 +74,15 @@ class Pte:
         return cls(state, folio=folio, index=index, writable=writable, exclusive=exclusive)
 
     @classmethod
-    def migration(cls, pte: Pte, *, exclusive: bool) -> Pte:
-        """The migration entry of a PTE that is present, or is such an entry."""
-        entry = cls(PteState.MIGRATION, folio=pte.folio, index=pte.index, writable=pte.writable, exclusive=exclusive)
+    def migration(cls, pte: Pte, *, shared: bool = False) -> Pte:
+        """The migration entry of a PTE that is present; or of such an entry, once fork has `shared` its page."""
+        entry = cls(
+            PteState.MIGRATION,
+            folio=pte.folio,
+            index=pte.index,
+            writable=pte.writable and not shared,
+            exclusive=pte.exclusive and not shared,
+        )
         entry.accessed, entry.dirty = pte.accessed, pte.dirty
         return entry
 
@@ -170,15 +176,14 @@ class PageTable:
 
     def migrate(self, vpn: int) -> None:
         """Make a migration entry of a present PTE; the folio's mappers stay."""
-        pte = self._ptes[vpn]
-        self.set(vpn, Pte.migration(pte, exclusive=pte.exclusive))
+        self.set(vpn, Pte.migration(self._ptes[vpn]))
 
     def migrate_copy(self, vpn: int, pte: Pte) -> None:
         """Share the migration entry of another table, copy-on-write."""
         assert pte.folio is not None
         self.vmas.prepared(vpn)
         pte.folio.mappers.add((self, vpn))
-        entry = Pte.migration(pte, exclusive=False)
+        entry = Pte.migration(pte, shared=True)
         entry.accessed = False  # the child's are old
         self.set(vpn, entry)
 

@@ -75,9 +75,9 @@ async def promote(machine: Machine, folio: CramFolio) -> bool:
 
 
 async def converge(machine: Machine, cram: CramTier) -> None:
-    """Let a node's balloon reach its target, a step (`balloon_step_pages`) at a time: free pages first, then the coldest
-    ones are moved to DRAM politely, where it is free without reclaim. What cannot be moved now stays; what is freed
-    later goes into the balloon."""
+    """Let a node's balloon reach its target, a step (`balloon_step_pages`) at a time: free pages first, then the
+    coldest ones are moved to DRAM politely, where it is free without reclaim. What cannot be moved now stays; what is
+    freed later goes into the balloon."""
     cram.resize_wanted.clear()
     while cram.inventory.balloon_lacks and not machine.stopping:
         await cram.flush()  # what was freed is the balloon's once it is trimmed

@@ -89,7 +89,7 @@ async def copy_pte(
             table.set(vpn, Pte.softleaf(pte.slot, exclusive=False))
     elif pte.state is PteState.MIGRATION:
         child.migrate_copy(vpn, pte)
-        parent.set(vpn, Pte.migration(pte, exclusive=False))
+        parent.set(vpn, Pte.migration(pte, shared=True))
     elif isinstance(pte.folio, Folio) and pte.folio.pins:
         new = await reclaim.allocate(child.memcg)
         if parent.get(vpn) is pte and pte.folio.pins:

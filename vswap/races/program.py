@@ -26,11 +26,14 @@ from vswap.system import VswapSystem
 
 DEVICE = DeviceParameters(perceived_pages=16, media_bytes=32 << 10, cache_pages=2)
 ORDERS = (("cram", "zswap", "swapfile"), ("cram", "swapfile"), ("zswap", "swapfile"), ("zram", "swapfile"))
+NODE_ORDERS = (("cram", "zswap", "swapfile"), ("cram", "swapfile"), ("cram", "zram"))
 WIDE_ORDERS = (
     ("cram", "cram1", "zswap", "swapfile"),
     ("cram", "cram1", "swapfile", "swapfile1"),
     ("zswap", "swapfile", "zram", "swapfile1"),
 )
+NODE_PROGRAMS = 1_000_000_000
+"""From this number on the device of a program is a memory node."""
 PAGES = 3
 OPERATIONS = 6
 MOST_STEPS = 20_000  # a hundred times what a program takes
@@ -133,6 +136,8 @@ class Program(Workload):
                     node.set_no_alloc(not node.closed)
             elif choice < 0.9:
                 await self._switch(rng)
+            elif machine.tiers.demotes and not self.links:
+                await self._take_back()
         for node in machine.tiers.crams:
             node.set_no_alloc(False)
             node.set_pressure(False)
@@ -156,8 +161,22 @@ class Program(Workload):
             else:
                 return
 
+    async def _take_back(self) -> None:
+        """A node is unregistered, if its pages can be moved, and given again."""
+        nodes, whole = self.system.nodes, [range(DEVICE.perceived_pages)]
+        assert self.device is not None
+        try:
+            await nodes.unregister("cram", whole)
+        except NodeError as error:
+            assert error.errno == errno.EBUSY
+            return
+        left = self.system.tier("cram").usage().pages
+        assert not left, f"{left} pages are left on a node that was taken back"
+        await nodes.register("cram", whole, 2000, self.device)
+
     async def _switch(self, rng: Random) -> None:
-        name = rng.choice(self.system.machine.config.order)
+        tiers = self.system.machine.tiers
+        name = rng.choice([name for name, tier in tiers.named.items() if tier in tiers.swap and name != "zero"])
         try:
             await self.system.swapoff(name, rng.choice(list(Search)))
         except SwapoffFailed:
@@ -193,17 +212,19 @@ def execute(program: int, schedule: Schedule, folder: Path) -> int:
         what went wrong: an InvariantViolation, an AssertionError of the shadow copy, a Deadlock, an error of the layer.
     """
     rng = Random(f"{program}.machine")
-    order: tuple[str, ...] = rng.choice(ORDERS)
+    as_node = program >= NODE_PROGRAMS
+    order: tuple[str, ...] = rng.choice(NODE_ORDERS if as_node else ORDERS)
     wide = Random(f"{program}.wide")
     if wide.random() < 0.15:
-        order = wide.choice(WIDE_ORDERS)
+        order = wide.choice(WIDE_ORDERS[:2] if as_node else WIDE_ORDERS)
     large = program % 4 == 1
-    if large:
+    if large and not as_node:
         order = rng.choice((("swapfile",), ("swapfile", "zswap"), order))
     clock = RaceClock(schedule)
     config = VswapConfig(
         memory_pages=24 if large else 16,
         order=order,
+        cram_mode="node" if as_node else "swap",
         priorities={"swapfile": 1, "swapfile1": 1},
         cram_to_cram=program % 2 == 0,
         writable_budget=rng.choice((0, 0, 1, 2)),

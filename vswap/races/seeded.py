@@ -23,9 +23,9 @@ from vswap.paths.reclaim import Reclaim, Reclaimed
 from vswap.paths.spaces import AddressSpace
 from vswap.paths.swapoff import Swapoff
 from vswap.paths.writeback import Writeback
-from vswap.state import rmap
+from vswap.state import migration, rmap
 from vswap.state.machine import Machine
-from vswap.tiers.base import Tier
+from vswap.tiers.base import Tier, TierError
 from vswap.tiers.cram import CramTier
 from vswap.tiers.lz4block import Block
 from vswap.tiers.placement import MakeRoom, Placement
@@ -33,9 +33,18 @@ from vswap.tiers.placement import MakeRoom, Placement
 SEEDED: dict[str, Callable[[Patcher], None]] = {"writeback_without_a_pin": writeback_without_a_pin}
 
 
+ON_A_NODE: set[str] = set()
+"""Those of them that only programs with a memory node have (`NODE_PROGRAMS`)."""
+
+
 def _race(patch: Callable[[Patcher], None]) -> Callable[[Patcher], None]:
     SEEDED[patch.__name__] = patch
     return patch
+
+
+def _race_on_a_node(patch: Callable[[Patcher], None]) -> Callable[[Patcher], None]:
+    ON_A_NODE.add(patch.__name__)
+    return _race(patch)
 
 
 @contextmanager
@@ -326,3 +335,38 @@ def device_given_again_before_its_pages_are_given_up(patch: Patcher) -> None:
 
     patch.replace(CramTier, "attach", broken)
     patch.replace(Nodes, "register", register)
+
+
+@_race_on_a_node
+def page_copied_while_it_is_mapped(patch: Patcher) -> None:
+    """A folio is copied to its node before its mappers are gone: a write meanwhile is lost."""
+    original = migration.unmap
+
+    def broken(machine: Machine, folio: AnyFolio) -> int:
+        return original(machine, folio) if isinstance(folio, CramFolio) else len(folio.mappers)
+
+    patch.replace(migration, "unmap", broken)
+
+
+@_race_on_a_node
+def fork_copies_a_migration_entry_as_it_is(patch: Patcher) -> None:
+    """Parent and child both believe that the page on its way is theirs alone."""
+    original = Pte.migration
+
+    def broken(pte: Pte, *, shared: bool = False) -> Pte:
+        return original(pte)
+
+    patch.replace(Pte, "migration", staticmethod(broken))
+
+
+@_race_on_a_node
+def demoted_to_a_node_that_is_being_taken_back(patch: Patcher) -> None:
+    """Whoever has chosen a node does not look again before the store."""
+
+    async def broken(self: Placement, node: CramTier, data: bytes) -> int | None:
+        try:
+            return await node.store(data, 0)
+        except TierError:
+            return None
+
+    patch.replace(Placement, "store_on_node", broken)

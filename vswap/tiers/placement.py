@@ -141,6 +141,8 @@ class Placement:
 
     async def store_on_node(self, node: CramTier, data: bytes) -> int | None:
         """Store a page that is to have no slot on a node; the device page, None where the node refuses."""
+        if node in self._tiers.offline:  # since
+            return None
         self._tiers.storing[node] += 1
         try:
             page = await node.store(data, 0)

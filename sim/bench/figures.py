@@ -2,7 +2,8 @@
 """The measured tables of the documents, from the records in docs/figures.
 
     python -m sim.bench.figures             write the documents' tables again
-    python -m sim.bench.figures --record    first take what the last make hwbench, fpga, mutation, effects, faults wrote
+    python -m sim.bench.figures --record    first take what the last make hwbench, fpga, mutation, effects, faults or
+                                            python -m sim.bench.modes wrote
 
 A table follows a line `<!-- made by python -m sim.bench.figures: NAME -->` and ends at an empty line.
 """
@@ -23,14 +24,16 @@ from hw.places import build_folder
 from hw.sources import ROOT, digest
 
 RECORDS = ROOT / "docs" / "figures"
-DOCUMENTS = ("hwbench.md", "compressor.md", "decompressor.md", "mutants.md", "kerneldiff.md", "faults.md")
-NAMES = ("hwbench", "fpga", "mutation", "effects", "faults")
+DOCUMENTS = (
+    "hwbench.md", "compressor.md", "decompressor.md", "mutants.md", "kerneldiff.md", "faults.md", "vswap/node-mode.md",
+)  # fmt: skip
+NAMES = ("hwbench", "fpga", "mutation", "effects", "faults", "modes")
 SURVIVED = "survived"
 _MARK = re.compile(r"(<!-- made by `python -m sim\.bench\.figures`: ([a-z-]+) -->\n)(.*?)(?=\n\n|\Z)", re.DOTALL)
 
 Records = Mapping[str, Sequence[Mapping[str, Any]]]
 """The rows of each record: "hwbench" (sim/bench/hwbench.py), "fpga" (hw/fpga.py), "mutation", "effects" and
-"faults" (tests/campaigns)."""
+"faults" (tests/campaigns), "modes" (sim/bench/modes.py)."""
 
 
 class FiguresError(Exception):
@@ -214,11 +217,39 @@ def effects_tiers(kept: Records) -> str:
     return _table([*heads, *(move.replace("_", " ") for move in moves), "simulated ms", "commit", "what"], rows)
 
 
+MODE_FIGURES: Mapping[str, Callable[[Mapping[str, Any]], float]] = {
+    "pages compared": lambda row: row["compared"],
+    "mismatches": lambda row: row["mismatches"],
+    "simulated ms": lambda row: row["simulated_ns"] / 1e6,
+    "page faults": lambda row: row["kernel"]["pgfault"],
+    "soft faults": lambda row: row["kernel"]["soft_faults"],
+    "promotions by a write": lambda row: row["kernel"]["promotions"],
+    "reads of the device without a fault": lambda row: row["device_reads"],
+    "pages demoted": lambda row: row["kernel"]["pgdemote_kswapd"] + row["kernel"]["pgdemote_direct"],
+    "page stores on the device": lambda row: row["stores"],
+    "refused by the node": lambda row: row["kernel"]["cram_rejects"],
+    "zswap stores": lambda row: row["kernel"]["zswpout"],
+    "zswap loads": lambda row: row["kernel"]["zswpin"],
+    "swapfile writes": lambda row: row["kernel"]["pswpout"],
+    "swapfile reads": lambda row: row["kernel"]["pswpin"],
+    "PTEs looked at by rmap": lambda row: row["kernel"]["rmap_ptes"],
+    "bytes for slots at the end": lambda row: row["slot_bytes"],
+}
+"""What the table of both modes says of a run (sim/bench/modes.py)."""
+
+
+def modes(kept: Records) -> str:
+    """The main job with the device as swap and as a node: a line a figure, a column a way to run it."""
+    heads = ["", *(f"{row['mode']}, {row['layer']} slots, {row['sim']}" for row in kept["modes"])]
+    rows = [[name, *(_number(figure(row)) for row in kept["modes"])] for name, figure in MODE_FIGURES.items()]
+    return _table(heads, rows)
+
+
 TABLES: Mapping[str, Callable[[Records], str]] = {
     "widths": widths, "misses": misses, "compressor": compressor, "decompressor": decompressor, "fpga": fpga,
     "mutants": mutants, "mutants-state": mutants_state, "survivors": survivors, "faults": faults,
     "faults-state": faults_state, "effects-faults": effects_faults, "effects-times": effects_times,
-    "effects-tiers": effects_tiers,
+    "effects-tiers": effects_tiers, "modes": modes,
 }  # fmt: skip
 
 
@@ -297,7 +328,7 @@ def _short(row: Mapping[str, Any]) -> dict[str, Any]:
     "--record",
     "first",
     is_flag=True,
-    help="Take build/{hwbench,fpga,mutation,effects,faults}.json as the records first.",
+    help="Take build/{hwbench,fpga,mutation,effects,faults,modes}.json as the records first.",
 )
 def main(first: bool) -> None:
     """Write the measured tables of the documents again, from docs/figures."""

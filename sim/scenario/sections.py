@@ -139,12 +139,6 @@ class MemorySection(Section):
 class CramSection(Section):
     """The compressed-RAM device and how it is used."""
 
-    mode: Literal["swap", "node"] = _dial("cram_mode")
-    file: bool = Field(
-        False,
-        description="clean file pages go to the node, too; refused: there is no page cache (docs/vswap/node-mode.md)",
-        json_schema_extra={"const": False},
-    )
     perceived_pages: int = _parameter("perceived_pages")
     media_bytes: int = _parameter("media_bytes")
     sector_bytes: int = _parameter("sector_bytes")
@@ -152,6 +146,12 @@ class CramSection(Section):
     bytes_per_cycle: int = _parameter("bytes_per_cycle")
     media_latency: int = Field(
         MEDIA_LATENCY, ge=1, le=10_000, description="clock cycles from a media request to its first beat"
+    )
+    mode: Literal["swap", "node"] = _dial("cram_mode")
+    file: bool = Field(
+        False,
+        description="clean file pages go to the node, too; refused: there is no page cache (docs/vswap/node-mode.md)",
+        json_schema_extra={"const": False},
     )
     low_percent: int = _dial("cram_low_percent")
     recovered_percent: int = _dial("cram_recovered_percent")

@@ -37,6 +37,7 @@ def test_a_figure_that_changes_shows(name: str) -> None:
     changed["mutation"][0]["result"] = "equivalent"
     changed["effects"][0]["simulated_ns"] += 10**6
     changed["faults"][0]["wrong"] += 1
+    changed["modes"][0]["mismatches"] += 1
     text = (DOCS / name).read_text()
     assert updated(text, changed) != text
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The main job with the device as swap and as a memory node, over virtual and direct slots: docs/vswap/node-mode.md.
+"""The main job with the device as swap and as a memory node, over each kind of slots: docs/vswap/node-mode.md.
 
     python -m sim.bench.modes [model|verilated ...]
 
@@ -25,6 +25,7 @@ from sim.scenario.scenario import DEFAULT, find
 from sim.scenario.settings import load, parse
 from sim.trace.file import Trace
 from vswap.base.results import write_json
+from vswap.slots.layer import LAYERS
 
 FILE = "modes.json"
 _COUNTERS = ("pgfault", "pgmajfault", "promotions", "soft_faults", "swap_cache_hits", "cram_rejects", "node_closed",
@@ -46,7 +47,7 @@ class Way:
         return {"cram.mode": self.mode, "tiers.layer": self.layer}
 
 
-WAYS = [Way(sim, mode, layer) for sim in get_args(InProcess) for layer in ("virtual", "direct")
+WAYS = [Way(sim, mode, layer) for sim in get_args(InProcess) for layer in LAYERS
         for mode in ("swap", "node")]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ ORDERS = (
     ("cram", "cram1", "zswap", "swapfile", "swapfile1"),
     ("cram", "zram"),
 )
-LAYERS = ("virtual", "direct")
+LAYERS = ("virtual", "direct", "xswap")
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])

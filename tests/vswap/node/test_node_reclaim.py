@@ -12,7 +12,7 @@ from tests.vswap.tb import TB
 from vswap import AddressSpace, SegmentationFault, SigBus
 from vswap.base.backing import BackingType
 
-LAYERS = pytest.mark.parametrize("layer", ["virtual", "direct"])
+LAYERS = pytest.mark.parametrize("layer", ["virtual", "direct", "xswap"])
 
 
 async def fill_dram(tb: TB) -> AddressSpace:

@@ -32,7 +32,7 @@ async def refused(call: Awaitable[object], number: int) -> None:
 # register, unregister
 
 
-@pytest.mark.parametrize("layer", ["virtual", "direct"])
+@pytest.mark.parametrize("layer", ["virtual", "direct", "xswap"])
 @node_machine(rtl=True)
 async def test_a_node_that_is_taken_back_is_emptied_into_dram_and_its_pages_stay_mapped(tb: TB, layer: str) -> None:
     assert tb.config.layer == layer

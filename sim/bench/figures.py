@@ -239,17 +239,26 @@ MODE_FIGURES: Mapping[str, Callable[[Mapping[str, Any]], float]] = {
 
 
 def modes(kept: Records) -> str:
-    """The main job with the device as swap and as a node: a line a figure, a column a way to run it."""
-    heads = ["", *(f"{row['mode']}, {row['layer']} slots, {row['sim']}" for row in kept["modes"])]
-    rows = [[name, *(_number(figure(row)) for row in kept["modes"])] for name, figure in MODE_FIGURES.items()]
-    return _table(heads, rows)
+    """The main job with the device as swap and as a node, on the model."""
+    return _modes([row for row in kept["modes"] if row["sim"] == "model"])
+
+
+def modes_rtl(kept: Records) -> str:
+    """The same on the verilated RTL."""
+    return _modes([row for row in kept["modes"] if row["sim"] == "verilated"])
+
+
+def _modes(ways: Sequence[Mapping[str, Any]]) -> str:
+    """A line a figure, a column a way to run it."""
+    heads = ["", *(f"{row['mode']}, {row['layer']} slots" for row in ways)]
+    return _table(heads, [[name, *(_number(figure(row)) for row in ways)] for name, figure in MODE_FIGURES.items()])
 
 
 TABLES: Mapping[str, Callable[[Records], str]] = {
     "widths": widths, "misses": misses, "compressor": compressor, "decompressor": decompressor, "fpga": fpga,
     "mutants": mutants, "mutants-state": mutants_state, "survivors": survivors, "faults": faults,
     "faults-state": faults_state, "effects-faults": effects_faults, "effects-times": effects_times,
-    "effects-tiers": effects_tiers, "modes": modes,
+    "effects-tiers": effects_tiers, "modes": modes, "modes-rtl": modes_rtl,
 }  # fmt: skip
 
 

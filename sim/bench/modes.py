@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The main job with the device as swap and as a memory node, over each kind of slots: docs/vswap/node-mode.md.
 
-    python -m sim.bench.modes [model|verilated ...]
+    python -m sim.bench.modes [model|verilated|swap|node|virtual|direct|xswap ...]
 
-Each way runs once, on the model and on the RTL as a library unless one is named. The figures go to build/modes.json,
-from where `python -m sim.bench.figures --record` makes the document's table; ways that are not run again keep theirs.
+Each way runs once, or only those that are named: `model xswap` are both modes over xswap's slots on the model. The
+figures go to build/modes.json, from where `python -m sim.bench.figures --record` makes the document's table; ways that
+are not run again keep theirs.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from vswap.base.results import write_json
 from vswap.slots.layer import LAYERS
 
 FILE = "modes.json"
+MODES = ("swap", "node")
 _COUNTERS = ("pgfault", "pgmajfault", "promotions", "soft_faults", "swap_cache_hits", "cram_rejects", "node_closed",
              "pgsteal_kswapd", "pgsteal_direct", "pgdemote_kswapd", "pgdemote_direct", "zswpout", "zswpin", "pswpout",
              "pswpin", "rmap_ptes")  # fmt: skip
@@ -46,9 +48,14 @@ class Way:
         """The scenario's keys, as settings."""
         return {"cram.mode": self.mode, "tiers.layer": self.layer}
 
+    def named(self, words: Sequence[str]) -> bool:
+        """The words name it: of each kind of words one, or none at all."""
+        kinds = ((self.sim, get_args(InProcess)), (self.mode, MODES), (self.layer, tuple(LAYERS)))
+        return all(own in words or not set(words) & set(kind) for own, kind in kinds)
+
 
 WAYS = [Way(sim, mode, layer) for sim in get_args(InProcess) for layer in LAYERS
-        for mode in ("swap", "node")]  # fmt: skip
+        for mode in MODES]  # fmt: skip
 
 
 def run(way: Way) -> dict[str, Any]:
@@ -78,11 +85,12 @@ def main(arguments: Sequence[str]) -> int:
     file = build_folder() / FILE
     rows: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() else []
     for way in WAYS:
-        if arguments and way.sim not in arguments:
+        if not way.named(arguments):
             continue
         new = run(way)
         rows = [old for old in rows if (old["sim"], old["mode"], old["layer"]) != (way.sim, way.mode, way.layer)]
         rows.append(new)
+        rows.sort(key=lambda row: WAYS.index(Way(row["sim"], row["mode"], row["layer"])))
         write_json(file, rows)
         print(f"{way.mode} mode, {way.layer} slots, {way.sim}: {new['mismatches']} mismatches", flush=True)
     return 0 if all(each["ok"] for each in rows) else 1

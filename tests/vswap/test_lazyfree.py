@@ -126,3 +126,15 @@ async def test_under_pressure_marked_pages_go_first(tb: TB) -> None:
     await tb.clock.sleep(1_000_000)
     assert tb.system.counters.pglazyfreed and not tb.system.counters.stores
     assert await space.read(0) == compressible_page(0)
+
+
+async def test_a_merged_page_that_one_user_does_not_need_stays_for_the_other(tb: TB) -> None:
+    space = tb.space()
+    for vpn in (0, 1):
+        await space.write(vpn, compressible_page(7))
+    assert await space.merge(0, space, 1)
+    await space.unmap(1)
+    child = await tb.system.fork(space, "child")
+    await child.lazyfree(0)
+    await tb.reclaim(space, 0)
+    assert await space.read(0) == compressible_page(7)

@@ -38,6 +38,8 @@ def test_five_hundred_interleavings_of_our_code_are_clean(first: int) -> None:
         (3782, "2771985767:19+150000,21+200,27+10000,30+10000,48+150000"),
         # a page was demoted to a node that was being taken back
         (1_000_000_000, ":"),
+        # a merged page was dropped by the MADV_FREE of one of its users
+        (1_000_005_019, ":19+1000,26+10000,49+200,51+10000"),
         # fork copied a migration entry, and both of its users could write to the page then
         (1_000_000_044, ":11+10000,22+1000"),
     ],

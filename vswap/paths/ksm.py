@@ -23,7 +23,7 @@ async def merge(machine: Machine, table: PageTable, vpn: int, other: PageTable, 
     old = table.get(vpn)
     assert old is not None
     kept.merged = True
-    kept.dirty = True
+    kept.dirty = kept.was_cached = True  # SetPageDirty: its PTEs are clean from now on, and MADV_FREE asks the folio
     for each, page in ((other, other_vpn), (table, vpn)):
         rmap.map_page(machine, each, page, kept, writable=False, exclusive=False)
     rmap.forget(machine, table, vpn, old)

@@ -49,6 +49,7 @@ async def to_dram(machine: Machine, folio: CramFolio, new: Folio) -> None:
         if not moved:
             migration.restore(folio, folio)
     new.lock.try_acquire()  # private, so free
+    new.was_cached = True  # only it has the bytes, whatever the dirty bits of PTEs that a migration has made say
     machine.residents.hand_charge_to(folio, new)
     migration.restore(folio, new)
     folio.tier.free(folio.page)

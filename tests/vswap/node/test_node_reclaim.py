@@ -228,3 +228,25 @@ async def test_a_promotion_whose_page_cannot_be_read_now_leaves_it_where_it_is(
         assert tb.state(space, 0) == "cram ro"
     await space.write(0, noise_page(1))
     assert await space.read(0) == noise_page(1)
+
+
+@node_machine()
+async def test_a_page_that_came_back_clean_is_not_dropped_for_the_one_user_who_does_not_need_it(
+    tb: TB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not be swapped out, was mapped again, and migrated to DRAM: no PTE of it is dirty."""
+    space = await demoted(tb, 1)
+    child = await tb.system.fork(space, "child")
+
+    async def refuse(*_: object) -> None:
+        return None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(tb.machine.placement), "write_out", refuse)
+        assert not await tb.system.writeback.write_back_folio(tb.cram_folio(space, 0))
+    await space.read(0)
+    await child.read(0)
+    await tb.system.nodes.unregister("cram", [range(256)])
+    await child.lazyfree(0)
+    await tb.reclaim(space, 0)
+    await verify(space, 1)

@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from dataclasses import asdict
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
@@ -17,10 +18,8 @@ from typing import IO, Any
 import click
 from rich.console import Console
 
-from driver import CramError, DeviceNotFound
-from hw.build import BuildError
+from driver import CramError
 from hw.places import results_folder
-from hw.tools import ToolError
 from sim.base.interrupts import Interrupted, interruptible
 from sim.base.options import OutputFile
 from sim.base.versions import versions
@@ -58,14 +57,24 @@ from sim.trace.file import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, TraceError
 from sim.trace.suggest import suggest
 from vswap import VswapError
 from vswap.base.results import is_stdout, write_json, write_text
-from vswap.contract import CHECKS, LIMIT_S, Outcome, SuiteError, load_factory, run_contract, try_factory
+from vswap.contract import (
+    CHECKS,
+    ENVIRONMENT,
+    LIMIT_S,
+    LINKS,
+    Outcome,
+    SuiteError,
+    chosen,
+    junit,
+    load_factory,
+    run_contract,
+    try_factory,
+)  # fmt: skip
 from vswap.contract.abi import HEADER
-from vswap.contract.suite import LINKS
 
-FAILED, BAD_INPUT, ENVIRONMENT, INTERRUPTED = 1, 2, 3, 130
+FAILED, BAD_INPUT, NO_DEVICE, INTERRUPTED = 1, 2, 3, 130
 
 _BAD_INPUT = (ScenarioError, TraceError, SuiteError, SweepError, RecordError)
-_ENVIRONMENT = (BuildError, ToolError, DeviceNotFound)
 _FAILURES = (
     RunError, CaptureError, PagerError, NbdError, CorpusError, CxlError, GuestError, VswapError, CramError, OSError,
 )  # fmt: skip
@@ -88,7 +97,7 @@ class _Program(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (*_BAD_INPUT, *_ENVIRONMENT, *_FAILURES) as error:
+        except (*_BAD_INPUT, *ENVIRONMENT, *_FAILURES) as error:
             if ctx.params["debug"]:
                 traceback.print_exception(error)
             raise _Failure(str(error), _status(error)) from error
@@ -101,7 +110,7 @@ def _status(error: Exception) -> int:
     """The exit status that tells of an error."""
     if isinstance(error, _BAD_INPUT):
         return BAD_INPUT
-    return ENVIRONMENT if isinstance(error, _ENVIRONMENT) else FAILED
+    return NO_DEVICE if isinstance(error, ENVIRONMENT) else FAILED
 
 
 _RUN_HELP = f"""Run a scenario and verify every page of it.
@@ -329,6 +338,8 @@ def _show_header(context: click.Context, _: click.Parameter, asked: bool) -> Non
               metavar="S", help="Seconds that a check may take with one seed; then it has failed.")  # fmt: skip
 @click.option("--json", "json_file", type=OutputFile(), metavar="FILE",
               help="Write the outcomes as JSON; - for standard output.")  # fmt: skip
+@click.option("--junit", "junit_file", type=OutputFile(), metavar="FILE",
+              help="Write the outcomes as JUnit's XML, for a CI server; - for standard output.")  # fmt: skip
 @click.option("--header", is_flag=True, is_eager=True, expose_value=False, callback=_show_header,
               help="Print the path of the C header for a FILE.so, and do no more.")  # fmt: skip
 @click.pass_context
@@ -340,6 +351,7 @@ def contract_command(
     seed: int,
     limit_s: float,
     json_file: Path | None,
+    junit_file: Path | None,
 ) -> None:
     """Run a swap backend through the contract that a kernel relies on.
 
@@ -347,23 +359,39 @@ def contract_command(
     (docs/contract-suite.md), for example vswap.contract.backends:zswap; or FILE.so, a shared object with the C ABI. A
     failure names the check, what the kernel relies on, and its seed; `vcram --debug contract` adds its traceback.
 
-    Exit status: 0 if no check failed; 1 if one did; 2 for bad input, a factory that is of no use included; 3 if there
-    is no device to run the checks with, since a compiler is missing; 130 if interrupted.
+    Exit status: 0 if no check failed; 1 if one did; 2 for bad input, a factory that is of no use included; 3 if the
+    environment did not let a check come to its end, for example since a compiler is missing, and none failed; 130 if
+    interrupted.
     """
+    if is_stdout(json_file) and is_stdout(junit_file):
+        raise click.BadParameter("--json is standard output already", param_hint="--junit")
     for name in checks:
         if name not in CHECKS:
             raise click.BadParameter(f"{name}: no such check", param_hint="--check")
     debug = context.find_root().params["debug"]
+    began = datetime.now()
+    aside = is_stdout(json_file) or is_stdout(junit_file)
+
+    def write(outcomes: list[Outcome]) -> None:
+        """For programs."""
+        if json_file is not None:
+            write_json(json_file, [asdict(outcome) for outcome in outcomes])
+        if junit_file is not None:
+            how = {"link": link, "first seed": seed, "limit of a check, s": limit_s}
+            write_text(junit_file, junit(outcomes, factory, began, how))
 
     def show(outcome: Outcome) -> None:
         """A line a check; more where it failed."""
         note = f"  ({outcome.reason})" if outcome.verdict == "not applicable" else ""
         lines = [f"{outcome.verdict:<15} {outcome.identifier}{note}"]
+        if outcome.verdict == "error":
+            lines.append(f"    the environment: {outcome.reason}")
         if outcome.verdict == "fail":
             lines.append(f"    the kernel relies on this: {CHECKS[outcome.identifier].relies}")
             lines.append(f"    seed {outcome.seed}: {outcome.reason}")
-            lines += [outcome.details] if debug else []
-        click.echo("\n".join(lines), err=is_stdout(json_file))
+        if outcome.verdict in ("fail", "error") and debug:
+            lines.append(outcome.details)
+        click.echo("\n".join(lines), err=aside)
 
     with interruptible():
         try:
@@ -373,14 +401,16 @@ def contract_command(
             if debug:
                 click.echo(error.details, err=True)
             raise
+        except ENVIRONMENT as error:
+            write([Outcome(clause.identifier, "error", seed, str(error)) for clause in chosen(checks)])
+            raise
         report = run_contract(made, seed=seed, only=checks, link=LINKS[link], limit_s=limit_s, progress=show)
-    click.echo(f"{len(report.passed)} passed, {len(report.failed)} failed, "
-               f"{len(report.outcomes) - len(report.passed) - len(report.failed)} do not apply",
-               err=is_stdout(json_file))  # fmt: skip
-    if json_file is not None:
-        write_json(json_file, [asdict(outcome) for outcome in report.outcomes])
-    if report.failed:
-        sys.exit(FAILED)
+    rest = len(report.outcomes) - len(report.passed) - len(report.failed) - len(report.errors)
+    errors = f"{len(report.errors)} errors, " if report.errors else ""
+    click.echo(f"{len(report.passed)} passed, {len(report.failed)} failed, {errors}{rest} do not apply", err=aside)
+    write(report.outcomes)
+    if report.failed or report.errors:
+        sys.exit(FAILED if report.failed else NO_DEVICE)
 
 
 cli.add_command(corpus_group)

@@ -24,6 +24,7 @@ from vswap.contract import CHECKS, Backend, Bench, run_check, run_contract
 from vswap.contract.__main__ import caught_by
 from vswap.contract.backends import OURS, zswap
 from vswap.contract.broken import BROKEN, Broken
+from vswap.contract.broken.raw import raw
 from vswap.contract.registry import CHAPTERS
 from vswap.contract.suite import LINKS
 from vswap.tiers.base import Full, Tier
@@ -50,6 +51,11 @@ def test_our_tiers_pass_on_the_rtl(name: str) -> None:
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
 def test_a_broken_backend_is_rejected(broken: Broken) -> None:
     assert caught_by(broken) in CHECKS
+
+
+def test_the_raw_store_that_broken_ones_are_made_of_is_right() -> None:
+    report = run_contract(raw)
+    assert report.failed == [] and len(report.passed) > 35
 
 
 def test_there_are_enough_of_them_and_each_says_what_is_wrong() -> None:

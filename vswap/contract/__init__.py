@@ -5,13 +5,16 @@
 from vswap.contract.bench import Backend, Bench, Factory
 from vswap.contract.checks import CHECKS
 from vswap.contract.factory import SuiteError, load_factory, try_factory
+from vswap.contract.junit import junit
 from vswap.contract.limit import LIMIT_S
 from vswap.contract.registry import Check
-from vswap.contract.suite import Outcome, Report, run_check, run_contract
+from vswap.contract.suite import ENVIRONMENT, LINKS, Outcome, Report, chosen, run_check, run_contract
 
 __all__ = [
     "CHECKS",
+    "ENVIRONMENT",
     "LIMIT_S",
+    "LINKS",
     "Backend",
     "Bench",
     "Check",
@@ -19,6 +22,8 @@ __all__ = [
     "Outcome",
     "Report",
     "SuiteError",
+    "chosen",
+    "junit",
     "load_factory",
     "run_check",
     "run_contract",

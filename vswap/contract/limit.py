@@ -38,12 +38,18 @@ class Stuck(Exception):  # noqa: N818 - the condition
         self.stack = stack
 
 
+class Killed(Exception):  # noqa: N818 - the condition
+    """The process of the work was killed from outside."""
+
+
 def limited(work: Callable[[], T], limit_s: float) -> T:
     """What `work` returns, from a process that is forked for it.
 
     Raises:
         Stuck: it spins or waits for more than `limit_s` seconds, or its process has ended before it returned. The time
             in which it waits for a processor does not count: on a busy machine nobody fails for that.
+        Killed: somebody killed its process, as the kernel does where memory has run out.
+        OSError: there is no process to be had, or what `work` raised.
         Exception: what `work` raised.
     """
     context = multiprocessing.get_context("fork")
@@ -61,7 +67,10 @@ def limited(work: Callable[[], T], limit_s: float) -> T:
             returned, value = ours.recv()
         except EOFError:
             process.join()
-            raise Stuck(f"the process of the check has ended before the check: {_how(process)}") from None
+            how = _how(process)
+            if how == signal.SIGKILL.name:
+                raise Killed("SIGKILL from outside, as where memory has run out") from None
+            raise Stuck(f"the process of the check has ended before the check: {how}") from None
         finally:
             process.kill()
             process.join()

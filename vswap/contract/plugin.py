@@ -35,6 +35,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect the checks alone, and not what lies in this folder as well; what is named on the command line is."""
+    if config.getoption("--contract") and config.args_source is not pytest.Config.ArgsSource.ARGS:
+        config.args = []
+
+
 def pytest_collection(session: pytest.Session) -> None:
     """Tell before anything runs that the factory is of no use, or that there is no compiler."""
     option = session.config.getoption
@@ -74,13 +80,19 @@ class ContractItem(pytest.Item):
         super().__init__(name, parent)
         self._clause = clause
 
-    def runtest(self) -> None:
-        """Run the check with all its seeds."""
+    def setup(self) -> None:
+        """Run the check with all its seeds: what is the environment's fault is an error, and no failure."""
         option = self.config.getoption
         factory = load_factory(option("--contract"))
         link, seed = LINKS[option("--contract-link")], option("--contract-seed")
         only, limit_s = [self._clause.identifier], option("--contract-limit")
-        (outcome,) = run_contract(factory, seed=seed, only=only, link=link, limit_s=limit_s).outcomes
+        (self._outcome,) = run_contract(factory, seed=seed, only=only, link=link, limit_s=limit_s).outcomes
+        if self._outcome.verdict == "error":
+            pytest.fail(self._outcome.reason, False)
+
+    def runtest(self) -> None:
+        """Tell what it came to."""
+        outcome = self._outcome
         if outcome.verdict == "not applicable":
             pytest.skip(outcome.reason)
         if outcome.verdict == "fail":

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from errno import ENOSPC
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -20,7 +23,7 @@ from hw.tools import ToolError
 from hw.virtual_time import VirtualClock
 from vswap.contract.bench import DEVICE, Factory, LinkMaker, make_bench
 from vswap.contract.checks import CHECKS
-from vswap.contract.limit import LIMIT_S, Stuck, limited
+from vswap.contract.limit import LIMIT_S, Killed, Stuck, limited
 from vswap.contract.registry import CHAPTERS, Check, NotApplicable
 
 
@@ -29,9 +32,11 @@ class Outcome:
     """What one check came to.
 
     Attributes:
-        verdict: "pass", "fail" or "not applicable".
+        verdict: "pass", "fail", "not applicable", or "error" where the environment did not let it come to its end.
         seed: of the failure; the same seed fails again.
-        reason: why it failed, or does not apply.
+        reason: why it failed, or does not apply, or what the environment lacks.
+        details: the traceback, or where it was.
+        seconds: that it took, with all seeds.
     """
 
     identifier: str
@@ -39,6 +44,7 @@ class Outcome:
     seed: int
     reason: str = ""
     details: str = ""
+    seconds: float = 0.0
 
 
 @dataclass
@@ -53,10 +59,19 @@ class Report:
         return [outcome.identifier for outcome in self.outcomes if outcome.verdict == "fail"]
 
     @property
+    def errors(self) -> list[str]:
+        """Identifiers of the checks that the environment did not let come to their end."""
+        return [outcome.identifier for outcome in self.outcomes if outcome.verdict == "error"]
+
+    @property
     def passed(self) -> list[str]:
         """Identifiers of the checks that passed."""
         return [outcome.identifier for outcome in self.outcomes if outcome.verdict == "pass"]
 
+
+ENVIRONMENT = (DeviceNotFound, BuildError, ToolError)
+"""What is raised where there is no device to run a check with."""
+_ROOM = 1 << 20  # bytes
 
 LINKS: dict[str, LinkMaker] = {kind: partial(open_link, kind) for kind in get_args(InProcess)}
 
@@ -75,18 +90,15 @@ def run_check(
     Args:
         around: entered for the check's duration.
         limit_s: seconds that it may take, in a process of its own; None: in this process, for as long as it likes.
-
-    Raises:
-        DeviceNotFound, hw.build.BuildError, hw.tools.ToolError: there is no device to run it with.
     """
-    with tempfile.TemporaryDirectory(prefix="contract-") as folder:
-        work = partial(_outcome, clause, factory, seed, link, around, Path(folder))
-        if limit_s is None:
-            return work()
-        try:
-            return limited(work, limit_s)
-        except Stuck as stuck:
-            return Outcome(clause.identifier, "fail", seed, str(stuck), stuck.stack)
+    try:
+        with tempfile.TemporaryDirectory(prefix="contract-") as folder:
+            work = partial(_outcome, clause, factory, seed, link, around, Path(folder))
+            return work() if limit_s is None else limited(work, limit_s)
+    except Stuck as stuck:
+        return Outcome(clause.identifier, "fail", seed, str(stuck), stuck.stack)
+    except (Killed, OSError) as error:  # the suite's own: what a check raises is in its outcome
+        return Outcome(clause.identifier, "error", seed, _said(error))
 
 
 def _build(link: LinkMaker) -> None:
@@ -118,12 +130,20 @@ def _outcome(
             clock.run(_run(clause, factory, seed, clock, link, folder, watchers))
     except NotApplicable as error:
         verdict, reason = "not applicable", str(error)
-    except (DeviceNotFound, BuildError, ToolError):
-        raise
     except Exception as error:
-        verdict, reason = "fail", f"{type(error).__name__}: {error}".rstrip(": ")
+        environment = isinstance(error, ENVIRONMENT) or _is_full(error, folder)
+        verdict, reason = "error" if environment else "fail", _said(error)
         details = "".join(traceback.format_exception(error))
     return Outcome(clause.identifier, verdict, seed, reason, details)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def _is_full(error: Exception, folder: Path) -> bool:
+    """It is for want of room on the disk that the backend's files are on, and not in the backend."""
+    return isinstance(error, OSError) and error.errno == ENOSPC and shutil.disk_usage(folder).free < _ROOM
 
 
 async def _run(
@@ -141,6 +161,13 @@ async def _run(
         await clause.body(factory, await make_bench(clock, made, folder, rng, watchers))
     finally:
         await made.close()
+
+
+def chosen(only: Iterable[str]) -> list[Check]:
+    """The checks of these identifiers, or all where there are none, in the order in which they are run."""
+    wanted = set(only) or CHECKS.keys()
+    clauses = [clause for clause in CHECKS.values() if clause.identifier in wanted]
+    return sorted(clauses, key=lambda clause: CHAPTERS.index(clause.identifier.partition(".")[0]))
 
 
 def run_contract(
@@ -169,16 +196,14 @@ def run_contract(
         DeviceNotFound, hw.build.BuildError, hw.tools.ToolError: there is no device to run it with.
     """
     _build(link)
-    wanted = set(only)
     report = Report()
-    for clause in sorted(CHECKS.values(), key=lambda clause: CHAPTERS.index(clause.identifier.partition(".")[0])):
-        if wanted and clause.identifier not in wanted:
-            continue
-        outcome = Outcome(clause.identifier, "pass", seed)
+    for clause in chosen(only):
+        outcome, began = Outcome(clause.identifier, "pass", seed), time.monotonic()
         for number in range(min(clause.seeds, seeds or clause.seeds)):
             outcome = run_check(clause, factory, seed + number, link=link, around=around, limit_s=limit_s)
             if outcome.verdict != "pass":
                 break
+        outcome = replace(outcome, seconds=round(time.monotonic() - began, 3))
         report.outcomes.append(outcome)
         progress(outcome)
         if stop_at_first and outcome.verdict == "fail":

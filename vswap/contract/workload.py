@@ -87,7 +87,7 @@ class Workload:
 
     Attributes:
         limits: of the group that the tasks live in; none: the root.
-        may_run_out: tasks may be out of memory, since swap devices are switched off.
+        may_run_out: tasks may be out of memory, since swap devices fail or a group has next to none.
         verified: reads whose data was right; a wrong one raises.
         lost: pages that a full device took from a writable mapping; only with a budget.
     """

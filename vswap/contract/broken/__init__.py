@@ -6,7 +6,7 @@ A breakage of one tier is a factory. A breakage of the layer around the tiers is
 Patcher, on top of one of our own tiers.
 """
 
-from vswap.contract.broken import cram, fences, layer, swapfile, zram, zswap
+from vswap.contract.broken import cram, fences, layer, raw, swapfile, zram, zswap
 from vswap.contract.broken.registry import BROKEN, Broken, Patcher
 
-__all__ = ["BROKEN", "Broken", "Patcher", "cram", "fences", "layer", "swapfile", "zram", "zswap"]
+__all__ = ["BROKEN", "Broken", "Patcher", "cram", "fences", "layer", "raw", "swapfile", "zram", "zswap"]

@@ -25,6 +25,18 @@ class CramAdmissionAfterClose(CramTier):
 
 
 @tier(backends.cram)
+class CramGateAsAStoreFoundIt(CramTier):
+    """A store that ends puts the gate back as it was when it began: a gate that was closed meanwhile is open again."""
+
+    async def store(self, data: bytes, slot: int) -> int:
+        found = self.no_alloc
+        try:
+            return await super().store(data, slot)
+        finally:
+            self.no_alloc = found
+
+
+@tier(backends.cram)
 class CramPageReusedBeforeItsTrim(CramTier):
     """A freed page is handed out again while its trim is still to come, and the trim then hits the new page."""
 

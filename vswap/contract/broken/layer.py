@@ -177,6 +177,12 @@ def writable_page_over_the_budget(patch: Patcher) -> None:
     patch.replace(Fault, "write_to_device_page", broken)
 
 
+@layer(backends.cram)
+def device_pages_are_nobodys_memory(patch: Patcher) -> None:
+    """memory.max is compared with the folios in DRAM only: a group holds as much again on a device."""
+    patch.replace(Memcg, "resident", property(lambda self: self.folio_pages))
+
+
 @layer(backends.swapfile)
 def reference_dropped_twice(patch: Patcher) -> None:
     """The slot of a page that is dropped loses two references, now and then."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from vswap.contract.bench import Bench, Factory
-from vswap.contract.checks.tools import expect, fails, subject
+from vswap.contract.checks.tools import Subject, expect, fails, subject
 from vswap.contract.pages import SAME_PAGE, compressible_page, noise_page
 from vswap.contract.registry import NotApplicable, check
 from vswap.tiers.base import Full, Rejected
@@ -67,7 +67,12 @@ class Shrinkable(Protocol):
         """It was full, and has not come down to the accept threshold."""
 
 
-@check("capacity.bounded", "usage() never says more pages than its capacity, and a refused store changes nothing.")
+@check(
+    "capacity.bounded",
+    "usage() never says more pages than its capacity, with many stores at once either, and a refused store changes "
+    "nothing.",
+    seeds=3,
+)
 async def bounded(factory: Factory, bench: Bench) -> None:
     under_test = subject(factory, bench)
     capacity = under_test.tier.usage().capacity
@@ -80,6 +85,23 @@ async def bounded(factory: Factory, bench: Bench) -> None:
             await under_test.store(noise_page(number))
     under_test.check_books()
     await under_test.verify()
+    bench.watch(lambda: _within_capacity(under_test))
+    for count in (1, 2, 6, 12):
+        for handle in bench.rng.sample(list(under_test.pages), min(count, len(under_test.pages))):
+            under_test.free(handle)
+        await under_test.tier.flush()
+        stores = [bench.clock.spawn(under_test.store(compressible_page(number))) for number in range(count + 8)]
+        for running in stores:
+            await running
+        under_test.check_books()
+    bench.watch(None)
+    await under_test.verify()
+
+
+def _within_capacity(under_test: Subject) -> None:
+    room = under_test.tier.usage()
+    if room.capacity is not None:
+        expect(room.pages <= room.capacity, f"{room.pages} pages are held, the capacity is {room.capacity}")
 
 
 @check("capacity.not-sticky", "After frees there is room again: full is not for ever.")
@@ -139,6 +161,15 @@ async def gate(factory: Factory, bench: Bench) -> None:
     await under_test.tier.flush()
     expect(await fails(tier.store(page, 1), Full), "the gate opened by itself after a free")
     under_test.check_books()
+    tier.set_no_alloc(False)
+    begun = [bench.clock.spawn(under_test.store(page)) for _ in range(3)]
+    await bench.clock.sleep(1)
+    tier.set_no_alloc(True)
+    for store in begun:  # begun before: kept or refused
+        await store
+    expect(await fails(tier.store(page, 1), Full), "a store that was under way has opened the gate")
+    under_test.check_books()
+    await under_test.verify()
     tier.set_no_alloc(False)
     await under_test.must_store(page)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from vswap.base.backing import BackingType
 from vswap.contract.bench import Bench, Factory
-from vswap.contract.checks.tools import Subject, expect, raises, subject
-from vswap.contract.pages import compressible_page, program_pages
+from vswap.contract.checks.tools import cancelled, expect, raises, subject
 from vswap.contract.registry import check
 
 
@@ -91,33 +90,11 @@ async def cancel(factory: Factory, bench: Bench) -> None:
             under_test.tier.free(await task)
         else:
             task.cancel()
-            await _cancelled(task)
+            await cancelled(task)
         under_test.check_books()
         await under_test.tier.flush()
         expect(bench.memory.used == used, f"frames leaked by a store killed after {delay} ns")
-    await _takes_all_it_can(under_test)
-
-
-async def _takes_all_it_can(under_test: Subject) -> None:
-    """The room is what it would be in a backend that never saw trouble: as much as its own usage says."""
-    capacity = under_test.tier.usage().capacity
-    if capacity is None:
-        return
-    page = compressible_page(1)
-    if await under_test.store(page) is None:
-        page = program_pages()[0]
-    while len(under_test.pages) < capacity and await under_test.store(page) is not None:
-        pass
-    left = capacity - len(under_test.pages)
-    expect(left == 0, f"{left} places have leaked")
-
-
-async def _cancelled(task: object) -> None:
-    try:
-        await task  # type: ignore[misc]
-    except BaseException as error:
-        if type(error).__name__ != "CancelledError":
-            raise
+    await under_test.take_all_room()
 
 
 @check("lifetime.reuse-after-free", "All room comes back after the free and its late work, however often.", seeds=2)

@@ -7,10 +7,12 @@ checked for contradictions (docs/vswap/invariants.md) every few steps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from driver import CramDevice
+from hw.link import PAGE_BYTES
 from vswap.base.backing import BackingType
 from vswap.base.config import VswapConfig
 from vswap.base.counters import Counters
@@ -38,6 +40,8 @@ async def _run(
     limits: MemcgLimits | None = None,
     *,
     slow_writes: bool = False,
+    may_run_out: bool = False,
+    at_each: Callable[[VswapSystem], None] = lambda _: None,
     **config: Any,
 ) -> VswapSystem:
     def make(memory: Memory, counters: Counters, memcg_of: MemcgOf) -> Tier:
@@ -60,12 +64,13 @@ async def _run(
     def on_step() -> None:
         nonlocal steps
         steps += 1
+        at_each(system)
         if steps % every == 0:
             system.invariants()
 
     device: CramDevice = bench.device
     seed = bench.rng.getrandbits(30)
-    workload = Workload(system, bench.clock, device, seed, shape, limits=limits, may_run_out=slow_writes)
+    workload = Workload(system, bench.clock, device, seed, shape, limits=limits, may_run_out=slow_writes or may_run_out)
     try:
         await system.start()
         bench.watch(on_step)
@@ -159,3 +164,21 @@ async def group(factory: Factory, bench: Bench) -> None:
     groups = system.machine.memory.memcgs
     charged = [(group.name, group.memory, group.swap) for group in groups if group.memory or group.swap]
     expect(not charged, f"charges are left: {charged}")
+
+
+@check("machine.limit", "A group of 8 pages holds no more than 8, wherever they lie: in DRAM, on devices, compressed.",
+       seeds=3)  # fmt: skip
+async def limit(factory: Factory, bench: Bench) -> None:
+    limits = MemcgLimits(memory_max=8)
+    # what is compressed is memory, too, and nothing has to leave zswap for a group: so it may have none left
+    await _run(factory, bench, PRESSURE, 5, limits, may_run_out=True, at_each=_within_limit)
+
+
+def _within_limit(system: VswapSystem) -> None:
+    """Counted where the pages are, and not by the group's own account. All pages are those of the one group."""
+    machine = system.machine
+    dram = sum(len(folio.pages) for folio in machine.memory.folios if folio.memcg is not None)
+    device = sum(len(node.handles()) for node in machine.tiers.crams)
+    zswap = machine.tiers.zswap.charges().total() if machine.tiers.zswap is not None else 0
+    held = dram + device + -(-zswap // PAGE_BYTES)
+    expect(held <= 8, f"a group of 8 pages holds {held}: {dram} in DRAM, {device} on devices, {zswap} bytes compressed")

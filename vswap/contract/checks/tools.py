@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -86,6 +87,19 @@ class Subject:
                 return True
         return False
 
+    async def take_all_room(self) -> None:
+        """The room is what it would be in a backend that never saw trouble: as much as its own usage says."""
+        capacity = self.tier.usage().capacity
+        if capacity is None:
+            return
+        page = compressible_page(1)
+        if await self.store(page) is None:
+            page = program_pages()[0]
+        while len(self.pages) < capacity and await self.store(page) is not None:
+            pass
+        left = capacity - len(self.pages)
+        expect(left == 0, f"{left} places have leaked")
+
     async def verify(self) -> None:
         """Everything that is held comes back."""
         for handle, page in list(self.pages.items()):
@@ -130,6 +144,14 @@ async def fails(call: Awaitable[object], *errors: type[BaseException]) -> bool:
     except expected:
         return True
     return False
+
+
+async def cancelled(task: Awaitable[object]) -> None:
+    """Wait for the end of a task that was killed."""
+    try:
+        await task
+    except CancelledError:
+        pass
 
 
 def raises(call: Callable[[], object], error: type[BaseException]) -> bool:

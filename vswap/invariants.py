@@ -198,7 +198,10 @@ def _frames(machine: Machine) -> Iterator[str]:
         yield f"{memory.used} frames used, the limit is {memory.limit}"
     frames = sum(len(folio.pages) for folio in memory.folios)
     if memory.used != frames + pool:
-        yield f"{memory.used} frames used, by {frames} pages of folios and {pool} pages of compressed pools"
+        yield (
+            f"{memory.used} frames used, by {frames} pages of folios and {pool} pages of pools: a tier that takes "
+            "frames says how many it has in pool_pages (Pooled of vswap/tiers/base.py)"
+        )
     for folio in memory.deferred:
         if folio.dead or not folio.order:
             yield "a folio is to be split that is dead or of one page"

@@ -128,6 +128,13 @@ def test_bad_input_is_named(arguments: list[str], message: str) -> None:
     assert result.exit_code == 2 and message in result.output
 
 
+_TIER = """
+from vswap.contract.broken.raw import RawStore
+class Mine(RawStore):
+    %s
+def x(bench):
+    return Mine(bench.clock, 8)
+"""
 FILES = {
     "def x(:": "mine.py:1: SyntaxError: invalid syntax",
     "\nimport nothing_of_the_kind": "mine.py:2: ModuleNotFoundError: No module named 'nothing_of_the_kind'",
@@ -136,6 +143,10 @@ FILES = {
     "x = 5": "mine.py has no function x: it has none at all",
     "def x(bench):\n    raise ValueError('no\\nway')": "mine.py:2: ValueError: no way",
     "def x(bench): return 5": "the factory made int, which lacks type, store, load, free, reown, handles,",
+    _TIER % "type = 5": "whose type is 5: a BackingType is expected",
+    _TIER % "usage = lambda self: (0, 5)": "whose usage() returned (0, 5): a Usage is expected",
+    _TIER % "handles = lambda self: []": "whose handles() returned []: a dict is expected",
+    _TIER % "reserve = write = 0": "which has reserve and lacks stable_writes, read: a QueuedTier has them all",
     "def x(): pass": "TypeError: x() takes 0 positional arguments but 1 was given",
     "def x(bench):\n    while True: pass": "the factory did not end: it spins",
 }
@@ -169,6 +180,58 @@ class Buggy(FileTier):
 
 def buggy(bench: Bench) -> Backend:
     return Backend(Buggy(bench.clock, bench.folder / "pages", 8))
+
+
+class Lenient(FileTier):
+    """Says another error than the protocol does where a handle is not in use."""
+
+    def reown(self, handle: int, slot: int) -> None:
+        self._owners[handle] = slot
+
+    def free(self, handle: int) -> None:
+        if handle not in self._owners:
+            raise ValueError(f"no handle {handle}")
+        super().free(handle)
+
+
+class Hoarder(FileTier):
+    """Takes a frame for itself, and tells nobody."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench.clock, bench.folder / "hoard", bench.store_pages)
+        self._memory = bench.memory
+
+    async def store(self, data: bytes, slot: int) -> int:
+        handle = await super().store(data, slot)
+        self._memory.take(1)
+        return handle
+
+    def free(self, handle: int) -> None:
+        super().free(handle)
+        self._memory.give(1)
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        ("lifetime.double-free", "KeyError is expected, as vswap/tiers/base.py says, and this was raised: ValueError:"),
+        ("lifetime.reown", "a freed handle got a new owner: that is a KeyError"),
+    ],
+)
+def test_a_failure_says_what_the_protocol_wants(check: str, said: str) -> None:
+    def factory(bench: Bench) -> Backend:
+        return Backend(Lenient(bench.clock, bench.folder / "pages", bench.store_pages))
+
+    outcome = run_check(CHECKS[check], factory, 0)
+    assert outcome.verdict == "fail" and said in outcome.reason
+
+
+def test_frames_that_nobody_tells_of_are_said_to_be_those_of_a_pool() -> None:
+    outcome = run_check(CHECKS["machine.pressure"], lambda bench: Backend(Hoarder(bench)), 0)
+    assert outcome.verdict == "fail"
+    assert (
+        "a tier that takes frames says how many it has in pool_pages (Pooled of vswap/tiers/base.py)" in outcome.reason
+    )
 
 
 # What hangs or dies

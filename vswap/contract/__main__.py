@@ -30,10 +30,10 @@ def ours(links: list[str], seeds: int | None = None) -> dict[str, dict[str, list
         failed[name] = {}
         for link in links:
             report = run_contract(factory, link=LINKS[link], seeds=seeds)
-            failed[name][link] = report.failed
-            print(f"{name:<10} {link:<10} {len(report.passed)} passed, {len(report.failed)} failed", flush=True)
+            failed[name][link] = report.failed + report.errors
+            print(f"{name:<10} {link:<10} {len(report.passed)} passed, {len(failed[name][link])} failed", flush=True)
             for outcome in report.outcomes:
-                if outcome.verdict == "fail":
+                if outcome.verdict in ("fail", "error"):
                     print(f"    {outcome.identifier} seed {outcome.seed}: {outcome.reason}", flush=True)
     return failed
 

@@ -15,12 +15,14 @@ from types import ModuleType
 from typing import Any
 
 from hw.virtual_time import VirtualClock
+from vswap.base.backing import BackingType
 from vswap.contract.abi import AbiError, native_factory
 from vswap.contract.bench import DEVICE, Backend, Factory, LinkMaker, make_bench
 from vswap.contract.limit import LIMIT_S, Stuck, limited
-from vswap.tiers.base import Tier
+from vswap.tiers.base import Tier, Usage
 
 _EXPECTED = "expected PACKAGE:FACTORY, FILE.py:FACTORY or FILE.so, for example vswap.contract.backends:zswap"
+_QUEUE = ("stable_writes", "write", "read")
 _WANTED = ("type", *(name for name, value in vars(Tier).items() if callable(value) and not name.startswith("_")))
 
 
@@ -152,12 +154,21 @@ async def _try(factory: Factory, link: LinkMaker, clock: VirtualClock, folder: P
 
 def no_tier(made: Any) -> str:
     """Why what a factory made is no tier; empty where it is one."""
-    lacking = [name for name in _WANTED if not hasattr(made, name)]
-    if not lacking:
-        return ""
-    return (
-        f"the factory made {type(made).__name__}, which lacks {', '.join(lacking)}: it must return a Tier or a Backend"
-    )
+    kind = type(made).__name__
+    if lacking := [name for name in _WANTED if not hasattr(made, name)]:
+        return f"the factory made {kind}, which lacks {', '.join(lacking)}: it must return a Tier or a Backend"
+    if hasattr(made, "reserve") and (lacking := [name for name in _QUEUE if not hasattr(made, name)]):
+        return f"the factory made {kind}, which has reserve and lacks {', '.join(lacking)}: a QueuedTier has them all"
+    if not isinstance(made.type, BackingType):
+        return f"the factory made {kind}, whose type is {made.type!r}: a BackingType is expected"
+    for name, wanted in (("usage", Usage), ("handles", dict)):
+        try:
+            value = getattr(made, name)()
+        except Exception:
+            continue  # the checks tell, with its traceback
+        if not isinstance(value, wanted):
+            return f"the factory made {kind}, whose {name}() returned {value!r}: a {wanted.__name__} is expected"
+    return ""
 
 
 def _said(error: BaseException) -> str:

@@ -51,6 +51,9 @@ class Tier(Protocol):
     Each handle carries the slot that owns it: the reverse map. `store` makes the handle after its last await, so that
     the caller records it without another task running in between. `free` and `reown` never wait; work on the medium
     that follows from a free (trim, discard) is batched and done later, and the room comes back then.
+
+    Any two calls may meet: other tasks store, load, free and flush while a call waits. A call may be cancelled at any
+    await; a store that was cancelled has kept nothing. A tier that takes frames of DRAM is a Pooled one.
     """
 
     @property
@@ -81,6 +84,54 @@ class Tier(Protocol):
 
     def close(self) -> None:
         """Give up what the tier holds outside of this program. Idempotent."""
+
+
+@runtime_checkable
+class Pooled(Protocol):
+    """A tier that keeps pages in frames of DRAM, which it takes from the machine's `Memory` (`take`, `give`). The
+    frames in use are those of folios and those that tiers say here: another number is a leak.
+
+    Attributes:
+        limit_pages: frames that it takes at most.
+    """
+
+    limit_pages: int
+
+    @property
+    def pool_pages(self) -> int:
+        """Frames that it has now. 0 when it holds no page."""
+
+
+@runtime_checkable
+class Shrinkable(Protocol):
+    """A pool whose oldest pages are written back elsewhere.
+
+    Attributes:
+        accept_pages: once full, it takes pages again when it has come down to so many frames.
+    """
+
+    accept_pages: int
+
+    @property
+    def pool_pages(self) -> int:
+        """See Pooled."""
+
+    def oldest(self) -> tuple[int, int] | None:
+        """(handle, slot) of the entry to write back next."""
+
+    def rotate(self, handle: int) -> None:
+        """The entry could not be written back now."""
+
+    def over_threshold(self) -> bool:
+        """It was full, and has not come down to the accept threshold."""
+
+
+@runtime_checkable
+class Gated(Protocol):
+    """A tier that can be told to admit nothing."""
+
+    def set_no_alloc(self, closed: bool) -> None:
+        """Close the gate, or open it again. A store that has begun before may still be kept."""
 
 
 @runtime_checkable

@@ -9,15 +9,7 @@ from vswap.contract.bench import Bench, Factory
 from vswap.contract.checks.tools import Subject, expect, fails, subject
 from vswap.contract.pages import SAME_PAGE, compressible_page, noise_page
 from vswap.contract.registry import NotApplicable, check
-from vswap.tiers.base import Full, Rejected
-
-
-@runtime_checkable
-class Gated(Protocol):
-    """A backend that can be told to admit nothing."""
-
-    def set_no_alloc(self, closed: bool) -> None:
-        """Close the gate, or open it again."""
+from vswap.tiers.base import Full, Gated, Pooled, Rejected, Shrinkable
 
 
 @runtime_checkable
@@ -34,37 +26,6 @@ class Ballooned(Protocol):
 
     async def nominations(self) -> list[int]:
         """The slots of pages that were nominated, and are still what they were."""
-
-
-@runtime_checkable
-class Pooled(Protocol):
-    """A backend that compresses into frames of DRAM, up to a limit."""
-
-    limit_pages: int
-
-    @property
-    def pool_pages(self) -> int:
-        """Frames it takes now."""
-
-
-@runtime_checkable
-class Shrinkable(Protocol):
-    """A backend whose oldest pages are written back elsewhere."""
-
-    accept_pages: int
-
-    @property
-    def pool_pages(self) -> int:
-        """Frames it takes now."""
-
-    def oldest(self) -> tuple[int, int] | None:
-        """(handle, slot) of the entry to write back next."""
-
-    def rotate(self, handle: int) -> None:
-        """The entry could not be written back now."""
-
-    def over_threshold(self) -> bool:
-        """It was full, and has not come down to the accept threshold."""
 
 
 @check(

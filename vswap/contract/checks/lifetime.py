@@ -24,10 +24,16 @@ async def double_free(factory: Factory, bench: Bench) -> None:
     under_test = subject(factory, bench)
     handles = [await under_test.must_store() for _ in range(2)]
     under_test.free(handles[0])
-    expect(raises(lambda: under_test.tier.free(handles[0]), KeyError), "a handle was freed twice")
+    expect(raises(lambda: under_test.tier.free(handles[0]), KeyError), "a handle was freed twice: that is a KeyError")
     await under_test.tier.flush()
-    expect(raises(lambda: under_test.tier.free(handles[0]), KeyError), "a handle was freed twice, the second time late")
-    expect(raises(lambda: under_test.tier.free(1 << 30), (KeyError)), "a handle that never was has been freed")
+    expect(
+        raises(lambda: under_test.tier.free(handles[0]), KeyError),
+        "a handle was freed twice, the second time late: that is a KeyError",
+    )
+    expect(
+        raises(lambda: under_test.tier.free(1 << 30), KeyError),
+        "a handle that never was has been freed: that is a KeyError",
+    )
     under_test.check_books()
     await under_test.verify()
 
@@ -57,7 +63,9 @@ async def reown(factory: Factory, bench: Bench) -> None:
         under_test.check_books()
     await under_test.verify()
     under_test.free(second)
-    expect(raises(lambda: under_test.tier.reown(second, 5), KeyError), "a freed handle got a new owner")
+    expect(
+        raises(lambda: under_test.tier.reown(second, 5), KeyError), "a freed handle got a new owner: that is a KeyError"
+    )
 
 
 @check("lifetime.whole", "A store under way is in no list: what sees it sees it whole.", seeds=2)

@@ -137,12 +137,17 @@ def kinds(seed: int) -> dict[str, bytes]:
 
 
 async def fails(call: Awaitable[object], *errors: type[BaseException]) -> bool:
-    """True when the call raises one of the errors (a TierError by default)."""
+    """True when the call raises one of the errors (a TierError by default), False when none. Raises Failure for
+    another one."""
     expected = errors or (TierError,)
     try:
         await call
     except expected:
         return True
+    except (Failure, OSError):  # OSError: perhaps the disk is full
+        raise
+    except Exception as other:
+        raise _wrong(other, expected) from other
     return False
 
 
@@ -155,9 +160,20 @@ async def cancelled(task: Awaitable[object]) -> None:
 
 
 def raises(call: Callable[[], object], error: type[BaseException]) -> bool:
-    """True when the call raises the error."""
+    """True when the call raises the error, False when none. Raises Failure for another one."""
     try:
         call()
     except error:
         return True
+    except Exception as other:
+        raise _wrong(other, (error,)) from other
     return False
+
+
+def _wrong(error: Exception, expected: tuple[type[BaseException], ...]) -> Failure:
+    names = " or ".join(kind.__name__ for kind in expected)
+    return Failure(f"{names} is expected, as vswap/tiers/base.py says, and this was raised: {_said(error)}")
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".rstrip(": ")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from xml.etree import ElementTree
 
@@ -14,6 +15,18 @@ from vswap.contract.suite import Outcome
 
 _TAGS = {"fail": "failure", "error": "error", "not applicable": "skipped"}
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True)
+class _Totals:
+    """What a suite, and all suites together, say of their cases."""
+
+    name: str
+    tests: int
+    failures: int
+    errors: int
+    skipped: int
+    time: str
 
 
 def junit(outcomes: Sequence[Outcome], backend: str, began: datetime, properties: Mapping[str, object]) -> str:
@@ -25,14 +38,16 @@ def junit(outcomes: Sequence[Outcome], backend: str, began: datetime, properties
         properties: how it was run.
     """
     verdicts = Counter(outcome.verdict for outcome in outcomes)
-    totals = {
-        "name": f"vcram contract {backend}",
-        "tests": len(outcomes),
-        "failures": verdicts["fail"],
-        "errors": verdicts["error"],
-        "skipped": verdicts["not applicable"],
-        "time": _seconds(sum(outcome.seconds for outcome in outcomes)),
-    }
+    totals = asdict(
+        _Totals(
+            name=f"vcram contract {backend}",
+            tests=len(outcomes),
+            failures=verdicts["fail"],
+            errors=verdicts["error"],
+            skipped=verdicts["not applicable"],
+            time=_seconds(sum(outcome.seconds for outcome in outcomes)),
+        )
+    )
     root = _element("testsuites", totals)
     suite = _element("testsuite", totals | {"timestamp": began.isoformat(timespec="seconds")}, root)
     settings = _element("properties", {}, suite)

@@ -24,6 +24,7 @@ from hw.virtual_time import VirtualClock
 from vswap.contract.bench import DEVICE, Factory, LinkMaker, make_bench
 from vswap.contract.checks import CHECKS
 from vswap.contract.limit import LIMIT_S, Killed, Stuck, limited
+from vswap.contract.pages import program_pages
 from vswap.contract.registry import CHAPTERS, Check, NotApplicable
 
 
@@ -94,6 +95,7 @@ def run_check(
     try:
         with tempfile.TemporaryDirectory(prefix="contract-") as folder:
             work = partial(_outcome, clause, factory, seed, link, around, Path(folder))
+            program_pages()  # found once for all processes that are forked from this one
             return work() if limit_s is None else limited(work, limit_s)
     except Stuck as stuck:
         return Outcome(clause.identifier, "fail", seed, str(stuck), stuck.stack)

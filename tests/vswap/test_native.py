@@ -21,6 +21,7 @@ from vswap.contract import CHECKS, load_factory, run_check, run_contract
 from vswap.contract.abi import HEADER, AbiError, layout
 from vswap.contract.abi.backend import NativeQueue
 from vswap.contract.abi.library import load_library
+from vswap.tiers.base import Usage
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "backend-c"
@@ -227,3 +228,16 @@ def test_a_batch_longer_than_the_queue_goes_in_as_it_empties(pool: Path, tmp_pat
 def test_a_backend_that_cannot_be_made_says_why(pool: Path, tmp_path: Path) -> None:
     with pytest.raises(AbiError, match=r"create returned -12 \(Cannot allocate memory\)"):
         NativeQueue(load_library(pool), VirtualClock(), pages=1 << 48, folder=tmp_path)
+
+
+def test_what_a_closed_backend_held_is_told_without_it(pool: Path, tmp_path: Path) -> None:
+    """A run looks for leaks when its tiers are closed. The backend's memory is gone by then."""
+    clock, ops = VirtualClock(), load_library(pool)
+    tier = NativeQueue(ops, clock, pages=8, folder=tmp_path)
+    handle = clock.run(tier.store(compressible_page(1), 5))
+    tier.close()
+    for call in ("handles", "usage"):
+        setattr(ops, call, layout.CALLS[call]())  # a null pointer: calling it ends the process
+    assert tier.handles() == {handle: 5}
+    assert tier.usage() == Usage(1, 8)
+    tier.close()

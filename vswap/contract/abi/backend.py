@@ -36,6 +36,8 @@ class NativeTier:
             raise AbiError(f"create returned {result} ({os.strerror(abs(result))})")
         self.requests = Requests(ops, self._backend, clock)
         self._closed = False
+        self._left: dict[int, int] = {}  # what it held when it was closed: whoever looks for leaks asks after that
+        self._room_left = Usage(0, None)
 
     async def store(self, data: bytes, slot: int) -> int:
         """See Tier."""
@@ -56,6 +58,8 @@ class NativeTier:
 
     def handles(self) -> dict[int, int]:
         """See Tier."""
+        if self._closed:
+            return dict(self._left)
         room, count = self._room().pages, 0
         while True:
             owners = (Owner * max(room, 1))()
@@ -72,6 +76,8 @@ class NativeTier:
 
     def usage(self) -> Usage:
         """See Tier."""
+        if self._closed:
+            return self._room_left
         room = self._room()
         return Usage(room.pages - len(self._hidden()), None if room.capacity == UNBOUNDED else room.capacity)
 
@@ -82,7 +88,11 @@ class NativeTier:
 
     def close(self) -> None:
         """See Tier."""
-        if not self._closed:
+        if self._closed:
+            return
+        try:
+            self._left, self._room_left = self.handles(), self.usage()
+        finally:
             self._closed = True
             self._ops.destroy(self._backend)
 

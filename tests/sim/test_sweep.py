@@ -266,6 +266,20 @@ def test_two_runs_are_compared_by_their_figures(tmp_path: Path) -> None:
     assert "kernel.pgfault" in result.output.partition("figure")[2]
 
 
+def test_the_figures_of_a_run_of_before_are_compared_with_those_of_today(tmp_path: Path) -> None:
+    """Lost accesses were called lost pages then, and there was no margin."""
+    today, before, lost = (tmp_path / f"{name}.json" for name in ("today", "before", "lost"))
+    command = ["run", str(write_scenario(tmp_path)), "--sim", "model", "--json", str(today)]
+    assert CliRunner().invoke(cli, [*command, "--report", str(tmp_path / "r.html")]).exit_code == 0
+    values = json.loads(today.read_text())
+    del values["lost_accesses"], values["margin"]
+    before.write_text(json.dumps(values | {"simulated_ns": 1}))
+    lost.write_text(json.dumps(values | {"lost_pages": 3}))
+    result = CliRunner().invoke(cli, ["compare", str(before), str(today)])
+    assert result.exit_code == 0 and "simulated_ns" in result.output, result.output
+    assert CliRunner().invoke(cli, ["compare", str(lost), str(today)]).exit_code != 0
+
+
 def test_what_has_no_run_in_common_is_not_compared(tmp_path: Path) -> None:
     scenario = write_scenario(tmp_path)
     sweep(scenario, "--over", "cram.cache_pages=2", "-o", tmp_path / "a")

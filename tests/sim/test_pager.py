@@ -22,6 +22,7 @@ from hw.virtual_time import VirtualClock
 from sim.follow import ptrace
 from sim.pager import Device, Outcome, PagerError, page
 from sim.scenario.scenario import Scenario, find
+from sim.scenario.settings import load, parse
 from sim.trace.file import Kind, Trace
 from tests.sim.followed import needs_root, pattern, program
 from tests.sim.scenes import wait
@@ -212,6 +213,12 @@ def test_streams_and_exit_status_pass_through(capfd: pytest.CaptureFixture[str])
 def test_what_cannot_be_run_is_refused_before_anything_runs(argv: list[str], limit: int, what: str) -> None:
     with pytest.raises(PagerError, match=what):
         page(argv, Scenario.load(find("pager")), limit=limit)
+
+
+def test_a_memory_node_is_refused_as_a_program_does_not_wait_for_a_migration() -> None:
+    scenario = load(find("pager"), [parse("cram.mode=node")])
+    with pytest.raises(PagerError, match=r"\[cram\] mode is \"node\", expected \"swap\""):
+        page(["true"], scenario, limit=400)
 
 
 STATIC = """

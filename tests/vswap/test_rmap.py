@@ -40,6 +40,22 @@ async def test_a_page_that_a_child_has_made_is_looked_for_in_the_child_alone(tb:
     assert visits(tb, child, 0) == visits(tb, child, 1) == (1, 1)
 
 
+async def test_no_vma_is_visited_for_a_folio_that_nobody_maps(tb: TB) -> None:
+    parent = await tb.swapped_out(OLD)
+    child = await tb.system.fork(parent, "child")
+    await child.read(0)
+    folio = tb.cram_folio(parent, 0)
+    counters = tb.system.counters
+    before = counters.rmap_vmas, counters.rmap_ptes
+    assert len(rmap.walk(tb.machine, folio)) == 1
+    once = counters.rmap_vmas, counters.rmap_ptes
+    assert once > before
+    await child.unmap(0, 1)
+    assert folio.anon_vma is not None and not folio.dead
+    assert rmap.walk(tb.machine, folio) == []
+    assert (counters.rmap_vmas, counters.rmap_ptes) == once
+
+
 async def test_generations_of_forks_and_exits_do_not_grow_the_tree(tb: TB) -> None:
     space = tb.space()
     await space.write(0, OLD)

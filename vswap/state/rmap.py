@@ -19,8 +19,11 @@ from vswap.state.machine import Machine
 
 def walk(machine: Machine, folio: AnyFolio) -> list[tuple[Table, int, Entry]]:
     """The PTEs that map the folio (rmap_walk_anon): every VMA of its anon_vma that has its offset is visited, whether
-    it maps the folio or not. What that takes is counted, and owed (`owed`)."""
+    it maps the folio or not. What that takes is counted, and owed (`owed`). Of a folio that nobody maps nothing is
+    looked for (folio_mapped)."""
     counters, found = machine.counters, list[tuple[Table, int, Entry]]()
+    if not folio.mappers:
+        return found
     pages = len(folio.pages) if isinstance(folio, Folio) else 1
     vmas = ptes = 0
     if folio.merged:  # rmap_walk_ksm: each place is known by itself

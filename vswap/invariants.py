@@ -145,11 +145,11 @@ def _folios(machine: Machine) -> Iterator[str]:
         for slot in folio.slots if isinstance(folio, Folio) else filter(None, (folio.slot,)):
             if not machine.cache.holds(slot, folio):
                 yield f"{name} believes to be the folio of slot {slot}"
+        if folio.writeback and (not folio.slot or folio not in machine.inflight.folios):
+            yield f"{name} is under writeback, and is not in the swap cache, or not known to be"
         if isinstance(folio, Folio):
             if folio.lazyfree and folio.slot:
                 yield f"{name} is lazyfree, slot {folio.slot} may have a copy on a tier"
-            if folio.writeback and (not folio.slot or folio.private or folio not in machine.inflight.folios):
-                yield f"{name} is under writeback, and is not in the swap cache, or not known to be"
             for slot in folio.slots if not (folio.dirty or folio.writeback) else ():
                 if machine.slots.backing(slot).type is BackingType.FOLIO:
                     yield f"{name} is clean and the only copy of slot {slot}"
@@ -214,10 +214,11 @@ def _frames(machine: Machine) -> Iterator[str]:
 
 def _charges(machine: Machine) -> Iterator[str]:
     """What is charged to each group is what its subtree has, and within its limits."""
-    folios, swap = Counter[Memcg](), Counter[Memcg]()
+    folios, forced, swap = Counter[Memcg](), Counter[Memcg](), Counter[Memcg]()
     for folio in machine.memory.folios:
         if folio.memcg is not None:
             folios[folio.memcg] += len(folio.pages)
+            forced[folio.memcg] += folio.forced
     for slot in machine.slots.slots():
         if machine.layer.charged(slot):
             swap[machine.layer.memcg_of(slot)] += 1
@@ -241,7 +242,8 @@ def _charges(machine: Machine) -> Iterator[str]:
             if charged != has:
                 yield f"group {group.name} is charged {charged} {what}, it has {has}"
         limits = group.limits
-        if limits.memory_max is not None and group.resident > limits.memory_max:
+        past_the_limit = sum(forced[member] for member in below)
+        if limits.memory_max is not None and group.resident - past_the_limit > limits.memory_max:
             yield f"group {group.name} has {group.resident} pages of memory, memory.max is {limits.memory_max}"
         if limits.swap_max is not None and group.swap > limits.swap_max:
             yield f"group {group.name} has {group.swap} pages on swap devices, memory.swap.max is {limits.swap_max}"

@@ -73,6 +73,7 @@ class VswapSystem:
         self.writeback = Writeback(self.machine)
         self.reclaim = self.make_reclaim()
         self.writeback.swap_in_again = self._swap_in_again
+        self.writeback.zswap.allocate = self.reclaim.allocate
         self.hot = HotPages(self.machine, config.hot_budget, config.hot_interval)
         self.nodes = Nodes(self.machine, self.reclaim, self.hot)
         self.spaces: list[AddressSpace] = []
@@ -88,8 +89,8 @@ class VswapSystem:
         """Set the device's watermarks and start kswapd, the zswap shrinker, the reaper and the interrupt watcher."""
         machine, config = self.machine, self.machine.config
         self.spawn("kswapd", machine.memory.wake_kswapd.wait, self.reclaim.background)
-        if machine.tiers.zswap is not None and self.writeback.can_shrink_zswap:
-            self.spawn("zswap shrinker", machine.tiers.zswap.wait_full, self.writeback.shrink_zswap)
+        if machine.tiers.zswap is not None and self.writeback.zswap.later:
+            self.spawn("zswap shrinker", machine.tiers.zswap.wait_full, self.writeback.zswap.shrink)
         for name, cram in machine.tiers.named.items():
             if isinstance(cram, ZramTier) and config.zram_idle_interval:
                 self.spawn("zram upkeep", partial(machine.clock.sleep, config.zram_idle_interval), cram.upkeep)

@@ -117,9 +117,9 @@ async def test_zswap_writes_back_to_a_node_only_within_the_groups_limit(tb: TB) 
     await fill(space, 2)
     assert await space.pageout(0) and await space.pageout(1)
     owner.limits = MemcgLimits(memory_max=owner.memory)
-    assert not await tb.system.writeback.write_back_zswap(owner) and owner.events["max"]
+    assert not await tb.system.writeback.zswap.write_back(owner) and owner.events["max"]
     owner.limits = MemcgLimits(memory_max=4)
-    assert await tb.system.writeback.write_back_zswap(owner)
+    assert await tb.system.writeback.zswap.write_back(owner)
     assert owner.device_pages[1] == 1 and BackingType.CRAM in {tb.backing(space, vpn).type for vpn in (0, 1)}
 
 

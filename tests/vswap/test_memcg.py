@@ -101,8 +101,8 @@ async def test_writeback_from_zswap_takes_a_charge_and_without_one_everything_st
     space = tb.system.create_space("task", owner)
     await fill(space, 2)
     assert await space.pageout(0) and await space.pageout(1)
-    assert await tb.system.writeback.write_back_zswap(owner) and owner.swap == 1
-    assert not await tb.system.writeback.write_back_zswap(owner)
+    assert await tb.system.writeback.zswap.write_back(owner) and owner.swap == 1
+    assert not await tb.system.writeback.zswap.write_back(owner)
     assert (tb.backing(space, 1).type, owner.swap, owner.events["swap.fail"]) == (BackingType.ZSWAP, 1, 1)
     assert await space.read(1) == compressible_page(1)
 
@@ -193,7 +193,7 @@ async def test_without_zswap_writeback_a_page_that_zswap_refuses_stays_in_memory
     assert await space.read(0) == noise_page(1) and not tb.system.counters.pswpout
     await space.write(1, SMALL)
     assert await space.pageout(1)
-    assert not await tb.system.writeback.write_back_zswap(space.memcg) and not tb.system.counters.pswpout
+    assert not await tb.system.writeback.zswap.write_back(space.memcg) and not tb.system.counters.pswpout
 
 
 @machine(order=("zswap", "swapfile"))
@@ -226,9 +226,9 @@ async def test_the_shrinker_goes_round_the_groups_and_passes_those_that_may_not_
     zswap = tb.machine.tiers.zswap
     assert zswap is not None
     zswap.was_full, zswap.accept_pages = True, zswap.pool_pages - 2
-    await tb.system.writeback.shrink_zswap()
+    await tb.system.writeback.zswap.shrink()
     assert not any(owner.stat["zswpwb"] for owner in owners), "16 entries were passed over, and that is enough"
-    await tb.system.writeback.shrink_zswap()
+    await tb.system.writeback.zswap.shrink()
     written = [owner.stat["zswpwb"] for owner in owners]
     assert written[0] > 2 and written[1] == 0 and abs(written[0] - written[2]) <= 1, written
 
@@ -247,8 +247,11 @@ async def test_a_removed_groups_entries_are_written_back_in_its_parents_turn(tb:
     space.table.memcg = parent
     tb.system.spaces.append(space)
     assert tb.machine.memory.memcgs.next_online(parent.id) is None, "the cursor never stops at it"
-    assert [await tb.system.writeback.shrink_memcg(parent) for _ in range(4)] == [False, False, False, True]
+    assert [await tb.system.writeback.zswap.shrink_memcg(parent) for _ in range(4)] == [False, False, False, True]
     assert child.stat["zswpwb"] == 1 and child.swap == 1, "charges stay until the page is freed"
+    assert child.folio_pages == parent.folio_pages == 0, "the folio that is written is the root's"
+    await tb.machine.inflight.drain()
+    assert await tb.system.reclaim.shrink(1) == 1
     assert await space.read(0) == compressible_page(0)
     assert child.folio_pages == 0 and parent.folio_pages == 1, "who brings a page in pays for it"
     with pytest.raises(ValueError, match="address spaces"):

@@ -49,7 +49,7 @@ async def test_zswap_writes_back_to_a_device_behind_it_by_import(tb: TB) -> None
     written = (await tb.device.counters()).lines_written
     assert tb.machine.tiers.zswap is not None
     while tb.machine.tiers.zswap.handles():
-        await tb.system.writeback.write_back_zswap()
+        await tb.system.writeback.zswap.write_back()
     assert tb.backing(space, 0).type is BackingType.CRAM
     counters = await tb.device.counters()
     assert (counters.pages_imported, counters.lines_written) == (1, written), "nothing was compressed again"
@@ -65,7 +65,7 @@ async def test_a_block_that_the_device_does_not_take_goes_on_to_the_next_tier(tb
     tb.node().set_no_alloc(True)
     assert tb.machine.tiers.zswap is not None
     while tb.machine.tiers.zswap.handles():
-        await tb.system.writeback.write_back_zswap()
+        await tb.system.writeback.zswap.write_back()
     assert tb.backing(space, 0).type is BackingType.SWAPFILE
     tb.node().set_no_alloc(False)
     assert await space.read(0) == PAGE
@@ -80,7 +80,7 @@ async def test_a_damaged_block_is_refused_by_the_device_and_stays_where_it_is(tb
     entry = tb.machine.tiers.zswap.entries[handle]
     entry.block = lz4.block.compress(compressible_page(6), store_size=False)
     for _ in range(3):
-        await tb.system.writeback.write_back_zswap()
+        await tb.system.writeback.zswap.write_back()
     assert tb.backing(space, 0).type is BackingType.ZSWAP
     assert tb.system.counters.writeback_failed > 0
     with pytest.raises(SigBus, match="CRC"):

@@ -60,7 +60,9 @@ async def test_a_virtual_slot_takes_no_room_on_the_device_until_its_page_is_writ
     slot = tb.slot(space, 0)
     assert (tb.machine.tiers.swapfile.usage().pages, slots(tb).redirected) == (0, 0)
     root = tb.machine.memory.memcgs.root
-    assert [await tb.system.writeback.shrink_memcg(root) for _ in range(2)] == [False, True], "after a second chance"
+    assert [await tb.system.writeback.zswap.shrink_memcg(root) for _ in range(2)] == [False, True], (
+        "after a second chance"
+    )
     assert tb.slot(space, 0) == slot and tb.backing(space, 0).type is BackingType.SWAPFILE
     assert (tb.machine.tiers.swapfile.usage().pages, slots(tb).redirected) == (1, 1)
     assert await space.read(0) == compressible_page(1)

@@ -55,7 +55,7 @@ async def test_entries_count_by_the_memory_that_they_would_free(tb: TB) -> None:
     await paged_out(tb, 20)
     zswap = tb.machine.tiers.zswap
     assert zswap is not None
-    count = ZswapShrinker(tb.machine, tb.system.writeback).count(zswap.root)
+    count = ZswapShrinker(tb.machine, tb.system.writeback.zswap).count(zswap.root)
     assert count == 20 * (zswap.root.zswap_bytes // PAGE_BYTES) // 20
     assert 0 < count < zswap.pool_pages < 20
 
@@ -66,9 +66,11 @@ async def test_a_page_that_comes_back_from_the_disk_protects_an_entry_for_one_lo
     zswap = tb.machine.tiers.zswap
     assert zswap is not None
     for _ in range(4):
-        assert await tb.system.writeback.write_back_zswap()
+        assert await tb.system.writeback.zswap.write_back()
+    await tb.machine.inflight.drain()
+    assert await tb.system.reclaim.shrink(4) == 4
     pages = zswap.root.zswap_bytes // PAGE_BYTES
-    shrinker = ZswapShrinker(tb.machine, tb.system.writeback)
+    shrinker = ZswapShrinker(tb.machine, tb.system.writeback.zswap)
     before = shrinker.count(zswap.root)
     for vpn in range(4):
         await space.read(vpn)
@@ -81,7 +83,7 @@ async def test_entries_that_do_not_fill_a_page_are_left_alone(tb: TB) -> None:
     await paged_out(tb, 2)
     zswap = tb.machine.tiers.zswap
     assert zswap is not None and 0 < zswap.root.zswap_bytes < PAGE_BYTES
-    shrinker = ZswapShrinker(tb.machine, tb.system.writeback)
+    shrinker = ZswapShrinker(tb.machine, tb.system.writeback.zswap)
     assert shrinker.count(zswap.root) == 0 == await shrinker.shrink(zswap.root, 0)
     assert zswap.usage().pages == 2
 
@@ -92,7 +94,7 @@ async def test_a_look_that_writes_nothing_counts_as_none(tb: TB) -> None:
     await paged_out(tb, 20)
     zswap = tb.machine.tiers.zswap
     assert zswap is not None
-    shrinker = ZswapShrinker(tb.machine, tb.system.writeback)
+    shrinker = ZswapShrinker(tb.machine, tb.system.writeback.zswap)
     assert shrinker.count(zswap.root) == 6
     await shrinker.shrink(zswap.root, 0)
     assert tb.system.counters.zswpwb == 0  # 12 entries had their second chance
@@ -105,7 +107,7 @@ async def test_looks_end_where_the_entries_do_not_fill_a_page(tb: TB) -> None:
     await paged_out(tb, 20)
     zswap = tb.machine.tiers.zswap
     assert zswap is not None
-    shrinker = ZswapShrinker(tb.machine, tb.system.writeback)
+    shrinker = ZswapShrinker(tb.machine, tb.system.writeback.zswap)
     while shrinker.count(zswap.root):
         await shrinker.shrink(zswap.root, 0)
     assert tb.system.counters.zswpwb == 20 - zswap.usage().pages > 0

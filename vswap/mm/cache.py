@@ -126,7 +126,7 @@ class SwapCache:
 
     @staticmethod
     def _check_settled(folio: AnyFolio) -> None:
-        if isinstance(folio, Folio) and folio.writeback:
+        if folio.writeback:
             raise ContractViolation(f"the folio of slot {folio.slot} leaves the swap cache under writeback")
 
 

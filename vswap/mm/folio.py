@@ -102,14 +102,15 @@ class Folio:
         lazyfree: its owner does not need the content any more (MADV_FREE), unless a PTE is dirty.
         writeback: its write to a device is under way (mm/inflight.py). It stays in the swap cache until the end.
         readahead: it was read ahead, and no fault has found it yet.
+        forced: it was charged past a limit of its group, to make room elsewhere.
         stable: it is under writeback, and the device needs the bytes to stay as they are until then.
         private: just allocated, held by one task and reachable from nowhere else.
         dead: given back; whoever waited for the lock looks again.
     """
 
-    __slots__ = ("active", "anon_vma", "dead", "dirty", "lazyfree", "lock", "mappers", "memcg", "merged", "offset",
-                 "order", "pages", "pins", "private", "readahead", "referenced", "slot", "stable", "was_cached",
-                 "workingset", "writeback")  # fmt: skip
+    __slots__ = ("active", "anon_vma", "dead", "dirty", "forced", "lazyfree", "lock", "mappers", "memcg", "merged",
+                 "offset", "order", "pages", "pins", "private", "readahead", "referenced", "slot", "stable",
+                 "was_cached", "workingset", "writeback")  # fmt: skip
 
     def __init__(self, clock: Clock, memcg: Memcg | None, order: int = 0) -> None:
         self.lock = Lock(clock)
@@ -132,6 +133,7 @@ class Folio:
         self.writeback = False
         self.readahead = False
         self.stable = False
+        self.forced = False
         self.dead = False
 
     @property
@@ -170,10 +172,11 @@ class CramFolio:
         memcg: the group whose page it is; `charged`: it is charged for it.
         writable: its one mapper may store into it.
         poisoned: the device answered with poison; it cannot be moved any more.
+        writeback: its write to a later tier is under way (mm/inflight.py). It keeps its slot, and stays, until the end.
     """
 
     __slots__ = ("_accesses", "_clock", "_ended", "_started", "anon_vma", "charged", "dead", "lock", "mappers", "memcg",
-                 "merged", "offset", "page", "poisoned", "slot", "tier", "writable")  # fmt: skip
+                 "merged", "offset", "page", "poisoned", "slot", "tier", "writable", "writeback")  # fmt: skip
 
     def __init__(self, clock: Clock, tier: CramNode, page: int, slot: int, memcg: Memcg) -> None:
         self._clock = clock
@@ -189,6 +192,7 @@ class CramFolio:
         self.merged = False
         self.writable = False
         self.poisoned = False
+        self.writeback = False
         self.dead = False
         self._started = 0
         self._accesses: dict[int, None] = {}  # under way, by number, oldest first

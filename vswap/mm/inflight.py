@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from hw.clock import Clock
 from vswap.base.errors import ContractViolation
-from vswap.mm.folio import Folio
+from vswap.mm.folio import AnyFolio, CramFolio, Folio
 
 
 class InFlight:
@@ -22,7 +22,7 @@ class InFlight:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.folios: set[Folio] = set()
+        self.folios: set[AnyFolio] = set()
         self.pages = 0
         self.reading = 0
         self._ended = clock.event()
@@ -39,14 +39,24 @@ class InFlight:
         self.folios.add(folio)
         self.pages += len(folio.pages)
 
-    def end(self, folio: Folio, *, failed: bool) -> None:
-        """The write has ended. After a failure the folio is dirty: memory has the only copy."""
+    def start_device_page(self, folio: CramFolio) -> None:
+        """The write of a locked, unmapped page of a device to a later tier begins. The device has it until the end."""
+        if folio.writeback or not folio.slot or not folio.lock.locked():
+            raise ContractViolation("writeback begins twice, without the folio lock, or outside of the swap cache")
+        folio.writeback = True
+        self.folios.add(folio)
+        self.pages += 1
+
+    def end(self, folio: AnyFolio, *, failed: bool) -> None:
+        """The write has ended. After a failure a folio in memory is dirty: it has the only copy."""
         if not folio.writeback:
             raise ContractViolation("the end of a writeback that has not begun")
-        folio.writeback = folio.stable = False
-        folio.dirty |= failed
+        folio.writeback = False
+        if isinstance(folio, Folio):
+            folio.stable = False
+            folio.dirty |= failed
         self.folios.remove(folio)
-        self.pages -= len(folio.pages)
+        self.pages -= len(folio.pages) if isinstance(folio, Folio) else 1
         ended, self._ended = self._ended, self._clock.event()
         ended.set()
 
@@ -60,7 +70,7 @@ class InFlight:
         ended, self._read_ended = self._read_ended, self._clock.event()
         ended.set()
 
-    async def wait(self, folio: Folio) -> None:
+    async def wait(self, folio: AnyFolio) -> None:
         """Wait until the folio is not under writeback (folio_wait_writeback). Its lock may be held."""
         while folio.writeback:
             await self._ended.wait()

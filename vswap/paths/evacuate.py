@@ -52,7 +52,7 @@ async def copy_to_dram(machine: Machine, folio: CramFolio, new: Folio, *, map_ag
 
 async def promote(machine: Machine, folio: CramFolio) -> bool:
     """Move a device page that is read often to DRAM, if there is room without reclaim; False when it stays."""
-    if folio.dead or folio.poisoned or folio.writable:
+    if folio.dead or folio.poisoned or folio.writable or folio.writeback:
         return False
     new = machine.memory.allocate_politely()
     if new is None:
@@ -60,7 +60,7 @@ async def promote(machine: Machine, folio: CramFolio) -> bool:
     moved = False
     if folio.lock.try_acquire():
         try:
-            if not folio.dead and not rmap.unreferenced(machine, folio):
+            if not (folio.dead or folio.writeback or rmap.unreferenced(machine, folio)):
                 await copy_to_dram(machine, folio, new, map_again=True)
                 moved = True
         except (TierError, SlotsExhausted) as error:
@@ -98,9 +98,10 @@ async def give_up(machine: Machine, cram: CramTier) -> None:
     """
     while machine.residents.on[cram] or machine.tiers.storing[cram]:
         for folio in list(machine.residents.on[cram]):
+            await machine.inflight.wait(folio)  # a page that a later tier has by then is not lost
             await folio.lock.acquire()
             try:
-                if not folio.dead:
+                if not (folio.dead or folio.writeback):
                     await give_up_page(machine, folio)
             except SlotsExhausted:  # its mapper keeps it until there is a slot again
                 pass

@@ -250,7 +250,7 @@ class Fault:
         machine.counters.promotions += 1
         new = self._take_spare()
         mapped = rmap.map_promoted(machine, self._table, self._vpn, pte, folio, new, data)
-        if not rmap.unreferenced(machine, folio):
+        if folio.writeback or not rmap.unreferenced(machine, folio):
             return mapped
         await residents.release(folio)  # that may take a while
         return mapped if rmap.pte_same(self._table, self._vpn, mapped) else None

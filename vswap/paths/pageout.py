@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from hw.clock import Task
@@ -26,11 +26,17 @@ IN_MEMORY = frozenset({BackingType.ZERO, BackingType.ZSWAP})
 
 @dataclass(frozen=True)
 class Leaving:
-    """A folio on its way out, the tiers that may still take it, and the group that is being reclaimed."""
+    """A folio on its way out, the tiers that may still take it, and the group that is being reclaimed.
+
+    Attributes:
+        moved: where an earlier tier has the page: called in the step in which a later one has its place, and the copy
+            there is gone. That tier has it until then, so a synchronous device that refuses it does no harm.
+    """
 
     folio: Folio
     order: Sequence[Tier]
     target: Memcg
+    moved: Callable[[Backing], None] | None = None
 
 
 @dataclass
@@ -84,7 +90,7 @@ class Pageout:
                     continue
                 break  # the device takes single pages
             later = tuple(other for other in leaving.order if other not in tried)
-            if await self._offer(Leaving(folio, later, leaving.target), tier):
+            if await self.offer(replace(leaving, order=later), tier):
                 return []
         if folio.order:
             machine.counters.count_mthp(folio.order, "swpout_fallback")
@@ -93,28 +99,12 @@ class Pageout:
         folio.active = True
         return []
 
-    def submit(self) -> None:
-        """Let all writes begin."""
-        clock = self.machine.clock
-        self._tasks += [clock.spawn(self._store(*each), "writeback") for each in self._stores]
-        for request in self._requests:
-            clock.spawn(self._write(request), "writeback")
-        self._stores.clear()
-        self._requests.clear()
-
-    async def finish(self) -> list[Leaving]:
-        """Wait for the writes to synchronous devices; the folios that these did not take, dirty again."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            await task
-        refused, self._refused = self._refused, []
-        return refused
-
-    # Inside
-
-    async def _offer(self, leaving: Leaving, tier: Tier) -> bool:
-        """True: the folio is gone, or under writeback to this tier."""
+    async def offer(self, leaving: Leaving, tier: Tier) -> bool:
+        """Offer a locked folio to one tier. True: it is gone, or under writeback to there; the order is that of the
+        tiers after this one."""
         machine, folio = self.machine, leaving.folio
+        if tier in machine.tiers.offline:  # since
+            return False
         if tier.type is BackingType.ZERO and any(page != ZERO_PAGE for page in folio.pages):
             await machine.clock.sleep(machine.costs.zero_test)
             return False
@@ -129,7 +119,7 @@ class Pageout:
             first = machine.placement.reserve(tier, folio.slot, len(folio.pages))
             if first is None:
                 return False
-            self._queue(folio, tier, first)
+            self._queue(leaving, tier, first)
         else:
             if not machine.layer.may_hold(machine.tiers.key(tier), folio.slot):
                 return False
@@ -137,11 +127,33 @@ class Pageout:
             self._stores.append((leaving, tier, list(folio.pages)))
         return True
 
-    def _queue(self, folio: Folio, tier: QueuedTier, first: Backing) -> None:
+    def submit(self) -> None:
+        """Let all writes begin."""
+        clock = self.machine.clock
+        if self._stores:
+            self._tasks.append(clock.spawn(self._store_in_turn(self._stores), "writeback"))
+        for request in self._requests:
+            clock.spawn(self._write(request), "writeback")
+        self._stores = []
+        self._requests = []
+
+    async def finish(self) -> list[Leaving]:
+        """Wait for the writes to synchronous devices; the folios that these did not take, dirty again."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            await task
+        refused, self._refused = self._refused, []
+        return refused
+
+    # Inside
+
+    def _queue(self, leaving: Leaving, tier: QueuedTier, first: Backing) -> None:
         """Put a folio into the last request if its places follow, else into one of its own."""
-        machine = self.machine
+        machine, folio = self.machine, leaving.folio
         for number, slot in enumerate(folio.slots):
             machine.layer.change_backing(slot, machine.tiers.place(tier, first.handle + number))
+        if leaving.moved is not None:
+            leaving.moved(first)
         machine.inflight.start(folio, stable=tier.stable_writes)
         machine.tiers.storing[tier] += 1
         self.submitted += len(folio.pages)
@@ -173,6 +185,12 @@ class Pageout:
                     machine.memory.rotate(folio)
                 rmap.try_to_free(machine, folio)
 
+    async def _store_in_turn(self, stores: Sequence[tuple[Leaving, Tier, Sequence[bytes]]]) -> None:
+        """The writes to synchronous devices, one after the other: it is a processor that copies the pages. All at once
+        they would stand in the device's queue before every load of a task."""
+        for leaving, tier, contents in stores:
+            await self._store(leaving, tier, contents)
+
     async def _store(self, leaving: Leaving, tier: Tier, contents: Sequence[bytes]) -> None:
         """A write to a synchronous device, and the end of it: the folio goes, unless somebody uses it by now."""
         machine, folio = self.machine, leaving.folio
@@ -184,14 +202,18 @@ class Pageout:
                 stored = await large.store_all(machine, folio, contents, tier, self._make_room)
                 if stored and folio.order:
                     machine.counters.count_mthp(folio.order, "swpout")
+                if stored and leaving.moved is not None:
+                    leaving.moved(machine.slots.backing(folio.slot))
         except Exception as error:
             machine.failure = machine.failure or error
         finally:
             if folio.writeback:
-                machine.inflight.end(folio, failed=not stored)
+                machine.inflight.end(folio, failed=not stored and leaving.moved is None)
         if not stored and not folio.mappers:
             self._refused.append(leaving)
-        if stored and unused(folio) and folio.lock.try_acquire():
+        if stored and leaving.moved is not None:
+            machine.memory.rotate(folio)
+        elif stored and unused(folio) and folio.lock.try_acquire():
             evict(machine, folio, leaving.target)
             folio.lock.release()
         rmap.try_to_free(machine, folio)
@@ -213,6 +235,8 @@ class Pageout:
         machine.inflight.end(folio, failed=False)
         machine.slots.set_shadow(slot, workingset.evict(folio, leaving.target, machine.memory))
         machine.layer.change_backing(slot, backing)
+        if leaving.moved is not None:
+            leaving.moved(backing)
         resident = machine.residents.add(backing, slot)
         machine.cache.replace(folio, resident)
         if rmap.unreferenced(machine, resident):
@@ -220,6 +244,11 @@ class Pageout:
         rmap.drop(machine, folio)
         folio.lock.release()
         return True
+
+
+def waits(folio: Folio) -> bool:
+    """A locked folio in the swap cache waits to be written: nobody maps it."""
+    return bool(folio.slot) and not (folio.dead or folio.mappers or folio.writeback)
 
 
 def unused(folio: Folio) -> bool:

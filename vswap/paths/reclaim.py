@@ -16,7 +16,7 @@ from vswap.mm.lru import SWAP_CLUSTER_MAX, Verdict
 from vswap.mm.memcg import Memcg
 from vswap.mm.workingset import age
 from vswap.paths import large, migrate
-from vswap.paths.pageout import Leaving, Pageout, unused
+from vswap.paths.pageout import Leaving, Pageout, unused, waits
 from vswap.paths.writeback import Writeback
 from vswap.paths.zswap_shrinker import ZswapShrinker
 from vswap.state import migration, rmap
@@ -68,9 +68,9 @@ class Reclaim:
     def __init__(self, machine: Machine, writeback: Writeback) -> None:
         """`writeback` makes room in zswap for a group that is at its limit there."""
         self.machine = machine
-        self._make_room = writeback.shrink_memcg
+        self._make_room = writeback.zswap.shrink_memcg
         self._writeback = writeback
-        self._slab = ZswapShrinker(machine, writeback) if machine.config.zswap_shrinker else None
+        self._slab = ZswapShrinker(machine, writeback.zswap) if machine.config.zswap_shrinker else None
         self._turn = -1
 
     async def allocate(self, memcg: Memcg | None) -> Folio:
@@ -93,7 +93,7 @@ class Reclaim:
                 failures = 0
                 continue
             failures += 1
-            await self._throttle(failures)
+            await self.throttle(failures)
 
     async def direct(self, memcg: Memcg) -> int:
         """Reclaim on behalf of an allocation that found only the reserve (of the root's groups, which are all), or this
@@ -119,9 +119,9 @@ class Reclaim:
             machine.counters.pgsteal_kswapd += freed
             failures = 0 if freed else failures + 1
             if not freed:
-                await self._throttle(failures)
+                await self.throttle(failures)
 
-    async def _throttle(self, failures: int) -> None:
+    async def throttle(self, failures: int) -> None:
         """Nothing could be freed, so many times in a row: wait for a write that is under way; where there is none, or
         that did not do, for a while (reclaim_throttle)."""
         machine = self.machine
@@ -132,14 +132,16 @@ class Reclaim:
         """Look at ever larger parts of the lists of a group and those below it (by default, of all), some of each
         group in turn, until `target` frames were freed, or will be by the writes under way, or all was looked at
         (do_try_to_free_pages); how many are free."""
-        groups = self.machine.memory.memcgs.subtree(memcg or self.machine.memory.memcgs.root)
+        root = self.machine.memory.memcgs.root
+        groups = self.machine.memory.memcgs.subtree(memcg or root)
         freed, submitted = self._split_deferred(groups), 0
         for priority in range(DEF_PRIORITY, -1, -1):
             for group in self._in_turn(groups):
                 if freed + submitted >= target:
                     return freed
                 if self._slab is not None:
-                    freed += await self._slab.shrink(group, priority)
+                    pool = await self._slab.shrink(group, priority)
+                    freed += pool if memcg in (None, root) else 0  # flush_reclaim_state: it may be others' memory
                 for batch in self.machine.memory.lruvec(group).batches(priority):
                     self._turn = group.id
                     outcome = await self.reclaim(self._isolate(group, batch), target=memcg, by=by)
@@ -336,7 +338,7 @@ class Reclaim:
             return
         parts: list[Folio] = []
         try:
-            if folio.slot and not (folio.dead or folio.mappers or folio.writeback):
+            if waits(folio):
                 active = folio.active
                 parts = await pageout.write(leaving)
                 if folio.active and not active and not folio.dead:

@@ -272,6 +272,7 @@ class Swapoff:
         await folio.lock.acquire()
         moved = False
         try:
+            await machine.inflight.wait(folio)
             if folio.dead:
                 return
             if rmap.unreferenced(machine, folio):

@@ -44,11 +44,11 @@ class Withdrawal:
 
     async def _write_back(self) -> int:
         """Write a step of the coldest pages back to later tiers, used lately or not; how many left."""
-        moved = 0
-        for folio in self._coldest():
+        moved, coldest, batch = 0, self._coldest(), self.machine.config.cram_writeback_batch
+        for first in range(0, len(coldest), batch):
             if not self._cram.withdrawn:
                 break
-            moved += await self._writeback.write_back_folio(folio)
+            moved += await self._writeback.write_back_folios(coldest[first : first + batch])
         return moved
 
     async def _squeeze(self) -> int:
@@ -73,7 +73,7 @@ class Withdrawal:
             return False
         copied = False
         try:
-            if folio.dead:
+            if folio.dead or folio.writeback:
                 return False
             if folio.poisoned or rmap.unreferenced(machine, folio):
                 await give_up_page(machine, folio)

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
+from hw.clock import Task
 from vswap.base.backing import Backing, BackingType
-from vswap.base.errors import AlreadyCached, SlotGone, SlotsExhausted
+from vswap.base.errors import SlotsExhausted
 from vswap.mm.folio import CramFolio, CramNode, Folio
-from vswap.mm.frames import MAX_RECLAIM_RETRIES
 from vswap.mm.memcg import Memcg
-from vswap.state import rmap, swapin
+from vswap.paths.zswap_writeback import ZswapWriteback
+from vswap.state import rmap
 from vswap.state.machine import Machine
-from vswap.tiers.base import Full, Poisoned, Tier, TierError
+from vswap.tiers.base import Poisoned, QueuedTier, Tier, TierError
 from vswap.tiers.cram import CramTier
 from vswap.tiers.lz4block import Block
 
@@ -21,9 +23,10 @@ MAX_STUCK_PAGES = 16
 
 
 class Writeback:
-    """CRAM -> a farther CRAM node, zswap, a swap device; zswap -> a CRAM node behind it, a swap device.
+    """CRAM -> a farther CRAM node, zswap, a swap device.
 
     Attributes:
+        zswap: the same for what zswap has.
         swap_in_again: brings so many pages of a node back into memory, where they cannot change devices; how many.
     """
 
@@ -31,19 +34,13 @@ class Writeback:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self._turn = -1  # the group whose zswap entries were looked at last
+        self.zswap = ZswapWriteback(machine)
         self._after: dict[CramNode, tuple[Tier, ...]] = {}
         for cram in machine.tiers.crams:
             between = machine.config.cram_to_cram
             self._after[cram] = tuple(
                 tier for tier in machine.tiers.after(cram) if between or tier.type is not BackingType.CRAM
             )
-        self.after_zswap: tuple[Tier, ...] = ()  # the tiers that zswap may write back to
-        if machine.tiers.zswap is not None and machine.config.profile != "6.1":  # zsmalloc has writeback since 6.2
-            behind = machine.layer.behind_zswap
-            self.after_zswap = tuple(tier for tier in machine.tiers.after(machine.tiers.zswap) if tier.type in behind)
-
-    # CRAM
 
     async def relieve(self, cram: CramTier) -> None:
         """The node is under pressure: reap, trim, and write its coldest pages back until it is open again (or, if it
@@ -65,23 +62,23 @@ class Writeback:
         if cram is None:
             return sum([await self.write_back_cram(count, node) for node in self.machine.tiers.crams])
         residents = self.machine.residents.on[cram]
-        moved = failed = tied = 0
-        for _ in range(2 * len(residents)):
-            if moved >= count or failed >= MAX_STUCK_PAGES or not residents:
+        moved = failed = looked = tied = 0
+        most = 2 * len(residents)
+        while moved < count and failed < MAX_STUCK_PAGES:
+            batch: list[CramFolio] = []
+            while residents and looked < most and len(batch) < count - moved:
+                looked += 1
+                folio = next(iter(residents))
+                residents.move_to_end(folio)
+                if not (self.machine.tiers.demotes or self.machine.layer.changes_devices(folio.slot)):
+                    tied += 1
+                elif self._after[cram] and folio not in batch and not rmap.clear_accessed(self.machine, folio):
+                    batch.append(folio)
+            if not batch:
                 break
-            folio = next(iter(residents))
-            residents.move_to_end(folio)
-            if not (self.machine.tiers.demotes or self.machine.layer.changes_devices(folio.slot)):
-                tied += 1
-                continue
-            if not self._after[cram]:
-                continue
-            if rmap.clear_accessed(self.machine, folio):
-                continue
-            if await self.write_back_folio(folio):
-                moved += 1
-            else:
-                failed += 1
+            left = await self.write_back_folios(batch)
+            moved += left
+            failed += len(batch) - left
         if moved < count and tied:
             moved += await self.swap_in_again(cram, count - moved)
         return moved
@@ -92,62 +89,182 @@ class Writeback:
         moved = 0
         for cram, residents in self.machine.residents.on.items():
             later = tuple(tier for tier in self._after[cram] if tier.type is not BackingType.CRAM)
-            for folio in list(residents) if later else ():
-                if moved >= count:
-                    return moved
-                if memcg not in folio.memcg.lineage or folio.dead or rmap.clear_accessed(self.machine, folio):
-                    continue
-                moved += await self.write_back_folio(folio, later)
+            cold = iter([folio for folio in residents if later and memcg in folio.memcg.lineage])
+            while batch := self._not_used(cold, count - moved):
+                moved += await self.write_back_folios(batch, later)
         return moved
 
-    async def write_back_folio(self, folio: CramFolio, later: tuple[Tier, ...] | None = None) -> bool:
-        """Move one CRAM page to a later tier, of these if given; False when it stays. Read-only mappers are found
-        by rmap and unmapped first; softleaf mappers are not touched."""
+    def _not_used(self, folios: Iterator[CramFolio], count: int) -> list[CramFolio]:
+        """The next folios, up to so many, that were not read since the last look."""
+        unused = (folio for folio in folios if not (folio.dead or rmap.clear_accessed(self.machine, folio)))
+        return list(islice(unused, count))
+
+    async def write_back_folio(self, folio: CramFolio) -> bool:
+        """Move one CRAM page to a later tier; False when it stays."""
+        return bool(await self.write_back_folios([folio]))
+
+    async def write_back_folios(self, folios: Iterable[CramFolio], later: tuple[Tier, ...] | None = None) -> int:
+        """Move CRAM pages to later tiers, of these if given; how many left. Read-only mappers are found by rmap and
+        unmapped first, and the TLBs are flushed once for all; softleaf mappers are not touched.
+
+        The pages are read one after the other. A page that goes to a swapfile is under writeback, unlocked, and the
+        next one does not wait for it; the call does, for all. Somebody who maps it meanwhile keeps it on the device.
+        """
+        if self.machine.tiers.demotes:
+            return sum([await self._swap_out(folio, later or self._after[folio.tier]) for folio in folios])
+        machine = self.machine
+        left, unmapped, leaving = 0, 0, list[CramFolio]()
+        for folio in folios:
+            if folio.dead or folio.poisoned or folio.writeback or not folio.lock.try_acquire():
+                continue
+            try:
+                if rmap.unreferenced(machine, folio):
+                    await machine.residents.release(folio)
+                    machine.counters.zombies_reaped += 1
+                    left += 1
+                elif self._add_to_swap(folio):
+                    unmapped += rmap.try_to_unmap(machine, folio)
+                    leaving.append(folio)
+            finally:
+                rmap.unlock(machine, folio)
+        machine.counters.writeback_unmaps += unmapped
+        if unmapped:
+            await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
+        tasks: list[Task[bool]] = []
+        for folio in leaving:
+            moved = await self._write(folio, later or self._after[folio.tier])
+            if isinstance(moved, bool):
+                left += moved
+            else:
+                tasks.append(moved)
+        return left + sum([await task for task in tasks])
+
+    async def _swap_out(self, folio: CramFolio, later: tuple[Tier, ...]) -> bool:
+        """One page of a node that is no swap, under its folio lock: it has a slot only until it has left."""
         machine = self.machine
         if folio.dead or folio.poisoned or not folio.lock.try_acquire():
             return False
         bounce = machine.memory.allocate_reserve()
         try:
-            return bounce is not None and await self.move(folio, bounce, later)
+            if bounce is None:
+                return False
+            if rmap.unreferenced(machine, folio):
+                await machine.residents.release(folio)
+                machine.counters.zombies_reaped += 1
+                return True
+            if not self._add_to_swap(folio):
+                return False
+            unmapped = rmap.try_to_unmap(machine, folio)
+            machine.counters.writeback_unmaps += unmapped
+            if unmapped:
+                await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
+            await folio.drain()
+            try:
+                page = await folio.tier.load(folio.page)  # the swap path knows nothing of the device's blocks
+                backing = await machine.placement.write_out(page, folio.slot, later, self.zswap.shrink_memcg)
+            except TierError as error:
+                folio.poisoned |= isinstance(error, Poisoned)
+                backing = None
+            if backing is not None:
+                self._leave(folio, backing)
+            machine.counters.writeback_failed += backing is None
+            return backing is not None
         finally:
             if bounce is not None:
                 machine.memory.release(bounce)
             rmap.unlock(machine, folio)
 
-    async def move(self, folio: CramFolio, bounce: Folio, later: tuple[Tier, ...] | None = None) -> bool:
-        machine = self.machine
-        if rmap.unreferenced(machine, folio):
-            await machine.residents.release(folio)
-            machine.counters.zombies_reaped += 1
-            return True
+    def _add_to_swap(self, folio: CramFolio) -> bool:
+        """Give a locked folio a slot, unless it has one; False when there is none to be had."""
         if not folio.slot:
             try:
-                machine.residents.adopt_slot(folio)
+                self.machine.residents.adopt_slot(folio)
             except SlotsExhausted:
                 return False
-        slot = folio.slot
-        unmapped = rmap.try_to_unmap(machine, folio)
-        machine.counters.writeback_unmaps += unmapped
-        if unmapped:
-            await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
-        await folio.drain()
-        later, placement = later or self._after[folio.tier], machine.placement
-        try:
-            page: bytes | Block
-            if machine.tiers.demotes:  # the ordinary swap path knows nothing of the device's blocks
-                page = await folio.tier.load(folio.page)
-            else:
-                page = await placement.read_out(folio.tier, folio.page, later)
-            backing = await placement.write_out(page, slot, later, self.shrink_memcg)
+        return True
+
+    async def _write(self, folio: CramFolio, later: tuple[Tier, ...]) -> bool | Task[bool]:
+        """Write a folio that was unmapped, unless somebody has mapped it since: whether it has left, or the task that
+        comes to know that."""
+        machine = self.machine
+        bounce = machine.memory.allocate_reserve()
+        if bounce is None:
+            return False
+        task: Task[bool] | None = None
+        if folio.lock.try_acquire():
+            try:
+                if folio.slot and not (folio.dead or folio.mappers or folio.writeback):
+                    await folio.drain()
+                    outcome = await self._pass_on(folio, bounce, later)
+                    if not isinstance(outcome, bool):
+                        task = outcome
+                        return task
+                    machine.counters.writeback_failed += not outcome
+                    return outcome
+            except TierError as error:
+                folio.poisoned |= isinstance(error, Poisoned)
+                machine.counters.writeback_failed += 1
+            finally:
+                rmap.unlock(machine, folio)
+                if task is None:
+                    machine.memory.release(bounce)
+        else:
+            machine.memory.release(bounce)
+        return False
+
+    async def _pass_on(self, folio: CramFolio, bounce: Folio, later: tuple[Tier, ...]) -> bool | Task[bool]:
+        """Give the page of a locked folio to the first tier that takes it. Raises TierError."""
+        machine, slot = self.machine, folio.slot
+        page = await machine.placement.read_out(folio.tier, folio.page, later)
+        rest = list(later)
+        for tier in machine.tiers.candidates(later):
+            rest.remove(tier)
+            if isinstance(tier, QueuedTier):
+                machine.inflight.start_device_page(folio)
+                return machine.clock.spawn(self._store(folio, bounce, page, (tier,), tuple(rest)), "writeback")
+            backing = await machine.placement.write_out(page, slot, (tier,), self.zswap.shrink_memcg)
             if backing is not None:
-                machine.layer.change_backing(slot, backing)  # the device page is given up only now: it is written
-        except TierError as error:
-            folio.poisoned |= isinstance(error, Poisoned)
-            machine.counters.writeback_failed += 1
+                self._leave(folio, backing)
+                return True
+        return False
+
+    async def _store(self, folio: CramFolio, bounce: Folio, page: bytes | Block, *orders: Sequence[Tier]) -> bool:
+        """The write of a page under writeback, and the end of it: whether it has left. It stays where somebody uses it
+        by now, or no tier has taken it."""
+        machine, slot, moved = self.machine, folio.slot, False
+        backing: Backing | None = None
+        try:
+            for order in orders:
+                backing = backing or await machine.placement.write_out(page, slot, order, self.zswap.shrink_memcg)
+            machine.inflight.end(folio, failed=backing is None)
+            moved = backing is not None and self.end(folio, backing)
+        except TierError:
+            pass
+        except Exception as error:
+            machine.failure = machine.failure or error
+        finally:
+            if folio.writeback:
+                machine.inflight.end(folio, failed=True)
+            machine.memory.release(bounce)
+        machine.counters.writeback_failed += not moved
+        if not folio.dead and rmap.unreferenced(machine, folio):
+            machine.reap_wanted.set()
+        return moved
+
+    def end(self, folio: CramFolio, backing: Backing) -> bool:
+        """A later tier has the page, too: it leaves the device, unless somebody uses it by now."""
+        machine = self.machine
+        if folio.dead or folio.mappers or folio.busy or not folio.lock.try_acquire():
+            machine.layer.release(backing, machine.layer.memcg_of(folio.slot))
             return False
-        if backing is None:
-            machine.counters.writeback_failed += 1
-            return False
+        self._leave(folio, backing)
+        folio.lock.release()
+        return True
+
+    def _leave(self, folio: CramFolio, backing: Backing) -> None:
+        """A later tier has the page of a locked folio: the device gives it up."""
+        machine, slot = self.machine, folio.slot
+        machine.layer.change_backing(slot, backing)  # the device page is given up only now: it is written
         if backing.type is BackingType.CRAM:
             machine.cache.replace(folio, machine.residents.add(backing, slot))
         else:
@@ -155,14 +272,13 @@ class Writeback:
         machine.residents.bury(folio)
         machine.counters.writebacks.count(BackingType.CRAM, backing.type)
         machine.counters.count_move(machine.tiers.name(machine.tiers.key(folio.tier)), machine.tiers.name(backing.tier))
-        return True
 
     async def reap(self) -> int:
         """Give up the device pages that nobody maps or names; how many there were."""
         machine = self.machine
         reaped = 0
         for folio in list(machine.residents.folios):
-            if folio.dead or not rmap.unreferenced(machine, folio) or not folio.lock.try_acquire():
+            if folio.dead or folio.writeback or not rmap.unreferenced(machine, folio) or not folio.lock.try_acquire():
                 continue
             try:
                 await machine.residents.release(folio)
@@ -180,93 +296,3 @@ class Writeback:
         await self.reap()
         for cram in machine.tiers.crams:
             await cram.flush()
-
-    # zswap
-
-    @property
-    def can_shrink_zswap(self) -> bool:
-        """There is a swap device behind zswap."""
-        return bool(self.after_zswap)
-
-    async def shrink_zswap(self) -> None:
-        """The pool was full: write old entries of all groups in turn to a swap device until it is at the accept
-        threshold, or 16 entries were passed over (shrink_worker)."""
-        machine = self.machine
-        assert machine.tiers.zswap is not None
-        failures = attempts = 0
-        while machine.tiers.zswap.over_threshold() and failures < MAX_RECLAIM_RETRIES and not machine.stopping:
-            memcg = machine.memory.memcgs.next_online(self._turn)
-            self._turn = memcg.id if memcg is not None else -1
-            if memcg is None:  # the end of a round
-                failures += not attempts
-                attempts = 0
-                continue
-            wrote = await self.shrink_memcg(memcg)
-            attempts += wrote is not None
-            failures += wrote is False
-
-    async def shrink_memcg(self, memcg: Memcg) -> bool | None:
-        """Look at the oldest zswap entry of a group, and write it to a swap device: False when it stays, because it was
-        referenced or for another reason; None when the group has none, or may not write back."""
-        zswap = self.machine.tiers.zswap
-        if zswap is None or not self.after_zswap or not memcg.may_write_back() or not zswap.lru(memcg):
-            return None
-        if zswap.give_second_chance(memcg):
-            return False
-        wrote = await self.write_back_zswap(memcg)
-        self.machine.counters.reject_reclaim_fail += not wrote
-        return wrote
-
-    async def write_back_zswap(self, memcg: Memcg | None = None) -> bool:
-        """Move the oldest zswap entry of a group (by default of the root) to a swap device; False when it stays."""
-        machine = self.machine
-        assert machine.tiers.zswap is not None
-        victim = machine.tiers.zswap.oldest(memcg or machine.memory.memcgs.root)
-        folio = machine.memory.allocate_reserve() if victim else None
-        if victim is None or folio is None:
-            return False
-        handle, slot = victim
-        try:
-            backed_by = swapin.pin(machine, slot, folio)
-        except (AlreadyCached, SlotGone):  # a fault is bringing it in, or it is going away: leave it
-            machine.tiers.zswap.rotate(handle)
-            machine.memory.release(folio)
-            return False
-        try:
-            if backed_by != Backing(BackingType.ZSWAP, handle):
-                return False
-            later = self._within_limit(machine.layer.memcg_of(slot), folio)
-            page = await machine.placement.read_out(machine.tiers.zswap, handle, later)
-            backing = await machine.placement.write_out(page, slot, later)
-            if backing is None:
-                raise Full("no later tier has room")
-            machine.layer.change_backing(slot, backing)  # frees the compressed copy, only now
-            if backing.type is BackingType.CRAM:
-                resident = machine.residents.add(backing, slot)
-                machine.cache.replace(folio, resident)
-                if rmap.unreferenced(machine, resident):
-                    machine.reap_wanted.set()
-            machine.counters.writebacks.count(BackingType.ZSWAP, backing.type)
-            source = machine.tiers.key(machine.tiers.zswap)
-            machine.counters.count_move(machine.tiers.name(source), machine.tiers.name(backing.tier))
-            machine.counters.zswpwb += 1
-            machine.layer.memcg_of(slot).count("zswpwb")
-            machine.counters.written_back_pages += 1
-            return True
-        except TierError:
-            machine.tiers.zswap.rotate(handle)
-            machine.counters.writeback_failed += 1
-            return False
-        finally:
-            rmap.drop(machine, folio)
-            folio.lock.release()
-
-    def _within_limit(self, memcg: Memcg, folio: Folio) -> tuple[Tier, ...]:
-        """The tiers that zswap may write a page of this group back to. On a CRAM node it is the group's memory again:
-        `folio` is charged until the node has it, and without room there are only the others."""
-        if not any(tier.type is BackingType.CRAM for tier in self.after_zswap):
-            return self.after_zswap
-        if memcg.try_charge(1) is None:
-            folio.memcg = memcg
-            return self.after_zswap
-        return tuple(tier for tier in self.after_zswap if tier.type is not BackingType.CRAM)

@@ -10,7 +10,7 @@ from collections import Counter
 
 from hw.link import PAGE_BYTES
 from vswap.mm.memcg import Memcg
-from vswap.paths.writeback import Writeback
+from vswap.paths.zswap_writeback import ZswapWriteback
 from vswap.state.machine import Machine
 
 SEEKS = 2
@@ -21,7 +21,7 @@ BATCH = 128
 class ZswapShrinker:
     """Follows reclaim: `shrink` is called for each group that reclaim looks at."""
 
-    def __init__(self, machine: Machine, writeback: Writeback) -> None:
+    def __init__(self, machine: Machine, writeback: ZswapWriteback) -> None:
         self._machine = machine
         self._writeback = writeback
         self._deferred: Counter[Memcg] = Counter()  # entries that were too few to look at

@@ -16,6 +16,7 @@ from hw.virtual_time import VirtualTask
 from vswap.base.config import VswapConfig
 from vswap.base.errors import InvariantViolation, SegmentationFault
 from vswap.contract.workload import Shape, Workload
+from vswap.mm.folio import Folio
 from vswap.mm.memcg import Memcg, MemcgLimits
 from vswap.paths.nodes import NodeError
 from vswap.paths.spaces import AddressSpace
@@ -116,6 +117,14 @@ class Program(Workload):
 
     async def _rest(self, rng: Random) -> None:
         writeback, machine = self.system.writeback, self.system.machine
+        allocate = writeback.zswap.allocate
+
+        async def allocate_slowly(memcg: Memcg) -> Folio:
+            folio = await allocate(memcg)
+            await self.clock.sleep(rng.randrange(60_000))  # as reclaim would take, which is seldom needed here
+            return folio
+
+        writeback.zswap.allocate = allocate_slowly
         for _ in range(2 * OPERATIONS):
             await self.clock.sleep(rng.randrange(12_000))
             if self.seed % 4 == 3 and rng.random() < 0.2:
@@ -125,7 +134,8 @@ class Program(Workload):
                 await writeback.write_back_cram(2)
             elif choice < 0.6 and machine.tiers.zswap is not None:
                 groups = list(machine.memory.memcgs)
-                await writeback.write_back_zswap(rng.choice(groups) if len(groups) > 1 else None)
+                group = rng.choice(groups) if len(groups) > 1 else None
+                await writeback.zswap.write_back(group, may_reclaim=choice < 0.5)
             elif choice < 0.7:
                 await writeback.reap_and_trim()
             elif choice < 0.8 and machine.tiers.crams:

@@ -14,6 +14,7 @@ from vswap.contract.broken.layer import writeback_without_a_pin
 from vswap.contract.broken.registry import Patcher
 from vswap.mm.cache import SwapCache
 from vswap.mm.folio import AnyFolio, CramFolio, Folio
+from vswap.mm.inflight import InFlight
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte
 from vswap.mm.vma import Vmas
@@ -23,8 +24,10 @@ from vswap.paths.reclaim import Reclaim, Reclaimed
 from vswap.paths.spaces import AddressSpace
 from vswap.paths.swapoff import Swapoff
 from vswap.paths.writeback import Writeback
+from vswap.paths.zswap_writeback import ZswapWriteback
 from vswap.state import migration, rmap
 from vswap.state.machine import Machine
+from vswap.state.residents import Residents
 from vswap.tiers.base import Tier, TierError
 from vswap.tiers.cram import CramTier
 from vswap.tiers.lz4block import Block
@@ -150,19 +153,93 @@ def reclaim_without_the_lock(patch: Patcher) -> None:
 @_race
 def writeback_without_the_lock(patch: Patcher) -> None:
     """Writeback of a device page goes on although a fault holds the folio lock."""
-    original = Writeback.write_back_folio
+    original = Writeback.write_back_folios
 
-    async def broken(self: Writeback, folio: CramFolio) -> bool:
-        if not folio.lock.locked() or folio.dead:
-            return await original(self, folio)
-        bounce = self.machine.memory.allocate_reserve()
-        assert bounce is not None
+    async def broken(self: Writeback, folios: Iterable[CramFolio], later: tuple[Tier, ...] | None = None) -> int:
+        batch = list(folios)
+        locks = {folio: folio.lock for folio in batch if folio.lock.locked() and not folio.dead}
+        for folio in locks:
+            folio.lock = Lock(self.machine.clock)
         try:
-            return await self.move(folio, bounce)
+            return await original(self, batch, later)
         finally:
-            self.machine.memory.release(bounce)
+            for folio, lock in locks.items():
+                folio.lock = lock
 
-    patch.replace(Writeback, "write_back_folio", broken)
+    patch.replace(Writeback, "write_back_folios", broken)
+
+
+@_race
+def device_page_given_up_although_mapped_meanwhile(patch: Patcher) -> None:
+    """At the end of its write a page leaves the device, whoever has mapped it since."""
+
+    def broken(self: Writeback, folio: CramFolio, backing: Backing) -> bool:
+        held, folio.mappers = folio.mappers, set()
+        try:
+            return original(self, folio, backing)
+        finally:
+            folio.mappers = held
+
+    original = Writeback.end
+    patch.replace(Writeback, "end", broken)
+
+
+@_race
+def device_page_made_writable_under_writeback(patch: Patcher) -> None:
+    """A page that is being written may be made writable in place: what is stored into it then is not written."""
+
+    def broken(self: Residents, folio: CramFolio) -> bool:
+        under_way, folio.writeback = folio.writeback, False
+        try:
+            return original(self, folio)
+        finally:
+            folio.writeback = under_way
+
+    original = Residents.may_make_writable
+    patch.replace(Residents, "may_make_writable", broken)
+
+
+@_race
+def zswap_entry_not_checked_after_its_folio_was_taken(patch: Patcher) -> None:
+    """The shrinker writes what it has chosen, although the entry may have gone while a folio was allocated for it."""
+    patch.replace(ZswapWriteback, "still_has", lambda *_: True)
+
+
+@_race
+def zswap_entry_erased_after_its_folio_was_unlocked(patch: Patcher) -> None:
+    """The shrinker erases what zswap has for the slot long after the folio was unlocked: that may be a newer page."""
+    original = ZswapWriteback.write_back
+
+    async def broken(self: ZswapWriteback, memcg: Memcg | None = None, *, may_reclaim: bool = False) -> bool:
+        machine, zswap = self.machine, self.machine.tiers.zswap
+        assert zswap is not None
+        victim = zswap.oldest(memcg)
+        wrote = await original(self, memcg, may_reclaim=may_reclaim)
+        if wrote and victim is not None:
+            await machine.clock.sleep(2 * machine.costs.swapfile_write)
+            for handle, slot in zswap.handles().items():
+                if slot == victim[1]:
+                    zswap.free(handle)
+        return wrote
+
+    patch.replace(ZswapWriteback, "write_back", broken)
+
+
+@_race
+def end_of_writeback_cleans_a_page_written_meanwhile(patch: Patcher) -> None:
+    """The end of a write cleans the folio and its PTEs, although somebody has written to it since the write began."""
+    original = InFlight.end
+
+    def broken(self: InFlight, folio: AnyFolio, *, failed: bool) -> None:
+        original(self, folio, failed=failed)
+        if isinstance(folio, Folio):
+            folio.dirty = failed
+            for table, vpn in folio.mappers:
+                pte = table.get(vpn)
+                assert pte is not None
+                pte.dirty = False
+
+    patch.replace(InFlight, "end", broken)
 
 
 @_race

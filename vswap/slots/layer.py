@@ -119,7 +119,18 @@ class Layer(ABC, Generic[S]):
 
     def change_backing(self, slot: int, backing: Backing) -> None:
         """Give a pinned slot another backing and free the old one."""
-        self._release(self.slots.set_backing(slot, backing), self.memcg_of(slot))
+        self.release(self.slots.set_backing(slot, backing), self.memcg_of(slot))
+
+    def release(self, backing: Backing, memcg: Memcg) -> None:
+        """Free a place and what is charged for it: what backed a slot of this group that is gone or has another backing
+        now, or what was just stored for one and is not needed."""
+        if backing.type in NOWHERE:
+            return
+        self._tiers.free(backing)
+        if self.charges_at_store(backing.type):
+            memcg.uncharge_swap(1)
+        if backing.type is BackingType.CRAM:
+            self._reap_wanted.set()
 
     def take_shadow(self, slot: int) -> int:
         """The shadow of a slot, which is left without one."""
@@ -152,17 +163,7 @@ class Layer(ABC, Generic[S]):
     def _put(self, slot: int, memcg: Memcg, backing: Backing | None) -> None:
         """A reference was dropped: `backing` is to be freed if it was the last one, else None."""
         if backing is not None:
-            self._release(backing, memcg)
-
-    def _release(self, backing: Backing, memcg: Memcg) -> None:
-        """Free what backed a slot of this group that is gone, or that has another backing now."""
-        if backing.type in NOWHERE:
-            return
-        self._tiers.free(backing)
-        if self.charges_at_store(backing.type):
-            memcg.uncharge_swap(1)
-        if backing.type is BackingType.CRAM:
-            self._reap_wanted.set()
+            self.release(backing, memcg)
 
 
 class VirtualLayer(Layer[SlotTable]):

@@ -129,8 +129,10 @@ class Residents:
     # The budget
 
     def may_make_writable(self, folio: CramFolio) -> bool:
-        """One more page may be writable, and a store into this one is as safe as the device can make it."""
-        return self.writable < self._budget and not folio.tier.closed and not folio.poisoned
+        """One more page may be writable, and a store into this one is as safe as the device can make it. One under
+        writeback keeps its slot, and its bytes."""
+        free = self.writable < self._budget
+        return free and not (folio.tier.closed or folio.poisoned or folio.writeback)
 
     def make_writable(self, folio: CramFolio) -> None:
         """Count a CRAM folio among the writable ones; its PTE is the caller's to change."""

@@ -113,6 +113,8 @@ class ModelRun:
             more = await self._system.reclaim.shrink(max(pages - freed, SWAP_CLUSTER_MAX), self._group)
             if not more and not retries:
                 return os.strerror(errno.EAGAIN)
+            if not more:
+                await self._system.reclaim.throttle(MAX_RECLAIM_RETRIES + 1 - retries)
             retries -= not more
             freed += more
         return "ok"

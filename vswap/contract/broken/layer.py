@@ -16,6 +16,7 @@ from vswap.paths import pageout
 from vswap.paths.fault import Fault
 from vswap.paths.pageout import Leaving, Pageout
 from vswap.paths.writeback import Writeback
+from vswap.paths.zswap_writeback import ZswapWriteback
 from vswap.slots.direct import AnySlots
 from vswap.slots.table import SlotTable
 from vswap.state import rmap
@@ -31,17 +32,17 @@ def swap_charge_leaked(patch: Patcher) -> None:
 @layer(backends.zswap)
 def writeback_without_a_pin(patch: Patcher) -> None:
     """Writeback uses the backing it has read without a pin, while a swap-in or a free takes it away."""
-    original = Writeback.write_back_zswap
+    original = ZswapWriteback.write_back
 
-    async def broken(self: Writeback, memcg: Memcg | None = None) -> bool:
+    async def broken(self: ZswapWriteback, memcg: Memcg | None = None, *, may_reclaim: bool = False) -> bool:
         slots, zswap = self.machine.slots, self.machine.tiers.zswap
         assert zswap is not None
         victim = zswap.oldest(memcg)
         if victim is None or not slots.alive(victim[1]):
-            return await original(self, memcg)
+            return await original(self, memcg, may_reclaim=may_reclaim)
         handle, slot = victim
         data = await zswap.load(handle)
-        backing = await self.machine.placement.write_out(data, slot, self.after_zswap)
+        backing = await self.machine.placement.write_out(data, slot, self.later)
         if backing is None or not slots.alive(slot):
             return False
         if slots.pinned(slot):
@@ -51,7 +52,7 @@ def writeback_without_a_pin(patch: Patcher) -> None:
         zswap.free(handle)
         return True
 
-    patch.replace(Writeback, "write_back_zswap", broken)
+    patch.replace(ZswapWriteback, "write_back", broken)
 
 
 def _set_unpinned(slots: AnySlots, slot: int, backing: Backing) -> None:
@@ -114,6 +115,38 @@ def failed_request_taken_for_done(patch: Patcher) -> None:
     """The end of a request does not look at its error: the folio is clean, and the device has other bytes."""
     original = InFlight.end
     patch.replace(InFlight, "end", lambda self, folio, failed: original(self, folio, failed=False))
+
+
+@layer(backends.swapfile)
+def page_cleaned_at_the_end_of_its_write(patch: Patcher) -> None:
+    """The end of a write cleans the folio and its PTEs, although somebody has written to it since the write began."""
+    original = InFlight.end
+
+    def broken(self: InFlight, folio: AnyFolio, *, failed: bool) -> None:
+        original(self, folio, failed=failed)
+        if isinstance(folio, Folio):
+            folio.dirty = failed
+            for table, vpn in folio.mappers:
+                pte = table.get(vpn)
+                assert pte is not None
+                pte.dirty = False
+
+    patch.replace(InFlight, "end", broken)
+
+
+@layer(backends.cram)
+def device_page_leaves_although_mapped_meanwhile(patch: Patcher) -> None:
+    """At the end of its write to a later tier a page leaves the device, whoever has mapped it since."""
+    original = Writeback.end
+
+    def broken(self: Writeback, folio: CramFolio, backing: Backing) -> bool:
+        held, folio.mappers = folio.mappers, set()
+        try:
+            return original(self, folio, backing)
+        finally:
+            folio.mappers = held
+
+    patch.replace(Writeback, "end", broken)
 
 
 @layer(backends.swapfile)

@@ -2,8 +2,8 @@
 """Traces of what perf and DAMON have seen: their text is read as it is, and what is drawn is said.
 
 The lines of perf were printed by perf 6.1 of a small program on Linux 6.18. The regions are made up, in the form that
-the source of damo 3.4.3 prints (`--raw_form`); the older form and the tracepoint's are those of LKML and of the kernel's
-print format.
+the source of damo 3.4.3 prints (`--raw_form`); the older form and the tracepoint's are those of LKML and of the
+kernel's print format.
 """
 
 from __future__ import annotations

@@ -135,14 +135,19 @@ def reclaim_without_the_lock(patch: Patcher) -> None:
     original = Reclaim.reclaim
 
     async def broken(
-        self: Reclaim, folios: Iterable[Folio], *, force: bool = False, target: Memcg | None = None
+        self: Reclaim,
+        folios: Iterable[Folio],
+        *,
+        force: bool = False,
+        target: Memcg | None = None,
+        by: str = "proactive",
     ) -> Reclaimed:
         batch = list(folios)
         locks = {folio: folio.lock for folio in batch if folio.lock.locked() and not folio.dead}
         for folio in locks:
             folio.lock = Lock(self.machine.clock)
         try:
-            return await original(self, batch, force=force, target=target)
+            return await original(self, batch, force=force, target=target, by=by)
         finally:
             for folio, lock in locks.items():
                 folio.lock = lock

@@ -24,7 +24,7 @@ class View(Value):
         closed: of each CRAM node, how often it was closed so far, and whether it is.
         cycles: of the device's clock so far.
         engines: simulated ns that each of the first device's engines was busy; empty where nobody watches them.
-        p99_ns: of all faults so far; None without any.
+        p99_ns: of all faults so far, or of all but the last few per cent; None without any.
     """
 
     simulated_ns: int
@@ -43,7 +43,7 @@ class Progress(Value):
         phase: "compile", "replay" or "verify".
         done, total: events, or pages to verify.
         faults, mismatches: so far.
-        view: more, while there is a machine; not with each, as it takes as long as some events.
+        view: more, while there is a machine.
     """
 
     phase: str

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -28,7 +27,7 @@ from vswap.tiers.swapfile import SwapfileError
 
 Report = Callable[[Progress], None]
 _LOOK_EVERY = 16  # cycles, where only the engines' loads are wanted
-_VIEW_S = 0.2  # at least between two views
+_RANK_EVERY = 0.02  # more faults, before their percentile is looked for again
 
 
 class RunError(Exception):
@@ -91,15 +90,11 @@ async def run(
         await over_time.sample()
         return over_time.due
 
-    next_view = 0.0
+    rank = _Rank()
 
     def observe(progress: Progress) -> None:
-        nonlocal next_view
-        now = time.monotonic()
-        if now >= next_view or progress.done == progress.total:
-            next_view = now + _VIEW_S
-            progress = progress.model_copy(update={"view": _view(machine, over_time, tally, first)})
-        report(progress)
+        p99_ns = rank.p99_ns(tally, progress.faults, exactly=progress.done == progress.total)
+        report(progress.model_copy(update={"view": _view(machine, over_time, p99_ns, first)}))
 
     recorded = recorder.fault if recorder is not None else None
     replay = Replay(
@@ -149,14 +144,26 @@ def _engine_listener(node: str, recorder: Recorder) -> EngineListener:
     return lambda engine, start, end: recorder.add(f"{node} engine: {engine}", "busy", start, end)
 
 
-def _view(machine: Machine, over_time: Timeline, tally: Tally, first: EngineLink | None) -> View | None:
+class _Rank:
+    """The p99 of all faults, which takes as long as some events: it is kept until there are some more of them."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._p99_ns: int | None = None
+
+    def p99_ns(self, tally: Tally, count: int, *, exactly: bool) -> int | None:
+        """Of `count` faults; None without any."""
+        if count and (exactly or count >= self._count * (1 + _RANK_EVERY)):
+            self._count = count
+            self._p99_ns = Latency.of(sum(tally.faults.values(), Counter())).p99_ns
+        return self._p99_ns
+
+
+def _view(machine: Machine, over_time: Timeline, p99_ns: int | None, first: EngineLink | None) -> View | None:
     """What a live view shows, by what is known already; None before the first sample."""
     if not over_time.samples:
         return None
     last = over_time.samples[-1]
-    faults: Counter[int] = Counter()
-    for times in tally.faults.values():
-        faults.update(times)
     return View(
         simulated_ns=machine.link.clock.now,
         pages=last.pages,
@@ -164,7 +171,7 @@ def _view(machine: Machine, over_time: Timeline, tally: Tally, first: EngineLink
         closed={name: (over_time.closed_times[name], node.closed) for name, node in machine.nodes()},
         cycles=machine.link.cycles,
         engines=first.engines_busy() if first is not None else {},
-        p99_ns=Latency.of(faults).p99_ns if faults else None,
+        p99_ns=p99_ns,
     )
 
 

@@ -209,6 +209,29 @@ async def test_within_the_budget_the_fence_is_lifted_and_comes_back(tb: TB) -> N
     assert await child.read(0) == NEW
 
 
+@machine(cram_fence=True, writable_budget=1, start=False)
+async def test_a_fence_that_was_lifted_for_a_page_that_is_write_protected_by_then_comes_back(tb: TB) -> None:
+    """Found by the search: program 1000000139, schedule 4066540311:114+150000,116+150000,138+150000."""
+    space = await on_the_device(tb)
+    tier = tb.node()
+    lift = tier.set_fence
+
+    async def lifted(handle: int, on: bool) -> None:
+        await lift(handle, on)
+        if not on:
+            await space.write_protect(0, 1, on=True)
+
+    tier.set_fence = lifted  # type: ignore[method-assign]
+    with pytest.raises(SigBus):
+        await space.write(0, NEW)
+    (resident,) = tb.machine.residents.folios
+    assert not resident.writable and resident in tb.machine.residents.to_fence
+    assert tb.system.counters.made_writable == 0
+    tier.set_fence = lift  # type: ignore[method-assign]
+    await tb.system.writeback.reap_and_trim()
+    assert tier.fenced(resident.page) and await space.read(0) == OLD
+
+
 @machine(cram_fence=True)
 async def test_a_wrong_pte_cannot_hurt_a_fenced_page(tb: TB, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protection, "may_be_writable", lambda *_: True)

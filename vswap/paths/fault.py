@@ -233,8 +233,12 @@ class Fault:
                 return None
             if folio.slot:
                 residents.reap_slot(folio)
-            machine.counters.made_writable += 1
-            return rmap.map_page(machine, self._table, self._vpn, folio, writable=True, exclusive=True)
+            mapped = rmap.map_page(machine, self._table, self._vpn, folio, writable=True, exclusive=True)
+            if mapped.writable:
+                machine.counters.made_writable += 1
+            else:  # userfaultfd has protected it while the fence was lifted
+                residents.fence_again(folio)
+            return mapped
         if self._no_frame(None if alone else self._table.memcg):
             return None
         try:

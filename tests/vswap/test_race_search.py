@@ -42,6 +42,8 @@ def test_five_hundred_interleavings_of_our_code_are_clean(first: int) -> None:
         (1_000_005_019, ":19+1000,26+10000,49+200,51+10000"),
         # fork copied a migration entry, and both of its users could write to the page then
         (1_000_000_044, ":11+10000,22+1000"),
+        # a fence was lifted for a page that userfaultfd protected meanwhile, and nobody closed it again
+        (1_000_000_139, "4066540311:114+150000,116+150000,138+150000"),
     ],
 )
 def test_an_interleaving_that_once_failed_is_clean(program: int, schedule: str) -> None:

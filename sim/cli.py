@@ -21,7 +21,7 @@ from rich.console import Console
 from driver import CramError
 from hw.places import results_folder
 from sim.base.interrupts import Interrupted, interruptible
-from sim.base.options import OutputFile
+from sim.base.options import OutputFile, Seconds
 from sim.base.versions import versions
 from sim.capture import DEFAULT_WINDOW, Begin, CaptureError, capture
 from sim.capture import Progress as Recording
@@ -269,7 +269,7 @@ def scenarios_command(show_keys: bool, show_schema: bool) -> None:
               help="Stop recording at this many events; the program goes on.")  # fmt: skip
 @click.option("--max-contents", type=click.IntRange(1), default=DEFAULT_MAX_CONTENTS, show_default=True,
               help="Stop recording at this many distinct page contents.")  # fmt: skip
-@click.option("--after", "after_s", type=click.FloatRange(0, min_open=True), metavar="S",
+@click.option("--after", "after_s", type=Seconds(), metavar="S",
               help="Begin to record so many seconds after the program; it runs freely before.")  # fmt: skip
 @click.option("--on-signal", type=click.Choice(["SIGUSR1", "SIGUSR2"]),
               help="Begin to record when this command gets the signal.")  # fmt: skip
@@ -334,7 +334,7 @@ def _show_header(context: click.Context, _: click.Parameter, asked: bool) -> Non
               help="What runs the device that a backend may use.")  # fmt: skip
 @click.option("--check", "checks", multiple=True, metavar="ID", help="Run this check only; may be repeated.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="First seed of each check.")
-@click.option("--limit", "limit_s", type=click.FloatRange(0, min_open=True), default=LIMIT_S, show_default=True,
+@click.option("--limit", "limit_s", type=Seconds(), default=LIMIT_S, show_default=True,
               metavar="S", help="Seconds that a check may take with one seed; then it has failed.")  # fmt: skip
 @click.option("--json", "json_file", type=OutputFile(), metavar="FILE",
               help="Write the outcomes as JSON; - for standard output.")  # fmt: skip

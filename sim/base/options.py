@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,6 +36,20 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs o
         if not pages:
             self.fail(f"{value!r} is nothing: say 4K or more", param, ctx)
         return pages
+
+
+class Seconds(click.FloatRange):
+    """A time in seconds: more than none, and one that ends."""
+
+    def __init__(self) -> None:
+        super().__init__(0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """See click.ParamType."""
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{seconds} is no number of seconds", param, ctx)
+        return seconds
 
 
 class OutputFile(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs only

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -26,6 +27,56 @@ from vswap.tiers.base import Usage
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "backend-c"
 BROKEN = Path(__file__).with_name("native")
+DEAF = """
+#define _POSIX_C_SOURCE 200809L
+#include <signal.h>
+#define vcram_backend good_backend
+#include "pool.c"
+#undef vcram_backend
+
+static uint32_t deaf(void *backend, uint64_t now, const struct vcram_request *requests, uint32_t count)
+{
+    sigset_t all;
+
+    (void)backend, (void)now, (void)requests, (void)count;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+    for (volatile int for_ever = 1; for_ever;)
+        ;
+    return 0;
+}
+
+const struct vcram_backend_ops *vcram_backend(void)
+{
+    static struct vcram_backend_ops broken;
+
+    broken = ops;
+    broken.submit = deaf;
+    return &broken;
+}
+"""
+"""It hangs with all signals blocked, so that nobody can ask where it is."""
+BELOW_NONE = """
+#define vcram_backend good_backend
+#include "pool.c"
+#undef vcram_backend
+
+static void below_none(void *backend, struct vcram_usage *usage)
+{
+    pool_usage(backend, usage);
+    usage->pages--;
+}
+
+const struct vcram_backend_ops *vcram_backend(void)
+{
+    static struct vcram_backend_ops broken;
+
+    broken = ops;
+    broken.usage = below_none;
+    return &broken;
+}
+"""
+"""A page too few: of an empty one UINT64_MAX."""
 FLAGS = ["-Wall", "-Wextra", "-Werror", "-I", str(HEADER.parent), "-I", str(EXAMPLE)]
 
 Compile = Callable[[str | Path], Path]
@@ -100,6 +151,25 @@ def test_where_it_hangs_is_named(compiled: Compile) -> None:
     factory = load_factory(str(compiled(BROKEN / "spins.c")))
     reason = run_check(CHECKS["data.takes-pages"], factory, 0, limit_s=0.7).reason
     assert "abi/requests.py" in reason and reason.endswith(" in _submit")
+
+
+def test_one_that_hangs_and_does_not_answer_fails_its_check_without_a_place(compiled: Compile) -> None:
+    factory = load_factory(str(compiled(DEAF)))
+    outcome = run_check(CHECKS["data.takes-pages"], factory, 0, limit_s=0.7)
+    assert outcome.verdict == "fail" and re.fullmatch(r"it spins: .+ in 0\.7 s", outcome.reason)
+    assert outcome.details == ""
+
+
+def test_a_count_that_fell_below_none_is_said_by_the_checks(compiled: Compile) -> None:
+    result = CliRunner().invoke(cli, ["contract", str(compiled(BELOW_NONE)), "--check", "accounting.close"])
+    assert result.exit_code == 1, result.output
+    assert "AbiError: usage says that 18446744073709551615 pages are in use" in result.output
+
+
+@pytest.mark.parametrize("limit", ["nan", "inf", "0", "-1"])
+def test_a_limit_has_to_end(pool: Path, limit: str) -> None:
+    result = CliRunner().invoke(cli, ["contract", str(pool), "--check", "data.reuse", "--limit", limit])
+    assert result.exit_code == 2 and "Invalid value for '--limit'" in result.output
 
 
 # The header

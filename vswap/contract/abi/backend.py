@@ -115,6 +115,8 @@ class NativeTier:
     def _room(self) -> Room:
         room = Room()
         self._ops.usage(self._backend, ctypes.byref(room))
+        if room.pages > MAX_HANDLE:
+            raise AbiError(f"usage says that {room.pages} pages are in use, and there are {MAX_HANDLE} handles at most")
         return room
 
     def _hidden(self) -> set[int]:

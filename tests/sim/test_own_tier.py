@@ -38,6 +38,13 @@ def test_a_tier_of_ones_own_serves_the_main_job_and_is_named_in_its_figures() ->
     assert f"{MINE} reads" in [figure.name for figure in figures(result)]
 
 
+def test_what_goes_to_a_tier_of_ones_own_and_comes_back_is_swap_out_and_swap_in() -> None:
+    result = run(f"tiers.order=zswap,{MINE}", "memory.limit_pages=2000", "zswap.max_pool_percent=2")
+    assert result.ok
+    assert 0 < result.kernel["pswpout"] == result.stored[MINE]
+    assert 0 < result.kernel["pswpin"] == result.loaded[MINE]
+
+
 def test_every_tier_of_a_kind_is_named_apart() -> None:
     result = run(
         "tiers.order=cram,swapfile,swapfile1", "tiers.priority={ swapfile = 5, swapfile1 = 5 }", "cram.media_bytes=512K"

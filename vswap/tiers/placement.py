@@ -25,6 +25,7 @@ _STORED = {
     BackingType.ZSWAP: "zswpout",
     BackingType.SWAPFILE: "pswpout",
     BackingType.ZRAM: "pswpout",
+    BackingType.OTHER: "pswpout",
 }  # what a store counts for its group, as the tiers do for the machine
 
 MakeRoom = Callable[[Memcg], Awaitable[bool | None]]
@@ -134,9 +135,7 @@ class Placement:
             self.charging[memcg] -= charge
             if not stored:
                 memcg.uncharge_swap(charge)
-        self._counters.count_stored(self._tiers.name(self._tiers.key(tier)), pages)
-        if tier.type in _STORED:
-            memcg.count(_STORED[tier.type], pages)
+        self._count_stored(tier, memcg, pages)
         return handle
 
     async def store_on_node(self, node: CramTier, data: bytes) -> int | None:
@@ -168,10 +167,16 @@ class Placement:
         except Full:
             memcg.uncharge_swap(charge)
             return None
+        self._count_stored(tier, memcg, pages)
+        return self._tiers.place(tier, handle)
+
+    def _count_stored(self, tier: Tier, memcg: Memcg, pages: int) -> None:
+        """Pages have gone to a tier. For the machine the tiers count them under the kernel's names, but for a swap
+        device of one's own, which knows nothing of counters."""
         self._counters.count_stored(self._tiers.name(self._tiers.key(tier)), pages)
+        self._counters.pswpout += pages if tier.type is BackingType.OTHER else 0
         if tier.type in _STORED:
             memcg.count(_STORED[tier.type], pages)
-        return self._tiers.place(tier, handle)
 
     def _may_use_devices(self, memcg: Memcg) -> bool:
         """zswap.writeback = 0 keeps a group off the swap devices, as long as there is zswap."""

@@ -10,11 +10,14 @@ from dataclasses import replace
 from driver import CramDevice
 from hw.clock import Lock
 from vswap.base.backing import PHYSICAL, Backing
-from vswap.contract.broken.layer import writeback_without_a_pin
+from vswap.contract.broken.layer import (
+    device_page_leaves_although_mapped_meanwhile,
+    page_cleaned_at_the_end_of_its_write,
+    writeback_without_a_pin,
+)
 from vswap.contract.broken.registry import Patcher
 from vswap.mm.cache import SwapCache
 from vswap.mm.folio import AnyFolio, CramFolio, Folio
-from vswap.mm.inflight import InFlight
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte
 from vswap.mm.vma import Vmas
@@ -33,8 +36,13 @@ from vswap.tiers.cram import CramTier
 from vswap.tiers.lz4block import Block
 from vswap.tiers.placement import MakeRoom, Placement
 
-SEEDED: dict[str, Callable[[Patcher], None]] = {"writeback_without_a_pin": writeback_without_a_pin}
-
+SEEDED: dict[str, Callable[[Patcher], None]] = {
+    patch.__name__: patch
+    for patch in (
+        writeback_without_a_pin, device_page_leaves_although_mapped_meanwhile, page_cleaned_at_the_end_of_its_write,
+    )
+}  # fmt: skip
+"""By name: the layers that the contract suite rejects as well, and those below."""
 
 ON_A_NODE: set[str] = set()
 """Those of them that only programs with a memory node have (`NODE_PROGRAMS`)."""
@@ -175,21 +183,6 @@ def writeback_without_the_lock(patch: Patcher) -> None:
 
 
 @_race
-def device_page_given_up_although_mapped_meanwhile(patch: Patcher) -> None:
-    """At the end of its write a page leaves the device, whoever has mapped it since."""
-
-    def broken(self: Writeback, folio: CramFolio, backing: Backing) -> bool:
-        held, folio.mappers = folio.mappers, set()
-        try:
-            return original(self, folio, backing)
-        finally:
-            folio.mappers = held
-
-    original = Writeback.end
-    patch.replace(Writeback, "end", broken)
-
-
-@_race
 def device_page_made_writable_under_writeback(patch: Patcher) -> None:
     """A page that is being written may be made writable in place: what is stored into it then is not written."""
 
@@ -228,23 +221,6 @@ def zswap_entry_erased_after_its_folio_was_unlocked(patch: Patcher) -> None:
         return wrote
 
     patch.replace(ZswapWriteback, "write_back", broken)
-
-
-@_race
-def end_of_writeback_cleans_a_page_written_meanwhile(patch: Patcher) -> None:
-    """The end of a write cleans the folio and its PTEs, although somebody has written to it since the write began."""
-    original = InFlight.end
-
-    def broken(self: InFlight, folio: AnyFolio, *, failed: bool) -> None:
-        original(self, folio, failed=failed)
-        if isinstance(folio, Folio):
-            folio.dirty = failed
-            for table, vpn in folio.mappers:
-                pte = table.get(vpn)
-                assert pte is not None
-                pte.dirty = False
-
-    patch.replace(InFlight, "end", broken)
 
 
 @_race

@@ -151,40 +151,37 @@ class RawFreeDuringLateWorkLost(RawStore):
         self.erasing.clear()
 
 
+class _RollsBackOthers(RawStore):
+    """A store that ends like this puts the list of free places back as it found it, with those taken since."""
+
+    ended: type[BaseException]
+
+    async def store(self, data: bytes, slot: int) -> int:
+        found = list(self.room)
+        place = self.take()
+        try:
+            await self.write()
+        except self.ended:
+            self.room = found
+            raise
+        except BaseException:
+            self.room.append(place)
+            raise
+        return self.keep(place, data, slot)
+
+
 @tier(raw)
-class RawKilledStoreRollsBackOthers(RawStore):
+class RawKilledStoreRollsBackOthers(_RollsBackOthers):
     """A killed store puts the list of free places back as it found it, with those that others have taken since."""
 
-    async def store(self, data: bytes, slot: int) -> int:
-        found = list(self.room)
-        place = self.take()
-        try:
-            await self.write()
-        except CancelledError:
-            self.room = found
-            raise
-        except BaseException:
-            self.room.append(place)
-            raise
-        return self.keep(place, data, slot)
+    ended = CancelledError
 
 
 @tier(raw)
-class RawFailedStoreRollsBackOthers(RawStore):
+class RawFailedStoreRollsBackOthers(_RollsBackOthers):
     """A store whose write failed puts the list of free places back as it found it."""
 
-    async def store(self, data: bytes, slot: int) -> int:
-        found = list(self.room)
-        place = self.take()
-        try:
-            await self.write()
-        except IoError:
-            self.room = found
-            raise
-        except BaseException:
-            self.room.append(place)
-            raise
-        return self.keep(place, data, slot)
+    ended = IoError
 
 
 @tier(raw)

@@ -157,8 +157,7 @@ async def free(factory: Factory, bench: Bench) -> None:
     held = await _fill_with(under_test, page, 200)
     for moment in (*_MOMENTS_NS[:2], *_MOMENTS_NS[-5:]):
         for share in (3, 2):
-            for handle in bench.rng.sample(list(under_test.pages), len(under_test.pages) // share):
-                under_test.free(handle)
+            under_test.free_some(share)
             late = [bench.clock.spawn(under_test.tier.flush()) for _ in range(2)] if share == 3 else []
             await bench.clock.sleep(moment)
         for running in late:
@@ -200,8 +199,7 @@ async def cancel(factory: Factory, bench: Bench) -> None:
         await under_test.tier.flush()
         under_test.check_books()
         await under_test.verify()
-        for handle in bench.rng.sample(list(under_test.pages), len(under_test.pages) // 2):
-            under_test.free(handle)
+        under_test.free_some(2)
     await under_test.tier.flush()
     await under_test.take_all_room()
 
@@ -228,8 +226,7 @@ async def failed_write(factory: Factory, bench: Bench) -> None:
             await running
         under_test.check_books()
         await under_test.verify()
-        for handle in bench.rng.sample(list(under_test.pages), len(under_test.pages) // 2):
-            under_test.free(handle)
+        under_test.free_some(2)
     await under_test.tier.flush()
     await under_test.take_all_room()
 

@@ -78,8 +78,7 @@ async def neighbours(factory: Factory, bench: Bench) -> None:
     under_test = subject(factory, bench)
     await under_test.fill(24)
     for _ in range(4):
-        for handle in bench.rng.sample(list(under_test.pages), len(under_test.pages) // 3):
-            under_test.free(handle)
+        under_test.free_some(3)
         await under_test.tier.flush()
         await under_test.verify()
         await under_test.fill(6)

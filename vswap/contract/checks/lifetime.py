@@ -14,8 +14,7 @@ async def unique(factory: Factory, bench: Bench) -> None:
     under_test = subject(factory, bench)
     for _ in range(6):
         await under_test.fill(16)
-        for handle in bench.rng.sample(list(under_test.pages), len(under_test.pages) // 2):
-            under_test.free(handle)
+        under_test.free_some(2)
     under_test.check_books()
 
 

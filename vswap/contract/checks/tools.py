@@ -73,6 +73,11 @@ class Subject:
         del self.pages[handle], self.owners[handle]
         self.tier.free(handle)
 
+    def free_some(self, share: int) -> None:
+        """Free one in so many of the pages, drawn by chance."""
+        for handle in self.bench.rng.sample(list(self.pages), len(self.pages) // share):
+            self.free(handle)
+
     async def empty(self) -> None:
         """Free everything and do the batched work."""
         for handle in list(self.pages):

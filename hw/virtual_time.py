@@ -235,13 +235,13 @@ class VirtualClock:
                     self._finish(task, stop.value, None)
                     if task is main:
                         return
-                except (KeyboardInterrupt, SystemExit):
-                    self._finish(task, None, None)
-                    raise
-                except BaseException as error:
+                except (Exception, CancelledError) as error:
                     self._finish(task, None, error)
                     if task is main:
                         return
+                except BaseException:  # ends the run, not the task: Ctrl-C, an exit, the time limit of a test
+                    self._finish(task, None, None)
+                    raise
                 else:
                     if request.__class__ is int:
                         if request > 0:
@@ -373,7 +373,7 @@ class VirtualClock:
     def shut_down(self, error: BaseException | None = None) -> None:
         """Cancel what still lives and raise what died unseen; `error`, if given, is on its way out of main."""
         try:
-            if not isinstance(error, (KeyboardInterrupt, SystemExit)):
+            if error is None or isinstance(error, (Exception, CancelledError)):
                 for task in list(self._tasks):
                     task.cancel()
                 self._loop(None)

@@ -275,7 +275,8 @@ def test_a_failure_that_was_awaited_is_not_raised_again() -> None:
     assert clock.run(main()) == "fine"
 
 
-def test_ctrl_c_in_a_task_ends_the_run_at_once() -> None:
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit, pytest.fail.Exception])  # the last one: a time limit
+def test_ctrl_c_in_a_task_ends_the_run_at_once(end: type[BaseException]) -> None:
     clock = VirtualClock()
     cleaned: list[bool] = []
 
@@ -287,13 +288,13 @@ def test_ctrl_c_in_a_task_ends_the_run_at_once() -> None:
 
     async def interrupted() -> None:
         await clock.sleep(1)
-        raise KeyboardInterrupt
+        raise end
 
     async def main() -> None:
         clock.spawn(interrupted())
         await patient()
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(end):
         clock.run(main())
     assert cleaned == [True]
     assert clock.now == 1

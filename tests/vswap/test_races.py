@@ -38,7 +38,7 @@ def run(seed: int, shape: Shape, *, every: int, device: DeviceParameters = DEVIC
     async def workload() -> None:
         load = Workload(tb.system, tb.clock, tb.device, seed, shape)
         await load.run()
-        assert load.verified
+        assert load.verified or load.exited
 
     def on_step() -> None:
         nonlocal steps
@@ -91,6 +91,7 @@ def test_every_page_holds_what_was_last_written_to_it(
 @example(
     seed=678, budget=1, errors=True
 )  # a load from before a promotion saw what the other space then stored in place
+@example(seed=652832598, budget=1000, errors=True)  # both spaces exit before a page is read
 def test_a_crowd_on_a_few_pages_sees_them_right(seed: int, budget: int, errors: bool) -> None:
     shape = Shape(spaces=2, tasks=4, pages=4, operations=100, errors=errors, lazyfree=seed % 2 == 1)
     run(seed, shape, every=20, writable_budget=budget, mthp_orders=(2,) if seed % 4 > 1 else ())

@@ -128,6 +128,11 @@ class Workload:
             for vpn in shadow if not space.table.dead else ():
                 await self._read(space, vpn)
 
+    @property
+    def exited(self) -> bool:
+        """Whether every space has exited; the tasks do that now and then, and it may come before the first read."""
+        return all(space.table.dead for space in self._shadows)
+
     @staticmethod
     async def _ended(task: VirtualTask[None]) -> None:
         try:

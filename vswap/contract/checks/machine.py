@@ -83,7 +83,7 @@ async def _run(
     finally:
         bench.watch(None)
         await system.shutdown()
-    expect(workload.verified > 0, "nothing was read")
+    expect(workload.verified > 0 or workload.exited, "nothing was read")
     machine = system.machine
     expect(machine.slots.used == 0, f"{machine.slots.used} slots leaked")
     expect(machine.memory.used == 0, f"{machine.memory.used} frames leaked")

@@ -57,8 +57,8 @@ bench: $(STAMP)  ## how fast is each way to run the device, side by side: build/
 soak: $(STAMP)  ## ten million faults on the model, and the memory of the process meanwhile: build/soak.json
 	@$(BIN)/python -m sim.bench.soak
 
-differential: $(STAMP)  ## put all links through the same random operations, for longer: EXAMPLES=500
-	VCRAM_EXAMPLES=$(or $(EXAMPLES),500) $(BIN)/pytest tests/equivalence
+differential: $(STAMP)  ## put all links through the same random operations, for longer: EXAMPLES=500, SEED=
+	VCRAM_EXAMPLES=$(or $(EXAMPLES),500) $(BIN)/pytest tests/equivalence --hypothesis-seed=$(or $(SEED),$(shell date +%s))
 
 pager: $(STAMP)  ## page real programs at a quarter of their memory, kill the processes at random moments, and run stress-ng: build/pager.json, stress.json
 	@command -v redis-benchmark >/dev/null || requirements/packages.sh redis-server redis-tools

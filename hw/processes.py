@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
+import resource
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,21 +24,40 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def run_logged(
-    argv: Sequence[str], folder: Path, log: Path, limit_s: float | None = None, env: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    folder: Path,
+    log: Path,
+    limit_s: float | None = None,
+    env: Mapping[str, str] | None = None,
+    *,
+    processor_s: float | None = None,
 ) -> int:
     """Run a program in `folder`, its output to the file `log`, and return its exit status.
 
     It leads a process group, which ends with the call, however that ends. Raises subprocess.TimeoutExpired after
-    `limit_s` seconds.
+    `limit_s` seconds, or when it has been on the processor for more than `processor_s` seconds: a busy machine does not
+    bring that nearer.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
             argv, env=env, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
         try:
-            return process.wait(limit_s)
+            if processor_s is not None:
+                _limit_processor(process.pid, processor_s)
+            status = process.wait(limit_s)
         finally:
             kill_group(process)
+    if processor_s is not None and status == -signal.SIGXCPU:
+        raise subprocess.TimeoutExpired(argv, processor_s)
+    return status
+
+
+def _limit_processor(pid: int, processor_s: float) -> None:
+    """Let the kernel end a process (setrlimit(2), RLIMIT_CPU)."""
+    seconds = math.ceil(processor_s)
+    with suppress(ProcessLookupError):  # it has ended already
+        resource.prlimit(pid, resource.RLIMIT_CPU, (seconds, seconds + 5))
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:

@@ -120,7 +120,7 @@ def simulate(
         testcase: run only the test of this name (and its parametrised variants).
         environment: variables to add for the tests.
         seed: cocotb's random seed; if not given VCRAM_SEED of the environment, or 1, so that a run repeats.
-        timeout_s: wall-clock limit, seconds.
+        timeout_s: limit of the simulator's time on the processor, seconds.
         results: folder of the run; one under `build/sim/` if not given, named after test, case and seed.
 
     Raises:
@@ -161,7 +161,7 @@ def _run(built: Build, record: Mapping[str, Any], folder: Path) -> None:
         settings["COCOTB_TEST_FILTER"] = rf"\.{re.escape(record['case'])}(/|$)"
     argv, env = command(built, module, settings | record["environment"])
     try:
-        status = run_logged(argv, folder, log_file, limit_s, env)
+        status = run_logged(argv, folder, log_file, env=env, processor_s=limit_s)
     except subprocess.TimeoutExpired:
         late = f"{what} ran longer than {limit_s} s; log: {log_file}\nagain: {again(folder)}"
         raise TimeoutError(late) from None

@@ -63,14 +63,11 @@ def gone(pid: int) -> bool:
 @simulators
 def test_a_timeout_ends_the_simulator(simulator: Simulator, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    for limit_s in (2, 8, 32, 128):  # on a busy machine it takes a while to start
-        with pytest.raises(TimeoutError, match=f"longer than {limit_s} s"):
-            simulate(
-                probe(simulator), BENCH, testcase="this_one_never_ends",
-                environment={"PID_FILE": str(pid_file)}, timeout_s=limit_s,
-            )  # fmt: skip
-        if pid_file.exists():
-            break
+    with pytest.raises(TimeoutError, match="longer than 8 s"):  # the start takes one
+        simulate(
+            probe(simulator), BENCH, testcase="this_one_never_ends",
+            environment={"PID_FILE": str(pid_file)}, timeout_s=8,
+        )  # fmt: skip
     assert gone(int(pid_file.read_text()))
 
 

@@ -116,9 +116,10 @@ compressors: $(STAMP)  ## measure zswap's compressors on this host: build/compre
 contract: $(STAMP)  ## our tiers through the contract suite on model and RTL, and the broken ones rejected
 	$(BIN)/python -m vswap.contract --json "$(BUILD)/contract.json"
 
-races: $(STAMP)  ## search 120,000 interleavings for races, and find those put in on purpose
+races: $(STAMP)  ## search 130,000 interleavings for races, and find those put in on purpose
 	$(BIN)/python -m vswap.races --count 100000 --json "$(BUILD)/races.json"
 	$(BIN)/python -m vswap.races --count 20000 --first 1000000000 --json "$(BUILD)/races-node.json"
+	$(BIN)/python -m vswap.races --count 10000 --first 2000000000 --json "$(BUILD)/races-zram.json"
 	$(BIN)/python -m vswap.races --seeded --json "$(BUILD)/races-seeded.json"
 
 regs: $(STAMP)  ## generate code and documents from hw/regs; HTML, C, UVM, IP-XACT: build/regs

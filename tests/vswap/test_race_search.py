@@ -7,13 +7,12 @@ import pytest
 
 from tests.marks import first_in_test
 from vswap.races.__main__ import find_seeded, main
-from vswap.races.program import NODE_PROGRAMS
+from vswap.races.program import NODE_PROGRAMS, ZRAM_PROGRAMS
 from vswap.races.schedule import RaceClock, Schedule
 from vswap.races.search import attempt, decode, encode, minimize, search
 from vswap.races.seeded import SEEDED, seeded
 
 SLOW = {
-    "fork_links_the_child_too_late",
     "large_swap_in_takes_pages_that_others_bring_in",
     "device_given_again_before_its_pages_are_given_up",
     "swap_charge_taken_after_the_store",
@@ -22,7 +21,7 @@ QUICK = sorted(SEEDED.keys() - SLOW)
 """Found within 1,000 interleavings; the others by `make races`."""
 
 
-@pytest.mark.parametrize("first", first_in_test([0, NODE_PROGRAMS, 1_000_000, 2_000_000, 3_000_000], 2))
+@pytest.mark.parametrize("first", first_in_test([0, NODE_PROGRAMS, ZRAM_PROGRAMS, 1_000_000, 2_000_000, 3_000_000], 2))
 def test_five_hundred_interleavings_of_our_code_are_clean(first: int) -> None:
     finding = search(first, 500)
     assert finding is None, finding

@@ -163,7 +163,9 @@ class PageTable:
         elif exclusive and not (isinstance(folio, Folio) and folio.order):
             folio.anon_vma, folio.offset = anon_vma, vma.offset_of(vpn)  # folio_move_anon_rmap
         elif folio.anon_vma not in vma.chain or folio.offset != vma.offset_of(vpn) - index:
-            folio.merged = True  # it was merged before it was swapped out; Linux copies it here
+            before = self.get(vpn)
+            if before is not None and before.state is PteState.SOFTLEAF:
+                folio.merged = True  # it was merged before it was swapped out; Linux copies it here
         writable = writable and self.may_write(vpn)
         pte = Pte.present(folio, writable=writable, exclusive=exclusive, index=index)
         self.set(vpn, pte)

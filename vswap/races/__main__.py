@@ -18,15 +18,15 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from vswap.base.results import is_stdout, write_json
-from vswap.races.program import NODE_PROGRAMS, execute
+from vswap.races.program import execute
 from vswap.races.search import SCHEDULES_A_PROGRAM, Finding, decode, search
-from vswap.races.seeded import ON_A_NODE, SEEDED, seeded
+from vswap.races.seeded import FIRST, SEEDED, seeded
 
 
 def find_seeded(name: str, count: int) -> Finding | None:
     """Search the code with a race put into it."""
     with seeded(name):
-        return search(NODE_PROGRAMS if name in ON_A_NODE else 0, count)
+        return search(FIRST.get(name, 0), count)
 
 
 def main(arguments: list[str]) -> int:

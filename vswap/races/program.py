@@ -35,6 +35,8 @@ WIDE_ORDERS = (
 )
 NODE_PROGRAMS = 1_000_000_000
 """From this number on the device of a program is a memory node."""
+ZRAM_PROGRAMS = 2_000_000_000
+"""From this number on a program has large folios on zram, where they come back from as a whole, and little memory."""
 PAGES = 3
 OPERATIONS = 6
 MOST_STEPS = 20_000  # a hundred times what a program takes
@@ -200,9 +202,11 @@ class Program(Workload):
 
 def _group(system: VswapSystem, program: int) -> Memcg | None:
     """The group that the program's tasks live in: every other program has one, with limits that a few pages reach."""
+    rng = Random(f"{program}.group")
+    if program >= ZRAM_PROGRAMS:
+        return system.create_memcg("few", MemcgLimits(memory_max=rng.choice((5, 6, 8))))
     if program % 2 == 0:
         return None
-    rng = Random(f"{program}.group")
     large = bool(system.machine.config.mthp_orders)
     few, swap = ((None, None, 9), (None, None, 5)) if large else ((None, 3, 5), (None, 0, 2))
     outer = system.create_memcg("outer", MemcgLimits(memory_max=rng.choice(few), swap_max=rng.choice(swap)))
@@ -222,17 +226,20 @@ def execute(program: int, schedule: Schedule, folder: Path) -> int:
         what went wrong: an InvariantViolation, an AssertionError of the shadow copy, a Deadlock, an error of the layer.
     """
     rng = Random(f"{program}.machine")
-    as_node = program >= NODE_PROGRAMS
+    as_node = NODE_PROGRAMS <= program < ZRAM_PROGRAMS
+    on_zram = program >= ZRAM_PROGRAMS
     order: tuple[str, ...] = rng.choice(NODE_ORDERS if as_node else ORDERS)
     wide = Random(f"{program}.wide")
     if wide.random() < 0.15:
         order = wide.choice(WIDE_ORDERS[:2] if as_node else WIDE_ORDERS)
-    large = program % 4 == 1
-    if large and not as_node:
+    large = on_zram or program % 4 == 1
+    if on_zram:
+        order = rng.choice((("zram",), ("zram", "swapfile")))
+    elif large and not as_node:
         order = rng.choice((("swapfile",), ("swapfile", "zswap"), order))
     clock = RaceClock(schedule)
     config = VswapConfig(
-        memory_pages=24 if large else 16,
+        memory_pages=16 if on_zram or not large else 24,
         order=order,
         cram_mode="node" if as_node else "swap",
         priorities={"swapfile": 1, "swapfile1": 1},

@@ -28,6 +28,7 @@ from vswap.paths.spaces import AddressSpace
 from vswap.paths.swapoff import Swapoff
 from vswap.paths.writeback import Writeback
 from vswap.paths.zswap_writeback import ZswapWriteback
+from vswap.races.program import NODE_PROGRAMS, ZRAM_PROGRAMS
 from vswap.state import migration, rmap
 from vswap.state.machine import Machine
 from vswap.state.residents import Residents
@@ -44,8 +45,8 @@ SEEDED: dict[str, Callable[[Patcher], None]] = {
 }  # fmt: skip
 """By name: the layers that the contract suite rejects as well, and those below."""
 
-ON_A_NODE: set[str] = set()
-"""Those of them that only programs with a memory node have (`NODE_PROGRAMS`)."""
+FIRST: dict[str, int] = {}
+"""The first of the programs that have what a race needs; any program has where it is not here."""
 
 
 def _race(patch: Callable[[Patcher], None]) -> Callable[[Patcher], None]:
@@ -54,7 +55,12 @@ def _race(patch: Callable[[Patcher], None]) -> Callable[[Patcher], None]:
 
 
 def _race_on_a_node(patch: Callable[[Patcher], None]) -> Callable[[Patcher], None]:
-    ON_A_NODE.add(patch.__name__)
+    FIRST[patch.__name__] = NODE_PROGRAMS
+    return _race(patch)
+
+
+def _race_on_zram(patch: Callable[[Patcher], None]) -> Callable[[Patcher], None]:
+    FIRST[patch.__name__] = ZRAM_PROGRAMS
     return _race(patch)
 
 
@@ -268,7 +274,7 @@ def large_fault_does_not_look_again(patch: Patcher) -> None:
     patch.replace(large, "zero_fill", broken)
 
 
-@_race
+@_race_on_zram
 def large_swap_in_takes_pages_that_others_bring_in(patch: Patcher) -> None:
     """The pages of a large folio are read at once although the swap cache has one of them already."""
     original = large.readable_at_once

@@ -59,6 +59,26 @@ async def test_one_fault_maps_an_aligned_folio_and_its_pages_are_their_own(tb: T
     assert [await space.read(vpn) for vpn in range(4, 8)] == [ZERO_PAGE, ZERO_PAGE, NEW, ZERO_PAGE]
 
 
+@machine(**FILE)
+async def test_a_fault_maps_no_large_folio_across_two_mappings(tb: TB) -> None:
+    """thp_vma_suitable_order: the rmap would not find the pages of the other mapping."""
+    space = tb.space()
+    await space.protect(6, 2, write=False)
+    await space.write(5, NEW)
+    assert folio(tb, space, 5).order == 0 and space.table.get(6) is None
+    assert await space.read(6) == ZERO_PAGE
+
+
+@machine(**ZRAM)
+async def test_no_large_folio_comes_back_across_two_mappings(tb: TB) -> None:
+    space = await filled(tb)
+    assert await space.pageout(0, 4)
+    await space.protect(2, 2, write=False)
+    assert await space.read(1) == compressible_page(1)
+    assert folio(tb, space, 1).order == 0 and mthp(tb, "swpin") == 0
+    await check(space)
+
+
 @machine(**{**FILE, "mthp_orders": (2, 3, 4)})
 async def test_the_largest_size_that_fits_among_untouched_pages_is_taken(tb: TB) -> None:
     space = tb.space()

@@ -146,6 +146,11 @@ class Vmas:
         number = bisect_right(vmas, vpn, key=_first) - 1
         return vmas[number] if number >= 0 and vpn < vmas[number].end else None
 
+    def in_one(self, vpns: range) -> bool:
+        """All these pages are in one VMA: a large folio is never mapped across two (thp_vma_suitable_order)."""
+        vma = self.find(vpns.start)
+        return vma is not None and vpns.stop <= vma.end
+
     def has_pages(self, vpn: int) -> bool:
         """The VMA of a page has, or had, pages of its own: it has an anon_vma."""
         vma = self.find(vpn)

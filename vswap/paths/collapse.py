@@ -17,8 +17,7 @@ async def collapse(machine: Machine, table: PageTable, vpn: int, order: int) -> 
     device is for (docs/vswap/fences.md).
     """
     vpns = range(vpn >> order << order, (vpn >> order) + 1 << order)
-    vmas = {table.vmas.find(page) for page in vpns}
-    if len(vmas) > 1 or not all(map(table.may_write, vpns)):
+    if not table.vmas.in_one(vpns) or not all(map(table.may_write, vpns)):
         return False
     large = machine.memory.try_allocate(table.memcg, order)
     if large is None:

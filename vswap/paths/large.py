@@ -23,7 +23,7 @@ async def zero_fill(machine: Machine, table: PageTable, vpn: int) -> bool:
     not touched either (alloc_anon_folio). False: a single page has to do."""
     for order in sorted(machine.config.mthp_orders, reverse=True):
         vpns = range(vpn >> order << order, (vpn >> order) + 1 << order)
-        if any(table.get(page) is not None for page in vpns):
+        if not table.vmas.in_one(vpns) or any(table.get(page) is not None for page in vpns):
             continue
         folio = _allocate(machine, table.memcg, order, "anon_fault")
         if folio is None:
@@ -85,9 +85,9 @@ async def swap_in(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> boo
 
 
 def readable_at_once(machine: Machine, table: PageTable, vpns: range, first: int) -> bool:
-    """All zero, or none; on a synchronous device; each named by its page of `vpns` alone; none in the swap cache. A
-    virtual slot of zeros is on no device at all."""
-    if vpns.start < 0 or vpns.start % len(vpns):
+    """In one VMA; all zero, or none; on a synchronous device; each named by its page of `vpns` alone; none in the swap
+    cache. A virtual slot of zeros is on no device at all."""
+    if vpns.start < 0 or vpns.start % len(vpns) or not table.vmas.in_one(vpns):
         return False
     slots = machine.slots
     for number, page in enumerate(vpns):

@@ -29,7 +29,7 @@ _LIVE_S = 5.0
 DEFAULT = ("cold", "8192", "2", "1", "512")
 
 
-@click.command("cxl", context_settings={"ignore_unknown_options": True})
+@click.command("cxl", context_settings={"allow_interspersed_args": False})
 @click.option("--media", type=Size(), default="64M", show_default=True, metavar="SIZE",
               help="Size of the device's media; the device shows 256M.")  # fmt: skip
 @click.option("--width", type=click.Choice([str(width) for width in ENGINE_WIDTHS]), default="8", show_default=True,
@@ -44,6 +44,8 @@ DEFAULT = ("cold", "8192", "2", "1", "512")
               metavar="FILE.ko", help="A module for the guest's kernel; may be repeated.")  # fmt: skip
 @click.option("--provider/--no-provider", default=True, show_default=True,
               help="Load the module that trims free pages and stops demotion while the media runs low.")  # fmt: skip
+@click.option("--hot", type=click.IntRange(1, 255), metavar="HEAT",
+              help="The module promotes pages that the device nominates: those that were read so often.")  # fmt: skip
 @click.option("--swap", type=Size(), metavar="SIZE",
               help="A disk to swap to behind the node, with zswap in front of it.")  # fmt: skip
 @click.option("--waves", "window", metavar="FROM:TO", type=WindowType(),
@@ -66,6 +68,7 @@ def cxl_command(
     library: Path | None,
     modules: tuple[Path, ...],
     provider: bool,
+    hot: int | None,
     swap: int | None,
     window: Window | None,
     waves_file: Path,
@@ -98,8 +101,10 @@ def cxl_command(
         raise click.BadParameter(str(error), param_hint="--media") from error
     if window is not None and window.faults:
         raise click.BadParameter("name cycles: 1000000:1200000", param_hint="--waves")
+    if hot is not None and not provider:
+        raise click.BadParameter("it is the module that promotes, so not with --no-provider", param_hint="--hot")
     machine = Machine(
-        parameters, memory, smp, icount, library, modules, provider, (swap or 0) * PAGE_BYTES,
+        parameters, memory, smp, icount, library, modules, provider, hot or 0, (swap or 0) * PAGE_BYTES,
         None if window is None else Waves(window, waves_file), log,
     )  # fmt: skip
     console = Console(stderr=quiet)

@@ -18,7 +18,7 @@ class Figures(Value):
 
     Attributes:
         kernel, qemu: their versions.
-        demoted, promoted: pages that the kernel moved to the node, and back.
+        demoted, promoted: pages that the kernel moved to the node, and it or the module back.
         bad: pages that were not right; None if the command does not say.
         cycles: of the device's clock.
         ratio: bytes of pages to bytes of media, when the command had most there or at the end.
@@ -60,7 +60,7 @@ class Figures(Value):
             kernel=kernel,
             qemu=qemu,
             demoted=sum(value for name, value in told.items() if name.startswith("vmstat.pgdemote_")),
-            promoted=told["vmstat.pgpromote_success"],
+            promoted=told["vmstat.pgpromote_success"] + told.get("provider.promoted", 0),
             bad=sum(bad) if bad else None,
             cycles=counted["cycles"],
             ratio=told.get("ratio", device["achieved_ratio"]) / 1000,

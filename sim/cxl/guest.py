@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+import struct
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sim.corpus import files as corpus_files
 from sim.cxl.provider import build_provider
 from sim.data import CORPUS
-from sim.guest import compile_static, fetch_kernel, fetch_package, write_initramfs
+from sim.guest import GuestError, compile_static, fetch_kernel, fetch_package, run_tool, write_initramfs
 
 HERE = Path(__file__).resolve().parent / "guest"
 KERNELS = ("linux-image-6.12-amd64", "linux-image-amd64")
@@ -20,6 +21,10 @@ MODULES = ("cxl_acpi", "cxl_pci", "cxl_mem", "dax_cxl", "device_dax", "kmem")
 SWAP_MODULES = ("virtio_pci", "virtio_blk", "zsmalloc", "lz4")
 PROGRAMS = ("cold", "poison")
 """Of sim/cxl/guest, compiled for the guest."""
+_ELF_64 = b"\x7fELF\x02\x01"
+_ELF_HEAD_BYTES = 64
+_X86_64 = 62
+_PT_INTERP = 3
 
 
 @dataclass(frozen=True)
@@ -33,47 +38,78 @@ class Guest:
 
 def build_guest(
     folder: Path,
+    initramfs: Path,
     command: Sequence[str],
     extra: Sequence[Path] = (),
     shell: bool = False,
     provider: bool = True,
     swap: bool = False,
+    hot: int = 0,
 ) -> Guest:
     """Fetch what is not there yet, and make the initramfs.
 
     Args:
         folder: where packages are kept.
+        initramfs: the file to make.
         command: what runs in the guest, and its arguments. A file of this machine, a script or a static program, is
             taken along; another name is one of the guest's own: of busybox, or in PROGRAMS.
         extra: modules of the kernel to load.
         shell: a shell takes the command's place.
         provider: our module is loaded, which trims and heeds the watermarks (sim.cxl.provider).
         swap: it swaps to its disk, with zswap in front of it.
+        hot: heat at which our module promotes a page; 0: never.
 
     Raises:
-        sim.guest.GuestError: it cannot be had.
+        sim.guest.GuestError: it cannot be had, or the command cannot run there.
     """
     kernel = fetch_kernel(folder, KERNELS, (*MODULES, *SWAP_MODULES))
     version = (kernel / "version").read_text()
-    busybox = fetch_package(folder, "busybox-static")
+    busybox = next(fetch_package(folder, "busybox-static").glob("*bin/busybox"))
     files = {
         "init": ((HERE / "init").read_bytes(), 0o755),
-        "bin/busybox": (next(busybox.glob("*bin/busybox")).read_bytes(), 0o755),
+        "bin/busybox": (busybox.read_bytes(), 0o755),
         "pages": (b"".join(_pages()), 0o644),
-        "settings": (f"shell={'1' if shell else ''}\nswap={'1' if swap else ''}\n".encode(), 0o644),
+        "settings": (f"shell={'1' if shell else ''}\nswap={'1' if swap else ''}\nhot={hot or ''}\n".encode(), 0o644),
         **{f"bin/{name}": (compile_static(HERE / f"{name}.c", folder), 0o755) for name in PROGRAMS},
         **({"provider.ko": (build_provider(folder, version).read_bytes(), 0o644)} if provider else {}),
         **{f"extra/{path.name}": (path.read_bytes(), 0o644) for path in extra},
     }
     words = list(command)
-    if words and Path(words[0]).is_file():
-        name = f"command/{Path(words[0]).name}"
-        files[name] = (Path(words[0]).read_bytes(), 0o755)
+    own = {*PROGRAMS, *run_tool([str(busybox), "--list"]).split()}
+    local = Path(words[0]) if words else None
+    if local is not None and local.is_file() and not (str(local.parent) == "/bin" and local.name in own):
+        data = local.read_bytes()
+        if (wrong := why_not(data, own)) is not None:
+            raise GuestError(f"{local} cannot run in the guest: {wrong}")
+        name = f"command/{local.name}"
+        files[name] = (data, 0o755)
         words[0] = f"/{name}"
+    elif words and words[0].removeprefix("/bin/") not in own:
+        raise GuestError(f"{words[0]} is neither a file here nor a program of the guest's busybox")
     files["command/run"] = (f"#!/bin/sh\nexec {shlex.join(words)}\n".encode(), 0o755)
-    initramfs = folder / "initramfs"
     write_initramfs(initramfs, files, kernel)
     return Guest(kernel / "vmlinuz", initramfs, version)
+
+
+def why_not(data: bytes, own: Container[str]) -> str | None:
+    """What a file lacks to run in a guest that has busybox and no libraries; None: it can."""
+    if data[:2] == b"#!":
+        interpreter = (data[2:].split(maxsplit=1) or [b""])[0].decode(errors="replace")
+        if not interpreter.startswith("/bin/") or interpreter.removeprefix("/bin/") not in own:
+            return f"it has no {interpreter}; write the script for #!/bin/sh"
+        return None
+    if b"\0" not in data:
+        return None  # a script, too
+    if data[:6] != _ELF_64 or len(data) < _ELF_HEAD_BYTES:
+        return "it is neither a script nor a program for x86-64"
+    (machine,) = struct.unpack_from("<H", data, 18)
+    if machine != _X86_64:
+        return "it is a program for another processor"
+    (first,), (size, count) = struct.unpack_from("<Q", data, 32), struct.unpack_from("<HH", data, 54)
+    segments = (data[first + i * size :][:4] for i in range(count))
+    if struct.pack("<I", _PT_INTERP) in segments:
+        return "it needs libraries; link it with -static"
+    return None
 
 
 def _pages() -> list[bytes]:

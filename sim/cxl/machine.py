@@ -27,6 +27,8 @@ UNIT_PAGES = 65536
 """HDM decoders, windows of the host and Identify count in 256 MiB."""
 TIME_LIMIT_S = 1200.0
 _LOOK_S = 0.5
+_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+"""QEMU ends with this process, even if that is killed."""
 _COMPLAINTS = 5
 """Last lines of what a device of somebody else's has said, to be shown."""
 _CPU = "max,vendor=GenuineIntel,-hypervisor,-erms,-fsrm,-rdrand,-rdseed"
@@ -52,6 +54,7 @@ class Machine:
         library: the device itself; None: the RTL with these parameters.
         modules: of the kernel, to load.
         provider: ours is loaded, which trims and heeds the watermarks.
+        hot: heat at which ours promotes a page (docs/device/hot-pages.md); 0: never.
         swap_bytes: of a disk to swap to, with zswap in front of it; 0: none.
         waves: of the device, by its cycles, which are the window's ns.
         log: gets every access to the CXL device registers, a line each: r or w, offset, bytes, value.
@@ -67,6 +70,7 @@ class Machine:
     library: Path | None = None
     modules: tuple[Path, ...] = ()
     provider: bool = True
+    hot: int = 0
     swap_bytes: int = 0
     waves: Waves | None = None
     log: Path | None = None
@@ -116,13 +120,16 @@ def run_guest(
     """
     folder = build_folder() / "cxl"
     folder.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(1) as pool:  # packages come while the compiler works
-        compiling = pool.submit(device_library, machine)
-        qemu = fetch_qemu(folder)
-        guest = build_guest(folder, command, machine.modules, shell, machine.provider, bool(machine.swap_bytes))
-        library = compiling.result()
     with tempfile.TemporaryDirectory(prefix="vcram-cxl-") as temporary:
         place = Path(temporary)
+        with ThreadPoolExecutor(1) as pool:  # packages come while the compiler works
+            compiling = pool.submit(device_library, machine)
+            qemu = fetch_qemu(folder)
+            guest = build_guest(
+                folder, place / "initramfs", command, machine.modules, shell, machine.provider,
+                bool(machine.swap_bytes), machine.hot,
+            )  # fmt: skip
+            library = compiling.result()
         live = place / "live" if watch else None
         argv = _command(machine, qemu, guest, library, place, shell, live)
         say(f"booting Linux {guest.version} on {describe(qemu).partition(' ')[0]} with {machine.memory_mb} MB")
@@ -146,8 +153,11 @@ def run_guest(
             for line in said[-_COMPLAINTS:]:
                 say(f"device: {line}")
         if "end" not in told or not (place / "figures").exists():
-            last = (console.strip().splitlines() or lines or ["it said nothing"])[-1]
-            raise CxlError(f"the guest ended early: {last.strip()}")
+            kept = folder / "console"
+            kept.write_text(console)
+            words = console.strip().splitlines() or lines or ["it said nothing"]
+            why = next((line for line in words if "Kernel panic" in line), words[-1])
+            raise CxlError(f"the guest ended early: {why.strip()}; all of its console: {kept}")
         counted = json.loads((place / "figures").read_text())
     return Outcome(guest.version, describe(qemu), told, counted, lines, console)
 
@@ -178,7 +188,8 @@ def _command(
                 "-device", f"virtio-blk-pci,drive=swap,bus=pcie.0,x-max-bounce-buffer-size={64 << 20}"]  # fmt: skip
     still = ["-icount", "shift=2,sleep=off", "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"] if machine.icount else []
     return [
-        str(qemu.program), *qemu.options, "-plugin", f"file={qemu.plugin}", "-accel", "tcg", "-cpu", _CPU, *still,
+        *_WITH_US, str(qemu.program), *qemu.options, "-plugin", f"file={qemu.plugin}",
+        "-accel", "tcg", "-cpu", _CPU, *still,
         "-machine", f"q35,cxl=on,cxl-fmw.0.targets.0=bridge,cxl-fmw.0.size={megabytes}M",
         "-m", f"{machine.memory_mb},slots=1,maxmem=4G", "-smp", str(machine.processors),
         "-nodefaults", "-no-reboot", "-display", "none",

@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from hw.parameters import DeviceParameters
 from hw.sources import ROOT
 from sim.cxl import Figures, Machine, find_problems, run_guest
+from sim.cxl.command import cxl_command
+from sim.cxl.guest import why_not
 from sim.cxl.machine import UNIT_PAGES
 from sim.cxl.qemu import PLUGIN
 from sim.run.window import Waves, Window
@@ -66,6 +69,47 @@ def test_another_device_needs_only_what_the_interface_has() -> None:
                      "cram_waves_start", "cram_waves_stop"}  # fmt: skip
     abi = (ROOT / "hw" / "verilated" / "abi.h").read_text()
     assert all(f"{name}(" in abi for name in named)
+
+
+OWN = ("sh", "cold")
+
+
+@pytest.mark.parametrize(
+    ("data", "wrong"),
+    [
+        (b"#!/bin/sh\ntrue\n", None),
+        (b"#! /bin/sh -e\ntrue\n", None),
+        (b"true\n", None),
+        (b"#!/bin/bash\n", "it has no /bin/bash; write the script for #!/bin/sh"),
+        (b"#!/usr/bin/env python3\n", "it has no /usr/bin/env; write the script for #!/bin/sh"),
+        (b"\x7fELF\x02\x01\0", "it is neither a script nor a program for x86-64"),
+        (b"PK\x03\x04\0\0", "it is neither a script nor a program for x86-64"),
+    ],
+)
+def test_a_command_that_cannot_run_in_the_guest_is_refused_before_it_boots(data: bytes, wrong: str | None) -> None:
+    assert why_not(data, OWN) == wrong
+
+
+@pytest.mark.parametrize(("flags", "wrong"), [([], "it needs libraries; link it with -static"), (["-static"], None)])
+def test_a_program_for_the_guest_is_linked_with_its_libraries(
+    flags: list[str], wrong: str | None, tmp_path: Path
+) -> None:
+    source, program = tmp_path / "program.c", tmp_path / "program"
+    source.write_text("int main(void) { return 0; }\n")
+    subprocess.run(["cc", *flags, "-o", program, source], check=True)
+    assert why_not(program.read_bytes(), OWN) == wrong
+
+
+def test_an_option_that_does_not_exist_is_no_command() -> None:
+    done = CliRunner().invoke(cxl_command, ["--meida", "4M"])
+    assert done.exit_code == 2
+    assert "Did you mean '--media'?" in done.output
+
+
+def test_pages_are_promoted_by_the_module_only() -> None:
+    done = CliRunner().invoke(cxl_command, ["--no-provider", "--hot", "9"])
+    assert done.exit_code == 2
+    assert "--no-provider" in done.output
 
 
 def machine(**settings: Any) -> Machine:
@@ -130,6 +174,18 @@ def test_demotion_ends_while_the_media_runs_low_so_that_no_page_is_lost() -> Non
 
 
 @VERIFY
+def test_pages_that_the_device_nominates_are_promoted() -> None:
+    """By the module, which hears of each; the kernel's own balancing is off. A page that was read once has heat 64."""
+    run = run_guest(machine(hot=80, icount=True), ["cold", "128", "1", "1", "64"])
+    found = figures(run.told, run.counted)
+    assert find_problems(found) == []
+    assert (found.bad, found.status, run.told["cold.checked"], run.told["cold.hot"]) == (0, 0, 192, 64)
+    assert run.told["vmstat.pgpromote_success"] == run.told["provider.stayed"] == 0
+    assert found.promoted == run.told["provider.promoted"] >= 64
+    assert run.counted["messages"][2] > 0
+
+
+@VERIFY
 def test_pages_that_find_no_room_go_on_to_zswap_and_to_the_disk(tmp_path: Path) -> None:
     """DRAM, node, zswap, disk; and the waves of a part of it are written."""
     waves = Waves(Window(700_000, 701_000), tmp_path / "cxl.vcd")
@@ -140,6 +196,7 @@ def test_pages_that_find_no_room_go_on_to_zswap_and_to_the_disk(tmp_path: Path) 
     assert (found.bad, found.status, run.told["cold.checked"]) == (0, 0, 1536)
     assert found.demoted > 300
     assert run.told["vmstat.zswpout"] > 100
+    assert run.told["vmstat.zswpwb"] > 0  # written back as zswap ran full
     assert run.told["vmstat.pswpout"] > 0  # pages that zswap does not take
     assert "$enddefinitions" in waves.file.read_text()
 
@@ -147,19 +204,31 @@ def test_pages_that_find_no_room_go_on_to_zswap_and_to_the_disk(tmp_path: Path) 
 @VERIFY
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+    assert end_in_the_guest(number, tmp_path) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+@VERIFY
+def test_the_guest_ends_with_a_run_that_is_killed(tmp_path: Path) -> None:
+    assert end_in_the_guest(signal.SIGKILL, tmp_path) == -signal.SIGKILL
+
+
+def end_in_the_guest(number: signal.Signals, place: Path) -> int:
+    """Send a signal to `vcram cxl` while its guest is at work, and wait until no process names its folder. Returns the
+    exit status."""
     command = [sys.executable, "-m", "sim.cli", "cxl", "--", "sleep", "1000"]
-    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    environment = os.environ | {"TMPDIR": str(place)}
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         while not process.stdout.readline().startswith(b"Linux"):
             assert process.poll() is None
         process.send_signal(number)
-        assert process.wait(60) == 130
+        status = process.wait(60)
     deadline = time.monotonic() + 10
-    while running(tmp_path) and time.monotonic() < deadline:
+    while running(place) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert running(tmp_path) == []
-    assert list(tmp_path.iterdir()) == []
+    assert running(place) == []
+    return status
 
 
 def running(place: Path) -> list[bytes]:

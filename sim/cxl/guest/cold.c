@@ -2,7 +2,7 @@
 // The program that runs in the guest if no other is named: pages of real programs that go cold, again and again. It makes
 // them, has its group reclaimed until they are on the node, reads every byte of them there, and changes one page in eight
 // for the next time.
-// At the end some of them are read until the kernel has brought them back. A page whose reading is a SIGBUS is lost: that is
+// At the end some of them are read until they have been brought back. A page whose reading is a SIGBUS is lost: that is
 // no bad page, since nobody was told something wrong.
 //
 //     cold PAGES PASSES NODE HOT
@@ -27,6 +27,7 @@
 enum { PAGE = 4096, BATCH = 256, ROUNDS = 64, IDLE_ROUNDS = 3, ACHIEVED_RATIO = 0x54, HOT_S = 20 };
 static const char RECLAIM[] = "/sys/fs/cgroup/cold/memory.reclaim";
 static const char BALANCING[] = "/proc/sys/kernel/numa_balancing";
+static const char HEAT[] = "/sys/module/cram_provider/parameters/hot";
 
 static const uint64_t LOST = UINT64_MAX;  // instead of a version
 
@@ -130,11 +131,22 @@ static size_t make_cold(unsigned char *memory, size_t pages, int node)
     return places.there;
 }
 
-// Read pages until the kernel has found them hot. Returns how many are back.
+// Whether pages that the device nominates are promoted.
+static bool device_nominates(void)
+{
+    unsigned heat = 0;
+    FILE *file = fopen(HEAT, "r");
+    if (!file) return false;
+    if (fscanf(file, "%u", &heat) != 1) fail(HEAT);
+    fclose(file);
+    return heat;
+}
+
+// Read pages until they were found hot, by the kernel or by the device. Returns how many are back.
 static size_t make_hot(const unsigned char *memory, size_t pages, int node)
 {
     const time_t end = time(NULL) + HOT_S;
-    write_file(BALANCING, "2");
+    if (!device_nominates()) write_file(BALANCING, "2");
     while (time(NULL) < end && on_node(memory, pages, node)) {
         for (size_t i = 0; i < pages; i++) *(const volatile unsigned char *)(memory + i * PAGE);
     }

@@ -4,24 +4,29 @@
 //   trim      pages of the node that are free are trimmed, by the kernel's page reporting
 //   pressure  when the media runs low the module takes all free pages of the node, so that the kernel demotes no more, and
 //             gives them back when the media has recovered
+//   hot       pages that the device nominates are promoted
 //
-//     insmod cram_provider.ko start=ADDRESS length=BYTES [low=SECTORS recovered=SECTORS]
+//     insmod cram_provider.ko start=ADDRESS length=BYTES [low=SECTORS recovered=SECTORS] [hot=HEAT period=READS]
 //
 // The region's place comes from sysfs, since a module cannot ask the CXL core for it. Commands go through the second mailbox,
 // that of BAR 5: the first one is the kernel's CXL driver's, and its lock is private.
 
 #include <linux/delay.h>
+#include <linux/highmem.h>
 #include <linux/interrupt.h>
 #include <linux/io.h>
+#include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/page_reporting.h>
+#include <linux/pagemap.h>
 #include <linux/pci.h>
 #include <linux/workqueue.h>
 
-enum { DEVICE_CLASS = 0x050210, BAR = 5, LINE_LOW = 12, LINE_RECOVERED = 13 };
+enum { DEVICE_CLASS = 0x050210, BAR = 5, LINE_HOT = 2, LINE_LOW = 12, LINE_RECOVERED = 13 };
 enum { ID = 0x000, MEDIA_SECTORS = 0x014, RESIDENT_PAGES = 0x02c, INTERRUPT_ENABLE = 0x034, LOW_WATERMARK = 0x038,
        RECOVERED_WATERMARK = 0x03c };
+enum { HEAT_THRESHOLD = 0x100, HEAT_PERIOD = 0x104, HOT_COUNT = 0x108, HOT_PAGE = 0x10c, HOT_POP = 0x110 };
 enum { CONTROL = 0x1fe4, DOORBELL = 1, COMMAND_LOW = 0x1fe8, COMMAND_HIGH = 0x1fec, STATUS_HIGH = 0x1ff4, PAYLOAD = 0x2000 };
 enum { MEDIA_OPERATIONS = 0x4402, CLASS_ZERO = 0x0101 };
 enum { POLLS = 100000, POLL_US = 10, LOOK_MS = 10 };
@@ -36,9 +41,14 @@ module_param(low, ulong, 0444);
 MODULE_PARM_DESC(low, "free sectors below which demotion stops; a quarter of the media if not given");
 module_param(recovered, ulong, 0444);
 MODULE_PARM_DESC(recovered, "free sectors with which it begins again; three eighths");
+static unsigned int hot, period = 65536;
+module_param(hot, uint, 0444);
+MODULE_PARM_DESC(hot, "heat at which the device nominates a page, which is promoted then; 0: never");
+module_param(period, uint, 0444);
+MODULE_PARM_DESC(period, "reads of the device after which all heat is halved");
 
 // What has happened, for whoever reads /sys/module/cram_provider/parameters.
-static unsigned long trimmed, given_back, commands, failed, low_times, recovered_times, held;
+static unsigned long trimmed, given_back, commands, failed, low_times, recovered_times, held, promoted, stayed;
 module_param(trimmed, ulong, 0444);
 MODULE_PARM_DESC(trimmed, "pages that commands to trim named");
 module_param(given_back, ulong, 0444);
@@ -53,6 +63,10 @@ module_param(recovered_times, ulong, 0444);
 MODULE_PARM_DESC(recovered_times, "times that it recovered");
 module_param(held, ulong, 0444);
 MODULE_PARM_DESC(held, "pages of the node that the module holds");
+module_param(promoted, ulong, 0444);
+MODULE_PARM_DESC(promoted, "nominated pages that are in DRAM now");
+module_param(stayed, ulong, 0444);
+MODULE_PARM_DESC(stayed, "nominated pages that could not be moved");
 
 static struct pci_dev *device;
 static u8 __iomem *registers;
@@ -205,13 +219,82 @@ static irqreturn_t on_recovered(int line, void *data)
 	return IRQ_HANDLED;
 }
 
-static int listen(int line, irq_handler_t handler)
-{
-	const int vector = pci_irq_vector(device, line);  // the CXL driver has set up all sixteen
+// ---- Hot pages ----------------------------------------------------------------------------------------------------------
 
-	if (vector < 0)
-		return vector;
-	return request_threaded_irq(vector, NULL, handler, IRQF_ONESHOT, "cram_provider", device);
+// What may be moved: a page of a process that is no part of a larger folio. Who asks without a lock may be told what was.
+static bool may_move(struct page *page)
+{
+	return PageAnon(page) && !PageCompound(page) && !PageHWPoison(page);
+}
+
+// Move a page to this processor's node. The kernel's function is meant for devices that need their memory back, and it takes
+// pages of the system, too. The migration entries that it leaves make all who touch the page wait.
+static bool promote(struct page *page)
+{
+	const gfp_t how = (GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_NOWARN) & ~__GFP_RECLAIM;
+	unsigned long from = 0, to = 0;
+	struct page *new = may_move(page) ? alloc_pages_node(numa_mem_id(), how, 0) : NULL;
+
+	if (!new)
+		return false;
+	lock_page(new);
+	migrate_device_range(&from, page_to_pfn(page), 1);
+	if (from & MIGRATE_PFN_MIGRATE && may_move(page) && !copy_mc_highpage(new, page)) {
+		to = migrate_pfn(page_to_pfn(new));
+		migrate_device_pages(&from, &to, 1);
+	}
+	if (!to) {
+		unlock_page(new);
+		__free_page(new);
+	}
+	migrate_device_finalize(&from, &to, 1);
+	return to && from & MIGRATE_PFN_MIGRATE;
+}
+
+static irqreturn_t on_hot(int line, void *data)
+{
+	while (readl(registers + HOT_COUNT)) {
+		struct page *page = pfn_to_online_page(PHYS_PFN(start) + readl(registers + HOT_PAGE));
+
+		writel(1, registers + HOT_POP);
+		if (page && promote(page))
+			promoted++;
+		else
+			stayed++;
+	}
+	return IRQ_HANDLED;
+}
+
+// ---- The module ---------------------------------------------------------------------------------------------------------
+
+// Which lines are heard.
+static const struct {
+	int line;
+	irq_handler_t handler;
+} ears[] = {{LINE_LOW, on_low}, {LINE_RECOVERED, on_recovered}, {LINE_HOT, on_hot}};
+static const u32 LINES = 1u << LINE_LOW | 1u << LINE_RECOVERED | 1u << LINE_HOT;
+
+static void unlisten(int count)
+{
+	while (count--)
+		free_irq(pci_irq_vector(device, ears[count].line), device);
+}
+
+static int listen(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(ears); i++) {
+		const int vector = pci_irq_vector(device, ears[i].line);  // the CXL driver has set up all sixteen
+		const int error = vector < 0 ? vector : request_threaded_irq(vector, NULL, ears[i].handler, IRQF_ONESHOT,
+									     "cram_provider", device);
+
+		if (error) {
+			unlisten(i);
+			return error;
+		}
+	}
+	return 0;
 }
 
 static void set_marks(void)
@@ -220,10 +303,10 @@ static void set_marks(void)
 
 	writel(low ? low : sectors / 4, registers + LOW_WATERMARK);
 	writel(recovered ? recovered : sectors / 8 * 3, registers + RECOVERED_WATERMARK);
-	writel(readl(registers + INTERRUPT_ENABLE) | 1u << LINE_LOW | 1u << LINE_RECOVERED, registers + INTERRUPT_ENABLE);
+	writel(period, registers + HEAT_PERIOD);
+	writel(hot, registers + HEAT_THRESHOLD);
+	writel(readl(registers + INTERRUPT_ENABLE) | LINES, registers + INTERRUPT_ENABLE);
 }
-
-// ---- The module ---------------------------------------------------------------------------------------------------------
 
 static int __init find_device(void)
 {
@@ -247,12 +330,9 @@ static int __init provider_init(void)
 	if (error)
 		return error;
 	node = page_to_nid(pfn_to_online_page(PHYS_PFN(start)));
-	error = listen(LINE_LOW, on_low);
+	error = listen();
 	if (error)
-		goto no_low;
-	error = listen(LINE_RECOVERED, on_recovered);
-	if (error)
-		goto no_recovered;
+		goto no_lines;
 	error = page_reporting_register(&reporting);
 	if (error)
 		goto no_reporting;
@@ -260,10 +340,8 @@ static int __init provider_init(void)
 	return 0;
 
 no_reporting:
-	free_irq(pci_irq_vector(device, LINE_RECOVERED), device);
-no_recovered:
-	free_irq(pci_irq_vector(device, LINE_LOW), device);
-no_low:
+	unlisten(ARRAY_SIZE(ears));
+no_lines:
 	pci_iounmap(device, registers);
 	pci_dev_put(device);
 	return error;
@@ -271,10 +349,10 @@ no_low:
 
 static void __exit provider_exit(void)
 {
-	writel(readl(registers + INTERRUPT_ENABLE) & ~(1u << LINE_LOW | 1u << LINE_RECOVERED), registers + INTERRUPT_ENABLE);
+	writel(readl(registers + INTERRUPT_ENABLE) & ~LINES, registers + INTERRUPT_ENABLE);
+	writel(0, registers + HEAT_THRESHOLD);
 	page_reporting_unregister(&reporting);
-	free_irq(pci_irq_vector(device, LINE_RECOVERED), device);
-	free_irq(pci_irq_vector(device, LINE_LOW), device);
+	unlisten(ARRAY_SIZE(ears));
 	mutex_lock(&balloon);
 	WRITE_ONCE(pressed, false);
 	mutex_unlock(&balloon);

@@ -101,6 +101,8 @@ def cxl_command(
         raise click.BadParameter(str(error), param_hint="--media") from error
     if window is not None and window.faults:
         raise click.BadParameter("name cycles: 1000000:1200000", param_hint="--waves")
+    if wrong := [str(path) for path in modules if path.suffix != ".ko"]:
+        raise click.BadParameter(f"{wrong[0]} is no FILE.ko", param_hint="--module")
     if hot is not None and not provider:
         raise click.BadParameter("it is the module that promotes, so not with --no-provider", param_hint="--hot")
     machine = Machine(

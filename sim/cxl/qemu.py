@@ -84,7 +84,9 @@ def _find(folder: Path) -> tuple[Packages, str]:
         for version in packages.versions("qemu-system-x86"):
             if version.startswith(f"1:{VERSION}+"):
                 return packages, version
-    raise GuestError(f"QEMU {VERSION} is neither in this Debian nor in its backports")
+    raise GuestError(
+        f"QEMU {VERSION} is neither in this Debian nor in its backports: apt-get update on Debian 12 or 13"
+    )
 
 
 def _headers(folder: Path) -> Path:

@@ -106,6 +106,13 @@ def test_an_option_that_does_not_exist_is_no_command() -> None:
     assert "Did you mean '--media'?" in done.output
 
 
+def test_a_module_for_the_kernel_is_named_as_one(tmp_path: Path) -> None:
+    (tmp_path / "module.o").touch()
+    done = CliRunner().invoke(cxl_command, ["--module", str(tmp_path / "module.o")])
+    assert done.exit_code == 2
+    assert "is no FILE.ko" in done.output
+
+
 def test_pages_are_promoted_by_the_module_only() -> None:
     done = CliRunner().invoke(cxl_command, ["--no-provider", "--hot", "9"])
     assert done.exit_code == 2

@@ -92,6 +92,9 @@ def test_every_page_holds_what_was_last_written_to_it(
     seed=678, budget=1, errors=True
 )  # a load from before a promotion saw what the other space then stored in place
 @example(seed=652832598, budget=1000, errors=True)  # both spaces exit before a page is read
+@example(
+    seed=1730475283, budget=1000, errors=False
+)  # a child saw a store of before its fork land: writeback had unmapped the page, and fork did not wait for it
 def test_a_crowd_on_a_few_pages_sees_them_right(seed: int, budget: int, errors: bool) -> None:
     shape = Shape(spaces=2, tasks=4, pages=4, operations=100, errors=errors, lazyfree=seed % 2 == 1)
     run(seed, shape, every=20, writable_budget=budget, mthp_orders=(2,) if seed % 4 > 1 else ())

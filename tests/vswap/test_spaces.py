@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from hw.virtual_time import VirtualTask
 from tests.pages import ZERO_PAGE, compressible_page
 from tests.vswap.tb import TB, machine
-from vswap import SegmentationFault
+from vswap import AddressSpace, SegmentationFault
 
 OLD, NEW, NEWER = compressible_page(1), compressible_page(2), compressible_page(3)
 
@@ -96,6 +97,57 @@ async def test_fork_waits_for_a_store_into_the_device_that_is_under_way(tb: TB) 
     await writer
     assert await child.read(0) == seen
     assert await parent.read(0) == NEWER
+
+
+async def stored_into_while_it_is_written_back(tb: TB) -> tuple[AddressSpace, VirtualTask[None]]:
+    """A space whose page 0 writeback has unmapped while a store into it is under way, and the task that stores. Before
+    writeback waits for it, it reads another page."""
+    space = tb.space()
+    for vpn in (0, 1):
+        await space.write(vpn, OLD)
+        await space.pageout(vpn)
+        await space.write(vpn, NEW)
+    store, load, other = tb.device.store, tb.device.load, tb.cram_folio(space, 1)
+
+    async def slow_store(page: int, data: bytes) -> None:
+        await tb.clock.sleep(50_000)
+        await store(page, data)
+
+    async def slow_load(page: int) -> bytes:
+        await tb.clock.sleep(100_000 if page == other.page else 0)
+        return await load(page)
+
+    tb.device.store, tb.device.load = slow_store, slow_load  # type: ignore[method-assign]
+    writer = tb.clock.spawn(space.write(0, NEWER))
+    await tb.clock.sleep(1)
+    tb.clock.spawn(tb.system.writeback.write_back_folios([other, tb.cram_folio(space, 0)]))
+    await tb.clock.sleep(5_000)
+    assert tb.state(space, 0) == "softleaf" and not writer.done()
+    return space, writer
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@machine(order=("cram", "swapfile"), writable_budget=2, start=False)
+async def test_fork_waits_for_a_store_whose_pte_writeback_has_unmapped(tb: TB, mapped: bool) -> None:
+    parent, writer = await stored_into_while_it_is_written_back(tb)
+    if mapped:
+        assert await parent.read(0) == NEW and tb.state(parent, 0) == "cram ro"
+    child = await tb.system.fork(parent, "child")
+    seen = await child.read(0)
+    await writer
+    assert await child.read(0) == seen and await parent.read(0) == NEWER
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@machine(order=("cram", "swapfile"), writable_budget=2, start=False)
+async def test_no_store_from_before_lands_after_a_page_was_write_protected(tb: TB, mapped: bool) -> None:
+    space, writer = await stored_into_while_it_is_written_back(tb)
+    if mapped:
+        assert await space.read(0) == NEW
+    await space.write_protect(0, 1, on=True)
+    seen = await space.read(0)
+    await writer
+    assert await space.read(0) == seen == NEWER
 
 
 async def test_unmapped_pages_read_as_zeros_and_are_given_back(tb: TB) -> None:

@@ -23,7 +23,7 @@ async def fork(machine: Machine, reclaim: Reclaim, parent: PageTable, child: Pag
 
     The child's mappings are there before its first PTE, so that whoever looks for the PTEs of a page finds all of them.
     Tasks of the parent that need no fault go on writing: of each page the child has what was there when it was copied.
-    Stores under way through PTEs that were writable into the device belong to the child, and are waited for.
+    Stores into the device that are under way belong to the child, and are waited for (flush_tlb_mm).
 
     Raises:
         SegmentationFault: the parent has exited.
@@ -81,6 +81,7 @@ async def copy_pte(
     pte = parent.get(vpn)
     if pte is None or not parent.vmas.has_pages(vpn):
         return  # nobody has written there: the child reads the page of zeros anew
+    rmap.note_accesses(machine, pte, stored_into)
     if pte.state is PteState.ZERO:
         child.set(vpn, Pte.page_of_zeros())
     elif pte.state is PteState.SOFTLEAF:
@@ -98,19 +99,15 @@ async def copy_pte(
             machine.memory.release(new)
             await copy_pte(machine, reclaim, parent, child, vpn, stored_into)
     else:
-        _share(machine, parent, child, vpn, pte, stored_into)
+        _share(machine, parent, child, vpn, pte)
 
 
-def _share(
-    machine: Machine, parent: PageTable, child: PageTable, vpn: int, pte: Pte, stored_into: list[CramFolio]
-) -> None:
+def _share(machine: Machine, parent: PageTable, child: PageTable, vpn: int, pte: Pte) -> None:
     assert pte.folio is not None
     if isinstance(pte.folio, CramFolio):
         if pte.folio.slot:
             _name_again(machine, pte.folio.slot)
-        if pte.folio.writable:
-            machine.residents.make_read_only(pte.folio)
-            stored_into.append(pte.folio)
+        machine.residents.make_read_only(pte.folio)
     for table in (parent, child):
         new = rmap.map_page(machine, table, vpn, pte.folio, writable=False, exclusive=False, index=pte.index)
         new.accessed, new.dirty = pte.accessed and table is parent, pte.dirty  # the child's are old

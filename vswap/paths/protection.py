@@ -65,6 +65,8 @@ async def _change(machine: Machine, table: PageTable, pages: list[int], *, write
     stored_into: list[CramFolio] = []
     for page in pages:
         pte = table.get(page)
+        if pte is not None and not write:
+            rmap.note_accesses(machine, pte, stored_into)
         if pte is None or not pte.is_present or pte.folio is None or pte.writable == write:
             continue
         if write and not may_be_writable(machine, table, page, pte):
@@ -72,7 +74,6 @@ async def _change(machine: Machine, table: PageTable, pages: list[int], *, write
         _replace(table, page, pte, writable=write)
         if isinstance(pte.folio, CramFolio):
             machine.residents.make_read_only(pte.folio)
-            stored_into.append(pte.folio)
     await machine.clock.sleep(machine.costs.fork_pte * len(pages) + machine.costs.tlb_shootdown)
     await rmap.settle_stores(stored_into)
 

@@ -59,6 +59,14 @@ def pte_same(table: PageTable, vpn: int, pte: Pte) -> bool:
     return table.get(vpn) is pte
 
 
+def note_accesses(machine: Machine, pte: Pte, under_way: list[CramFolio]) -> None:
+    """Note the device page that a PTE names, whether it maps it or not, if accesses to it are under way. A store may
+    be: of before somebody else, as writeback, took the right to it away, and he may not have waited for it yet."""
+    folio = machine.cache.lookup(pte.slot) if pte.state is PteState.SOFTLEAF else pte.folio
+    if isinstance(folio, CramFolio) and folio.busy:
+        under_way.append(folio)
+
+
 async def settle_stores(folios: Iterable[CramFolio]) -> None:
     """Wait for stores into device pages that nobody may write to any more, as a TLB shootdown does."""
     for folio in folios:

@@ -94,6 +94,19 @@ async def test_a_page_whose_slot_another_task_names_is_left_alone(tb: TB) -> Non
     assert await child.read(0) == OLD
 
 
+async def test_a_shared_page_that_a_device_has_written_to_is_left_alone(tb: TB) -> None:
+    space = tb.space()
+    await space.write(0, OLD)
+    await space.lazyfree(0)  # clean in the PTE from now on
+    pinned = await space.pin(0)
+    pinned.write(NEW)
+    space.unpin(pinned)
+    child = await tb.system.fork(space, "child")
+    await child.lazyfree(0)
+    await tb.reclaim(space, 0)
+    assert await space.read(0) == NEW
+
+
 async def test_a_fork_shares_the_mark_and_a_write_of_either_side_keeps_its_own_page(tb: TB) -> None:
     space = tb.space()
     await space.write(0, OLD)

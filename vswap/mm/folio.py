@@ -93,7 +93,8 @@ class Folio:
         pages: the 4096 bytes of each page.
         memcg: the group it is charged to, None for a page that reclaim or writeback uses for a moment.
         dirty: no tier holds these bytes.
-        was_cached: it has left the swap cache, with the bytes (the kernel's PG_dirty of a folio without a slot).
+        was_cached: it has left the swap cache, with the bytes, or has got them past the PTEs (the kernel's PG_dirty of
+            a folio without a slot).
         active: it belongs on the active list.
         referenced: reclaim has found it used when it looked last.
         workingset: it has been active.

@@ -47,8 +47,9 @@ async def pin(machine: Machine, reclaim: Reclaim, table: PageTable, vpn: int) ->
 
 
 def unpin(machine: Machine, pinned: Pin) -> None:
-    """The device is done; what it has written is newer than any copy (unpin_user_pages_dirty_lock)."""
+    """The device is done; what it has written is newer than any copy (unpin_user_pages_dirty_lock). The folio says so,
+    for MADV_FREE: no dirty bit of a PTE does."""
     folio = pinned.folio
     folio.pins -= 1
-    folio.dirty = True
+    folio.dirty = folio.was_cached = True
     rmap.try_to_free(machine, folio)

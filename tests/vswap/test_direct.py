@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 
 from hw.virtual_time import VirtualClock
-from tests.pages import compressible_page, noise_page
+from tests.pages import ZERO_PAGE, compressible_page, noise_page
 from tests.vswap.tb import DEVICE, TB, machine
 from tests.vswap.test_races import SMALL_MEMORY, run
-from vswap.base.backing import BackingType
+from vswap.base.backing import Backing, BackingType, TierKey
 from vswap.base.costs import Costs
 from vswap.contract.pages import any_page
 from vswap.contract.workload import Shape
+from vswap.slots.cluster import MOST_DEVICES
+from vswap.slots.direct import DirectSlots
 from vswap.slots.layer import LAYERS
 
 ORDERS = (("cram", "zswap", "swapfile"), ("cram", "swapfile"), ("zswap", "swapfile"), ("swapfile", "zram"))
@@ -70,6 +72,27 @@ def test_the_same_program_ends_with_the_same_pages_on_every_layer(order: tuple[s
         ends = {layer: contents(layer, seed, order=order, xswap_pages=12) for layer in LAYERS}
         assert all(pages == ends["virtual"][0] and len(pages) >= 40 for pages, _ in ends.values())
         assert [type(tb.machine.layer) for _, tb in ends.values()] == [*LAYERS.values()]
+
+
+@pytest.mark.parametrize("number", range(MOST_DEVICES))
+@pytest.mark.parametrize("kind", BackingType)
+def test_every_slot_of_every_device_is_a_handle_of_the_tier_of_zeros(kind: BackingType, number: int) -> None:
+    slots, key = DirectSlots(), TierKey(kind, number)
+    slots.add_device(key, 1)
+    slot = slots.allocate()
+    slots.set_backing(slot, Backing(BackingType.ZERO, slot))
+    assert slots.backing(slot).handle == slot and slots.home(slot) == key
+
+
+@machine(layer="direct", order=("cram", "cram1", "swapfile"))
+async def test_a_page_of_zeros_has_a_slot_on_a_second_device(tb: TB) -> None:
+    space = tb.space()
+    tb.node().set_no_alloc(True)
+    await space.write(0, ZERO_PAGE)
+    assert await space.pageout(0)
+    assert tb.backing(space, 0).type is BackingType.ZERO
+    assert DirectSlots.home(tb.pte(space, 0).slot) == TierKey(BackingType.CRAM, 1)
+    assert await space.read(0) == ZERO_PAGE
 
 
 @machine(layer="direct", order=("zswap", "swapfile"), swapfile_pages=3)

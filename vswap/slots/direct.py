@@ -11,15 +11,17 @@ from collections.abc import Iterable, Iterator
 
 from vswap.base.backing import ON_DEVICE, Backing, BackingType, TierKey
 from vswap.base.errors import SlotGone, SlotsExhausted
+from vswap.slots.cluster import DEVICE_BITS, HANDLE_BITS
 from vswap.slots.table import Layout, SlotTable
 
 PLACE_BITS = 8 + 16 + 1
 """Of a place on a swap device in Linux 6.12: swap_map, the group's number (swap_cgroup), and a bit for pages of zeros
 (zeromap); set aside at swapon."""
 
-_SHIFT = 32
+_TYPE_BITS = 4
+_SHIFT = HANDLE_BITS - DEVICE_BITS - _TYPE_BITS  # a slot is a handle of the tier of zeros, and has to fit as one
 _MASK = (1 << _SHIFT) - 1
-_TYPE_MASK, _DEVICE_SHIFT = 0xF, _SHIFT + 4
+_TYPE_MASK, _DEVICE_SHIFT = (1 << _TYPE_BITS) - 1, _SHIFT + _TYPE_BITS
 
 
 def _first(tier: TierKey) -> int:

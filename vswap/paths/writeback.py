@@ -156,18 +156,19 @@ class Writeback:
                 return False
             unmapped = rmap.try_to_unmap(machine, folio)
             machine.counters.writeback_unmaps += unmapped
-            if unmapped:
-                await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
-            await folio.drain()
+            backing: Backing | None = None
             try:
+                if unmapped:
+                    await machine.clock.sleep(machine.costs.tlb_shootdown + rmap.owed(machine))
+                await folio.drain()
                 page = await folio.tier.load(folio.page)  # the swap path knows nothing of the device's blocks
                 backing = await machine.placement.write_out(page, folio.slot, later, self.zswap.shrink_memcg)
             except TierError as error:
                 folio.poisoned |= isinstance(error, Poisoned)
-                backing = None
+            finally:
+                machine.counters.writeback_failed += backing is None  # also of one that was killed: it keeps its slot
             if backing is not None:
                 self._leave(folio, backing)
-            machine.counters.writeback_failed += backing is None
             return backing is not None
         finally:
             if bounce is not None:

@@ -28,6 +28,20 @@ async def fill_dram(tb: TB) -> AddressSpace:
 # Swap-out of the node
 
 
+@pytest.mark.parametrize("after", [500, 3_000, 10_000])
+@node_machine(order=("cram", "swapfile"), start=False)
+async def test_a_swap_out_that_is_killed_has_failed_and_the_page_stays(tb: TB, after: int) -> None:
+    space = await demoted(tb, 1)
+    task = tb.clock.spawn(tb.system.writeback.write_back_folio(tb.cram_folio(space, 0)))
+    await tb.clock.sleep(after)
+    assert not task.done()
+    task.cancel()
+    await tb.clock.sleep(1)
+    tb.system.invariants()
+    assert tb.system.counters.writeback_failed == 1 and tb.node().usage().pages == 1
+    await verify(space, 1)
+
+
 @node_machine(rtl=True)
 async def test_the_coldest_folio_is_swapped_out_and_comes_back_through_swap(tb: TB) -> None:
     space = await demoted(tb)

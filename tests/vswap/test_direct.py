@@ -14,6 +14,7 @@ from hw.virtual_time import VirtualClock
 from tests.pages import ZERO_PAGE, compressible_page, noise_page
 from tests.vswap.tb import DEVICE, TB, machine
 from tests.vswap.test_races import SMALL_MEMORY, run
+from vswap import AddressSpace
 from vswap.base.backing import Backing, BackingType, TierKey
 from vswap.base.costs import Costs
 from vswap.contract.pages import any_page
@@ -143,6 +144,36 @@ async def test_one_of_two_tables_may_name_the_old_slot_until_it_needs_the_page(t
     assert not tb.machine.slots.alive(before), "its device takes nothing, so it is not kept for the page"
     await tb.reclaim(space, 0)
     assert tb.backing(space, 0).type is BackingType.ZSWAP
+    tb.node().set_no_alloc(False)
+
+
+async def on_the_node_with_memory_full(tb: TB) -> AddressSpace:
+    """A space with four pages on the node, which nobody has read since, and memory down to its high watermark."""
+    space = tb.space()
+    for vpn in range(4):
+        await space.write(vpn, compressible_page(vpn))
+        assert await space.pageout(vpn)
+    while tb.machine.memory.free > tb.machine.memory.high:
+        await space.write(4 + len(space.table), compressible_page(9))
+    return space
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@machine(layer="direct", order=("cram",), start=False)
+async def test_no_page_comes_back_to_memory_that_would_store_it_on_the_node_again(tb: TB, closed: bool) -> None:
+    space = await on_the_node_with_memory_full(tb)
+    tb.node().set_no_alloc(closed)
+    assert await tb.system.writeback.write_back_cram(4) == 0 and tb.node().usage().pages == 4
+    await space.unmap(8, 2)
+    assert await tb.system.writeback.write_back_cram(4) == 2, "as many as memory has room for"
+    tb.node().set_no_alloc(False)
+
+
+@machine(layer="direct", order=("cram", "swapfile"), start=False)
+async def test_from_a_closed_node_all_come_back_as_long_as_another_device_has_places(tb: TB) -> None:
+    await on_the_node_with_memory_full(tb)
+    tb.node().set_no_alloc(True)
+    assert await tb.system.writeback.write_back_cram(4) == 4
     tb.node().set_no_alloc(False)
 
 

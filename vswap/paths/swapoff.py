@@ -88,10 +88,19 @@ class Swapoff:
     async def swap_in(self, count: int) -> int:
         """Bring up to `count` pages of the tier, a CRAM node, back into memory, as one walk of the page tables finds
         them; how many. It stays in use. A device page that was read since the last walk stays for another one, and so
-        does what cannot be read."""
-        before = self.tier.usage().pages
+        does what cannot be read.
+
+        Reclaim would store the pages on the node again that is open, or is all there is: then only as many come back as
+        memory has room for above its high watermark."""
+        machine, tier, before = self.machine, self.tier, self.tier.usage().pages
+        leave_for_good = not machine.tiers.takes(self._key) and machine.layer.has_place_besides(self._key)
+
+        def enough() -> bool:
+            short = not leave_for_good and machine.memory.free <= machine.memory.high
+            return short or before - tier.usage().pages >= count
+
         try:
-            await self._scan_page_tables(lambda: before - self.tier.usage().pages >= count)
+            await self._scan_page_tables(enough)
         except (OutOfMemory, SlotsExhausted):
             pass
         brought = max(0, before - self.tier.usage().pages)

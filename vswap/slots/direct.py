@@ -21,6 +21,8 @@ PLACE_BITS = 8 + 16 + 1
 _TYPE_BITS = 4
 _SHIFT = HANDLE_BITS - DEVICE_BITS - _TYPE_BITS  # a slot is a handle of the tier of zeros, and has to fit as one
 _MASK = (1 << _SHIFT) - 1
+MOST_PLACES = 1 << _SHIFT - 1
+"""Of a device in use at once. Their numbers have gaps, where clusters of one order are not full."""
 _TYPE_MASK, _DEVICE_SHIFT = (1 << _TYPE_BITS) - 1, _SHIFT + _TYPE_BITS
 
 
@@ -41,13 +43,17 @@ class DirectSlots:
 
     def add_device(self, tier: TierKey, capacity: int) -> None:
         """A device with so many places, tried after those before it."""
-        self._tables[tier] = SlotTable(limit=capacity, cpus=self._cpus)
+        self._tables[tier] = SlotTable(limit=min(capacity, MOST_PLACES), cpus=self._cpus)
         self._places += capacity
 
     @property
     def devices(self) -> list[TierKey]:
         """The devices, as they are tried."""
         return list(self._tables)
+
+    def has_place(self, tier: TierKey) -> bool:
+        """The device has a free place."""
+        return tier in self._tables and self._tables[tier].has_room()
 
     @property
     def used(self) -> int:

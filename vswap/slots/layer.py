@@ -102,6 +102,10 @@ class Layer(ABC, Generic[S]):
         data."""
 
     @abstractmethod
+    def has_place_besides(self, tier: TierKey) -> bool:
+        """A page that is a place on this tier finds one on another device, once it has come back into memory."""
+
+    @abstractmethod
     def charges_at_store(self, kind: BackingType) -> bool:
         """Swap is charged when a page is stored on such a tier, and uncharged when it leaves it."""
 
@@ -201,6 +205,10 @@ class VirtualLayer(Layer[SlotTable]):
         """See Layer."""
         return True
 
+    def has_place_besides(self, tier: TierKey) -> bool:
+        """See Layer."""
+        return True
+
     def charges_at_store(self, kind: BackingType) -> bool:
         """See Layer."""
         return kind in PHYSICAL
@@ -265,6 +273,10 @@ class DirectLayer(Layer[DirectSlots]):
         if tier.type is BackingType.ZSWAP:
             return home.type in PHYSICAL
         return tier == home or tier.type is BackingType.ZERO
+
+    def has_place_besides(self, tier: TierKey) -> bool:
+        """See Layer."""
+        return any(key != tier and self.slots.has_place(key) for key in DirectLayer._places(self, None))
 
     def charges_at_store(self, kind: BackingType) -> bool:
         """See Layer."""

@@ -62,6 +62,7 @@ from vswap.contract import (
     ENVIRONMENT,
     LIMIT_S,
     LINKS,
+    AbiError,
     Outcome,
     SuiteError,
     chosen,
@@ -76,7 +77,8 @@ FAILED, BAD_INPUT, NO_DEVICE, INTERRUPTED = 1, 2, 3, 130
 
 _BAD_INPUT = (ScenarioError, TraceError, SuiteError, SweepError, RecordError)
 _FAILURES = (
-    RunError, CaptureError, PagerError, NbdError, CorpusError, CxlError, GuestError, VswapError, CramError, OSError,
+    RunError, CaptureError, PagerError, NbdError, CorpusError, CxlError, GuestError, VswapError, CramError, AbiError,
+    OSError,
 )  # fmt: skip
 
 

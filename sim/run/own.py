@@ -19,7 +19,7 @@ from hw.virtual_time import VirtualClock
 from sim.scenario.scenario import Scenario
 from vswap import Counters
 from vswap.build import Maker, MemcgOf
-from vswap.contract import Backend, Bench, Factory, SuiteError, load_factory
+from vswap.contract import AbiError, Backend, Bench, Factory, SuiteError, load_factory
 from vswap.contract.bench import TroubledDevice
 from vswap.contract.factory import no_tier
 from vswap.mm.frames import Memory
@@ -85,6 +85,8 @@ class OwnTiers:
             made: Any = factory(bench)
         except SuiteError as error:
             raise SuiteError(f"{name}: {error}") from error
+        except AbiError as error:
+            raise SuiteError(f"{name}: {error.rule}") from error
         except Exception as error:
             raise SuiteError(f"{name}: the factory raised {type(error).__name__}: {error}") from error
         tier = made.tier if isinstance(made, Backend) else made

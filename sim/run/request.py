@@ -22,7 +22,7 @@ from sim.run.run import RunError
 from sim.scenario.scenario import Scenario
 from sim.trace.file import TraceError
 from vswap import VswapError
-from vswap.contract import SuiteError
+from vswap.contract import AbiError, SuiteError
 
 REQUEST = "VCRAM_REQUEST"
 CHANNEL = "VCRAM_CHANNEL"
@@ -31,6 +31,7 @@ _EXPECTED = (
     RunError,
     TraceError,
     SuiteError,
+    AbiError,
     BuildError,
     ToolError,
     VswapError,

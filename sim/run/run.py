@@ -23,6 +23,7 @@ from sim.scenario.scenario import Scenario
 from sim.trace.file import Trace
 from vswap import VswapError, VswapSystem
 from vswap.base.counters import Writebacks
+from vswap.contract import AbiError
 from vswap.tiers.swapfile import SwapfileError
 
 Report = Callable[[Progress], None]
@@ -64,7 +65,8 @@ async def run(
         engines: those of the links, by node, that are to tell when their engines are busy.
 
     Raises:
-        RunError: the swapfile cannot be used, or the device is gone. Everything else is in the result's `problems`.
+        RunError: the swapfile cannot be used, the device is gone, or a tier that is a shared object has broken a rule
+            of its ABI. Everything else is in the result's `problems`.
         OSError: the timeline cannot be written.
     """
     recorder = Recorder() if timeline is not None else None
@@ -124,6 +126,9 @@ async def run(
         problems += await machine.close()
     except (CramError, LinkError) as error:
         raise RunError(f"stopped at event {tally.done} of {total}: {error}") from error
+    except AbiError as error:  # what it does from here on means nothing: it is called no more
+        faults = machine.system.counters.pgfault
+        raise RunError(f"stopped at event {tally.done} of {total}, after {faults} faults: {error}") from error
     if recorder is not None and timeline is not None:
         write_trace(timeline, recorder.spans, over_time.samples, figures["closings"])
     return Result(

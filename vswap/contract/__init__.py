@@ -2,6 +2,7 @@
 """The contract suite: what a kernel relies on in a swap backend, as checks that any backend can be run through
 (docs/contract-suite.md)."""
 
+from vswap.contract.abi import AbiError
 from vswap.contract.bench import Backend, Bench, Factory
 from vswap.contract.checks import CHECKS
 from vswap.contract.factory import SuiteError, load_factory, try_factory
@@ -15,6 +16,7 @@ __all__ = [
     "ENVIRONMENT",
     "LIMIT_S",
     "LINKS",
+    "AbiError",
     "Backend",
     "Bench",
     "Check",

@@ -139,7 +139,7 @@ async def _try(factory: Factory, link: LinkMaker, clock: VirtualClock, folder: P
         try:
             made: Any = factory(bench)
         except AbiError as error:
-            return str(error), ""
+            return error.rule, ""
         except Exception as error:
             details = "".join(traceback.format_exception(error))
             return f"the factory raised {_said(error)}: it must return a Tier or a Backend", details

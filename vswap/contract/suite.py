@@ -21,6 +21,7 @@ from hw.build import BuildError
 from hw.links.in_process import InProcess, open_link
 from hw.tools import ToolError
 from hw.virtual_time import VirtualClock
+from vswap.contract.abi import AbiError
 from vswap.contract.bench import DEVICE, Factory, LinkMaker, make_bench
 from vswap.contract.checks import CHECKS
 from vswap.contract.limit import LIMIT_S, Killed, Stuck, limited
@@ -140,7 +141,8 @@ def _outcome(
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".rstrip(": ")
+    text = error.rule if isinstance(error, AbiError) else str(error)  # it is known whose suite this is
+    return f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 def _is_full(error: Exception, folder: Path) -> bool:

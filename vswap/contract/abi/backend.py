@@ -33,7 +33,7 @@ class NativeTier:
         self._backend = ctypes.c_void_p()
         config = Config(pages, str(folder).encode())
         if result := ops.create(ctypes.byref(config), ctypes.byref(self._backend)):
-            raise AbiError(f"create returned {result} ({os.strerror(abs(result))})")
+            raise AbiError(ops.file, f"create returned {result} ({os.strerror(abs(result))})")
         self.requests = Requests(ops, self._backend, clock)
         self._closed = False
         self._left: dict[int, int] = {}  # what it held when it was closed: whoever looks for leaks asks after that
@@ -69,7 +69,7 @@ class NativeTier:
             room = count
         found = {owner.handle: owner.slot for owner in owners[:count]}
         if len(found) != count:
-            raise AbiError("handles lists a handle twice")
+            raise self.requests.broken("handles lists a handle twice")
         for hidden in self._hidden():
             found.pop(hidden, None)
         return found
@@ -116,7 +116,7 @@ class NativeTier:
         room = Room()
         self._ops.usage(self._backend, ctypes.byref(room))
         if room.pages > MAX_HANDLE:
-            raise AbiError(f"usage says that {room.pages} pages are in use, and there are {MAX_HANDLE} handles at most")
+            raise self.requests.broken(f"usage says that {room.pages} pages are in use, and there are {MAX_HANDLE} handles at most")
         return room
 
     def _hidden(self) -> set[int]:
@@ -127,7 +127,7 @@ class NativeTier:
         if result == -errno.ENOENT:
             raise KeyError(handle)
         if result:
-            raise AbiError(f"{call} of handle {handle} returned {result}, expected 0 or {-errno.ENOENT}")
+            raise self.requests.broken(f"{call} of handle {handle} returned {result}, expected 0 or {-errno.ENOENT}")
 
 
 class NativeQueue(NativeTier):
@@ -144,7 +144,7 @@ class NativeQueue(NativeTier):
         if result == -errno.ENOSPC:
             raise Full(f"no {count} places in a row")
         if result or not 1 <= first.value <= MAX_HANDLE + 1 - count:
-            raise AbiError(f"reserve of {count} returned {result} and the handle {first.value}")
+            raise self.requests.broken(f"reserve of {count} returned {result} and the handle {first.value}")
         return first.value
 
     async def write(self, handle: int, pages: Sequence[bytes]) -> None:

@@ -75,6 +75,7 @@ OPTIONAL: dict[str, Any] = {
 
 
 class Ops(ctypes.Structure):
-    """struct vcram_backend_ops."""
+    """struct vcram_backend_ops, and the file that it is from."""
 
+    file: str
     _fields_ = [*_HEAD, *CALLS.items(), *OPTIONAL.items()]

@@ -68,21 +68,22 @@ class Asked:
         """What the buffer holds now."""
         return bytes(self._buffer.raw[len(_GUARD) : len(_GUARD) + PAGE_BYTES])
 
-    def end(self, result: int, handle: int) -> None:
-        """It has completed. Raises AbiError."""
+    def end(self, result: int, handle: int) -> str:
+        """It has completed. The rule that its backend broke on the way; empty where it broke none."""
         if self._buffer.raw[: len(_GUARD)] != _GUARD or self._buffer.raw[-len(_GUARD) :] != _GUARD:
-            raise AbiError(f"a {self.op.name} wrote beyond the {PAGE_BYTES} bytes of its page")
+            return f"a {self.op.name} wrote beyond the {PAGE_BYTES} bytes of its page"
         if self.data is not None and self.page != self.data:
-            raise AbiError(f"a {self.op.name} changed the page that it was given to read")
+            return f"a {self.op.name} changed the page that it was given to read"
         if result and -result not in _MAY_FAIL[self.op]:
-            raise AbiError(f"a {self.op.name} completed with {result} ({os.strerror(abs(result))}), which it must not")
+            return f"a {self.op.name} completed with {result} ({os.strerror(abs(result))}), which it must not"
         if result:
             self.error = _ERRORS[-result](f"{self.op.name}: {os.strerror(-result)}")
         elif self.op is Op.STORE:
             if not 1 <= handle <= MAX_HANDLE:
-                raise AbiError(f"a STORE returned the handle {handle}, expected 1 to {MAX_HANDLE}")
+                return f"a STORE returned the handle {handle}, expected 1 to {MAX_HANDLE}"
             self.handle = handle
         self.ended = True
+        return ""
 
 
 class Requests:
@@ -103,6 +104,10 @@ class Requests:
         self.under_way: dict[int, Asked] = {}
         self.unclaimed: set[int] = set()
         self.late_frees: set[int] = set()
+
+    def broken(self, rule: str) -> AbiError:
+        """To be raised where the backend breaks this rule now."""
+        return AbiError(self._ops.file, rule, self._clock.now)
 
     async def run(self, batch: Sequence[Asked]) -> None:
         """Submit a batch, and wait until all of it has completed. It is given up if the task is killed. Raises
@@ -147,9 +152,9 @@ class Requests:
             requests = (Request * len(left))(*map(Asked.request, left, cookies))
             taken = self._ops.submit(self._backend, self._clock.now, requests, len(left))
             if taken > len(left):
-                raise AbiError(f"submit took {taken} of {len(left)} requests")
+                raise self.broken(f"submit took {taken} of {len(left)} requests")
             if not taken and not self.under_way:
-                raise AbiError("submit took no request, with none under way")
+                raise self.broken("submit took no request, with none under way")
             self._cookies += taken
             self.under_way.update(zip(cookies[:taken], left[:taken], strict=True))
             left = left[taken:]
@@ -164,25 +169,26 @@ class Requests:
         while True:
             count = self._ops.poll(self._backend, now, self._completions, _FETCHED, ctypes.byref(then))
             if count > _FETCHED:
-                raise AbiError(f"poll returned {count} completions, {_FETCHED} were asked for")
+                raise self.broken(f"poll returned {count} completions, {_FETCHED} were asked for")
             for completion in self._completions[:count]:
                 self._end(completion)
             if count < _FETCHED:
                 break
         if self.under_way and then.value == NEVER:
             kinds = ", ".join(sorted({asked.op.name for asked in self.under_way.values()}))
-            raise AbiError(f"poll says that nothing is under way, and never completed {len(self.under_way)}: {kinds}")
+            raise self.broken(f"poll says that nothing is under way, and never completed {len(self.under_way)}: {kinds}")
         if not self.under_way and then.value != NEVER:
-            raise AbiError(f"poll says that something is under way at {now} ns, but all requests have completed")
+            raise self.broken(f"poll says that something is under way at {now} ns, but all requests have completed")
         if then.value <= now:
-            raise AbiError(f"poll has nothing at {now} ns, and asks for another poll at {then.value} ns")
+            raise self.broken(f"poll has nothing at {now} ns, and asks for another poll at {then.value} ns")
         return then.value
 
     def _end(self, completion: Completion) -> None:
         asked = self.under_way.pop(completion.cookie, None)
         if asked is None:
-            raise AbiError(f"poll completed a request that is not under way: cookie {completion.cookie}")
-        asked.end(completion.result, completion.handle)
+            raise self.broken(f"poll completed a request that is not under way: cookie {completion.cookie}")
+        if wrong := asked.end(completion.result, completion.handle):
+            raise self.broken(wrong)
         if asked.op is Op.STORE and asked.error is None:
             self.unclaimed.add(asked.handle)
         if asked.abandoned:
@@ -200,7 +206,7 @@ class Requests:
 
     def _must_free(self, handle: int) -> None:
         if result := self._ops.free(self._backend, handle):
-            raise AbiError(f"free of handle {handle}, which is in use, returned {result}")
+            raise self.broken(f"free of handle {handle}, which is in use, returned {result}")
 
     def _busy(self, handle: int) -> bool:
         return any(asked.handle == handle for asked in self.under_way.values())

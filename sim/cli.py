@@ -56,7 +56,7 @@ from sim.sweep.folder import SweepError
 from sim.trace.file import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, TraceError
 from sim.trace.suggest import suggest
 from vswap import VswapError
-from vswap.base.results import is_stdout, write_json, write_text
+from vswap.base.results import is_stdout, printing_aside, write_json, write_text
 from vswap.contract import (
     CHECKS,
     ENVIRONMENT,
@@ -202,7 +202,7 @@ def run_command(
     started = time.monotonic()
     screen = Console(stderr=True)
     shown = live_view(screen, path.stem, sim, loaded) if live else progress_bar(screen, sim)
-    with interruptible(), shown as report:
+    with interruptible(), printing_aside(json_file), shown as report:
         folder = run_folder(path.stem, sim)
         result = execute(
             loaded, path.stem, sim, report, folder=folder, timeline=timeline, waves=waves,
@@ -397,7 +397,8 @@ def contract_command(
 
     with interruptible():
         try:
-            made = load_factory(factory)
+            with printing_aside(Path("-") if aside else None):
+                made = load_factory(factory)
             try_factory(factory, made, LINKS[link], limit_s)
         except SuiteError as error:
             if debug:

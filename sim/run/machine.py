@@ -121,10 +121,14 @@ class Machine:
         try:
             await self.system.shutdown()
         finally:
-            self._own.close()
-            while self._locks:
-                os.close(self._locks.pop())
+            self.give_up()
         return await self._leaks()
+
+    def give_up(self) -> None:
+        """Give the files back, and no more: for a machine that cannot be shut down. Idempotent."""
+        self._own.close()
+        while self._locks:
+            os.close(self._locks.pop())
 
     async def _leaks(self) -> list[str]:
         machine = self.system.machine

@@ -126,9 +126,11 @@ async def run(
         problems += await machine.close()
     except (CramError, LinkError) as error:
         raise RunError(f"stopped at event {tally.done} of {total}: {error}") from error
-    except AbiError as error:  # what it does from here on means nothing: it is called no more
+    except AbiError as error:  # what it does from here on means nothing
         faults = machine.system.counters.pgfault
         raise RunError(f"stopped at event {tally.done} of {total}, after {faults} faults: {error}") from error
+    finally:
+        machine.give_up()
     if recorder is not None and timeline is not None:
         write_trace(timeline, recorder.spans, over_time.samples, figures["closings"])
     return Result(

@@ -3,20 +3,26 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from hw.sources import ROOT
-from hw.tools import compiler
+from sim.cli import cli
 from sim.run.execute import execute
 from sim.run.metrics import Result
 from sim.run.report import figures
+from sim.run.run import RunError
 from sim.scenario.scenario import ScenarioError, find
 from sim.scenario.settings import load, parse
+from sim.sweep.row import Task, execute_task
+from tests.native import BROKEN, CHATTY, EXAMPLE, compile_backend
 from vswap.contract import SuiteError
-from vswap.contract.abi import HEADER
 
 MINE = "file_tier.py:file_tier"
 FOLDER = ROOT / "examples" / "tier"
@@ -66,8 +72,7 @@ def test_a_tier_without_a_cram_node_beside_it_has_the_device() -> None:
 
 
 def test_a_shared_object_is_a_tier_and_may_have_a_priority(tmp_path: Path) -> None:
-    c = [compiler(), "-x", "c", "-std=c11", "-O2", "-shared", "-fPIC", "-I", str(HEADER.parent)]
-    subprocess.run([*c, "-o", tmp_path / "pool.so", ROOT / "examples" / "backend-c" / "pool.c"], check=True)
+    compile_backend(EXAMPLE / "pool.c", tmp_path / "pool.so")
     result = run(f"tiers.folder={tmp_path}", "tiers.order=cram,pool.so,swapfile", "tiers.priority={ 'pool.so' = 5 }")
     assert result.ok and result.faults["pool.so"].count > 0 and result.loaded["pool.so"] > 0
 
@@ -96,3 +101,70 @@ def test_a_folder_of_tiers_starts_at_the_scenarios_own(tmp_path: Path) -> None:
 def test_what_is_no_name_of_a_factory_is_refused() -> None:
     with pytest.raises(ScenarioError, match=r"order names a:b:c, expected cram, .*or PACKAGE:FACTORY"):
         load(find("main"), [parse("tiers.order=a:b:c")])
+
+
+# A shared object that breaks a rule
+
+
+@pytest.fixture(scope="module")
+def writes_beyond(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_backend(BROKEN / "writes_beyond.c", tmp_path_factory.mktemp("native") / "writes_beyond.so")
+
+
+ALONE = "tiers.order=zswap,{}", "zswap.max_pool_percent=2", "memory.limit_pages=2000"
+SAID = r"stopped at event \d+ of \d+, after \d+ faults: {}: at \d+ ns: a LOAD wrote beyond the 4096 bytes of its page"
+
+
+def test_a_broken_rule_ends_the_run_in_one_line_that_names_file_time_and_rule(
+    writes_beyond: Path, tmp_path: Path
+) -> None:
+    settings = [f"--set={text.format(writes_beyond)}" for text in ALONE]
+    result = CliRunner().invoke(cli, ["run", "--sim", "model", *settings, "--report", str(tmp_path / "report.html")])
+    assert (result.exit_code, result.stdout) == (1, "")
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("vcram: ")]
+    assert re.fullmatch(f"vcram: {SAID.format(re.escape(str(writes_beyond)))}", line)
+    assert isinstance(result.exception, SystemExit), "no traceback"
+
+
+def test_a_broken_rule_is_a_failed_row_of_a_sweep(writes_beyond: Path) -> None:
+    scenario = load(find("main"), [parse(text.format(writes_beyond)) for text in ALONE])
+    row = execute_task(Task("main", "model", scenario))
+    assert row["status"] == "failed"
+    assert re.fullmatch(f"RunError: {SAID.format(re.escape(str(writes_beyond)))}", row["reason"])
+
+
+def test_a_broken_rule_of_background_work_ends_the_run_too(tmp_path: Path) -> None:
+    text = (BROKEN / "writes_beyond.c").read_text().replace("== VCRAM_LOAD &&", "== VCRAM_WRITE &&")
+    file = compile_backend(text, tmp_path / "writes.so")
+    with pytest.raises(RunError, match=r"after \d+ faults: .+/writes\.so: at \d+ ns: a WRITE wrote beyond"):
+        run(*(text.format(file) for text in ALONE))
+
+
+def test_an_object_that_cannot_make_a_backend_is_one_line_that_names_it_once(tmp_path: Path) -> None:
+    compile_backend(EXAMPLE / "pool.c", tmp_path / "pool.so")
+    with pytest.raises(SuiteError) as error:
+        run(f"tiers.folder={tmp_path}", "tiers.order=zswap,pool.so", f"tiers.own_pages={1 << 48}")
+    assert str(error.value) == "pool.so: create returned -12 (Cannot allocate memory)"
+
+
+def test_what_a_tier_prints_is_no_part_of_the_figures(tmp_path: Path) -> None:
+    """In Python when it is imported and when it works, and in C, whose buffer may be written at the end."""
+    compile_backend(CHATTY, tmp_path / "chatty.so")
+    (tmp_path / "mine.py").write_text(
+        "import sys\n"
+        f"sys.path.append({str(FOLDER)!r})\n"
+        "from file_tier import file_tier\n"
+        "print('imported')\n"
+        "def tier(bench):\n"
+        "    print('made')\n"
+        "    return file_tier(bench)\n"
+    )
+    settings = [
+        "workload.rounds=1", "memory.limit_pages=2000", "tiers.order=chatty.so,mine.py:tier",
+        f"tiers.folder={tmp_path}", "tiers.own_pages=64",
+    ]  # fmt: skip
+    command = [sys.executable, "-m", "sim.cli", "run", "--sim", "model", "--json", "-"]
+    command += [*(f"--set={text}" for text in settings), "--report", str(tmp_path / "report.html")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["scenario"] == "main"
+    assert all(f"\n{said}" in done.stderr for said in ("imported", "made", "1 requests"))

@@ -132,6 +132,47 @@ def test_a_killed_process_is_the_environments_fault() -> None:
     assert (outcome.verdict, outcome.reason) == ("error", "Killed: SIGKILL from outside, as where memory has run out")
 
 
+KILLS = "import os\ndef tier(bench): os.kill(os.getpid(), 9)\n"
+"""A module whose factory dies as where memory has run out."""
+
+
+def test_a_factory_that_is_killed_is_one_line_and_an_error_of_every_check(tmp_path: Path) -> None:
+    (tmp_path / "kills.py").write_text(KILLS)
+    target, name = tmp_path / "junit.xml", f"{tmp_path}/kills.py:tier"
+    result = CliRunner().invoke(cli, ["contract", name, "--junit", str(target)])
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr == (
+        f"vcram: {name}: the process of the factory was killed: SIGKILL from outside, as where memory has run out; "
+        "free some memory and try again\n"
+    )
+    root = ElementTree.parse(target).getroot()
+    assert (root.get("tests"), root.get("errors"), root.get("failures")) == (str(len(CHECKS)), str(len(CHECKS)), "0")
+
+
+def test_no_process_to_try_a_factory_in_is_the_environments_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fork() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", fork)
+    result = CliRunner().invoke(cli, ["contract", "vswap.contract.backends:zero"])
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr == (
+        "vcram: vswap.contract.backends:zero: the factory cannot be tried: "
+        "[Errno 11] Resource temporarily unavailable; mend that and try again\n"
+    )
+
+
+def test_in_pytest_a_factory_that_is_killed_is_one_line(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    pytester.makepyfile(kills=KILLS)
+    plugin = ("-p", "vswap.contract.plugin", "-p", "no:cacheprovider", "-p", "no:randomly")
+    result = pytester.runpytest_subprocess(*plugin, "--contract", "kills.py:tier")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: kills.py:tier: the process of the factory was killed: SIGKILL *"])
+
+
 def test_a_folder_that_cannot_be_made_is_the_environments_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/proc/nowhere")
     report = run_contract(zero, only=["data.takes-pages", "data.load-keeps"])

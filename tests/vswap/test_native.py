@@ -17,6 +17,7 @@ from hw.tools import compiler
 from hw.virtual_time import VirtualClock
 from sim.cli import cli
 from tests.marks import VERIFY
+from tests.native import BROKEN, EXAMPLE, compile_backend
 from tests.pages import compressible_page
 from vswap.contract import CHECKS, load_factory, run_check, run_contract
 from vswap.contract.abi import HEADER, AbiError, layout
@@ -24,9 +25,6 @@ from vswap.contract.abi.backend import NativeQueue
 from vswap.contract.abi.library import load_library
 from vswap.tiers.base import Usage
 
-ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "examples" / "backend-c"
-BROKEN = Path(__file__).with_name("native")
 DEAF = """
 #define _POSIX_C_SOURCE 200809L
 #include <signal.h>
@@ -77,7 +75,6 @@ const struct vcram_backend_ops *vcram_backend(void)
 }
 """
 """A page too few: of an empty one UINT64_MAX."""
-FLAGS = ["-Wall", "-Wextra", "-Werror", "-I", str(HEADER.parent), "-I", str(EXAMPLE)]
 
 Compile = Callable[[str | Path], Path]
 
@@ -90,13 +87,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
 
     def compile_c(source: str | Path) -> Path:
         if source not in made:
-            target = folder / f"{len(made)}.so"
-            file = source if isinstance(source, Path) else folder / f"{len(made)}.c"
-            if isinstance(source, str):
-                file.write_text(source)
-            c = [compiler(), "-x", "c", "-std=c11", "-O1", "-shared", "-fPIC"]
-            subprocess.run([*c, *FLAGS, "-o", target, file], check=True)
-            made[source] = target
+            made[source] = compile_backend(source, folder / f"{len(made)}.so")
         return made[source]
 
     return compile_c

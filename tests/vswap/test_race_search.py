@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from tests.marks import first_in_test
-from vswap.races.__main__ import find_seeded, main
+from vswap.races.__main__ import find_seeded, main, shares
 from vswap.races.program import NODE_PROGRAMS, ZRAM_PROGRAMS
 from vswap.races.schedule import RaceClock, Schedule
 from vswap.races.search import attempt, decode, encode, minimize, search
@@ -98,3 +98,22 @@ def test_a_delay_makes_one_sleep_longer() -> None:
 def test_one_interleaving_can_be_run_again(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--program", "6", "--schedule", ":36+150000"]) == 0
     assert "nothing went wrong" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("count", [1, 999, 1_000, 1_200, 120_000])
+def test_as_many_interleavings_are_searched_as_were_asked_for(count: int) -> None:
+    parts = shares(7, count)
+    assert sum(interleavings for _, interleavings in parts) == count
+    assert [first for first, _ in parts] == list(range(7, 7 + 50 * len(parts), 50))
+
+
+def test_the_count_that_is_said_is_the_one_that_was_searched(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--count", "30", "--jobs", "1"]) == 0
+    assert capsys.readouterr().out == "30 interleavings, 0 findings\n"
+
+
+@pytest.mark.parametrize("option", ["--count", "--jobs"])
+def test_a_search_of_nothing_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main([option, "0"])
+    assert exit.value.code == 2 and f"{option}: 0: expected at least 1" in capsys.readouterr().err

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.vswap.tb import DEVICE, TB, machine
 from tests.vswap.test_direct import ORDERS
 from tests.vswap.test_races import run
 from vswap.base.backing import ON_DEVICE, BackingType
-from vswap.base.errors import SlotsExhausted
+from vswap.base.errors import OutOfMemory, SlotsExhausted
 from vswap.contract.pages import any_page
 from vswap.contract.workload import Shape
 from vswap.mm.memcg import MemcgLimits
@@ -66,6 +67,41 @@ async def test_a_virtual_slot_takes_no_room_on_the_device_until_its_page_is_writ
     assert tb.slot(space, 0) == slot and tb.backing(space, 0).type is BackingType.SWAPFILE
     assert (tb.machine.tiers.swapfile.usage().pages, slots(tb).redirected) == (1, 1)
     assert await space.read(0) == compressible_page(1)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (
+            {"layer": "xswap", "xswap_pages": 4},
+            "all 4 slots of the virtual swapfile are in use (tiers.xswap_pages), and no device has a free slot",
+        ),
+        ({"layer": "direct"}, "no device has a free slot"),
+        ({"layer": "virtual", "slot_limit": 4}, "all 4 virtual slots are in use (slot_limit)"),
+    ],
+    ids=["xswap", "direct", "virtual"],
+)
+def test_where_slots_are_used_up_who_is_out_of_memory_is_told_of_what_there_should_be_more(
+    tmp_path: Path, config: dict[str, Any], said: str
+) -> None:
+    tb = TB(tmp_path, DEVICE, start=True, config={"order": ("zswap",), **config}, clock=None)
+
+    async def body() -> None:
+        space = tb.space()
+        with pytest.raises(OutOfMemory) as error:
+            for vpn in range(2 * tb.config.memory_pages):
+                await space.write(vpn, compressible_page(vpn))
+        assert str(error.value).partition(" in use; ")[2] == said
+
+    tb.run(body)
+
+
+@machine(layer="xswap", order=("zswap",), xswap_pages=128)
+async def test_who_is_out_of_memory_with_slots_left_is_not_told_of_slots(tb: TB) -> None:
+    space, rng = tb.space(), Random(1)
+    with pytest.raises(OutOfMemory, match=r"of 64 in use$"):
+        for vpn in range(2 * tb.config.memory_pages):
+            await space.write(vpn, rng.randbytes(4096))
 
 
 @machine(layer="xswap", order=("cram", "swapfile"), xswap_pages=2, start=False)

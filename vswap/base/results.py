@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
+
+_STDOUT, _STDERR = 1, 2
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -27,3 +33,22 @@ def write_text(path: Path, text: str) -> None:
 def is_stdout(path: Path | None) -> bool:
     """True if what is written there goes to standard output, so that nothing else may."""
     return path is not None and str(path) == "-"
+
+
+@contextmanager
+def printing_aside(path: Path | None) -> Iterator[None]:
+    """Meanwhile what anybody prints goes to standard error, in Python or in a shared object, if what is written to
+    `path` is to be all of standard output. Raises OSError."""
+    if not is_stdout(path):
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(_STDOUT)
+    os.dup2(_STDERR, _STDOUT)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        ctypes.CDLL(None).fflush(None)
+        os.dup2(kept, _STDOUT)
+        os.close(kept)

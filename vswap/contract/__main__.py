@@ -14,13 +14,11 @@ from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hw.build import BuildError
-from hw.tools import ToolError
 from vswap.base.results import is_stdout, write_json
 from vswap.contract.backends import OURS
 from vswap.contract.broken import BROKEN, Broken
 from vswap.contract.checks import CHECKS
-from vswap.contract.suite import LINKS, run_contract
+from vswap.contract.suite import ENVIRONMENT, LINKS, run_contract
 
 
 def ours(links: list[str], seeds: int | None = None) -> dict[str, dict[str, list[str]]]:
@@ -56,7 +54,7 @@ def main(arguments: list[str]) -> int:
     try:
         with redirect_stdout(sys.stderr if is_stdout(options.json) else sys.stdout):
             result = _all(links)
-    except (BuildError, ToolError) as error:
+    except ENVIRONMENT as error:
         print(error, file=sys.stderr)
         return 3
     if options.json is not None:

@@ -19,7 +19,7 @@ from hw.virtual_time import VirtualClock
 from vswap.base.backing import BackingType
 from vswap.contract.abi import AbiError, native_factory
 from vswap.contract.bench import DEVICE, Backend, Factory, LinkMaker, make_bench
-from vswap.contract.limit import LIMIT_S, Stuck, limited
+from vswap.contract.limit import LIMIT_S, Killed, Prevented, Stuck, limited
 from vswap.tiers.base import Tier, Usage
 
 _EXPECTED = "expected PACKAGE:FACTORY, FILE.py:FACTORY or FILE.so, for example vswap.contract.backends:zswap"
@@ -112,6 +112,7 @@ def try_factory(name: str, factory: Factory, link: LinkMaker, limit_s: float | N
 
     Raises:
         SuiteError: the factory raises, does not end, or returns something else.
+        Prevented: there is no process, no folder or not enough memory to try it in.
         DeviceNotFound, hw.build.BuildError, hw.tools.ToolError: there is no device to run the suite with.
     """
     clock = VirtualClock()
@@ -121,6 +122,12 @@ def try_factory(name: str, factory: Factory, link: LinkMaker, limit_s: float | N
         wrong = work() if limit_s is None else limited(work, limit_s)
     except Stuck as stuck:
         raise SuiteError(f"{name}: the factory did not end: {stuck}", stuck.stack) from None
+    except Killed as killed:
+        raise Prevented(
+            f"{name}: the process of the factory was killed: {killed}; free some memory and try again"
+        ) from None
+    except OSError as error:  # what the factory raises is in what is wrong with it
+        raise Prevented(f"{name}: the factory cannot be tried: {error}; mend that and try again") from error
     if wrong is not None:
         raise SuiteError(f"{name}: {wrong[0]}", wrong[1])
 

@@ -9,9 +9,12 @@ import multiprocessing
 import os
 import re
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from io import TextIOWrapper
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -24,6 +27,8 @@ LIMIT_S = 60.0
 _SPINS = 0.1  # of the time on the processor; what waits takes next to none
 _STACK_S = 1.0  # for the process to say where it is
 _PR_SET_PDEATHSIG = 1
+_STDOUT, _STDERR = 1, 2
+_LIBC = ctypes.CDLL(None)
 
 
 class Stuck(Exception):  # noqa: N818 - the condition
@@ -40,6 +45,10 @@ class Stuck(Exception):  # noqa: N818 - the condition
 
 class Killed(Exception):  # noqa: N818 - the condition
     """The process of the work was killed from outside."""
+
+
+class Prevented(Exception):  # noqa: N818 - the condition
+    """The environment did not let the work come to its end; one line that says what it lacks, and the remedy."""
 
 
 def limited(work: Callable[[], T], limit_s: float) -> T:
@@ -91,12 +100,14 @@ def _answers(ours: Connection[Any, Any], process: BaseProcess, start: float, lim
 
 def _child(work: Callable[[], object], connection: Connection[Any, Any], stack: IO[str], parent: int) -> None:
     """Run the work; the parent ends this process, on Ctrl-C, too."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+    _print_to_stderr()
+    faulthandler.disable()  # of a crash the reason names the signal
     faulthandler.register(signal.SIGUSR1, stack, all_threads=False)
     try:
         answer = True, work()
@@ -106,6 +117,16 @@ def _child(work: Callable[[], object], connection: Connection[Any, Any], stack: 
         connection.send(answer)
     connection.close()
     signal.pause()  # what the backend has left behind must not run now
+
+
+def _print_to_stderr() -> None:
+    """Standard output may be the outcomes, for a program: what a backend prints there goes to standard error, line by
+    line, as this process is ended with whatever its buffers hold."""
+    with suppress(OSError):  # there is no standard error
+        os.dup2(_STDERR, _STDOUT)
+    _LIBC.setlinebuf(ctypes.c_void_p.in_dll(_LIBC, "stdout"))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def _stuck(process: BaseProcess, before_s: float, limit_s: float, stack: IO[str]) -> Stuck:

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from hw.build import BuildError
-from hw.tools import ToolError
 from vswap.contract.checks import CHECKS
 from vswap.contract.factory import SuiteError, load_factory, try_factory
 from vswap.contract.limit import LIMIT_S
 from vswap.contract.registry import Check
-from vswap.contract.suite import LINKS, run_contract
+from vswap.contract.suite import ENVIRONMENT, LINKS, run_contract
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,13 +40,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection(session: pytest.Session) -> None:
-    """Tell before anything runs that the factory is of no use, or that there is no compiler."""
+    """Tell before anything runs that the factory is of no use, or what the environment lacks."""
     option = session.config.getoption
     name = option("--contract")
     if name:
         try:
             try_factory(name, load_factory(name), LINKS[option("--contract-link")], option("--contract-limit"))
-        except (SuiteError, BuildError, ToolError) as error:
+        except (SuiteError, *ENVIRONMENT) as error:
             raise pytest.UsageError(str(error)) from error
 
 

@@ -24,7 +24,7 @@ from hw.virtual_time import VirtualClock
 from vswap.contract.abi import AbiError
 from vswap.contract.bench import DEVICE, Factory, LinkMaker, make_bench
 from vswap.contract.checks import CHECKS
-from vswap.contract.limit import LIMIT_S, Killed, Stuck, limited
+from vswap.contract.limit import LIMIT_S, Killed, Prevented, Stuck, limited
 from vswap.contract.pages import program_pages
 from vswap.contract.registry import CHAPTERS, Check, NotApplicable
 
@@ -71,8 +71,8 @@ class Report:
         return [outcome.identifier for outcome in self.outcomes if outcome.verdict == "pass"]
 
 
-ENVIRONMENT = (DeviceNotFound, BuildError, ToolError)
-"""What is raised where there is no device to run a check with."""
+ENVIRONMENT = (DeviceNotFound, BuildError, ToolError, Prevented)
+"""What is raised where there is no device to run a check with, or no process."""
 _ROOM = 1 << 20  # bytes
 
 LINKS: dict[str, LinkMaker] = {kind: partial(open_link, kind) for kind in get_args(InProcess)}

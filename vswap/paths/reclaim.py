@@ -88,7 +88,7 @@ class Reclaim:
                 return short
             if failures == MAX_RECLAIM_RETRIES:
                 short.events["oom"] += 1
-                raise OutOfMemory(memory.shortage(short))
+                raise OutOfMemory("; ".join(filter(None, [memory.shortage(short), self.machine.slots.shortage()])))
             if await self.direct(short):
                 failures = 0
                 continue

@@ -22,6 +22,14 @@ from vswap.races.program import execute
 from vswap.races.search import SCHEDULES_A_PROGRAM, Finding, decode, search
 from vswap.races.seeded import FIRST, SEEDED, seeded
 
+_PROGRAMS = 50  # that a process searches before it tells
+
+
+def shares(first: int, count: int) -> list[tuple[int, int]]:
+    """`count` interleavings from program `first` on as tasks of a process: (first program, interleavings)."""
+    size = _PROGRAMS * SCHEDULES_A_PROGRAM
+    return [(first + before // SCHEDULES_A_PROGRAM, min(size, count - before)) for before in range(0, count, size)]
+
 
 def find_seeded(name: str, count: int) -> Finding | None:
     """Search the code with a race put into it."""
@@ -32,9 +40,9 @@ def find_seeded(name: str, count: int) -> Finding | None:
 def main(arguments: list[str]) -> int:
     """Run it; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m vswap.races", description="Search interleavings for races.")
-    parser.add_argument("--count", type=int, default=10_000, help="interleavings (10000)")
+    parser.add_argument("--count", type=_positive, default=10_000, help="interleavings (10000)")
     parser.add_argument("--first", type=int, default=0, help="first program (0)")
-    parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
+    parser.add_argument("--jobs", type=_positive, default=2, help="processes (2)")
     parser.add_argument("--seeded", action="store_true", help="search for the races put in on purpose")
     parser.add_argument("--program", type=int, help="run this program alone ...")
     parser.add_argument("--schedule", help="... on this schedule")
@@ -55,17 +63,22 @@ def main(arguments: list[str]) -> int:
     return 0 if right else 1
 
 
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected at least 1")
+    return number
+
+
 def _ours(count: int, first: int, jobs: int) -> tuple[bool, dict[str, object]]:
-    chunk = 50 * SCHEDULES_A_PROGRAM
-    starts = range(first, first + -(-count // SCHEDULES_A_PROGRAM), 50)
+    firsts, counts = zip(*shares(first, count), strict=True)
     done, findings = 0, []
     with ProcessPoolExecutor(jobs) as pool:
-        for found in pool.map(search, starts, [min(chunk, count)] * len(starts)):
-            done += min(chunk, count)
+        for number, found in enumerate(pool.map(search, firsts, counts)):
+            done += found.interleavings if found is not None else counts[number]
             if found is not None:
                 findings.append(str(found))
                 print(found, flush=True)
-            if done % (10 * chunk) == 0:
+            if number % 10 == 9:
                 print(f"{done:,} of {count:,} interleavings, {len(findings)} findings", file=sys.stderr, flush=True)
     print(f"{done:,} interleavings, {len(findings)} findings")
     return not findings, {"interleavings": done, "findings": findings}

@@ -71,6 +71,10 @@ class DirectSlots:
         self.alloc_reject += 1
         raise SlotsExhausted("no device has a free slot")
 
+    def shortage(self) -> str:
+        """See SlotTable."""
+        return "" if any(table.has_room() for table in self._tables.values()) else "no device has a free slot"
+
     @staticmethod
     def home(slot: int) -> TierKey:
         """The device whose place the slot is."""
@@ -193,8 +197,16 @@ class XswapSlots(DirectSlots):
     def __init__(self, limit: int | None, cpus: int, layout: Layout) -> None:
         """`limit`: slots of the virtual swapfile."""
         super().__init__(cpus)
+        self._limit = limit
         self._virtual = self._tables[VIRTUAL] = SlotTable(limit, cpus, layout)
         self.redirected = 0
+
+    def shortage(self) -> str:
+        """See SlotTable. Said as soon as the virtual swapfile is full: not every page may take a place on a device."""
+        if self.has_virtual:
+            return ""
+        full = f"all {self._limit} slots of the virtual swapfile are in use (tiers.xswap_pages)"
+        return ", and ".join(filter(None, [full, super().shortage()]))
 
     def set_backing(self, slot: int, backing: Backing) -> Backing:
         """See SlotTable."""

@@ -82,6 +82,10 @@ class SlotTable:
         """So many slots more are within the limit."""
         return self._limit is None or self.used + count <= self._limit
 
+    def shortage(self) -> str:
+        """A clause: why there is no slot to be had; empty where there is one."""
+        return "" if self.has_room() else f"all {self._limit} virtual slots are in use (slot_limit)"
+
     def _new_cluster(self, order: int) -> tuple[int, Cluster]:
         cluster_id = self._unused_id()
         if not cluster_id and order == HIGHEST_ORDER:  # slot 0 is never used, so its cluster is never whole

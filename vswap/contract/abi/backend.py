@@ -116,7 +116,9 @@ class NativeTier:
         room = Room()
         self._ops.usage(self._backend, ctypes.byref(room))
         if room.pages > MAX_HANDLE:
-            raise self.requests.broken(f"usage says that {room.pages} pages are in use, and there are {MAX_HANDLE} handles at most")
+            raise self.requests.broken(
+                f"usage says that {room.pages} pages are in use, and there are {MAX_HANDLE} handles at most"
+            )
         return room
 
     def _hidden(self) -> set[int]:

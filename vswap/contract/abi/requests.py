@@ -176,7 +176,9 @@ class Requests:
                 break
         if self.under_way and then.value == NEVER:
             kinds = ", ".join(sorted({asked.op.name for asked in self.under_way.values()}))
-            raise self.broken(f"poll says that nothing is under way, and never completed {len(self.under_way)}: {kinds}")
+            raise self.broken(
+                f"poll says that nothing is under way, and never completed {len(self.under_way)}: {kinds}"
+            )
         if not self.under_way and then.value != NEVER:
             raise self.broken(f"poll says that something is under way at {now} ns, but all requests have completed")
         if then.value <= now:

@@ -15,6 +15,9 @@
  *     for another call, or for simulated time to pass. The host may fork before it loads the shared object, and never
  *     after.
  *
+ * Standard streams
+ *     Print to standard error, if at all: standard output is the host's, whose figures may go to another program.
+ *
  * Time
  *     Time is simulated: nanoseconds that the host passes as `now`, which never fall for one backend. A backend says
  *     how long a request takes by completing it no earlier than the time at which it should have ended. It reads no

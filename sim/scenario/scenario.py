@@ -7,17 +7,19 @@ Every key has a check; what does not pass it is one line that names the file, th
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, ValidationError, field_validator
+from pydantic import Field, NonNegativeInt, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from sim.base.files import read_text
 from sim.scenario.sections import (
+    NODE,
     CramSection,
     MemcgSection,
     MemorySection,
@@ -82,6 +84,18 @@ class Scenario(Section):
                 if home.setdefault(space, name) != name:
                     raise ValueError(f"space {space} is in {home[space]} and in {name}, expected one group")
         return groups
+
+    @model_validator(mode="after")
+    def _nodes_there(self) -> Scenario:
+        """What says how nodes are used needs some: a tier of one's own may be one."""
+        order = self.tiers.order
+        nodes = [name for name in order if re.fullmatch(NODE, name)]
+        if self.cram.mode == "node" and not nodes:
+            raise ValueError(f'[cram] mode is "node", expected "swap" as [tiers] order names no cram: {_plain(order)}')
+        if self.tiers.cram_to_cram and len(nodes) < 2:
+            raise ValueError("[tiers] cram_to_cram is true, expected false as [tiers] order does not name two cram "
+                             f"nodes: {_plain(order)}")  # fmt: skip
+        return self
 
     @classmethod
     def load(cls, path: Path) -> Scenario:
@@ -179,6 +193,8 @@ def _beside(scenario: Path, name: str) -> str:
 def _explain(error: ErrorDetails) -> str:
     """A pydantic error as "[section] key is value, expected what"."""
     where = [part for part in error["loc"] if isinstance(part, str)]
+    if not where:  # of several sections, which our own checks name
+        return str(error.get("ctx", {}).get("error", error["msg"]))
     if where[0] == "memcg" and len(where) > 1:
         where = [f"memcg.{where[1]}", *where[2:]]
     section, key = ([*where, "", ""])[:2]

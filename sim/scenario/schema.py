@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Schema: what a scenario's file may say as JSON Schema, so that editors complete and check it.
 
-Rules that concern two keys at once are no part of it; `vcram run` checks these.
+Of the rules that concern two keys at once it has those about the nodes; `vcram run` checks the others.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from sim.scenario.scenario import Scenario, keys
+from sim.scenario.sections import NODE
 from vswap import Costs
 
 _OURS = ("sets", "path")
@@ -36,7 +37,19 @@ def scenario_schema() -> dict[str, Any]:
         },
         "additionalProperties": False,
     }
+    schema["allOf"] = [_needs_nodes("cram", "mode", "node", 1), _needs_nodes("tiers", "cram_to_cram", True, 2)]
     return {"$schema": GenerateJsonSchema.schema_dialect, **_without_ours(schema)}
+
+
+def _needs_nodes(section: str, key: str, value: object, count: int) -> dict[str, Any]:
+    """With this value of a key so many tiers of the order are nodes; the default order has one."""
+    inside = {"properties": {key: {"const": value}}, "required": [key]}
+    order = {"contains": {"pattern": f"^({NODE})$"}, "minContains": count}
+    tiers: dict[str, Any] = {"properties": {"order": order}}
+    needs: dict[str, Any] = {"properties": {"tiers": tiers}}
+    if count > 1:
+        needs["required"], tiers["required"] = ["tiers"], ["order"]
+    return {"if": {"properties": {section: inside}, "required": [section]}, "then": needs}
 
 
 def _without_ours(value: Any) -> Any:

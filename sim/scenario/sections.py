@@ -22,6 +22,8 @@ from vswap.slots.cluster import HIGHEST_ORDER
 
 OWN = r"[^:]+:[A-Za-z_]\w*|[^:]+\.so"
 """The name of a tier of one's own: its factory, or the shared object that it is."""
+NODE = rf"cram[1-9]?|{OWN}"
+"""The name of a tier that may be a CRAM node."""
 TIER = rf"zswap|(cram|swapfile|zram)[1-9]?|{OWN}"
 """The name of a tier."""
 

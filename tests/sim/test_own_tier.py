@@ -22,6 +22,7 @@ from sim.scenario.scenario import ScenarioError, find
 from sim.scenario.settings import load, parse
 from sim.sweep.row import Task, execute_task
 from tests.native import BROKEN, CHATTY, EXAMPLE, compile_backend
+from tests.sim.scenes import write_scenario
 from vswap.contract import SuiteError
 
 MINE = "file_tier.py:file_tier"
@@ -159,12 +160,10 @@ def test_what_a_tier_prints_is_no_part_of_the_figures(tmp_path: Path) -> None:
         "    print('made')\n"
         "    return file_tier(bench)\n"
     )
-    settings = [
-        "workload.rounds=1", "memory.limit_pages=2000", "tiers.order=chatty.so,mine.py:tier",
-        f"tiers.folder={tmp_path}", "tiers.own_pages=64",
-    ]  # fmt: skip
-    command = [sys.executable, "-m", "sim.cli", "run", "--sim", "model", "--json", "-"]
-    command += [*(f"--set={text}" for text in settings), "--report", str(tmp_path / "report.html")]
+    order = ["chatty.so", "mine.py:tier"]
+    scenario = write_scenario(tmp_path, tiers={"order": order, "folder": str(tmp_path), "own_pages": 64})
+    command = [sys.executable, "-m", "sim.cli", "run", str(scenario), "--sim", "model", "--json", "-"]
+    command += ["--report", str(tmp_path / "report.html")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert json.loads(done.stdout)["scenario"] == "main"
+    assert json.loads(done.stdout)["scenario"] == "small"
     assert all(f"\n{said}" in done.stderr for said in ("imported", "made", "1 requests"))

@@ -168,6 +168,28 @@ cram_to_cram = true
     assert (config.distances["cram1"], config.priorities["swapfile1"], config.cram_to_cram) == (10, 5, True)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '[cram]\nmode = "node"\n[tiers]\norder = ["zswap", "swapfile"]',
+            '[cram] mode is "node", expected "swap" as [tiers] order names no cram: ["zswap", "swapfile"]',
+        ),
+        (
+            '[tiers]\ncram_to_cram = true\norder = ["cram", "zswap"]',
+            "[tiers] cram_to_cram is true, expected false as [tiers] order does not name two cram nodes: "
+            '["cram", "zswap"]',
+        ),
+    ],
+)
+def test_a_way_to_use_nodes_that_are_not_there_is_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(MINIMAL + text)
+    with pytest.raises(ScenarioError) as error:
+        Scenario.load(path)
+    assert str(error.value) == f"{path}: {said}"
+
+
 def test_the_seed_fills_what_the_library_leaves_undefined(monkeypatch: pytest.MonkeyPatch) -> None:
     """Registers and memories without a reset; that they change no result is another test's rule."""
     seeds: list[int] = []

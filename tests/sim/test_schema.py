@@ -58,6 +58,8 @@ def test_every_key_has_its_meaning_in_the_schema() -> None:
         MINIMAL + "[costs]\nfualt = 1", MINIMAL + "[costs]\nfault = -1", MINIMAL + "[crams]\n", "cram = 3\n" + MINIMAL,
         "[memory]\nlimit_pages = 64", "[workload]\n[memory]\nlimit_pages = 64", MINIMAL + "mthp_orders = [1]",
         '[workload]\ntrace = ""\n[memory]\nlimit_pages = 64', MINIMAL + "[memcg.a]\nmemory_mx = 1",
+        CRAM + 'mode = "node"\n[tiers]\norder = ["zswap", "swapfile"]', MINIMAL + "[tiers]\ncram_to_cram = true",
+        MINIMAL + '[tiers]\ncram_to_cram = true\norder = ["cram", "zswap"]',
         MINIMAL + "[memcg.a]\nmemory_max = -1", 'profile = "5.10"\n' + MINIMAL,
     ],
 )  # fmt: skip
@@ -66,6 +68,22 @@ def test_what_the_program_refuses_the_schema_refuses(text: str) -> None:
     assert not VALIDATOR.is_valid(values)
     with pytest.raises(ValueError):
         Scenario.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CRAM + 'mode = "node"', CRAM + 'mode = "node"\n[tiers]\norder = ["zswap", "cram1"]',
+        CRAM + 'mode = "node"\n[tiers]\norder = ["zswap", "mine.py:node"]',
+        CRAM + 'mode = "swap"\n[tiers]\norder = ["zswap"]',
+        MINIMAL + '[tiers]\ncram_to_cram = true\norder = ["cram", "cram1"]',
+        MINIMAL + '[tiers]\ncram_to_cram = true\norder = ["cram", "mine.py:node"]',
+    ],
+)  # fmt: skip
+def test_what_the_program_takes_of_nodes_the_schema_takes(text: str) -> None:
+    values = tomllib.loads(text)
+    VALIDATOR.validate(values)
+    Scenario.model_validate(values)
 
 
 def test_the_command_writes_the_schema() -> None:

@@ -207,12 +207,15 @@ def test_the_command_tells_where_the_header_is() -> None:
 
 
 def test_the_makefile_of_the_example_makes_it_elsewhere(tmp_path: Path) -> None:
-    shutil.copytree(EXAMPLE, tmp_path / "mine", ignore=shutil.ignore_patterns("*.so"))
-    vcram = tmp_path / "vcram"
-    vcram.write_text(f'#!/bin/sh\n[ "$*" = "contract --header" ] && echo "{HEADER}"\n')
+    """In folders with a space in their names, too: its own, that of the header and that of the program."""
+    folder = tmp_path / "my own"
+    shutil.copytree(EXAMPLE, folder / "mine", ignore=shutil.ignore_patterns("*.so"))
+    header, vcram = folder / HEADER.name, folder / "vcram"
+    shutil.copy(HEADER, header)
+    vcram.write_text(f'#!/bin/sh\n[ "$*" = "contract --header" ] && echo "{header}"\n')
     vcram.chmod(0o755)
-    subprocess.run(["make", "-C", tmp_path / "mine", f"VCRAM={vcram}", f"CC={compiler()} -x c"], check=True)
-    assert load_library(tmp_path / "mine" / "pool.so").name == b"pool"
+    subprocess.run(["make", "-C", folder / "mine", f"VCRAM='{vcram}'", f"CC={compiler()} -x c"], check=True)
+    assert load_library(folder / "mine" / "pool.so").name == b"pool"
 
 
 # What is no backend

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from hw.clock import Clock
 from vswap.base.backing import BackingType
 from vswap.contract.abi.layout import MAX_HANDLE, STABLE_WRITES, UNBOUNDED, Config, Op, Ops, Owner, Room
-from vswap.contract.abi.library import AbiError, load_library
+from vswap.contract.abi.library import AbiError, errno_text, load_library
 from vswap.contract.abi.requests import Asked, Requests
 from vswap.contract.bench import Backend, Bench, Factory
 from vswap.tiers.base import Full, IoError, Usage
@@ -33,8 +32,9 @@ class NativeTier:
         self._backend = ctypes.c_void_p()
         config = Config(pages, str(folder).encode())
         if result := ops.create(ctypes.byref(config), ctypes.byref(self._backend)):
-            raise AbiError(ops.file, f"create returned {result} ({os.strerror(abs(result))})")
+            raise AbiError(ops.file, f"create returned {result} ({errno_text(result)})")
         self.requests = Requests(ops, self._backend, clock)
+        self._capacity = self._ask_room().capacity
         self._closed = False
         self._left: dict[int, int] = {}  # what it held when it was closed: whoever looks for leaks asks after that
         self._room_left = Usage(0, None)
@@ -60,16 +60,14 @@ class NativeTier:
         """See Tier."""
         if self._closed:
             return dict(self._left)
-        room, count = self._room().pages, 0
-        while True:
-            owners = (Owner * max(room, 1))()
-            count = self._ops.handles(self._backend, owners, len(owners))
-            if count <= len(owners):
-                break
-            room = count
+        in_use = self.requests.in_use
+        owners = (Owner * max(len(in_use), 1))()
+        count = self._ops.handles(self._backend, owners, len(owners))
+        if count != len(in_use):
+            raise self.requests.broken(f"handles says that {count} are in use, and there are {len(in_use)}")
         found = {owner.handle: owner.slot for owner in owners[:count]}
-        if len(found) != count:
-            raise self.requests.broken("handles lists a handle twice")
+        if odd := sorted(found.keys() ^ in_use):
+            raise self.requests.broken(f"handles does not list each handle in use once: look at handle {odd[0]}")
         for hidden in self._hidden():
             found.pop(hidden, None)
         return found
@@ -113,12 +111,20 @@ class NativeTier:
         return asked
 
     def _room(self) -> Room:
+        room = self._ask_room()
+        if room.pages != len(self.requests.in_use):
+            raise self.requests.broken(
+                f"usage says that {room.pages} pages are in use, and there are {len(self.requests.in_use)}"
+            )
+        if room.capacity < room.pages:
+            raise self.requests.broken(f"usage says that {room.pages} of {room.capacity} pages are in use")
+        if room.capacity != self._capacity:
+            raise self.requests.broken(f"usage says that the capacity is {room.capacity}, and it was {self._capacity}")
+        return room
+
+    def _ask_room(self) -> Room:
         room = Room()
         self._ops.usage(self._backend, ctypes.byref(room))
-        if room.pages > MAX_HANDLE:
-            raise self.requests.broken(
-                f"usage says that {room.pages} pages are in use, and there are {MAX_HANDLE} handles at most"
-            )
         return room
 
     def _hidden(self) -> set[int]:
@@ -126,6 +132,8 @@ class NativeTier:
         return self.requests.unclaimed | self.requests.late_frees
 
     def _known(self, call: str, handle: int, result: int) -> None:
+        if result == -errno.ENOENT and handle in self.requests.in_use - self.requests.late_frees:
+            raise self.requests.broken(f"{call} of handle {handle}, which is in use, returned {result}")
         if result == -errno.ENOENT:
             raise KeyError(handle)
         if result:
@@ -147,6 +155,10 @@ class NativeQueue(NativeTier):
             raise Full(f"no {count} places in a row")
         if result or not 1 <= first.value <= MAX_HANDLE + 1 - count:
             raise self.requests.broken(f"reserve of {count} returned {result} and the handle {first.value}")
+        places = range(first.value, first.value + count)
+        if taken := sorted(self.requests.in_use.intersection(places)):
+            raise self.requests.broken(f"reserve of {count} gave the handle {taken[0]}, which is in use")
+        self.requests.in_use.update(places)
         return first.value
 
     async def write(self, handle: int, pages: Sequence[bytes]) -> None:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ctypes
+import errno
+import os
 from pathlib import Path
 
 from vswap.contract.abi.layout import ABI, CALLS, STABLE_WRITES, Ops
@@ -27,6 +29,11 @@ class AbiError(Exception):
 
     def __str__(self) -> str:
         return self._said
+
+
+def errno_text(result: int) -> str:
+    """What a result of a function means, in words."""
+    return os.strerror(-result) if -result in errno.errorcode else "no negative errno value"
 
 
 def load_library(path: Path) -> Ops:

@@ -13,7 +13,7 @@ from typing import Any
 from hw.clock import Clock
 from hw.link import PAGE_BYTES
 from vswap.contract.abi.layout import MAX_HANDLE, NEVER, Completion, Op, Ops, Request
-from vswap.contract.abi.library import AbiError
+from vswap.contract.abi.library import AbiError, errno_text
 from vswap.tiers.base import Full, Gone, IoError, Poisoned, Rejected, TierError
 
 _GUARD = b"\xa5" * 64  # on both sides of each page, to see what is written there
@@ -75,7 +75,7 @@ class Asked:
         if self.data is not None and self.page != self.data:
             return f"a {self.op.name} changed the page that it was given to read"
         if result and -result not in _MAY_FAIL[self.op]:
-            return f"a {self.op.name} completed with {result} ({os.strerror(abs(result))}), which it must not"
+            return f"a {self.op.name} completed with {result} ({errno_text(result)}), which it must not"
         if result:
             self.error = _ERRORS[-result](f"{self.op.name}: {os.strerror(-result)}")
         elif self.op is Op.STORE:
@@ -91,6 +91,7 @@ class Requests:
 
     Attributes:
         under_way: submitted, and not completed.
+        in_use: handles: of stores that have completed, and of places that were reserved, until they are freed.
         unclaimed: handles of stores whose tasks have not run since they completed.
         late_frees: handles to be freed when the requests for them have completed, which killed tasks have left.
     """
@@ -100,14 +101,18 @@ class Requests:
         self._backend = backend
         self._clock = clock
         self._cookies = 0
+        self._broken: AbiError | None = None
         self._completions = (Completion * _FETCHED)()
         self.under_way: dict[int, Asked] = {}
+        self.in_use: set[int] = set()
         self.unclaimed: set[int] = set()
         self.late_frees: set[int] = set()
 
     def broken(self, rule: str) -> AbiError:
-        """To be raised where the backend breaks this rule now."""
-        return AbiError(self._ops.file, rule, self._clock.now)
+        """To be raised where the backend breaks this rule now. The first one that it broke is said to all: others may
+        follow from it."""
+        self._broken = self._broken or AbiError(self._ops.file, rule, self._clock.now)
+        return self._broken
 
     async def run(self, batch: Sequence[Asked]) -> None:
         """Submit a batch, and wait until all of it has completed. It is given up if the task is killed. Raises
@@ -143,7 +148,7 @@ class Requests:
         if self._busy(handle):
             self.late_frees.add(handle)
             return 0
-        return int(self._ops.free(self._backend, handle))
+        return self._drop(handle)
 
     async def _submit(self, batch: Sequence[Asked]) -> None:
         left = list(batch)
@@ -188,10 +193,14 @@ class Requests:
     def _end(self, completion: Completion) -> None:
         asked = self.under_way.pop(completion.cookie, None)
         if asked is None:
-            raise self.broken(f"poll completed a request that is not under way: cookie {completion.cookie}")
+            what = "a request twice" if completion.cookie < self._cookies else "what was never submitted"
+            raise self.broken(f"poll completed {what}: cookie {completion.cookie}")
         if wrong := asked.end(completion.result, completion.handle):
             raise self.broken(wrong)
         if asked.op is Op.STORE and asked.error is None:
+            if asked.handle in self.in_use:
+                raise self.broken(f"a STORE returned the handle {asked.handle}, which is in use")
+            self.in_use.add(asked.handle)
             self.unclaimed.add(asked.handle)
         if asked.abandoned:
             self._give_up(asked)
@@ -206,8 +215,14 @@ class Requests:
             self.unclaimed.remove(asked.handle)
             self._must_free(asked.handle)
 
+    def _drop(self, handle: int) -> int:
+        result = int(self._ops.free(self._backend, handle))
+        if not result:
+            self.in_use.discard(handle)
+        return result
+
     def _must_free(self, handle: int) -> None:
-        if result := self._ops.free(self._backend, handle):
+        if result := self._drop(handle):
             raise self.broken(f"free of handle {handle}, which is in use, returned {result}")
 
     def _busy(self, handle: int) -> bool:

@@ -110,7 +110,7 @@ struct vcram_completion {
 
 struct vcram_usage {
     uint64_t pages;     /* handles in use */
-    uint64_t capacity;  /* most that there can be, or VCRAM_UNBOUNDED; never less than `pages`, at any moment */
+    uint64_t capacity;  /* most that there can be, or VCRAM_UNBOUNDED; always the same, and never less than `pages` */
 };
 
 struct vcram_owner {

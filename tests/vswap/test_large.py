@@ -69,6 +69,27 @@ async def test_a_fault_maps_no_large_folio_across_two_mappings(tb: TB) -> None:
     assert await space.read(6) == ZERO_PAGE
 
 
+@machine(**FILE)
+async def test_a_pinned_folio_is_not_split_by_a_write_to_a_page_beside(tb: TB) -> None:
+    """can_split_folio: a device goes on writing to the folio that it has."""
+    space = await filled(tb)
+    leaving = tb.clock.spawn(space.pageout(0, 4), "pageout")
+    await tb.clock.sleep(20_000)  # under writeback: a page can be mapped again, the others name their slots
+    pinned = await space.pin(2)
+    await leaving
+    await tb.clock.sleep(1_000_000)
+    child = await tb.system.fork(space, "child")
+    await child.exit()
+    assert await space.read(1) == compressible_page(1)
+    large = folio(tb, space, 2)
+    assert (large.order, large.writeback, tb.pte(space, 1).exclusive) == (2, False, False) and tb.pte(space, 0).slot
+    await space.write(1, NEW)
+    pinned.write(noise_page(5))
+    assert await space.read(2) == noise_page(5) and await space.read(1) == NEW
+    space.unpin(pinned)
+    assert [await space.read(vpn) for vpn in (0, 3)] == [compressible_page(0), compressible_page(3)]
+
+
 @machine(**ZRAM)
 async def test_no_large_folio_comes_back_across_two_mappings(tb: TB) -> None:
     space = await filled(tb)

@@ -37,6 +37,8 @@ def test_five_hundred_interleavings_of_our_code_are_clean(first: int) -> None:
         (3782, "2771985767:19+150000,21+200,27+10000,30+10000,48+150000"),
         # a large folio was mapped across two mappings, and not found from its anon_vma
         (149, "4063251419:8+150000,23+1000,31+150000,35+10000,43+40000,60+10000,69+10000,80+150000"),
+        # a large folio was split although a device wrote to a page of it
+        (1693, ":13+150000"),
         # a page was demoted to a node that was being taken back
         (1_000_000_000, ":"),
         # a merged page was dropped by the MADV_FREE of one of its users

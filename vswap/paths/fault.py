@@ -194,8 +194,9 @@ class Fault:
             if pte.exclusive or not (folio.writeback or rmap.shared(machine, folio, pte.index)):
                 if pte.exclusive or not (folio.order and rmap.named(machine, folio)):
                     return rmap.reuse(machine, self._table, self._vpn, pte, folio)
-                large.split(machine, folio)  # others need the slots of other pages: look again at this one's
-                return None
+                if not folio.pins:
+                    large.split(machine, folio)  # others need the slots of other pages: look again at this one's
+                    return None
             if self._no_frame(self._table.memcg):
                 return None
             # Under the lock: reclaim must not take the page again and again just before it is copied.

@@ -143,7 +143,9 @@ async def store_all(machine: Machine, folio: Folio, contents: Sequence[bytes], t
 
 def split(machine: Machine, folio: Folio) -> list[Folio]:
     """Make folios of one page each out of a locked large one, which is dead then: every PTE, slot and frame passes
-    on to its page's. Those that somebody refers to are on the LRU list, in order; the others are freed."""
+    on to its page's. Those that somebody refers to are on the LRU list, in order; the others are freed. A pinned folio
+    is not split: a device goes on writing to it (can_split_folio)."""
+    assert not folio.pins
     machine.counters.count_mthp(folio.order, "split")
     mappers = rmap.walk(machine, folio)
     folio.mappers.clear()

@@ -92,7 +92,7 @@ class Pageout:
             later = tuple(other for other in leaving.order if other not in tried)
             if await self.offer(replace(leaving, order=later), tier):
                 return []
-        if folio.order:
+        if folio.order and not folio.pins:
             machine.counters.count_mthp(folio.order, "swpout_fallback")
             return large.split(machine, folio)
         machine.counters.swapout_failed += 1

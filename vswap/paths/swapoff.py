@@ -259,8 +259,9 @@ class Swapoff:
                 if not machine.cache.holds(slot, folio) or not folio.mappers:
                     continue
                 if folio.order and rmap.named(machine, folio):
-                    large.split(machine, folio)
-                    self._moved += 1
+                    if not folio.pins:
+                        large.split(machine, folio)
+                        self._moved += 1
                 elif not rmap.named(machine, folio):
                     machine.cache.delete(folio)
                     folio.dirty = True

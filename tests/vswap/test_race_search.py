@@ -11,6 +11,7 @@ from vswap.races.program import NODE_PROGRAMS, ZRAM_PROGRAMS
 from vswap.races.schedule import RaceClock, Schedule
 from vswap.races.search import attempt, decode, encode, minimize, search
 from vswap.races.seeded import SEEDED, seeded
+from vswap.tiers.cram_pages import DevicePages
 
 SLOW = {
     "large_swap_in_takes_pages_that_others_bring_in",
@@ -19,6 +20,8 @@ SLOW = {
 }
 QUICK = sorted(SEEDED.keys() - SLOW)
 """Found within 1,000 interleavings; the others by `make races`."""
+PROMOTED_MEANWHILE = (1890, "1022093185:12+150000,53+10000,83+150000,115+150000,125+150000,126+40000")
+"""The background promotes a hot page while the device's books are read."""
 
 
 @pytest.mark.parametrize("first", first_in_test([0, NODE_PROGRAMS, ZRAM_PROGRAMS, 1_000_000, 2_000_000, 3_000_000], 2))
@@ -32,6 +35,8 @@ def test_five_hundred_interleavings_of_our_code_are_clean(first: int) -> None:
     [
         # the books were compared while another task's trim was under way
         (2110, "1196688367:17+150000,24+40000,25+40000,32+150000,70+40000,75+150000,106+40000,112+150000"),
+        # the books were compared while a hot page was promoted
+        PROMOTED_MEANWHILE,
         # an access told of a device's reset before the node's own task had seen it
         (3517, "1509796962:13+150000,41+40000,42+3000,52+10000"),
         (3782, "2771985767:19+150000,21+200,27+10000,30+10000,48+150000"),
@@ -51,6 +56,32 @@ def test_five_hundred_interleavings_of_our_code_are_clean(first: int) -> None:
 )
 def test_an_interleaving_that_once_failed_is_clean(program: int, schedule: str) -> None:
     assert attempt(program, decode(schedule))[0] is None
+
+
+def test_books_that_differ_although_no_page_moved_are_a_finding_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+
+    async def differs_once(self: DevicePages) -> list[str]:
+        compared.append(self)
+        return ["the books differ"] if len(compared) == 1 else []
+
+    monkeypatch.setattr(DevicePages, "audit", differs_once)
+    assert attempt(1890, Schedule(None))[0] == "InvariantViolation: the books differ"
+    assert len(compared) == 1
+
+
+def test_books_are_compared_again_when_a_page_moved_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    audit = DevicePages.audit
+
+    async def watched(self: DevicePages) -> list[str]:
+        found.append(await audit(self))
+        return found[-1]
+
+    monkeypatch.setattr(DevicePages, "audit", watched)
+    program, schedule = PROMOTED_MEANWHILE
+    assert attempt(program, decode(schedule))[0] is None
+    assert found == [["the device holds 3 pages, we know of 2"], []]
 
 
 @pytest.mark.parametrize("name", first_in_test(QUICK, 4))

@@ -183,9 +183,11 @@ def _command(
     if machine.swap_bytes:
         with (place / "swap").open("wb") as file:
             file.truncate(machine.swap_bytes)
-        # Pages on the node are no RAM to QEMU. It copies what goes to the disk, and 4 KiB at once are not enough.
+        # Pages on the node are no RAM to QEMU. It copies what goes to the disk, and 4 KiB at once are not enough. That
+        # limit is the address space's of the device, which a device has only with iommu_platform.
         disk = ["-drive", f"file={place / 'swap'},format=raw,if=none,id=swap",
-                "-device", f"virtio-blk-pci,drive=swap,bus=pcie.0,x-max-bounce-buffer-size={64 << 20}"]  # fmt: skip
+                "-device", "virtio-blk-pci,drive=swap,bus=pcie.0,disable-legacy=on,iommu_platform=on,"
+                f"x-max-bounce-buffer-size={64 << 20}"]  # fmt: skip
     still = ["-icount", "shift=2,sleep=off", "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"] if machine.icount else []
     return [
         *_WITH_US, str(qemu.program), *qemu.options, "-plugin", f"file={qemu.plugin}",
@@ -224,7 +226,7 @@ def _lines(argv: list[str], deadline: float, errors: Path) -> Iterator[str]:
         try:
             while True:
                 if time.monotonic() > deadline:
-                    raise CxlError("the guest took too long")
+                    raise CxlError(": ".join(["the guest took too long", *_complaint(errors)]))
                 if not select.select([stream], [], [], _LOOK_S)[0]:
                     yield ""
                     continue
@@ -235,8 +237,13 @@ def _lines(argv: list[str], deadline: float, errors: Path) -> Iterator[str]:
                 for line in lines:
                     yield line.decode(errors="replace").strip()
             if process.wait():
-                said = errors.read_text(errors="replace").strip().splitlines()
-                raise CxlError(f"QEMU ended: {said[-1] if said else signal.strsignal(-process.returncode)}")
+                said = _complaint(errors) or [str(signal.strsignal(-process.returncode))]
+                raise CxlError(f"QEMU ended: {said[0]}")
         finally:
             process.kill()
             process.wait()
+
+
+def _complaint(errors: Path) -> list[str]:
+    """The last line that QEMU has complained with, if any."""
+    return errors.read_text(errors="replace").strip().splitlines()[-1:]

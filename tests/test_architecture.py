@@ -17,6 +17,7 @@ ROOMS = {  # lowest first
     "sim": (
         *("base", "page", "trace", "corpus", "scenario", "run", "handle"),
         *(
+            "contract",
             "follow",
             "capture",
             "data",

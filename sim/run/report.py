@@ -47,7 +47,7 @@ ACCESSES = {
 }
 
 
-_TOLD_TIERS = {"zero", "cram", "zswap", "swapfile"}
+_TOLD_TIERS = {"zero", "cram", "zswap"}
 _TOLD_MOVES = {"cram_to_zswap", "cram_to_swapfile", "zswap_to_swapfile"}
 """What has a row of its own in any case."""
 
@@ -90,8 +90,7 @@ def figures(result: Result) -> Iterator[Figure]:
         ("Faults", "made writable", kernel["made_writable"],
          "Pages on the device that became writable in place, within the budget."),
         ("Faults", "zswap loads", kernel["zswpin"], "Pages brought back from the zswap pool (vmstat: zswpin)."),
-        ("Faults", "swapfile reads", kernel["pswpin"], "Pages brought back from the swapfile (vmstat: pswpin)."),
-        *(("Faults", f"{tier} reads", pages, "Pages brought back from this tier.")
+        *(("Faults", f"{tier} reads", pages, "Pages brought back from this tier (vmstat: pswpin, of all swap devices).")
           for tier, pages in result.loaded.items() if tier not in _TOLD_TIERS),
         ("Writeback", "CRAM to zswap", back.cram_to_zswap,
          "Pages moved off the device into the zswap pool; the page tables kept their entries."),
@@ -113,8 +112,11 @@ def figures(result: Result) -> Iterator[Figure]:
          "Of the DRAM pages freed: those moved to the CRAM node, where they stay mapped (vmstat: pgdemote_*)."),
         ("Reclaim", "zero pages out / in", f"{kernel['swpout_zero']:,} / {kernel['swpin_zero']:,}",
          "Pages of zeros remembered without storing them, and brought back."),
-        ("Reclaim", "zswap / swapfile stores", f"{kernel['zswpout']:,} / {kernel['pswpout']:,}",
-         "Pages that entered these tiers, swapped out or written back (vmstat: zswpout, pswpout)."),
+        ("Reclaim", "zswap stores", kernel["zswpout"],
+         "Pages that entered the zswap pool, swapped out or written back (vmstat: zswpout)."),
+        *(("Reclaim", f"{tier} stores", pages,
+           "Pages that entered this tier, swapped out or written back (vmstat: pswpout, of all swap devices).")
+          for tier, pages in result.stored.items() if tier not in _TOLD_TIERS),
         ("Time", "simulated time", f"{result.simulated_ns / 1e6:,.1f} ms",
          "Time on the simulated machine; it does not depend on the computer that simulates it."),
         ("Time", "events", f"{result.events_done:,} of {result.events:,}", "Steps of the trace that were replayed."),

@@ -42,7 +42,10 @@ def test_a_tier_of_ones_own_serves_the_main_job_and_is_named_in_its_figures() ->
     assert result.loaded[MINE] >= result.faults[MINE].count
     assert result.moves[f"cram_to_{MINE}"] > 0 or result.moves[f"zswap_to_{MINE}"] > 0
     assert f"{MINE}_pages" in result.tiers
-    assert f"{MINE} reads" in [figure.name for figure in figures(result)]
+    shown = {figure.name: figure.value for figure in figures(result)}
+    assert shown[f"{MINE} reads"] == f"{result.kernel['pswpin']:,}", "no other swap device is there"
+    assert shown[f"{MINE} stores"] == f"{result.kernel['pswpout']:,}"
+    assert not [name for name in shown if "swapfile" in name], "no figure is the swapfile's that is not there"
 
 
 def test_what_goes_to_a_tier_of_ones_own_and_comes_back_is_swap_out_and_swap_in() -> None:

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vswap.base.results import is_stdout, write_json
+from vswap.base.results import printing_aside, write_json
 from vswap.contract.backends import OURS
 from vswap.contract.broken import BROKEN, Broken
 from vswap.contract.checks import CHECKS
@@ -52,7 +51,7 @@ def main(arguments: list[str]) -> int:
     if unknown := sorted(set(links) - set(LINKS)):
         parser.error(f"--links: {', '.join(unknown)}: expected {', '.join(LINKS)}")
     try:
-        with redirect_stdout(sys.stderr if is_stdout(options.json) else sys.stdout):
+        with printing_aside(options.json):
             result = _all(links)
     except ENVIRONMENT as error:
         print(error, file=sys.stderr)

@@ -14,10 +14,9 @@ import argparse
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import redirect_stdout
 from pathlib import Path
 
-from vswap.base.results import is_stdout, write_json
+from vswap.base.results import printing_aside, write_json
 from vswap.races.program import execute
 from vswap.races.search import SCHEDULES_A_PROGRAM, Finding, decode, search
 from vswap.races.seeded import FIRST, SEEDED, seeded
@@ -53,7 +52,7 @@ def main(arguments: list[str]) -> int:
             execute(options.program, decode(options.schedule or ":"), Path(folder))
         print("nothing went wrong")
         return 0
-    with redirect_stdout(sys.stderr if is_stdout(options.json) else sys.stdout):
+    with printing_aside(options.json):
         if options.seeded:
             right, result = _seeded(options.count, options.jobs)
         else:

@@ -12,7 +12,7 @@ import numpy
 import pytest
 
 from hw.build import build
-from hw.ecc import LINE_GENERATOR, line_check
+from hw.ecc import LINE_BITS, LINE_GENERATOR, line_check
 from hw.simulate import simulate
 from hw.sources import RTL
 from hw.tools import SIMULATORS, Simulator
@@ -50,7 +50,8 @@ class Code:
         return self.generator.bit_length() - 1
 
 
-LINES = Code("ecc_lines.vh", "LINE", 0x409, 3, 31 + 512 + 30)
+LINE_BOUND_BITS = 30  # 24 of the page, 6 of the line
+LINES = Code("ecc_lines.vh", "LINE", 0x409, 3, 31 + LINE_BITS + LINE_BOUND_BITS)
 WORDS = Code("ecc_words.vh", "WORD", 0x89, 2, 127)
 CODES = pytest.mark.parametrize("code", [LINES, WORDS], ids=lambda code: code.prefix)
 
@@ -93,7 +94,7 @@ def test_no_six_flips_of_a_line_are_silent() -> None:
 @CODES
 def test_a_word_read_from_any_other_place_is_never_silent(code: Code) -> None:
     """What is bound lies together and is shorter than the check: a cyclic code tells every burst of that length."""
-    bound = 30 if code is LINES else 14
+    bound = LINE_BOUND_BITS if code is LINES else 14
     column = columns(code.generator, code.bits)[-bound:]
     basis: dict[int, int] = {}
     for value in column:
@@ -104,8 +105,14 @@ def test_a_word_read_from_any_other_place_is_never_silent(code: Code) -> None:
         basis[rest.bit_length()] = rest
 
 
+def settings(data_bits: int, bound_bits: int, code: Code) -> str:
+    """What bench_ecc.py is told of the code: with how many flips beyond one a word has to be told."""
+    return f"{data_bits} {bound_bits} {code.check_bits} {code.generator} {code.distance - 2}"
+
+
 @pytest.mark.parametrize(
-    ("data_bits", "bound_bits", "code"), first_in_test([(14, 14, WORDS), (81, 24, WORDS), (512, 30, LINES)], 2)
+    ("data_bits", "bound_bits", "code"),
+    first_in_test([(14, 14, WORDS), (81, 24, WORDS), (LINE_BITS, LINE_BOUND_BITS, LINES)], 2),
 )
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_the_cell(simulator: Simulator, data_bits: int, bound_bits: int, code: Code) -> None:
@@ -115,9 +122,8 @@ def test_the_cell(simulator: Simulator, data_bits: int, bound_bits: int, code: C
         "DATA_BITS": data_bits, "BOUND_BITS": bound_bits, "CHECK_BITS": code.check_bits, "POLYNOMIAL": polynomial,
     }  # fmt: skip
     rtl = build("ecc_check", simulator, parameters)
-    told = code.distance - 2
-    settings = {"CODE": f"{data_bits} {bound_bits} {code.check_bits} {code.generator} {told}"}
-    simulate(rtl, "tests.hw.bench_ecc", environment=settings, timeout_s=300)
+    environment = {"CODE": settings(data_bits, bound_bits, code)}
+    simulate(rtl, "tests.hw.bench_ecc", environment=environment, timeout_s=300)
 
 
 def test_the_check_of_python_is_the_code_over_data_page_and_index() -> None:

@@ -21,11 +21,13 @@ from functools import cache
 from pathlib import Path
 
 from hw.build import Build, build
+from hw.ecc import LINE_BITS
 from hw.links.cocotb import BENCH_SOURCES
 from hw.parameters import DeviceParameters
 from hw.simulate import simulate
 from hw.sources import ROOT
 from tests.campaigns.mutation.netlist import VARIABLE, Module, Mutant, MutationError, Netlist, wrapper
+from tests.hw.test_ecc import LINE_BOUND_BITS, LINES, settings
 
 # The device of most chapters in tests/hw/test_cram_device.py: corners are near, and the widest engines.
 DEVICE = DeviceParameters(perceived_pages=128, media_bytes=64 << 10, cache_pages=4, bytes_per_cycle=16)
@@ -109,7 +111,9 @@ CONTRACT = (
 
 
 WHOLE = "cram_device"
-CHAPTERS = ("traffic", "bursts", "cache", "states", "signals", "faults", "reset", "late", "exhaustion", "floods")
+CHAPTERS = (
+    *("traffic", "bursts", "cache", "states", "signals", "faults", "flips", "reset", "late", "exhaustion", "floods"),
+)
 BROAD = ("cram_device_traffic", "tests.driver.inside")
 
 
@@ -123,6 +127,8 @@ def _killers() -> Iterator[Killer]:
     yield Killer("page_cache", "page_cache", (("ROUNDS", "600"),))
     yield Killer("lz4_compressor", "lz4_compressor", (("EFFORT", "1.0"),))
     yield Killer("lz4_decompressor", "lz4_decompressor", (("EFFORT", "1.0"),))
+    yield Killer("ecc", "ecc_check", (("CODE", settings(LINE_BITS, LINE_BOUND_BITS, LINES)),))
+    yield Killer("mailbox_health", "mailbox_replies")
     yield Killer("registers", "cram_registers")
     for part in ("protocol", "pages", "reports", "host"):
         yield Killer(f"mailbox_{part}", "cram_registers")

@@ -15,13 +15,13 @@ from typing import Literal
 import pytest
 
 from tests.campaigns.kerneldiff import model
-from tests.campaigns.kerneldiff.__main__ import KEPT, RULES
+from tests.campaigns.kerneldiff.__main__ import KEPT, RULES, options_of, written
 from tests.campaigns.kerneldiff.compare import BEGIN, DOCUMENT, Comparison, Listed, exceptions, table
 from tests.campaigns.kerneldiff.contents import KINDS, content, touched
 from tests.campaigns.kerneldiff.generate import possible, random_script, settled, shrink
 from tests.campaigns.kerneldiff.guest import KERNELS, boot
 from tests.campaigns.kerneldiff.judge import Verdict, judge
-from tests.campaigns.kerneldiff.script import ScriptError, load, parse
+from tests.campaigns.kerneldiff.script import ARGUMENTS, MACHINE, SETTINGS, ScriptError, load, parse
 from tests.campaigns.kerneldiff.seen import Seen, number_slots
 from tests.marks import VERIFY
 
@@ -89,12 +89,16 @@ def test_a_script_is_read_as_it_is_written() -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("0 jump 1 2", "'jump'"),
+        ("0 jump 1 2", "no such operation of a task; expected one of map, "),
+        ("jump 1 2", "no such operation of the machine; expected one of settle, "),
+        ("0", "no such operation of a task"),
         ("0 read 120 16", "expected pages below 128"),
         ("0 write 0 1 blue 1", "expected one of zero, same, text, random"),
         ("9 read 0 1", "expected a task below 6"),
         ("0 read 0", "expected read first count"),
         ("set swap tape", "swap is one of zram, disk"),
+        ("set tape", "expected set NAME VALUE, with one of swap, "),
+        ("set tape on", "expected set NAME VALUE, with one of swap, "),
         ("zswap maybe", "expected on or off"),
     ],
 )
@@ -102,6 +106,35 @@ def test_what_is_no_script_is_named_with_its_line(line: str, why: str) -> None:
     with pytest.raises(ScriptError, match=f"bad, line 2: {line}") as raised:
         parse("bad", f"# bad\n{line}\n")
     assert why in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [
+        ("1 read 0 8", 3), ("0 read 4 8", 3), ("0 map 7 1", 3), ("0 fork 1\n0 fork 1", 4), ("0 exit\n0 read 0 8", 4),
+        ("swapon", 3),
+    ],
+)  # fmt: skip
+def test_a_script_that_cannot_be_done_is_refused_with_the_first_such_step(
+    step: str, number: int, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.script"
+    file.write_text(f"0 map 0 8\n0 read 0 8\n{step}\n")
+    with pytest.raises(ScriptError, match=f"mine.script, step {number}: {step.rpartition(chr(10))[2]}: "):
+        written(file)
+    file.write_text("# Nothing.\n")
+    with pytest.raises(ScriptError, match=r"mine\.script: no operation"):
+        written(file)
+
+
+def test_kernels_are_named_before_or_after_the_scripts(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--kernels", "6.12", "a.script"], ["a.script", "--kernels", "6.12"]):
+        options = options_of(arguments)
+        assert (options.kernels, options.scripts) == (["6.12"], [Path("a.script")])
+    assert options_of([]).kernels == options_of(["--kernels", "6.1,6.12"]).kernels == ["6.1", "6.12"]
+    with pytest.raises(SystemExit):
+        options_of(["--kernels", "5.10"])
+    assert "no kernel '5.10'; expected 6.1 or 6.12" in capsys.readouterr().err
 
 
 def test_a_random_script_follows_from_its_seed_and_can_be_done() -> None:
@@ -204,6 +237,13 @@ def test_consequences_are_listed_from_their_cause_on() -> None:
     assert [each.listed for each in comparison.step(0, BEFORE, later)] == [""]
     assert [each.listed for each in comparison.step(1, BEFORE, replace(BEFORE, pages={}))] == ["known", "known"]
     assert [each.listed for each in comparison.step(2, BEFORE, later)] == ["known"]
+
+
+def test_the_document_has_every_setting_with_its_values() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for name, values in SETTINGS.items():
+        assert f"| `{name}` | {', '.join(f'`{value}`' for value in values)}" in text
+    assert all(f"`{op}" in text or f" {op} " in text for op in (*ARGUMENTS, *MACHINE))
 
 
 def test_the_document_has_the_exceptions() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from hw.places import results_folder
 from sim.base.interrupts import interruptible
 from tests.campaigns.kerneldiff.compare import BEGIN, DOCUMENT, Listed, exceptions, table
-from tests.campaigns.kerneldiff.generate import random_script, shrink
+from tests.campaigns.kerneldiff.generate import impossible, random_script, shrink
 from tests.campaigns.kerneldiff.guest import KERNELS, Guest, GuestError, RequestError, boot
 from tests.campaigns.kerneldiff.judge import Verdict, compare, judge
 from tests.campaigns.kerneldiff.script import Script, ScriptError, load, parse
@@ -27,8 +27,9 @@ RULES, KEPT = HERE / "scripts", HERE / "kept"
 SHOWN = 20
 
 
-def main() -> int:
-    options = _options()
+def main(arguments: list[str]) -> int:
+    """Run it; the exit status."""
+    options = options_of(arguments)
     try:
         with interruptible():
             return _run(options)
@@ -40,15 +41,30 @@ def main() -> int:
         return 130
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="kerneldiff", description="Hold the swap model against running kernels.")
-    parser.add_argument("scripts", nargs="*", type=Path, help="files of scripts (default: all, and random ones)")
-    parser.add_argument("--kernels", nargs="+", choices=list(KERNELS), default=list(KERNELS), help="(both)")
-    parser.add_argument("--count", type=int, default=300, help="random scripts (300)")
-    parser.add_argument("--seed", type=int, default=1, help="of the first one (1)")
+def options_of(arguments: list[str]) -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.campaigns.kerneldiff",
+        description="Hold the swap model against running kernels (docs/kerneldiff.md).",
+    )
+    parser.add_argument("scripts", nargs="*", type=Path, metavar="FILE.script",
+                        help="scripts to run (default: all that are kept here, and random ones)")  # fmt: skip
+    parser.add_argument("--kernels", type=_kernels, default=list(KERNELS), metavar="VERSION[,VERSION]",
+                        help=f"of {', '.join(KERNELS)}; a comma between two (default: both)")  # fmt: skip
+    parser.add_argument("--count", type=int, default=300, help="random scripts, where no file is named (300)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first random script (1)")
     parser.add_argument("--keep", type=int, default=3, help="failing random scripts to shrink and keep (3)")
-    parser.add_argument("--exceptions", action="store_true", help="only write their table into docs/kerneldiff.md")
-    return parser.parse_args()
+    parser.add_argument("--exceptions", action="store_true",
+                        help="write the table of exceptions into docs/kerneldiff.md, and run nothing")  # fmt: skip
+    return parser.parse_args(arguments)
+
+
+def _kernels(text: str) -> list[str]:
+    names = text.split(",")
+    for name in names:
+        if name not in KERNELS:
+            raise argparse.ArgumentTypeError(f"no kernel {name!r}; expected {' or '.join(KERNELS)}")
+    return names
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -59,7 +75,7 @@ def _run(options: argparse.Namespace) -> int:
         DOCUMENT.write_text(before + BEGIN + table(listed), encoding="utf-8")
         return 0
     if options.scripts:
-        scripts = [parse(path.stem, path.read_text(encoding="utf-8")) for path in options.scripts]
+        scripts = [written(path) for path in options.scripts]
     else:
         scripts = load(RULES) + load(KEPT)
         scripts += [random_script(seed) for seed in range(options.seed, options.seed + options.count)]
@@ -77,10 +93,26 @@ def _run(options: argparse.Namespace) -> int:
     path.write_text(json.dumps(figures(verdict, listed, seconds), indent=2) + "\n", encoding="utf-8")
     for difference in verdict.unlisted[:SHOWN]:
         print(f"kerneldiff: {difference}", file=sys.stderr)
+    if len(verdict.unlisted) > SHOWN:
+        print(f"kerneldiff: {len(verdict.unlisted) - SHOWN:,} more, in {path}", file=sys.stderr)
     compared = f"{verdict.scripts:,} scripts, {verdict.steps:,} steps, {verdict.pages:,} pages compared"
     unlisted, known = len(verdict.unlisted), verdict.listed.total()
     print(f"{compared} in {seconds:.0f} s; {unlisted:,} differences that are not listed, {known:,} that are; {path}")
     return bool(verdict.unlisted)
+
+
+def written(path: Path) -> Script:
+    """The script of a file. Raises ScriptError, also for one that cannot be done: there would be nothing to compare."""
+    script = parse(path.stem, path.read_text(encoding="utf-8"))
+    if not script.steps:
+        raise ScriptError(f"{path}: no operation")
+    if (number := impossible(script)) is not None:
+        step = script.steps[number - 1]
+        raise ScriptError(
+            f"{path}, step {number}: {step}: it lacks a task that has begun (`fork`) or pages that are mapped (`map`), "
+            "or what it makes is there already"
+        )
+    return script
 
 
 def figures(verdict: Verdict, listed: list[Listed], seconds: float) -> dict[str, object]:
@@ -124,4 +156,4 @@ def _progress(profile: str, of: int, done: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

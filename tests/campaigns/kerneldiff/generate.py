@@ -142,28 +142,34 @@ def shrink(script: Script, fails: Callable[[Script], bool], most: int = 60) -> S
 
 
 def possible(script: Script) -> bool:
-    """Every step has the task and the pages that it needs, and what it makes is not there yet."""
+    """There are steps, and each can be done."""
+    return bool(script.steps) and impossible(script) is None
+
+
+def impossible(script: Script) -> int | None:
+    """Number of the first step, from 1 on, that lacks the task or the pages that it needs, or makes what is there
+    already; None if there is no such step."""
     mapped: dict[int, set[int]] = {0: set()}
     swapping = True
-    for step in script.steps:
+    for number, step in enumerate(script.steps, 1):
         if step.task is None:
             if step.op in ("swapoff", "swapon"):
                 if swapping == (step.op == "swapon"):
-                    return False
+                    return number
                 swapping = not swapping
             continue
         if step.task not in mapped:
-            return False
+            return number
         mine = mapped[step.task]
         if step.op == "fork":
             if step.number(0) in mapped:
-                return False
+                return number
             mapped[step.number(0)] = set(mine)
         elif step.op == "exit":
             del mapped[step.task]
         elif not _fits(step, mine):
-            return False
-    return bool(script.steps)
+            return number
+    return None
 
 
 def settled(script: Script) -> bool:

@@ -129,12 +129,11 @@ def parse(name: str, text: str) -> Script:
         words = line.split()
         try:
             if words[:1] == ["set"]:
-                if words[2] not in SETTINGS[words[1]]:
-                    raise ValueError(f"{words[1]} is one of {', '.join(SETTINGS[words[1]])}")
-                settings[words[1]] = words[2]
+                setting, value = _setting(words[1:])
+                settings[setting] = value
             elif words:
                 steps.append(_step(words))
-        except (KeyError, IndexError, ValueError) as error:
+        except ValueError as error:
             raise ScriptError(f"{name}, line {number}: {line.strip()}: {error}") from error
     return Script(name, settings, tuple(steps), "\n".join(about))
 
@@ -144,14 +143,22 @@ def load(folder: Path) -> list[Script]:
     return [parse(path.stem, path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.script"))]
 
 
+def _setting(words: list[str]) -> tuple[str, str]:
+    if len(words) != 2 or words[0] not in SETTINGS:
+        raise ValueError(f"expected set NAME VALUE, with one of {', '.join(SETTINGS)}")
+    if words[1] not in SETTINGS[words[0]]:
+        raise ValueError(f"{words[0]} is one of {', '.join(SETTINGS[words[0]])}")
+    return words[0], words[1]
+
+
 def _step(words: list[str]) -> Step:
     if words[0].isdigit():
-        task, op, arguments = int(words[0]), words[1], words[2:]
+        task, op, arguments = int(words[0]), "".join(words[1:2]), words[2:]
         if task >= TASKS:
             raise ValueError(f"expected a task below {TASKS}")
-        step, kinds = Step(op, task, tuple(arguments)), ARGUMENTS[op]
+        step, kinds = Step(op, task, tuple(arguments)), _known(op, ARGUMENTS, "a task")
     else:
-        step, kinds = Step(words[0], None, tuple(words[1:])), MACHINE[words[0]]
+        step, kinds = Step(words[0], None, tuple(words[1:])), _known(words[0], MACHINE, "the machine")
     expected = kinds.replace("range", "first count").split()
     if len(step.arguments) != len(expected):
         raise ValueError(f"expected {step.op} {' '.join(expected)}".strip())
@@ -171,3 +178,9 @@ def _step(words: list[str]) -> Step:
     if "range" in kinds and not 0 < step.number(1) <= PAGES - step.number(0):
         raise ValueError(f"expected pages below {PAGES}")
     return step
+
+
+def _known(op: str, operations: Mapping[str, str], whose: str) -> str:
+    if op not in operations:
+        raise ValueError(f"no such operation of {whose}; expected one of {', '.join(operations)}")
+    return operations[op]

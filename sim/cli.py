@@ -47,7 +47,7 @@ from sim.run.progress import progress_bar
 from sim.run.report import print_table, verdict
 from sim.run.run import RunError
 from sim.run.window import Waves, Window
-from sim.scenario.scenario import DEFAULT, Scenario, ScenarioError, find, keys, shipped
+from sim.scenario.scenario import DEFAULT, Scenario, ScenarioError, choices, find, keys, shipped
 from sim.scenario.schema import scenario_schema
 from sim.scenario.settings import load, parse
 from sim.sweep.command import sweep_command
@@ -236,12 +236,13 @@ def scenarios_command(show_keys: bool, show_schema: bool) -> None:
         click.echo(json.dumps(scenario_schema(), indent=2))
         return
     if show_keys:
-        section = None
+        section, words = None, choices()
         for table, key, default, meaning in keys():
             if table != section:
                 section = table
                 click.echo(f"[{table}]" if table else "(outside the sections)")
-            click.echo(f"  {key:<28} {default:<28} {meaning}")
+            values = f" [{' | '.join(words[table, key])}]" if (table, key) in words else ""
+            click.echo(f"  {key:<28} {default:<28} {meaning}{values}")
         return
     for name, path in shipped().items():
         click.echo(f"{name:<12} {Scenario.load(path).title}  ({path})")

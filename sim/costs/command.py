@@ -42,7 +42,8 @@ def costs_measure(scenario: str, output: Path, disk: Path | None) -> None:
     \b
     Measured without privileges, in some 20 seconds: a minor fault, zeroing, copying and testing a page, the PTE of a
     fork, a TLB shootdown across all processors, compressing and decompressing a page that no cache has with each of
-    zswap's compressors; with --disk, the swapfile. The rest stays as SCENARIO, or the default, has it.
+    zswap's compressors, as libraries (that for LZO searches longer than Linux' own); with --disk, the swapfile. The
+    rest stays as SCENARIO, or the default, has it.
 
     \b
     Examples:

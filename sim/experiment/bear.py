@@ -143,8 +143,8 @@ def conclude(table: Rows) -> Verdict:
         else f"With a budget of 0 {lost_at_none:,.0f} stores or pages were lost in {len(none)} runs.",
         f"When contents go from compressible to not in the middle, stores are lost from a budget of {_said(usual)} "
         "pages "
-        f"on in the median over {count} programs and their schedules ({intervals['usual']}), of {PAGES} pages on media "
-        f"that hold {SPARE:g} times as many as they need at {RATIO}:1; with "
+        f"on in the median over {count} programs and their schedules ({intervals['usual']}); a program has {PAGES} "
+        f"pages, and the media {SPARE:g} times the room that these need at {RATIO}:1; with "
         f"{'; with '.join(f'{name}: {_said(found)}' for name, found in begins.items() if name != 'usual')}.",
         f"What is lost are stores that the device refuses ({total(others, 'stores_lost'):,.0f} of "
         f"{total(others, 'stores'):,.0f} over the grid, and {total(others, 'pages_lost'):,.0f} pages that had been "

@@ -164,9 +164,8 @@ def conclude(table: Rows) -> Verdict:
         "page that is mapped on the device takes one line of it; how many loads follow, a trace does not tell.",
         "Times of software and of the swapfile are the cost table's; the price of media against DRAM is an assumption, "
         "and controller, board and power are not in it.",
-        f"zswap and zram may take {POOL_PERCENT} % of DRAM, zswap's default, and have a swapfile behind them; node "
-        "mode is "
-        "not there yet.",
+        f"zswap and zram may take {POOL_PERCENT} % of DRAM, zswap's default, and have a swapfile behind them; CRAM is "
+        "swap, not a node.",
     )
     return Verdict(findings, sentences, limits, 0, [_summary(table)])
 

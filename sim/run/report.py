@@ -93,12 +93,12 @@ def figures(result: Result) -> Iterator[Figure]:
         *(("Faults", f"{tier} reads", pages, "Pages brought back from this tier (vmstat: pswpin, of all swap devices).")
           for tier, pages in result.loaded.items() if tier not in _TOLD_TIERS),
         ("Writeback", "CRAM to zswap", back.cram_to_zswap,
-         "Pages moved off the device into the zswap pool; the page tables kept their entries."),
+         "Pages moved off the device into the zswap pool."),
         ("Writeback", "CRAM to swapfile", back.cram_to_swapfile,
          "Pages moved off the device into the swapfile."),
         ("Writeback", "zswap to swapfile", back.zswap_to_swapfile,
          "Pages moved from the full zswap pool into the swapfile."),
-        *(("Writeback", pair.replace("_to_", " to "), pages, "Pages moved between these tiers.")
+        *(("Writeback", pair.replace(NODE, "").replace("_to_", " to "), pages, "Pages moved between these tiers.")
           for pair, pages in result.moves.items() if pair.replace(NODE, "") not in _TOLD_MOVES),
         ("Writeback", "node closed / reopened", f"{kernel['node_closed']:,} / {kernel['node_reopened']:,}",
          "Times the LOW interrupt closed the device to new pages, and RECOVERED opened it again."),

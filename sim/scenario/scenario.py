@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import Field, NonNegativeInt, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -179,6 +179,16 @@ def keys() -> list[tuple[str, str, str, str]]:
         else:
             rows.append(("", section, _plain(table.default), table.description or ""))
     return rows
+
+
+def choices() -> dict[tuple[str, str], list[str]]:
+    """The values of each key that takes one of a few words, by (section, key)."""
+    sections = {name: table.annotation for name, table in Scenario.model_fields.items()}
+    places = {("", name): annotation for name, annotation in sections.items()}
+    for name, annotation in sections.items():
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            places |= {(name, key): field.annotation for key, field in annotation.model_fields.items()}
+    return {place: list(map(_plain, get_args(kind))) for place, kind in places.items() if get_origin(kind) is Literal}
 
 
 def _meaning(cost: Mapping[str, str]) -> str:

@@ -194,8 +194,8 @@ def compare_command(
     output = Console(stderr=is_stdout(json_file))
     output.print(_table("settings that differ", differing, ("key", "A", "B")))
     output.print()
-    output.print(_table("figures" if not left.varied and not right.varied else f"medians of {count:,} points in common",
-                        compared, ("figure", "A", "B", "change")))  # fmt: skip
+    what = "figures" if not left.varied and not right.varied else f"medians of {count:,} points in common"
+    output.print(_table(what if wanted else f"{what} that differ", compared, ("figure", "A", "B", "change")))
     for name, side in (("A", left), ("B", right)):
         if side.failed:
             output.print(f"{side.failed:,} runs of {name} failed and are left out", highlight=False)
@@ -209,9 +209,11 @@ def compare_command(
         })  # fmt: skip
 
 
-def _table(title: str, rows: list[Difference], columns: tuple[str, ...]) -> Screen:
-    table = Screen(title=title if rows else f"{title}: none", title_justify="left", show_edge=False, pad_edge=False)
-    for column in columns if rows else ():
+def _table(title: str, rows: list[Difference], columns: tuple[str, ...]) -> Screen | str:
+    if not rows:
+        return f"{title}: none"
+    table = Screen(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    for column in columns:
         table.add_column(column, justify="left" if column in ("key", "figure") else "right")
     for row in rows:
         change = [row.change] if len(columns) == 4 else []

@@ -41,6 +41,14 @@ def test_the_shipped_scenarios_are_listed_with_their_titles() -> None:
     assert "limit_pages" in vcram("scenarios", "--keys").output
 
 
+def test_a_key_that_takes_one_of_a_few_words_is_listed_with_them() -> None:
+    output = vcram("scenarios", "--keys").output
+    lines = {line.split()[0]: line for line in output.splitlines() if line.startswith("  ")}
+    assert lines["profile"].endswith('["6.1" | "6.12" | "current"]')
+    assert lines["slot_layout"].endswith('["compact" | "descriptors" | "swap-table"]')
+    assert "|" not in lines["limit_pages"]
+
+
 def test_a_passing_run_prints_its_figures_and_writes_json_and_report(tmp_path: Path) -> None:
     scenario = write_scenario(tmp_path)
     result = vcram("run", scenario, "--sim", "model", "--json", tmp_path / "a.json", "--report", tmp_path / "a.html")

@@ -66,8 +66,10 @@ def test_the_report_tells_of_demotions_once(result: Result) -> None:
     told = {figure.name: figure.value for figure in figures(result)}
     by = [result.kernel[f"pgdemote_{name}"] for name in ("kswapd", "direct", "proactive")]
     assert told["demoted: kswapd / direct / asked"] == " / ".join(f"{pages:,}" for pages in by)
-    names = [figure.name.lower().replace(" (node)", "") for figure in figures(result)]
+    names = [figure.name.lower() for figure in figures(result)]
     assert len(names) == len(set(names)), "no move has two rows"
+    moves = [figure.name for figure in figures(result) if figure.group == "Writeback"]
+    assert not any(NODE in name for name in moves), "the row of a move is called as in swap mode"
     assert "soft faults" not in told
 
 

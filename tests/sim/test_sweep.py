@@ -264,6 +264,8 @@ def test_two_runs_are_compared_by_their_figures(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "memory.limit_pages" in result.output.partition("figure")[0]
     assert "kernel.pgfault" in result.output.partition("figure")[2]
+    result = CliRunner().invoke(cli, ["compare", *[str(tmp_path / "a.json")] * 2])
+    assert result.output.split("\n\n") == ["settings that differ: none", "figures that differ: none\n"]
 
 
 def test_the_figures_of_a_run_of_before_are_compared_with_those_of_today(tmp_path: Path) -> None:

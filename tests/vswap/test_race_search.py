@@ -150,3 +150,18 @@ def test_a_search_of_nothing_is_refused(option: str, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit) as exit:
         main([option, "0"])
     assert exit.value.code == 2 and f"{option}: 0: expected at least 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--program", "6", "--schedule", "abc"], "'abc' is no schedule, expected SEED:SLEEP+NS"),
+        (["--schedule", ":"], "name it with --program"),
+    ],
+)
+def test_a_schedule_that_is_none_is_refused_in_a_line(
+    arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert why in capsys.readouterr().err.splitlines()[-1]

@@ -43,13 +43,19 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--first", type=int, default=0, help="first program (0)")
     parser.add_argument("--jobs", type=_positive, default=2, help="processes (2)")
     parser.add_argument("--seeded", action="store_true", help="search for the races put in on purpose")
-    parser.add_argument("--program", type=int, help="run this program alone ...")
-    parser.add_argument("--schedule", help="... on this schedule")
+    parser.add_argument("--program", type=int, help="run this program alone, of our code ...")
+    parser.add_argument("--schedule", metavar="SEED:SLEEP+NS,...", help="... on this schedule (in order, no delay)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what came of it; - for standard output")
     options = parser.parse_args(arguments)
+    if options.program is None and options.schedule is not None:
+        parser.error("--schedule is of one program: name it with --program")
     if options.program is not None:
+        try:
+            schedule = decode(options.schedule or ":")
+        except ValueError as error:
+            parser.error(f"--schedule: {error}")
         with tempfile.TemporaryDirectory() as folder:
-            execute(options.program, decode(options.schedule or ":"), Path(folder))
+            execute(options.program, schedule, Path(folder))
         print("nothing went wrong")
         return 0
     with printing_aside(options.json):

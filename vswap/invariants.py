@@ -243,9 +243,10 @@ def _charges(machine: Machine) -> Iterator[str]:
                 yield f"group {group.name} is charged {charged} {what}, it has {has}"
         limits = group.limits
         past_the_limit = sum(forced[member] for member in below)
-        if limits.memory_max is not None and group.resident - past_the_limit > limits.memory_max:
+        memory, swap_before = group.before
+        if limits.memory_max is not None and group.resident - past_the_limit > max(limits.memory_max, memory):
             yield f"group {group.name} has {group.resident} pages of memory, memory.max is {limits.memory_max}"
-        if limits.swap_max is not None and group.swap > limits.swap_max:
+        if limits.swap_max is not None and group.swap > max(limits.swap_max, swap_before):
             yield f"group {group.name} has {group.swap} pages on swap devices, memory.swap.max is {limits.swap_max}"
     for event in _EVENTS:
         counted, total = machine.memory.memcgs.root.stat[event], getattr(machine.counters, event)

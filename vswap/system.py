@@ -15,6 +15,7 @@ from vswap.base.counters import Counters
 from vswap.base.errors import InvariantViolation, SegmentationFault
 from vswap.build import Maker, Media, build
 from vswap.invariants import contradictions
+from vswap.mm.frames import MAX_RECLAIM_RETRIES
 from vswap.mm.memcg import Memcg, MemcgLimits
 from vswap.mm.pagetable import PageTable
 from vswap.paths.daemon import Daemon
@@ -118,6 +119,19 @@ class VswapSystem:
     def create_memcg(self, name: str, limits: MemcgLimits, parent: Memcg | None = None) -> Memcg:
         """A new memory control group under `parent`, by default the root. Raises ValueError."""
         return self.machine.memory.memcgs.create(name, limits, parent)
+
+    async def limit_memcg(self, memcg: Memcg, limits: MemcgLimits) -> None:
+        """Give a group other limits. Memory past a lower memory.max is reclaimed before this returns, as far as it can
+        be (memory_max_write); an `oom` event says where it cannot. Swap past a lower memory.swap.max stays."""
+        memcg.limit(limits)
+        failures = 0
+        while limits.memory_max is not None and memcg.memory > limits.memory_max:
+            if failures == MAX_RECLAIM_RETRIES:
+                memcg.meet("oom")
+                return
+            if not await self.reclaim.direct(memcg):
+                failures += 1
+                await self.reclaim.throttle(failures)
 
     def remove_memcg(self, memcg: Memcg) -> None:
         """Take a group offline. What is charged to it stays so until it is freed; pages that come back are charged to

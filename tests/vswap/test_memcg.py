@@ -312,3 +312,85 @@ async def test_a_charge_that_is_forgotten_is_noticed(tb: TB, what: str, monkeypa
     await space.unmap(0, 3)
     with pytest.raises(InvariantViolation, match=r"group \w+ is charged"):
         tb.system.invariants()
+
+
+# Limits that change
+
+
+@machine(order=("swapfile",))
+async def test_a_lower_memory_max_is_reclaimed_to_before_the_call_returns(tb: TB) -> None:
+    owner = group(tb)
+    space = tb.system.create_space("task", owner)
+    await fill(space, 20)
+    await tb.system.limit_memcg(owner, MemcgLimits(memory_max=6))
+    assert owner.memory <= 6 and not owner.events["oom"]
+    tb.system.invariants()
+    assert [await space.read(vpn) for vpn in range(20)] == [compressible_page(vpn) for vpn in range(20)]
+
+
+@machine(order=("swapfile",))
+async def test_what_cannot_leave_stays_past_a_lower_memory_max_and_that_is_an_oom_event(tb: TB) -> None:
+    owner = group(tb, swap_max=0)
+    space = tb.system.create_space("task", owner)
+    await fill(space, 8)
+    await tb.system.limit_memcg(owner, MemcgLimits(memory_max=4, swap_max=0))
+    assert (owner.memory, owner.events["oom"]) == (8, 1)
+    tb.system.invariants()
+    with pytest.raises(OutOfMemory):
+        await space.write(8, SMALL)
+
+
+@machine(order=("swapfile",))
+async def test_swap_past_a_lower_swap_max_stays_and_no_more_comes(tb: TB) -> None:
+    owner = group(tb)
+    space = tb.system.create_space("task", owner)
+    await fill(space, 6)
+    assert await tb.pageout(space, 0, 4)
+    await tb.system.limit_memcg(owner, MemcgLimits(swap_max=2))
+    tb.system.invariants()
+    assert not await tb.pageout(space, 4) and owner.swap == 4
+    owner.uncharge_swap(-1)  # a charge past both is noticed
+    with pytest.raises(InvariantViolation, match=r"memory.swap.max is 2"):
+        tb.system.invariants()
+    owner.uncharge_swap(1)
+
+
+async def test_events_of_a_group_are_seen_above_it_but_not_at_the_root(tb: TB) -> None:
+    """memory.events is of the subtree, and the root has none (memcg_memory_event)."""
+    parent = group(tb, "parent")
+    space = tb.system.create_space("task", group(tb, "child", parent, memory_max=2))
+    await fill(space, 4)
+    root = tb.machine.memory.memcgs.root
+    assert space.memcg.events["max"] == parent.events["max"] > 0 == root.events["max"]
+
+
+async def test_of_swap_both_events_are_the_groups_whose_page_it_is(tb: TB) -> None:
+    """Not those of the group above that has the limit (mem_cgroup_try_charge_swap)."""
+    parent = group(tb, "parent", swap_max=0)
+    child = group(tb, "child", parent)
+    assert not child.try_charge_swap(1)
+    assert [(each.events["swap.max"], each.events["swap.fail"]) for each in (child, parent)] == [(1, 1), (1, 1)]
+
+
+@machine(layer="direct", order=("swapfile",), swapfile_pages=2)
+async def test_a_page_that_finds_no_place_on_a_device_is_a_failed_charge(tb: TB) -> None:
+    owner = group(tb)
+    space = tb.system.create_space("task", owner)
+    await fill(space, 6)
+    await space.pageout(0, 6)
+    assert (owner.swap, owner.events["swap.max"], owner.events["swap.fail"]) == (2, 0, 4)
+
+
+@machine(order=("swapfile",), swapfile_pages=1000)
+async def test_the_last_softleaf_takes_the_slot_of_a_mapped_page_along_where_half_of_swap_is_in_use(tb: TB) -> None:
+    """free_swap_and_cache, TTRS_FULL."""
+    for limit, kept in ((100, 1), (2, 0)):
+        owner = group(tb, f"group {limit}")
+        space = tb.system.create_space(f"task {limit}", owner)
+        await space.write(0, SMALL)
+        assert await tb.pageout(space, 0)
+        child = await tb.system.fork(space, f"child {limit}")
+        await child.read(0)
+        await tb.system.limit_memcg(owner, MemcgLimits(swap_max=limit))
+        await space.exit()
+        assert (owner.swap, bool(tb.slot(child, 0))) == (kept, bool(kept))

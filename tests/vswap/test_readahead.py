@@ -194,3 +194,18 @@ async def test_swapoff_waits_for_pages_under_way_and_keeps_them(tb: TB) -> None:
     await reading
     for vpn in range(PAGES):
         assert await space.read(vpn) == noise_page(vpn)
+
+
+async def test_a_mapping_that_grows_keeps_what_it_knows_on_either_side(tb: TB) -> None:
+    space = tb.system.create_space("task")
+    vmas = space.table.vmas
+    vmas.unmap(0, 100)
+    vmas.unmap(116, 1000)
+    known = ReadaheadState(104, 2, 0)
+    grown = vmas.find(104)
+    assert grown is not None
+    grown.readahead = known
+    for first, end in ((90, 100), (116, 120)):
+        vmas.map(first, end)
+        whole = vmas.find(first)
+        assert whole is not None and whole is vmas.find(104) and whole.readahead == known

@@ -38,6 +38,9 @@ class Table(Protocol):
     def unmap(self, vpn: int, slot: int) -> None:
         """Make a softleaf of a present PTE; the folio's mappers are the caller's to change."""
 
+    def map_zeros(self, vpn: int) -> None:
+        """Make the PTE point to the shared page of zeros; the folio's mappers are the caller's to change."""
+
     def migrate(self, vpn: int) -> None:
         """Make a migration entry of a present PTE; the folio's mappers stay."""
 

@@ -42,6 +42,7 @@ class Memcg:
         zswap_bytes: compressed bytes in zswap charged.
         swap: slots with physical backing charged.
         nonresident_age: pages evicted or activated so far (vswap/mm/workingset.py).
+        before: pages of memory and of swap charged when the limits were set last, which may be more than they allow.
         stat: events of memory.stat, by the kernel's names.
         events: of memory.events and memory.swap.events: times a limit was met ("max", "oom", "swap.max", "swap.fail").
     """
@@ -57,6 +58,7 @@ class Memcg:
         self.zswap_bytes = 0
         self.swap = 0
         self.nonresident_age = 0
+        self.before = (0, 0)
         self.stat: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
 
@@ -88,6 +90,18 @@ class Memcg:
         for group in self.lineage:
             group.stat[event] += pages
 
+    def meet(self, event: str) -> None:
+        """A limit was met: memory.events of the group and of those above it say so, but the root has no such file
+        (memcg_memory_event). What the machine itself is short of is counted at the root."""
+        for group in self.lineage:
+            if group.parent is not None or group is self:
+                group.events[event] += 1
+
+    def limit(self, limits: MemcgLimits) -> None:
+        """Set other limits. What is charged already stays charged, also past them."""
+        self.limits = limits
+        self.before = (self.resident, self.swap)
+
     def figures(self) -> dict[str, int]:
         """What is charged now, pages, and what has happened."""
         now = {"memory.current": self.memory, "memory.swap.current": self.swap, "zswap_bytes": self.zswap_bytes}
@@ -102,7 +116,7 @@ class Memcg:
         for group in self.lineage:
             limit = group.limits.memory_max
             if limit is not None and group.memory + pages > limit:
-                group.events["max"] += 1
+                group.meet("max")
                 return group
         self.charge(pages)
         return None
@@ -135,8 +149,8 @@ class Memcg:
         for group in self.lineage:
             limit = group.limits.swap_max
             if limit is not None and group.swap + pages > limit:
-                group.events["swap.max"] += 1
-                self.events["swap.fail"] += 1
+                self.meet("swap.max")
+                self.meet("swap.fail")
                 return False
         for group in self.lineage:
             group.swap += pages

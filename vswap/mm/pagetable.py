@@ -152,6 +152,10 @@ class PageTable:
         """Replace the PTE."""
         self._ptes[vpn] = pte
 
+    def map_zeros(self, vpn: int) -> None:
+        """Make the PTE point to the shared page of zeros."""
+        self.set(vpn, Pte.page_of_zeros())
+
     def map(self, vpn: int, folio: AnyFolio, *, writable: bool, exclusive: bool, index: int = 0) -> Pte:
         """Make the PTE point to a page of the folio, and the folio know of it. A folio that is mapped for the first
         time, or for nobody else, is from then on found by this mapping's anon_vma; one that others may need, by the

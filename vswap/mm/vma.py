@@ -257,6 +257,7 @@ class Vmas:
         number = self._vmas.index(vma)
         after = self._vmas[number + 1] if number + 1 < len(self._vmas) else None
         if after is not None and _joins(vma, after):
+            vma.readahead = after.readahead  # it is the one that was there that grows
             self._join(vma, after)
         if number and _joins(self._vmas[number - 1], vma):
             self._join(self._vmas[number - 1], vma)

@@ -191,12 +191,8 @@ class Fault:
         try:
             if not rmap.pte_same(self._table, self._vpn, pte):
                 return None
-            if pte.exclusive or not (folio.writeback or rmap.shared(machine, folio, pte.index)):
-                if pte.exclusive or not (folio.order and rmap.named(machine, folio)):
-                    return rmap.reuse(machine, self._table, self._vpn, pte, folio)
-                if not folio.pins:
-                    large.split(machine, folio)  # others need the slots of other pages: look again at this one's
-                    return None
+            if pte.exclusive or self._reusable(pte, folio):
+                return rmap.reuse(machine, self._table, self._vpn, pte, folio)
             if self._no_frame(self._table.memcg):
                 return None
             # Under the lock: reclaim must not take the page again and again just before it is copied.
@@ -208,6 +204,18 @@ class Fault:
             return rmap.map_copy(machine, self._table, self._vpn, pte, new, folio.pages[pte.index])
         finally:
             rmap.unlock(machine, folio)
+
+    def _reusable(self, pte: Pte, folio: Folio) -> bool:
+        """A locked folio is ours alone (wp_can_reuse_anon_folio): of a large one all pages have to be, and kernels
+        before 6.15 copy a page of it in any case."""
+        machine = self.machine
+        if folio.writeback:
+            return False
+        if not folio.order:
+            return not rmap.shared(machine, folio, pte.index)
+        if machine.config.profile != "current" or folio.pins:
+            return False
+        return not (rmap.likely_shared(machine, folio) or rmap.named(machine, folio))
 
     async def _write_to_cram(self, pte: Pte) -> Pte | None:
         """A write to a present read-only CRAM page."""
@@ -281,7 +289,7 @@ class Fault:
         self._allocations += 1
         if self._allocations > MAX_FRAMES_PER_FAULT:
             group = memcg or self.machine.memory.memcgs.root
-            group.events["oom"] += 1
+            group.meet("oom")
             raise OutOfMemory(f"page {self._vpn} of {self._table.name} thrashes: {group.name} is too small")
         self._spare = await self._reclaim.allocate(memcg)
         self._wanted = None

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hw.link import ZERO_PAGE
 from vswap.base.backing import IN_FOLIO, BackingType
 from vswap.mm.folio import Folio
 from vswap.mm.memcg import Memcg
@@ -144,11 +145,14 @@ async def store_all(machine: Machine, folio: Folio, contents: Sequence[bytes], t
 def split(machine: Machine, folio: Folio) -> list[Folio]:
     """Make folios of one page each out of a locked large one, which is dead then: every PTE, slot and frame passes
     on to its page's. Those that somebody refers to are on the LRU list, in order; the others are freed. A pinned folio
-    is not split: a device goes on writing to it (can_split_folio)."""
+    is not split: a device goes on writing to it (can_split_folio). Since 6.12 a page of zeros becomes the one that all
+    share (try_to_map_unused_to_zeropage)."""
     assert not folio.pins
+    zeros = machine.config.profile != "6.1"
     machine.counters.count_mthp(folio.order, "split")
     mappers = rmap.walk(machine, folio)
     folio.mappers.clear()
+    folio.was_cached |= any(pte.dirty for _, _, pte in mappers)  # what the PTEs know passes to the folio
     parts = machine.memory.split(folio)
     if folio.slot:
         machine.cache.split(folio, parts)
@@ -160,6 +164,9 @@ def split(machine: Machine, folio: Folio) -> list[Folio]:
     for index, part in enumerate(parts):
         part.anon_vma, part.offset = folio.anon_vma, folio.offset + index
     for table, vpn, old in mappers:
+        if zeros and folio.pages[old.index] == ZERO_PAGE:
+            table.map_zeros(vpn)
+            continue
         new = table.map(vpn, parts[old.index], writable=old.writable, exclusive=old.exclusive)
         new.accessed, new.dirty = old.accessed, old.dirty
     for part in parts:
@@ -178,5 +185,7 @@ def partially_mapped(machine: Machine, folio: Folio) -> bool:
 
 
 def within(folio: Folio, table: PageTable, vpns: range) -> bool:
-    """All pages of the folio are mapped by this table, and all in `vpns`."""
-    return sum(mapper is table and vpn in vpns for mapper, vpn in folio.mappers) == len(folio.pages)
+    """All pages of the folio are mapped by this table, in a row, and all in `vpns` (folio_pte_batch)."""
+    mapped = [vpn for mapper, vpn in folio.mappers if mapper is table and vpn in vpns]
+    first = {vpn - pte.index for vpn in mapped if (pte := table.get(vpn)) is not None}
+    return len(mapped) == len(folio.pages) and len(first) == 1

@@ -87,7 +87,7 @@ class Reclaim:
             if isinstance(short, Folio):
                 return short
             if failures == MAX_RECLAIM_RETRIES:
-                short.events["oom"] += 1
+                short.meet("oom")
                 raise OutOfMemory("; ".join(filter(None, [memory.shortage(short), self.machine.slots.shortage()])))
             if await self.direct(short):
                 failures = 0

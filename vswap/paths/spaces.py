@@ -134,12 +134,14 @@ class AddressSpace:
 
     async def cold(self, vpn: int, count: int = 1) -> None:
         """These pages are not needed soon (madvise COLD): reclaim takes them for unused ones. A page that others map as
-        well is left alone."""
-        for page in range(vpn, vpn + count):
+        well is left alone. A large folio that is not wholly among them is split first."""
+        vpns = range(vpn, vpn + count)
+        for page in vpns:
+            folio = self._split_unless_within(page, vpns)
             pte = self.table.get(page)
-            if pte is not None and pte.state is PteState.DRAM and not rmap.mapped_by_others(pte.dram):
+            if folio is not None and pte is not None and not rmap.mapped_by_others(folio):
                 pte.accessed = False
-                self.machine.memory.deactivate(pte.dram)
+                self.machine.memory.deactivate(folio)
         await self.machine.clock.sleep(self.machine.costs.tlb_shootdown)
 
     async def pageout(self, vpn: int, count: int = 1) -> bool:
@@ -148,11 +150,8 @@ class AddressSpace:
         vpns = range(vpn, vpn + count)
         folios: list[Folio] = []
         for page in vpns:
-            pte = self.table.get(page)
-            if pte is None or pte.state is not PteState.DRAM or rmap.mapped_by_others(pte.dram):
-                continue
             folio = self._split_unless_within(page, vpns)
-            if folio is not None and folio not in folios:
+            if folio is not None and folio not in folios and not rmap.mapped_by_others(folio):
                 folios.append(folio)
         return any(await self._reclaim.reclaim(map(self._isolate, folios), force=True))
 
@@ -179,21 +178,20 @@ class AddressSpace:
         return pte
 
     def _split_unless_within(self, vpn: int, vpns: range) -> Folio | None:
-        """The DRAM folio of a page; a large one that reaches beyond `vpns`, or into another space, is split
-        before. None when the page is not in DRAM, or its folio should be split and is being worked on."""
+        """The DRAM folio of a page; a large one that reaches beyond `vpns` is split before. None when the page is not
+        in DRAM, or its folio should be split, and others map it as well or somebody works on it."""
         pte = self.table.get(vpn)
         if pte is None or pte.state is not PteState.DRAM:
             return None
         folio = pte.dram
         if not folio.order or large.within(folio, self.table, vpns):
             return folio
-        if folio.pins or folio.writeback or not folio.lock.try_acquire():
+        if rmap.likely_shared(self.machine, folio) or folio.pins or folio.writeback or not folio.lock.try_acquire():
             return None
         large.split(self.machine, folio)
         folio.lock.release()
         pte = self.table.get(vpn)
-        assert pte is not None
-        return pte.dram
+        return pte.dram if pte is not None and pte.state is PteState.DRAM else None  # it may be the page of zeros now
 
     def _free_lazily(self, vpn: int, vpns: range) -> bool:
         machine, pte = self.machine, self.table.get(vpn)

@@ -240,7 +240,11 @@ class DirectLayer(Layer[DirectSlots]):
 
     def allocate(self, memcg: Memcg, order: int = 0, only: Iterable[TierKey] | None = None, cpu: int = 0) -> int:
         """See Layer."""
-        slot = self.slots.allocate(memcg.id, order, cpu, self._places(only))
+        try:
+            slot = self.slots.allocate(memcg.id, order, cpu, self._places(only))
+        except SlotsExhausted:
+            memcg.meet("swap.fail")
+            raise
         if self.charged(slot) and not memcg.try_charge_swap(1 << order):
             for each in range(slot, slot + (1 << order)):
                 self.slots.unpin(each)

@@ -255,8 +255,16 @@ def processor(folio: AnyFolio) -> int:
 
 
 def mapped_by_others(folio: Folio) -> bool:
-    """Some page of the folio is mapped more than once (folio_likely_mapped_shared)."""
+    """Some page of the folio is mapped more than once: its mapcount is above its number of pages."""
     return len(folio.mappers) > len(folio.pages)
+
+
+def likely_shared(machine: Machine, folio: Folio) -> bool:
+    """Other tasks map a large folio as well. Kernels before 6.15 do not know: they guess, from the number of its
+    mappers and from its first page (folio_likely_mapped_shared)."""
+    if machine.config.profile == "current":
+        return len({id(table) for table, _ in folio.mappers}) > 1
+    return mapped_by_others(folio) or folio.mapped(0) > 1
 
 
 def unreferenced(machine: Machine, folio: AnyFolio) -> bool:
@@ -268,13 +276,25 @@ def unreferenced(machine: Machine, folio: AnyFolio) -> bool:
 
 
 def put_slot(machine: Machine, slot: int) -> None:
-    """A PTE that named the slot is gone. A CRAM page that nobody names any more is a zombie, left to the reaper."""
+    """A PTE that named the slot is gone. A CRAM page that nobody names any more is a zombie, left to the reaper. A page
+    that others map keeps its slot until swap is half full (free_swap_and_cache)."""
     machine.layer.put(slot)
     folio = machine.cache.lookup(slot)
     if isinstance(folio, Folio):
         try_to_free(machine, folio)
+        _try_to_free_slot(machine, folio)
     elif folio is not None and unreferenced(machine, folio):
         machine.reap_wanted.set()
+
+
+def _try_to_free_slot(machine: Machine, folio: Folio) -> None:
+    """Take a folio that no softleaf names out of the swap cache where swap is half full (TTRS_FULL)."""
+    if folio.dead or folio.writeback or named(machine, folio) or not _swap_full(machine, folio):
+        return
+    if folio.lock.try_acquire():
+        machine.cache.delete(folio)
+        folio.dirty = True
+        folio.lock.release()
 
 
 def unlock(machine: Machine, folio: AnyFolio) -> None:

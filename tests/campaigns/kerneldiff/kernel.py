@@ -34,6 +34,7 @@ STAT = ("zswapped", "zswpin", "zswpout", "pglazyfree", "pglazyfreed")
 RECLAIM_STAT = ("pgactivate", "workingset_refault_anon", "workingset_activate_anon", "workingset_restore_anon")
 LRU_GEN = "/sys/kernel/mm/lru_gen/enabled"
 EVENTS = {"memory.events": ("oom",), "memory.swap.events": ("max", "fail")}
+FEW_PAGES = 32
 WRITEBACK_S = 0.1
 """The shrinker has ended when it has written nothing for so long."""
 _BYTES = ("zswapped",)
@@ -85,6 +86,8 @@ class KernelRun:
         ask("end")
         if self._swapping:
             ask(f"swapoff {DEVICES[self._device]}")
+        if self._mthp:
+            self._end_slot_caches()
         if self._device == "zram":
             ask(f"put {ZRAM}/reset 1")
         self._large("never")
@@ -111,6 +114,15 @@ class KernelRun:
         if self._mthp:
             size = 4 << self._mthp
             self._guest.ask(f"put /sys/kernel/mm/transparent_hugepage/hugepages-{size}kB/enabled {value}")
+
+    def _end_slot_caches(self) -> None:
+        """Processors set slots aside once they have seen a large device, and free them late, until there are few: a
+        page is swapped out to a device of few (check_cache_active)."""
+        device = DEVICES[self._device]
+        write = f"task 0 write 0 1 {KINDS.index('text')} 1"
+        for request in (f"mkswap {device} {FEW_PAGES}", f"swapon {device} 0", f"start {GROUP}", "task 0 map 0 1", write,
+                        f"task 0 advise 0 1 {ADVICE['pageout']}", "end", f"swapoff {device}"):  # fmt: skip
+            self._guest.ask(request)
 
     def _switch_zswap(self, value: str) -> None:
         """To write N where it is N sets zswap up: it would count as used, and large swap-ins end with that."""

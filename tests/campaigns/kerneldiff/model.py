@@ -103,7 +103,7 @@ class ModelRun:
                 error = await self._reclaim(step.number(0))
             case "limit":
                 change: dict[str, Any] = {_LIMITS[step.arguments[0]]: step.number(1)}
-                self._group.limits = replace(self._group.limits, **change)
+                await system.limit_memcg(self._group, replace(self._group.limits, **change))
         return error
 
     async def _reclaim(self, pages: int) -> str:
@@ -192,6 +192,9 @@ class ModelRun:
                 await space.lazyfree(step.number(0), step.number(1))
             case "cold":
                 await space.cold(step.number(0), step.number(1))
+            case "protect":
+                for write in (False, True):
+                    await space.protect(step.number(0), step.number(1), write=write)
             case "mremap":
                 await space.move(step.number(0), step.number(1), step.number(2))
                 await space.munmap(step.number(0), step.number(1))

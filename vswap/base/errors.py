@@ -22,6 +22,10 @@ class SlotsExhausted(VswapError):
     """No virtual slot could be allocated (the table's limit is reached)."""
 
 
+class SwapMaxReached(SlotsExhausted):
+    """A direct slot would pass the memory.swap.max of its group."""
+
+
 class CountOverflow(VswapError):
     """ENOMEM: the slot's swap_count is at its greatest value, so no further PTE can name it."""
 

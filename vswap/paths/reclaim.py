@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vswap.base.backing import IN_FOLIO, BackingType, TierKey
-from vswap.base.errors import OutOfMemory, SlotsExhausted
+from vswap.base.errors import OutOfMemory, SlotsExhausted, SwapMaxReached
 from vswap.mm.folio import Folio
 from vswap.mm.frames import MAX_RECLAIM_RETRIES
 from vswap.mm.lru import SWAP_CLUSTER_MAX, Verdict
@@ -273,7 +273,7 @@ class Reclaim:
                     shrunk.demoting.append((folio, node))
                     migration.unmap(machine, folio)
                     await machine.clock.sleep(machine.costs.swap_machinery)
-            elif self._add_to_swap(folio, shrunk.target):
+            elif self._add_to_swap(folio, shrunk.target, force=force):
                 shrunk.unmapped.append(folio)
                 if rmap.try_to_unmap(machine, folio):  # else it has been written since, and is still there
                     shrunk.flush = True
@@ -366,8 +366,9 @@ class Reclaim:
         machine.counters.pglazyfreed += len(folio.pages)
         return True
 
-    def _add_to_swap(self, folio: Folio, target: Memcg) -> bool:
-        """Give a locked folio its slots, unless it has them; False when there are none to be had."""
+    def _add_to_swap(self, folio: Folio, target: Memcg, *, force: bool) -> bool:
+        """Give a locked folio its slots, unless it has them; False when there are none to be had. That is an event only
+        where the folio was asked for: else Linux would not look at it (can_reclaim_anon_pages)."""
         machine = self.machine
         assert folio.memcg is not None
         if folio.slot:
@@ -375,7 +376,9 @@ class Reclaim:
         try:
             places = self._places_for(target)
             slot = machine.layer.allocate(folio.memcg, folio.order, places, rmap.processor(folio))
-        except SlotsExhausted:
+        except SlotsExhausted as error:
+            if force and not isinstance(error, SwapMaxReached):
+                folio.memcg.meet("swap.fail")
             return False
         machine.cache.add(slot, folio)
         for each in folio.slots:

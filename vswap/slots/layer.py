@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from hw.clock import Event
 from vswap.base.backing import NOWHERE, ON_DEVICE, PHYSICAL, Backing, BackingType, TierKey
-from vswap.base.errors import SlotsExhausted
+from vswap.base.errors import SwapMaxReached
 from vswap.mm.memcg import Memcg
 from vswap.slots.compact import CompactCluster
 from vswap.slots.direct import VIRTUAL, AnySlots, DirectSlots, XswapSlots
@@ -240,15 +240,11 @@ class DirectLayer(Layer[DirectSlots]):
 
     def allocate(self, memcg: Memcg, order: int = 0, only: Iterable[TierKey] | None = None, cpu: int = 0) -> int:
         """See Layer."""
-        try:
-            slot = self.slots.allocate(memcg.id, order, cpu, self._places(only))
-        except SlotsExhausted:
-            memcg.meet("swap.fail")
-            raise
+        slot = self.slots.allocate(memcg.id, order, cpu, self._places(only))
         if self.charged(slot) and not memcg.try_charge_swap(1 << order):
             for each in range(slot, slot + (1 << order)):
                 self.slots.unpin(each)
-            raise SlotsExhausted(f"group {memcg.name} is at its memory.swap.max")
+            raise SwapMaxReached(f"group {memcg.name} is at its memory.swap.max")
         return slot
 
     def _places(self, only: Iterable[TierKey] | None) -> list[TierKey]:

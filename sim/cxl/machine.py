@@ -8,7 +8,6 @@ import os
 import select
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from hw.parameters import DeviceParameters
 from hw.places import build_folder
 from hw.verilated.library import compiled
 from sim.cxl.guest import Guest, build_guest
+from sim.cxl.place import run_folder
 from sim.cxl.qemu import Qemu, describe, fetch_qemu
 from sim.run.window import Waves
 
@@ -120,8 +120,7 @@ def run_guest(
     """
     folder = build_folder() / "cxl"
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="vcram-cxl-") as temporary:
-        place = Path(temporary)
+    with run_folder() as place:
         with ThreadPoolExecutor(1) as pool:  # packages come while the compiler works
             compiling = pool.submit(device_library, machine)
             qemu = fetch_qemu(folder)

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from sim.cxl import Figures, Machine, find_problems, run_guest
 from sim.cxl.command import cxl_command
 from sim.cxl.guest import why_not
 from sim.cxl.machine import UNIT_PAGES
+from sim.cxl.place import run_folder
 from sim.cxl.qemu import PLUGIN
 from sim.run.window import Waves, Window
 from tests.marks import VERIFY
@@ -117,6 +119,44 @@ def test_pages_are_promoted_by_the_module_only() -> None:
     done = CliRunner().invoke(cxl_command, ["--no-provider", "--hot", "9"])
     assert done.exit_code == 2
     assert "--no-provider" in done.output
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary folders are made."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_the_folder_of_a_run_goes_with_it(temporary: Path) -> None:
+    with run_folder() as folder:
+        (folder / "figures").touch()
+        assert list(temporary.iterdir()) == [folder]
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_run_removes_the_folder_of_one_that_was_killed_and_no_other(temporary: Path) -> None:
+    """Neither that of a run under way, nor what others have there."""
+    holding = """if True:
+        import time
+        from sim.cxl.place import run_folder
+        with run_folder() as folder:
+            print(folder, flush=True)
+            time.sleep(99)"""
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    with subprocess.Popen(
+        [sys.executable, "-c", holding], cwd=ROOT, stdout=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        killed = Path(process.stdout.readline().decode().strip())
+        (killed / "initramfs").touch()
+        other = temporary / "other"
+        other.mkdir()
+        with run_folder() as folder:
+            assert set(temporary.iterdir()) == {killed, folder, other}
+        process.kill()
+    with run_folder() as folder:
+        assert set(temporary.iterdir()) == {folder, other}
 
 
 def machine(**settings: Any) -> Machine:
@@ -216,8 +256,11 @@ def test_an_interrupted_run_leaves_nothing_behind(number: signal.Signals, tmp_pa
 
 
 @VERIFY
-def test_the_guest_ends_with_a_run_that_is_killed(tmp_path: Path) -> None:
+def test_the_guest_ends_with_a_run_that_is_killed_and_its_folder_goes_with_the_next_run(tmp_path: Path) -> None:
     assert end_in_the_guest(signal.SIGKILL, tmp_path) == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1
+    assert end_in_the_guest(signal.SIGTERM, tmp_path) == 130
+    assert list(tmp_path.iterdir()) == []
 
 
 def end_in_the_guest(number: signal.Signals, place: Path) -> int:

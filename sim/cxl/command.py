@@ -48,6 +48,12 @@ DEFAULT = ("cold", "8192", "2", "1", "512")
               help="The module promotes pages that the device nominates: those that were read so often.")  # fmt: skip
 @click.option("--swap", type=Size(), metavar="SIZE",
               help="A disk to swap to behind the node, with zswap in front of it.")  # fmt: skip
+@click.option("--with", "packages", multiple=True, metavar="PACKAGE",
+              help="A package of Debian's for the guest, with what it needs; may be repeated.")  # fmt: skip
+@click.option("--reclaim", is_flag=True,
+              help="The command's group is reclaimed again and again, and pages in use are promoted.")  # fmt: skip
+@click.option("--record", metavar="FILE", type=OutputFile(stdout=False),
+              help="Write what becomes of the command's pages; vcram trace import --guest reads it.")  # fmt: skip
 @click.option("--waves", "window", metavar="FROM:TO", type=WindowType(),
               help="Write every signal of the device in a part of the run, by its cycles.")  # fmt: skip
 @click.option("--waves-file", metavar="FILE.vcd", type=OutputFile(stdout=False), default="cxl.vcd", show_default=True,
@@ -70,6 +76,9 @@ def cxl_command(
     provider: bool,
     hot: int | None,
     swap: int | None,
+    packages: tuple[str, ...],
+    reclaim: bool,
+    record: Path | None,
     window: Window | None,
     waves_file: Path,
     live: bool,
@@ -91,6 +100,8 @@ def cxl_command(
       vcram cxl
       vcram cxl --icount --json cxl.json
       vcram cxl --media 4M -- ./mine.sh
+      vcram cxl -- redis
+      vcram cxl --with perl --reclaim -- perl -e 'print "hello\\n"'
       vcram cxl --shell
     """
     started = time.monotonic()
@@ -107,7 +118,7 @@ def cxl_command(
         raise click.BadParameter("it is the module that promotes, so not with --no-provider", param_hint="--hot")
     machine = Machine(
         parameters, memory, smp, icount, library, modules, provider, hot or 0, (swap or 0) * PAGE_BYTES,
-        None if window is None else Waves(window, waves_file), log,
+        packages, reclaim, record, None if window is None else Waves(window, waves_file), log,
     )  # fmt: skip
     console = Console(stderr=quiet)
     with interruptible(), _shown(console, live and not shell) as watch:

@@ -12,15 +12,29 @@ from pathlib import Path
 from sim.corpus import files as corpus_files
 from sim.cxl.provider import build_provider
 from sim.data import CORPUS
-from sim.guest import GuestError, compile_static, fetch_kernel, fetch_package, run_tool, write_initramfs
+from sim.guest import (
+    GuestError,
+    Packages,
+    compile_static,
+    fetch_kernel,
+    fetch_package,
+    fetch_tree,
+    run_tool,
+    write_initramfs,
+)  # fmt: skip
 
 HERE = Path(__file__).resolve().parent / "guest"
 KERNELS = ("linux-image-6.12-amd64", "linux-image-amd64")
 """A generic one: cloud kernels have no CXL. It is the stock kernel of Debian 13; Debian 12 has it beside its own."""
 MODULES = ("cxl_acpi", "cxl_pci", "cxl_mem", "dax_cxl", "device_dax", "kmem")
 SWAP_MODULES = ("virtio_pci", "virtio_blk", "zsmalloc", "lz4")
-PROGRAMS = ("cold", "poison")
+PROGRAMS = ("cold", "poison", "reclaim")
 """Of sim/cxl/guest, compiled for the guest."""
+WORKLOADS = {"sqlite": ("sqlite3",), "redis": ("redis-server",), "python": ("python3",)}
+"""Scripts of sim/cxl/guest that put a program into the group, and the packages that it comes from."""
+_HEAT = 80
+"""At which a page in use comes back, if the group is reclaimed again and again: it was read once, and 16 lines more."""
+SCRIPTS = ("in-group", *WORKLOADS)
 _ELF_64 = b"\x7fELF\x02\x01"
 _ELF_HEAD_BYTES = 64
 _X86_64 = 62
@@ -45,6 +59,9 @@ def build_guest(
     provider: bool = True,
     swap: bool = False,
     hot: int = 0,
+    packages: Sequence[str] = (),
+    reclaim: bool = False,
+    record: bool = False,
 ) -> Guest:
     """Fetch what is not there yet, and make the initramfs.
 
@@ -52,12 +69,15 @@ def build_guest(
         folder: where packages are kept.
         initramfs: the file to make.
         command: what runs in the guest, and its arguments. A file of this machine, a script or a static program, is
-            taken along; another name is one of the guest's own: of busybox, or in PROGRAMS.
+            taken along; another name is one of the guest's own: of busybox, in PROGRAMS or WORKLOADS, or of `packages`.
         extra: modules of the kernel to load.
         shell: a shell takes the command's place.
         provider: our module is loaded, which trims and heeds the watermarks (sim.cxl.provider).
         swap: it swaps to its disk, with zswap in front of it.
         hot: heat at which our module promotes a page; 0: never.
+        packages: of Debian, which the guest has, with what they need.
+        reclaim: the group is reclaimed again and again, as it always is for WORKLOADS.
+        record: the kernel traces what becomes of the command's pages.
 
     Raises:
         sim.guest.GuestError: it cannot be had, or the command cannot run there.
@@ -65,17 +85,28 @@ def build_guest(
     kernel = fetch_kernel(folder, KERNELS, (*MODULES, *SWAP_MODULES))
     version = (kernel / "version").read_text()
     busybox = next(fetch_package(folder, "busybox-static").glob("*bin/busybox"))
+    words = list(command)
+    workload = words[0] if words and words[0] in WORKLOADS else None
+    wanted = [*packages, *(_packages_of(workload) if workload else ())]
+    tree = fetch_tree(folder, wanted) if wanted else {}
+    reclaim = reclaim or workload is not None
+    settings = {
+        "shell": shell, "swap": swap, "hot": hot or (_HEAT if reclaim and provider else 0), "reclaim": reclaim,
+        "outside": workload, "record": record,
+    }  # fmt: skip
     files = {
+        **tree,
         "init": ((HERE / "init").read_bytes(), 0o755),
         "bin/busybox": (busybox.read_bytes(), 0o755),
         "pages": (b"".join(_pages()), 0o644),
-        "settings": (f"shell={'1' if shell else ''}\nswap={'1' if swap else ''}\nhot={hot or ''}\n".encode(), 0o644),
+        "settings": ("".join(f"{name}={value or ''}\n" for name, value in settings.items()).encode(), 0o644),
         **{f"bin/{name}": (compile_static(HERE / f"{name}.c", folder), 0o755) for name in PROGRAMS},
+        **{f"bin/{name}": ((HERE / name).read_bytes(), 0o755) for name in SCRIPTS},
         **({"provider.ko": (build_provider(folder, version).read_bytes(), 0o644)} if provider else {}),
         **{f"extra/{path.name}": (path.read_bytes(), 0o644) for path in extra},
     }
-    words = list(command)
-    own = {*PROGRAMS, *run_tool([str(busybox), "--list"]).split()}
+    own = {*PROGRAMS, *SCRIPTS, *run_tool([str(busybox), "--list"]).split()}
+    own |= {Path(name).name for name in tree if name.startswith(("usr/bin/", "usr/sbin/"))}
     local = Path(words[0]) if words else None
     if local is not None and local.is_file() and not (str(local.parent) == "/bin" and local.name in own):
         data = local.read_bytes()
@@ -85,10 +116,18 @@ def build_guest(
         files[name] = (data, 0o755)
         words[0] = f"/{name}"
     elif words and words[0].removeprefix("/bin/") not in own:
-        raise GuestError(f"{words[0]} is neither a file here nor a program of the guest's busybox")
+        raise GuestError(f"{words[0]} is neither a file here nor a program of the guest's")
     files["command/run"] = (f"#!/bin/sh\nexec {shlex.join(words)}\n".encode(), 0o755)
     write_initramfs(initramfs, files, kernel)
     return Guest(kernel / "vmlinuz", initramfs, version)
+
+
+def _packages_of(workload: str) -> list[str]:
+    """The packages that a workload needs; those of CPython's tests have its version in their name."""
+    names = list(WORKLOADS[workload])
+    if workload == "python":
+        names += [f"lib{name}-testsuite" for name in Packages().depends("python3") if name.startswith("python3.")]
+    return names
 
 
 def why_not(data: bytes, own: Container[str]) -> str | None:

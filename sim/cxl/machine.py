@@ -56,6 +56,9 @@ class Machine:
         provider: ours is loaded, which trims and heeds the watermarks.
         hot: heat at which ours promotes a page (docs/device/hot-pages.md); 0: never.
         swap_bytes: of a disk to swap to, with zswap in front of it; 0: none.
+        packages: of Debian, that the guest has.
+        reclaim: the command's group is reclaimed again and again.
+        record: gets what the kernel's tracepoints say of the pages of the command (docs/cxl.md).
         waves: of the device, by its cycles, which are the window's ns.
         log: gets every access to the CXL device registers, a line each: r or w, offset, bytes, value.
         time_limit_s: for the whole run.
@@ -72,6 +75,9 @@ class Machine:
     provider: bool = True
     hot: int = 0
     swap_bytes: int = 0
+    packages: tuple[str, ...] = ()
+    reclaim: bool = False
+    record: Path | None = None
     waves: Waves | None = None
     log: Path | None = None
     time_limit_s: float = TIME_LIMIT_S
@@ -126,7 +132,8 @@ def run_guest(
             qemu = fetch_qemu(folder)
             guest = build_guest(
                 folder, place / "initramfs", command, machine.modules, shell, machine.provider,
-                bool(machine.swap_bytes), machine.hot,
+                bool(machine.swap_bytes), machine.hot, machine.packages, machine.reclaim,
+                machine.record is not None,
             )  # fmt: skip
             library = compiling.result()
         live = place / "live" if watch else None
@@ -198,6 +205,7 @@ def _command(
         "-device", "cxl-rp,port=0,bus=bridge,id=root,chassis=0,slot=2",
         "-device", device, *disk,
         "-serial", f"file:{place / 'console'}", "-serial", "mon:stdio" if shell else "stdio",
+        *(["-serial", f"file:{machine.record.absolute()}"] if machine.record is not None else []),
         "-kernel", str(guest.kernel), "-initrd", str(guest.initramfs), "-append", _ARGUMENTS,
     ]  # fmt: skip
 

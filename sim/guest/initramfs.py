@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import gzip
+import stat
 from pathlib import Path
 
 
 def cpio(files: dict[str, tuple[bytes, int]]) -> bytes:
-    """An archive in the form that the kernel unpacks (newc): path to content and mode; folders are made as needed."""
+    """An archive in the form that the kernel unpacks (newc): path to content and mode; folders are made as needed.
+    With S_IFLNK in its mode it is a link to what its content names."""
     parts: list[bytes] = []
     made: set[str] = set()
 
@@ -24,7 +26,7 @@ def cpio(files: dict[str, tuple[bytes, int]]) -> bytes:
             if str(folder) not in (".", *made):
                 made.add(str(folder))
                 add(str(folder), 0o040755, b"")
-        add(name, 0o100000 | mode, data)
+        add(name, mode if stat.S_IFMT(mode) else stat.S_IFREG | mode, data)
     add("TRAILER!!!", 0, b"")
     return b"".join(parts)
 

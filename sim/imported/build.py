@@ -8,7 +8,7 @@ from random import Random
 from typing import Literal
 
 from sim.imported.contents import Contents
-from sim.imported.seen import Access, Exited, Forked, Seen
+from sim.imported.seen import Access, Exited, Forked, Seen, TakenOut
 from sim.trace.file import Event, Kind, TraceWriter
 
 
@@ -55,6 +55,8 @@ class Builder:
             match one:
                 case Access():
                     self._access(one)
+                case TakenOut():
+                    self._take_out(one)
                 case Forked():
                     self._fork(one)
                 case Exited():
@@ -77,6 +79,11 @@ class Builder:
         content = self.writer.content(self._contents.draw())
         pages[access.page] = number, content
         self.writer.append(Event(space, number, Kind.WRITE, content))
+
+    def _take_out(self, taken: TakenOut) -> None:
+        space = self._space(taken.space)
+        if (known := self._pages[space].get(taken.page)) is not None:  # else nothing was seen of its first touch
+            self.writer.append(Event(space, known[0], Kind.PAGEOUT))
 
     def _fork(self, forked: Forked) -> None:
         if forked.space not in self._spaces or forked.child in self._spaces:

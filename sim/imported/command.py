@@ -15,7 +15,7 @@ from sim.base.interrupts import interruptible
 from sim.base.options import OutputFile
 from sim.data import CORPUS
 from sim.data.programs import PROGRAMS, record
-from sim.imported import damon, perf
+from sim.imported import damon, guest, perf
 from sim.imported.build import Builder
 from sim.imported.contents import Contents
 from sim.trace.file import DEFAULT_MAX_CONTENTS, DEFAULT_MAX_EVENTS, Trace, TraceError, TraceHeader, save
@@ -32,6 +32,10 @@ _PERF = (
 _DAMON = (
     "Accesses are drawn: each page of a region with the rate at which DAMON found the region accessed, {samples} looks "
     "an aggregation interval, in an order drawn at random."
+)
+_GUEST = (
+    "Accesses are those that the program told, or its page faults: others do not show, nor what the program gave back. "
+    "Pages that the kernel moved to the node are taken out of DRAM; what it moved back is not in the trace."
 )
 _BUILD_EVENTS = 500_000
 
@@ -111,6 +115,8 @@ def trace_build(folder: Path, names: tuple[str, ...], max_events: int) -> None:
               help="Text of perf script or perf trace -F all; - for standard input.")  # fmt: skip
 @click.option("--damon", "damon_file", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True),
               help="Text of damo report access --raw_form, or of perf script of damon:damon_aggregated.")  # fmt: skip
+@click.option("--guest", "guest_file", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True),
+              help="Text of vcram cxl --record.")  # fmt: skip
 @click.option("-o", "--output", required=True, metavar="FILE", type=OutputFile(stdout=False), help="Trace to write.")
 @click.option("--corpus", type=click.Path(path_type=Path, file_okay=False), default=CORPUS,
               show_default="the sample that comes with the program", metavar="FOLDER",
@@ -129,6 +135,7 @@ def trace_build(folder: Path, names: tuple[str, ...], max_events: int) -> None:
 def trace_import(
     perf_file: Path | None,
     damon_file: Path | None,
+    guest_file: Path | None,
     output: Path,
     corpus: Path,
     kinds: tuple[str, ...],
@@ -139,9 +146,9 @@ def trace_import(
     max_events: int,
     max_contents: int,
 ) -> None:
-    """Make a trace of accesses that perf or DAMON has seen on a running kernel.
+    """Make a trace of accesses that perf, DAMON or the guest of vcram cxl has seen on a running kernel.
 
-    Neither tells what pages held: contents are drawn from a corpus, and the trace says so. docs/trace.md says what else
+    None tells what pages held: contents are drawn from a corpus, and the trace says so. docs/trace.md says what else
     such a trace does not show.
 
     \b
@@ -153,25 +160,30 @@ def trace_import(
       vcram trace import --perf faults.txt --write-percent 30 -o faults.trace
       damo record -o damon.data PID; damo report access --raw_form --input_file damon.data > regions.txt
       vcram trace import --damon regions.txt --corpus my-corpus --kind database -o regions.trace
+      vcram cxl --record guest.txt; vcram trace import --guest guest.txt -o guest.trace
     """
-    if (perf_file is None) == (damon_file is None):
-        raise click.UsageError("name one text to import: --perf FILE or --damon FILE")
+    named = [file for file in (perf_file, damon_file, guest_file) if file is not None]
+    if len(named) != 1:
+        raise click.UsageError("name one text to import: --perf FILE, --damon FILE or --guest FILE")
+    file = named[0]
+    counts = guest.Counts()
     contents = Contents(corpus, kinds, Random(f"contents {seed}"))
     builder = Builder(contents, max_events, max_contents, write_percent, Random(f"writes {seed}"))
-    file = perf_file or damon_file
-    assert file is not None
     with interruptible(), Console(stderr=True).status(f"reading {file}"):
         lines = _lines(file)
-        builder.add(
-            perf.read(lines, str(file)) if perf_file else damon.read(lines, str(file), samples=samples, seed=seed)
-        )
+        if perf_file:
+            tool, more, advice, seen = "perf", _PERF, perf.ADVICE, perf.read(lines, str(file))
+        elif damon_file:
+            tool, more, advice = "DAMON", _DAMON.format(samples=samples), damon.ADVICE
+            seen = damon.read(lines, str(file), samples=samples, seed=seed)
+        else:
+            tool, more, advice, seen = "a guest", _GUEST, guest.ADVICE, guest.read(lines, str(file), counts)
+        builder.add(seen)
         if not len(builder.writer):
-            advice = perf.ADVICE if perf_file else damon.ADVICE
             raise TraceError(f"{file}: no accesses in it; make it with {advice}")
-        more = _PERF if perf_file else _DAMON.format(samples=samples)
         header = TraceHeader.recorded_now(
             [program],
-            f"imported from {'perf' if perf_file else 'DAMON'}",
+            f"imported from {tool}",
             window=0,
             loss=_LOSS.format(
                 corpus=corpus.name, kinds=", ".join(contents.kinds), seed=seed, write_percent=write_percent, more=more
@@ -186,6 +198,9 @@ def trace_import(
         met = f" (ended at a limit; --{builder.limit.replace('_', '-')} N raises it)"
     click.echo(f"{output}: {header.events:,} events, {header.pages:,} pages, {header.spaces:,} spaces, contents drawn "
                f"from {corpus}, {size:,} bytes{met}", err=True)  # fmt: skip
+    if guest_file:
+        click.echo(f"the kernel demoted {counts.demoted:,} pages and promoted {counts.promoted:,}; "
+                   f"{counts.faults:,} faults, {counts.hint_faults:,} of them hints", err=True)  # fmt: skip
 
 
 def _lines(file: Path) -> Iterable[str]:

@@ -27,6 +27,15 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenOut:
+    """The kernel has taken a page out of DRAM."""
+
+    space: int
+    page: int
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Forked:
     """A process `child` begins with the pages of `space`."""
 
@@ -43,4 +52,4 @@ class Exited:
     time_ns: int
 
 
-Seen = Access | Forked | Exited
+Seen = Access | TakenOut | Forked | Exited

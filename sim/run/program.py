@@ -174,6 +174,8 @@ class Program:
             case Kind.UNMAP:
                 shadow.pop(event.page, None)
                 await space.unmap(event.page)
+            case Kind.PAGEOUT:
+                await space.pageout(event.page)
             case Kind.EXIT:
                 await self._exit(event.space, at)
 

@@ -60,6 +60,8 @@ def reuse(trace: Trace, limit: int) -> Reuse:
                 dram.move_to_end(page)
             case Kind.UNMAP:
                 _forget(page, dram, away, held)
+            case Kind.PAGEOUT if page in dram:
+                _store(page, dram.pop(page), away, zero, result)
             case Kind.FORK:
                 # The child's pages start away: what a parent has in DRAM is shared, and counts once, as the parent's.
                 for space, number in [p for p in held if p[0] == event.space]:
@@ -70,13 +72,16 @@ def reuse(trace: Trace, limit: int) -> Reuse:
                 for gone in [p for p in held if p[0] == event.space]:
                     _forget(gone, dram, away, held)
         while len(dram) > limit:
-            victim, content = dram.popitem(last=False)
-            away[victim] = False
-            if content in zero:
-                result.zero_stores += 1
-            else:
-                result.stores += 1
+            _store(*dram.popitem(last=False), away, zero, result)
     return result
+
+
+def _store(page: Page, content: int, away: dict[Page, bool], zero: set[int], result: Reuse) -> None:
+    away[page] = False
+    if content in zero:
+        result.zero_stores += 1
+    else:
+        result.stores += 1
 
 
 def _forget(page: Page, dram: OrderedDict[Page, int], away: dict[Page, bool], held: dict[Page, int]) -> None:

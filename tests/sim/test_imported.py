@@ -207,7 +207,7 @@ def test_a_limit_ends_the_trace_and_is_named_with_its_flag(tmp_path: Path) -> No
 
 def test_one_text_is_imported_at_a_time_from_a_corpus_that_has_the_kind(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["trace", "import", "-o", str(tmp_path / "x.trace")])
-    assert done.exit_code == 2 and "--perf FILE or --damon FILE" in done.output
+    assert done.exit_code == 2 and "--perf FILE, --damon FILE or --guest FILE" in done.output
     done, _ = imported(tmp_path, "--perf", COUNTED, "--kind", "cobol")
     assert done.exit_code == 1 and "has no pages of cobol, expected one of python-objects" in done.output
 

@@ -163,6 +163,18 @@ def test_an_unmapped_page_is_not_read_back_and_reads_as_zeros_when_written_anew(
     assert result.faults["first_touch"].count == 3
 
 
+@pytest.mark.parametrize(("mode", "demoted", "faults"), [("node", 5, 8), ("swap", 0, 13)])
+def test_a_page_that_the_kernel_took_out_is_taken_out(mode: str, demoted: int, faults: int, tmp_path: Path) -> None:
+    """On a memory node it is demoted, and it is read there without a fault."""
+    events = [Event(0, page, Kind.WRITE, page) for page in range(8)]
+    events += [Event(0, page, Kind.PAGEOUT) for page in range(5)]
+    events += [Event(0, page, Kind.READ, page) for page in range(8)]
+    result = replay(tmp_path, events, PAGES[:9], cram={"mode": mode})
+    assert result.ok, result.problems
+    assert (result.kernel["pgdemote_proactive"], result.kernel["pgfault"]) == (demoted, faults)
+    assert result.kernel["stores"] == 5
+
+
 def test_faults_are_named_after_what_they_waited_for(tmp_path: Path) -> None:
     events = [Event(0, page, Kind.WRITE, page) for page in range(40)]
     events += [Event(0, page, Kind.READ, page) for page in range(10)]

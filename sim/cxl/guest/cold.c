@@ -7,25 +7,20 @@
 //
 //     cold PAGES PASSES NODE HOT
 //
+// To a recording (`vcram cxl --record`) it tells every access to these pages, but those that make them hot.
+//
 // Lines that begin with @ are figures: a name and a number.
 
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
-enum { PAGE = 4096, BATCH = 256, ROUNDS = 64, IDLE_ROUNDS = 3, ACHIEVED_RATIO = 0x54, HOT_S = 20 };
-static const char RECLAIM[] = "/sys/fs/cgroup/cold/memory.reclaim";
+#include "guest.h"
+
+enum { BATCH = 256, ROUNDS = 64, IDLE_ROUNDS = 3, ACHIEVED_RATIO = 0x54, HOT_S = 20 };
 static const char BALANCING[] = "/proc/sys/kernel/numa_balancing";
 static const char HEAT[] = "/sys/module/cram_provider/parameters/hot";
 
@@ -34,12 +29,6 @@ static const uint64_t LOST = UINT64_MAX;  // instead of a version
 static sigjmp_buf lost;
 static unsigned char *corpus;
 static size_t corpus_pages;
-
-static void fail(const char *what)
-{
-    perror(what);
-    exit(2);
-}
 
 static void *anonymous(size_t pages)
 {
@@ -60,25 +49,16 @@ static void load_corpus(const char *path)
     fclose(file);
 }
 
-static void write_file(const char *path, const char *text)
+// Tell of an access, before it is made.
+static void tell(const char *verb, const void *page)
 {
-    const int file = open(path, O_WRONLY);
-    if (file < 0 || (write(file, text, strlen(text)) < 0 && errno != EAGAIN)) fail(path);
-    close(file);
-}
-
-// A register of the device.
-static uint32_t read_register(unsigned offset)
-{
-    const char *path = getenv("REGISTERS");
-    const int file = path ? open(path, O_RDWR | O_SYNC) : -1;
-    if (file < 0) fail("REGISTERS");
-    volatile uint32_t *registers = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, file, 0);
-    if (registers == MAP_FAILED) fail("registers");
-    const uint32_t value = registers[offset / 4];
-    munmap((void *)registers, PAGE);
-    close(file);
-    return value;
+    static int marks = -1;
+    char path[128];
+    const char *record = getenv("RECORD");
+    if (!record) return;
+    snprintf(path, sizeof path, "%s/trace_marker", record);
+    if (marks < 0) marks = open(path, O_WRONLY);
+    if (marks < 0 || dprintf(marks, "vcram %s %lx", verb, (unsigned long)page) < 0) fail(path);
 }
 
 // What page `number` holds in its `version`: a page of the corpus, and which it is.
@@ -170,6 +150,7 @@ static bool is_right(const unsigned char *page, uint64_t number, uint64_t *versi
         return true;
     }
     expect(number, *version, right);
+    tell("read", page);
     return memcmp(page, right, PAGE) == 0;
 }
 
@@ -188,7 +169,10 @@ int main(int count, char **words)
     uint64_t *versions = calloc(pages, sizeof *versions);
     if (!versions || mlockall(MCL_CURRENT)) fail("memory");  // the program itself stays in DRAM
     unsigned char *memory = anonymous(pages);
-    for (size_t i = 0; i < pages; i++) expect(i, 0, memory + i * PAGE);
+    for (size_t i = 0; i < pages; i++) {
+        tell("write", memory + i * PAGE);
+        expect(i, 0, memory + i * PAGE);
+    }
 
     for (unsigned pass = 0; pass < passes; pass++) {
         const size_t there = make_cold(memory, pages, node);
@@ -201,6 +185,7 @@ int main(int count, char **words)
         for (size_t i = pass % 8; i < pages; i += 8) {
             if (versions[i] == LOST) continue;
             expect(i, ++versions[i], right);
+            tell("write", memory + i * PAGE);
             memcpy(memory + i * PAGE, right, PAGE);
         }
     }

@@ -7,20 +7,13 @@
 // Lines that begin with @ are figures: a name and a number.
 
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
-enum { PAGE = 4096, PAGES = 64, VICTIM = 21, ROUNDS = 64 };
-static const char RECLAIM[] = "/sys/fs/cgroup/cold/memory.reclaim";
+#include "guest.h"
+
+enum { PAGES = 64, VICTIM = 21, ROUNDS = 64 };
 static const char INJECT[] = "/sys/kernel/debug/cxl/mem0/inject_poison";
 static const char REGION[] = "/sys/bus/cxl/devices/region0/resource";
 
@@ -28,25 +21,12 @@ static sigjmp_buf hit;
 static volatile uintptr_t hit_address;
 static volatile int hit_code;
 
-static void fail(const char *what)
-{
-    perror(what);
-    exit(2);
-}
-
 static void on_sigbus(int number, siginfo_t *info, void *context)
 {
     (void)number, (void)context;
     hit_address = (uintptr_t)info->si_addr;
     hit_code = info->si_code;
     siglongjmp(hit, 1);
-}
-
-static void write_file(const char *path, const char *text)
-{
-    const int file = open(path, O_WRONLY);
-    if (file < 0 || (write(file, text, strlen(text)) < 0 && errno != EAGAIN)) fail(path);
-    close(file);
 }
 
 static int node_of(void *page)

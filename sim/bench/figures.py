@@ -2,8 +2,8 @@
 """The measured tables of the documents, from the records in docs/figures.
 
     python -m sim.bench.figures             write the documents' tables again
-    python -m sim.bench.figures --record    first take what the last make hwbench, fpga, mutation, effects, faults or
-                                            python -m sim.bench.modes wrote
+    python -m sim.bench.figures --record    first take what the last make hwbench, fpga, mutation, effects, faults,
+                                            python -m sim.bench.modes or sim.bench.guest wrote
 
 A table follows a line `<!-- made by python -m sim.bench.figures: NAME -->` and ends at an empty line.
 """
@@ -26,14 +26,15 @@ from hw.sources import ROOT, digest
 RECORDS = ROOT / "docs" / "figures"
 DOCUMENTS = (
     "hwbench.md", "compressor.md", "decompressor.md", "mutants.md", "kerneldiff.md", "faults.md", "vswap/node-mode.md",
+    "cxl.md",
 )  # fmt: skip
-NAMES = ("hwbench", "fpga", "mutation", "effects", "faults", "modes")
+NAMES = ("hwbench", "fpga", "mutation", "effects", "faults", "modes", "guest")
 SURVIVED = "survived"
 _MARK = re.compile(r"(<!-- made by `python -m sim\.bench\.figures`: ([a-z-]+) -->\n)(.*?)(?=\n\n|\Z)", re.DOTALL)
 
 Records = Mapping[str, Sequence[Mapping[str, Any]]]
 """The rows of each record: "hwbench" (sim/bench/hwbench.py), "fpga" (hw/fpga.py), "mutation", "effects" and
-"faults" (tests/campaigns), "modes" (sim/bench/modes.py)."""
+"faults" (tests/campaigns), "modes" (sim/bench/modes.py), "guest" (sim/bench/guest.py)."""
 
 
 class FiguresError(Exception):
@@ -254,11 +255,43 @@ def _modes(ways: Sequence[Mapping[str, Any]]) -> str:
     return _table(heads, [[name, *(_number(figure(row)) for row in ways)] for name, figure in MODE_FIGURES.items()])
 
 
+GUEST_FIGURES: Mapping[str, Callable[[Mapping[str, Any]], float | None]] = {
+    "bad": lambda row: row["bad"],
+    "pages demoted": lambda row: row["demoted"],
+    "promoted": lambda row: row["promoted"],
+    "most at once on the node": lambda row: row["guest"].get("reclaim.most_there"),
+    "times reclaimed": lambda row: row["guest"].get("reclaim.rounds"),
+    "pages to zswap": lambda row: row["guest"]["vmstat.zswpout"],
+    "from zswap to the disk": lambda row: row["guest"]["vmstat.zswpwb"],
+    "lines written to the device": lambda row: row["device"]["lines_written"],
+    "lines read from it": lambda row: row["device"]["lines_read"],
+    "its cycles": lambda row: row["cycles"],
+}
+"""What the table of programs in a guest says of a run (sim/bench/guest.py)."""
+
+
+def programs(kept: Records) -> str:
+    """Programs in a guest whose group is reclaimed to the node: a column each."""
+    ways = kept["guest"]
+    rows = [[name, *(_number(figure(way["figures"])) for way in ways)] for name, figure in GUEST_FIGURES.items()]
+    ratios = ["ratio", *(f"{way['figures']['ratio']:.2f}" for way in ways)]
+    return _table(["", *(f"`{way['command']}`, {way['run']}" for way in ways)], [*rows, ratios])
+
+
+def replayed(kept: Records) -> str:
+    """A guest's run and its replay on the model, side by side."""
+    rows = [
+        [name, *(f"{value:,.2f}" if isinstance(value, float) else _number(value) for value in pair)]
+        for way in kept["guest"] for name, pair in way.get("replayed", {}).items()
+    ]  # fmt: skip
+    return _table(["", "the guest", "the model"], rows)
+
+
 TABLES: Mapping[str, Callable[[Records], str]] = {
     "widths": widths, "misses": misses, "compressor": compressor, "decompressor": decompressor, "fpga": fpga,
     "mutants": mutants, "mutants-state": mutants_state, "survivors": survivors, "faults": faults,
     "faults-state": faults_state, "effects-faults": effects_faults, "effects-times": effects_times,
-    "effects-tiers": effects_tiers, "modes": modes, "modes-rtl": modes_rtl,
+    "effects-tiers": effects_tiers, "modes": modes, "modes-rtl": modes_rtl, "programs": programs, "replayed": replayed,
 }  # fmt: skip
 
 
@@ -337,7 +370,7 @@ def _short(row: Mapping[str, Any]) -> dict[str, Any]:
     "--record",
     "first",
     is_flag=True,
-    help="Take build/{hwbench,fpga,mutation,effects,faults,modes}.json as the records first.",
+    help="Take build/{hwbench,fpga,mutation,effects,faults,modes,guest}.json as the records first.",
 )
 def main(first: bool) -> None:
     """Write the measured tables of the documents again, from docs/figures."""

@@ -249,6 +249,19 @@ def test_pages_that_find_no_room_go_on_to_zswap_and_to_the_disk(tmp_path: Path) 
 
 
 @VERIFY
+def test_a_database_whose_program_is_reclaimed_to_the_node_again_and_again_answers_as_in_dram() -> None:
+    """Debian's SQLite: the same answers, the same hash of all content, and whole after each round."""
+    run = run_guest(machine(icount=True), ["sqlite", "500", "2"])
+    found = figures(run.told, run.counted)
+    assert find_problems(found) == []
+    assert (found.bad, found.status, run.told["sqlite.whole"]) == (0, 0, 2)
+    assert run.told["reclaim.rounds"] > 4
+    assert found.demoted > 100
+    assert found.promoted == run.told["provider.promoted"] > 50  # what is in use comes back
+    assert found.ratio > 1
+
+
+@VERIFY
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
     assert end_in_the_guest(number, tmp_path) == 130

@@ -38,6 +38,7 @@ def test_a_figure_that_changes_shows(name: str) -> None:
     changed["effects"][0]["simulated_ns"] += 10**6
     changed["faults"][0]["wrong"] += 1
     changed["modes"][0]["mismatches"] += 1
+    changed["guest"][0]["figures"]["cycles"] += 1
     text = (DOCS / name).read_text()
     assert updated(text, changed) != text
 

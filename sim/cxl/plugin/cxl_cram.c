@@ -396,8 +396,8 @@ static const Property properties[] = {
     DEFINE_PROP_UINT64("seed", CxlCram, seed, 1),
 };
 
-// QEMU could save what is its own, but not the device's state: cram_save refuses while a transfer is under way, and a guest
-// that goes on with another memory is lost. So savevm and migration are refused.
+// QEMU saves nothing of the CXL registers of its root port: after a load the decoders would be those after reset, and a guest
+// that goes on without its memory is lost. So savevm and migration are refused (docs/cxl.md).
 static const VMStateDescription no_snapshot = {.name = TYPE_CXL_CRAM, .unmigratable = true};
 
 static void class_init(ObjectClass *class, void *data)

@@ -11,7 +11,6 @@ keeps its own.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from hw.parameters import DeviceParameters
 from hw.places import build_folder
 from sim.cxl import Figures, Machine, find_problems, run_guest
 from sim.imported import guest
+from sim.imported.command import trace_import
 from sim.run.execute import run_in_process
 from sim.run.metrics import Result
 from sim.scenario.scenario import DEFAULT, find
@@ -83,11 +83,9 @@ def run(name: str) -> dict[str, Any]:
 def replay(text: Path, media_bytes: int, figures: Figures) -> dict[str, list[float]]:
     """What the guest and the model have counted of the same run: each figure in both."""
     trace = text.with_suffix(".trace")
-    subprocess.run(
-        [sys.executable, "-m", "sim.cli", "trace", "import", "--guest", str(text), "-o", str(trace)], check=True
-    )
+    trace_import.main(["--guest", str(text), "-o", str(trace)], standalone_mode=False)
     settings = {
-        "workload.trace": str(trace), "cram.mode": "node", "memory.limit_pages": "65536",
+        "workload.trace": str(trace), "workload.rounds": "1", "cram.mode": "node", "memory.limit_pages": "65536",
         "cram.media_bytes": str(media_bytes),
     }  # fmt: skip
     scenario = load(find(DEFAULT), [parse(f"{key}={value}") for key, value in settings.items()])

@@ -51,10 +51,10 @@ class Way:
 
 
 WAYS = {
-    "sqlite": Way(("sqlite", "1000", "3")),
-    "redis": Way(("redis", "1000", "3")),
+    "sqlite": Way(("sqlite", "500", "2")),
+    "redis": Way(("redis", "500", "2")),
     "python": Way(("python",)),
-    "tiers": Way(("redis", "500", "2"), swap_bytes=64 << 20),
+    "tiers": Way(("redis", "250", "2"), swap_bytes=64 << 20),
     "cold": Way(("cold", "1024", "2", "1", "0"), recorded=True),
 }
 

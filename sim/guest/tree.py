@@ -58,7 +58,7 @@ def _closure(names: Sequence[str]) -> dict[str, str]:
         if name not in known:
             raise GuestError(f"no package {name} is known here: apt-get update")
         fields = known[name]
-        if name in found or (fields["Section"] == "admin" and name not in names):
+        if name in found or (fields.get("Section") == "admin" and name not in names):
             continue
         found[name] = fields["Version"]
         needed = [fields[key] for key in ("Pre-Depends", "Depends") if key in fields]

@@ -258,6 +258,16 @@ def test_a_fork_and_an_exit_are_in_the_recorded_trace(orders: Trace) -> None:
     assert kinds == set(Kind) - {Kind.PAGEOUT}
 
 
+def test_a_page_that_the_kernel_took_out_leaves_dram_whatever_its_limit() -> None:
+    writer = TraceWriter()
+    for number in range(3):
+        writer.append(Event(0, number, Kind.WRITE, writer.content(page(number))))
+    for event in (Event(0, 1, Kind.PAGEOUT), Event(0, 1, Kind.PAGEOUT), Event(0, 1, Kind.READ, 1)):
+        writer.append(event)
+    asked = reuse(writer.finish(HEADER), 8)
+    assert (asked.stores, asked.soft_faults, asked.promotions) == (1, 1, 0)
+
+
 def test_a_trace_may_keep_time_and_one_that_does_not_is_written_as_before(tmp_path: Path) -> None:
     path, gaps = tmp_path / "timed.trace", iter([5, 1 << 40, 0])
     writer = TraceWriter(passed=lambda: next(gaps))

@@ -55,7 +55,7 @@ WAYS = {
     "redis": Way(("redis", "500", "2")),
     "python": Way(("python",)),
     "tiers": Way(("redis", "250", "2"), swap_bytes=64 << 20),
-    "cold": Way(("cold", "1024", "2", "1", "0"), recorded=True),
+    "cold": Way(("cold", "512", "2", "1", "0"), recorded=True),
 }
 
 

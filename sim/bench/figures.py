@@ -261,8 +261,6 @@ GUEST_FIGURES: Mapping[str, Callable[[Mapping[str, Any]], float | None]] = {
     "promoted": lambda row: row["promoted"],
     "most at once on the node": lambda row: row["guest"].get("reclaim.most_there"),
     "times reclaimed": lambda row: row["guest"].get("reclaim.rounds"),
-    "pages to zswap": lambda row: row["guest"]["vmstat.zswpout"],
-    "from zswap to the disk": lambda row: row["guest"]["vmstat.zswpwb"],
     "lines written to the device": lambda row: row["device"]["lines_written"],
     "lines read from it": lambda row: row["device"]["lines_read"],
     "its cycles": lambda row: row["cycles"],

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Programs in the guest of `vcram cxl`, and a recorded run of it replayed on the model: docs/cxl.md.
 
-    python -m sim.bench.guest [sqlite|redis|python|tiers|cold ...]
+    python -m sim.bench.guest [sqlite|cold ...]
 
 Each runs once, or only those that are named, with --icount: so the figures do not depend on the machine. They go to
 build/guest.json, from where `python -m sim.bench.figures --record` makes the document's tables; what is not run again
@@ -20,6 +20,7 @@ from typing import Any
 
 from hw.parameters import DeviceParameters
 from hw.places import build_folder
+from sim.base.interrupts import interruptible
 from sim.cxl import Figures, Machine, find_problems, run_guest
 from sim.imported import guest
 from sim.imported.command import trace_import
@@ -40,21 +41,16 @@ class Way:
     Attributes:
         command: what runs there.
         media_bytes: of the device.
-        swap_bytes: of a disk behind it.
         recorded: it is replayed on the model.
     """
 
     command: tuple[str, ...]
     media_bytes: int = 64 << 20
-    swap_bytes: int = 0
     recorded: bool = False
 
 
 WAYS = {
     "sqlite": Way(("sqlite", "500", "2")),
-    "redis": Way(("redis", "500", "2")),
-    "python": Way(("python",)),
-    "tiers": Way(("redis", "250", "2"), swap_bytes=64 << 20),
     "cold": Way(("cold", "512", "2", "1", "0"), recorded=True),
 }
 
@@ -63,7 +59,7 @@ def run(name: str) -> dict[str, Any]:
     """One of them: its row. Raises what `run_guest` does, and RuntimeError if something was not right."""
     way = WAYS[name]
     parameters = DeviceParameters(perceived_pages=Machine().parameters.perceived_pages, media_bytes=way.media_bytes)
-    machine = Machine(parameters, icount=True, swap_bytes=way.swap_bytes)
+    machine = Machine(parameters, icount=True)
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "guest.txt"
         if way.recorded:
@@ -116,9 +112,10 @@ def main() -> None:
     """See the module."""
     file = build_folder() / FILE
     rows = {row["run"]: row for row in json.loads(file.read_text())} if file.exists() else {}
-    for name in sys.argv[1:] or WAYS:
-        rows[name] = run(name)
-        write_json(file, [rows[each] for each in WAYS if each in rows])
+    with interruptible():
+        for name in sys.argv[1:] or WAYS:
+            rows[name] = run(name)
+            write_json(file, [rows[each] for each in WAYS if each in rows])
 
 
 if __name__ == "__main__":

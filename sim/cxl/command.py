@@ -100,7 +100,7 @@ def cxl_command(
       vcram cxl
       vcram cxl --icount --json cxl.json
       vcram cxl --media 4M -- ./mine.sh
-      vcram cxl -- redis
+      vcram cxl --icount -- sqlite
       vcram cxl --with perl --reclaim -- perl -e 'print "hello\\n"'
       vcram cxl --shell
     """

@@ -14,7 +14,6 @@ from sim.cxl.provider import build_provider
 from sim.data import CORPUS
 from sim.guest import (
     GuestError,
-    Packages,
     compile_static,
     fetch_kernel,
     fetch_package,
@@ -30,7 +29,7 @@ MODULES = ("cxl_acpi", "cxl_pci", "cxl_mem", "dax_cxl", "device_dax", "kmem")
 SWAP_MODULES = ("virtio_pci", "virtio_blk", "zsmalloc", "lz4")
 PROGRAMS = ("cold", "poison", "reclaim")
 """Of sim/cxl/guest, compiled for the guest."""
-WORKLOADS = {"sqlite": ("sqlite3",), "redis": ("redis-server",), "python": ("python3",)}
+WORKLOADS = {"sqlite": ("sqlite3",)}
 """Scripts of sim/cxl/guest that put a program into the group, and the packages that it comes from."""
 _HEAT = 80
 """At which a page in use comes back, if the group is reclaimed again and again: it was read once, and 16 lines more."""
@@ -87,7 +86,7 @@ def build_guest(
     busybox = next(fetch_package(folder, "busybox-static").glob("*bin/busybox"))
     words = list(command)
     workload = words[0] if words and words[0] in WORKLOADS else None
-    wanted = [*packages, *(_packages_of(workload) if workload else ())]
+    wanted = [*packages, *(WORKLOADS[workload] if workload else ())]
     tree = fetch_tree(folder, wanted) if wanted else {}
     reclaim = reclaim or workload is not None
     settings = {
@@ -120,14 +119,6 @@ def build_guest(
     files["command/run"] = (f"#!/bin/sh\nexec {shlex.join(words)}\n".encode(), 0o755)
     write_initramfs(initramfs, files, kernel)
     return Guest(kernel / "vmlinuz", initramfs, version)
-
-
-def _packages_of(workload: str) -> list[str]:
-    """The packages that a workload needs; those of CPython's tests have its version in their name."""
-    names = list(WORKLOADS[workload])
-    if workload == "python":
-        names += [f"lib{name}-testsuite" for name in Packages().depends("python3") if name.startswith("python3.")]
-    return names
 
 
 def why_not(data: bytes, own: Container[str]) -> str | None:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
 import pytest
 
 from tests.marks import first_in_test
@@ -133,6 +136,20 @@ def test_one_interleaving_can_be_run_again(capsys: pytest.CaptureFixture[str]) -
     assert "nothing went wrong" in capsys.readouterr().out
 
 
+def test_the_command_of_a_finding_runs_the_seeded_race_again() -> None:
+    finding = find_seeded("writeback_without_a_pin", 1000)
+    assert finding is not None
+    command = str(finding).split("python -m vswap.races ")[1]
+    with pytest.raises(Exception, match=re.escape(finding.error.split(": ", 1)[1])):
+        main(shlex.split(command))
+    assert main(["--program", str(finding.program), "--schedule", encode(finding.minimal)]) == 0, "our code is clean"
+
+
+def test_one_seeded_race_is_searched_for_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seeded", "writeback_without_a_pin", "--count", "1000", "--jobs", "1"]) == 0
+    assert "--seeded writeback_without_a_pin --program" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("count", [1, 999, 1_000, 1_200, 120_000])
 def test_as_many_interleavings_are_searched_as_were_asked_for(count: int) -> None:
     parts = shares(7, count)
@@ -157,6 +174,8 @@ def test_a_search_of_nothing_is_refused(option: str, capsys: pytest.CaptureFixtu
     [
         (["--program", "6", "--schedule", "abc"], "'abc' is no schedule, expected SEED:SLEEP+NS"),
         (["--schedule", ":"], "name it with --program"),
+        (["--seeded", "--program", "6"], "name it, --seeded NAME"),
+        (["--seeded", "nothing"], "invalid choice: 'nothing'"),
     ],
 )
 def test_a_schedule_that_is_none_is_refused_in_a_line(

@@ -2,8 +2,8 @@
 """Search interleavings for races, or run one again.
 
     python -m vswap.races [--count N] [--first SEED] [--jobs N]        search our code
-    python -m vswap.races --seeded [--count N]                         search the code with each seeded race
-    python -m vswap.races --program P --schedule S                     run one interleaving, as a finding prints it
+    python -m vswap.races --seeded [NAME] [--count N]                  search the code with each seeded race, or one
+    python -m vswap.races [--seeded NAME] --program P --schedule S     run one interleaving, as a finding prints it
 
 Exit status 1 when our code fails, or when a seeded race is not found.
 """
@@ -14,6 +14,8 @@ import argparse
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from vswap.base.results import printing_aside, write_json
@@ -33,7 +35,8 @@ def shares(first: int, count: int) -> list[tuple[int, int]]:
 def find_seeded(name: str, count: int) -> Finding | None:
     """Search the code with a race put into it."""
     with seeded(name):
-        return search(FIRST.get(name, 0), count)
+        finding = search(FIRST.get(name, 0), count)
+    return replace(finding, race=name) if finding is not None else None
 
 
 def main(arguments: list[str]) -> int:
@@ -42,25 +45,32 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--count", type=_positive, default=10_000, help="interleavings (10000)")
     parser.add_argument("--first", type=int, default=0, help="first program (0)")
     parser.add_argument("--jobs", type=_positive, default=2, help="processes (2)")
-    parser.add_argument("--seeded", action="store_true", help="search for the races put in on purpose")
-    parser.add_argument("--program", type=int, help="run this program alone, of our code ...")
+    parser.add_argument(
+        "--seeded", nargs="?", const="", metavar="NAME", choices=["", *SEEDED],
+        help="search for the races put in on purpose, or for this one; with --program: run the code with it",
+    )  # fmt: skip
+    parser.add_argument("--program", type=int, help="run this program alone ...")
     parser.add_argument("--schedule", metavar="SEED:SLEEP+NS,...", help="... on this schedule (in order, no delay)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what came of it; - for standard output")
     options = parser.parse_args(arguments)
     if options.program is None and options.schedule is not None:
         parser.error("--schedule is of one program: name it with --program")
+    if options.program is not None and options.seeded == "":
+        parser.error("--program runs one seeded race: name it, --seeded NAME")
     if options.program is not None:
         try:
             schedule = decode(options.schedule or ":")
         except ValueError as error:
             parser.error(f"--schedule: {error}")
-        with tempfile.TemporaryDirectory() as folder:
+        race = nullcontext() if options.seeded is None else seeded(options.seeded)
+        with race, tempfile.TemporaryDirectory() as folder:
             execute(options.program, schedule, Path(folder))
         print("nothing went wrong")
         return 0
     with printing_aside(options.json):
-        if options.seeded:
-            right, result = _seeded(options.count, options.jobs)
+        if options.seeded is not None:
+            names = [options.seeded] if options.seeded else list(SEEDED)
+            right, result = _seeded(names, options.count, options.jobs)
         else:
             right, result = _ours(options.count, options.first, options.jobs)
     if options.json is not None:
@@ -89,10 +99,10 @@ def _ours(count: int, first: int, jobs: int) -> tuple[bool, dict[str, object]]:
     return not findings, {"interleavings": done, "findings": findings}
 
 
-def _seeded(count: int, jobs: int) -> tuple[bool, dict[str, object]]:
+def _seeded(names: list[str], count: int, jobs: int) -> tuple[bool, dict[str, object]]:
     found: dict[str, int | None] = {}
     with ProcessPoolExecutor(jobs) as pool:
-        for name, finding in zip(SEEDED, pool.map(find_seeded, SEEDED, [count] * len(SEEDED)), strict=True):
+        for name, finding in zip(names, pool.map(find_seeded, names, [count] * len(names)), strict=True):
             found[name] = finding.interleavings if finding else None
             print(f"{name:<46} {finding or 'NOT FOUND'}", flush=True)
     return all(found.values()), {"seeded": found}

@@ -17,19 +17,22 @@ SCHEDULES_A_PROGRAM = 20
 
 @dataclass(frozen=True)
 class Finding:
-    """A failure: the program's number, the schedule as found, and the smallest one that still fails."""
+    """A failure: the program's number, the schedule as found, and the smallest one that still fails; `race` names what
+    was put in on purpose."""
 
     program: int
     found: Schedule
     minimal: Schedule
     error: str
     interleavings: int
+    race: str | None = None
 
     def __str__(self) -> str:
+        seeded = f"--seeded {self.race} " if self.race is not None else ""
         return (
             f"after {self.interleavings} interleavings: {self.error}\n"
             f"  program {self.program}, {self.minimal}\n"
-            f"  again: python -m vswap.races --program {self.program} --schedule '{encode(self.minimal)}'"
+            f"  again: python -m vswap.races {seeded}--program {self.program} --schedule '{encode(self.minimal)}'"
         )
 
 

@@ -154,6 +154,19 @@ async def test_khugepaged_makes_one_folio_of_pages_side_by_side(tb: TB) -> None:
     assert tb.machine.memory.used == 4
 
 
+async def test_khugepaged_gives_a_page_up_that_a_device_pins_meanwhile(tb: TB) -> None:
+    space = tb.space()
+    for vpn in range(4):
+        await space.write(vpn, OLD)
+    collapse = tb.clock.spawn(space.collapse(0, 2), "khugepaged")
+    await tb.clock.sleep(1)  # it has its locks, and copies
+    pinned = await space.pin(1)
+    await collapse
+    pinned.write(NEW)
+    assert await space.read(1) == NEW
+    space.unpin(pinned)
+
+
 # What is forbidden meanwhile
 
 

@@ -27,7 +27,8 @@ async def collapse(machine: Machine, table: PageTable, vpn: int, order: int) -> 
     try:
         if old is not None:
             await machine.clock.sleep((machine.costs.page_copy << order) + machine.costs.tlb_shootdown)
-            if all(rmap.pte_same(table, page, pte) for page, pte in zip(vpns, old, strict=True)):
+            same = all(rmap.pte_same(table, page, pte) for page, pte in zip(vpns, old, strict=True))
+            if same and not any(pte.dram.pins for pte in old):  # to pin a page that is there takes no fault, no lock
                 large.pages = [pte.dram.data for pte in old]
                 for index, (page, pte) in enumerate(zip(vpns, old, strict=True)):
                     new = rmap.map_page(machine, table, page, large, writable=True, exclusive=True, index=index)

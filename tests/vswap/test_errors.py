@@ -194,3 +194,12 @@ async def test_an_error_of_any_tier_costs_one_access_and_no_page(tb: TB, name: s
                 await space.read(0)
             tb.system.invariants(quiescent=True)
     assert await space.read(0) == data
+
+
+@machine(order=("cram", "swapfile"), cram_fence=True)
+async def test_a_fence_goes_with_the_page_that_turns_to_poison(tb: TB) -> None:
+    await damaged(tb)
+    with pytest.raises(SigBus):
+        await tb.system.spaces[1].read(0)
+    await tb.settle()
+    await tb.system.audit()

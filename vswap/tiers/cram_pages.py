@@ -141,7 +141,7 @@ class DevicePages:
             sectors += -(-info.length // capacity.sector_bytes)
             if info.state == PageState.FREE:
                 findings.append(f"device page {page} is in use here and free on the device")
-            if info.fenced != (page in self.fenced):
+            if info.fenced != (page in self.fenced and info.state != PageState.POISON):  # poison has no fence
                 findings.append(f"device page {page} is {'' if info.fenced else 'not '}fenced on the device")
         expected = len(self.owners) + len(self.zeroed) - lost
         if capacity.resident_pages != expected:

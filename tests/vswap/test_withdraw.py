@@ -11,11 +11,13 @@ from tests.pages import compressible_page
 from tests.vswap.tb import TB, machine
 from vswap import AddressSpace, SegmentationFault, SigBus
 from vswap.base.backing import BackingType
+from vswap.mm.memcg import Memcg, MemcgLimits
+from vswap.state import rmap
 
 
-async def on_device(tb: TB, count: int, name: str = "task") -> AddressSpace:
+async def on_device(tb: TB, count: int, name: str = "task", memcg: Memcg | None = None) -> AddressSpace:
     """A space with `count` pages on the device, half of them mapped."""
-    space = tb.space(name)
+    space = tb.system.create_space(name, memcg)
     for vpn in range(count):
         await space.write(vpn, compressible_page(vpn))
         assert await space.pageout(vpn)
@@ -105,6 +107,29 @@ async def test_when_nothing_is_left_the_task_with_most_pages_there_is_killed_and
         await big.read(0)
     await verify(small, 1)
     await verify(hog, len(hog.table))
+
+
+@machine(order=("cram",), memory_pages=48)
+async def test_a_kill_is_an_event_of_the_groups_of_who_was_killed_but_not_of_the_root(tb: TB) -> None:
+    outer = tb.system.create_memcg("outer", MemcgLimits())
+    inner = tb.system.create_memcg("inner", MemcgLimits(), outer)
+    await on_device(tb, 40, "big", inner)
+    await fill_dram(tb)
+    tb.system.nodes.set_capacity("cram", 0)
+    await tb.settle()
+    groups = tb.machine.memory.memcgs
+    assert [group.events["oom_kill"] for group in (inner, outer, groups.root)] == [1, 1, 0]
+
+
+@machine(order=("cram",), memory_pages=96)
+async def test_who_is_killed_while_it_forks_leaves_no_child_with_a_part_of_its_pages(tb: TB) -> None:
+    parent = await on_device(tb, 40)
+    fork = tb.clock.spawn(tb.system.fork(parent, "child"), "fork")
+    await tb.clock.sleep(tb.config.costs.fork_pte)
+    rmap.zap_all(tb.machine, parent.table)
+    with pytest.raises(SegmentationFault, match="task has exited"):
+        await fork
+    assert tb.system.spaces == [parent]
 
 
 @machine(order=("cram", "swapfile"), memory_pages=48)

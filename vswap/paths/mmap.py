@@ -26,7 +26,7 @@ async def fork(machine: Machine, reclaim: Reclaim, parent: PageTable, child: Pag
     Stores into the device that are under way belong to the child, and are waited for (flush_tlb_mm).
 
     Raises:
-        SegmentationFault: the parent has exited.
+        SegmentationFault: the parent has exited, or was killed meanwhile; the child has a part of the pages.
         OutOfMemory: there is no frame for the copy of a pinned page; the child has a part of the pages.
     """
     async with parent.mmap_lock.writing():
@@ -44,6 +44,8 @@ async def fork(machine: Machine, reclaim: Reclaim, parent: PageTable, child: Pag
             else:
                 await machine.clock.sleep(machine.costs.fork_pte * len(step) + machine.costs.tlb_shootdown)
         await rmap.settle_stores(stored_into)
+        if parent.dead:  # a fatal signal: what was not copied yet may be gone
+            raise SegmentationFault(f"{parent.name} has exited")
 
 
 async def zap_range(machine: Machine, table: PageTable, vpn: int, count: int) -> None:

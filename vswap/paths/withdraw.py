@@ -103,8 +103,7 @@ class Withdrawal:
             return 0
         rmap.zap_all(self.machine, victim)
         self.machine.counters.oom_kill += 1
-        for group in victim.memcg.lineage:
-            group.events["oom_kill"] += 1
+        victim.memcg.meet("oom_kill")
         self.machine.reap_wanted.set()
         return count
 

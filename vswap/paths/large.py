@@ -10,7 +10,7 @@ from hw.link import ZERO_PAGE
 from vswap.base.backing import IN_FOLIO, BackingType
 from vswap.mm.folio import Folio
 from vswap.mm.memcg import Memcg
-from vswap.mm.pagetable import PageTable, Pte
+from vswap.mm.pagetable import PageTable, Pte, PteState
 from vswap.state import rmap, swapin
 from vswap.state.machine import Machine
 from vswap.tiers.base import Tier, TierError
@@ -189,3 +189,20 @@ def within(folio: Folio, table: PageTable, vpns: range) -> bool:
     mapped = [vpn for mapper, vpn in folio.mappers if mapper is table and vpn in vpns]
     first = {vpn - pte.index for vpn in mapped if (pte := table.get(vpn)) is not None}
     return len(mapped) == len(folio.pages) and len(first) == 1
+
+
+def split_unless_within(machine: Machine, table: PageTable, vpn: int, vpns: range) -> Folio | None:
+    """The DRAM folio of a page; a large one that reaches beyond `vpns` is split before. None when the page is not in
+    DRAM, or its folio should be split, and others map it as well or somebody works on it."""
+    pte = table.get(vpn)
+    if pte is None or pte.state is not PteState.DRAM:
+        return None
+    folio = pte.dram
+    if not folio.order or within(folio, table, vpns):
+        return folio
+    if rmap.likely_shared(machine, folio) or folio.pins or folio.writeback or not folio.lock.try_acquire():
+        return None
+    split(machine, folio)
+    folio.lock.release()
+    pte = table.get(vpn)
+    return pte.dram if pte is not None and pte.state is PteState.DRAM else None  # it may be the page of zeros now

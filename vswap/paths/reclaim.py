@@ -15,7 +15,7 @@ from vswap.mm.frames import MAX_RECLAIM_RETRIES
 from vswap.mm.lru import SWAP_CLUSTER_MAX, Verdict
 from vswap.mm.memcg import Memcg
 from vswap.mm.workingset import age
-from vswap.paths import large, migrate
+from vswap.paths import large, lazyfree, migrate
 from vswap.paths.pageout import Leaving, Pageout, unused, waits
 from vswap.paths.writeback import Writeback
 from vswap.paths.zswap_shrinker import ZswapShrinker
@@ -261,8 +261,10 @@ class Reclaim:
             elif verdict is Verdict.ACTIVATE:
                 self._activate(folio)
             elif folio.lazyfree:
-                discarded = self.discard(folio)
+                discarded = lazyfree.discard(machine, folio)
                 shrunk.flush |= discarded
+                if not discarded:
+                    self._activate(folio)
             elif folio.order and large.partially_mapped(machine, folio):
                 self._split(shrunk, folio)
             elif (node := self._node_for(folio, shrunk)) is not None:
@@ -349,22 +351,6 @@ class Reclaim:
             shrunk.split(machine, folio, parts)
         for part in parts:
             await self._write(shrunk, pageout, Leaving(part, self._tiers_for(leaving.target), leaving.target))
-
-    def discard(self, folio: Folio) -> bool:
-        """Unmap a locked lazyfree folio for good; it is to be unlocked, and so freed, after a flush. False: written to
-        since MADV_FREE, it is an ordinary one again, and active."""
-        machine = self.machine
-        mappers = rmap.walk(machine, folio)
-        if any(pte.dirty for _, _, pte in mappers):
-            folio.lazyfree = False
-            folio.was_cached = True
-            self._activate(folio)
-            return False
-        for table, vpn, _ in mappers:
-            table.clear(vpn)
-            folio.mappers.discard((table, vpn))
-        machine.counters.pglazyfreed += len(folio.pages)
-        return True
 
     def _add_to_swap(self, folio: Folio, target: Memcg, *, force: bool) -> bool:
         """Give a locked folio its slots, unless it has them; False when there are none to be had. That is an event only

@@ -9,7 +9,7 @@ from vswap.mm.folio import CramFolio, Folio
 from vswap.mm.memcg import Memcg
 from vswap.mm.mmap_lock import MmapLock
 from vswap.mm.pagetable import PageTable, Pte, PteState
-from vswap.paths import ksm, large, mmap, pins, protection
+from vswap.paths import ksm, large, lazyfree, mmap, pins, protection
 from vswap.paths.collapse import collapse
 from vswap.paths.fault import handle_fault
 from vswap.paths.pins import Pin
@@ -129,7 +129,7 @@ class AddressSpace:
         or that is being worked on, stays as it is."""
         vpns = range(vpn, vpn + count)
         async with self.table.mmap_lock.reading():
-            freed = sum(self._free_lazily(page, vpns) for page in vpns)
+            freed = sum(lazyfree.mark(self.machine, self.table, page, vpns) for page in vpns)
         await self.machine.clock.sleep(self.machine.costs.fork_pte * freed + self.machine.costs.tlb_shootdown)
 
     async def cold(self, vpn: int, count: int = 1) -> None:
@@ -137,7 +137,7 @@ class AddressSpace:
         well is left alone. A large folio that is not wholly among them is split first."""
         vpns = range(vpn, vpn + count)
         for page in vpns:
-            folio = self._split_unless_within(page, vpns)
+            folio = large.split_unless_within(self.machine, self.table, page, vpns)
             pte = self.table.get(page)
             if folio is not None and pte is not None and not rmap.mapped_by_others(folio):
                 pte.accessed = False
@@ -150,7 +150,7 @@ class AddressSpace:
         vpns = range(vpn, vpn + count)
         folios: list[Folio] = []
         for page in vpns:
-            folio = self._split_unless_within(page, vpns)
+            folio = large.split_unless_within(self.machine, self.table, page, vpns)
             if folio is not None and folio not in folios and not rmap.mapped_by_others(folio):
                 folios.append(folio)
         return any(await self._reclaim.reclaim(map(self._isolate, folios), force=True))
@@ -176,60 +176,6 @@ class AddressSpace:
             pte = await handle_fault(self.machine, self._reclaim, self.table, vpn, write=write)
         pte.accessed = True
         return pte
-
-    def _split_unless_within(self, vpn: int, vpns: range) -> Folio | None:
-        """The DRAM folio of a page; a large one that reaches beyond `vpns` is split before. None when the page is not
-        in DRAM, or its folio should be split, and others map it as well or somebody works on it."""
-        pte = self.table.get(vpn)
-        if pte is None or pte.state is not PteState.DRAM:
-            return None
-        folio = pte.dram
-        if not folio.order or large.within(folio, self.table, vpns):
-            return folio
-        if rmap.likely_shared(self.machine, folio) or folio.pins or folio.writeback or not folio.lock.try_acquire():
-            return None
-        large.split(self.machine, folio)
-        folio.lock.release()
-        pte = self.table.get(vpn)
-        return pte.dram if pte is not None and pte.state is PteState.DRAM else None  # it may be the page of zeros now
-
-    def _free_lazily(self, vpn: int, vpns: range) -> bool:
-        machine, pte = self.machine, self.table.get(vpn)
-        if pte is None or pte.state is PteState.ZERO or pte.state is PteState.MIGRATION:
-            return False
-        if pte.state is not PteState.DRAM:
-            return rmap.zap(machine, self.table, vpn)
-        folio = self._split_unless_within(vpn, vpns)
-        if folio is None or folio.pins or not folio.lock.try_acquire():
-            return False
-        try:
-            if (
-                folio.order
-                and folio.lazyfree
-                and vpn > min(page for table, page in folio.mappers if table is self.table)
-            ):
-                return False  # done with the first of its pages
-            if (folio.slot or folio.was_cached) and rmap.mapped_by_others(folio):
-                return False  # others may need what only the folio has; a page never swapped is dirty in their PTEs
-            if rmap.named(machine, folio):
-                return False
-            if folio.writeback:
-                return False
-            if folio.slot:
-                machine.cache.delete(folio)  # a copy on a tier is as useless as the page
-            for table, page in folio.mappers:
-                mapped = table.get(page)
-                assert mapped is not None
-                if table is self.table:
-                    mapped.dirty = mapped.accessed = False
-            machine.counters.pglazyfree += 0 if folio.lazyfree else len(folio.pages)
-            folio.dirty = folio.lazyfree = True
-            folio.was_cached = False
-            folio.active = False
-            machine.memory.add_oldest(folio)
-            return True
-        finally:
-            rmap.unlock(machine, folio)
 
     async def _load(self, vpn: int, folio: CramFolio, line: int | None) -> bytes:
         cram, access = folio.tier, folio.begin_access()

@@ -21,7 +21,7 @@ from vswap.mm.folio import AnyFolio, CramFolio, Folio
 from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte
 from vswap.mm.vma import Vmas
-from vswap.paths import large, mmap
+from vswap.paths import large, lazyfree, mmap
 from vswap.paths.nodes import Nodes
 from vswap.paths.reclaim import Reclaim, Reclaimed
 from vswap.paths.spaces import AddressSpace
@@ -246,14 +246,14 @@ def exit_marks_the_space_dead_too_late(patch: Patcher) -> None:
 @_race
 def lazyfree_page_dropped_although_written(patch: Patcher) -> None:
     """Reclaim looks at the mark of MADV_FREE and not at the dirty bits: what was written since is lost."""
-    original = Reclaim.discard
+    original = lazyfree.discard
 
-    def broken(self: Reclaim, folio: Folio) -> bool:
-        for _, _, pte in rmap.walk(self.machine, folio):
+    def broken(machine: Machine, folio: Folio) -> bool:
+        for _, _, pte in rmap.walk(machine, folio):
             pte.dirty = False
-        return original(self, folio)
+        return original(machine, folio)
 
-    patch.replace(Reclaim, "discard", broken)
+    patch.replace(lazyfree, "discard", broken)
 
 
 @_race

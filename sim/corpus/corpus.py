@@ -263,7 +263,7 @@ def _while_working(process: subprocess.Popen[str], child: str) -> Iterator[bytes
 def read_pages(pid: int) -> Iterator[bytes]:
     """The private anonymous pages of a process that is ours and holds still. Raises ProcessLookupError."""
     try:
-        maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
+        maps = os.fsdecode(Path(f"/proc/{pid}/maps").read_bytes()).rstrip("\n").split("\n")
         with Path(f"/proc/{pid}/mem").open("rb", 0) as memory, Path(f"/proc/{pid}/pagemap").open("rb", 0) as pagemap:
             for line in maps:
                 limits, mode, _, _, inode, *name = line.split(maxsplit=5)
@@ -285,7 +285,7 @@ def _child(pid: int, name: str) -> int:
     """The child of a process that runs a program of that name, 0 if there is none."""
     try:
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            if Path(f"/proc/{child}/comm").read_text().strip() == name:
+            if os.fsdecode(Path(f"/proc/{child}/comm").read_bytes()).strip() == name:
                 return int(child)
     except (FileNotFoundError, ProcessLookupError):
         pass  # it has just ended

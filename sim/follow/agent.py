@@ -21,19 +21,19 @@ from pathlib import Path
 from hw.link import PAGE_BYTES
 from sim.follow import ptrace
 from sim.follow.handover import userfault_of
+from sim.follow.instruction import SYSCALL, syscall_instruction
 from sim.follow.mappings import Mapping, mappings, present, within
 from sim.follow.ptrace import Stop
 from sim.follow.userfault import SYS_USERFAULTFD, Userfault, runs, take_fd
 
 CLONE_VM = 0x100
-_SYS_MMAP, _SYS_MUNMAP, _SYS_MADVISE, _SYS_GETPID, _SYS_CLONE = 9, 11, 28, 39, 56
+_SYS_MMAP, _SYS_MUNMAP, _SYS_MADVISE, _SYS_GETPID, _SYS_CLONE, _SYS_SETSID = 9, 11, 28, 39, 56, 112
 _SYS_PIDFD_OPEN, _SYS_CLOSE_RANGE, _SYS_PROCESS_MADVISE = 434, 436, 440
 _MADV_DONTFORK, _MADV_DONTNEED_LOCKED = 10, 24
 _PROT_READ_WRITE, _MAP_SHARED_ANONYMOUS = 3, 0x21
 _VECTORS = PAGE_BYTES // 16  # struct iovec that fit into a page
 _USER_END = 1 << 56  # no program's memory lies beyond
 _ALL_DESCRIPTORS = 0xFFFFFFFF
-_SYSCALL_INSTRUCTION = b"\x0f\x05"
 _LIMITS = {  # the program's limits are not for its agent
     resource.RLIMIT_AS: resource.RLIM_INFINITY,
     resource.RLIMIT_DATA: resource.RLIM_INFINITY,
@@ -48,11 +48,8 @@ class Agent:
     (the exit of execve, or the first stop of a forked child). Raises OSError."""
 
     def __init__(self, tid: int) -> None:
-        vdso = next(mapping for mapping in mappings(tid) if mapping.name == "[vdso]")
         with Path(f"/proc/{tid}/mem").open("rb", buffering=0) as memory:
-            memory.seek(vdso.page * PAGE_BYTES)
-            code = memory.read(vdso.count * PAGE_BYTES)
-        self._syscall_address = vdso.page * PAGE_BYTES + code.index(_SYSCALL_INSTRUCTION)
+            self._syscall_address = syscall_instruction(tid, memory.fileno())
         with _unlimited(tid):
             self.pid = self._clone(tid)
         for limit, value in _LIMITS.items():
@@ -64,6 +61,7 @@ class Agent:
         self._vector = 0  # address of a page for struct iovec, in the program's memory but shared, so not one of its
         self._itself = -1  # the agent's descriptor of itself
         self.call(_SYS_CLOSE_RANGE, 0, _ALL_DESCRIPTORS, 0)  # a copy of the program's pipes would keep them open
+        self.call(_SYS_SETSID)  # what is sent to a process group is not for it; the program may have left that group
 
     def _clone(self, tid: int) -> int:
         saved = ptrace.registers(tid)
@@ -103,6 +101,8 @@ class Agent:
         """Do a system call in the agent; returns its result. Raises OSError."""
         if not self._alive:
             raise ProcessLookupError(self.pid)
+        if not self._has_instruction():
+            self._syscall_address = syscall_instruction(self.pid, self._memory)
         self._prepare(self.pid, ptrace.registers(self.pid), number, *args)
         done = False
         while not done:  # signals, which are not for the agent, and the program's filter may come first
@@ -113,11 +113,19 @@ class Agent:
                 self._bury(status.stop)
                 raise ProcessLookupError(self.pid)
             after = ptrace.registers(self.pid)
-            done = status.stop is not Stop.SECCOMP and after.rip == self._syscall_address + len(_SYSCALL_INSTRUCTION)
+            done = status.stop is not Stop.SECCOMP and after.rip == self._syscall_address + len(SYSCALL)
+            if status.stop is Stop.SIGNAL and status.value == signal.SIGSEGV and not done:  # no code any more
+                self._syscall_address = syscall_instruction(self.pid, self._memory)
+                self._prepare(self.pid, after, number, *args)
         result = ctypes.c_int64(after.rax).value
         if result < 0:
             raise OSError(-result, os.strerror(-result))
         return result
+
+    def _has_instruction(self) -> bool:
+        with contextlib.suppress(OSError):
+            return os.pread(self._memory, len(SYSCALL), self._syscall_address) == SYSCALL
+        return False
 
     def userfault(self) -> Userfault:
         """A userfaultfd for the address space. Raises OSError."""
@@ -147,9 +155,9 @@ class Agent:
         while len(ranges) > 1 and self._vector > 0:
             batch, ranges = ranges[:_VECTORS], ranges[_VECTORS:]
             vector = b"".join(_IOVEC.pack(page * PAGE_BYTES, count * PAGE_BYTES) for page, count in batch)
-            os.pwrite(self._memory, vector, self._vector)
             length = sum(count for _, count in batch) * PAGE_BYTES
             try:
+                os.pwrite(self._memory, vector, self._vector)
                 done = self.call(_SYS_PROCESS_MADVISE, self._itself, self._vector, len(batch), _MADV_DONTNEED_LOCKED, 0)
             except OSError as error:
                 if error.errno in (errno.EINVAL, errno.ENOSYS):  # before Linux 6.13
@@ -167,6 +175,11 @@ class Agent:
             self._vector = self.lend(b"")
         except OSError:
             self._vector = -1  # one by one, then
+
+    def given_up(self, page: int, count: int) -> None:
+        """The program has unmapped a range, or mapped something over it: nothing of ours is there any more."""
+        if page <= self._vector // PAGE_BYTES < page + count:
+            self._vector = 0
 
     def lend(self, data: bytes) -> int:
         """Address of a new page in the program's memory that begins with `data`; it is shared, so not one of its own,

@@ -15,6 +15,8 @@ from sim.follow.ptrace import AUDIT_ARCH_X86_64
 
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _SECCOMP_MODE_FILTER = 22, 38, 2
 _RET_TRACE, _RET_ALLOW = 0x7FF00000, 0x7FFF0000
+MARK = 0x7663
+"""Number that comes with a stop of this filter; one of the program's own that asks for a tracer gives another."""
 _LOAD_WORD, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _JUMP_SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCH, _ARGS = 0, 4, 16  # offsets in struct seccomp_data
 _X32 = 0x40000000  # system calls of the x32 ABI are numbered from here on
@@ -51,20 +53,20 @@ def program(rules: Iterable[Rule]) -> bytes:
     code: list[tuple[int, int, int, int]] = [
         (_LOAD_WORD, 0, 0, _ARCH),
         (_JUMP_EQUAL, 1, 0, AUDIT_ARCH_X86_64),
-        (_RETURN, 0, 0, _RET_TRACE),
+        (_RETURN, 0, 0, _RET_TRACE | MARK),
         (_LOAD_WORD, 0, 0, _NUMBER),
         (_JUMP_GREATER_EQUAL, 0, 1, _X32),
-        (_RETURN, 0, 0, _RET_TRACE),
+        (_RETURN, 0, 0, _RET_TRACE | MARK),
     ]
     for number in plain:
-        code += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _RET_TRACE)]
+        code += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _RET_TRACE | MARK)]
     for rule in by_argument:
         assert rule.argument is not None
         code += [
             (_JUMP_EQUAL, 0, 4, rule.number),
             (_LOAD_WORD, 0, 0, _ARGS + 8 * rule.argument),
             (_JUMP_SET, 0, 1, rule.mask) if rule.equal is None else (_JUMP_EQUAL, 0, 1, rule.equal),
-            (_RETURN, 0, 0, _RET_TRACE),
+            (_RETURN, 0, 0, _RET_TRACE | MARK),
             (_LOAD_WORD, 0, 0, _NUMBER),
         ]
     code.append((_RETURN, 0, 0, _RET_ALLOW))

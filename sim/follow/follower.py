@@ -168,6 +168,8 @@ class Follower:
             case Stop.EXITING if task.space:
                 used = robust.pages(task.tid, task.space.read)
                 task.space.pin(task.tid, used | ({task.clear_tid // PAGE_BYTES} if task.clear_tid else set()))
+            case Stop.SECCOMP if ptrace.event_message(task.tid) != seccomp.MARK:
+                fail(task.tid, errno.ENOSYS)  # its own filter asks for a tracer, and it has none
             case Stop.SECCOMP | Stop.SYSCALL if self.following:
                 if not self._syscall(task, status.stop):
                     return

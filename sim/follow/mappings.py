@@ -14,7 +14,7 @@ import os
 import struct
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hw.link import PAGE_BYTES
@@ -37,6 +37,7 @@ class Mapping:
         page, count: first page, pages.
         anonymous: private anonymous memory.
         wiped: a forked child finds zeros there (MADV_WIPEONFORK).
+        executable: code runs there.
         name: as the kernel gives it, "" for none.
     """
 
@@ -44,20 +45,25 @@ class Mapping:
     count: int
     anonymous: bool
     wiped: bool
+    executable: bool
     name: str
 
 
 def mappings(pid: int, *, flags: bool = False) -> list[Mapping]:
     """The mappings of a process, in order of address; `wiped` is known with `flags` only. Raises OSError."""
     found: list[Mapping] = []
-    for line in Path(f"/proc/{pid}/{'smaps' if flags else 'maps'}").read_text().splitlines():
+    for line in lines(Path(f"/proc/{pid}/{'smaps' if flags else 'maps'}")):
         if line.startswith("VmFlags:"):
             if "wf" in line.split():
-                last = found[-1]
-                found[-1] = Mapping(last.page, last.count, last.anonymous, True, last.name)
+                found[-1] = replace(found[-1], wiped=True)
         elif line[0] in "0123456789abcdef":  # all else begins with a capital
             found.append(_mapping(line))
     return found
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of a file of /proc; names in it (of files, threads) are any bytes but a line feed. Raises OSError."""
+    return os.fsdecode(path.read_bytes()).rstrip("\n").split("\n")
 
 
 def _mapping(line: str) -> Mapping:
@@ -65,7 +71,7 @@ def _mapping(line: str) -> Mapping:
     start, end = (int(limit, 16) // PAGE_BYTES for limit in limits.split("-"))
     label = name[0] if name else ""
     anonymous = mode[3] == "p" and inode == "0" and not label.startswith(("[v", "[uprobes", "/"))
-    return Mapping(start, end - start, anonymous, False, label)
+    return Mapping(start, end - start, anonymous, False, mode[2] == "x", label)
 
 
 def within(ranges: Iterable[Mapping], page: int, count: int) -> list[tuple[int, int]]:

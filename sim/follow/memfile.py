@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hw.link import PAGE_BYTES
+from sim.follow.mappings import lines
 from sim.follow.policy import Space
 from sim.follow.ptrace import Syscall
 from sim.follow.syscalls import Task
@@ -63,8 +64,8 @@ class MemoryFiles:
         return False
 
     def look(self, task: Task) -> None:
-        """A process has opened a file or closed one, or is a new one, or a new program."""
-        if any(_LINK.fullmatch(link) for link in _links(task.process)):
+        """A thread has opened a file or closed one, or is of a new process, or of a new program."""
+        if any(_LINK.fullmatch(link) for link in _links(task.tid)):
             self._users.add(task.process)
         else:
             self._users.discard(task.process)
@@ -129,7 +130,7 @@ def _range(tid: int, space: Space, call: Syscall) -> tuple[int, int]:
     if number in _VECTORED:
         length = sum(size for _, size in vector(space, buffer, min(length, VECTORS)))
     if number in _AT_POSITION:
-        for line in Path(f"/proc/{tid}/fdinfo/{descriptor & _FD}").read_text().splitlines():
+        for line in lines(Path(f"/proc/{tid}/fdinfo/{descriptor & _FD}")):
             if line.startswith("pos:"):
                 position = int(line.split()[1])
     return position, length
@@ -141,9 +142,9 @@ def _link(tid: int, descriptor: int) -> str:
     return ""
 
 
-def _links(process: int) -> list[str]:
-    try:
-        return [_link(process, int(name)) for name in os.listdir(f"/proc/{process}/fd")]  # noqa: PTH208
+def _links(tid: int) -> list[str]:
+    try:  # of the thread: the first one of its process may have ended
+        return [_link(tid, int(name)) for name in os.listdir(f"/proc/{tid}/fd")]  # noqa: PTH208
     except OSError:
         return []
 
@@ -151,7 +152,7 @@ def _links(process: int) -> list[str]:
 def _innermost(process: int) -> int:
     """The id of a process in its own pid namespace."""
     with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        for line in lines(Path(f"/proc/{process}/status")):
             if line.startswith("NSpid:"):
                 return int(line.split()[-1])
     return -1

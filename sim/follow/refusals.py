@@ -19,9 +19,12 @@ _O_DIRECT = os.O_DIRECT
 _MREMAP_DONTUNMAP = 4
 _OPEN, _IOCTL, _MREMAP, _MADVISE, _SOCKET, _FCNTL, _PRCTL, _IO_SETUP = 2, 16, 25, 28, 41, 72, 157, 206
 _OPENAT, _VMSPLICE, _OPEN_BY_HANDLE_AT, _USERFAULTFD, _IO_URING_SETUP, _OPENAT2 = 257, 278, 304, 323, 425, 437
-_PROCESS_MADVISE = 440
+_SECCOMP, _PROCESS_MADVISE = 317, 440
+_SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_NEW_LISTENER = 1, 8
 _MADV_MERGEABLE, _MADV_HWPOISON, _MADV_SOFT_OFFLINE = 12, 100, 101
-_PR_SET_THP_DISABLE, _PR_SET_MEMORY_MERGE = 41, 67
+_PR_SET_MM, _PR_SET_THP_DISABLE, _PR_SET_MEMORY_MERGE = 35, 41, 67
+_PR_SET_MM_START_BRK, _PR_SET_MM_BRK, _PR_SET_MM_MAP = 6, 7, 14
+_USERFAULTFD_IOC_NEW = 0xAA00
 _AF_XDP = 44
 _DEVICES_THAT_REACH_MEMORY = (
     0x2285,  # SG_IO
@@ -40,7 +43,14 @@ REFUSALS = (
     Refusal(Rule(_IO_URING_SETUP), errno.ENOSYS),
     Refusal(Rule(_VMSPLICE), errno.ENOSYS),
     Refusal(Rule(_USERFAULTFD), errno.ENOSYS),
+    Refusal(Rule(_IOCTL, 1, equal=_USERFAULTFD_IOC_NEW), errno.ENOTTY),  # of /dev/userfaultfd
     Refusal(Rule(_PROCESS_MADVISE), errno.ENOSYS),
+    # Who listens may let calls go on which then stop for nobody else; as before Linux 5.0.
+    Refusal(Rule(_SECCOMP, 1, _SECCOMP_FILTER_FLAG_NEW_LISTENER), errno.EINVAL, where=(0, _SECCOMP_SET_MODE_FILTER)),
+    # The heap would go on elsewhere, unseen; as without CAP_SYS_RESOURCE.
+    Refusal(Rule(_PRCTL, 1, equal=_PR_SET_MM_START_BRK), errno.EPERM, where=(0, _PR_SET_MM)),
+    Refusal(Rule(_PRCTL, 1, equal=_PR_SET_MM_BRK), errno.EPERM, where=(0, _PR_SET_MM)),
+    Refusal(Rule(_PRCTL, 1, equal=_PR_SET_MM_MAP), errno.EPERM, where=(0, _PR_SET_MM)),
     Refusal(Rule(_MREMAP, 3, _MREMAP_DONTUNMAP), errno.EINVAL),  # as before Linux 5.7
     # The kernel puts other pages in their place, without the write protection.
     Refusal(Rule(_MADVISE, 2, equal=_MADV_MERGEABLE), errno.EINVAL),

@@ -24,9 +24,10 @@ from sim.follow.ptrace import Syscall
 _MMAP, _MUNMAP, _BRK, _MREMAP, _MADVISE = 9, 11, 12, 25, 28
 _CLONE, _FORK, _VFORK, _SET_TID_ADDRESS, _CLONE3 = 56, 57, 58, 218, 435
 BIRTHS = (_CLONE, _FORK, _VFORK, _CLONE3)
-_MLOCKALL, _MUNLOCKALL = 151, 152
-WATCHED = (_MMAP, _MUNMAP, _BRK, _MREMAP, _MADVISE, *BIRTHS, _SET_TID_ADDRESS, _MLOCKALL, _MUNLOCKALL)
-_CLONE_THREAD, _CLONE_CHILD_CLEARTID, _CLONE_UNTRACED, _CLONE_CHILD_SETTID = 0x10000, 0x200000, 0x800000, 0x1000000
+_MLOCKALL, _MUNLOCKALL, _UNSHARE = 151, 152, 272
+WATCHED = (_MMAP, _MUNMAP, _BRK, _MREMAP, _MADVISE, *BIRTHS, _SET_TID_ADDRESS, _MLOCKALL, _MUNLOCKALL, _UNSHARE)
+_CLONE_SIGHAND, _CLONE_THREAD, _CLONE_CHILD_CLEARTID = 0x800, 0x10000, 0x200000
+_CLONE_UNTRACED, _CLONE_CHILD_SETTID = 0x800000, 0x1000000
 _CLONE_ARGS_LIMIT = PAGE_BYTES  # the kernel takes no larger struct clone_args
 _MAP_TYPE, _MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS = 0xF, 0x2, 0x10, 0x20
 _MAP_LOCKED, _MAP_POPULATE, _MAP_HUGETLB, _MAP_FIXED_NOREPLACE = 0x2000, 0x8000, 0x40000, 0x100000
@@ -87,15 +88,19 @@ def begin(task: Task, space: Space, call: Syscall) -> bool:
         return not task.birth.shares_memory
     if call.number == _MADVISE:
         return call.args[2] in _DROPS
-    return call.number != _SET_TID_ADDRESS
+    return call.number not in (_SET_TID_ADDRESS, _UNSHARE)
 
 
 def enter(task: Task, space: Space) -> None:
     """A thread does its call now: tell its space what may become of it."""
     assert task.syscall is not None
     number, args = task.syscall.number, task.syscall.args
+    _give_up(space, task.syscall)
     if number == _SET_TID_ADDRESS:
         task.clear_tid = args[0]
+    elif number == _UNSHARE:
+        if args[0] & CLONE_VM and space.processes == 1:  # all that it is checked for, but that the agent shares it
+            _set_argument(task.tid, args[0] & ~CLONE_VM | _CLONE_SIGHAND)
     elif task.birth is not None:
         if task.birth.set_tid:  # the child writes it before it can be waited for
             space.pin(task.tid, [task.birth.set_tid // PAGE_BYTES])
@@ -118,6 +123,7 @@ def enter(task: Task, space: Space) -> None:
 def leave(task: Task, space: Space, call: Syscall, result: int) -> None:
     """A thread has done a watched call."""
     number, args = call.number, call.args
+    _give_up(space, call)
     if task.birth is not None:
         space.unpin(task.tid)
         if task.birth.untraced:
@@ -128,6 +134,8 @@ def leave(task: Task, space: Space, call: Syscall, result: int) -> None:
     elif number == _MADVISE:
         if args[2] in _DROPS:
             _advised(space, args, result)
+    elif number == _UNSHARE:
+        give_back_argument(call, task.tid)
     elif number == _BRK:
         before, space.program_break = space.program_break, result
         if before and result > before:
@@ -250,6 +258,13 @@ def _takes(call: Syscall) -> bool:
     if number == _MADVISE:
         return args[2] in _DROPS
     return number == _MUNMAP or (number == _MMAP and bool(args[3] & _MAP_FIXED))
+
+
+def _give_up(space: Space, call: Syscall) -> None:
+    """What is mapped in a range may go, also where it is not the program's own."""
+    if call.number != _MADVISE:
+        for page, count in _at_stake(call):
+            space.agent.given_up(page, count)
 
 
 def _at_stake(call: Syscall) -> list[tuple[int, int]]:

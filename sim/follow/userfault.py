@@ -18,7 +18,7 @@ SYS_PIDFD_GETFD = 438
 
 _API, _REGISTER, _WAKE, _COPY, _WRITEPROTECT = 0xC018AA3F, 0xC020AA00, 0x8010AA02, 0xC028AA03, 0xC018AA06
 _POISON = 0xC020AA08
-_FEATURE_WP = 1 << 0
+_FEATURES = 1 << 0 | 1 << 2  # write protection; a moved page stays registered, and so does what it is merged with
 _MODE_MISSING_WP = 1 | 2
 _EVENT_PAGEFAULT = 0x12
 _COPY_ARGUMENT = struct.Struct("<QQQQq")
@@ -50,7 +50,8 @@ class Userfault:
         self._source = ctypes.create_string_buffer(PAGE_BYTES)
         self._source_address = ctypes.addressof(self._source)
         self._copy = bytearray(_COPY_ARGUMENT.size)
-        fcntl.ioctl(fd, _API, bytearray(struct.pack("<QQQ", 0xAA, _FEATURE_WP, 0)))
+        fcntl.ioctl(fd, _API, bytearray(struct.pack("<QQQ", 0xAA, _FEATURES, 0)))
+        self._waiting: list[Fault] = []  # were read while something else was done
 
     def fileno(self) -> int:
         """The descriptor, for poll."""
@@ -71,6 +72,11 @@ class Userfault:
 
     def faults(self) -> list[Fault]:
         """The faults that came since the last call; does not wait."""
+        faults, self._waiting = self._waiting, []
+        return faults or self._read()
+
+    def _read(self) -> list[Fault]:
+        """As `faults`. A thread that moves memory goes on when it has been read that it does."""
         try:
             data = os.read(self._fd, 64 * _MESSAGE.size)
         except BlockingIOError:
@@ -115,7 +121,8 @@ class Userfault:
             try:
                 fcntl.ioctl(self._fd, request, argument)
             except OSError as error:
-                if error.errno == errno.EAGAIN:
+                if error.errno == errno.EAGAIN:  # memory is being moved
+                    self._waiting += self._read()
                     continue
                 if error.errno in (errno.EEXIST, errno.ENOENT, errno.EINVAL, errno.ESRCH, errno.EBUSY):
                     return False

@@ -181,7 +181,7 @@ class PagedSpace:
             if self.log is not None:
                 self.log.moved(self.table.within(source, count), target - source)
             self._host.wait(self.space.move(source, count, target))
-        self.userfault.register(target, target_count)  # the kernel forgets that, and the protection, on a move
+        self.userfault.register(target, target_count)  # it is, and protected as before, where it was
         present = self.table.present
         self.table.protect(vpn for vpn in self.table.within(target, count) if present.get(vpn) is False)
 

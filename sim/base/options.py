@@ -26,7 +26,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic in the stubs o
         """See click.ParamType."""
         if isinstance(value, int):
             return value
-        parts = re.fullmatch(r"(\d+)([KMG]?)", str(value).upper())
+        parts = re.fullmatch(r"([0-9]+)([KMG]?)", str(value).upper())
         if parts is None:
             self.fail(f"{value!r} is no size: a number with K, M or G behind it, or a number of pages", param, ctx)
         pages, rest = divmod(int(parts[1]) * _UNITS[parts[2]], PAGE_BYTES)

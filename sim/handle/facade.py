@@ -107,11 +107,11 @@ class DeviceHandle:
 def open_device(
     kind: Kind = "model",
     *,
-    pages: int = DEFAULTS.perceived_pages,
-    media_bytes: int = DEFAULTS.media_bytes,
-    sector_bytes: int = DEFAULTS.sector_bytes,
-    cache_pages: int = DEFAULTS.cache_pages,
-    bytes_per_cycle: int = DEFAULTS.bytes_per_cycle,
+    pages: SupportsIndex = DEFAULTS.perceived_pages,
+    media_bytes: SupportsIndex = DEFAULTS.media_bytes,
+    sector_bytes: SupportsIndex = DEFAULTS.sector_bytes,
+    cache_pages: SupportsIndex = DEFAULTS.cache_pages,
+    bytes_per_cycle: SupportsIndex = DEFAULTS.bytes_per_cycle,
 ) -> DeviceHandle:
     """A device of its own, ready; close it, or use it in a `with` statement.
 
@@ -121,11 +121,12 @@ def open_device(
 
     Raises:
         ValueError: no such kind, or an illegal parameter.
+        TypeError: a parameter is no integer of any kind.
         hw.tools.ToolError, hw.build.BuildError: the RTL cannot be compiled here.
     """
     if kind not in (kinds := get_args(Kind)):
         raise ValueError(f"kind is {kind!r}, expected {', '.join(kinds[:-1])} or {kinds[-1]}")
-    parameters = DeviceParameters(pages, media_bytes, sector_bytes, cache_pages, bytes_per_cycle)
+    parameters = DeviceParameters(*map(number, (pages, media_bytes, sector_bytes, cache_pages, bytes_per_cycle)))
     if kind == "cocotb":
         from sim.handle.simulator import Simulator  # loads cocotb, which the others need not
 

@@ -252,7 +252,8 @@ class TraceWriter:
 
 
 def save(trace: Trace, path: Path) -> int:
-    """Write `trace` to `path`, replacing what was there only once the new file is whole.
+    """Write `trace` to `path`, replacing what was there only once the new file is whole. What is no file (a device, a
+    pipe) is written to, and stays what it is.
 
     Returns: bytes written. Raises OSError.
     """
@@ -264,6 +265,10 @@ def save(trace: Trace, path: Path) -> int:
     header = json.dumps(trace.header.model_dump()).encode()
     data = _PREFIX.pack(MAGIC, version, len(header), len(body)) + header + body
     data += hashlib.sha256(data).digest()
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return len(data)
+    path = path.resolve()  # a link stays a link
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(data)

@@ -133,3 +133,13 @@ def test_an_unknown_kind_or_an_illegal_parameter_is_refused() -> None:
         open_device("silicon")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="media_bytes is 0"):
         open_device("model", media_bytes=0)
+
+
+def test_a_parameter_is_an_integer_of_any_kind() -> None:
+    with open_device("model", pages=np.int64(256), media_bytes=np.int32(64 << 10), cache_pages=np.uint8(4)) as device:
+        device.store(255, ZERO_PAGE)
+        with pytest.raises(AddressOutOfRange):
+            device.load(256)
+    for illegal in ({"pages": 256.0}, {"media_bytes": 65536.0}, {"cache_pages": 4.0}, {"sector_bytes": "256"}):
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+            open_device("model", **illegal)  # type: ignore[arg-type]

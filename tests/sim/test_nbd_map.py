@@ -190,6 +190,7 @@ def test_a_long_answer_is_cut_and_asked_for_again() -> None:
         ("-1", "is no size"),
         ("1.5G", "is no size"),
         ("many", "is no size"),
+        ("\N{ARABIC-INDIC DIGIT THREE}M", "is no size"),
     ],
 )
 @pytest.mark.parametrize("option", ["--size", "--media"])

@@ -6,6 +6,8 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
+import os
+import stat
 import struct
 import tomllib
 from pathlib import Path
@@ -218,6 +220,27 @@ def test_an_unfinished_save_leaves_the_old_file(small_file: Path, monkeypatch: p
 @pytest.fixture(scope="module")
 def orders() -> Trace:
     return Trace.load(ORDERS_TRACE)
+
+
+def test_what_is_no_file_is_written_to_and_stays_what_it_is(small_file: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    size = save(Trace.load(small_file), pipe)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert os.read(reader, size + 1) == small_file.read_bytes()
+    os.close(reader)
+
+
+def test_a_link_stays_a_link(small_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    link, file = tmp_path / "latest", tmp_path / "folder" / "file"
+    file.write_bytes(b"old")
+    link.symlink_to(file)
+    save(Trace.load(small_file), link)
+    assert link.is_symlink()
+    assert file.read_bytes() == small_file.read_bytes()
+    assert [path.name for path in file.parent.iterdir()] == ["file"]
 
 
 def test_the_recorded_trace_is_the_one_its_manifest_describes(orders: Trace) -> None:

@@ -290,10 +290,11 @@ def capture_command(
         click.echo(f"recording begins at {on_signal}: kill -{on_signal.removeprefix('SIG')} {os.getpid()}", err=True)
     line = _RecordingLine()
     try:
-        result = capture(
-            command, output, window=window, max_events=max_events, max_contents=max_contents, begin=begin,
-            progress=line,
-        )  # fmt: skip
+        with interruptible():
+            result = capture(
+                command, output, window=window, max_events=max_events, max_contents=max_contents, begin=begin,
+                progress=line,
+            )  # fmt: skip
     finally:
         line.end()
     header = result.trace.header

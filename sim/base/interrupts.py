@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Interrupts: Ctrl-C, SIGTERM and SIGHUP alike unwind the program, so that whatever it started is taken down."""
+"""Interrupts: Ctrl-C, SIGTERM and SIGHUP alike unwind the program, so that whatever it started is taken down. Under
+nohup(1), which has SIGHUP ignored, a hangup does nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+def interrupts() -> tuple[signal.Signals, ...]:
+    """The signals that interrupt this process."""
+    hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    return signal.SIGINT, signal.SIGTERM, *hangup
 
 
 class Interrupted(KeyboardInterrupt):
@@ -28,11 +33,13 @@ def interruptible() -> Iterator[None]:
     """Raise Interrupted where the main thread is when a signal comes; further ones are ignored while it unwinds."""
 
     def stop(number: int, _: FrameType | None) -> None:
-        for each in _SIGNALS:
+        for each in before:
             signal.signal(each, signal.SIG_IGN)
         raise Interrupted(signal.Signals(number).name)
 
-    before = {each: signal.signal(each, stop) for each in _SIGNALS}
+    before = {each: signal.getsignal(each) for each in interrupts()}
+    for each in before:
+        signal.signal(each, stop)
     try:
         yield
     finally:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 
 from hw.link import PAGE_BYTES
+from sim.base.interrupts import interrupts
 from sim.follow import filter as seccomp
 from sim.follow import ptrace, robust
 from sim.follow.agent import Agent
@@ -69,7 +70,7 @@ class Follower:
         """
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll.register(wake_read, select.POLLIN)
-        before = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, self._interrupt) for number in interrupts()}
         before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
         wakeup_before = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         try:

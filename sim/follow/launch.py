@@ -13,6 +13,7 @@ import signal
 import stat
 from collections.abc import Mapping, Sequence
 
+from sim.base.interrupts import interrupts
 from sim.follow import filter as seccomp
 from sim.follow import ptrace
 
@@ -55,7 +56,7 @@ def launch(argv: Sequence[str], env: Mapping[str, str] | None, code: bytes) -> i
         # Only what a forked child may do: no allocation to speak of, no return.
         what = argv[0]
         try:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE):
+            for number in (*interrupts(), signal.SIGCHLD, signal.SIGPIPE):
                 signal.signal(number, signal.SIG_DFL)
             os.close(go_write)
             prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)  # a huge page cannot be watched piece by piece

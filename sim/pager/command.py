@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from sim.base.interrupts import interruptible
 from sim.base.options import OutputFile, Size
 from sim.pager import Device, Figures, Outcome, page
 from sim.scenario.scenario import Scenario, find
@@ -57,7 +58,7 @@ def pager_command(
     """
     console = Console(stderr=True)
     loaded = Scenario.load(find(scenario))
-    with _counters(console, quiet) as live:
+    with interruptible(), _counters(console, quiet) as live:
         outcome = page(command, loaded, limit=limit, device=device, live=live, trace=trace)
     if json_file is not None:
         write_text(json_file, outcome.figures.model_dump_json(indent=2) + "\n")

@@ -16,9 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from hw.sources import ROOT
+from sim import cli
 from sim.capture import capture
+from sim.pager import command as pager_command
 from sim.pager import page
 from sim.scenario.scenario import Scenario, find
 from sim.trace.file import Trace
@@ -127,6 +130,39 @@ def test_sigterm_ends_it_with_a_pid_namespace_in_it(command: list[str], script: 
     status, _, errors = run.finish(timeout_s=60)
     assert status == 130, errors
     assert not run.left_behind()
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+@pytest.mark.parametrize("command", [["pager", "--quiet", "--limit", "2M"], ["capture", "-o", "T"]])
+def test_a_hangup_ends_it_and_nothing_is_left_unless_it_is_ignored(
+    command: list[str], ignored: bool, tmp_path: Path
+) -> None:
+    output = [str(tmp_path / word) if word == "T" else word for word in command]
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)  # as nohup(1) does
+    script = "kill -HUP $PPID; " + ("exit 7" if ignored else "sleep 60")
+    run = Command(*output, "--", "sh", "-c", script, TMPDIR=str(folder))
+    signal.signal(signal.SIGHUP, before)
+    status, _, errors = run.finish(timeout_s=60)
+    assert status == (7 if ignored else 130), errors
+    assert not run.left_behind()
+    assert not any(folder.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_the_program_runs_is_one_line(number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(pager_command, "page", interrupted)
+    monkeypatch.setattr(cli, "capture", interrupted)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    for argv in (["pager", "--limit", "2M", "--", "true"], ["capture", "-o", "T", "--", "true"]):
+        result = CliRunner().invoke(cli.cli, argv)
+        assert result.exit_code == 130
+        assert result.stderr == f"vcram: interrupted by {number.name}; nothing is left running\n"
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("command", [["pager", "--limit", "2M"], ["capture", "-o", "T"]])

@@ -142,4 +142,4 @@ def test_a_parameter_is_an_integer_of_any_kind() -> None:
             device.load(256)
     for illegal in ({"pages": 256.0}, {"media_bytes": 65536.0}, {"cache_pages": 4.0}, {"sector_bytes": "256"}):
         with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
-            open_device("model", **illegal)  # type: ignore[arg-type]
+            open_device("model", **illegal)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,7 @@ def page(
             machine = clock.run_until(Machine.assemble(link, scenario, swapfile))
         except (SwapfileError, CramError, LinkError) as error:
             raise PagerError(str(error)) from error
+        _unname(Path(folder))
         recording = Recording(TraceWriter()) if trace else None
         pager = Pager(machine, clock, window, live, recording)
         status = pager.run([program, *argv[1:]], env)
@@ -102,6 +104,15 @@ def page(
     if trace is not None and recording is not None:
         _save(trace, recording, [program, *argv[1:]], limit)
     return Outcome(status, figures, limit, window, seconds, simulated, problems)
+
+
+def _unname(folder: Path) -> None:
+    """Take the names of open files away: of those nothing is left, however this process ends."""
+    for path in folder.iterdir():
+        if path.is_file():
+            path.unlink()
+    with contextlib.suppress(OSError):  # a tier of the scenario's own has files there
+        folder.rmdir()
 
 
 def _save(path: Path, recording: Recording, argv: Sequence[str], limit: int) -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from itertools import count
 from pathlib import Path
@@ -43,6 +44,14 @@ def check(outcome: Outcome) -> None:
     assert outcome.exit_status == 0
     assert outcome.problems == []
     assert outcome.figures.lost == 0
+
+
+def test_nothing_has_a_name_that_would_be_left_if_it_were_killed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    outcome = page(["sh", "-c", f"test -z \"$(ls -A '{tmp_path}')\""], Scenario.load(find("pager")), limit=400)
+    check(outcome)
 
 
 def test_pages_that_were_evicted_come_back_as_they_were() -> None:

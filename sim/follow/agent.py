@@ -22,12 +22,13 @@ from hw.link import PAGE_BYTES
 from sim.follow import ptrace
 from sim.follow.handover import userfault_of
 from sim.follow.instruction import SYSCALL, syscall_instruction
-from sim.follow.mappings import Mapping, mappings, present, within
+from sim.follow.mappings import Mapping, lines, mappings, present, within
 from sim.follow.ptrace import Stop
 from sim.follow.userfault import SYS_USERFAULTFD, Userfault, runs, take_fd
 
 CLONE_VM = 0x100
 _SYS_MMAP, _SYS_MUNMAP, _SYS_MADVISE, _SYS_GETPID, _SYS_CLONE, _SYS_SETSID = 9, 11, 28, 39, 56, 112
+_SYS_MUNLOCK, _SYS_MLOCK2, _MLOCK_ONFAULT = 150, 325, 1
 _SYS_PIDFD_OPEN, _SYS_CLOSE_RANGE, _SYS_PROCESS_MADVISE = 434, 436, 440
 _MADV_DONTFORK, _MADV_DONTNEED_LOCKED = 10, 24
 _PROT_READ_WRITE, _MAP_SHARED_ANONYMOUS = 3, 0x21
@@ -223,6 +224,20 @@ class Agent:
     def anonymous(self, *, flags: bool = False) -> list[Mapping]:
         """The address space's private anonymous mappings; see `mappings`."""
         return [mapping for mapping in mappings(self.pid, flags=flags) if mapping.anonymous]
+
+    def unlock(self, page: int, count: int) -> list[tuple[int, int]]:
+        """Undo mlock(2) for a range; the parts of it (first page, pages) that were locked."""
+        if any(line.split() == ["VmLck:", "0", "kB"] for line in lines(Path(f"/proc/{self.pid}/status"))):
+            return []
+        locked = within((each for each in mappings(self.pid, flags=True) if each.locked), page, count)
+        for first, pages in locked:
+            self.call(_SYS_MUNLOCK, first * PAGE_BYTES, pages * PAGE_BYTES)
+        return locked
+
+    def lock(self, page: int, count: int) -> None:
+        """Lock a range again; a page when it is used."""
+        with contextlib.suppress(OSError):  # up to the program's limit
+            self.call(_SYS_MLOCK2, page * PAGE_BYTES, count * PAGE_BYTES, _MLOCK_ONFAULT)
 
     def advise(self, page: int, count: int, advice: int) -> list[tuple[int, int]]:
         """Give an advice as madvise(2) does, mapping by mapping in order of address until one refuses it; the parts of

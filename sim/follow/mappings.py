@@ -37,6 +37,7 @@ class Mapping:
         page, count: first page, pages.
         anonymous: private anonymous memory.
         wiped: a forked child finds zeros there (MADV_WIPEONFORK).
+        locked: its pages are locked in memory (mlock).
         executable: code runs there.
         name: as the kernel gives it, "" for none.
     """
@@ -45,17 +46,19 @@ class Mapping:
     count: int
     anonymous: bool
     wiped: bool
+    locked: bool
     executable: bool
     name: str
 
 
 def mappings(pid: int, *, flags: bool = False) -> list[Mapping]:
-    """The mappings of a process, in order of address; `wiped` is known with `flags` only. Raises OSError."""
+    """The mappings of a process, in order of address; `wiped`, `locked` are known with `flags` only. Raises OSError."""
     found: list[Mapping] = []
     for line in lines(Path(f"/proc/{pid}/{'smaps' if flags else 'maps'}")):
         if line.startswith("VmFlags:"):
-            if "wf" in line.split():
-                found[-1] = replace(found[-1], wiped=True)
+            marks = line.split()
+            if "wf" in marks or "lo" in marks:
+                found[-1] = replace(found[-1], wiped="wf" in marks, locked="lo" in marks)
         elif line[0] in "0123456789abcdef":  # all else begins with a capital
             found.append(_mapping(line))
     return found
@@ -71,7 +74,7 @@ def _mapping(line: str) -> Mapping:
     start, end = (int(limit, 16) // PAGE_BYTES for limit in limits.split("-"))
     label = name[0] if name else ""
     anonymous = mode[3] == "p" and inode == "0" and not label.startswith(("[v", "[uprobes", "/"))
-    return Mapping(start, end - start, anonymous, False, mode[2] == "x", label)
+    return Mapping(start, end - start, anonymous, False, False, mode[2] == "x", label)
 
 
 def within(ranges: Iterable[Mapping], page: int, count: int) -> list[tuple[int, int]]:

@@ -49,6 +49,7 @@ class Task:
         birth: what that call makes, if it is a birth.
         clear_tid: where the kernel writes 0 when it ends, 0 for nowhere.
         fresh: it is in execve.
+        unlocked: ranges (first page, pages) to be locked again when its mremap is done.
         lent: address of the memory that stands in for an argument of its call, 0 for none.
     """
 
@@ -59,6 +60,7 @@ class Task:
     birth: Birth | None = None
     clear_tid: int = 0
     fresh: bool = False
+    unlocked: list[tuple[int, int]] = field(default_factory=list)
     lent: int = 0
 
 
@@ -115,6 +117,8 @@ def enter(task: Task, space: Space) -> None:
             space.settle(source + target_count, count - target_count)
         if args[3] & _MREMAP_FIXED:
             space.settle(args[4] // PAGE_BYTES, target_count)
+        if target_count > count:  # the kernel would fill what is new before it tells of the move, and wait for both
+            task.unlocked = space.agent.unlock(source, count)
         space.moving(source, count)
     elif _takes(task.syscall):
         space.settle(*_pages(args[0], args[1]))
@@ -124,6 +128,10 @@ def leave(task: Task, space: Space, call: Syscall, result: int) -> None:
     """A thread has done a watched call."""
     number, args = call.number, call.args
     _give_up(space, call)
+    if task.unlocked:
+        for page, count in task.unlocked if result < 0 else [_pages(result, args[2])]:
+            space.agent.lock(page, count)
+        task.unlocked = []
     if task.birth is not None:
         space.unpin(task.tid)
         if task.birth.untraced:

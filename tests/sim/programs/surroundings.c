@@ -295,6 +295,20 @@ static int moved_piece_by_piece(void) {
     return bad + WANT(!IN_CHILD(use())) + use();
 }
 
+static int locked_memory_grows(void) {
+    byte *q = filled();
+    int bad = WANT(!mlock(q, N * PAGE));
+    bad += WANT(mremap(q, N * PAGE, 1ul << 46, MREMAP_MAYMOVE) == MAP_FAILED);
+    bad += WANT(madvise(q, PAGE, MADV_DONTNEED) == -1 && errno == EINVAL); /* it is locked still */
+    byte *to = map(3 * N);
+    bad += WANT(mremap(q, N * PAGE, 2 * N * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
+    bad += WANT(!differ(to, 0, N, 1)) + WANT(!differ(to, N, N, 0));
+    bad += WANT(madvise(to, PAGE, MADV_DONTNEED) == -1) + WANT(madvise(to + N * PAGE, PAGE, MADV_DONTNEED) == -1);
+    fill(to, N, N, 2);
+    push_out();
+    return bad + WANT(!differ(to, 0, N, 1)) + WANT(!differ(to, N, N, 2)) + WANT(!differ(to, 2 * N, N, 0));
+}
+
 int main(int argc, char **argv) {
     static const struct scene scenes[] = {
         {"names_of_files", names_of_files},
@@ -313,6 +327,7 @@ int main(int argc, char **argv) {
         {"program_break_is_moved", program_break_is_moved},
         {"moved_beside_other_memory", moved_beside_other_memory},
         {"moved_piece_by_piece", moved_piece_by_piece},
+        {"locked_memory_grows", locked_memory_grows},
         {0, 0},
     };
     return play(scenes, argc, argv);

@@ -32,7 +32,8 @@ class Program:
         command: the program and its arguments.
         text: its standard input.
         window: pages open at a time.
-        kept: a recording of it comes with the project.
+        kept: a recording of it comes with the project. None of node, which is too large, or of tclsh, whose pages
+            name the kernel.
     """
 
     command: tuple[str, ...]
@@ -110,16 +111,15 @@ PROGRAMS: dict[str, Program] = {
     "python": Program(("/usr/bin/python3", "-I", "-S", "-"), _PYTHON),
     "sort": Program(("/usr/bin/sort", "-n", "-S", "20M"), _lines(30_000, 60_013)),
     "sqlite": Program(("/usr/bin/sqlite3", ":memory:"), _SQL, window=192),
-    "bash": Program(("/bin/bash", "-s"), _BASH, kept=False),
-    "g++": Program(("/usr/bin/g++", "-std=c++17", "-O1", "-S", "-x", "c++", "-", "-o", "/dev/null"), _CPP, kept=False),
+    "bash": Program(("/bin/bash", "-s"), _BASH),
+    "g++": Program(("/usr/bin/g++", "-std=c++17", "-O1", "-S", "-x", "c++", "-", "-o", "/dev/null"), _CPP),
     "jq": Program(
         ("/usr/bin/jq", "[inputs | .k |= (map(. * 3) | sort)] | group_by(.n % 97) | map(length)"),
         "".join(f'{{"n": {i}, "k": [{i % 7}, {i * 7919 % 10007}, {i % 11}]}}\n' for i in range(12_000)),
-        kept=False,
     ),
     "node": Program(("/usr/bin/node", "-e", _NODE), "", kept=False),
     "tcl": Program(("/usr/bin/tclsh",), _TCL, kept=False),
-    "xz": Program(("/usr/bin/xz", "-3", "-c"), _lines(60_000, 60_013), kept=False),
+    "xz": Program(("/usr/bin/xz", "-3", "-c"), _lines(60_000, 60_013)),
 }
 
 

@@ -78,6 +78,7 @@ def measure(experiment: Experiment, full: bool, folder: Path, jobs: int) -> Rows
     varied = list(dict.fromkeys(key for point in points for key in point.values))
     console = Console(stderr=True)
     console.print(f"{name}: {len(points):,} points", highlight=False)
+    before = _processor_s()
     with interruptible(), open_folder(folder / name, {"experiment": experiment.name}, varied, {}) as kept:
         left = [point for point in points if not kept.has(point, again_if_failed=True)]
         tasks = [ExperimentTask(experiment.name, point.values) for point in left]
@@ -86,6 +87,9 @@ def measure(experiment: Experiment, full: bool, folder: Path, jobs: int) -> Rows
                 kept.add(whole(left[number], row))
                 step(row["status"] == "failed")
         rows = [kept.rows[kept.key(point.values)] for point in points]
+    console.print(
+        f"{name}: {len(left):,} measured, {_processor_s() - before:,.0f} s of processor time", highlight=False
+    )
     if failed := [row for row in rows if row["status"] == "failed"]:
         raise SweepError(f"{folder / name}: {len(failed)} points failed, the first: {failed[0]['reason']}")
     table = figures(rows)
@@ -93,6 +97,11 @@ def measure(experiment: Experiment, full: bool, folder: Path, jobs: int) -> Rows
     (folder / f"{name}.html").write_text(page([(experiment, table)], f"Experiment: {name}"), encoding="utf-8")
     click.echo(f"{folder / name}.csv, .html", err=True)
     return table
+
+
+def _processor_s() -> float:
+    """What this process and those that it has waited for have used, compilers included."""
+    return sum(os.times()[:4])
 
 
 def _show(experiment: Experiment, verdict: Verdict) -> None:

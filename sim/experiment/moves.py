@@ -24,21 +24,42 @@ PAIRS: Mapping[str, tuple[str, ...]] = {
     "zswap to cram": ("zswap", "cram"),
 }
 """Of each pair the order of the tiers."""
-DIRECT_PAIRS = ("cram to zswap", "cram to swapfile", "cram to zram", "zswap to swapfile")
-"""Without a virtual layer zswap writes back to the device of the slot only."""
+WAYS: Mapping[str, Mapping[str, Any]] = {
+    "virtual": {"layer": "virtual"},
+    "xswap": {"layer": "xswap"},
+    "direct": {"layer": "direct"},
+    "node": {"cram_mode": "node", "layer": "virtual"},
+    "node, direct": {"cram_mode": "node", "layer": "direct"},
+}
+"""What a slot is and, of the last two, that CRAM is no swap but a memory node: fields of VswapConfig."""
+NODES = ("node", "node, direct")
+_NOT: Mapping[str, tuple[str, ...]] = {
+    "direct": ("zswap to cram",),
+    **dict.fromkeys(NODES, ("zswap to cram", "zswap to swapfile")),
+}
+"""Pairs that a way does not have: with direct slots zswap writes back to the device of the slot only, and nothing is
+swapped out to a node; from zswap to the swapfile it is not in the way."""
 BLOCKS = ("cram to zswap", "zswap to cram")
 """Both tiers can keep the same LZ4 block."""
+TO_POOL = ("cram to zswap", "cram to zram")
 
 
 def grid(full: bool) -> list[Values]:
     """See Experiment."""
-    ways = [("virtual", pair) for pair in PAIRS] + [("direct", pair) for pair in DIRECT_PAIRS]
+    ways = [(way, pair) for way, pair in product(WAYS, PAIRS) if pair not in _NOT.get(way, ())]
     return [
-        {"pair": pair, "layer": layer, "form": form, "processes": processes, "free_software": free}
-        for (layer, pair), processes in product(ways, (1, 4, 16) if full else (1, 16))
-        for form in (("block", "recompressed") if pair in BLOCKS else ("page",))
+        {"pair": pair, "way": way, "form": form, "processes": processes, "free_software": free}
+        for (way, pair), processes in product(ways, (1, 2, 4, 8, 16) if full else (1, 16))
+        for form in _forms(way, pair)
         for free in (False, True)
     ]
+
+
+def _forms(way: str, pair: str) -> tuple[str, ...]:
+    """How the data of a page may move."""
+    if pair not in BLOCKS:
+        return ("page",)
+    return ("recompressed",) if way in NODES else ("block", "recompressed")
 
 
 def measure(values: Values) -> Figures:
@@ -50,7 +71,7 @@ def measure(values: Values) -> Figures:
     compressor: Any = "zstd" if values["form"] == "recompressed" else "lz4"
     costs = Costs(**{cost.name: 0 for cost in fields(Costs)}) if values["free_software"] else Costs()
     return on_machine(
-        body, sim="verilated", memory_pages=1024, order=PAIRS[values["pair"]], layer=values["layer"],
+        body, sim="verilated", memory_pages=1024, order=PAIRS[values["pair"]], **WAYS[values["way"]],
         zswap_compressor=compressor, zram_compressor=compressor, zswap_max_pool_percent=100, costs=costs,
     )  # fmt: skip
 
@@ -93,7 +114,7 @@ async def _move(room: Room, values: Values) -> Figures:
 
 def _needs_memory(values: Values) -> bool:
     """The page cannot move behind the PTEs: a slot is a place on the device that has it."""
-    return bool(values["layer"] == "direct" and values["pair"] != "zswap to swapfile")
+    return bool(values["way"] == "direct" and values["pair"] != "zswap to swapfile")
 
 
 async def _behind(room: Room, spaces: list[AddressSpace], source: str) -> int:
@@ -127,18 +148,21 @@ def conclude(table: Rows) -> Verdict:
     """See Experiment."""
     real, device = where(table, free_software=False), where(table, free_software=True)
     most = max(values_of(table, "processes"))
-    virtual, direct = where(real, layer="virtual"), where(real, layer="direct")
-    pool = [
-        row["ns"] / _other(virtual, row)["ns"] for row in direct if row["pair"] in ("cram to zswap", "cram to zram")
-    ]
-    disk = [row["ns"] / _other(virtual, row)["ns"] for row in direct if row["pair"] == "cram to swapfile"]
+    virtual, direct, xswap = (where(real, way=way) for way in ("virtual", "direct", "xswap"))
+    nodes = [row for row in real if row["way"] in NODES]
+    pool, disk = _times(virtual, direct, *TO_POOL), _times(virtual, direct, "cram to swapfile")
+    node_pool, node_disk = _times(virtual, nodes, *TO_POOL), _times(virtual, nodes, "cram to swapfile")
+    redirected = _times(virtual, xswap, *PAIRS)
     changed = [row["ptes_changed"] for row in direct if row["processes"] == most and _through(row)]
     kept = [row["ptes_changed"] for row in virtual if row["processes"] == most and row["pair"].startswith("cram")]
-    untouched = all(row["ptes_changed"] == 0 for row in virtual if row["pair"].startswith("zswap"))
+    on_node = [row["ptes_changed"] for row in nodes if row["processes"] == most]
+    untouched = all(
+        row["ptes_changed"] == 0 for row in (*virtual, *xswap) if row["pair"].startswith("zswap")
+    )  # fmt: skip
     blocks = [(row, _other(real, row, form="recompressed")) for row in virtual if row["form"] == "block"]
     on_device = [
         (row, _other(device, row, form="recompressed"))
-        for row in where(device, layer="virtual")
+        for row in where(device, way="virtual")
         if row["form"] == "block"
     ]
     fewer_bytes = all(row["link_bytes"] < other["link_bytes"] for row, other in blocks)
@@ -146,7 +170,11 @@ def conclude(table: Rows) -> Verdict:
     findings = {
         "without a virtual layer, from CRAM to zswap or zram": _slower_words(pool),
         "without a virtual layer, from CRAM to the swapfile": _slower_words(disk),
-        "PTEs that a move from zswap changes, virtual": "none" if untouched else "some",
+        "a virtual swapfile (xswap)": _slower_words(redirected),
+        "from a memory node to zswap or zram": _slower_words(node_pool),
+        "from a memory node to the swapfile": _slower_words(node_disk),
+        "a memory node, the kind of slots": "changes nothing" if _alike(real) else "changes something",
+        "PTEs that a move from zswap changes, virtual slots or xswap": "none" if untouched else "some",
         "a block passed on as it is, software and device": "takes less time"
         if quicker
         else "does not always take less",
@@ -161,29 +189,42 @@ def conclude(table: Rows) -> Verdict:
         f"zswap or zram that takes {_range(pool)} times as long, to the swapfile {_range(disk)} times, and it changes "
         f"{_range(changed)} PTEs a page at {most} processes instead of {_range(kept)}, the mappers that are present; "
         f"from zswap a move behind virtual slots changes {'none' if untouched else 'some'}.",
+        f"A virtual swapfile (xswap) takes {_range(redirected)} times as long as virtual slots; a memory node, which "
+        f"every process maps, {_range(node_pool)} times to zswap or zram and {_range(node_disk)} to the swapfile, with "
+        f"{_range(on_node)} PTEs changed, and with direct slots {'the same' if _alike(real) else 'something else'}.",
         f"Passed on as the LZ4 block that it is, a page is moved {_range(block_ns)} times as fast as recompressed with "
         f"zstd, with {_range(block_bytes)} times fewer bytes on the link, and {_spared(blocks)} ns of software and "
-        "device less.",
-        f"The device alone is busy {_range(block_cycles)} times as many cycles with a block as with the page, since "
-        "a block goes word by word through the mailbox's registers: what passing through spares is host software.",
+        f"device less, though the device alone is busy {_range(block_cycles)} times as many cycles, since a block goes "
+        "word by word through the mailbox's registers.",
     )
     limits = (
         "Behind virtual slots the pages leave in one batch, with one flush of the TLBs, and their writes to the "
-        "swapfile are under way at once; through memory each comes in and goes out by itself: a part of the difference "
-        "between the two ways is that, and not the layer.",
+        "swapfile are under way at once; through memory, and from a memory node, each goes by itself, which is a part "
+        "of the difference.",
         "Recompressed means zstd behind an LZ4 device, at the cost table's times; with LZ4 on both sides the stack "
-        "passes "
-        "blocks always.",
-        "Without a virtual layer means direct slots (docs/vswap/direct.md), where moves go through memory. A "
-        "swapfile as "
-        "virtual layer, and node mode, are not measured.",
+        "passes blocks always. A memory node's swap path knows nothing of blocks.",
+        "Without a virtual layer means direct slots (docs/vswap/direct.md), where moves go through memory. The virtual "
+        "swapfile has room for every page; when it is full its slots are direct ones.",
         f"The walk of the page tables serves {PAGES} pages at once here, and processes have no other pages: the PTEs "
         "looked at are the least that they can be.",
     )
     return Verdict(findings, sentences, limits, 0, [_by_pair(real, device, 1), _by_pair(real, device, most)])
 
 
+def _times(virtual: Rows, rows: Rows, *pairs: str) -> list[float]:
+    """How many times as long moves take as behind virtual slots."""
+    return [row["ns"] / _other(virtual, row)["ns"] for row in rows if row["pair"] in pairs]
+
+
+def _alike(real: Rows) -> bool:
+    """A memory node moves its pages with either kind of slots at the same price."""
+    node, direct = (where(real, way=way) for way in NODES)
+    return all(row == {**_other(direct, row), "way": row["way"]} for row in node)
+
+
 def _slower_words(ratios: list[float]) -> str:
+    if max(ratios) == min(ratios) == 1:
+        return "takes as long"
     return "takes longer" if min(ratios) > 1 else "takes less time" if max(ratios) < 1 else "depends on the processes"
 
 
@@ -201,10 +242,10 @@ def _through(row: Mapping[str, Any]) -> bool:
 
 
 def _other(rows: Rows, row: Mapping[str, Any], **changes: Any) -> Mapping[str, Any]:
-    """The row of the same point, but for what is changed; the layer that the rows have."""
+    """The row of the same point, but for what is changed; the way that the rows have."""
     point = {key: row[key] for key in ("pair", "form", "processes")} | changes
     if "form" in changes:
-        point["layer"] = row["layer"]
+        point["way"] = row["way"]
     return where(rows, **point)[0]
 
 
@@ -216,39 +257,38 @@ def _range(values: list[float], digits: int = 1) -> str:
 def _by_pair(real: Rows, device: Rows, processes: int) -> Summary:
     rows = [
         (
-            row["pair"], row["layer"], row["form"], f"{row['ns']:,.0f}", f"{_same(device, row)['cycles']:,.0f}",
+            row["pair"], row["way"], row["form"], f"{row['ns']:,.0f}", f"{_same(device, row)['cycles']:,.0f}",
             f"{row['link_bytes']:,.0f}", f"{row['disk_bytes']:,.0f}", f"{row['ptes_changed']:,.1f}",
             f"{row['ptes_looked_at']:,.1f}",
         )
         for row in where(real, processes=processes)
     ]  # fmt: skip
     heads = (
-        "pair", "layer", "form", "ns", "device cycles", "link bytes", "swapfile bytes", "PTEs changed", "PTEs looked "
+        "pair", "way", "form", "ns", "device cycles", "link bytes", "swapfile bytes", "PTEs changed", "PTEs looked "
         "at",
     )  # fmt: skip
     return Summary(f"A page that is moved, {processes} process{'es' if processes > 1 else ''}", heads, rows)
 
 
 def _same(rows: Rows, row: Mapping[str, Any]) -> Mapping[str, Any]:
-    return where(rows, **{key: row[key] for key in ("pair", "layer", "form", "processes")})[0]
+    return where(rows, **{key: row[key] for key in ("pair", "way", "form", "processes")})[0]
 
 
 def plots(table: Rows) -> list[Part]:
     """See Experiment."""
     real = where(table, free_software=False, processes=1)
-    parts = [(f"{row['pair']}, {row['layer']}, {row['form']}", round(row["ns"])) for row in real]
+    parts = [(f"{row['pair']}, {row['way']}, {row['form']}", round(row["ns"])) for row in real]
     return [Bar("Time of a move", "of a page of one process, ns: every pair beside the others.", parts)]
 
 
 MOVES = Experiment(
     name="moves",
     question="What does it cost to move a page between tiers with a virtual layer, and without one? With the "
-    "compressed "
-    "bytes passed through as they are?",
-    method="Pages of real programs lie on one tier, are shared by fork and are moved to another, all of them. It "
-    "runs on "
-    "the RTL, once with the cost table and once with software that takes no time, whose cycles are the device's alone "
-    "(and the link's, which has no latency of its own).",
+    "compressed bytes passed through as they are?",
+    method="Pages of real programs lie on one tier, are shared by fork and are moved to another, all of them, with "
+    "each kind of slots, and from CRAM as a memory node. It runs on the RTL, once with the cost table and once with "
+    "software that takes no time, whose cycles are the device's alone (and the link's, which has no latency of its "
+    "own).",
     grid=grid,
     measure=measure,
     conclude=conclude,

@@ -21,13 +21,16 @@ from hw.parameters import MEDIA_LATENCY, DeviceParameters
 from hw.virtual_time import VirtualClock
 from sim.corpus import files
 from sim.corpus.figures import RAW_BYTES, is_same
+from sim.data import CORPUS, ORDERS_TRACE
+from sim.data.programs import FOLDER as PROGRAMS
 from sim.experiment.meter import MeteredLink
+from sim.trace.file import Trace
 from vswap import AddressSpace, VswapConfig, VswapSystem
 from vswap.mm.folio import CramFolio, Folio
+from vswap.mm.pagetable import Pte
 from vswap.tiers.base import Tier
 
 T = TypeVar("T")
-CORPUS = Path(__file__).resolve().parent.parent / "data" / "corpus"
 
 
 class Room:
@@ -60,9 +63,16 @@ class Room:
         await self.settle()
         machine.tiers.offline -= others
         for vpn in pages:
-            pte, key = space.table.get(vpn), machine.tiers.key(self.system.tier(tier))
-            if pte is None or not pte.slot or machine.slots.backing(pte.slot).tier != key:
+            if not self._is_on(space.table.get(vpn), self.system.tier(tier)):
                 raise RuntimeError(f"page {vpn} did not go to {tier}")
+
+    def _is_on(self, pte: Pte | None, tier: Tier) -> bool:
+        """The page of an entry lies on the tier: behind its slot or, on a memory node, mapped."""
+        machine = self.system.machine
+        key = machine.tiers.key(tier)
+        if pte is None or not pte.slot:
+            return pte is not None and isinstance(pte.folio, CramFolio) and machine.tiers.key(pte.folio.tier) == key
+        return machine.slots.backing(pte.slot).tier == key
 
     async def reclaim(self, space: AddressSpace) -> None:
         """Swap out every page of a space that is in DRAM, whoever else maps it."""
@@ -91,6 +101,7 @@ def on_machine(
     *,
     sim: InProcess = "model",
     parameters: DeviceParameters | None = None,
+    media_latency: int = MEDIA_LATENCY,
     seed: int = 1,
     start: bool = False,
     **config: Any,
@@ -99,11 +110,12 @@ def on_machine(
 
     Args:
         parameters: of the device.
+        media_latency: clock cycles from a media request to its first beat.
         start: run the background tasks.
         config: fields of VswapConfig.
     """
     clock = VirtualClock(seed)
-    link = MeteredLink(open_link(sim, clock, parameters or DeviceParameters(), MEDIA_LATENCY, seed))
+    link = MeteredLink(open_link(sim, clock, parameters or DeviceParameters(), media_latency, seed))
 
     async def main() -> T:
         device = await CramDevice.probe(link)
@@ -130,9 +142,18 @@ def program_pages(kind: str | None = None) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-def programs() -> list[str]:
-    """The programs of the sample corpus."""
-    return [entry.kind for entry in files.load(CORPUS).entries]
+def traces() -> dict[str, Path]:
+    """The recorded programs that come with the project, by name."""
+    return {file.stem: file for file in (*sorted(PROGRAMS.glob("*.trace")), ORDERS_TRACE)}
+
+
+@cache
+def recorded_pages(program: str) -> tuple[bytes, ...]:
+    """The different pages that a recorded program had: those that are stored as an LZ4 block. In an order that says
+    nothing."""
+    found = [page for content in Trace.load(traces()[program]).contents if _is_block(page := content.tobytes())]
+    Random(1).shuffle(found)
+    return tuple(found)
 
 
 def take(pages: tuple[bytes, ...], count: int) -> list[bytes]:

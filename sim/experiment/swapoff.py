@@ -16,7 +16,8 @@ from vswap.slots.layer import LAYERS, Search
 from vswap.slots.layouts import LayoutName
 
 PTES = 4096
-DIRECT = "direct"
+PLACES = ("direct", "xswap")
+"""Slots that are places on devices, all of them or some: instead of a layout of virtual slots."""
 LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
 FACTORS = (0.1, 1.0, 10.0)
 
@@ -27,7 +28,7 @@ def grid(full: bool) -> list[Values]:
     here = (0.1, 0.5, 1.0) if full else (0.1, 1.0)
     processes = (1, 4)
     ways: list[tuple[str, str]] = [*product(LAYOUTS, [search.value for search in LAYERS["virtual"].searches])]
-    ways += [(DIRECT, search.value) for search in LAYERS["direct"].searches]
+    ways += [(layer, search.value) for layer in PLACES for search in LAYERS[layer].searches]
     return [
         {"layout": layout, "search": search, "density": density, "here": share, "processes": count}
         for (layout, search), density, share, count in product(ways, densities, here, processes)
@@ -41,7 +42,7 @@ def measure(values: Values) -> Figures:
         return await _swapoff(room, values)
 
     layout = values["layout"]
-    layer = {"layer": "direct"} if layout == DIRECT else {"slot_layout": layout}
+    layer = {"layer": layout} if layout in PLACES else {"slot_layout": layout}
     return on_machine(
         body, memory_pages=3 * PTES, swapfile_pages=PTES, zram_pages=PTES, order=("swapfile", "zram"), **layer
     )
@@ -76,7 +77,7 @@ def conclude(table: Rows) -> Verdict:
     """See Experiment."""
     costs = Costs()
     by_search = {search.value: where(table, search=search.value) for search in Search}
-    virtual = [row for row in table if row["layout"] != DIRECT]
+    virtual = [row for row in table if row["layout"] in LAYOUTS]
     per_page = {search: [row["visited"] / row["pages"] for row in rows] for search, rows in by_search.items()}
     fewest = {_point(row): _fewest(virtual, row) for row in virtual}
     same = all(
@@ -96,9 +97,9 @@ def conclude(table: Rows) -> Verdict:
     }
     winners = sorted(set(fewest.values()))
     tables, slots, reverse = (search.value for search in (Search.PAGE_TABLES, Search.SLOTS, Search.REVERSE_MAP))
-    direct = [
+    places = [
         row["visited"] / one(virtual, "visited", layout="compact", search=tables, **_place(row))
-        for row in where(table, layout=DIRECT)
+        for row in table if row["layout"] in PLACES
     ]  # fmt: skip
     findings = {
         "the fewest visits": " or ".join(winners),
@@ -112,28 +113,26 @@ def conclude(table: Rows) -> Verdict:
     }
     sentences = (
         f"For each page moved the reverse map looks at {_range(per_page[reverse])} entries, a scan of the virtual "
-        "slots "
-        f"at {_range(per_page[slots])}, and a scan of the page tables at {_range(per_page[tables])}, over "
+        f"slots at {_range(per_page[slots])}, and a scan of the page tables at {_range(per_page[tables])}, over "
         f"{len(values_of(table, 'density'))} densities of swapped PTEs from {min(values_of(table, 'density')):.0%} to "
         f"{max(values_of(table, 'density')):.0%}; the fewest at every point: {' or '.join(winners)}.",
-        f"What is visited {'is the same in' if same else 'differs between'} the published layouts; direct slots leave "
-        f"only the page tables, with {_range(direct)} times the visits of the same scan of virtual slots, and the "
-        "reverse "
-        f"map costs {_reverse_bytes(virtual)} bytes for each page on the tier.",
+        f"What is visited {'is the same in' if same else 'differs between'} the published layouts; direct slots and a "
+        f"virtual swapfile (xswap) leave only the page tables, with {_range(places)} times the visits of the same scan "
+        f"of virtual slots, and the reverse map costs {_reverse_bytes(virtual)} bytes for each page on the tier.",
         f"With the costs of a visit as assumed, the search is at most {shares[tables, 1.0]:.0%} of the time of a "
-        "swapoff "
-        f"by page tables, {shares[slots, 1.0]:.0%} by slots and {shares[reverse, 1.0]:.1%} by the reverse map, and "
-        "with "
-        f"these costs x {FACTORS[-1]:g} {shares[tables, FACTORS[-1]]:.0%}, {shares[slots, FACTORS[-1]]:.0%} and "
-        f"{shares[reverse, FACTORS[-1]]:.1%}: the rest is reading the pages, which no search spares.",
+        f"swapoff by page tables, {shares[slots, 1.0]:.0%} by slots and {shares[reverse, 1.0]:.1%} by the reverse map, "
+        f"and with these costs x {FACTORS[-1]:g} {shares[tables, FACTORS[-1]]:.0%}, {shares[slots, FACTORS[-1]]:.0%} "
+        f"and {shares[reverse, FACTORS[-1]]:.1%}: the rest is reading the pages, which no search spares.",
     )
     limits = (
         f"The process has {PTES:,} PTEs; visits grow with the PTEs of all processes, the slots of all tiers, or the "
-        "pages of the tier, so a smaller density than those of the grid only widens the gaps.",
+        "pages of the tier: a smaller density widens the gaps.",
         "A visit's time is assumed (`fork_pte` for a PTE, `scan_entry` for a slot or an entry); cache misses and locks "
         "are not in it, nor are tasks that run beside the swapoff.",
         "Slots are scanned by whole clusters of 512; a real scan may skip clusters that have no page of the tier.",
         "The swapfile reads a page at a time here; a kernel reads ahead, which makes the share of the search larger.",
+        "A memory node is not switched off by a search: unregister finds the mappers of its pages by rmap "
+        "(docs/vswap/node-mode.md). For the swap tiers behind it all of this holds.",
     )
     return Verdict(findings, sentences, limits, 0, [_visits(table), _memory(bytes_a_slot)])
 
@@ -177,13 +176,13 @@ def _visits(table: Rows) -> Summary:
             f"{where(found, layout=layout, search=search.value)[0]['visited']:,}"
             for layout, search in (
                 *(("compact", search) for search in (Search.REVERSE_MAP, Search.SLOTS, Search.PAGE_TABLES)),
-                (DIRECT, Search.PAGE_TABLES),
+                *((layer, Search.PAGE_TABLES) for layer in PLACES),
             )
         ]
         rows.append((f"{density:.0%}", f"{here:.0%}", f"{found[0]['pages']:,}", *cells))
     heads = (
         "PTEs swapped out", "of these on the tier", "pages", "reverse map", "virtual slots", "page tables",
-        "page tables, direct slots",
+        *(f"page tables, {layer}" for layer in PLACES),
     )  # fmt: skip
     return Summary(f"Entries visited until the tier is empty, one process of {PTES:,} PTEs", heads, rows)
 
@@ -228,8 +227,7 @@ SWAPOFF = Experiment(
     name="swapoff",
     question="Swapoff: page-table scan, virtual-slot scan, or reverse map?",
     method="A process has pages in DRAM, in a swapfile and in zram, and in part of the points children that share "
-    "them; "
-    "the swapfile is switched off by each search that the slots allow. On the model: the device takes no part.",
+    "them; the swapfile is switched off by each search that the slots allow. On the model: the device takes no part.",
     grid=grid,
     measure=measure,
     conclude=conclude,

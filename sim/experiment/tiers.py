@@ -11,23 +11,26 @@ from pathlib import Path
 from statistics import median
 
 from hw.parameters import PAGE_COUNTS
-from sim.data.programs import FOLDER
+from sim.experiment.bootstrap import interval
 from sim.experiment.experiment import Experiment, Figures, Rows, Summary, Values, Verdict, values_of, where
+from sim.experiment.room import traces
 from sim.page import Lines, Part, Series
 from sim.run.execute import execute
 from sim.run.metrics import Latency, Result
 from sim.scenario.scenario import Scenario
-from sim.trace.file import Trace
+from sim.trace.file import Trace, TraceHeader
 
-NAMES = ("sort", "perl", "sqlite", "awk")
-"""The recorded programs that are replayed."""
 STACKS: Mapping[str, tuple[str, ...]] = {
     "cram": ("cram", "zswap", "swapfile"),
+    "node": ("cram", "zswap", "swapfile"),
     "zswap": ("zswap", "swapfile"),
     "zram": ("zram", "swapfile"),
     "swapfile": ("swapfile",),
 }
-OTHERS = tuple(name for name in STACKS if name != "cram")
+"""Of each stack the order of its tiers; with "node" CRAM is a memory node."""
+MEDIA = ("cram", "node")
+CALLED = {"cram": "CRAM", "node": "CRAM as a node"}
+OTHERS = tuple(name for name in STACKS if name not in MEDIA)
 POOLS = ("zswap", "zram")
 """Stacks that are compared at equal cost, too."""
 POOL_PERCENT = 20
@@ -38,18 +41,15 @@ STEPS_US = (1, 2, 4, 8, 16, 32, 64, 128)
 EQUAL_DRAM = 0.0
 
 
-def traces() -> dict[str, Path]:
-    """The recorded programs, by name."""
-    return {name: FOLDER / f"{name}.trace" for name in NAMES}
-
-
 def grid(full: bool) -> list[Values]:
     """See Experiment."""
-    limits, medias, prices = ((0.25, 0.5) if full else (0.25,)), (0.5,), (0.5, 1.0)
+    limits, medias, prices = ((0.25, 0.5), (0.25, 0.5), (0.5, 1.0)) if full else ((0.25,), (0.5,), (0.5, 1.0))
     found: list[Values] = []
     for trace, limit in product(traces(), limits):
         point = {"trace": trace, "limit": limit}
-        found += [point | {"stack": "cram", "media": media, "price": EQUAL_DRAM} for media in medias]
+        found += [
+            point | {"stack": stack, "media": media, "price": EQUAL_DRAM} for stack, media in product(MEDIA, medias)
+        ]
         found += [point | {"stack": stack, "media": 0.0, "price": EQUAL_DRAM} for stack in OTHERS]
         found += [
             point | {"stack": stack, "media": media, "price": price}
@@ -61,7 +61,8 @@ def grid(full: bool) -> list[Values]:
 def measure(values: Values) -> Figures:
     """See Experiment."""
     file = traces()[values["trace"]]
-    pages = _pages(file)
+    header = _header(file)
+    pages = header.pages
     limit = max(16, round(values["limit"] * pages))
     media = round(values["media"] * (pages - limit))
     dram = limit + round(values["price"] * media)
@@ -72,6 +73,7 @@ def measure(values: Values) -> Figures:
             "cram": {
                 "perceived_pages": min(count for count in PAGE_COUNTS if count >= 2 * pages),
                 "media_bytes": max(8, media) * 4096,
+                "mode": "node" if values["stack"] == "node" else "swap",
             },
             "zswap": {"max_pool_percent": POOL_PERCENT},
             "zram": {"limit_pages": max(1, dram * POOL_PERCENT // 100)},
@@ -84,15 +86,16 @@ def measure(values: Values) -> Figures:
         raise RuntimeError("; ".join(result.problems) or "pages are wrong or lost")
     return {
         "pages": pages,
+        "whole": int(header.complete),
         "dram_pages": dram,
-        "media_pages": media if values["stack"] == "cram" else 0,
+        "media_pages": media if values["stack"] in MEDIA else 0,
         **_figures(result),
     }
 
 
 @cache
-def _pages(file: Path) -> int:
-    return Trace.load(file).header.pages
+def _header(file: Path) -> TraceHeader:
+    return Trace.load(file).header
 
 
 def _figures(result: Result) -> Figures:
@@ -131,67 +134,119 @@ def _quantile(times: Counter[int], percent: float) -> int:
 def conclude(table: Rows) -> Verdict:
     """See Experiment."""
     names = values_of(table, "trace")
-    against = {stack: _against(table, stack, EQUAL_DRAM) for stack in OTHERS}
-    priced = {(stack, price): _against(table, stack, price) for stack in POOLS for price in _prices(table)}
-    findings = {f"CRAM, equal DRAM, against {stack}": _words(ratios) for stack, ratios in against.items()}
-    findings |= {
-        f"CRAM, media at {price:g} of DRAM's price, against {stack}": _words(ratios)
-        for (stack, price), ratios in priced.items()
+    against = {
+        (media, stack): _against(table, media, stack, EQUAL_DRAM) for media, stack in product(MEDIA, OTHERS)
+    }  # fmt: skip
+    priced = {
+        (media, stack, price): _against(table, media, stack, price)
+        for media, stack, price in product(MEDIA, POOLS, _prices(table))
     }
-    cram, zswap = where(table, stack="cram"), where(table, stack="zswap", price=EQUAL_DRAM)
+    ways = _against(table, "node", "cram", EQUAL_DRAM)
+    findings = {
+        f"{CALLED[media]}, equal DRAM, against {stack}": _words(found) for (media, stack), found in against.items()
+    }
+    findings |= {
+        f"{CALLED[media]}, media at {price:g} of DRAM's price, against {stack}": _words(found)
+        for (media, stack, price), found in priced.items()
+    }
+    findings["CRAM as a node, against CRAM as swap"] = _words(ways)
+    cram, node = where(table, stack="cram"), where(table, stack="node")
+    zswap = where(table, stack="zswap", price=EQUAL_DRAM)
     cheapest, dearest = min(_prices(table)), max(_prices(table))
     fewer = _median(cram, "pswpin") < _median(zswap, "pswpin") / 2
     saved = "what CRAM saves are reads from disk" if fewer else "what CRAM saves are not mostly reads from disk"
     sentences = (
-        f"At equal DRAM a program waits for its swapped pages {_spread(against['zswap'])} of the time that it waits "
-        f"with zswap alone (median over {len(names)} programs and their sizes, and the whole range), "
-        f"{_spread(against['zram'])} of zram's and {_spread(against['swapfile'])} of a swapfile's; the median of the "
-        f"faults' p50 is {_median(cram, 'p50_ns'):,.0f} ns instead of {_median(zswap, 'p50_ns'):,.0f}, of their p99 "
-        f"{_median(cram, 'p99_ns'):,.0f} instead of {_median(zswap, 'p99_ns'):,.0f}, of their p99.9 "
-        f"{_median(cram, 'p99.9_ns'):,.0f} instead of {_median(zswap, 'p99.9_ns'):,.0f}.",
+        f"At equal DRAM a program waits for its swapped pages {_share(against['cram', 'zswap'])} of the time that it "
+        f"waits with zswap alone, {_share(against['cram', 'zram'])} of zram's and "
+        f"{_share(against['cram', 'swapfile'])} of a swapfile's (medians over {len(names)} programs and their sizes), "
+        f"and with CRAM as a memory node {_share(ways)} of that with CRAM as swap; the median of the faults' "
+        f"p50 is {_three(cram, node, zswap, 'p50_ns')} ns (CRAM as swap, as a node, zswap), of their p99.9 "
+        f"{_three(cram, node, zswap, 'p99.9_ns')}.",
         f"At equal cost of memory, when what the media costs buys DRAM instead, it waits "
-        f"{_spread(priced['zswap', dearest])} of zswap's time and {_spread(priced['zram', dearest])} of zram's if "
-        f"media costs as much as DRAM, and {_spread(priced['zswap', cheapest])} and "
-        f"{_spread(priced['zram', cheapest])} at {cheapest:g} of its price.",
-        f"Refaults are {_median(cram, 'refaults'):,.0f} in the median with CRAM and "
-        f"{_median(zswap, 'refaults'):,.0f} with zswap at equal DRAM, and pages from disk "
-        f"{_median(cram, 'pswpin'):,.0f} and {_median(zswap, 'pswpin'):,.0f}: {saved}.",
+        f"{_share(priced['cram', 'zswap', dearest])} of zswap's time and {_share(priced['cram', 'zram', dearest])} "
+        f"of zram's if media costs as much as DRAM, and {_share(priced['cram', 'zswap', cheapest])} and "
+        f"{_share(priced['cram', 'zram', cheapest])} at {cheapest:g} of its price.",
+        f"Refaults are {_three(cram, node, zswap, 'refaults')} in the median with CRAM as swap, as a node and with "
+        f"zswap at equal DRAM, and pages from disk {_three(cram, node, zswap, 'pswpin')}: {saved}.",
     )
+    stopped = {row["trace"]: row["events"] for row in table if not row["whole"]}
     limits = (
-        f"{len(names)} programs of at most {max(row['pages'] for row in table):,} pages are no sample of a "
-        "data centre; medians and ranges are over them and over sizes, and there is no interval.",
+        f"{len(names)} programs of at most {max(row['pages'] for row in table):,} pages are no sample of a data "
+        f"centre; the recordings of {len(stopped)} of them stop at {max(stopped.values(), default=0):,} accesses.",
         "The device is the functional model, with its timing and a link that adds no latency of its own. A read of a "
         "page that is mapped on the device takes one line of it; how many loads follow, a trace does not tell.",
         "Times of software and of the swapfile are the cost table's; the price of media against DRAM is an assumption, "
         "and controller, board and power are not in it.",
-        f"zswap and zram may take {POOL_PERCENT} % of DRAM, zswap's default, and have a swapfile behind them; CRAM is "
-        "swap, not a node.",
+        f"zswap and zram may take {POOL_PERCENT} % of DRAM, zswap's default, and have a swapfile behind them. No hot "
+        "page is promoted from the node, and it is written to by its own reclaim alone.",
     )
-    return Verdict(findings, sentences, limits, 0, [_summary(table)])
+    shares = {(media, "equal DRAM", stack): found for (media, stack), found in against.items()}
+    shares |= {(media, f"media at {price:g}", stack): found for (media, stack, price), found in priced.items()}
+    return Verdict(findings, sentences, limits, 0, [_shares(shares), _summary(table), _by_program(table)])
 
 
 def _prices(table: Rows) -> list[float]:
     return [price for price in values_of(table, "price") if price != EQUAL_DRAM]
 
 
-def _against(table: Rows, stack: str, price: float) -> list[float]:
-    """The wait with CRAM, as a share of the wait with another stack at the same point."""
-    return [
-        row["waited_ns"] / other["waited_ns"]
-        for row in where(table, stack="cram")
-        for other in where(table, stack=stack, price=price, trace=row["trace"], limit=row["limit"],
-                           media=0.0 if price == EQUAL_DRAM else row["media"])
-        if other["waited_ns"]
-    ]  # fmt: skip
+def _against(table: Rows, stack: str, other: str, price: float) -> Mapping[str, list[float]]:
+    """By program, the wait with a stack that has a device as a share of the wait with another one at the same point."""
+    found: dict[str, list[float]] = {}
+    for row in where(table, stack=stack):
+        point = {"trace": row["trace"], "limit": row["limit"], "price": price}
+        media = row["media"] if other in MEDIA or price != EQUAL_DRAM else 0.0
+        for rival in where(table, stack=other, media=media, **point):
+            if rival["waited_ns"]:
+                found.setdefault(row["trace"], []).append(row["waited_ns"] / rival["waited_ns"])
+    return found
 
 
-def _words(ratios: list[float]) -> str:
-    middle = median(ratios)
-    return "waits less" if middle < 0.95 else "waits more" if middle > 1.05 else "waits as long"
+def _all(found: Mapping[str, list[float]]) -> list[float]:
+    return [ratio for ratios in found.values() for ratio in ratios]
 
 
-def _spread(ratios: list[float]) -> str:
-    return f"{median(ratios):.0%} ({min(ratios):.0%} to {max(ratios):.0%})"
+def _words(found: Mapping[str, list[float]]) -> str:
+    """What holds for programs like these: the interval of the median is on one side."""
+    low, high = interval(found)
+    return "waits less" if high < 1 else "waits more" if low > 1 else "depends on the program"
+
+
+def _share(found: Mapping[str, list[float]]) -> str:
+    low, high = interval(found)
+    return f"{median(_all(found)):.0%} (95 %: {low:.0%} to {high:.0%})"
+
+
+def _shares(found: Mapping[tuple[str, str, str], Mapping[str, list[float]]]) -> Summary:
+    rows = []
+    for (media, cost, stack), ratios in found.items():
+        low, high = interval(ratios)
+        every = _all(ratios)
+        rows.append((
+            CALLED[media], cost, stack, f"{median(every):.0%}", f"{low:.0%} to {high:.0%}",
+            f"{min(every):.0%} to {max(every):.0%}",
+        ))  # fmt: skip
+    heads = ("", "cost", "against", "median", "95 % of the median, over programs", "range")
+    return Summary("What a program waits, as a share of what it waits with another stack", heads, rows)
+
+
+def _three(cram: Rows, node: Rows, zswap: Rows, name: str) -> str:
+    return ", ".join(f"{_median(rows, name):,.0f}" for rows in (cram, node, zswap))
+
+
+def _by_program(table: Rows) -> Summary:
+    """What a program waits at equal DRAM, by the sizes that are in every grid."""
+    limit, media = min(values_of(table, "limit")), 0.5
+    rows = []
+    for trace in values_of(table, "trace"):
+        found = where(table, trace=trace, limit=limit, price=EQUAL_DRAM)
+        waits = [where(found, stack=stack, media=media if stack in MEDIA else 0.0)[0]["waited_ns"] for stack in STACKS]
+        rows.append((trace, f"{found[0]['pages']:,}", f"{found[0]['events']:,}", *(f"{ns:,.0f}" for ns in waits)))
+    return Summary(
+        f"What a program waits for swapped pages, ns an access, with DRAM for {limit:.0%} of its pages and media for "
+        f"{media:g} of the rest",
+        ("program", "pages", "accesses", *STACKS),
+        rows,
+    )
 
 
 def _median(rows: Rows, name: str) -> float:
@@ -241,8 +296,7 @@ TIERS = Experiment(
     question="What does compressed RAM do to fault latency and refaults, at equal DRAM and at equal cost of memory?",
     method="Recorded programs are replayed, every page that comes back is compared. DRAM is a share of the program's "
     "pages, the media a share of what goes beyond it. At equal cost the other stacks have DRAM for what the media "
-    "would "
-    "cost. On the model: it has the device's timing, and the RTL would take days.",
+    "would cost. On the model: it has the device's timing, and the RTL would take days.",
     grid=grid,
     measure=measure,
     conclude=conclude,

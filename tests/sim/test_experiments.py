@@ -11,10 +11,12 @@ from click.testing import CliRunner
 
 from sim.cli import cli
 from sim.experiment.answers import Answer, all_answers, documents
+from sim.experiment.bootstrap import interval
 from sim.experiment.catalogue import EXPERIMENTS
 from sim.experiment.experiment import Experiment, Rows, where
 from sim.experiment.record import DOCS, RecordError, differences, recorded
 from tests.marks import VERIFY, to_verify
+from vswap.slots.layer import LAYERS
 
 NAMES = list(EXPERIMENTS)
 ON_RTL = ("moves", "device")
@@ -95,6 +97,51 @@ def test_the_reduced_grid_comes_to_the_recorded_verdict(name: str, tmp_path: Pat
     result = CliRunner().invoke(cli, ["experiment", name, "--jobs", "1", "-o", str(tmp_path)])
     assert result.exit_code == 0 and "findings: as recorded" in result.output, result.output
     assert (tmp_path / f"{name}-reduced.csv").exists() and (tmp_path / f"{name}-reduced.html").exists()
+
+
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize(
+    ("name", "column", "wanted"),
+    [
+        ("moves", "way", {*LAYERS, "node"}),
+        ("swapoff", "layout", {"direct", "xswap", "swap-table"}),
+        ("tiers", "stack", {"cram", "node", "zswap", "zram", "swapfile"}),
+        ("bear", "setting", {"memory node", "ten times slower media", "ten times slower swapfile"}),
+        ("device", "sector_bytes", {128, 1024}),
+    ],
+)
+def test_what_an_experiment_compares_is_in_both_grids(
+    name: str, column: str, wanted: set[str | int], full: bool
+) -> None:
+    """Every kind of slots, node mode, and the dials of the device."""
+    assert wanted <= {point[column] for point in EXPERIMENTS[name].grid(full)}
+
+
+@pytest.mark.parametrize(("name", "column"), [("bear", "program"), ("tiers", "trace")])
+def test_an_interval_is_over_ten_programs_or_more(name: str, column: str) -> None:
+    for full in (True, False):
+        assert len({point[column] for point in EXPERIMENTS[name].grid(full)}) >= 10
+
+
+def test_programs_that_differ_give_an_interval_and_values_that_agree_give_none() -> None:
+    assert interval({"a": [1, 1], "b": [1, 1]}) == (1, 1)
+    low, high = interval({str(number): [number, number] for number in range(11)})
+    assert 0 < low < 5 < high < 10
+
+
+def test_a_few_values_of_one_program_do_not_move_the_interval() -> None:
+    programs = {str(number): [1.0, 1.0] for number in range(10)}
+    assert interval({**programs, "another": [99.0, 99.0]}) == (1, 1)
+
+
+def test_what_a_memory_node_costs_is_a_finding_of_its_table() -> None:
+    experiment = EXPERIMENTS["moves"]
+    table = recorded(experiment)
+    about = "from a memory node to the swapfile"
+    assert experiment.conclude(table).findings[about] == "takes longer"
+    fast = [{**row, "ns": 1} if row["way"] == "node" else row for row in table]
+    assert experiment.conclude(fast).findings[about] == "depends on the processes"
+    assert experiment.conclude(fast).findings["a memory node, the kind of slots"] == "changes something"
 
 
 def test_a_finding_that_differs_is_told() -> None:

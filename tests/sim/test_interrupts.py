@@ -11,7 +11,6 @@ import pytest
 
 from sim.base.interrupts import Interrupted, interruptible
 
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

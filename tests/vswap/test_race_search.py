@@ -55,6 +55,11 @@ def test_five_hundred_interleavings_of_our_code_are_clean(first: int) -> None:
         (1_000_000_044, ":11+10000,22+1000"),
         # a fence was lifted for a page that userfaultfd protected meanwhile, and nobody closed it again
         (1_000_000_139, "4066540311:114+150000,116+150000,138+150000"),
+        # MADV_FREE dropped a page and its protection, and another task read it before the write that went through ended
+        (
+            2_000_000_059,
+            "2548958470:4+200,13+150000,22+1000,52+3000,59+200,76+10000,79+3000,91+10000",
+        ),
     ],
 )
 def test_an_interleaving_that_once_failed_is_clean(program: int, schedule: str) -> None:

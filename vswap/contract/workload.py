@@ -291,15 +291,18 @@ class Workload:
     async def _refused(self, space: AddressSpace, vpn: int, rng: Random, error: type[Exception]) -> None:
         """A write is refused while nobody may write, and reads go on."""
         await self._read(space, vpn)
-        data = self._page(rng)
+        cell, data = self._cell(space, vpn), self._page(rng)
+        before = cell.allowed
+        if cell.lazyfree:  # reclaim may drop the page, and the protection with it, before the write comes
+            cell.may_be(before | {data})
         try:
             await space.write(vpn, data)
         except (error, OutOfMemory):
+            cell.may_be(before)
             await self._read(space, vpn)
             return
         dropped = error is SigBus and vpn not in space.table.write_protected  # by reclaim, after MADV_FREE
         assert dropped, f"a write to page {vpn} of {space.name} went through while it was forbidden"
-        cell = self._cell(space, vpn)
         cell.lazyfree = False
         cell.may_be({data})
 

@@ -1,26 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Programs that give up rights, take limits or live in namespaces of their own use memory as all others do. */
-#include "pages.h"
+#include "filled.h"
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
-
-static byte *p;
-
-static byte *filled(void) {
-    p = map(N);
-    fill(p, 0, N, 1);
-    push_out();
-    return p;
-}
-
-static int use(void) {
-    int bad = WANT(!differ(p, 0, N, 1));
-    fill(p, 0, N, 2);
-    push_out();
-    return bad + WANT(!differ(p, 0, N, 2));
-}
 
 static int use_in_children(void) {
     int bad = WANT(!IN_CHILD(use() + WANT(!IN_CHILD((push_out(), differ(p, 0, N, 2))))));

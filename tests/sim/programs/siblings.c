@@ -1,17 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Ways to use memory that are not every day's: locks, seals, guards and marks that meet fork, exec and each other. */
-#include "pages.h"
+#include "filled.h"
 
 enum { POPULATE_READ = 22, POPULATE_WRITE = 23, COLLAPSE = 25, GUARD_INSTALL = 102, GUARD_REMOVE = 103, DROPPABLE = 8 };
-
-static byte *p;
-
-static byte *filled(void) {
-    p = map(N);
-    fill(p, 0, N, 1);
-    push_out();
-    return p;
-}
 
 static int marked_range_is_moved(void) {
     byte *q = filled(), *to = map(2 * N);

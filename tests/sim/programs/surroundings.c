@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What is around a program's memory: names, code that is not its own, filters and process groups of its choice. */
-#include "pages.h"
+#include "filled.h"
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
@@ -8,22 +8,6 @@
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-
-static byte *p;
-
-static byte *filled(void) {
-    p = map(N);
-    fill(p, 0, N, 1);
-    push_out();
-    return p;
-}
-
-static int use(void) {
-    int bad = WANT(!differ(p, 0, N, 1));
-    fill(p, 0, N, 2);
-    push_out();
-    return bad + WANT(!differ(p, 0, N, 2));
-}
 
 /* Bytes that are no UTF-8, that end a line elsewhere, or look like a mapping. */
 static int names_of_files(void) {

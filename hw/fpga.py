@@ -104,7 +104,7 @@ def targets() -> list[Target]:
     """Small blocks first, then the engines from the narrowest on."""
     blocks = [
         *(Target(name) for name in ("crc32", "page_scan", "chain_reader", "chain_release", "media_writer")),
-        Target("media_port"),
+        *(Target(name) for name in ("media_port", "axi_host_read", "ecc_check")),
         *(Target(name) for name in ("sector_allocator", "page_table", "mailbox", "page_sequencer", "page_cache")),
     ]
     engines = [

@@ -44,21 +44,27 @@ module ecc_check #(
 
     assign syndrome_o = valid_i ? check ^ check_i : {CHECK_BITS{1'b0}};
 
-    reg [CHECK_BITS-1:0] power;
-    integer              k;
+    // The bit whose flip has this syndrome, none if there is none. A function, so that no variable of it needs a latch.
+    function [DATA_BITS-1:0] flipped;
+        input [CHECK_BITS-1:0] syndrome;
+        reg   [CHECK_BITS-1:0] power;
+        integer                k;
+        begin
+            power = POLYNOMIAL;
+            for (k = 0; k < DATA_BITS; k = k + 1) begin
+                flipped[k] = syndrome == power;
+                power      = {power[CHECK_BITS-2:0], 1'b0} ^ (power[CHECK_BITS-1] ? POLYNOMIAL : {CHECK_BITS{1'b0}});
+            end
+        end
+    endfunction
 
     always @* begin
         flip_o      = {DATA_BITS{1'b0}};
         corrected_o = 1'b0;
         error_o     = 1'b0;
-        power       = {CHECK_BITS{1'b0}};
         if (syndrome_i != {CHECK_BITS{1'b0}}) begin
             corrected_o = (syndrome_i & (syndrome_i - 1'b1)) == {CHECK_BITS{1'b0}};  // a bit of the check
-            power       = POLYNOMIAL;
-            for (k = 0; k < DATA_BITS; k = k + 1) begin
-                flip_o[k] = syndrome_i == power;
-                power     = {power[CHECK_BITS-2:0], 1'b0} ^ (power[CHECK_BITS-1] ? POLYNOMIAL : {CHECK_BITS{1'b0}});
-            end
+            flip_o      = flipped(syndrome_i);
             if (flip_o != {DATA_BITS{1'b0}}) corrected_o = 1'b1;
             error_o = !corrected_o;
         end

@@ -12,6 +12,8 @@ PAGE_COUNTS = tuple(1 << order for order in range(4, 25))
 SECTOR_SIZES = (64, 128, 256, 512, 1024)
 ENGINE_WIDTHS = (1, 4, 8, 16)
 MINIMUM_MEDIA_BYTES = 32 << 10
+MAXIMUM_MEDIA_BYTES = (2 << 30) - 1
+"""A parameter of Verilog is a signed word of 32 bits."""
 MEDIA_LATENCY = 40
 """Clock cycles from a media request to its first beat: of the benches' media (hw/bench/media_dram.v)."""
 
@@ -28,7 +30,7 @@ class DeviceParameters:
 
     perceived_pages: int = _parameter(4096, "pages the device shows; a power of two", enum=PAGE_COUNTS)
     media_bytes: int = _parameter(4 << 20, "bytes its media holds; a multiple of sector_bytes",
-                                  minimum=MINIMUM_MEDIA_BYTES)  # fmt: skip
+                                  minimum=MINIMUM_MEDIA_BYTES, maximum=MAXIMUM_MEDIA_BYTES)  # fmt: skip
     sector_bytes: int = _parameter(256, "unit of allocation on the media", enum=SECTOR_SIZES)
     cache_pages: int = _parameter(8, "decompressed pages kept on chip", minimum=2, maximum=64)
     bytes_per_cycle: int = _parameter(8, "width of both LZ4 engines", enum=ENGINE_WIDTHS)
@@ -38,9 +40,10 @@ class DeviceParameters:
         _check(16 <= pages <= 1 << 24 and pages & (pages - 1) == 0,
                "perceived_pages", pages, "a power of two from 16 to 16777216")  # fmt: skip
         _check(self.sector_bytes in SECTOR_SIZES, "sector_bytes", self.sector_bytes, f"one of {SECTOR_SIZES}")
-        _check(self.media_bytes >= MINIMUM_MEDIA_BYTES and self.media_bytes % self.sector_bytes == 0,
-               "media_bytes", self.media_bytes,
-               f"a multiple of sector_bytes ({self.sector_bytes}), at least {MINIMUM_MEDIA_BYTES}")  # fmt: skip
+        _check(MINIMUM_MEDIA_BYTES <= self.media_bytes <= MAXIMUM_MEDIA_BYTES
+               and self.media_bytes % self.sector_bytes == 0,
+               "media_bytes", self.media_bytes, f"a multiple of sector_bytes ({self.sector_bytes}), at least "
+               f"{MINIMUM_MEDIA_BYTES} and below 2 GiB")  # fmt: skip
         _check(2 <= self.cache_pages <= 64, "cache_pages", self.cache_pages, "from 2 to 64")
         _check(self.bytes_per_cycle in ENGINE_WIDTHS, "bytes_per_cycle", self.bytes_per_cycle,
                f"one of {ENGINE_WIDTHS}")  # fmt: skip

@@ -134,8 +134,9 @@ module cram_device #(
         begin : gen_illegal_sector_bytes
             cram_device_SECTOR_BYTES_must_be_64_128_256_512_or_1024 u_stop ();
         end
-        if (MEDIA_BYTES < 32768 || MEDIA_BYTES % SECTOR_BYTES != 0) begin : gen_illegal_media_bytes
-            cram_device_MEDIA_BYTES_must_be_a_multiple_of_SECTOR_BYTES_and_at_least_32768 u_stop ();
+        if (MEDIA_BYTES < 32768 || (MEDIA_BYTES >> 31) != 0 || MEDIA_BYTES % SECTOR_BYTES != 0)
+        begin : gen_illegal_media_bytes
+            cram_device_MEDIA_BYTES_must_be_a_multiple_of_SECTOR_BYTES_from_32768_and_below_2_GiB u_stop ();
         end
         if (CACHE_PAGES < 2 || CACHE_PAGES > 64) begin : gen_illegal_cache_pages
             cram_device_CACHE_PAGES_must_be_from_2_to_64 u_stop ();

@@ -17,6 +17,8 @@ ILLEGAL = [
     ("MEDIA_BYTES", 0),
     ("MEDIA_BYTES", (32 << 10) - 256),
     ("MEDIA_BYTES", (64 << 10) + 128),
+    ("MEDIA_BYTES", 2 << 30),
+    ("MEDIA_BYTES", 64 << 30),
     ("SECTOR_BYTES", 32),
     ("SECTOR_BYTES", 192),
     ("SECTOR_BYTES", 2048),

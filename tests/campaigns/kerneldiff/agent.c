@@ -7,6 +7,7 @@
  *   mkdir PATH, rmdir PATH   of groups                            mkswap PATH PAGES, swapon PATH PRIORITY, swapoff PATH
  *   start GROUP              end all tasks, start task 0 in it    settle GROUP  until no swapped page is cached
  *   pages                    "TASK VPN PAGEMAP KPAGEFLAGS CACHED", a line for each page of a task that there is
+ *   rest                     wait until no task is ready to run, and no disk has a request under way
  *   task N OP A B C D        an operation of a task: "ERRNO MINOR MAJOR CRC", faults that the operation itself took
  *
  * Each answer ends with a line "ok", or "failed WHY".
@@ -33,7 +34,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, PAGES = 128, TASKS = 6, OWN_RANGES = 32, FORKED = 100 };
+enum { PAGE = 4096, PAGES = 128, TASKS = 6, OWN_RANGES = 32, DISKS = 2, MOST_WAITS = 100000 };
 #define REGION ((unsigned char *)0x100000000000)
 
 enum op { MAP, UNMAP, READ, WRITE, TOUCH, FORK, EXIT, ADVISE, MREMAP, MPROTECT, LOCK, UNLOCK, LOOK };
@@ -58,6 +59,7 @@ static int sockets[TASKS][2]; /* of each task: the agent's end, its own */
 static pid_t pids[TASKS];
 static uint32_t crc_table[256];
 static FILE *host;
+static int load_file, disk_files[DISKS];
 
 static struct page looked[PAGES];
 static unsigned char mapped[PAGES];
@@ -88,6 +90,47 @@ static uint32_t crc32(uint32_t crc, const unsigned char *data, size_t size)
 	for (size_t i = 0; i < size; i++)
 		crc = crc_table[(crc ^ data[i]) & 255] ^ crc >> 8;
 	return ~crc;
+}
+
+/* Rest: what others have begun, a worker of the kernel or a disk, has ended. On the guest's only processor that is no
+ * matter of time. */
+
+static void open_rest(void) /* once, before there are groups: the buffers behind these files would be charged to one */
+{
+	char path[64];
+	load_file = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+	for (int i = 0; i < DISKS; i++) {
+		snprintf(path, sizeof path, "/sys/block/vd%c/inflight", 'a' + i);
+		disk_files[i] = open(path, O_RDONLY | O_CLOEXEC);
+	}
+}
+
+static int at_rest(void)
+{
+	char text[128] = "";
+	unsigned running = 0, reads = 0, writes = 0;
+	if (pread(load_file, text, sizeof text - 1, 0) <= 0 || sscanf(text, "%*s %*s %*s %u/", &running) != 1)
+		return 0;
+	for (int i = 0; i < DISKS; i++) {
+		memset(text, 0, sizeof text);
+		if (pread(disk_files[i], text, sizeof text - 1, 0) <= 0 || sscanf(text, "%u %u", &reads, &writes) != 2)
+			return 0;
+		if (reads || writes)
+			return 0;
+	}
+	return running == 1; /* whoever asks */
+}
+
+static int rest(void) /* twice in a row: what comes from a disk may wake a worker */
+{
+	for (int waits = 0, quiet = 0; quiet < 2; waits++) {
+		if (waits == MOST_WAITS)
+			return ETIME;
+		quiet = at_rest() ? quiet + 1 : 0;
+		if (!quiet)
+			usleep(50);
+	}
+	return 0;
 }
 
 /* A task */
@@ -174,6 +217,8 @@ static void access_pages(struct request *request)
 		getrusage(RUSAGE_SELF, &after);
 		now.minor += after.ru_minflt - before.ru_minflt;
 		now.major += after.ru_majflt - before.ru_majflt;
+		if ((after.ru_minflt != before.ru_minflt || after.ru_majflt != before.ru_majflt) && (now.error = rest()))
+			return;
 		if (request->op == READ)
 			now.crc = crc32(now.crc, page, PAGE);
 	}
@@ -460,6 +505,10 @@ static const char *serve(char *line)
 			end_task(i);
 		return NULL;
 	}
+	if (!strncmp(line, "rest", 4)) {
+		int error = rest();
+		return error ? strerror(error) : NULL;
+	}
 	if (!strncmp(line, "pages", 5)) {
 		cached(1);
 		return NULL;
@@ -525,6 +574,8 @@ int main(void)
 		for (;;)
 			pause();
 	}
+	open_rest();
+	rest(); /* the files have their buffers now */
 	FILE *requests = fdopen(port, "r");
 	host = fdopen(dup(port), "w");
 	signal(SIGPIPE, SIG_IGN);

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import mmap
-import time
 from collections.abc import Callable
 
 from tests.campaigns.kerneldiff.contents import KINDS
@@ -35,8 +34,6 @@ RECLAIM_STAT = ("pgactivate", "workingset_refault_anon", "workingset_activate_an
 LRU_GEN = "/sys/kernel/mm/lru_gen/enabled"
 EVENTS = {"memory.events": ("oom",), "memory.swap.events": ("max", "fail")}
 FEW_PAGES = 32
-WRITEBACK_S = 0.1
-"""The shrinker has ended when it has written nothing for so long."""
 _BYTES = ("zswapped",)
 _PRESENT, _SWAPPED, _ONCE = 1 << 63, 1 << 62, 1 << 56  # Documentation/admin-guide/mm/pagemap.rst
 _ANON, _SWAPCACHE, _SWAPBACKED, _COMPOUND, _ZERO = 1 << 12, 1 << 13, 1 << 14, 3 << 15, 1 << 24
@@ -105,6 +102,7 @@ class KernelRun:
                 result["error"] = str(error).rpartition(": ")[2]
         else:
             result = self._on_task(step)
+        self._guest.ask("rest")
         counters = {name: value - self._before.get(name, 0) for name, value in self._counters().items()}
         return Seen(result, self._pages(), counters)
 
@@ -152,8 +150,6 @@ class KernelRun:
             case "zram":
                 work = step.arguments[0]
                 ask(f"put {ZRAM}/idle all" if work == "idle" else f"put {ZRAM}/writeback {work.removeprefix('write-')}")
-            case "writeback":
-                self._wait_for_writeback()
             case "reclaim":  # what waits in the processor's batches reaches the lists
                 ask("put /proc/sys/vm/drop_caches 1")
                 ask(f"put {GROUP}/memory.reclaim {step.number(0) * 4096}")
@@ -162,13 +158,6 @@ class KernelRun:
                 if name == "memory.max":  # beyond what the task itself and the kernel's tables for it take
                     pages += self._own_pages()
                 ask(f"put {GROUP}/{name} {pages * 4096}")
-
-    def _wait_for_writeback(self) -> None:
-        path, before = f"{ZSWAP}/written_back_pages", ""
-        while (now := self._guest.read(path)[path]) != before:
-            before = now
-            time.sleep(WRITEBACK_S)
-        self._guest.ask(f"settle {GROUP}")
 
     def _own_pages(self) -> int:
         """Charged to the group, but no page of the script's. memory.current would count what the processor has charged

@@ -31,7 +31,8 @@ PROFILES: dict[str, Literal["6.1", "6.12"]] = {"6.1": "6.1", "6.12": "6.12"}
 LAYERS: tuple[Literal["direct", "virtual"], ...] = ("direct", "virtual")
 LRUS: dict[str, Literal["classic", "mglru"]] = {"classic": "classic", "mglru": "mglru"}
 TIERS = {"zram": "zram", "disk": "swapfile"}
-WRITEBACK_NS = 100_000_000
+REST_NS = 100_000_000
+"""Whatever was begun has ended after so long without a task."""
 _LIMITS = {"memory.max": "memory_max", "memory.swap.max": "swap_max", "memory.zswap.max": "zswap_max"}
 _EVENTS = {"memcg.events.oom": "oom", "memcg.swap.events.max": "swap.max", "memcg.swap.events.fail": "swap.fail"}
 
@@ -71,10 +72,15 @@ class ModelRun:
             result = {"error": error, "minor": counters.pgfault - faults - major, "major": major, "crc": crc}
             if error == "ECHILD":  # nobody can ask a killed task
                 result = {"error": error, "minor": 0, "major": 0, "crc": 0}
-        await self._system.machine.inflight.drain()  # in the guest, no write is under way by the time of a look
+        await self._rest()
         return Seen(result, self._pages(), self._counters())
 
     # Inside
+
+    async def _rest(self) -> None:
+        """As the guest waits: no worker has anything to do, and no request of a disk is under way."""
+        await self._system.machine.clock.sleep(REST_NS)
+        await self._system.machine.inflight.drain()
 
     async def _on_machine(self, step: Step) -> str:
         system, error = self._system, "ok"
@@ -96,9 +102,6 @@ class ModelRun:
                 self._tune(step.arguments[0], step.number(1))
             case "zram":
                 await self._zram(step.arguments[0])
-            case "writeback":
-                await system.machine.clock.sleep(WRITEBACK_NS)
-                await self._settle()
             case "reclaim":
                 error = await self._reclaim(step.number(0))
             case "limit":
@@ -169,10 +172,12 @@ class ModelRun:
                 crc = 0
                 for vpn in step.pages:
                     crc = zlib.crc32(await space.read(vpn), crc)
+                    await self._rest()
                 return crc
             case "write":
                 for number, vpn in enumerate(step.pages):
                     await space.write(vpn, content(step.arguments[2], step.number(3) + number))
+                    await self._rest()
             case "touch":
                 self._touches += 1
                 for vpn in step.pages:
@@ -180,6 +185,7 @@ class ModelRun:
                     if pte is None or not pte.allows(write=True):
                         pte = await space.fault(vpn, write=True)
                     await space.write(vpn, touched(pte.dram.pages[pte.index], self._touches))
+                    await self._rest()
             case "map":
                 await space.map(step.number(0), step.number(1))
             case "dontneed":

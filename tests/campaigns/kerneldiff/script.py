@@ -44,11 +44,10 @@ MACHINE: Mapping[str, str] = {
     "limit": "limit pages",
     "reclaim": "pages",
     "tune": "dial value",
-    "writeback": "",
     "zram": "work",
 }
 """Operations on the machine. `settle`: clean swapped pages leave the swap cache, as they would under pressure.
-`writeback`: wait until zswap's shrinker has nothing to do, then settle. `zram`: what its administrator does: mark all
+`zram`: what its administrator does: mark all
 pages as idle, write pages to the backing device."""
 
 

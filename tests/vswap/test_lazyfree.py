@@ -70,6 +70,19 @@ async def test_a_shared_page_is_marked_and_the_dirty_bit_of_each_task_counts(tb:
     assert await child.read(0) == OLD
 
 
+async def test_reclaim_unmaps_task_by_task_and_stops_at_the_first_one_that_has_written(tb: TB) -> None:
+    space = tb.space()
+    await space.write(0, OLD)
+    children = [await tb.system.fork(space, name) for name in ("first", "second")]
+    await space.lazyfree(0)
+    await children[1].lazyfree(0)
+    await tb.reclaim(space, 0)
+    assert tb.state(space, 0) == "none", "it has given the page up, and comes before the one that has not"
+    assert not tb.pte(children[0], 0).dram.lazyfree
+    assert [await child.read(0) for child in children] == [OLD, OLD], "the second one had not been come to"
+    assert await space.read(0) == ZERO_PAGE and not tb.system.counters.pglazyfreed
+
+
 @machine(order=("zram",))
 async def test_a_shared_page_of_which_only_the_folio_has_the_bytes_is_left_alone(tb: TB) -> None:
     space = await tb.swapped_out(OLD)

@@ -23,7 +23,7 @@ def mark(machine: Machine, table: PageTable, vpn: int, vpns: range) -> bool:
     if folio is None or folio.pins or not folio.lock.try_acquire():
         return False
     try:
-        if folio.order and folio.lazyfree and vpn > min(page for mapper, page in folio.mappers if mapper is table):
+        if folio.order and folio.lazyfree and pte.index:
             return False  # done with the first of its pages
         if (folio.slot or folio.was_cached) and rmap.mapped_by_others(folio):
             return False  # others may need what only the folio has; a page never swapped is dirty in their PTEs
@@ -31,11 +31,10 @@ def mark(machine: Machine, table: PageTable, vpn: int, vpns: range) -> bool:
             return False
         if folio.slot:
             machine.cache.delete(folio)  # a copy on a tier is as useless as the page
-        for mapper, page in folio.mappers:
-            mapped = mapper.get(page)
-            assert mapped is not None
-            if mapper is table:
-                mapped.dirty = mapped.accessed = False
+        for page in range(vpn, vpn + len(folio.pages)):
+            mapped = table.get(page)
+            assert mapped is not None and mapped.folio is folio
+            mapped.dirty = mapped.accessed = False
         machine.counters.pglazyfree += 0 if folio.lazyfree else len(folio.pages)
         folio.dirty = folio.lazyfree = True
         folio.was_cached = False
@@ -47,15 +46,18 @@ def mark(machine: Machine, table: PageTable, vpn: int, vpns: range) -> bool:
 
 
 def discard(machine: Machine, folio: Folio) -> bool:
-    """Unmap a locked lazyfree folio for good; it is to be unlocked, and so freed, after a flush. False: written to
-    since, it is an ordinary one again."""
-    mappers = rmap.walk(machine, folio)
-    if any(pte.dirty for _, _, pte in mappers):
-        folio.lazyfree = False
-        folio.was_cached = True
-        return False
-    for table, vpn, _ in mappers:
+    """Unmap a locked lazyfree folio for good, PTE by PTE, until one has been written to since: from there on it stays
+    mapped, and is an ordinary folio of theirs again, while those before have lost it (try_to_unmap_one). Whether a PTE
+    is gone: its flush comes before the folio is unlocked, which frees it if no other PTE is left."""
+    dropped = 0
+    for table, vpn, pte in rmap.walk(machine, folio):
+        if pte.dirty:
+            folio.lazyfree = False
+            folio.was_cached = True
+            break
         table.clear(vpn)
         folio.mappers.discard((table, vpn))
-    machine.counters.pglazyfreed += len(folio.pages)
-    return True
+        dropped += 1
+    if not folio.mappers:
+        machine.counters.pglazyfreed += len(folio.pages)
+    return dropped > 0

@@ -261,8 +261,8 @@ class Reclaim:
             elif verdict is Verdict.ACTIVATE:
                 self._activate(folio)
             elif folio.lazyfree:
-                discarded = lazyfree.discard(machine, folio)
-                shrunk.flush |= discarded
+                shrunk.flush |= lazyfree.discard(machine, folio)
+                discarded = not folio.mappers
                 if not discarded:
                     self._activate(folio)
             elif folio.order and large.partially_mapped(machine, folio):

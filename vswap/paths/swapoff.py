@@ -219,6 +219,7 @@ class Swapoff:
             swapin.abort(machine, folio)
             raise
         swapin.count(machine, folio, backing)
+        rmap.refaulted(machine, folio, slot)
         folio.dirty = True
         machine.layer.change_backing(slot, IN_FOLIO)
         self._moved += 1

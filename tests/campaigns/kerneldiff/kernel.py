@@ -29,8 +29,8 @@ ZSWAP_FILES = ("stored_pages", "same_filled_pages", "pool_total_size", "reject_c
 MM_STAT = ("orig_data_size", "compr_data_size", "mem_used_total", "mem_limit", "mem_used_max", "same_pages",
            "pages_compacted", "huge_pages", "huge_pages_since")  # fmt: skip
 BD_STAT = ("bd_count", "bd_reads", "bd_writes")
-STAT = ("zswapped", "zswpin", "zswpout", "pglazyfree", "pglazyfreed")
-RECLAIM_STAT = ("pgactivate", "workingset_refault_anon", "workingset_activate_anon", "workingset_restore_anon")
+STAT = ("zswapped", "zswpin", "zswpout", "pglazyfree", "pglazyfreed", "workingset_refault_anon")
+RECLAIM_STAT = ("pgactivate", "workingset_activate_anon", "workingset_restore_anon")
 LRU_GEN = "/sys/kernel/mm/lru_gen/enabled"
 EVENTS = {"memory.events": ("oom",), "memory.swap.events": ("max", "fail")}
 FEW_PAGES = 32

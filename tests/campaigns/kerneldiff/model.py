@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from hw.virtual_time import VirtualClock
 from tests.campaigns.kerneldiff.contents import content, touched
-from tests.campaigns.kerneldiff.kernel import RECLAIM_STAT, STAT, VMSTAT, ZSWAP_FILES
+from tests.campaigns.kerneldiff.kernel import RECLAIM_STAT, VMSTAT, ZSWAP_FILES
 from tests.campaigns.kerneldiff.script import MOST_SWAP_PAGES, Script, Step
 from tests.campaigns.kerneldiff.seen import Seen, number_slots
 from vswap import AddressSpace, MemcgLimits, OutOfMemory, SigBus, VswapConfig, VswapSystem
@@ -34,6 +34,7 @@ TIERS = {"zram": "zram", "disk": "swapfile"}
 REST_NS = 100_000_000
 """Whatever was begun has ended after so long without a task."""
 _LIMITS = {"memory.max": "memory_max", "memory.swap.max": "swap_max", "memory.zswap.max": "zswap_max"}
+_GROUP_STAT = ("zswpin", "zswpout", "workingset_refault_anon")
 _EVENTS = {"memcg.events.oom": "oom", "memcg.swap.events.max": "swap.max", "memcg.swap.events.fail": "swap.fail"}
 
 
@@ -237,7 +238,7 @@ class ModelRun:
             zram = self._system.tier("zram")
             assert isinstance(zram, ZramTier)
             values |= {f"zram.{name}": value for name, value in {**zram.mm_stat(), **zram.bd_stat()}.items()}
-        values |= {f"memcg.{name}": group.stat[name] for name in STAT if name in ("zswpin", "zswpout")}
+        values |= {f"memcg.{name}": group.stat[name] for name in _GROUP_STAT}
         values |= {f"memcg.{name}": group.stat[name] for name in RECLAIM_STAT if self._reclaims}
         values["memcg.swap.current"] = group.swap
         if not self._forks:

@@ -310,7 +310,9 @@ def run_tool(result: Build, argv: Sequence[str], environment: Mapping[str, str])
         try:
             status = process.wait()
         finally:
-            kill_tree(process)
+            if process.poll() is None:
+                kill_tree(process.pid)
+                process.wait()
     if status != 0:
         lines = path.read_text(errors="replace").splitlines()
         # an illegal parameter may upset other lines first; the sentence about it is what helps

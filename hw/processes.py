@@ -60,27 +60,25 @@ def _limit_processor(pid: int, processor_s: float) -> None:
         resource.prlimit(pid, resource.RLIMIT_CPU, (seconds, seconds + 5))
 
 
-def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """End a process with all that it has started; do nothing if it has ended.
+def kill_tree(root: int) -> None:
+    """End a child of ours, by its process ID, with all that it has started; do nothing if it has ended.
 
     It stays in our group instead of leading one: a caller that interrupts us may end our group, and the tools must end
-    with it.
+    with it. The caller waits for it afterwards.
     """
-    if process.poll() is not None:
-        return
-    process.send_signal(signal.SIGSTOP)  # it starts no more
+    with suppress(ProcessLookupError):
+        os.kill(root, signal.SIGSTOP)  # it starts no more
     parents: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # it has just ended
             pid, rest = int(stat.parent.name), stat.read_text().rpartition(")")[2].split()
             parents.setdefault(int(rest[1]), []).append(pid)
-    doomed = [process.pid]
+    doomed = [root]
     for pid in doomed:
         doomed += parents.get(pid, [])
     for pid in doomed:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    process.wait()
 
 
 @contextmanager

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
-import os
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
@@ -15,19 +12,18 @@ from concurrent.futures import (
     CancelledError,
     Executor,
     Future,
-    ProcessPoolExecutor,
     wait,
 )
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from hw.workers import WorkerPool
 from sim.sweep.folder import SweepError
 from sim.sweep.row import Row, failed
 
 T = TypeVar("T")
 
-_PR_SET_PDEATHSIG = 1
 STRIKES = 2
 """A task whose worker died so often has failed; with one death another task may have been to blame."""
 
@@ -49,20 +45,17 @@ class Workers:
 def processes(count: int) -> Iterator[Workers]:
     """So many processes on this machine. They are gone at the end, whatever they were doing."""
     context = multiprocessing.get_context("spawn")
-    pools: list[ProcessPoolExecutor] = []
+    pools: list[WorkerPool] = []
 
     def make() -> Executor:
-        pools.append(ProcessPoolExecutor(count, context, _begin, (os.getpid(),)))
+        pools.append(WorkerPool(count, context))
         return pools[-1]
 
-    before = set(multiprocessing.active_children())
     try:
         yield Workers(make, count)
     finally:
-        for child in set(multiprocessing.active_children()) - before:
-            child.terminate()
         for pool in pools:
-            pool.shutdown(cancel_futures=True)
+            pool.end()
 
 
 def run_tasks(tasks: Sequence[T], workers: Workers, work: Callable[[T], Row]) -> Iterator[tuple[int, Row]]:
@@ -109,11 +102,3 @@ def run_tasks(tasks: Sequence[T], workers: Workers, work: Callable[[T], Row]) ->
             left += running.values()
             running.clear()
             executor = workers.make()
-
-
-def _begin(parent: int) -> None:
-    """A worker: Ctrl-C is for the program that started it, which ends it; and it dies with that program."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # gone before that took effect
-        os._exit(1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -39,3 +41,25 @@ def test_a_hangup_that_is_ignored_stays_ignored() -> None:
     with interruptible():
         os.kill(os.getpid(), signal.SIGHUP)
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+IMPORTING = """
+import os, signal, sys
+from importlib.abc import MetaPathFinder
+
+class CtrlC(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, CtrlC())
+from sim.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["sim.cli", "vswap.system", "numpy"])
+def test_ctrl_c_while_the_program_is_still_being_imported_is_one_line(module: str) -> None:
+    ended = subprocess.run([sys.executable, "-c", IMPORTING, module], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (130, "vcram: interrupted; nothing is left running\n")

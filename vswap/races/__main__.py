@@ -11,13 +11,14 @@ Exit status 1 when our code fails, or when a seeded race is not found.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from hw.workers import WorkerPool
 from vswap.base.results import printing_aside, write_json
 from vswap.races.program import execute
 from vswap.races.search import SCHEDULES_A_PROGRAM, Finding, decode, search
@@ -87,7 +88,7 @@ def _positive(text: str) -> int:
 def _ours(count: int, first: int, jobs: int) -> tuple[bool, dict[str, object]]:
     firsts, counts = zip(*shares(first, count), strict=True)
     done, findings = 0, []
-    with ProcessPoolExecutor(jobs) as pool:
+    with WorkerPool(jobs) as pool:
         for number, found in enumerate(pool.map(search, firsts, counts)):
             done += found.interleavings if found is not None else counts[number]
             if found is not None:
@@ -101,7 +102,7 @@ def _ours(count: int, first: int, jobs: int) -> tuple[bool, dict[str, object]]:
 
 def _seeded(names: list[str], count: int, jobs: int) -> tuple[bool, dict[str, object]]:
     found: dict[str, int | None] = {}
-    with ProcessPoolExecutor(jobs) as pool:
+    with WorkerPool(jobs) as pool:
         for name, finding in zip(names, pool.map(find_seeded, names, [count] * len(names)), strict=True):
             found[name] = finding.interleavings if finding else None
             print(f"{name:<46} {finding or 'NOT FOUND'}", flush=True)
@@ -109,4 +110,9 @@ def _seeded(names: list[str], count: int, jobs: int) -> tuple[bool, dict[str, ob
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("races: interrupted; nothing is left running", file=sys.stderr)
+        sys.exit(130)

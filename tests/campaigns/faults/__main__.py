@@ -15,12 +15,12 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from hw.places import results_folder
 from hw.sources import digest
+from hw.workers import WorkerPool
 from sim.base.versions import versions
 from sim.data import ORDERS_TRACE
 from sim.trace.file import Trace
@@ -83,7 +83,7 @@ def main(arguments: list[str]) -> int:
 
 def _campaign(count: int, seed: int, kinds: list[str], jobs: int) -> list[Verdict]:
     verdicts: list[Verdict] = []
-    with ProcessPoolExecutor(jobs) as pool:
+    with WorkerPool(jobs) as pool:
         while len(verdicts) < count:
             lives = range(seed, seed + max(jobs, min(64, (count - len(verdicts)) // EPISODES)))
             seed = lives.stop

@@ -129,16 +129,18 @@ PROOFS: list[Proof] = [
         (("PAGE_BITS", 12),),
         "WLAST with the last beat alone",
     ),
-    Proof(
-        "axi_host_read",
-        "axi_host_read_formal",
-        "AXI4: as many beats as asked, last one marked, IDs in order, stable until taken, none without a request",
-        "prove",
-        3,
-        14,
-        (("PAGE_BITS", 12),),
-        "addresses within a burst are any (more than there are)",
-        ("free_axi_burst_address",),
+    *_each(
+        Proof(
+            "axi_host_read",
+            "axi_host_read_formal",
+            "AXI4: as many beats as asked, last one marked, in order within an ID, stable, none without a request",
+            "prove",
+            3,
+            16,
+            assumes="addresses within a burst are any (more than there are); one line ready in a cycle",
+            stands_in=("free_axi_burst_address",),
+        ),
+        {"PAGE_BITS": 12, "WAITING": 2},
     ),
     *_each(
         Proof(

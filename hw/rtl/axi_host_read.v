@@ -4,15 +4,26 @@
 // Every beat is one line read and answers the whole line, of which the host takes its byte lanes. Beats outside the
 // perceived pages are answered DECERR with zeros, refused lines SLVERR.
 //
-// Handshake: AXI4 slave (AR, R); lines are valid/ready, their data and error come two cycles after the handshake.
-//            The next burst is taken as soon as all lines of the last one are asked for; answers are in order.
-// Latency:   three cycles from AR to R for a line that is in the cache, then a line a cycle. An answer that the host takes at
-//            once does not enter the queue.
+//     AR --> front --- hit ---------------------------> pipe --> answers --> R
+//              |                                          ^
+//              +-- miss, or its ID waits --> waiting -----+   (in order of age; the oldest asks)
+//
+// A burst whose line misses steps aside with the rest of its lines, and the bursts behind it go on. Up to WAITING bursts
+// wait, and are answered in the order in which they began to. A burst of an ID that waits waits behind it: so answers
+// are in order within an ID, and out of order between IDs, beat by beat.
+//
+// Handshake: AXI4 slave (AR, R); lines are valid/ready on two ports, `line_*` of the front and `wait_*` of the oldest that
+//            waits; at most one is ready in a cycle. `line_miss_i`: the front's line is not there, and it steps aside. Data
+//            and error come two cycles after the handshake. `first_o`: the line that is ready now is the first of its
+//            burst, in page `page_o`. The next burst is taken as soon as all lines of the last one are asked for, or wait.
+// Latency:   three cycles from AR to R for a line that is in the cache, then a line a cycle, whoever waits. An answer that
+//            the host takes at once does not enter the queue.
 
 `default_nettype none
 
 module axi_host_read #(
-    parameter PAGE_BITS = 12
+    parameter PAGE_BITS = 12,
+    parameter WAITING   = 4   // 2 or more
 ) (
     input  wire                 clk_i,
     input  wire                 rst_ni,
@@ -33,77 +44,160 @@ module axi_host_read #(
     output wire                 s_axi_rvalid,
     input  wire                 s_axi_rready,
 
+    // ---- the front ----
     output wire                 line_valid_o,
     input  wire                 line_ready_i,
+    input  wire                 line_miss_i,
     output wire [PAGE_BITS-1:0] line_page_o,
     output wire [5:0]           line_index_o,
-    output wire                 line_first_o,  // of its burst
-    output wire                 line_again_o,  // a line of this burst was refused before
+
+    // ---- the oldest that waits ----
+    output wire                 wait_valid_o,
+    input  wire                 wait_ready_i,
+    input  wire                 wait_refused_i,  // beside the handshake: it is answered with an error
+    output wire [PAGE_BITS-1:0] wait_page_o,
+    output wire [5:0]           wait_index_o,
+    output wire                 wait_again_o,    // a line of this burst was refused before
+
+    output wire                 first_o,
+    output wire [PAGE_BITS-1:0] page_o,
     input  wire [511:0]         line_data_i,
     input  wire                 line_error_i
 );
     localparam [1:0] OKAY = 2'b00, SLVERR = 2'b10, DECERR = 2'b11;
 
-    reg         active_q;
-    reg  [7:0]  id_q, length_q, left_q;
-    reg  [39:0] address_q;
-    reg  [2:0]  size_q;
-    reg  [1:0]  burst_q;
+    // ---- a burst: what is left of it -----------------------------------------------------------------------------
+    localparam ID      = 0,
+               LENGTH  = 8,   // of the whole burst, as in AR
+               LEFT    = 16,  // beats after the next one
+               SIZE    = 24,
+               BURST   = 27,
+               ADDRESS = 29,
+               BITS    = 69;
 
-    reg         asked_q, asked_outside_q, asked_last_q;     // the beat that was asked for in the last cycle
-    reg         flight_q, flight_outside_q, flight_last_q;  // the beat whose data comes in this cycle
-    reg  [7:0]  asked_id_q, flight_id_q;
-    reg         again_q;
-    reg  [2:0]  ahead_q;                                     // beats asked for but not taken by the host
+    reg                    active_q;            // there is a front
+    reg [BITS-1:0]         front_q;
+    reg [WAITING*BITS-1:0] waiting_q;           // the oldest in the lowest bits
+    reg [WAITING-1:0]      waits_q;             // ones up to the youngest
+    reg                    again_q;             // of the oldest
 
-    wire [39:0] next_address;
-    wire        outside = |address_q[39:PAGE_BITS+12];
-    wire        room    = !ahead_q[2];
-    wire        ask     = active_q && room && (outside || line_ready_i);
-    wire        last    = left_q == 0;
-    wire        taken   = s_axi_rvalid && s_axi_rready;
-    wire        queue_ready;
+    reg                    asked_q, asked_outside_q, asked_last_q;     // the beat that was asked for in the last cycle
+    reg                    flight_q, flight_outside_q, flight_last_q;  // the beat whose data comes in this cycle
+    reg [7:0]              asked_id_q, flight_id_q;
+    reg [2:0]              ahead_q;                                     // beats asked for but not taken by the host
 
-    axi_burst_address u_address (
-        .address_i(address_q),
-        .length_i(length_q),
-        .size_i(size_q),
-        .burst_i(burst_q),
-        .next_o(next_address)
+    wire [BITS-1:0] oldest = waiting_q[BITS-1:0];
+    wire [39:0]     front_next, oldest_next;
+
+    axi_burst_address u_front_address (
+        .address_i(front_q[ADDRESS +: 40]),
+        .length_i(front_q[LENGTH +: 8]),
+        .size_i(front_q[SIZE +: 3]),
+        .burst_i(front_q[BURST +: 2]),
+        .next_o(front_next)
     );
 
-    assign idle_o        = !active_q && ahead_q == 0 && !s_axi_arvalid;
-    assign moves_o       = (s_axi_arvalid && s_axi_arready) || ask || asked_q || flight_q || taken;
+    axi_burst_address u_oldest_address (
+        .address_i(oldest[ADDRESS +: 40]),
+        .length_i(oldest[LENGTH +: 8]),
+        .size_i(oldest[SIZE +: 3]),
+        .burst_i(oldest[BURST +: 2]),
+        .next_o(oldest_next)
+    );
+
+    // ---- who asks for a line ---------------------------------------------------------------------------------------
+    reg     id_waits;
+    integer w;
+
+    always @* begin
+        id_waits = 1'b0;
+        for (w = 0; w < WAITING; w = w + 1)
+            if (waits_q[w] && waiting_q[w*BITS + ID +: 8] == front_q[ID +: 8]) id_waits = 1'b1;
+    end
+
+    wire front_outside  = |front_q[ADDRESS+PAGE_BITS+12 +: 28-PAGE_BITS];
+    wire oldest_outside = |oldest[ADDRESS+PAGE_BITS+12 +: 28-PAGE_BITS];
+    wire room           = !ahead_q[2];
+    wire front_may      = active_q && room && !id_waits;
+    wire oldest_asks    = waits_q[0] && room && (oldest_outside || wait_ready_i);
+    wire front_asks     = front_may && !oldest_asks && (front_outside || line_ready_i);
+    wire ask            = oldest_asks || front_asks;
+    wire last           = (oldest_asks ? oldest[LEFT +: 8] : front_q[LEFT +: 8]) == 8'd0;
+    wire leaves         = oldest_asks && last;
+    wire misses         = front_may && !front_outside && line_miss_i && !line_ready_i;
+    wire aside          = active_q && !waits_q[WAITING-1] && (id_waits || misses);
+    wire taken          = s_axi_rvalid && s_axi_rready;
+    wire take           = s_axi_arvalid && s_axi_arready;
+    wire queue_ready;
+
+    assign idle_o        = !active_q && !waits_q[0] && ahead_q == 0 && !s_axi_arvalid;
+    assign moves_o       = take || ask || aside || asked_q || flight_q || taken;
     assign s_axi_arready = !active_q;
-    assign line_valid_o  = active_q && room && !outside;
-    assign line_page_o   = address_q[PAGE_BITS+11:12];
-    assign line_first_o  = left_q == length_q;
-    assign line_again_o  = again_q;
-    assign line_index_o  = address_q[11:6];
+
+    assign line_valid_o  = front_may && !front_outside && !(waits_q[0] && oldest_outside);
+    assign line_page_o   = front_q[ADDRESS+12 +: PAGE_BITS];
+    assign line_index_o  = front_q[ADDRESS+6 +: 6];
+    assign wait_valid_o  = waits_q[0] && room && !oldest_outside;
+    assign wait_page_o   = oldest[ADDRESS+12 +: PAGE_BITS];
+    assign wait_index_o  = oldest[ADDRESS+6 +: 6];
+    assign wait_again_o  = again_q;
+    assign first_o       = oldest_asks ? oldest[LEFT +: 8] == oldest[LENGTH +: 8]
+                                       : front_q[LEFT +: 8] == front_q[LENGTH +: 8];
+    assign page_o        = oldest_asks ? wait_page_o : line_page_o;
+
+    // ---- the front and those that wait -----------------------------------------------------------------------------
+    reg [WAITING*BITS-1:0] waiting_d;
+    reg [WAITING-1:0]      waits_d;
+    integer                n;
+
+    always @* begin
+        waiting_d = waiting_q;
+        waits_d   = waits_q;
+        if (oldest_asks) begin
+            waiting_d[LEFT +: 8]     = oldest[LEFT +: 8] - 8'd1;
+            waiting_d[ADDRESS +: 40] = oldest_next;
+        end
+        if (leaves) begin
+            waiting_d = waiting_q >> BITS;
+            waits_d   = waits_q >> 1;
+        end
+        if (aside)
+            for (n = 0; n < WAITING; n = n + 1)
+                if (!waits_d[n] && (n == 0 || waits_d[n == 0 ? 0 : n-1])) waiting_d[n*BITS +: BITS] = front_q;
+        if (aside) waits_d = {waits_d[WAITING-2:0], 1'b1};
+    end
 
     always @(posedge clk_i) begin
-        if (flight_q && line_error_i) again_q <= 1'b1;
-        if (s_axi_arvalid && s_axi_arready) begin
-            again_q   <= 1'b0;
-            active_q  <= 1'b1;
-            id_q      <= s_axi_arid;
-            address_q <= s_axi_araddr;
-            length_q  <= s_axi_arlen;
-            left_q    <= s_axi_arlen;
-            size_q    <= s_axi_arsize;
-            burst_q   <= s_axi_arburst;
-        end else if (ask) begin
-            active_q  <= !last;
-            left_q    <= left_q - 1'b1;
-            address_q <= next_address;
+        waiting_q <= waiting_d;
+        waits_q   <= waits_d;
+        if (leaves) again_q <= 1'b0;
+        else if (oldest_asks && wait_refused_i) again_q <= 1'b1;
+        if (take) begin
+            active_q <= 1'b1;
+            front_q  <= {s_axi_araddr, s_axi_arburst, s_axi_arsize, s_axi_arlen, s_axi_arlen, s_axi_arid};
+        end else if (aside) begin
+            active_q <= 1'b0;
+        end else if (front_asks) begin
+            active_q                <= !last;
+            front_q[LEFT +: 8]      <= front_q[LEFT +: 8] - 8'd1;
+            front_q[ADDRESS +: 40]  <= front_next;
         end
+        if (!rst_ni) begin
+            active_q <= 1'b0;
+            waits_q  <= {WAITING{1'b0}};
+            again_q  <= 1'b0;
+        end
+    end
+
+    // ---- beats on their way ----------------------------------------------------------------------------------------
+    always @(posedge clk_i) begin
         asked_q  <= ask;
         flight_q <= asked_q;
-        {asked_outside_q, asked_last_q, asked_id_q}    <= {outside, last, id_q};
+        {asked_outside_q, asked_last_q} <= {oldest_asks ? oldest_outside : front_outside, last};
+        asked_id_q                      <= oldest_asks ? oldest[ID +: 8] : front_q[ID +: 8];
         {flight_outside_q, flight_last_q, flight_id_q} <= {asked_outside_q, asked_last_q, asked_id_q};
         if (ask != taken) ahead_q <= ask ? ahead_q + 1'b1 : ahead_q - 1'b1;
         if (!rst_ni) begin
-            active_q <= 1'b0;
             asked_q  <= 1'b0;
             flight_q <= 1'b0;
             ahead_q  <= 3'd0;
@@ -147,7 +241,7 @@ module axi_host_read #(
     always @(posedge clk_i) begin
         rested_q <= rst_ni && !moves_o;
         if (rested_q)
-            assert ($stable({active_q, id_q, length_q, left_q, address_q, size_q, burst_q, asked_q, flight_q, ahead_q, queued}));
+            assert ($stable({active_q, front_q, waiting_q, waits_q, again_q, asked_q, flight_q, ahead_q, queued}));
     end
 `else
     wire unused = queue_ready;

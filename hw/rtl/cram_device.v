@@ -199,10 +199,10 @@ module cram_device #(
         .burst_o(write_burst)
     );
 
-    wire                 read_valid, read_ready, read_error, read_idle;
-    wire                 read_first, read_again;
-    wire [PAGE_BITS-1:0] read_page;
-    wire [5:0]           read_line;
+    wire                 read_valid, read_ready, read_miss, read_error, read_idle;
+    wire                 wait_valid, wait_ready, wait_again, read_first, refuse_read;
+    wire [PAGE_BITS-1:0] read_page, wait_page, first_page;
+    wire [5:0]           read_line, wait_line;
     wire [511:0]         read_data;
 
     axi_host_read #(
@@ -227,16 +227,23 @@ module cram_device #(
         .s_axi_rready(s_axi_rready),
         .line_valid_o(read_valid),
         .line_ready_i(read_ready),
+        .line_miss_i(read_miss),
         .line_page_o(read_page),
         .line_index_o(read_line),
-        .line_first_o(read_first),
-        .line_again_o(read_again),
+        .wait_valid_o(wait_valid),
+        .wait_ready_i(wait_ready),
+        .wait_refused_i(refuse_read),
+        .wait_page_o(wait_page),
+        .wait_index_o(wait_line),
+        .wait_again_o(wait_again),
+        .first_o(read_first),
+        .page_o(first_page),
         .line_data_i(read_data),
         .line_error_i(read_error)
     );
 
     // ---- page cache ---------------------------------------------------------------------------------------------
-    wire                  request_valid, request_write, request_fill, refuse_write, refuse_read;
+    wire                  request_valid, request_write, request_fill, refuse_write;
     wire [PAGE_BITS-1:0]  request_page, lookup_page, entry_page;
     wire [5:0]            request_line, entry_line;
     wire                  lookup_hit, victim_dirty, dirty_valid, complete_valid;
@@ -270,8 +277,13 @@ module cram_device #(
         .write_strobe_i(write_strobe),
         .read_valid_i(read_valid),
         .read_ready_o(read_ready),
+        .read_miss_o(read_miss),
         .read_page_i(read_page),
         .read_line_i(read_line),
+        .wait_valid_i(wait_valid),
+        .wait_ready_o(wait_ready),
+        .wait_page_i(wait_page),
+        .wait_line_i(wait_line),
         .read_data_o(read_data),
         .read_error_o(read_error),
         .request_valid_o(request_valid),
@@ -561,7 +573,7 @@ module cram_device #(
         .request_page_i(request_page),
         .request_line_i(request_line),
         .request_again_i(write_again),
-        .read_again_i(read_again),
+        .read_again_i(wait_again),
         .critical_i(critical),
         .burst_i(write_burst),
         .burst_page_i(write_page),
@@ -663,6 +675,8 @@ module cram_device #(
     wire [7:0]  heat_threshold;
     wire [31:0] heat_period, hot_count, hot_page, hot_overflow;
 
+    wire        read_taken = (read_valid && read_ready) || (wait_valid && wait_ready && !refuse_read);
+
     heat_tracker #(
         .PAGES(PERCEIVED_PAGES),
         .PAGE_BITS(PAGE_BITS)
@@ -671,8 +685,8 @@ module cram_device #(
         .rst_ni(rst_ni),
         .busy_o(heat_busy),
         .moves_o(heat_moves),
-        .access_i(read_valid && read_ready && !refuse_read && read_first),
-        .access_page_i(read_page),
+        .access_i(read_taken && read_first),
+        .access_page_i(first_page),
         .forget_i(trimmed),
         .forget_page_i(event_page),
         .threshold_i(heat_threshold),
@@ -727,7 +741,7 @@ module cram_device #(
     assign count[COUNT_PAGES_TRIMMED]      = trimmed;
     assign count[COUNT_PAGES_POISONED]     = poisoned;
     assign count[COUNT_PAGES_IMPORTED]     = imported;
-    assign count[COUNT_LINES_READ]         = read_valid && read_ready && !refuse_read;
+    assign count[COUNT_LINES_READ]         = read_taken;
     assign count[COUNT_LINES_WRITTEN]      = write_valid && write_ready && !write_error;
     assign count[COUNT_LINES_NOT_ADMITTED] = not_admitted;
     assign count[COUNT_LINES_FENCED]       = fenced;

@@ -5,7 +5,8 @@
 // that lines which are not valid read as zeros (the page was free when it was opened). The rules are those of
 // docs/device/cache.md; what needs more than the entry itself (opening, reserving, filling, closing) is done by
 // the page_sequencer. A host access that cannot be served raises `request_*` and simply waits: it is looked up anew
-// every cycle, so nothing about it is stored here.
+// every cycle, so nothing about it is stored here. Reads come on two ports: `read_*`, of which `read_miss_o` says that its
+// line is not there, and `wait_*`, a read that waits for its line. It was asked for earlier, so it goes first.
 //
 // Lines are checked (ecc_lines). One that cannot be told is answered with an error. If the host has not changed it, it is
 // forgotten, so that it is filled again; else its page is lost, and `flaw_*` says so.
@@ -17,8 +18,8 @@
 //            `flaw_valid_o`, level until `flaw_taken_i` or the entry is given up: a line of `flaw_page_o` could not be
 //            told, and with `flaw_lost_o` there is no other copy of it. Each entry waits to be told of, those with a line
 //            lost first. `entry_lost_o`: such a line is in the entry the sequencer works on.
-// Latency:   a hit takes one cycle a line, a write of some bytes of a line three. The RAM has one read port: host reads and the stream take turns while both want
-//            it. Fills go before host writes.
+// Latency:   a hit takes one cycle a line, a write of some bytes of a line three. The RAM has one read port: host reads
+//            and the stream take turns while both want it. Fills go before host writes.
 
 `default_nettype none
 
@@ -43,9 +44,14 @@ module page_cache #(
     // ---- host reads ----
     input  wire                  read_valid_i,
     output wire                  read_ready_o,
+    output wire                  read_miss_o,
     input  wire [PAGE_BITS-1:0]  read_page_i,
     input  wire [5:0]            read_line_i,
-    output wire [511:0]          read_data_o,
+    input  wire                  wait_valid_i,
+    output wire                  wait_ready_o,
+    input  wire [PAGE_BITS-1:0]  wait_page_i,
+    input  wire [5:0]            wait_line_i,
+    output wire [511:0]          read_data_o,       // of the port that was ready
     output wire                  read_error_o,
 
     // ---- what a waiting access needs ----
@@ -57,7 +63,7 @@ module page_cache #(
     input  wire                  refuse_write_i,
     input  wire                  refuse_read_i,
     output wire                  waits_write_o,     // the port waits for a line of lookup_page_i
-    output wire                  waits_read_o,
+    output wire                  waits_read_o,      // likewise `wait_*`
 
     // ---- lookups for the sequencer ----
     input  wire [PAGE_BITS-1:0]  lookup_page_i,
@@ -119,8 +125,8 @@ module page_cache #(
     reg [RANK_BITS-1:0]   rank_q;  // per entry: 0 most recently used, CACHE_PAGES-1 least
 
     // ---- host lookups -------------------------------------------------------------------------------------------
-    wire [CACHE_PAGES-1:0] write_match, read_match, lookup_match, complete;
-    reg  [ENTRY_BITS-1:0]  write_entry, read_entry, lookup_entry, complete_entry;
+    wire [CACHE_PAGES-1:0] write_match, read_match, wait_match, lookup_match, complete;
+    reg  [ENTRY_BITS-1:0]  write_entry, read_entry, wait_entry, lookup_entry, complete_entry;
     integer i;
     genvar e;
 
@@ -128,6 +134,7 @@ module page_cache #(
         for (e = 0; e < CACHE_PAGES; e = e + 1) begin : gen_match
             assign write_match[e]  = used_q[e] && page_q[e] == write_page_i;
             assign read_match[e]   = used_q[e] && page_q[e] == read_page_i;
+            assign wait_match[e]   = used_q[e] && page_q[e] == wait_page_i;
             assign lookup_match[e] = used_q[e] && page_q[e] == lookup_page_i;
             assign complete[e]     = used_q[e] && &dirty_lines_q[e];
         end
@@ -136,11 +143,13 @@ module page_cache #(
     always @* begin
         write_entry    = 0;
         read_entry     = 0;
+        wait_entry     = 0;
         lookup_entry   = 0;
         complete_entry = 0;
         for (i = CACHE_PAGES - 1; i >= 0; i = i - 1) begin
             if (write_match[i])  write_entry    = i[ENTRY_BITS-1:0];
             if (read_match[i])   read_entry     = i[ENTRY_BITS-1:0];
+            if (wait_match[i])   wait_entry     = i[ENTRY_BITS-1:0];
             if (lookup_match[i]) lookup_entry   = i[ENTRY_BITS-1:0];
             if (complete[i])     complete_entry = i[ENTRY_BITS-1:0];
         end
@@ -155,37 +164,48 @@ module page_cache #(
     wire merge_ready;
     wire write_fire  = write_may && (!write_some || merge_ready);
 
-    wire read_hit    = |read_match;
     wire read_valid  = valid_lines_q[read_entry][read_line_i];
     wire read_known  = read_valid || zero_q[read_entry];
-    wire read_passes = read_hit && !read_known && fill_valid_i && read_entry == entry_i && read_line_i == fill_line_i;
-    wire read_there  = (read_hit && read_known) || read_passes;
+    wire read_passes = |read_match && !read_known && fill_valid_i && read_entry == entry_i && read_line_i == fill_line_i;
+    wire read_there  = (|read_match && read_known) || read_passes;
+    wire wait_valid  = valid_lines_q[wait_entry][wait_line_i];
+    wire wait_known  = wait_valid || zero_q[wait_entry];
+    wire wait_passes = |wait_match && !wait_known && fill_valid_i && wait_entry == entry_i && wait_line_i == fill_line_i;
+    wire wait_there  = (|wait_match && wait_known) || wait_passes;
+    wire wait_goes   = wait_valid_i && wait_there;
     wire stream_wants;
     reg  stream_turn_q;  // the last line read was the host's
     wire merge_goes;     // a write of some bytes reads their line
-    wire stream_goes = !merge_goes && stream_wants && (stream_turn_q || !(read_valid_i && read_there));
-    wire read_fire   = read_valid_i && read_there && !stream_goes && !merge_goes;
+    wire stream_goes = !merge_goes && stream_wants && (stream_turn_q || !(wait_goes || (read_valid_i && read_there)));
+    wire host_goes   = !stream_goes && !merge_goes;
+    wire wait_fire   = wait_goes && host_goes;
+    wire read_fire   = read_valid_i && read_there && !wait_goes && !refuse_read_i && host_goes;
+    wire host_fire   = wait_fire || read_fire;
+    wire [ENTRY_BITS-1:0] host_entry = wait_fire ? wait_entry : read_entry;
 
     assign write_ready_o = write_fire || refuse_write_i;
     assign write_error_o = refuse_write_i;
-    assign read_ready_o  = read_fire || refuse_read_i;
+    assign read_ready_o  = read_fire;
+    assign read_miss_o   = !read_there;
+    assign wait_ready_o  = wait_fire || refuse_read_i;
 
     // ---- requests to the sequencer, the two ports in turn -------------------------------------------------------
     wire write_wants = write_valid_i && (!write_hit || (!write_held && (!dirty_q[write_entry] || !write_there)));
-    wire read_wants  = read_valid_i && !read_there;
+    wire wait_wants  = wait_valid_i && !wait_there;
+    wire read_wants  = wait_valid_i ? wait_wants : read_valid_i && !read_there;  // it waits from the next cycle on
     reg  turn_q;  // 1: the write port was served last
 
     assign waits_write_o   = write_wants && write_page_i == lookup_page_i;
-    assign waits_read_o    = read_wants && read_page_i == lookup_page_i;
+    assign waits_read_o    = wait_wants && wait_page_i == lookup_page_i;
     assign request_valid_o = write_wants || read_wants;
     assign request_write_o = write_wants && !(read_wants && turn_q);
     assign request_fill_o  = request_write_o ? !write_full : 1'b1;
-    assign request_page_o  = request_write_o ? write_page_i : read_page_i;
-    assign request_line_o  = request_write_o ? write_line_i : read_line_i;
+    assign request_page_o  = request_write_o ? write_page_i : wait_valid_i ? wait_page_i : read_page_i;
+    assign request_line_o  = request_write_o ? write_line_i : wait_valid_i ? wait_line_i : read_line_i;
 
     always @(posedge clk_i) begin
         if (write_fire || refuse_write_i) turn_q <= 1'b1;
-        else if (read_fire || refuse_read_i) turn_q <= 1'b0;
+        else if (wait_ready_o) turn_q <= 1'b0;
         if (!rst_ni) turn_q <= 1'b0;
     end
 
@@ -257,7 +277,7 @@ module page_cache #(
 
     always @* begin
         rank_d = rank_q;
-        if (read_fire) rank_d = touched(rank_d, read_entry);
+        if (host_fire) rank_d = touched(rank_d, host_entry);
         if (write_fire) rank_d = touched(rank_d, write_entry);
         if (take_i || make_dirty_i) rank_d = touched(rank_d, entry_i);
     end
@@ -330,14 +350,15 @@ module page_cache #(
     reg                   flight_q, flight_then_q;
 
     wire                  stream_zero = !valid_lines_q[entry_i][stream_line_q[5:0]];
-    wire                  read_zero   = !read_valid && !read_passes;
+    wire                  host_passes = wait_fire ? wait_passes : read_passes;
+    wire                  host_zero   = wait_fire ? !wait_valid && !wait_passes : !read_valid && !read_passes;
     wire [1:0]            for_whom    = merge_goes ? MERGE : stream_goes ? STREAM : HOST;
-    wire [PAGE_BITS-1:0]  for_page    = merge_goes ? write_page_i : stream_goes ? entry_page_o : read_page_i;
-    wire [5:0]            for_line    = merge_goes ? write_line_i : stream_goes ? stream_line_q[5:0] : read_line_i;
-    wire [ENTRY_BITS-1:0] for_entry   = merge_goes ? write_entry : stream_goes ? entry_i : read_entry;
-    wire                  for_zero    = merge_goes ? 1'b0 : stream_goes ? stream_zero : read_zero;
-    wire                  look        = merge_goes || stream_goes || read_fire;
-    wire                  look_passes = !merge_goes && !stream_goes && read_passes;
+    wire [PAGE_BITS-1:0]  for_page    = merge_goes ? write_page_i : stream_goes ? entry_page_o : wait_fire ? wait_page_i : read_page_i;
+    wire [5:0]            for_line    = merge_goes ? write_line_i : stream_goes ? stream_line_q[5:0] : wait_fire ? wait_line_i : read_line_i;
+    wire [ENTRY_BITS-1:0] for_entry   = merge_goes ? write_entry : stream_goes ? entry_i : host_entry;
+    wire                  for_zero    = merge_goes ? 1'b0 : stream_goes ? stream_zero : host_zero;
+    wire                  look        = merge_goes || stream_goes || host_fire;
+    wire                  look_passes = host_fire && host_passes;
 
     wire                  line_valid, line_error, line_stale, lines_move;
     wire [ENTRY_BITS+5:0] line_address;
@@ -468,7 +489,7 @@ module page_cache #(
     assign stream_read  = stream_goes;
 
     always @(posedge clk_i) begin
-        if (read_fire) stream_turn_q <= 1'b1;
+        if (host_fire) stream_turn_q <= 1'b1;
         else if (stream_read) stream_turn_q <= 1'b0;
         if (!rst_ni) stream_turn_q <= 1'b0;
     end
@@ -510,7 +531,7 @@ module page_cache #(
 `endif
 
     // ---- rest -----------------------------------------------------------------------------------------------------
-    assign moves_o = write_ready_o || read_ready_o || take_i || drop_i || make_dirty_i || make_clean_i || fill_valid_i
+    assign moves_o = write_ready_o || read_ready_o || wait_ready_o || take_i || drop_i || make_dirty_i || make_clean_i || fill_valid_i
                      || stream_start_i || stream_clear_i || look || flight_q || flight_then_q || refused_q || refused_then_q || lines_move || stream_pop || stream_old_q
                      || flaw_taken_i;
 endmodule

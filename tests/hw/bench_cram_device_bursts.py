@@ -43,7 +43,7 @@ class Memory:
     async def read(self, burst: Burst) -> None:
         """Every lane of every beat must be what the oracle holds now."""
         expected = bytes(self.pages[burst.address // PAGE_BYTES])
-        for number, (data, response) in enumerate(await self.port.read(burst, self.tb.random.getrandbits(8))):
+        for number, (data, response) in enumerate(await self.port.read(burst, self.tb.random.getrandbits(2))):
             word, lanes = burst.beat(number)
             assert response == OKAY
             line = expected[word % PAGE_BYTES :]

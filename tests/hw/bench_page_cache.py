@@ -24,9 +24,9 @@ PAGES = range(CACHE_PAGES + 2)
 FULL = (1 << 64) - 1
 INPUTS = (
     "write_valid", "write_page", "write_line", "write_data", "write_strobe", "read_valid", "read_page", "read_line",
-    "refuse_write", "refuse_read", "lookup_page", "entry", "entry_line", "take", "take_page", "take_zero", "drop",
-    "make_dirty", "make_clean", "closing", "fill_valid", "fill_line", "fill_data", "stream_start", "stream_clear",
-    "stream_ready", "stuck", "flaw_taken",
+    "wait_valid", "wait_page", "wait_line", "refuse_write", "refuse_read", "lookup_page", "entry", "entry_line",
+    "take", "take_page", "take_zero", "drop", "make_dirty", "make_clean", "closing", "fill_valid", "fill_line",
+    "fill_data", "stream_start", "stream_clear", "stream_ready", "stuck", "flaw_taken",
 )  # fmt: skip
 
 
@@ -61,7 +61,7 @@ class Write:
 
 
 class TB:
-    """The oracle, the two host ports, which are always busy, and the sequencer's operations."""
+    """The oracle, the host ports, which are always busy, and the sequencer's operations."""
 
     def __init__(self, dut: Any) -> None:
         self.dut = dut
@@ -71,16 +71,17 @@ class TB:
         self.write: Write | None = None
         self.burst: list[Write] = []  # writes that go before random ones
         self.read: tuple[int, int] | None = None
+        self.wait: tuple[int, int] | None = None  # a read that waits for its line, or comes after one that did
         self.answers: list[tuple[int, bool] | None] = [None, None]  # what the read port must show, from this cycle on
         self.merge_age = 0  # cycles since a write of some bytes asked for its line; 0: none is under way
         self.merge_at = (0, 0)  # entry and line
         self.streamed: list[int] = []
-        self.write_was_last = False  # of the two host ports to be served
+        self.write_was_last = False  # of a write and a read that waited
         self.read_was_last = False  # of host reads and stream, which share the read port
         self.stream_asked = 64  # lines that the stream has read
         self.stream_ahead = 0  # read, and not taken yet
         self.delayed = 0  # cycles in which a read hit gave way to the stream
-        self.fired = {"read": 0, "write": 0, "complete": 0, "passed": 0}
+        self.fired = {"read": 0, "wait": 0, "overtakes": 0, "write": 0, "complete": 0, "passed": 0}
         for name in INPUTS:
             getattr(dut, f"{name}_i").value = 0
         dut.rst_ni.value = 0
@@ -103,19 +104,24 @@ class TB:
             self.write = Write(source.choice(PAGES), line, source.getrandbits(512), strobe)
         if self.read is None and source.random() < 0.7:
             self.read = source.choice(PAGES), source.choice([source.randrange(64), source.randrange(4)])
+        if self.wait is None and source.random() < 0.1:
+            self.wait = source.choice(PAGES), source.choice([source.randrange(64), source.randrange(4)])
         values = dict.fromkeys(("take", "drop", "make_dirty", "make_clean", "fill_valid", "stream_start"), 0)
-        for name in ("write_page", "read_page", "take_page", "lookup_page"):  # what nobody calls valid is anything
+        # what nobody calls valid is anything
+        for name in ("write_page", "read_page", "wait_page", "take_page", "lookup_page"):
             values[name] = source.choice(PAGES)
-        for name in ("write_line", "read_line", "fill_line", "entry_line"):
+        for name in ("write_line", "read_line", "wait_line", "fill_line", "entry_line"):
             values[name] = source.randrange(64)
         values |= {"write_strobe": source.getrandbits(64), "take_zero": source.getrandbits(1)} | inputs
         values |= {"stream_ready": source.getrandbits(1), "write_valid": int(self.write is not None)}
-        values |= {"read_valid": int(self.read is not None)}
+        values |= {"read_valid": int(self.read is not None), "wait_valid": int(self.wait is not None)}
         if self.write is not None:
             values |= {"write_page": self.write.page, "write_line": self.write.line, "write_data": self.write.data}
             values |= {"write_strobe": self.write.strobe}
         if self.read is not None:
             values |= {"read_page": self.read[0], "read_line": self.read[1]}
+        if self.wait is not None:
+            values |= {"wait_page": self.wait[0], "wait_line": self.wait[1]}
         for name, value in values.items():
             getattr(dut, f"{name}_i").value = value
         await FallingEdge(dut.clk_i)
@@ -129,16 +135,12 @@ class TB:
         dut = self.dut
         self._check_answer()
         closing = int(dut.entry_i.value) if dut.closing_i.value == 1 else None
-        read_hit = write_hit = None
-        reads = writes = passes = read_wants = write_wants = False
-        if self.read is not None:
-            read_hit = self.find(self.read[0])
-            reads = read_hit is not None and self.entries[read_hit].there(self.read[1])
-            # a line that is just being filled is answered at once
-            fills = values["fill_valid"] and read_hit == int(dut.entry_i.value) and self.read[1] == values["fill_line"]
-            passes = not reads and bool(fills)
-            reads |= passes
-            read_wants = not reads
+        write_hit = None
+        writes = write_wants = False
+        reads, passes, read_hit = self._there(self.read, values)
+        waits, wait_passes, wait_hit = self._there(self.wait, values)
+        read_misses = self.read is not None and not reads
+        read_wants = not waits if self.wait is not None else read_misses
         merges = False
         if self.write is not None:
             write_hit = self.find(self.write.page)
@@ -152,12 +154,14 @@ class TB:
             merges = may and some and self.merge_age == 0
             write_wants = entry is None or (not held and not (entry.dirty and there))
         stream_wants = not merges and self.stream_asked < 64 and self.stream_ahead < 4
-        gives_way = reads and (merges or (stream_wants and self.read_was_last))
-        reads &= not gives_way
-        passes &= not gives_way
+        gives_way = (reads or waits) and (merges or (stream_wants and self.read_was_last))
+        reads &= not gives_way and not waits
+        waits &= not gives_way
         self.delayed = self.delayed + 1 if gives_way else 0
         assert self.delayed < 3, "a read hit waits for one line of the stream and one write, not for more"
-        expect(dut.read_ready_o, reads)
+        expect_all((dut.read_ready_o, dut.wait_ready_o), (reads, waits))
+        if self.read is not None:
+            expect(dut.read_miss_o, read_misses)
         expect(dut.write_ready_o, writes)
         expect(dut.request_valid_o, read_wants or write_wants)
         if read_wants or write_wants:
@@ -171,7 +175,7 @@ class TB:
             expect(dut.stream_check_o, line_check(page, line, data.to_bytes(64, "little")))
             expect(dut.stream_error_o, 0)
             self.stream_ahead -= 1
-        if reads:
+        if reads or waits:
             self.read_was_last = True
         elif stream_wants:
             self.read_was_last = False
@@ -180,14 +184,25 @@ class TB:
         if values["stream_start"]:
             self.stream_asked = 0
 
-        if reads and self.read is not None and read_hit is not None:
-            known = self.entries[read_hit].lines.get(self.read[1], 0)
-            self.answers[1] = (values["fill_data"] if passes else known), False
-            self.fired["passed"] += passes
-            self._touch(read_hit)
-            self.read = None
-            self.fired["read"] += 1
+        for took, what, hit, passed in (
+            (reads, self.read, read_hit, passes),
+            (waits, self.wait, wait_hit, wait_passes),
+        ):
+            if took and what is not None and hit is not None:
+                known = self.entries[hit].lines.get(what[1], 0)
+                self.answers[1] = (values["fill_data"] if passed else known), False
+                self.fired["passed"] += passed
+                self._touch(hit)
+        self.fired["read"] += reads
+        self.fired["wait"] += waits
+        self.fired["overtakes"] += reads and self.wait is not None
+        if waits:
+            self.wait = None
             self.write_was_last = False
+        if reads:
+            self.read = None
+        elif read_misses and self.wait is None and not waits:
+            self.read, self.wait = None, self.read
         if writes and self.write is not None and write_hit is not None:
             self._take_write(write_hit, self.write)
             self._touch(write_hit)
@@ -198,6 +213,15 @@ class TB:
         if merges and self.write is not None and write_hit is not None:
             self.merge_age, self.merge_at = 1, (write_hit, self.write.line)
         self._take_operation(values)
+
+    def _there(self, read: tuple[int, int] | None, values: dict[str, int]) -> tuple[bool, bool, int | None]:
+        """Whether a line can be answered, because it is just being filled, and the entry of its page."""
+        hit = None if read is None else self.find(read[0])
+        if read is None or hit is None:
+            return False, False, hit
+        known = self.entries[hit].there(read[1])
+        fills = values["fill_valid"] and hit == int(self.dut.entry_i.value) and read[1] == values["fill_line"]
+        return known or bool(fills), not known, hit
 
     def _check_answer(self) -> None:
         """Read data comes two cycles after its handshake."""
@@ -212,7 +236,7 @@ class TB:
 
     def _check_request(self, of_write: bool) -> None:
         """The sequencer is told of one port what it waits for; a write of a whole line needs no old line."""
-        dut, write, read = self.dut, self.write, self.read
+        dut, write, read = self.dut, self.write, self.wait or self.read
         expect(dut.request_write_o, of_write)
         fill = not (of_write and write is not None and write.strobe == FULL)
         expect(dut.request_fill_o, fill)
@@ -302,7 +326,7 @@ class TB:
     async def serve(self) -> None:
         """Do what the waiting access of one host port needs, whichever it is."""
         write = self.write if self.random.getrandbits(1) else None
-        access = (write.page, write.line) if write is not None else self.read
+        access = (write.page, write.line) if write is not None else self.wait or self.read
         if access is None:
             return
         page, line = access
@@ -367,20 +391,22 @@ class TB:
             await self.cycle(entry=self.random.choice(used), drop=1)
 
     async def refuse(self) -> None:
-        """Answer a host port that misses with an error."""
+        """Answer the read that waits, and misses, with an error."""
         dut = self.dut
-        if self.read is not None and self.find(self.read[0]) is None:
-            page, line = self.read
-            self.read = None
-            dut.read_valid_i.value, dut.read_page_i.value, dut.read_line_i.value = 1, page, line
-            dut.write_valid_i.value, dut.refuse_read_i.value = 0, 1
+        if self.wait is not None and self.find(self.wait[0]) is None:
+            page, line = self.wait
+            self.wait = None
+            dut.wait_valid_i.value, dut.wait_page_i.value, dut.wait_line_i.value = 1, page, line
+            dut.write_valid_i.value, dut.read_valid_i.value, dut.refuse_read_i.value = 0, int(self.read is not None), 1
+            if self.read is not None:
+                dut.read_page_i.value, dut.read_line_i.value = self.read
             await FallingEdge(dut.clk_i)
-            expect(dut.read_ready_o, 1)
+            expect_all((dut.wait_ready_o, dut.read_ready_o), (1, 0))
             self._check_answer()
             self.answers[1] = 0, True
             self._advance_merge()
             await RisingEdge(dut.clk_i)
-            dut.refuse_read_i.value, dut.read_valid_i.value = 0, 0
+            dut.refuse_read_i.value, dut.wait_valid_i.value = 0, 0
             self.write_was_last = False
 
 
@@ -414,7 +440,7 @@ async def both_ports_are_asked_for_in_turn(dut: Any) -> None:
     """Two misses: after the one that was served, the other's page is requested."""
     tb = TB(dut)
     await tb.reset()
-    dut.read_valid_i.value, dut.read_page_i.value = 1, 0
+    dut.wait_valid_i.value, dut.wait_page_i.value = 1, 0
     dut.write_valid_i.value, dut.write_page_i.value, dut.write_strobe_i.value = 1, 1, FULL
     served = []
     for _ in range(6):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+import cocotb
 from cocotb.triggers import Event
 from cocotbext.axi import AxiBurstType, AxiBus, AxiResp
 from cocotbext.axi.axi_channels import (
@@ -81,7 +82,11 @@ def random_strobes(source: Random, burst: Burst) -> list[int]:
 
 
 class Bursts:
-    """The host port. Answers are matched to bursts by order, as the port promises, and their IDs checked."""
+    """The host port. Answers are matched to bursts as the port promises: writes by order, reads by order within an ID.
+
+    Attributes:
+        overtaken: read bursts that ended before one that was sent earlier.
+    """
 
     def __init__(self, dut: Any) -> None:
         bus = AxiBus.from_prefix(dut, "s_axi")
@@ -92,7 +97,10 @@ class Bursts:
         self.ar = AxiARSource(bus.read.ar, *common)
         self.r = AxiRSink(bus.read.r, *common)
         self.channels = [self.aw, self.w, self.b, self.ar, self.r]
-        self._write_turn, self._read_turn = _Turn(), _Turn()
+        self._write_turn = _Turn()
+        self._reads: list[_Read] = []  # that are not answered, in the order in which they were sent
+        self.overtaken = 0
+        cocotb.start_soon(self._collect())
 
     async def write(self, burst: Burst, data: list[int], strobes: list[int], identifier: int = 0) -> AxiResp:
         """Send a burst, wait for its response."""
@@ -113,19 +121,38 @@ class Bursts:
 
     async def read(self, burst: Burst, identifier: int = 0) -> list[tuple[bytes, AxiResp]]:
         """Read a burst: every beat's bus word and response."""
-        turn = self._read_turn.take()
         ar = AxiARTransaction()
         ar.arid, ar.araddr, ar.arlen = identifier, burst.address, burst.beats - 1
         ar.arsize, ar.arburst = burst.size, int(burst.kind)
         self.ar.send_nowait(ar)
-        await self._read_turn.wait(turn)
-        beats = []
-        for number in range(burst.beats):
+        read = _Read(identifier, burst.beats)
+        self._reads.append(read)
+        await read.ended.wait()
+        return read.answers
+
+    async def _collect(self) -> None:
+        """Give each beat to the first read of its ID."""
+        while True:
             r = await self.r.recv()
-            assert (int(r.rid), int(r.rlast)) == (identifier, int(number == burst.beats - 1))
-            beats.append((int(r.rdata).to_bytes(BUS_BYTES, "little"), AxiResp(int(r.rresp))))
-        self._read_turn.done()
-        return beats
+            read = next((read for read in self._reads if read.identifier == int(r.rid)), None)
+            assert read is not None, f"a beat of ID {int(r.rid)}, and no read of it is under way"
+            read.answers.append((int(r.rdata).to_bytes(BUS_BYTES, "little"), AxiResp(int(r.rresp))))
+            ends = len(read.answers) == read.beats
+            assert int(r.rlast) == int(ends), f"RLAST of beat {len(read.answers)} of {read.beats}"
+            if ends:
+                self.overtaken += read is not self._reads[0]
+                self._reads.remove(read)
+                read.ended.set()
+
+
+class _Read:
+    """A read burst under way."""
+
+    def __init__(self, identifier: int, beats: int) -> None:
+        self.identifier = identifier
+        self.beats = beats
+        self.answers: list[tuple[bytes, AxiResp]] = []
+        self.ended = Event()
 
 
 class _Turn:

@@ -41,6 +41,7 @@ CHAPTERS: dict[str, list[DeviceParameters]] = {
     "flips": [SMALL, TINY_SECTORS, LARGE_SECTORS],
     "signals": [LARGE_SECTORS, SMALL],
     "floods": [SMALL, TINY_SECTORS],
+    "load": [SMALL, LARGE_SECTORS],
 }
 CASES: list[tuple[Simulator, str, DeviceParameters]]
 CASES = [("verilator", chapter, device) for chapter, devices in CHAPTERS.items() for device in devices]

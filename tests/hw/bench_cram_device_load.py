@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""What a device under load does at the same time (docs/device/misses.md). Times are from AR or AW to the last answer.
+
+The media takes its time here, so that what waits for it and what does not are far apart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cocotb
+from cocotb.triggers import Combine
+
+from hw.link import LINE_BYTES, PAGE_BYTES
+from tests.hw.cram_device_tb import OKAY, PARAMETERS, TB, effort
+from tests.hw.expect import cycle
+from tests.hw.host_bursts import INCR, Burst, Bursts, random_burst
+from tests.pages import compressible_page, noise_page
+
+HOT, STORED = 0, 1  # a page that is cached, one that is not
+WAITING = 4  # reads that may wait for their lines
+SLOW = 200  # cycles of the media
+
+
+async def device(dut: Any, stored: int = 1) -> tuple[TB, Bursts]:
+    """HOT is cached, the `stored` pages behind it are on a slow media only; nothing is dirty."""
+    tb = await TB.open(dut, bursts=True)
+    assert tb.port is not None
+    whole = [(1 << 64) - 1] * 64
+    others = range(STORED + stored, STORED + stored + 2 * PARAMETERS.cache_pages)
+    for page in range(STORED + stored):
+        words = [int.from_bytes(line, "little") for line in lines(page)]
+        assert await tb.port.write(Burst(page * PAGE_BYTES, 64, 6, INCR), words, whole) == OKAY
+    for page in (*others, HOT):
+        await tb.port.read(line_of(page, 0))
+    await tb.idle()
+    tb.media.latency = lambda: SLOW
+    return tb, tb.port
+
+
+def content(page: int) -> bytes:
+    """What a page holds."""
+    return noise_page(page) if page % 4 == 3 else compressible_page(page)
+
+
+def lines(page: int) -> list[bytes]:
+    """The lines of a page."""
+    return [content(page)[at : at + LINE_BYTES] for at in range(0, PAGE_BYTES, LINE_BYTES)]
+
+
+def line_of(page: int, line: int) -> Burst:
+    """A burst of one line."""
+    return Burst(page * PAGE_BYTES + line * LINE_BYTES, 1, 6, INCR)
+
+
+async def read(port: Bursts, page: int, line: int, identifier: int) -> int:
+    """The cycle in which a line was there; it must be right."""
+    assert await port.read(line_of(page, line), identifier) == [(lines(page)[line], OKAY)]
+    return cycle()
+
+
+@cocotb.test(timeout_time=100, timeout_unit="ms")
+async def a_hit_of_another_id_does_not_wait_for_a_miss(dut: Any) -> None:
+    """As many misses wait as can, and the hits behind them take as long as alone."""
+    tb, port = await device(dut, WAITING)
+    start = cycle()
+    alone = await read(port, HOT, 5, 9) - start
+    misses = [cocotb.start_soon(read(port, STORED + number, 63, number)) for number in range(WAITING)]
+    await tb.cycles(2 * WAITING)
+    for line in range(8):
+        start = cycle()
+        assert await read(port, HOT, line, 9) - start == alone
+    assert not any(miss.done() for miss in misses)
+    await Combine(*misses)
+    assert port.overtaken == 8
+
+
+@cocotb.test(timeout_time=100, timeout_unit="ms")
+async def a_hit_of_the_same_id_waits_for_a_miss(dut: Any) -> None:
+    _, port = await device(dut)
+    miss = cocotb.start_soon(read(port, STORED, 0, 7))
+    hit = cocotb.start_soon(read(port, HOT, 0, 7))
+    other = cocotb.start_soon(read(port, HOT, 1, 8))
+    await Combine(miss, hit, other)
+    assert other.result() < miss.result() < hit.result()
+
+
+@cocotb.test(timeout_time=100, timeout_unit="ms")
+async def a_burst_of_hits_goes_on_at_a_line_a_cycle_while_misses_wait(dut: Any) -> None:
+    tb, port = await device(dut, WAITING)
+    page = Burst(HOT * PAGE_BYTES, 64, 6, INCR)
+
+    async def whole() -> int:
+        start = cycle()
+        assert await port.read(page, 9) == [(line, OKAY) for line in lines(HOT)]
+        return cycle() - start
+
+    alone = await whole()
+    misses = [cocotb.start_soon(read(port, STORED + number, 63, number)) for number in range(WAITING)]
+    await tb.cycles(2 * WAITING)
+    assert await whole() == alone
+    await Combine(*misses)
+
+
+@cocotb.test(timeout_time=200, timeout_unit="ms")
+async def reads_are_right_and_in_order_within_an_id_whatever_waits(dut: Any) -> None:
+    """More reads under way than can wait, of few IDs and of any, in and out of the perceived pages."""
+    tb, port = await device(dut, WAITING)
+    tb.media.latency = lambda: tb.random.choice([0, 1, 40, SLOW])
+    tb.stall(0.2)
+    known = range(STORED + WAITING)
+
+    async def one(burst: Burst, identifier: int) -> None:
+        page = burst.address // PAGE_BYTES
+        for number, (data, response) in enumerate(await port.read(burst, identifier)):
+            word, lanes = burst.beat(number)
+            assert response == OKAY, f"beat {number} of {burst}"
+            line = content(page)[word % PAGE_BYTES :]
+            assert data[lanes.start : lanes.stop] == line[lanes.start : lanes.stop], f"beat {number} of {burst}"
+
+    for _ in range(effort(20)):
+        identifiers = tb.random.choice([range(2), range(256)])
+        jobs = []
+        for _ in range(20):
+            burst = random_burst(tb.random, tb.random.choice(known))
+            jobs.append(cocotb.start_soon(one(burst, tb.random.choice(identifiers))))
+        await Combine(*jobs)
+        for page in tb.random.sample(range(8 + WAITING, 8 + WAITING + PARAMETERS.cache_pages), 2):
+            await port.read(line_of(page, 0))
+    assert port.overtaken > 0, "no read overtook another"

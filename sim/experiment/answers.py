@@ -12,6 +12,7 @@ from pathlib import Path
 from sim.experiment.catalogue import EXPERIMENTS
 from sim.experiment.experiment import Experiment, Rows, Summary
 from sim.experiment.record import DOCS, RECORDS, page, recorded
+from vswap import Costs
 
 Answer = tuple[Experiment, Rows]
 """An experiment with its recorded table."""
@@ -44,6 +45,10 @@ def _document(answers: Sequence[Answer]) -> Iterator[str]:
     yield "What the experiments say to the questions that are open on the list. Every figure is computed from a"
     yield "recorded table; [experiments](experiments.md) says how they are run again. The pictures are in one page,"
     yield "[plots](answers/plots.html), and [a letter](answers/letter.md) says it all shortly."
+    yield ""
+    yield "Counts, bytes and device cycles come first. A time in ns is of the device at 1 GHz, a link that takes"
+    yield f"{Costs().cxl_link} ns for each transfer, there and back, and the software of the cost table, all of which"
+    yield "`vcram scenarios --keys` lists with their sources (`[costs]`)."
     for experiment, table in answers:
         verdict = experiment.conclude(table)
         yield ""
@@ -75,9 +80,9 @@ def _letter(answers: Sequence[Answer]) -> Iterator[str]:
     yield "<!-- made by `python -m sim.experiment.answers` from docs/answers: do not edit -->"
     yield "# Compressed RAM under virtual swap: figures for the open questions"
     yield ""
-    yield "The figures come from the RTL of a compressed-RAM device, or its functional model, under a model of the swap"
-    yield "stack. They are counts and device cycles first; a time rests on an assumed cost table. Tables, limits and"
-    yield "methods: [answers](../answers.md)."
+    yield "Figures of a compressed-RAM device's RTL, or its model, under a model of the swap stack. Counts and"
+    yield f"device cycles come first; times assume a cost table, 1 GHz, a link of {Costs().cxl_link} ns. Tables, limits"
+    yield "and methods: [answers](../answers.md)."
     for number, (experiment, table) in enumerate(answers, 1):
         yield ""
         yield f"{number}. {experiment.question}"

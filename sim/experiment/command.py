@@ -22,6 +22,7 @@ from sim.sweep.folder import SweepError, open_folder
 from sim.sweep.grid import Point
 from sim.sweep.progress import sweep_progress
 from sim.sweep.row import whole
+from vswap.base.results import write_text
 
 
 @click.command("experiment")
@@ -94,7 +95,7 @@ def measure(experiment: Experiment, full: bool, folder: Path, jobs: int) -> Rows
         raise SweepError(f"{folder / name}: {len(failed)} points failed, the first: {failed[0]['reason']}")
     table = figures(rows)
     write_table(table, folder / f"{name}.csv")
-    (folder / f"{name}.html").write_text(page([(experiment, table)], f"Experiment: {name}"), encoding="utf-8")
+    write_text(folder / f"{name}.html", page([(experiment, table)], f"Experiment: {name}"))
     click.echo(f"{folder / name}.csv, .html", err=True)
     return table
 

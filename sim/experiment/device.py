@@ -17,6 +17,7 @@ from sim.scenario.scenario import DEFAULT, find
 from sim.scenario.settings import load, setting
 from sim.sweep.device import measure_task
 from sim.sweep.row import Task
+from vswap import Costs
 
 USUAL = DeviceParameters()
 DIALS: Mapping[str, int] = {
@@ -102,8 +103,8 @@ def conclude(table: Rows) -> Verdict:
     limits = (
         "One dial is varied at a time around the usual device; two together may do more than their sum. The "
         "size of a sector changes the capacity, too.",
-        "Cycles are of the RTL with its bench's media, without a link: a CXL link's latency comes on top of every "
-        "miss and makes each share above smaller.",
+        f"Cycles are of the RTL with its bench's media, without a link: a CXL link's latency, {Costs().cxl_link} "
+        "ns in the cost table, comes on top of every miss and makes each share above smaller.",
         "The widths are those of `make hwbench`, over other pages of the same programs; areas are synthesised for an "
         "ECP5, not routed. A larger cache costs 4,096 bytes of block RAM a page, whose timing was not measured.",
         "Several engines, and a promoted region, are not in the device.",

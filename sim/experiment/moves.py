@@ -42,6 +42,8 @@ swapped out to a node; from zswap to the swapfile it is not in the way."""
 BLOCKS = ("cram to zswap", "zswap to cram")
 """Both tiers can keep the same LZ4 block."""
 TO_POOL = ("cram to zswap", "cram to zram")
+WORD_BYTES = 8
+"""What a processor reads at once of a register that no cache has."""
 
 
 def grid(full: bool) -> list[Values]:
@@ -193,9 +195,9 @@ def conclude(table: Rows) -> Verdict:
         f"every process maps, {_range(node_pool)} times to zswap or zram and {_range(node_disk)} to the swapfile, with "
         f"{_range(on_node)} PTEs changed, and with direct slots {'the same' if _alike(real) else 'something else'}.",
         f"Passed on as the LZ4 block that it is, a page is moved {_range(block_ns)} times as fast as recompressed with "
-        f"zstd, with {_range(block_bytes)} times fewer bytes on the link, and {_spared(blocks)} ns of software and "
-        f"device less, though the device alone is busy {_range(block_cycles)} times as many cycles, since a block goes "
-        "word by word through the mailbox's registers.",
+        f"zstd, with {_range(block_bytes)} times fewer bytes on the link, and {_spared(blocks)} ns of software, link "
+        f"and device less, though the device alone is busy {_range(block_cycles)} times as many cycles, since a block "
+        "goes word by word through the mailbox's registers.",
     )
     limits = (
         "Behind virtual slots the pages leave in one batch, with one flush of the TLBs, and their writes to the "
@@ -205,6 +207,7 @@ def conclude(table: Rows) -> Verdict:
         "passes blocks always. A memory node's swap path knows nothing of blocks.",
         "Without a virtual layer means direct slots (docs/vswap/direct.md), where moves go through memory. The virtual "
         "swapfile has room for every page; when it is full its slots are direct ones.",
+        _words_limit(blocks),
         f"The walk of the page tables serves {PAGES} pages at once here, and processes have no other pages: the PTEs "
         "looked at are the least that they can be.",
     )
@@ -231,6 +234,19 @@ def _slower_words(ratios: list[float]) -> str:
 def _device_words(pairs: list[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
     more = [row["cycles"] > other["cycles"] for row, other in pairs]
     return "takes more cycles" if all(more) else "takes fewer cycles" if not any(more) else "depends on the pair"
+
+
+def _words_limit(pairs: list[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
+    """What becomes of a block if each word of it pays the way over the link."""
+    link = Costs().cxl_link
+    read = [(row, other) for row, other in pairs if row["pair"] == "cram to zswap"]
+    each = [row["link_bytes"] / WORD_BYTES * link for row, _ in read]
+    spared = max(other["ns"] - row["ns"] for row, other in read)
+    than = "more than the recompression that it spares" if min(each) > spared else "less than what it spares"
+    return (
+        f"A transfer takes {link} ns over the link, and the mailbox's payload is one transfer here. A processor that "
+        f"reads it in uncached words of {WORD_BYTES} bytes waits for each: {_range(each, 0)} ns for a block, {than}."
+    )
 
 
 def _spared(pairs: list[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
@@ -286,9 +302,9 @@ MOVES = Experiment(
     question="What does it cost to move a page between tiers with a virtual layer, and without one? With the "
     "compressed bytes passed through as they are?",
     method="Pages of real programs lie on one tier, are shared by fork and are moved to another, all of them, with "
-    "each kind of slots, and from CRAM as a memory node. It runs on the RTL, once with the cost table and once with "
-    "software that takes no time, whose cycles are the device's alone (and the link's, which has no latency of its "
-    "own).",
+    "each kind of slots, and from CRAM as a memory node. It runs on the RTL, once with the cost table, which has the "
+    f"link's {Costs().cxl_link} ns, and once with software and a link that take no time: those cycles are the device's "
+    "alone.",
     grid=grid,
     measure=measure,
     conclude=conclude,

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import lz4.block
 
 from driver import CramDevice
+from hw.links.far import FarLink
 from hw.links.in_process import InProcess, open_link
 from hw.parameters import MEDIA_LATENCY, DeviceParameters
 from hw.virtual_time import VirtualClock
@@ -37,7 +38,7 @@ class Room:
     """See the module. `on_machine` makes it.
 
     Attributes:
-        clock, link, device, system: the machine's parts; link and device are those of "cram".
+        clock, link, device, system: the machine's parts; link and device are those of "cram", the link to its port.
     """
 
     def __init__(self, clock: VirtualClock, link: MeteredLink, device: CramDevice, system: VswapSystem) -> None:
@@ -116,11 +117,12 @@ def on_machine(
     """
     clock = VirtualClock(seed)
     link = MeteredLink(open_link(sim, clock, parameters or DeviceParameters(), media_latency, seed))
+    dials = VswapConfig(**config)
 
     async def main() -> T:
-        device = await CramDevice.probe(link)
+        device = await CramDevice.probe(FarLink(link, dials.costs.cxl_link))
         with tempfile.TemporaryDirectory(prefix="vcram-experiment-") as folder:
-            system = VswapSystem(clock, VswapConfig(**config), device=device, swapfile=Path(folder) / "swapfile")
+            system = VswapSystem(clock, dials, device=device, swapfile=Path(folder) / "swapfile")
             try:
                 if start:
                     await system.start()

@@ -19,6 +19,7 @@ from sim.run.execute import execute
 from sim.run.metrics import Latency, Result
 from sim.scenario.scenario import Scenario
 from sim.trace.file import Trace, TraceHeader
+from vswap import Costs
 
 STACKS: Mapping[str, tuple[str, ...]] = {
     "cram": ("cram", "zswap", "swapfile"),
@@ -38,22 +39,27 @@ POOL_PERCENT = 20
 NOT_BROUGHT_BACK = ("first_touch", "zero", "copy_on_write", "write_protect")
 """Faults that need no page from a tier."""
 STEPS_US = (1, 2, 4, 8, 16, 32, 64, 128)
+MEDIA_SHARES = (0.25, 0.5)
+"""Media for so much of what goes beyond DRAM. The two ways of CRAM differ by less than programs do: both shares are in
+every grid."""
+PRICES = (0.5, 1.0)
 EQUAL_DRAM = 0.0
 
 
 def grid(full: bool) -> list[Values]:
     """See Experiment."""
-    limits, medias, prices = ((0.25, 0.5), (0.25, 0.5), (0.5, 1.0)) if full else ((0.25,), (0.5,), (0.5, 1.0))
+    limits, priced = ((0.25, 0.5), MEDIA_SHARES) if full else ((0.25,), MEDIA_SHARES[-1:])
     found: list[Values] = []
     for trace, limit in product(traces(), limits):
         point = {"trace": trace, "limit": limit}
         found += [
-            point | {"stack": stack, "media": media, "price": EQUAL_DRAM} for stack, media in product(MEDIA, medias)
+            point | {"stack": stack, "media": media, "price": EQUAL_DRAM}
+            for stack, media in product(MEDIA, MEDIA_SHARES)
         ]
         found += [point | {"stack": stack, "media": 0.0, "price": EQUAL_DRAM} for stack in OTHERS]
         found += [
             point | {"stack": stack, "media": media, "price": price}
-            for stack, media, price in product(POOLS, medias, prices)
+            for stack, media, price in product(POOLS, priced, PRICES)
         ]
     return found
 
@@ -173,8 +179,9 @@ def conclude(table: Rows) -> Verdict:
     limits = (
         f"{len(names)} programs of at most {max(row['pages'] for row in table):,} pages are no sample of a data "
         f"centre; the recordings of {len(stopped)} of them stop at {max(stopped.values(), default=0):,} accesses.",
-        "The device is the functional model, with its timing and a link that adds no latency of its own. A read of a "
-        "page that is mapped on the device takes one line of it; how many loads follow, a trace does not tell.",
+        "The device is the functional model, with its timing, behind a link that adds the cost table's "
+        f"{Costs().cxl_link} ns to each transfer. A read of a page that is mapped on the device takes one line of it; "
+        "how many loads follow, a trace does not tell.",
         "Times of software and of the swapfile are the cost table's; the price of media against DRAM is an assumption, "
         "and controller, board and power are not in it.",
         f"zswap and zram may take {POOL_PERCENT} % of DRAM, zswap's default, and have a swapfile behind them. No hot "

@@ -6,24 +6,26 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from driver import CramDevice
 from hw.link import Link
+from hw.links.far import FarLink
 from sim.run.own import OwnTiers
 from sim.scenario.scenario import Scenario
 from vswap import InvariantViolation, Memcg, VswapSystem
 from vswap.tiers.cram import CramTier
 from vswap.tiers.swapfile import SwapfileError
 
-_SETTLE_INTERVALS = 64  # reap intervals that the background tasks get to come to rest
+_SETTLE_INTERVALS = 64  # reap intervals, or slowest steps, that the background tasks get to come to rest
 
 
 class Machine:
     """A machine in use. Make it with `await Machine.assemble(...)`, give it back with `await close()`.
 
     Attributes:
-        link: the way to the device.
+        link: to the device's port.
         device: its driver.
         system: the swap system, started.
         memcgs: the group of each space of the trace that has one.
@@ -59,7 +61,7 @@ class Machine:
         """Probe the device, build the swap system on it and start it.
 
         Args:
-            link: a link to a device as the scenario asks for, out of reset.
+            link: a link to the port of a device as the scenario asks for, out of reset.
             swapfile: the file to swap to; it is locked, so that no other run uses it. "swapfile1" lies beside it.
             more: links to the devices of the other nodes, by name.
             system_kind: makes the swap system, with the arguments of VswapSystem.
@@ -69,12 +71,13 @@ class Machine:
             SuiteError: a tier of one's own cannot be made.
             CramError: the device does not answer.
         """
-        devices = {name: await CramDevice.probe(to) for name, to in {"cram": link, **(more or {})}.items()}
         config = scenario.vswap_config()
+        far = {name: FarLink(to, config.costs.cxl_link) for name, to in {"cram": link, **(more or {})}.items()}
+        devices = {name: await CramDevice.probe(to) for name, to in far.items()}
         paths = {
             name: swapfile.with_name(swapfile.name + name.removeprefix("swapfile")) for name in scenario.tiers.swapfiles
         }
-        own = OwnTiers(scenario, link, swapfile.parent)
+        own = OwnTiers(scenario, far["cram"], swapfile.parent)
         locks: list[int] = []
         try:
             locks.extend(_lock(path) for path in paths.values())  # before the files are touched
@@ -85,7 +88,8 @@ class Machine:
             for lock in locks:
                 os.close(lock)
             raise
-        machine = cls(link, devices, system, own, config.reap_interval, locks)
+        slowest = max(asdict(config.costs).values())
+        machine = cls(link, devices, system, own, max(config.reap_interval, slowest), locks)
         for name, section in scenario.memcg.items():
             group = system.create_memcg(name, section.limits())
             machine.memcgs |= dict.fromkeys(section.spaces, group)

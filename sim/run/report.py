@@ -119,6 +119,9 @@ def figures(result: Result) -> Iterator[Figure]:
           for tier, pages in result.stored.items() if tier not in _TOLD_TIERS),
         ("Time", "simulated time", f"{result.simulated_ns / 1e6:,.1f} ms",
          "Time on the simulated machine; it does not depend on the computer that simulates it."),
+        ("Time", "link, there and back", f"{result.settings['costs.cxl_link']:,} ns",
+         "What each transfer takes on its way to the device's port and back ([costs] cxl_link). The device's clock "
+         "runs at 1 GHz."),
         ("Time", "events", f"{result.events_done:,} of {result.events:,}", "Steps of the trace that were replayed."),
     ]  # fmt: skip
     for group, name, value, meaning in rows:

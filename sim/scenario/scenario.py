@@ -10,7 +10,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -64,7 +64,7 @@ class Scenario(Section):
     zram: ZramSection = ZramSection()
     tiers: TiersSection = TiersSection()
     memcg: dict[str, MemcgSection] = Field({}, description="memory control groups by name: [memcg.NAME]")
-    costs: dict[str, NonNegativeInt] = Field({}, description="ns of each software step (docs/vswap.md)")
+    costs: dict[str, NonNegativeInt] = Field({}, description="ns of each software step and of the link (docs/vswap.md)")
 
     @field_validator("costs")
     @classmethod
@@ -118,6 +118,11 @@ class Scenario(Section):
             swapfile = swapfile.model_copy(update={"path": _beside(path, swapfile.path)})
         tiers = scenario.tiers.model_copy(update={"folder": _beside(path, scenario.tiers.folder)})
         return scenario.model_copy(update={"workload": workload, "swapfile": swapfile, "tiers": tiers})
+
+    def settings(self) -> dict[str, Any]:
+        """See Section; every cost, those that the file leaves out as well."""
+        values = super().settings()
+        return values | {f"costs.{name}": ns for name, ns in asdict(self.vswap_config().costs).items()}
 
     def with_workload(self, **changes: int) -> Scenario:
         """The same with other values of [workload]; they must be legal."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What the host's software steps cost in simulated time.
+"""What the host's software steps, and its ways to memory, cost in simulated time.
 
-Device work is not here: it takes the cycles that the device takes. A scenario states its own table where it measured
-one.
+Device work is not here: it takes the cycles that the device takes, at its port. A scenario states its own table where
+it measured one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _cost(ns: int, meaning: str, source: str) -> int:
 
 @dataclass(frozen=True)
 class Costs:
-    """Cost of each software step, ns. `field.metadata` of each holds its meaning and the source of its default;
+    """Cost of each step, ns. `field.metadata` of each holds its meaning and the source of its default;
     `vcram scenarios --keys` prints them."""
 
     fault: int = _cost(
@@ -57,6 +57,11 @@ class Costs:
         "assumed for a few cores; grows with their number (LATR, ASPLOS 2018)",
     )  # fmt: skip
     dram_access: int = _cost(100, "one access of a task to a page in DRAM", "assumed: a load that misses every cache")
+    cxl_link: int = _cost(
+        130, "a CXL.mem read's way to the device's port and back, beside what the device takes; once for each transfer",
+        "dram_access, and 70 to 90 ns that CXL adds as published (Pond, ASPLOS 2023), less 50 assumed for the DRAM; "
+        "whole reads were measured at 140 to 410 ns (Melody, ASPLOS 2025)",
+    )  # fmt: skip
     fork_pte: int = _cost(20, "copying one PTE at fork, or clearing one at exit and unmap", "assumed")
     rmap_vma: int = _cost(50, "visiting one VMA on the way from a folio to its PTEs", "assumed: half a missed load")
     rmap_pte: int = _cost(20, "looking at one PTE on that way, and changing it", "assumed: as at fork")

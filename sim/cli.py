@@ -86,10 +86,17 @@ class _Program(click.Group):
         except (*_BAD_INPUT, *ENVIRONMENT, *_FAILURES) as error:
             if ctx.params["debug"]:
                 traceback.print_exception(error)
-            raise _Failure(str(error), _status(error)) from error
+            raise _Failure(_said(error), _status(error)) from error
         except KeyboardInterrupt as error:
             how = f" by {error.name}" if isinstance(error, Interrupted) else ""
             raise _Failure(f"interrupted{how}; nothing is left running", INTERRUPTED) from error
+
+
+def _said(error: Exception) -> str:
+    """The line that tells of an error; one of the system names its file first, as all others do."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _status(error: Exception) -> int:

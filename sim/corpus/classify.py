@@ -52,7 +52,7 @@ def load_form(file: Path) -> Form:
         found = runpy.run_path(str(file)).get(_NAME)
     except OSError as error:
         raise CorpusError(f"{file}: {error.strerror}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CorpusError(f"{file}: cannot be run: {type(error).__name__}: {error}") from error
     if not callable(found):
         raise CorpusError(f"{file}: has no function {_NAME}(page), expected one that gives bytes or None")
@@ -87,7 +87,7 @@ def _today(page: bytes) -> tuple[int, str]:
 def _size(form: Form, page: bytes) -> int | None:
     try:
         size = form(page)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CorpusError(f"{_NAME} raised {type(error).__name__}: {error}") from error
     if size is None:
         return None

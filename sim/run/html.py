@@ -15,6 +15,7 @@ from sim.run.metrics import Result
 from sim.run.report import ACCESSES, FAULTS, FORMS, columns, figures, verdict
 from sim.run.tails import tails
 from sim.scenario.scenario import Scenario
+from vswap.base.results import write_text
 
 
 def write_html(
@@ -30,8 +31,7 @@ def write_html(
     Raises:
         OSError: the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(page(result, scenario, notes, again)), encoding="utf-8")
+    write_text(path, render(page(result, scenario, notes, again)))
 
 
 def page(result: Result, scenario: Scenario, notes: Mapping[str, str], again: str | None = None) -> Page:

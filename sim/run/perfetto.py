@@ -13,6 +13,7 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace, TracePacket
 
 from sim.run.metrics import Closing, Sample
 from sim.run.spans import Span
+from vswap.base.results import naming
 
 _SEQUENCE = 1
 
@@ -27,7 +28,8 @@ def write_trace(path: Path, spans: Sequence[Span], samples: Sequence[Sample], cl
     for name, values in _counters(samples):
         builder.counter(name, values)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(builder.trace.SerializeToString())
+    with naming(path):
+        path.write_bytes(builder.trace.SerializeToString())
 
 
 def _lanes(spans: Iterable[Span]) -> dict[str, list[list[Span]]]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from hw.links.verilated import VerilatedLink
 from sim.run.metrics import FaultRecord
 from sim.run.window import Window
+from vswap.base.results import naming
 
 _SHOWN = re.compile(r"(interrupt_o|busy_o|(host|axil|media)_(aw|w|b|ar|r)(valid|ready|addr|last|resp)|idle_o)")
 """The signals of the views: the device's ports."""
@@ -76,7 +77,7 @@ class WavesLink(VerilatedLink):
             return []
         cycles = self.file.with_suffix(".cycles")
         self.file.replace(cycles)
-        with cycles.open() as source, self.file.open("w") as target:
+        with naming(self.file), cycles.open() as source, self.file.open("w") as target:
             target.writelines(self._on_the_runs_clock(source))
         cycles.unlink()
         signals = _signals(self.file)

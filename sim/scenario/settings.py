@@ -78,6 +78,7 @@ def load(path: Path, settings: Sequence[Setting] = ()) -> Scenario:
     """The scenario of a file with these settings in the place of what it says. Raises ScenarioError; where the settings
     are at fault it names them instead of the file."""
     values = read_values(path)
+    settings = list({each.key: each for each in settings}.values())  # the last word on a key is the only one
     for each in settings:
         each.put(values)
     try:
@@ -148,7 +149,7 @@ def _absolute(value: Any) -> Any:
     """A path, or each of a list."""
     if isinstance(value, list):
         return [_absolute(each) for each in value]
-    return str(Path(value).absolute()) if isinstance(value, str) else value
+    return str(Path(value).absolute()) if isinstance(value, str) and value else value
 
 
 def _is_path(key: str) -> bool:

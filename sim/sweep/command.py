@@ -24,6 +24,7 @@ from sim.sweep.grid import TRACE, Axis, Point, parse_axis, points, seeds
 from sim.sweep.page import sweep_page
 from sim.sweep.progress import sweep_progress
 from sim.sweep.row import Task, execute_task, failed, whole
+from vswap.base.results import write_text
 
 
 @click.command("sweep")
@@ -120,7 +121,7 @@ def sweep_command(
         rows = sorted(folder.rows.values(), key=lambda row: int(row["point"]))
     bad = [row for row in rows if row["status"] == "failed"]
     report = output / REPORT
-    report.write_text(render(sweep_page(path.stem, read_asked(output), rows, figures)), encoding="utf-8")
+    write_text(report, render(sweep_page(path.stem, read_asked(output), rows, figures)))
     click.echo(f"{output / TABLE}: {len(rows):,} runs, {len(bad):,} failed; report: {report}", err=True)
     for row in bad[:3]:
         click.echo(f"  point {row['point']}: {row['reason']}", err=True)

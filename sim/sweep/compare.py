@@ -191,6 +191,8 @@ def compare_command(
     compared = [each for each in compared if each.name.startswith(wanted)] if wanted else [
         each for each in compared if each.a != each.b
     ]  # fmt: skip
+    if unknown := [name for name in wanted if not any(each.name.startswith(name) for each in compared)]:
+        raise SweepError(f"neither {a} nor {b} has a figure whose name begins with {unknown[0]}")
     output = Console(stderr=is_stdout(json_file))
     output.print(_table("settings that differ", differing, ("key", "A", "B")))
     output.print()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import json
 import os
 import time
@@ -21,6 +22,7 @@ import polars as pl
 
 from sim.sweep.grid import Point
 from sim.sweep.row import Row
+from vswap.base.results import naming
 
 TABLE, ASKED, REPORT = "runs.parquet", "sweep.json", "report.html"
 _WRITE_SECONDS = 1.0
@@ -69,9 +71,9 @@ class SweepFolder:
         rows = sorted(self.rows.values(), key=lambda row: int(row["point"]))
         if not rows:
             return
-        partial = self._table.with_suffix(".partial")
-        pl.DataFrame(rows, infer_schema_length=None).write_parquet(partial)
-        partial.replace(self._table)
+        table = io.BytesIO()
+        pl.DataFrame(rows, infer_schema_length=None).write_parquet(table)
+        _replace(self._table, table.getvalue())
         self._written = time.monotonic()
 
 
@@ -130,9 +132,11 @@ def digest(path: Path) -> str:
 
 
 def _same(file: Path, asked: dict[str, Any], traces: dict[str, str]) -> None:
-    """Hold what is asked against what the folder was made for, and write it down."""
+    """Hold what is asked against what the folder was made for, and write it down. Without a row it was made for
+    nothing yet."""
     before: dict[str, Any] = {}
-    if file.exists():
+    table = file.parent / TABLE
+    if file.exists() and table.exists():
         try:
             before = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -143,9 +147,17 @@ def _same(file: Path, asked: dict[str, Any], traces: dict[str, str]) -> None:
         if different:
             raise SweepError(f"{file.parent}: holds a sweep with another {', '.join(different)}; name another folder")
         traces = known | traces
-    elif (file.parent / TABLE).exists():
+    elif table.exists():
         raise SweepError(f"{file.parent}: has a table and no {ASKED}; name another folder")
-    file.write_text(json.dumps(asked | {"traces": traces}, indent=2) + "\n", encoding="utf-8")
+    _replace(file, (json.dumps(asked | {"traces": traces}, indent=2) + "\n").encode())
+
+
+def _replace(file: Path, data: bytes) -> None:
+    """Write a file at once: there is the one before, or all of this one. Raises OSError."""
+    partial = file.with_suffix(".partial")
+    with naming(file):
+        partial.write_bytes(data)
+        partial.replace(file)
 
 
 def _different(one: dict[str, Any], other: dict[str, Any]) -> Iterable[str]:

@@ -51,6 +51,7 @@ def test_a_form_that_takes_more_room_saves_nothing_and_costs_nothing() -> None:
         ("def classify(page): return 5000", "classify gave 5000, expected None or bytes from 0 to 4096"),
         ("def classify(page): return 'small'", "classify gave 'small'"),
         ("def classify(page)", "cannot be run: SyntaxError"),
+        ("raise SystemExit(0)", "cannot be run: SystemExit"),
     ],
 )
 def test_a_form_of_no_use_is_one_line(tmp_path: Path, text: str, said: str) -> None:

@@ -135,6 +135,21 @@ def test_a_json_file_in_no_folder_is_told_before_anything_runs(tmp_path: Path) -
     assert "no such folder" in result.stderr
 
 
+@pytest.mark.parametrize("option", ["--json", "--report", "--timeline"])
+def test_a_disk_that_is_full_is_one_line_with_the_file(tmp_path: Path, option: str) -> None:
+    report = [] if option == "--report" else ["--report", str(tmp_path / "report.html")]
+    scenario = write_scenario(tmp_path)
+    result = CliRunner().invoke(cli, ["run", str(scenario), "--sim", "model", option, "/dev/full", *report])
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1] == "vcram: /dev/full: No space left on device"
+
+
+def test_a_link_that_takes_longer_than_the_machine_needs_to_rest_contradicts_nothing(tmp_path: Path) -> None:
+    arguments = ["--set", "costs.cxl_link=1000000000", "--report", str(tmp_path / "report.html")]
+    result = CliRunner().invoke(cli, ["run", str(write_scenario(tmp_path)), "--sim", "model", *arguments])
+    assert result.exit_code == 0, result.output
+
+
 def test_what_was_recorded_can_be_run(tmp_path: Path) -> None:
     trace = tmp_path / "small.trace"
     scenario = write_scenario(tmp_path)

@@ -78,6 +78,8 @@ def test_a_setting_makes_a_memory_control_group() -> None:
         (["profile=5.10"], "profile=5.10: profile is \"5.10\", expected '6.1'"),
         (["title=x", "cram.low_percent=30"], "cram.low_percent=30: [cram] low_percent is 30, expected at most recov"),
         (["tiers.order=cram,cram"], "tiers.order=cram,cram: [tiers] order is ['cram', 'cram'], expected every tier"),
+        (["cram.media_bytes=2M", "cram.media_bytes=1"], "cram.media_bytes=1: [cram] media_bytes is 1, expected a mult"),
+        (["workload.trace="], 'workload.trace=: [workload] trace is ""'),
         (["memcg.a.spaces=1", "memcg.b.spaces=1"], "memcg.a.spaces=1 memcg.b.spaces=1: [memcg] space 1 is in a and"),
     ],
 )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -167,6 +168,31 @@ def test_another_sweep_in_the_folder_is_refused(tmp_path: Path) -> None:
     write_trace(tmp_path / "small.trace", pages=61)
     result = sweep(scenario, "--over", CACHES, "-o", out)
     assert result.exit_code == 2 and "small.trace; name another folder" in result.output
+
+
+def test_a_folder_without_a_row_is_for_any_sweep(tmp_path: Path) -> None:
+    scenario, out = write_scenario(tmp_path), tmp_path / "out"
+    with open_folder(out, {"sim": "verilated"}, ["cram.foo"], {}):
+        pass  # interrupted before its first run
+    assert (out / "sweep.json").exists() and not (out / "runs.parquet").exists()
+    assert sweep(scenario, "--over", CACHES, "-o", out).exit_code == 0
+
+
+def test_a_full_disk_is_one_line_with_the_file_and_leaves_the_table_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario, out = write_scenario(tmp_path), tmp_path / "out"
+    assert sweep(scenario, "--over", CACHES, "-o", out).exit_code == 0
+    kept = read_table(out)
+
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # without a name, as write(2) says it
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    result = sweep(scenario, "--over", "cram.cache_pages=2,4,8", "-o", out)
+    assert result.exit_code == 1 and result.output.splitlines()[-1].startswith(f"vcram: {out}/")
+    assert "No space left" in result.output and "Traceback" not in result.output
+    assert read_table(out).equals(kept)
 
 
 def test_two_sweeps_never_work_in_one_folder(tmp_path: Path) -> None:

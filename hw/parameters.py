@@ -33,7 +33,7 @@ class DeviceParameters:
                                   minimum=MINIMUM_MEDIA_BYTES, maximum=MAXIMUM_MEDIA_BYTES)  # fmt: skip
     sector_bytes: int = _parameter(256, "unit of allocation on the media", enum=SECTOR_SIZES)
     cache_pages: int = _parameter(8, "decompressed pages kept on chip", minimum=2, maximum=64)
-    bytes_per_cycle: int = _parameter(8, "width of both LZ4 engines", enum=ENGINE_WIDTHS)
+    bytes_per_cycle: int = _parameter(8, "width of the LZ4 compressor", enum=ENGINE_WIDTHS)
 
     def __post_init__(self) -> None:
         pages = self.perceived_pages

@@ -50,9 +50,7 @@ module engine_bench #(
         .block_last_o(compress_block_last_o)
     );
 
-    lz4_decompressor #(
-        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
-    ) u_decompressor (
+    lz4_decompressor u_decompressor (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .clear_i(decompress_clear_i),

@@ -6,17 +6,17 @@
 module lz4_decompressor_history (
     input  wire         clk_i,
     input  wire         write_i,
-    input  wire [5:0]   write_line_i,
-    input  wire [511:0] write_data_i,
+    input  wire [7:0]   write_line_i,
+    input  wire [127:0] write_data_i,
     input  wire         read_i,
-    input  wire [4:0]   read_even_row_i,
-    input  wire [4:0]   read_odd_row_i,
-    output wire [511:0] read_even_o,
-    output wire [511:0] read_odd_o
+    input  wire [6:0]   even_row_i,
+    input  wire [6:0]   odd_row_i,
+    output wire [127:0] even_o,
+    output wire [127:0] odd_o
 );
-    (* anyseq *) wire [1023:0] any;
+    (* anyseq *) wire [255:0] any;
 
-    assign {read_even_o, read_odd_o} = any;
+    assign {even_o, odd_o} = any;
 endmodule
 
 `default_nettype wire

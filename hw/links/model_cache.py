@@ -166,7 +166,7 @@ class PageCache:
 
         Raises PageLost or NotStored; the page is then as it was, and an event is logged.
         """
-        begin, streamed = self._timing.fill(len(block), self._bytes_per_cycle)
+        begin, streamed = self._timing.fill(len(block))
         self.elapsed += begin + streamed
         try:
             self._store.put_block(page, block, crc, self.reserved + self._raw_sectors)
@@ -340,7 +340,7 @@ class PageCache:
             self._lose(page, lost.code)
             self.answered = self.elapsed
             raise PageRefused from None
-        begin, self._streamed = self._timing.fill(stored.length, self._bytes_per_cycle)
+        begin, self._streamed = self._timing.fill(stored.length)
         if self.told is not None and stored.length:
             self.told("media", self.elapsed, self.elapsed + self._timing.media(stored.length))
             if stored.state is PageState.LZ4:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Latencies of the model device: a rough stand-in for the cycle counts of the RTL.
 
-Only the order of magnitude is right: one line a cycle on the host port, LZ4 engines at BYTES_PER_CYCLE, media latency
-once an access. Results that must hold in cycles come from the RTL.
+Only the order of magnitude is right: one line a cycle on the host port, the compressor at BYTES_PER_CYCLE, media
+latency once an access. Results that must hold in cycles come from the RTL.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ class ModelTiming:
         line_hit: from an address to the first line, page cached.
         open_page: table lookup, choice of a victim.
         media_access: until the media's first beat; then a 64-byte beat a cycle.
+        decode_first: from the first beat of an LZ4 block to the first line of its page.
+        decode_page: from there to the last line: the mean over pages of programs, which take from 64 cycles to 700.
         mailbox_command: overhead of a mailbox command.
         sanitize_page: a page of the background operation.
     """
@@ -31,17 +33,21 @@ class ModelTiming:
     line_hit: int = 6
     open_page: int = 5
     media_access: int = 60
+    decode_first: int = 20
+    decode_page: int = 380
     mailbox_command: int = 20
     sanitize_page: int = 8
 
-    def fill(self, stored_bytes: int, bytes_per_cycle: int) -> tuple[int, int]:
+    def fill(self, stored_bytes: int) -> tuple[int, int]:
         """Cycles until a page that is brought back begins to stream in, and cycles that its 64 lines take from there.
 
         `stored_bytes` is what lies on the media, 0 for zero and same pages.
         """
         if not stored_bytes:
             return 0, PAGE_BYTES // LINE_BYTES
-        return self.media_access, max(PAGE_BYTES // bytes_per_cycle, -(-stored_bytes // LINE_BYTES))
+        if stored_bytes >= PAGE_BYTES:  # raw
+            return self.media_access, PAGE_BYTES // LINE_BYTES
+        return self.media_access + self.decode_first, self.decode_page
 
     def compress(self, stored_bytes: int, bytes_per_cycle: int) -> int:
         """Cycles to scan and compress a page; `stored_bytes` is what goes to the media."""

@@ -15,9 +15,8 @@
 `default_nettype none
 
 module page_filler #(
-    parameter SECTOR_BYTES    = 256,
-    parameter SECTOR_BITS     = 14,
-    parameter BYTES_PER_CYCLE = 8
+    parameter SECTOR_BYTES = 256,
+    parameter SECTOR_BITS  = 14
 ) (
     input  wire                   clk_i,
     input  wire                   rst_ni,
@@ -133,9 +132,7 @@ module page_filler #(
     wire         decoder_ready, decoder_valid, decoder_last, decoder_error;
     wire [511:0] decoder_data;
 
-    lz4_decompressor #(
-        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
-    ) u_decompressor (
+    lz4_decompressor u_decompressor (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .clear_i(start_i || phase_q == CHECK),

@@ -226,8 +226,7 @@ module page_store #(
 
     page_filler #(
         .SECTOR_BYTES(SECTOR_BYTES),
-        .SECTOR_BITS(SECTOR_BITS),
-        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
+        .SECTOR_BITS(SECTOR_BITS)
     ) u_filler (
         .clk_i(filler_clk),
         .rst_ni(engine_rst_n),

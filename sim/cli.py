@@ -21,6 +21,7 @@ from hw.places import results_folder
 from sim.base.interrupts import Interrupted, interruptible
 from sim.base.options import OutputFile, Seconds
 from sim.base.statuses import BAD_INPUT, FAILED, INTERRUPTED, NO_DEVICE
+from sim.base.terminal import redraws
 from sim.base.versions import versions
 from sim.capture import DEFAULT_WINDOW, Begin, CaptureError, capture
 from sim.capture import Progress as Recording
@@ -197,7 +198,7 @@ def run_command(
         folder = run_folder(path.stem, sim)
         result = execute(
             loaded, path.stem, sim, report, folder=folder, timeline=timeline, waves=waves,
-            live=live and screen.is_terminal,
+            live=live and redraws(screen),
         )  # fmt: skip
     seconds = time.monotonic() - started
     output = Console(stderr=is_stdout(json_file))

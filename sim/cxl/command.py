@@ -19,6 +19,7 @@ from hw.parameters import ENGINE_WIDTHS, DeviceParameters
 from hw.registers import Register
 from sim.base.interrupts import interruptible
 from sim.base.options import OutputFile, Size
+from sim.base.terminal import redraws
 from sim.cxl.figures import Figures, find_problems
 from sim.cxl.machine import UNIT_PAGES, Machine, run_guest
 from sim.run.again import WindowType
@@ -157,7 +158,7 @@ def _shown(console: Console, live: bool) -> Iterator[Callable[[dict[str, Any]], 
                 f"refused {counted['reads_failed'] + counted['writes_failed']:,}"
             )
             status.update(said)
-            if not console.is_terminal and time.monotonic() >= due:
+            if not redraws(console) and time.monotonic() >= due:
                 console.print(said, soft_wrap=True)
                 due = time.monotonic() + _LIVE_S
 

@@ -120,7 +120,9 @@
         return (width) => u.width === width ? u.redraw(false, true) : u.setSize({ width, height: options.height });
     }
 
-    // Flows of pages, as a Sankey diagram
+    // Flows of pages, as a Sankey diagram. Each side has half of the width for its words: of a long name its end shows.
+
+    const LETTER = 8; // pixels that one takes, at most in the mean
 
     function flow(plot, place) {
         const total = plot.links.reduce((sum, [, , value]) => sum + value, 0);
@@ -160,10 +162,16 @@
                 ribbon.append(svg("title", {}, `${source} → ${target}: ${value.toLocaleString("en")} ${plot.unit}`));
                 root.append(ribbon);
             }
+            const letters = Math.floor(width / 2 / LETTER);
             columns.forEach((column, side) => column.forEach((end) => {
                 root.append(svg("rect", { x: end.x, y: end.y, width: bar, height: end.height, style: `fill:${colour(end.name)}` }));
-                root.append(svg("text", { x: side ? width : 0, y: end.y - 5, "text-anchor": side ? "end" : "start" },
-                                `${side ? "to" : "from"} ${end.name} ${end.value.toLocaleString("en")}`));
+                const head = side ? "to " : "from ", tail = ` ${end.value.toLocaleString("en")}`;
+                const room = Math.max(4, letters - head.length - tail.length);
+                const name = end.name.length > room ? `…${end.name.slice(1 - room)}` : end.name;
+                const text = svg("text", { x: side ? width : 0, y: end.y - 5, "text-anchor": side ? "end" : "start" },
+                                 head + name + tail);
+                if (name !== end.name) text.append(svg("title", {}, end.name));
+                root.append(text);
             }));
             place.replaceChildren(root);
         }

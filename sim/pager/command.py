@@ -16,6 +16,7 @@ from rich.text import Text
 
 from sim.base.interrupts import interruptible
 from sim.base.options import OutputFile, Size
+from sim.base.terminal import redraws
 from sim.pager import Device, Figures, Outcome, page
 from sim.scenario.scenario import Scenario, find
 from vswap.base.results import write_text
@@ -88,7 +89,7 @@ class _Counters:
 
 @contextmanager
 def _counters(console: Console, quiet: bool) -> Iterator[_Counters]:
-    if quiet or not console.is_terminal:
+    if quiet or not redraws(console):
         yield _Counters(None)
         return
     with Live(

@@ -12,7 +12,7 @@ from typing import Any
 from sim.page import Bar, Facts, Flow, Lines, Mark, Notes, Page, Part, Section, Series, Table, render
 from sim.run.flows import DRAM, flows
 from sim.run.metrics import Result
-from sim.run.report import ACCESSES, FAULTS, FORMS, columns, figures, verdict
+from sim.run.report import ACCESSES, FAULTS, FORMS, OF_A_TIER, columns, figures, verdict
 from sim.run.tails import tails
 from sim.scenario.scenario import Scenario
 from vswap.base.results import write_text
@@ -120,7 +120,7 @@ def _latencies(result: Result, again: str | None) -> Iterable[Part]:
         )
     heads = ("kind", "count", "p50", "p90", "p99", "max", "meaning")
     rows = [
-        (kind, *columns(latency), meanings.get(kind, ""))
+        (kind, *columns(latency), meanings.get(kind, OF_A_TIER))
         for meanings, latencies in ((FAULTS, result.faults), (ACCESSES, result.accesses))
         for kind, latency in latencies.items()
     ]

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hw.engines import ENGINES
+from sim.base.terminal import redraws
 from sim.run.metrics import Progress, View
 from sim.run.progress import describe, progress_bar
 from sim.run.run import Report
@@ -31,7 +32,7 @@ _SPARKS = " ▁▂▃▄▅▆▇█"
 @contextmanager
 def live_view(console: Console, name: str, sim: str, scenario: Scenario) -> Iterator[Report]:
     """Gives what a run reports its progress to. Where there is no terminal, lines are printed instead."""
-    if not console.is_terminal:
+    if not redraws(console):
         with progress_bar(console, sim) as report:
             yield report
         return
@@ -135,7 +136,7 @@ class Screen:
             share = pages / (limit or self._most[tier])
             closed = view.closed.get(tier, (0, False))[1]
             note = f"of {limit:,}" if limit else f"most {self._most[tier]:,}"
-            grid.add_row(tier[:12], _bar(share, room, "red" if closed else "cyan"), f"{pages:,}", note)
+            grid.add_row(_short(tier, 12), _bar(share, room, "red" if closed else "cyan"), f"{pages:,}", note)
         cram = self.scenario.cram
         media = _bar(view.media_used_percent / 100, room, "yellow")
         for mark, percent in (("L", cram.low_percent), ("R", cram.recovered_percent)):
@@ -165,6 +166,11 @@ class Screen:
         for number, event in enumerate(self._events):
             grid.add_row("" if number else "events", Text(event, overflow="ellipsis", no_wrap=True))
         return grid
+
+
+def _short(name: str, most: int) -> str:
+    """At most so many characters; of a long name, as a tier of one's own has it, the end."""
+    return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
 def _percent(share: float) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from sim.base.terminal import redraws
 from sim.run.metrics import Progress
 from sim.run.run import Report
 
@@ -20,7 +21,7 @@ _LINE_SECONDS = 5.0
 @contextmanager
 def progress_bar(console: Console, sim: str) -> Iterator[Report]:
     """Gives what a run reports its progress to."""
-    if not console.is_terminal:
+    if not redraws(console):
         yield _Lines(console, sim)
         return
     columns = (

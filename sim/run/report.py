@@ -41,6 +41,9 @@ FAULTS = {
     "write_protect": "Write to a page that was mapped read-only and is this program's alone.",
 }
 
+OF_A_TIER = "Page read from this tier."
+"""What a fault of any other kind is, which is called as its tier is in `order`."""
+
 ACCESSES = {
     "dram": "Access to a DRAM page, no fault.",
     "cram": "Access to a page mapped in the device, no fault: the device decompresses it.",

@@ -27,7 +27,9 @@ class Window:
             raise ValueError(f"{text}: expected FROM:TO as simulated times (120us:140us) or as faults (f812:f815)")
         faults = found[0][1] == "f"
         values = [round(float(match[2]) * _UNITS[match[3]]) for match in found if match is not None]
-        if values[0] > values[1] or (faults and (values[0] < 1 or found[0][3] or found[1][3])):
+        if faults and not all(re.fullmatch(r"f[1-9]\d*", part) for part in (start, end)):
+            raise ValueError(f"{text}: expected numbers of faults, which count from 1 (f812:f815)")
+        if values[0] > values[1]:
             raise ValueError(f"{text}: expected the first not to be after the last")
         return cls(values[0], values[1], faults)
 

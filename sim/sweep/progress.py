@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from sim.base.terminal import redraws
+
 _LINE_SECONDS = 5.0
 
 Step = Callable[[bool], None]
@@ -30,7 +32,7 @@ def estimate(done: int, left: int, seconds: float) -> str:
 def sweep_progress(console: Console, total: int, before: int) -> Iterator[Step]:
     """Gives what is told of each run. `before`: runs of the total that an earlier command has done."""
     started, counts = time.monotonic(), {"done": before, "failed": 0}
-    if console.is_terminal:
+    if redraws(console):
         columns = (
             TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TextColumn("failed {task.fields[failed]}"),
             TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),

@@ -28,6 +28,20 @@ DRAWN = """
 """Of each plot its title, and how many coloured pixels or pieces it has."""
 
 
+APART = """
+[...document.querySelectorAll("svg")].every(svg => {
+    const texts = [...svg.querySelectorAll("text")].map(text => text.getBoundingClientRect());
+    return texts.every((a, i) => texts.slice(i + 1).every(b =>
+        a.right <= b.left || b.right <= a.left || a.bottom - 2 <= b.top || b.bottom - 2 <= a.top));
+})
+"""
+"""Whether no words of a diagram lie on others."""
+WHOLE = """
+[...document.querySelectorAll(".explained")].every(table => table.scrollWidth <= table.parentElement.clientWidth)
+"""
+"""Whether all of the tables of figures is seen, however narrow the page."""
+
+
 def plots(text: str) -> dict[str, dict[str, Any]]:
     """The data of the plots in a page, by title."""
     data = text.partition('id="plots">')[2].partition("</script>")[0]
@@ -44,6 +58,8 @@ def check_drawn(browser: Browser, page: Path, width: int, *, dark: bool = False)
         pieces = plot.get("links") or plot.get("parts")
         assert drawn[title] == len(pieces) if pieces else drawn[title] > 100, title
     assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out"
+    assert browser.evaluate(APART), "words lie on words"
+    assert browser.evaluate(WHOLE), "a table is cut off"
     assert browser.troubles == []
     assert browser.requests == [page.as_uri()], "no request to a network"
     assert page.stat().st_size < 1_000_000

@@ -93,6 +93,14 @@ def test_the_models_clock_that_never_stops_says_nothing_of_a_load(ran: tuple[Sce
     assert "busy" not in "\n".join(drawn(*ran, 80, sim="model"))
 
 
+def test_of_a_long_name_of_a_tier_the_end_is_shown(ran: tuple[Scenario, list[Progress]]) -> None:
+    last = ran[1][-1]
+    assert last.view is not None
+    view = last.view.model_copy(update={"pages": {"examples/tier/file_tier.py:file_tier": 7}})
+    lines = drawn(ran[0], [last.model_copy(update={"view": view})], 80)
+    assert any(line.startswith("…y:file_tier ") and " 7 " in line for line in lines)
+
+
 def test_before_the_machine_is_there_the_screen_says_what_is_under_way(ran: tuple[Scenario, list[Progress]]) -> None:
     assert "compile for verilated" in drawn(ran[0], [Progress(phase="compile", done=0, total=1)], 80)[0]
 
@@ -109,12 +117,13 @@ def test_where_there_is_no_terminal_there_are_lines_and_the_figures_are_the_same
     assert (tmp_path / "plain.json").read_bytes() == (tmp_path / "live.json").read_bytes()
 
 
-def test_on_a_terminal_it_is_drawn_and_the_table_comes_after_it(tmp_path: Path) -> None:
-    scenario = write_scenario(tmp_path)
+def on_a_terminal(folder: Path, term: str) -> str:
+    """What a live run writes to a terminal of this kind."""
+    scenario = write_scenario(folder)
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "sim.cli", "run", str(scenario), "--sim", "model", "--live", "--report",
-               str(tmp_path / "r.html")]  # fmt: skip
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": "80", "LINES": "40"}
+               str(folder / "r.html")]  # fmt: skip
+    environment = os.environ | {"TERM": term, "COLUMNS": "80", "LINES": "40"}
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)
         shown = b""
@@ -128,5 +137,14 @@ def test_on_a_terminal_it_is_drawn_and_the_table_comes_after_it(tmp_path: Path) 
             shown += more
     os.close(ours)
     assert process.returncode == 0
-    text = shown.decode()
+    return shown.decode()
+
+
+def test_a_terminal_that_cannot_redraw_gets_lines(tmp_path: Path) -> None:
+    text = on_a_terminal(tmp_path, "dumb")
+    assert "replay the trace: " in text and "\x1b" not in text
+
+
+def test_on_a_terminal_it_is_drawn_and_the_table_comes_after_it(tmp_path: Path) -> None:
+    text = on_a_terminal(tmp_path, "xterm")
     assert 0 < text.index("p99") < text.index("0 mismatches")

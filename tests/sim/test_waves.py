@@ -65,6 +65,11 @@ def test_what_is_no_window_is_refused_with_what_was_expected(text: str) -> None:
         Window.parse(text)
 
 
+def test_faults_count_from_1_and_that_is_said() -> None:
+    with pytest.raises(ValueError, match="count from 1"):
+        Window.parse("f0:f1")
+
+
 def test_waves_are_those_of_the_rtl_in_this_process(tmp_path: Path) -> None:
     write_scenario(tmp_path)
     done = run(tmp_path, "--sim", "model", "--waves", "f1:f2")

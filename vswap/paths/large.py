@@ -75,12 +75,8 @@ async def swap_in(machine: Machine, table: PageTable, vpn: int, pte: Pte) -> boo
     for slot in folio.slots:
         rmap.refaulted(machine, folio, slot)
     machine.memory.add(folio)
-    for page, slot in zip(vpns, folio.slots, strict=True):
-        entry = table.get(page)
-        if entry is not None and entry.slot == slot:
-            rmap.map_cached(machine, table, page, entry, folio, synchronous=swapin.synchronous(machine, slot))
-        if not folio.slot:  # given up with the last PTE that named one
-            break
+    if rmap.pte_same(table, vpn, pte):
+        rmap.map_cached(machine, table, vpn, pte, folio, synchronous=swapin.synchronous(machine, pte.slot))
     rmap.unlock(machine, folio)
     return True
 

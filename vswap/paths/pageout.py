@@ -108,6 +108,8 @@ class Pageout:
         if tier.type is BackingType.ZERO and any(page != ZERO_PAGE for page in folio.pages):
             await machine.clock.sleep(machine.costs.zero_test)
             return False
+        if tier.type is BackingType.ZSWAP and folio.order and machine.config.profile != "current":
+            return False  # zswap_store took single pages until 6.13
         if tier.type in IN_MEMORY:
             if not await large.store_all(machine, folio, folio.pages, tier, self._make_room):
                 return False

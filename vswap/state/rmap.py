@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from vswap.mm.folio import AnyFolio, CramFolio, Entry, Folio, Table
 from vswap.mm.lru import take_references
 from vswap.mm.pagetable import PageTable, Pte, PteState
+from vswap.mm.readahead import PMD_PAGES
 from vswap.mm.workingset import refault
 from vswap.state.machine import Machine
 
@@ -128,7 +129,8 @@ def map_cached(
     write: bool = False,
     synchronous: bool = False,
 ) -> Pte:
-    """Replace a softleaf by the locked swap-cache folio; the new PTE.
+    """Replace a softleaf by the locked swap-cache folio; the new PTE. A large folio whose pages the table names in a
+    row is mapped as a whole.
 
     The slot is kept for others that name it, and else until swap is half full. The only user gives it up at once for a
     `write` (should_try_to_free_swap), or where the device is `synchronous`: the kernel passes the swap cache by there.
@@ -136,17 +138,41 @@ def map_cached(
     but keeps its slot; where the device needs its bytes as they are, the mark of the only user goes, so that a write
     copies the page.
     """
+    before_6_11 = machine.config.profile == "6.1"
     index = pte.slot - folio.slot
-    alone = not folio.mappers and not folio.order
-    machine.slots.put(pte.slot)  # pinned, so it stays
+    vpns = range(vpn, vpn + 1)
+    if folio.order and not before_6_11 and _named_in_a_row(table, vpn, pte, folio):
+        vpns, index = range(vpn - index, vpn - index + len(folio.pages)), 0
+    alone = not folio.mappers and not (folio.order and before_6_11)
+    for number in range(len(vpns)):
+        machine.slots.put(folio.slot + index + number)  # pinned, so it stays
     unwanted = _swap_full(machine, folio) or synchronous or (alone and write)
     if unwanted and not folio.writeback and not named(machine, folio):
         machine.cache.delete(folio)
         folio.dirty = True
     exclusive = (pte.exclusive and not folio.stable) or (alone and not folio.slot)
-    at_once = machine.config.profile != "6.1" and not table.tracks_writes
-    writable = exclusive and (write or at_once)
-    return map_page(machine, table, vpn, folio, writable=writable, exclusive=exclusive, index=index)
+    writable = exclusive and (write or not (before_6_11 or table.tracks_writes))
+    for number, page in enumerate(vpns):
+        map_page(machine, table, page, folio, writable=writable, exclusive=exclusive, index=index + number)
+    mapped = table.get(vpn)
+    assert mapped is not None
+    return mapped
+
+
+def _named_in_a_row(table: PageTable, vpn: int, pte: Pte, folio: Folio) -> bool:
+    """Around a softleaf that names a slot of a large folio, softleafs of the same mapping name all of them (since 6.11:
+    do_swap_page)."""
+    first = vpn - (pte.slot - folio.slot)
+    vpns = range(first, first + len(folio.pages))
+    if first < 0 or first // PMD_PAGES != vpns[-1] // PMD_PAGES or not table.vmas.in_one(vpns):
+        return False
+    near = [table.get(page) for page in vpns]
+    return all(
+        each is not None
+        and each.state is PteState.SOFTLEAF
+        and (each.slot, each.exclusive) == (folio.slot + number, pte.exclusive)
+        for number, each in enumerate(near)
+    )
 
 
 def reuse(machine: Machine, table: PageTable, vpn: int, pte: Pte, folio: Folio) -> Pte:

@@ -17,6 +17,7 @@ from pathlib import Path
 from hw.places import results_folder
 from sim.base.interrupts import interruptible
 from tests.campaigns.kerneldiff.compare import BEGIN, DOCUMENT, Listed, exceptions, table
+from tests.campaigns.kerneldiff.flavours import FLAVOURS
 from tests.campaigns.kerneldiff.generate import impossible, random_script, shrink
 from tests.campaigns.kerneldiff.guest import KERNELS, Guest, GuestError, RequestError, boot
 from tests.campaigns.kerneldiff.judge import Verdict, compare, judge
@@ -52,6 +53,8 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--kernels", type=_kernels, default=list(KERNELS), metavar="VERSION[,VERSION]",
                         help=f"of {', '.join(KERNELS)}; a comma between two (default: both)")  # fmt: skip
     parser.add_argument("--count", type=int, default=300, help="random scripts, where no file is named (300)")
+    parser.add_argument("--flavour", choices=FLAVOURS,
+                        help="random scripts of this flavour, and no others (default: each has its own)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="seed of the first random script (1)")
     parser.add_argument("--keep", type=int, default=3, help="failing random scripts to shrink and keep (3)")
     parser.add_argument("--exceptions", action="store_true",
@@ -77,8 +80,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.scripts:
         scripts = [written(path) for path in options.scripts]
     else:
-        scripts = load(RULES) + load(KEPT)
-        scripts += [random_script(seed) for seed in range(options.seed, options.seed + options.count)]
+        scripts = [] if options.flavour else load(RULES) + load(KEPT)
+        seeds = range(options.seed, options.seed + options.count)
+        scripts += [random_script(seed, options.flavour) for seed in seeds]
     scripts.sort(key=lambda script: script.setting("zswap") == "on")  # large swap-ins end with the first use of zswap
     verdict = Verdict()
     for profile in options.kernels:
@@ -138,13 +142,13 @@ def _keep(profile: str, guest: Guest, verdict: Verdict, listed: list[Listed], mo
         found, _ = compare(profile, guest, script, listed)
         return any(not each.listed for each in found)
 
-    failing = [script for at, script in verdict.failing if at == profile and script.name.startswith("random-")]
+    failing = [script for at, script in verdict.failing if at == profile and script.about.startswith("Random")]
     for script in failing[:most]:
         print(f"shrinking {script.name}", file=sys.stderr, flush=True)
         small = shrink(script, fails)
-        small = replace(small, about=f"Found with the kernel of profile {profile}: seed {script.name[7:]}, shrunk.")
+        small = replace(small, about=f"Found with the kernel of profile {profile}: {script.name}, shrunk.")
         KEPT.mkdir(exist_ok=True)
-        (KEPT / f"{profile}-{script.name[7:]}.script").write_text(small.text(), encoding="utf-8")
+        (KEPT / f"{profile}-{script.name}.script").write_text(small.text(), encoding="utf-8")
 
 
 def _progress(profile: str, of: int, done: int) -> None:

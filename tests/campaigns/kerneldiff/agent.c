@@ -34,7 +34,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, PAGES = 128, TASKS = 6, OWN_RANGES = 32, DISKS = 2, MOST_WAITS = 100000 };
+enum { PAGE = 4096, PAGES = 128, TASKS = 6, OWN_RANGES = 32, DISKS = 3, MOST_WAITS = 100000 };
 #define REGION ((unsigned char *)0x100000000000)
 
 enum op { MAP, UNMAP, READ, WRITE, TOUCH, FORK, EXIT, ADVISE, MREMAP, MPROTECT, LOCK, UNLOCK, LOOK };

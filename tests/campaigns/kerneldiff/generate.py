@@ -3,125 +3,162 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from tests.campaigns.kerneldiff.contents import KINDS
+from tests.campaigns.kerneldiff.flavours import FLAVOURS, Flavour
 from tests.campaigns.kerneldiff.script import Script, Step
 
-ROOM = 24
-"""Pages that a random script maps, and tasks use; so few that no swap device is ever half full."""
-MOST_TASKS = 3
+ASIDE = 8
+"""Pages beyond those that are mapped at first, for what is moved there."""
+
+
+def random_script(seed: int, name: str | None = None) -> Script:
+    """The script of a seed, of the flavour of this name; by default the seed says which one it is."""
+    drawn = [each for each, flavour in FLAVOURS.items() if flavour.default]
+    name = name or drawn[seed % len(drawn)]
+    flavour = FLAVOURS[name]
+    writer = _Writer(flavour, Random(f"kerneldiff {name} {seed}"))
+    writer.map(0)
+    while len(writer.steps) < flavour.steps:
+        writer.next()
+    writer.end()
+    return Script(f"{name}-{seed}", writer.settings, tuple(writer.steps), f"Random, flavour {name}, seed {seed}.")
 
 
 class _Writer:
-    """A script in the making: what is mapped, and who is there."""
+    """A script in the making: the machine, what is mapped, and who is there."""
 
-    def __init__(self, random: Random) -> None:
-        self.random = random
-        self.mapped: dict[int, set[int]] = {0: set()}
+    def __init__(self, flavour: Flavour, random: Random) -> None:
+        self.settings = flavour.draw(random)
         self.steps: list[Step] = []
-        self.seed = 1
+        self._flavour = flavour
+        self._random = random
+        self._mapped: dict[int, set[int]] = {0: set()}
+        self._seed = 1
+        self._zswap = self.settings.get("zswap") == "on"
+        self._grain = 1 << int(self.settings.get("mthp", "0"))
 
-    def add(self, op: str, task: int | None, *arguments: object) -> None:
-        self.steps.append(Step(op, task, tuple(map(str, arguments))))
+    def next(self) -> None:
+        """Add an operation, and what belongs to it."""
+        task = self._random.choice(sorted(self._mapped))
+        (op,) = self._random.choices(list(self._flavour.weights), list(self._flavour.weights.values()))
+        if op in ("swapoff", "zswap", "zram", "reclaim", "limit", "settle"):
+            self._on_machine(op)
+        elif op == "map" or not self._mapped[task]:
+            self.map(task)
+        else:
+            self._on_task(op, task)
 
-    def run(self, task: int) -> tuple[int, int]:
-        """First page and count of pages that are mapped in a row."""
-        first = self.random.choice(sorted(self.mapped[task]))
-        count = 1
-        while count < 8 and first + count in self.mapped[task] and self.random.random() < 0.7:
-            count += 1
-        return first, count
-
-    def write(self, task: int, first: int, count: int) -> None:
-        self.add("write", task, first, count, self.random.choice(KINDS), self.seed)
-        self.seed += count
+    def end(self) -> None:
+        """All that is mapped is read."""
+        for task, mapped in sorted(self._mapped.items()):
+            for page in sorted(mapped):
+                if page - 1 not in mapped:
+                    end = page
+                    while end in mapped:
+                        end += 1
+                    self._add("read", task, page, end - page)
 
     def map(self, task: int) -> None:
         """Pages that are new; most are written to at once, and a read of the others finds the page of zeros."""
-        free = sorted(set(range(ROOM)) - self.mapped[task])
-        if not free:
+        free = sorted(set(range(self._flavour.room)) - self._mapped[task])
+        starts = [page for page in free if page % self._grain == 0]
+        if not starts:
             return
-        first = self.random.choice(free)
+        first = self._random.choice(starts)
         count = 1
-        while count < 8 and first + count in free:
+        while count < self._flavour.longest and first + count in free:
             count += 1
-        self.add("map", task, first, count)
-        self.mapped[task].update(range(first, first + count))
-        if self.random.random() < 0.7:
-            self.write(task, first, count)
+        self._add("map", task, first, count)
+        self._mapped[task].update(range(first, first + count))
+        if self._random.random() < 0.7:
+            self._write(task, first, count)
 
+    # Inside
 
-def random_script(seed: int, steps: int = 24) -> Script:
-    """The script of a seed."""
-    random = Random(f"kerneldiff {seed}")
-    settings = {"swap": random.choice(("zram", "disk")), "zswap": random.choice(("off", "on"))}
-    writer = _Writer(random)
-    writer.map(0)
-    while len(writer.steps) < steps:
-        task = random.choice(sorted(writer.mapped))
-        op = random.choices(
-            ("read", "write", "touch", "pageout", "fork", "exit", "dontneed", "unmap", "map", "mremap", "cold",
-             "protect", "free", "swapoff"),
-            (20, 12, 14, 24, 5, 3, 4, 3, 4, 3, 2, 2, 3, 1),
-        )[0]  # fmt: skip
-        _add(writer, op, task, settings)
-    for task in sorted(writer.mapped):
-        for page in sorted(writer.mapped[task]):
-            if page - 1 not in writer.mapped[task]:
-                end = page
-                while end in writer.mapped[task]:
-                    end += 1
-                writer.add("read", task, page, end - page)
-    return Script(f"random-{seed}", settings, tuple(writer.steps), f"Random, seed {seed}.")
+    def _add(self, op: str, task: int | None, *arguments: object) -> None:
+        self.steps.append(Step(op, task, tuple(map(str, arguments))))
 
+    def _run(self, task: int) -> tuple[int, int]:
+        """First page and count of pages that are mapped in a row; half of the time whole large folios."""
+        mapped, random = self._mapped[task], self._random
+        first = random.choice(sorted(mapped))
+        grain = self._grain if random.random() < 0.5 else 1
+        aligned = first - first % grain
+        if not set(range(aligned, aligned + grain)) <= mapped:
+            grain, aligned = 1, first
+        count = grain
+        longer = 1 - 2 / self._flavour.longest * grain
+        while count + grain <= self._flavour.longest and random.random() < max(longer, 0.3):
+            if not set(range(aligned + count, aligned + count + grain)) <= mapped:
+                break
+            count += grain
+        return aligned, count
 
-def _add(writer: _Writer, op: str, task: int, settings: dict[str, str]) -> None:
-    mapped, random = writer.mapped, writer.random
-    if op == "map" or not mapped[task]:
-        writer.map(task)
-        return
-    first, count = writer.run(task)
-    match op:
-        case "write":
-            writer.write(task, first, count)
-        case "pageout":
-            writer.add(op, task, first, count)
-            if settings["swap"] == "disk":
-                writer.add("settle", None)
-        case "fork":
-            child = next((number for number in range(MOST_TASKS) if number not in mapped), None)
-            if child is not None:
-                writer.add(op, task, child)
-                mapped[child] = set(mapped[task])
-        case "exit":
-            if len(mapped) > 1:
-                writer.add(op, task)
-                del mapped[task]
-        case "dontneed":
-            writer.add(op, task, first, count)
-            if random.random() < 0.5:
-                writer.write(task, first, count)
-        case "free":
-            writer.add(op, task, first, count)
-            writer.write(task, first, count)
-        case "unmap":
-            writer.add(op, task, first, count)
-            mapped[task] -= set(range(first, first + count))
-        case "mremap":
-            target = random.randrange(ROOM, ROOM + 8)
-            moved = set(range(target, target + count))
-            if not moved & mapped[task] and all(page < ROOM for page in range(first, first + count)):
-                writer.add(op, task, first, count, target)
+    def _write(self, task: int, first: int, count: int) -> None:
+        self._add("write", task, first, count, self._random.choice(self._flavour.kinds), self._seed)
+        self._seed += count
+
+    def _on_task(self, op: str, task: int) -> None:
+        mapped, random = self._mapped, self._random
+        first, count = self._run(task)
+        match op:
+            case "write":
+                self._write(task, first, count)
+            case "pageout":
+                self._add(op, task, first, count)
+                if self._flavour.settles and random.random() < 0.5:
+                    self._add("settle", None)
+            case "fork":
+                child = next((number for number in range(self._flavour.tasks) if number not in mapped), None)
+                if child is not None:
+                    self._add(op, task, child)
+                    mapped[child] = set(mapped[task])
+            case "exit":
+                if len(mapped) > 1:
+                    self._add(op, task)
+                    del mapped[task]
+            case "dontneed" | "free":
+                self._add(op, task, first, count)
+                if random.random() < 0.5:
+                    self._write(task, first, count)
+            case "unmap":
+                self._add(op, task, first, count)
                 mapped[task] -= set(range(first, first + count))
-                mapped[task] |= moved
-        case "swapoff":
-            writer.add("swapoff", None)
-            writer.add("swapon", None)
-        case _:
-            writer.add(op, task, first, count)
+            case "mremap":
+                self._move(task, first, min(count, ASIDE))
+            case _:
+                self._add(op, task, first, count)
+
+    def _move(self, task: int, first: int, count: int) -> None:
+        mine, room = self._mapped[task], self._flavour.room
+        target = self._random.randrange(room, room + ASIDE)
+        moved, left = set(range(target, target + count)), set(range(first, first + count))
+        if not moved & mine and all(page < room for page in left):
+            self._add("mremap", task, first, count, target)
+            self._mapped[task] = mine - left | moved
+
+    def _on_machine(self, op: str) -> None:
+        random = self._random
+        match op:
+            case "swapoff":
+                self._add("swapoff", None)
+                self._add("swapon", None)
+            case "zswap":
+                if self.settings.get("zswap") == "on":
+                    self._zswap = not self._zswap
+                    self._add("zswap", None, "on" if self._zswap else "off")
+            case "zram":
+                if self.settings.get("backing") == "on" and self.settings["swap"] == "zram":
+                    self._add("zram", None, random.choice(("idle", "write-idle", "write-huge", "write-huge_idle")))
+            case "reclaim":
+                self._add("reclaim", None, random.randrange(1, self._flavour.room))
+            case "limit":
+                self._add("limit", None, "memory.swap.max", random.randrange(8, 2 * self._flavour.room))
+            case _:
+                self._add(op, None)
 
 
 def shrink(script: Script, fails: Callable[[Script], bool], most: int = 60) -> Script:
@@ -133,7 +170,7 @@ def shrink(script: Script, fails: Callable[[Script], bool], most: int = 60) -> S
         while at < len(script.steps) and tries < most:
             smaller = replace(script, steps=script.steps[:at] + script.steps[at + size :])
             tries += 1
-            if possible(smaller) and settled(smaller) and fails(smaller):
+            if possible(smaller) and fails(smaller):
                 script = smaller
             else:
                 at += size
@@ -172,14 +209,6 @@ def impossible(script: Script) -> int | None:
     return None
 
 
-def settled(script: Script) -> bool:
-    """No page is on its way to a disk, which takes a time that nobody can tell."""
-    following = [*(step.op for step in script.steps[1:]), ""]
-    return script.setting("swap") != "disk" or all(
-        after == "settle" for step, after in zip(script.steps, following, strict=True) if step.op == "pageout"
-    )
-
-
 def _fits(step: Step, mine: set[int]) -> bool:
     """The pages of a step are as it needs them in its task; they are then as it leaves them."""
     pages = set(step.pages)
@@ -195,9 +224,3 @@ def _fits(step: Step, mine: set[int]) -> bool:
         fits = fits and not target & mine
         mine |= target
     return fits
-
-
-def scripts(first: int, count: int) -> Iterator[Script]:
-    """The scripts of `count` seeds."""
-    for seed in range(first, first + count):
-        yield random_script(seed)

@@ -24,6 +24,8 @@ WITH_US = ("setpriv", "--pdeathsig", "KILL")
 """What runs a guest: it ends when we end, however that is."""
 KERNELS = {"6.1": ("linux-image-amd64",), "6.12": ("linux-image-6.12-amd64",)}
 """Debian's packages, by the profile that they are held against. Debian 12 has both."""
+DISKS = ("swap", "backing", "spare")
+"""/dev/vda and those after it."""
 MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "zsmalloc", "lz4", "zram")
 PATIENCE_S = 120.0
 """For an answer; the first one waits for the boot, which takes some seconds under emulation on a free processor."""
@@ -99,7 +101,7 @@ def boot(profile: str) -> Iterator[Guest]:
     with tempfile.TemporaryDirectory(prefix="vcram-kerneldiff-") as temporary:
         place = Path(temporary)
         write_initramfs(place / "initramfs", files, kernel)
-        for name in ("disk", "backing"):
+        for name in DISKS:
             with (place / name).open("wb") as disk:
                 disk.truncate(MOST_SWAP_PAGES * 4096)
         process = subprocess.Popen(
@@ -124,10 +126,10 @@ def _command(kernel: Path, place: Path) -> list[str]:
         "-serial", f"file:{place / 'console'}",
         "-chardev", f"socket,id=line,path={place / 'line'},server=on,wait=off",
         "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=line,name=vcram",
-        "-drive", f"file={place / 'disk'},format=raw,if=none,id=swap,cache=unsafe",
-        "-device", "virtio-blk-pci,drive=swap",
-        "-drive", f"file={place / 'backing'},format=raw,if=none,id=backing,cache=unsafe",
-        "-device", "virtio-blk-pci,drive=backing",
+        *(word for name in DISKS for word in (
+            "-drive", f"file={place / name},format=raw,if=none,id={name},cache=unsafe",
+            "-device", f"virtio-blk-pci,drive={name}",
+        )),
     ]  # fmt: skip
 
 

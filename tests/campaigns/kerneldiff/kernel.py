@@ -15,7 +15,7 @@ from tests.campaigns.kerneldiff.seen import Seen, number_slots
 GROUP = "/sys/fs/cgroup/script"
 ZSWAP, ZRAM = "/sys/kernel/debug/zswap", "/sys/block/zram0"
 PARAMETERS = "/sys/module/zswap/parameters"
-BACKING = "/dev/vdb"
+BACKING, SPARE = "/dev/vdb", "/dev/vdc"
 DEVICES = {"zram": "/dev/zram0", "disk": "/dev/vda"}
 DIALS = {
     "zswap.max_pool_percent": f"{PARAMETERS}/max_pool_percent",
@@ -45,6 +45,7 @@ def prepare(guest: Guest) -> None:
     guest.ask(f"put {PARAMETERS}/zpool zsmalloc")
     guest.ask(f"put {PARAMETERS}/compressor lz4")
     guest.ask("put /sys/block/vda/queue/rotational 0")
+    guest.ask(f"mkswap {SPARE} {FEW_PAGES}")
 
 
 class KernelRun:
@@ -103,6 +104,8 @@ class KernelRun:
         else:
             result = self._on_task(step)
         self._guest.ask("rest")
+        if self._mthp:
+            self._drain_slot_caches()
         counters = {name: value - self._before.get(name, 0) for name, value in self._counters().items()}
         return Seen(result, self._pages(), counters)
 
@@ -112,6 +115,12 @@ class KernelRun:
         if self._mthp:
             size = 4 << self._mthp
             self._guest.ask(f"put /sys/kernel/mm/transparent_hugepage/hugepages-{size}kB/enabled {value}")
+
+    def _drain_slot_caches(self) -> None:
+        """A processor frees slots of a large device late, some at a time, but all of them for a swapoff of whatever
+        device (disable_swap_slots_cache_lock)."""
+        self._guest.ask(f"swapon {SPARE} 0")
+        self._guest.ask(f"swapoff {SPARE}")
 
     def _end_slot_caches(self) -> None:
         """Processors set slots aside once they have seen a large device, and free them late, until there are few: a

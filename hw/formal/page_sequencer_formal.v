@@ -181,6 +181,7 @@ module page_sequencer_formal #(
     (* hierconn *) wire        \dut.flaw ;
     (* hierconn *) wire        \dut.table_read ;
     (* hierconn *) wire        \dut.salvage_q ;
+    (* hierconn *) wire        \dut.cleans ;
     (* hierconn *) wire        \dut.table_lost ;
     (* hierconn *) wire        \dut.u_table.busy_seen ;
     (* hierconn *) wire        \dut.u_table.valid_q ;
@@ -343,16 +344,19 @@ module page_sequencer_formal #(
     wire to_host    = choice && \dut.serve_request ;
     wire to_mailbox = command_valid && command_ready;
 
-    reg host_passed_q, mailbox_passed_q;
+    reg host_passed_q, mailbox_passed_q, cleaning_q;
 
     always @(posedge clk_i) begin
         host_passed_q    <= request_valid && !to_host && (host_passed_q || to_mailbox);
         mailbox_passed_q <= command_valid && !to_mailbox && (mailbox_passed_q || to_host);
-        if (!rst_ni) {host_passed_q, mailbox_passed_q} <= 2'b00;
+        cleaning_q       <= (cleaning_q && !close_done)
+                            || (choice && \dut.cleans && !request_valid && !command_valid);
+        if (!rst_ni) {host_passed_q, mailbox_passed_q, cleaning_q} <= 3'b000;
     end
 
     always @(posedge clk_i) if (rst_ni) begin
         assert (!(to_host && to_mailbox));
+        cover (cleaning_q && close_done && close_error == 0 && request_valid);
         if (to_host) assert (request_valid);
         if (\dut.u_table.busy_seen ) assert (!\dut.table_read && !\dut.table_write );  // as page_table asks
         if (choice && (request_valid || command_valid)) assert (to_host || to_mailbox);

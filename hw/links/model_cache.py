@@ -238,7 +238,10 @@ class PageCache:
         self._counts.pages_poisoned += 1
 
     def _end(self) -> None:
-        """An operation has ended: complete entries are closed, then the watermarks are judged."""
+        """An operation has ended: complete entries are closed, then the watermarks are judged.
+
+        While every entry is dirty, the least recently used one is cleaned, so that the next miss finds a clean victim.
+        """
         while self._complete and not self._stuck:
             entry = next((entry for entry in self._entries.values() if entry.dirty == ALL_LINES), None)
             if entry is None:
@@ -247,6 +250,14 @@ class PageCache:
             with suppress(NotStored):
                 self._close(entry)
         self._judge()
+        while (
+            not self._stuck
+            and len(self._entries) == self._capacity
+            and all(entry.dirty for entry in self._entries.values())
+        ):
+            with suppress(NotStored):
+                self._close(next(iter(self._entries.values())))
+            self._judge()
 
     def _judge(self, uncertain: int = 0) -> None:
         """Show the watermarks what can still be promised; `uncertain`: promised sectors that do not count yet."""
@@ -329,6 +340,7 @@ class PageCache:
                 raise self._refuse(entry.page, failed.code, self._writing, True) from None
             self._admit(entry.page)
         self.reserved += need
+        self._stuck = False  # another try for each page that becomes dirty
         if self._writing > 1:  # as long as lines follow, the page may be complete, and closed, in the end
             self._judge(need)
 

@@ -3,7 +3,8 @@
 //
 // It is the only user of the page table, the reservations and the entries' fate, so that every operation sees a settled
 // device. Order of service: complete entries are closed first; host requests and mailbox commands go in turn, so that a
-// host that misses all the time does not keep a command waiting.
+// host that misses all the time does not keep a command waiting. While nobody waits for anything and every entry is dirty,
+// the least recently used one is cleaned (closed), so that the next miss finds a clean victim.
 //
 //     PREPARE   a host access needs a page: open it (taking a victim), reserve and make it dirty, fill it
 //     COMMAND   from the mailbox: trim, state, export, flush, inject and clear poison (OP_* of cram_codes.vh)
@@ -224,6 +225,7 @@ module page_sequencer #(
 
     wire                  complete = complete_valid_i && !stuck_q;
     wire                  flaw     = flaw_valid_i || lost_q;  // goes first
+    wire                  cleans   = victim_dirty_i && !stuck_q && !burst_i;  // what is being written may turn out complete
 
     // ---- page table ---------------------------------------------------------------------------------------------
     reg                  table_read, table_write;
@@ -316,7 +318,8 @@ module page_sequencer #(
     assign stuck_o         = stuck_q;
 
     assign flaw_taken_o    = state_q == IDLE && ready_o && flaw_valid_i;
-    assign idle_o          = state_q == IDLE && ready_o && !flaw && !complete && !request_valid_i && !command_valid_i;
+    assign idle_o          = state_q == IDLE && ready_o && !flaw && !complete && !request_valid_i && !command_valid_i
+                             && !cleans;
     wire   waits           = (state_q == CLOSE_WAIT && !close_done_i) || (state_q == FILL_WAIT && !fill_done_i)
                              || (state_q == RELEASE_WAIT && !release_done_i);
     wire   cleared         = !export_q && !import_q && !salvage_q && !error_q && reason_q == REASON_INTERNAL;  // as IDLE leaves them
@@ -491,6 +494,10 @@ module page_sequencer #(
                     page_q   <= command_page_i;
                     op_q     <= command_op_i;
                     state_q  <= COMMAND;
+                end else if (cleans) begin
+                    entry_q       <= victim_entry_i;
+                    after_close_q <= IDLE;
+                    state_q       <= CLOSE;
                 end
             end
 

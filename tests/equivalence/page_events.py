@@ -32,10 +32,12 @@ ILLEGAL = (
         "a page that becomes poison loses its entry, and no access gives it one",
         {"state": ("poison",), "event": ("load hit", "line hit", "evict")},
     ),
+    Illegal(
+        "a device at rest has a clean entry, and that is the next victim", {"state": ("open",), "event": ("evict",)}
+    ),
 )
 
 TARGET = 0  # the page that things happen to
-OPENED = (1, 2, 3)  # stored pages that are made dirty where all entries of the cache must be
 FILLERS = range(8, 24)
 UNUSED = range(32, 64)  # read to take entries of the cache
 CONTENT = compressible_page(1)
@@ -110,12 +112,8 @@ class Stage:
                 break
             await device.trim([filler])
         await self._make(state)
-        all_open = state == "open" and event == "evict"
-        if all_open:
-            for page in OPENED:
-                await device.store(page, compressible_page(page))
-        await self._fill(fullness, 64 if all_open else 16 if state == "open" else 0)
-        await self._cache(state, event, OPENED if all_open else ())
+        await self._fill(fullness, 16 if state == "open" else 0)
+        await self._cache(state, event)
         if fullness != "exhausted":
             await device.set_pressure_marks(MARKS["high"], MARKS["medium"], MARKS["critical"])
             await device.set_watermarks(MARKS["low"], MARKS["low"])
@@ -143,12 +141,12 @@ class Stage:
                 await device.store(filler, noise_page(filler))
                 await device.settle()
 
-    async def _cache(self, state: str, event: str, others: tuple[int, ...]) -> None:
+    async def _cache(self, state: str, event: str) -> None:
         """Put the target into the cache, or out of it."""
         device = self.device
-        for page in (TARGET, *others) if state == "open" else ():
-            await device.store_line(page, 5, LINE)
-        if state not in ("open", "poison"):
+        if state == "open":
+            await device.store_line(TARGET, 5, LINE)
+        elif state != "poison":
             if event in ("load hit", "line hit", "evict"):
                 await device.load(TARGET)
             else:

@@ -45,6 +45,11 @@ class Cache:
         if len(entry.dirty_lines) == 64:
             self.close(entry)
 
+    def rest(self) -> None:
+        """The device has nothing to do: while all entries are dirty, the least recently used one is cleaned."""
+        if all(entry.dirty for entry in self.entries):
+            self.close(self.recency[-1])
+
     def close(self, entry: Entry) -> None:
         """The entry stays, clean."""
         entry.dirty = False
@@ -105,6 +110,7 @@ async def the_victim_is_unused_then_least_recent_clean_then_least_recent_dirty(d
             await tb.trim((page, 1))
             cache.trim(page)
         await tb.idle()
+        cache.rest()
         if tb.random.random() < 0.3:
             assert await device_flags(tb, pages) == cache.flags()
     assert await device_flags(tb, pages) == cache.flags()

@@ -102,6 +102,73 @@ async def a_burst_of_hits_goes_on_at_a_line_a_cycle_while_misses_wait(dut: Any) 
     await Combine(*misses)
 
 
+async def all_dirty(tb: TB, port: Bursts, pages: range) -> None:
+    """Change a line of as many free pages as there are entries, the device at rest; they stay where they are put."""
+    for page in pages:
+        assert await port.write(line_of(page, 0), [page], [(1 << 64) - 1]) == OKAY
+    await tb.idle()
+
+
+def free(stored: int) -> range:
+    """As many free pages as there are entries."""
+    first = STORED + stored + 3 * PARAMETERS.cache_pages
+    return range(first, first + PARAMETERS.cache_pages)
+
+
+@cocotb.test(timeout_time=100, timeout_unit="ms")
+async def a_miss_finds_a_clean_entry_though_all_were_dirty(dut: Any) -> None:
+    tb, port = await device(dut, 2)
+    start = cycle()
+    alone = await read(port, STORED, 0, 0) - start
+    await all_dirty(tb, port, free(2))
+    start = cycle()
+    took = await read(port, STORED + 1, 0, 0) - start
+    tb.dut._log.info("miss: %d cycles, with all entries dirty before: %d", alone, took)
+    assert took <= alone + 20, f"{alone} cycles alone, {took} after all entries were dirty"
+
+
+@cocotb.test(timeout_time=100, timeout_unit="ms")
+async def the_least_recently_used_entry_is_cleaned_and_no_other(dut: Any) -> None:
+    tb, port = await device(dut)
+    await all_dirty(tb, port, free(1))
+    states = [await tb.page_state(page) for page in free(1)]
+    assert [state.dirty for state in states] == [False, *[True] * (PARAMETERS.cache_pages - 1)]
+    assert all(state.cached for state in states)
+
+
+@cocotb.test(timeout_time=100, timeout_unit="ms")
+async def a_page_that_is_written_whole_is_closed_alone(dut: Any) -> None:
+    """It is the last entry that becomes dirty, but nothing is cleaned before its burst has ended."""
+    tb, port = await device(dut)
+    *others, last = free(1)
+    await all_dirty(tb, port, range(others[0], last))
+    before = await tb.registers("CLOSED_ZERO", "CLOSED_SAME", "CLOSED_LZ4", "CLOSED_RAW")
+    words = [int.from_bytes(line, "little") for line in lines(4)]
+    tb.stall(0.5)
+    assert await port.write(Burst(last * PAGE_BYTES, 64, 6, INCR), words, [(1 << 64) - 1] * 64) == OKAY
+    await tb.idle()
+    assert await tb.registers(*before) == before | {"CLOSED_LZ4": before["CLOSED_LZ4"] + 1}
+
+
+@cocotb.test(timeout_time=100, timeout_unit="ms")
+async def hits_do_not_keep_an_entry_from_being_cleaned(dut: Any) -> None:
+    tb, port = await device(dut)
+    *others, last = free(1)
+    await all_dirty(tb, port, range(others[0], last))
+
+    async def flood() -> None:
+        while True:
+            await port.read(Burst(others[-1] * PAGE_BYTES, 64, 6, INCR), 1)
+
+    floods = [cocotb.start_soon(flood()) for _ in range(4)]
+    assert await port.write(line_of(last, 0), [1], [(1 << 64) - 1]) == OKAY
+    await tb.cycles(3000)
+    states = [await tb.page_state(page) for page in free(1)]
+    for task in floods:
+        task.cancel()
+    assert sum(state.dirty for state in states) == PARAMETERS.cache_pages - 1
+
+
 @cocotb.test(timeout_time=200, timeout_unit="ms")
 async def reads_are_right_and_in_order_within_an_id_whatever_waits(dut: Any) -> None:
     """More reads under way than can wait, of few IDs and of any, in and out of the perceived pages."""

@@ -277,10 +277,12 @@ def test_the_victim_is_the_least_recently_used_clean_page_before_any_dirty_one()
         for page in (5, 6, 7):
             await device.load(page)
         assert await cached() == {0, 5, 6, 7}  # the dirty one has outlived all
-        for page in (5, 6, 7):
+        for page in (5, 6):
             await device.store_line(page, 0, b"d" * 64)
         assert (await device.counters()).pages_closed == 0
-        await device.load(8)  # all are dirty: the oldest is closed and goes
+        await device.store_line(7, 0, b"d" * 64)  # all are dirty: the oldest is cleaned
+        assert not (await device.page_state(0)).dirty
+        await device.load(8)
         assert await cached() == {5, 6, 7, 8}
         assert (await device.counters()).pages_closed == 1
         assert (await device.page_state(0)).state == PageState.LZ4

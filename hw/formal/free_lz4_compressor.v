@@ -4,9 +4,7 @@
 
 `default_nettype none
 
-module lz4_compressor #(
-    parameter BYTES_PER_CYCLE = 8
-) (
+module lz4_compressor (
     input  wire         clk_i,
     input  wire         rst_ni,
     input  wire         clear_i,

@@ -59,7 +59,6 @@ class PageCache:
         self._signals = signals
         self._capacity = parameters.cache_pages
         self._raw_sectors = parameters.raw_sectors
-        self._bytes_per_cycle = parameters.bytes_per_cycle
         self._entries: OrderedDict[int, Entry] = OrderedDict()  # least recently used first
         self._complete = False  # some entry may have 64 dirty lines
         self._stuck = False  # a close has failed: complete entries are not closed by themselves
@@ -393,11 +392,11 @@ class PageCache:
         entry.dirty = 0
         self.reserved -= self._raw_sectors
         if self.told is not None:
-            written = self.elapsed + self._timing.compress(stored.length, self._bytes_per_cycle)
+            written = self.elapsed + self._timing.compress(stored.length)
             self.told("compressor", self.elapsed, written)
             if stored.length:
                 self.told("media", written, written + self._timing.media(stored.length))
-        self.elapsed += self._timing.close(stored.length, self._bytes_per_cycle)
+        self.elapsed += self._timing.close(stored.length)
         counts.pages_closed += 1
         closed = stored.state.counter
         setattr(counts, closed, getattr(counts, closed) + 1)

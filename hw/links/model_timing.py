@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Latencies of the model device: a rough stand-in for the cycle counts of the RTL.
 
-Only the order of magnitude is right: one line a cycle on the host port, the compressor at BYTES_PER_CYCLE, media
+Only the order of magnitude is right: one line a cycle on the host port, engines at their usual rates, media
 latency once an access. Results that must hold in cycles come from the RTL.
 """
 
@@ -24,6 +24,7 @@ class ModelTiming:
         media_access: until the media's first beat; then a 64-byte beat a cycle.
         decode_first: from the first beat of an LZ4 block to the first line of its page.
         decode_page: from there to the last line: the mean over pages of programs, which take from 64 cycles to 700.
+        compress_page: from the first line of a page to the last beat of its block.
         mailbox_command: overhead of a mailbox command.
         sanitize_page: a page of the background operation.
     """
@@ -35,6 +36,7 @@ class ModelTiming:
     media_access: int = 60
     decode_first: int = 20
     decode_page: int = 380
+    compress_page: int = 582
     mailbox_command: int = 20
     sanitize_page: int = 8
 
@@ -49,14 +51,14 @@ class ModelTiming:
             return self.media_access, PAGE_BYTES // LINE_BYTES
         return self.media_access + self.decode_first, self.decode_page
 
-    def compress(self, stored_bytes: int, bytes_per_cycle: int) -> int:
+    def compress(self, stored_bytes: int) -> int:
         """Cycles to scan and compress a page; `stored_bytes` is what goes to the media."""
-        return PAGE_BYTES // LINE_BYTES + (PAGE_BYTES // bytes_per_cycle if stored_bytes else 0)
+        return self.compress_page if stored_bytes else PAGE_BYTES // LINE_BYTES
 
     def media(self, stored_bytes: int) -> int:
         """Cycles that the media has to do with so much of a page."""
         return self.media_access + -(-stored_bytes // LINE_BYTES) if stored_bytes else 0
 
-    def close(self, stored_bytes: int, bytes_per_cycle: int) -> int:
+    def close(self, stored_bytes: int) -> int:
         """Cycles to scan, compress and write a page; `stored_bytes` is what goes to the media."""
-        return self.compress(stored_bytes, bytes_per_cycle) + self.media(stored_bytes)
+        return self.compress(stored_bytes) + self.media(stored_bytes)

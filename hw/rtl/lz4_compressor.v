@@ -5,19 +5,18 @@
 //            a beat, the last one with `block_bytes_o` of 1 to 64 and zeros beyond. The next page is taken once the last
 //            beat of the block was taken. `clear_i` abandons the page (a page beat taken in that very cycle belongs to
 //            it); the next cycle is ready for a new one. After reset `page_ready_o` rises within 1024 cycles.
-// Latency:   the block starts while the page is still coming in. About 4096 / BYTES_PER_CYCLE cycles a page, fewer where
-//            matches are long, plus 10.
+// Latency:   the block starts while the page is still coming in. 8 bytes of the page a cycle, and some 70 cycles.
 // Output:    a complete block for every page, at most 4096 + 4096/255 + 16 bytes; a function of the page alone, whatever
 //            the gaps on either side.
 //
-//     page -> page buffer -> match finder -> parser -> fifo -> emitter -> packer -> block
-//                            windows         sequences         fragments  beats
+//     page -> windows -> hash table -> choice -> checks -> parser -> grower -> fifo -> emitter -> packer -> block
+//                        hits          offsets   ends      matches   sequences         fragments  beats
+//
+// Up to the grower nothing ever waits in a register: no window is begun while too many matches wait at the grower.
 
 `default_nettype none
 
-module lz4_compressor #(
-    parameter BYTES_PER_CYCLE = 8  // 1, 4, 8 or 16
-) (
+module lz4_compressor (
     input  wire         clk_i,
     input  wire         rst_ni,
     input  wire         clear_i,
@@ -32,172 +31,203 @@ module lz4_compressor #(
     output wire [6:0]   block_bytes_o,
     output wire         block_last_o
 );
-    localparam COMPARE_BYTES = 16;  // bytes of a candidate that the hash table holds
-    localparam LENGTH_BITS   = 5;   // 0 .. COMPARE_BYTES
-    localparam WINDOW_BYTES  = BYTES_PER_CYCLE + COMPARE_BYTES - 1;
-    localparam LITERALS      = 56;  // bytes of literals that the emitter takes a cycle
+    localparam PORTS        = 3;                    // offsets that are compared for a window
+    localparam FOUND_CYCLES = 8 + 2 * PORTS - 1;    // from a window to its offsets,
+    localparam CHECK_CYCLES = 9;                    // and on to where their bytes are equal
 
-    generate
-        if (BYTES_PER_CYCLE != 1 && BYTES_PER_CYCLE != 4 && BYTES_PER_CYCLE != 8 && BYTES_PER_CYCLE != 16)
-        begin : gen_illegal
-            lz4_compressor_BYTES_PER_CYCLE_must_be_1_4_8_or_16 u_stop ();
-        end
-    endgenerate
+    wire restart = clear_i || (block_valid_o && block_ready_i && block_last_o);
 
     // ---- page
 
-    reg [6:0] loaded_q;  // lines taken
+    wire         table_ready, windows_ready, hold_windows, start;
+    wire         word_valid, window_valid;
+    wire [8:0]   word_number, window_number;
+    wire [63:0]  word_data;
+    wire [191:0] window_bytes;
 
-    wire table_ready;
-    wire line     = page_valid_i && page_ready_o;
-    wire new_page = line && loaded_q == 7'd0;
-    wire restart  = clear_i || (block_valid_o && block_ready_i && block_last_o);
+    assign page_ready_o = table_ready && windows_ready;
 
-    assign page_ready_o = table_ready && !loaded_q[6];
+    lz4_page_windows u_windows (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .clear_i(restart),
+        .hold_i(hold_windows),
+        .line_valid_i(page_valid_i && table_ready),
+        .line_ready_o(windows_ready),
+        .line_data_i(page_data_i),
+        .start_o(start),
+        .word_valid_o(word_valid),
+        .word_number_o(word_number),
+        .word_data_o(word_data),
+        .window_valid_o(window_valid),
+        .window_number_o(window_number),
+        .window_bytes_o(window_bytes)
+    );
+
+    // ---- offsets
+
+    wire         found_valid, chosen_valid;
+    wire [8:0]   found_number, chosen_number;
+    wire [7:0]   found_hits;
+    wire [103:0] found_origins;
+
+    wire [PORTS-1:0]    chosen_hits, checked;
+    wire [PORTS*3-1:0]  chosen_lanes;
+    wire [PORTS*13-1:0] chosen_origins, checked_origins;
+    wire [PORTS*4-1:0]  checked_starts;
+    wire [PORTS*5-1:0]  checked_ends;
+
+    lz4_hash_table u_table (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .clear_i(restart),
+        .ready_o(table_ready),
+        .start_i(start),
+        .window_valid_i(window_valid),
+        .window_number_i(window_number),
+        .window_bytes_i(window_bytes[151:64]),
+        .found_valid_o(found_valid),
+        .found_number_o(found_number),
+        .found_hits_o(found_hits),
+        .found_origins_o(found_origins)
+    );
+
+    lz4_offset_choice #(
+        .PORTS(PORTS)
+    ) u_choice (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .clear_i(restart),
+        .found_valid_i(found_valid),
+        .found_number_i(found_number),
+        .found_hits_i(found_hits),
+        .found_origins_i(found_origins),
+        .chosen_valid_o(chosen_valid),
+        .chosen_number_o(chosen_number),
+        .chosen_hits_o(chosen_hits),
+        .chosen_lanes_o(chosen_lanes),
+        .chosen_origins_o(chosen_origins)
+    );
+
+    wire [191:0] checked_bytes;
+
+    delay #(
+        .WIDTH(192),
+        .CYCLES(FOUND_CYCLES + 6)
+    ) u_bytes (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .in_i(window_bytes),
+        .out_o(checked_bytes)
+    );
+
+    genvar p;
+    generate
+        for (p = 0; p < PORTS; p = p + 1) begin : gen_check
+            lz4_offset_check u_check (
+                .clk_i(clk_i),
+                .rst_ni(rst_ni),
+                .write_i(word_valid),
+                .write_word_i(word_number),
+                .write_data_i(word_data),
+                .hit_i(chosen_hits[p]),
+                .number_i(chosen_number),
+                .lane_i(chosen_lanes[p*3 +: 3]),
+                .origin_i(chosen_origins[p*13 +: 13]),
+                .bytes_i(checked_bytes),
+                .found_o(checked[p]),
+                .start_o(checked_starts[p*4 +: 4]),
+                .end_o(checked_ends[p*5 +: 5]),
+                .origin_o(checked_origins[p*13 +: 13])
+            );
+        end
+    endgenerate
+
+    reg  [CHECK_CYCLES-1:0] checks_q;
+    wire [8:0]              checked_number;
+
+    delay #(
+        .WIDTH(9),
+        .CYCLES(CHECK_CYCLES)
+    ) u_number (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .in_i(chosen_number),
+        .out_o(checked_number)
+    );
 
     always @(posedge clk_i)
-        if (!rst_ni || restart) loaded_q <= 7'd0;
-        else if (line)          loaded_q <= loaded_q + 7'd1;
-
-    // ---- one copy of the page for each reader
-
-    wire [11:0]  window_address, match_address, candidate_address, literal_address;
-    wire         window_read, match_read, literal_read;
-    wire [511:0] match_data, candidate_data;
-
-    wire [8*WINDOW_BYTES-1:0] window_data;
-    wire [8*LITERALS-1:0]     literal_data;
-
-    lz4_page_buffer #(
-        .READ_BYTES(WINDOW_BYTES)
-    ) u_window_buffer (
-        .clk_i(clk_i),
-        .write_i(line),
-        .write_line_i(loaded_q[5:0]),
-        .write_data_i(page_data_i),
-        .read_i(window_read),
-        .read_address_i(window_address),
-        .read_data_o(window_data)
-    );
-    lz4_page_buffer u_match_buffer (
-        .clk_i(clk_i),
-        .write_i(line),
-        .write_line_i(loaded_q[5:0]),
-        .write_data_i(page_data_i),
-        .read_i(match_read),
-        .read_address_i(match_address),
-        .read_data_o(match_data)
-    );
-    lz4_page_buffer u_candidate_buffer (
-        .clk_i(clk_i),
-        .write_i(line),
-        .write_line_i(loaded_q[5:0]),
-        .write_data_i(page_data_i),
-        .read_i(match_read),
-        .read_address_i(candidate_address),
-        .read_data_o(candidate_data)
-    );
-    lz4_page_buffer #(
-        .READ_BYTES(LITERALS)
-    ) u_literal_buffer (
-        .clk_i(clk_i),
-        .write_i(line),
-        .write_line_i(loaded_q[5:0]),
-        .write_data_i(page_data_i),
-        .read_i(literal_read),
-        .read_address_i(literal_address),
-        .read_data_o(literal_data)
-    );
+        if (!rst_ni || restart) checks_q <= {CHECK_CYCLES{1'b0}};
+        else                    checks_q <= {checks_q[CHECK_CYCLES-2:0], chosen_valid};
 
     // ---- matches
 
-    // Finder and parser stop and go together. What the parser decides then depends on the page only, not on when its
-    // lines came or its block was taken.
-    wire finder_can_run, parser_can_run;
-    wire run = finder_can_run && parser_can_run;
+    wire        match_valid, match_last, match_open;
+    wire [11:0] match_start, match_end, match_offset;
 
-    wire                                   window_valid, window_ready, windows_done;
-    wire [11:0]                            window_base, resume;
-    wire [BYTES_PER_CYCLE*LENGTH_BITS-1:0] window_length;
-    wire [BYTES_PER_CYCLE*12-1:0]          window_candidate;
-
-    lz4_match_finder #(
-        .LANES(BYTES_PER_CYCLE),
-        .COMPARE_BYTES(COMPARE_BYTES),
-        .LENGTH_BITS(LENGTH_BITS)
-    ) u_match_finder (
+    lz4_parser #(
+        .PORTS(PORTS)
+    ) u_parser (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
-        .ready_o(table_ready),
         .clear_i(restart),
-        .new_page_i(new_page),
-        .can_run_o(finder_can_run),
-        .run_i(run),
-        .loaded_i(loaded_q),
-        .resume_i(resume),
-        .read_o(window_read),
-        .read_address_o(window_address),
-        .read_data_i(window_data),
-        .done_o(windows_done),
-        .window_valid_o(window_valid),
-        .window_ready_i(window_ready),
-        .window_base_o(window_base),
-        .window_length_o(window_length),
-        .window_candidate_o(window_candidate)
+        .window_valid_i(checks_q[CHECK_CYCLES-1]),
+        .window_number_i(checked_number),
+        .found_i(checked),
+        .start_i(checked_starts),
+        .end_i(checked_ends),
+        .origin_i(checked_origins),
+        .match_valid_o(match_valid),
+        .match_last_o(match_last),
+        .match_start_o(match_start),
+        .match_end_o(match_end),
+        .match_offset_o(match_offset),
+        .match_open_o(match_open)
     );
 
     // ---- sequences
 
     localparam SEQUENCE_BITS = 1 + 12 + 13 + 12 + 12;
 
-    wire                     parsed_valid, parsed_ready;
-    wire [SEQUENCE_BITS-1:0] parsed;
+    wire                     cut_valid, cut_ready, cut_last;
+    wire [11:0]              cut_literals, cut_match, cut_offset;
+    wire [12:0]              cut_run;
     wire                     queued_valid, queued_ready;
     wire [SEQUENCE_BITS-1:0] queued;
 
-    lz4_parser #(
-        .LANES(BYTES_PER_CYCLE),
-        .COMPARE_BYTES(COMPARE_BYTES),
-        .LENGTH_BITS(LENGTH_BITS)
-    ) u_parser (
+    lz4_grower u_grower (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .clear_i(restart),
-        .can_run_o(parser_can_run),
-        .others_run_i(finder_can_run),
-        .run_i(run),
-        .window_valid_i(window_valid),
-        .window_ready_o(window_ready),
-        .window_base_i(window_base),
-        .window_length_i(window_length),
-        .window_candidate_i(window_candidate),
-        .done_i(windows_done),
-        .resume_o(resume),
-        .loaded_i(loaded_q),
-        .match_read_o(match_read),
-        .match_address_o(match_address),
-        .match_data_i(match_data),
-        .candidate_address_o(candidate_address),
-        .candidate_data_i(candidate_data),
-        .sequence_valid_o(parsed_valid),
-        .sequence_ready_i(parsed_ready),
-        .sequence_last_o(parsed[49]),
-        .literal_start_o(parsed[48:37]),
-        .literal_length_o(parsed[36:24]),
-        .match_length_o(parsed[23:12]),
-        .match_offset_o(parsed[11:0])
+        .hold_o(hold_windows),
+        .word_valid_i(word_valid),
+        .word_number_i(word_number),
+        .word_data_i(word_data),
+        .match_valid_i(match_valid),
+        .match_last_i(match_last),
+        .match_start_i(match_start),
+        .match_end_i(match_end),
+        .match_offset_i(match_offset),
+        .match_open_i(match_open),
+        .sequence_valid_o(cut_valid),
+        .sequence_ready_i(cut_ready),
+        .sequence_last_o(cut_last),
+        .literal_start_o(cut_literals),
+        .literal_length_o(cut_run),
+        .match_length_o(cut_match),
+        .match_offset_o(cut_offset)
     );
 
     fifo #(
         .WIDTH(SEQUENCE_BITS),
-        .DEPTH(8)
+        .DEPTH(16)
     ) u_sequences (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .clear_i(restart),
-        .in_valid_i(parsed_valid),
-        .in_ready_o(parsed_ready),
-        .in_data_i(parsed),
+        .in_valid_i(cut_valid),
+        .in_ready_o(cut_ready),
+        .in_data_i({cut_last, cut_literals, cut_run, cut_match, cut_offset}),
         .out_valid_o(queued_valid),
         .out_ready_i(queued_ready),
         .out_data_o(queued)
@@ -205,14 +235,18 @@ module lz4_compressor #(
 
     // ---- bytes
 
-    wire         fragment_valid, fragment_ready, fragment_last;
-    wire [511:0] fragment_data;
-    wire [5:0]   fragment_bytes;
+    wire         hold_fragments, fragment_valid, fragment_last;
+    wire [127:0] fragment_data;
+    wire [4:0]   fragment_bytes;
 
     lz4_emitter u_emitter (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .clear_i(restart),
+        .hold_i(hold_fragments),
+        .word_valid_i(word_valid),
+        .word_number_i(word_number),
+        .word_data_i(word_data),
         .sequence_valid_i(queued_valid),
         .sequence_ready_o(queued_ready),
         .sequence_last_i(queued[49]),
@@ -220,11 +254,7 @@ module lz4_compressor #(
         .literal_length_i(queued[36:24]),
         .match_length_i(queued[23:12]),
         .match_offset_i(queued[11:0]),
-        .literal_read_o(literal_read),
-        .literal_address_o(literal_address),
-        .literal_data_i(literal_data),
         .fragment_valid_o(fragment_valid),
-        .fragment_ready_i(fragment_ready),
         .fragment_data_o(fragment_data),
         .fragment_bytes_o(fragment_bytes),
         .fragment_last_o(fragment_last)
@@ -234,8 +264,8 @@ module lz4_compressor #(
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .clear_i(restart),
+        .hold_o(hold_fragments),
         .fragment_valid_i(fragment_valid),
-        .fragment_ready_o(fragment_ready),
         .fragment_data_i(fragment_data),
         .fragment_bytes_i(fragment_bytes),
         .fragment_last_i(fragment_last),

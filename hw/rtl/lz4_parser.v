@@ -1,221 +1,246 @@
 // SPDX-License-Identifier: MIT
-// lz4_parser: chooses matches among the candidates of the windows, extends them, and hands out LZ4 sequences.
+// lz4_parser: chooses a match for each window, if there is one; lz4_joiner joins those that go on with each other.
 //
-// Handshake: windows in, sequences out, valid/ready each. `resume_o` is the first position not covered by a match yet.
-//            After the last window (`done_i`) one sequence without a match carries the remaining literals, `sequence_last_o`
-//            high. Nothing moves in a cycle without `run_i`, which must be low while `can_run_o` is: the page has not
-//            been loaded far enough, or a sequence is not taken. `others_run_i` tells that nobody else prevents `run_i`.
-//            `clear_i` starts over at position 0.
-// Latency:   a match that is shorter than COMPARE_BYTES leaves one cycle after its window; a longer one grows by
-//            FORWARD_BYTES a cycle.
+// Handshake: a window a cycle at most, in order; matches leave in order, and nobody can refuse them. After those of the
+//            last window one with `match_last_o` alone says so. `clear_i` starts over.
+// Latency:   10 cycles from a window to its match, which leaves when the next one does not go on with it.
 //
-// Choice. Of the lanes at or after `resume_o`, the longest within REACH lanes of the first one is taken, not the first.
-// When lanes with candidates remain behind the match, the window is looked at again in the next cycle.
+//     lengths | behind each resume | comparisons | choice | resume | chosen | bounds | 3 of the joiner
 //
-// Extension. The match and its candidate are read as 64 bytes each, so that one read serves both directions:
-//
-//     | 8 bytes before | COMPARE_BYTES known to be equal | FORWARD_BYTES to compare |
-//                      ^ start                           ^ resume_o
-//
-// While a match grows, windows it has covered are dropped; any other window waits until its end is known.
+// Choice. How far the matches before reach into a window, `resume`, 0 to 8 bytes, is known a cycle before the next
+// window must know it. So the choice is made for each of the nine cases beforehand; what must wait for the window before
+// is one multiplexer. The longest match behind `resume` is taken, of 4 bytes at the least.
 
 `default_nettype none
 
 module lz4_parser #(
-    parameter LANES         = 8,
-    parameter COMPARE_BYTES = 16,
-    parameter LENGTH_BITS   = 5
+    parameter PORTS = 3
 ) (
-    input  wire                         clk_i,
-    input  wire                         rst_ni,
-    input  wire                         clear_i,
-    output wire                         can_run_o,
-    input  wire                         others_run_i,
-    input  wire                         run_i,
+    input  wire                clk_i,
+    input  wire                rst_ni,
+    input  wire                clear_i,
 
-    input  wire                         window_valid_i,
-    output wire                         window_ready_o,
-    input  wire [11:0]                  window_base_i,
-    input  wire [LANES*LENGTH_BITS-1:0] window_length_i,
-    input  wire [LANES*12-1:0]          window_candidate_i,
-    input  wire                         done_i,
-    output wire [11:0]                  resume_o,
+    input  wire                window_valid_i,
+    input  wire [8:0]          window_number_i,
+    input  wire [PORTS-1:0]    found_i,
+    input  wire [PORTS*4-1:0]  start_i,          // as lz4_offset_check counts them
+    input  wire [PORTS*5-1:0]  end_i,
+    input  wire [PORTS*13-1:0] origin_i,
 
-    input  wire [6:0]                   loaded_i,          // lines of the page that can be read, 0 .. 64
-    output wire                         match_read_o,      // of both
-    output wire [11:0]                  match_address_o,
-    input  wire [511:0]                 match_data_i,
-    output wire [11:0]                  candidate_address_o,
-    input  wire [511:0]                 candidate_data_i,
-
-    output wire                         sequence_valid_o,
-    input  wire                         sequence_ready_i,
-    output wire                         sequence_last_o,   // literals only, ends the block
-    output wire [11:0]                  literal_start_o,
-    output wire [12:0]                  literal_length_o,  // 0 .. 4096
-    output wire [11:0]                  match_length_o,    // 4 .. 4090
-    output wire [11:0]                  match_offset_o     // 1 .. 4084
+    output wire                match_valid_o,
+    output wire                match_last_o,     // no match, but the end of the page
+    output wire [11:0]         match_start_o,
+    output wire [11:0]         match_end_o,
+    output wire [11:0]         match_offset_o,
+    output wire                match_open_o      // the byte at its end was not compared
 );
-    localparam LAST_START    = 4096 - 12;  // LZ4 block format, end of block: no match starts later,
-    localparam LAST_END      = 4096 - 5;   // and the last five bytes are literals
-    localparam REACH         = 7;
-    localparam BACK_BYTES    = 8;
-    localparam KNOWN_BYTES   = BACK_BYTES + COMPARE_BYTES;
-    localparam FORWARD_BYTES = 64 - KNOWN_BYTES;
+    localparam [8:0] LAST     = 9'd510;  // no match starts in a window behind it
+    localparam       RESUMES  = 9;
+    localparam       FORM     = 4 + 5 + 13;  // start, end, origin
 
-    reg [11:0] resume_q;   // end of the match under way or, without one, of the last match
-    reg [11:0] anchor_q;   // end of the last match handed out: where the next literals start
-    reg        match_q;    // a match is under way
-    reg        open_q;     // it may be longer than what is known
-    reg        fresh_q;    // it has not been extended backwards yet
-    reg [11:0] start_q;
-    reg [11:0] offset_q;
-    reg        ended_q;    // the last sequence was handed out
+    genvar p, r;
 
-    assign resume_o = resume_q;
+    // ---- windows under way
 
-    // ---- choice
+    reg [5:1] valid_q;
+    wire [8:0] number5;
+    reg [8:0] number6_q;
 
-    wire [12:0] window_base = {1'b0, window_base_i};
-    wire        covered     = window_base + LANES[12:0] <= {1'b0, resume_q};
-    wire        choose      = window_valid_i && !covered && !(match_q && open_q);
-
-    reg                   found, again;
-    reg [12:0]            position, first, start;
-    reg [LENGTH_BITS-1:0] length, best;
-    reg [11:0]            candidate;
-    integer               i;
-
-    always @* begin
-        i = 0;  // or it would be a latch where the loops do not run
-        found = 1'b0;
-        again = 1'b0;
-        first = 13'd0;
-        start = 13'd0;
-        best = {LENGTH_BITS{1'b0}};
-        candidate = 12'd0;
-        position = 13'd0;
-        length = {LENGTH_BITS{1'b0}};
-        if (choose) begin
-            for (i = 0; i < LANES; i = i + 1) begin
-                position = window_base + i[12:0];
-                length = window_length_i[i*LENGTH_BITS +: LENGTH_BITS];
-                if (length > best && position >= {1'b0, resume_q} && position <= LAST_START[12:0]
-                        && (!found || position < first + REACH[12:0])) begin
-                    if (!found) first = position;
-                    found = 1'b1;
-                    start = position;
-                    best = length;
-                    candidate = window_candidate_i[i*12 +: 12];
-                end
-            end
-            for (i = 0; i < LANES; i = i + 1) begin
-                position = window_base + i[12:0];
-                length = window_length_i[i*LENGTH_BITS +: LENGTH_BITS];
-                if (found && length != 0 && position >= start + {{13-LENGTH_BITS{1'b0}}, best}
-                        && position <= LAST_START[12:0])
-                    again = 1'b1;
-            end
-        end
-    end
-
-    wire [12:0] found_end = start + {{13-LENGTH_BITS{1'b0}}, best};
-    wire        clipped   = found_end >= LAST_END[12:0];
-
-    // ---- extension
-
-    wire [11:0] origin = open_q ? resume_q - KNOWN_BYTES[11:0] : start_q - BACK_BYTES[11:0];
-
-    assign match_read_o        = match_q;
-    assign match_address_o     = origin;
-    assign candidate_address_o = origin - offset_q;
-
-    wire [11:0] back_literals  = start_q - anchor_q;
-    wire [11:0] back_candidate = start_q - offset_q;
-
-    reg [511:0] differ;
-    reg [11:0]  back, forward;
-    integer     j;
-
-    always @* begin
-        j = 0;
-        back = BACK_BYTES[11:0];
-        forward = FORWARD_BYTES[11:0];
-        differ = 512'd0;
-        if (match_q) begin
-            differ = match_data_i ^ candidate_data_i;
-            for (j = BACK_BYTES - 1; j >= 0; j = j - 1)
-                if (differ[(BACK_BYTES-1-j)*8 +: 8] != 8'd0) back = j[11:0];
-            for (j = FORWARD_BYTES - 1; j >= 0; j = j - 1)
-                if (differ[(KNOWN_BYTES+j)*8 +: 8] != 8'd0) forward = j[11:0];
-        end
-        if (back > back_literals) back = back_literals;
-        if (back > back_candidate) back = back_candidate;
-        if (!fresh_q) back = 12'd0;
-    end
-
-    wire [12:0] grown      = {1'b0, resume_q} + {1'b0, forward};
-    wire        at_end     = grown >= LAST_END[12:0];
-    wire [12:0] last_byte  = {1'b0, resume_q} + FORWARD_BYTES[12:0] - 13'd1;
-    wire        readable   = loaded_i[6] || last_byte[12:6] < loaded_i;
-    wire        complete   = !open_q || at_end || forward != FORWARD_BYTES[11:0];
-    wire [11:0] match_end   = !open_q ? resume_q : at_end ? LAST_END[11:0] : grown[11:0];
-    wire [11:0] match_start = start_q - back;
-
-    // ---- sequences
-
-    wire known  = !(match_q && open_q) || readable;
-    wire finish = done_i && !match_q && !ended_q;
-    wire leave  = match_q && complete;
-    wire send   = leave || finish;
-
-    assign can_run_o        = known && (!send || sequence_ready_i);
-    assign sequence_valid_o = known && send && others_run_i;
-    assign sequence_last_o  = !match_q;
-    assign literal_start_o  = anchor_q;
-    assign literal_length_o = (match_q ? {1'b0, match_start} : 13'd4096) - {1'b0, anchor_q};
-    assign match_length_o   = match_end - match_start;
-    assign match_offset_o   = offset_q;
-
-    // ---- state
-
-    wire take = found && (!match_q || leave);
-
-    assign window_ready_o = covered || (choose && (!found || (take && !again)));
+    delay #(
+        .WIDTH(9),
+        .CYCLES(5)
+    ) u_number (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .in_i(window_number_i),
+        .out_o(number5)
+    );
 
     always @(posedge clk_i) begin
-        if (run_i && leave) begin
-            match_q <= 1'b0;
-            open_q <= 1'b0;
-            resume_q <= match_end;
-            anchor_q <= match_end;
-        end else if (run_i && match_q) begin
-            fresh_q <= 1'b0;
-            start_q <= match_start;
-            resume_q <= grown[11:0];
+        valid_q <= {valid_q[4:1], window_valid_i};
+        number6_q <= number5;
+        if (!rst_ni || clear_i) valid_q <= 5'd0;
+    end
+
+    wire [PORTS*FORM-1:0] forms, forms5;
+
+    generate
+        for (p = 0; p < PORTS; p = p + 1) begin : gen_form
+            assign forms[p*FORM +: FORM] = {start_i[p*4 +: 4], end_i[p*5 +: 5], origin_i[p*13 +: 13]};
         end
-        if (run_i && take) begin
-            match_q <= 1'b1;
-            open_q <= best == COMPARE_BYTES[LENGTH_BITS-1:0] && !clipped;
-            fresh_q <= 1'b1;
-            start_q <= start[11:0];
-            offset_q <= start[11:0] - candidate;
-            resume_q <= clipped ? LAST_END[11:0] : found_end[11:0];
+    endgenerate
+
+    delay #(
+        .WIDTH(PORTS*FORM),
+        .CYCLES(5)
+    ) u_forms (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .in_i(forms),
+        .out_o(forms5)
+    );
+
+    // ---- 1: length and reach of each match; 2: its length behind each resume
+
+    reg                      last1_q;
+    reg [PORTS*RESUMES*5-1:0] length2_q;
+    wire [PORTS*4-1:0]       reach1, reach2;  // bytes of the next window
+
+    always @(posedge clk_i) last1_q <= window_number_i == LAST;
+
+    generate
+        for (p = 0; p < PORTS; p = p + 1) begin : gen_length
+            wire [3:0] from = start_i[p*4 +: 4];
+            wire [4:0] to   = end_i[p*5 +: 5];
+            reg        found1_q;
+            reg [3:0]  start1_q, reach1_q, reach2_q;
+            reg [4:0]  end1_q, whole1_q;
+
+            always @(posedge clk_i) begin
+                found1_q <= found_i[p];
+                start1_q <= from;
+                end1_q   <= to;
+                whole1_q <= to - {1'b0, from};
+                reach1_q <= to > 5'd16 ? to[3:0] : 4'd0;
+                reach2_q <= reach1_q;
+            end
+
+            assign reach1[p*4 +: 4] = reach1_q;
+            assign reach2[p*4 +: 4] = reach2_q;
+
+            reg [RESUMES-1:0] later1;
+            integer           at;
+
+            always @* for (at = 0; at < RESUMES; at = at + 1)
+                later1[at] = at == 0 || {1'b0, start1_q} > 5'd8 + at[4:0];
+
+            for (r = 0; r < RESUMES; r = r + 1) begin : gen_resume
+                localparam [4:0] AT = 5'd8 + r[4:0];
+                wire       later = later1[r];  // it starts behind what is covered
+                wire       some  = found1_q && !(last1_q && r > 4) && (later || end1_q > AT);
+                wire [4:0] left  = later ? whole1_q : end1_q - AT;
+
+                always @(posedge clk_i) length2_q[(p*RESUMES+r)*5 +: 5] <= some ? left : 5'd0;
+            end
         end
-        if (run_i && finish) ended_q <= 1'b1;
+    endgenerate
+
+    // ---- 3: the lengths of each resume compared; 4: the choice
+
+    localparam CHOICE = 1 + 2 + 4;  // any, which, reach
+
+    wire [RESUMES*CHOICE-1:0] choices4;
+    reg  [PORTS*4-1:0]        reach3_q;
+
+    always @(posedge clk_i) reach3_q <= reach2;
+
+    generate
+        for (r = 0; r < RESUMES; r = r + 1) begin : gen_choice
+            reg              any3_q;
+            reg [PORTS-1:0]  best3_q, best;  // longer than those before it, as long as those behind it
+            reg [CHOICE-1:0] choice4_q;
+            reg              any;
+            reg [1:0]        which;
+            reg [3:0]        reach;
+            integer          one, other;
+
+            always @* begin
+                any = 1'b0;
+                for (one = 0; one < PORTS; one = one + 1) begin
+                    if (length2_q[(one*RESUMES+r)*5+2 +: 3] != 3'd0) any = 1'b1;
+                    best[one] = 1'b1;
+                    for (other = 0; other < PORTS; other = other + 1) begin
+                        if (other < one && length2_q[(one*RESUMES+r)*5 +: 5] <= length2_q[(other*RESUMES+r)*5 +: 5])
+                            best[one] = 1'b0;
+                        if (other > one && length2_q[(one*RESUMES+r)*5 +: 5] < length2_q[(other*RESUMES+r)*5 +: 5])
+                            best[one] = 1'b0;
+                    end
+                end
+                which = 2'd0;
+                reach = 4'd0;
+                for (one = 0; one < PORTS; one = one + 1)
+                    if (best3_q[one] && any3_q) begin
+                        which = which | one[1:0];
+                        reach = reach | reach3_q[one*4 +: 4];
+                    end
+            end
+
+            always @(posedge clk_i) begin
+                any3_q    <= any;
+                best3_q   <= best;
+                choice4_q <= {any3_q, which, reach};
+            end
+
+            assign choices4[r*CHOICE +: CHOICE] = choice4_q;
+        end
+    endgenerate
+
+    // ---- 5: the choice of the resume that the window before has left
+
+    reg [3:0] resume_q;
+    reg       any5_q;
+    reg [1:0] which5_q;
+
+    wire [CHOICE-1:0] mine = resume_q[3] ? choices4[8*CHOICE +: CHOICE] : choices4[resume_q[2:0]*CHOICE +: CHOICE];
+
+    always @(posedge clk_i) begin
+        any5_q   <= mine[6] && valid_q[4];
+        which5_q <= mine[5:4];
+        if (valid_q[4]) resume_q <= mine[3:0];
         if (!rst_ni || clear_i) begin
-            match_q <= 1'b0;
-            open_q <= 1'b0;
-            fresh_q <= 1'b0;
-            ended_q <= 1'b0;
-            start_q <= 12'd0;
-            offset_q <= 12'd0;
-            resume_q <= 12'd0;
-            anchor_q <= 12'd0;
+            resume_q <= 4'd0;
+            any5_q   <= 1'b0;
         end
     end
 
-    wire unused = &{1'b0, last_byte[5:0], start[12]};
+    // ---- 6: the match chosen; 7: its bounds
+
+    reg            any6_q, any7_q, open7_q, last6_q, last7_q;
+    reg [FORM-1:0] form6_q;
+    reg [11:0]     start7_q, end7_q, offset7_q;
+
+    wire [3:0]  start6  = form6_q[18 +: 4];
+    wire [4:0]  end6    = form6_q[13 +: 5];
+    wire [12:0] offset6 = {1'b0, number6_q, 3'd0} - form6_q[12:0];
+
+    always @(posedge clk_i) begin
+        any6_q  <= any5_q;
+        last6_q <= valid_q[5] && number5 == LAST;
+        form6_q <= forms5[which5_q*FORM +: FORM];
+
+        any7_q    <= any6_q;
+        last7_q   <= last6_q;
+        start7_q  <= {number6_q - {8'd0, !start6[3]}, start6[2:0]};
+        end7_q    <= {number6_q + {7'd0, end6[4:3]} - 9'd1, end6[2:0]};
+        offset7_q <= offset6[11:0];
+        open7_q   <= end6 == 5'd24;
+        if (!rst_ni || clear_i) begin
+            any6_q  <= 1'b0;
+            any7_q  <= 1'b0;
+            last6_q <= 1'b0;
+            last7_q <= 1'b0;
+        end
+    end
+
+    lz4_joiner u_joiner (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .clear_i(clear_i),
+        .valid_i(any7_q),
+        .last_i(last7_q),
+        .start_i(start7_q),
+        .end_i(end7_q),
+        .offset_i(offset7_q),
+        .open_i(open7_q),
+        .match_valid_o(match_valid_o),
+        .match_last_o(match_last_o),
+        .match_start_o(match_start_o),
+        .match_end_o(match_end_o),
+        .match_offset_o(match_offset_o),
+        .match_open_o(match_open_o)
+    );
+
+    wire unused = &{1'b0, offset6[12], reach1};
 endmodule
 
 `default_nettype wire

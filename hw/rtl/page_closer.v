@@ -21,9 +21,8 @@
 `default_nettype none
 
 module page_closer #(
-    parameter SECTOR_BYTES    = 256,
-    parameter SECTOR_BITS     = 14,
-    parameter BYTES_PER_CYCLE = 8
+    parameter SECTOR_BYTES = 256,
+    parameter SECTOR_BITS  = 14
 ) (
     input  wire                   clk_i,
     input  wire                   rst_ni,
@@ -131,9 +130,7 @@ module page_closer #(
 
     wire block_take = block_valid && !give_up && !block_done_q;
 
-    lz4_compressor #(
-        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
-    ) u_compressor (
+    lz4_compressor u_compressor (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .clear_i(start_i || phase_q == TAKE || phase_q == DONE),

@@ -170,8 +170,7 @@ module page_store #(
 
     page_closer #(
         .SECTOR_BYTES(SECTOR_BYTES),
-        .SECTOR_BITS(SECTOR_BITS),
-        .BYTES_PER_CYCLE(BYTES_PER_CYCLE)
+        .SECTOR_BITS(SECTOR_BITS)
     ) u_closer (
         .clk_i(closer_clk),
         .rst_ni(engine_rst_n),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """cocotb tests of lz4_compressor; run by test_lz4_compressor.py. The oracle is liblz4 (the `lz4` package).
 
-Settings come from the environment: BYTES_PER_CYCLE; EFFORT, the factor on the number of pages; PAGES, optionally, a
-file of 4096-byte pages that `shrinks_real_pages_as_liblz4_does` takes instead of this process's own.
+Settings come from the environment: EFFORT, the factor on the number of pages; PAGES, optionally, a file of 4096-byte
+pages that `shrinks_real_pages_as_liblz4_does` takes instead of this process's own.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ from tests.hw.pages import heap_pages, real_pages, text_pages
 
 LINE = 64
 LARGEST_BLOCK = PAGE + PAGE // 255 + 16
-WIDTH = int(os.environ["BYTES_PER_CYCLE"])
 EFFORT = float(os.environ["EFFORT"])
 
-PAGE_NUMBERS = 1024 // WIDTH  # rows of a bank of the hash table
+PAGE_NUMBERS = 256  # rows of a bank of the hash table
 
 MINIMUM_RATIO = 0.97  # of liblz4's, over all pages
 MINIMUM_RATIO_OF_A_KIND = 0.90
-MINIMUM_BYTES_PER_CYCLE = {1: 1.0, 4: 4.0, 8: 7.5, 16: 9.5}  # of a kind; the average over programs is higher
+MINIMUM_BYTES_PER_CYCLE = 5.5  # of a kind; the average over programs is higher
 
 
 # ---- pages
@@ -189,7 +188,7 @@ class TB:
     async def check(self, page: bytes, gaps: float = 0, stalls: float = 0) -> Answer:
         answer = await self.compress(page, gaps, stalls)
         check_block(page, answer.block)
-        assert answer.block == compressor_model.compress(page, WIDTH), "not the block of the model"
+        assert answer.block == compressor_model.compress(page), "not the block of the model"
         return answer
 
 
@@ -331,7 +330,7 @@ async def forgets_a_page_when_cleared(dut: Any) -> None:
         expected = (await tb.check(page)).block
         other = bytes(byte ^ 1 for byte in page) if tb.rng.getrandbits(1) else page[64:] + page[:64]
         for _ in range(tb.rng.randint(1, 2)):
-            await tb.compress(other, **random_flow(tb.rng), cycles=tb.rng.randrange(10 + PAGE // WIDTH))
+            await tb.compress(other, **random_flow(tb.rng), cycles=tb.rng.randrange(600))
             await tb.clear()
         assert (await tb.check(page, **random_flow(tb.rng))).block == expected
 
@@ -353,6 +352,31 @@ async def never_matches_a_page_of_the_past(dut: Any) -> None:
 
 
 @cocotb.test()
+async def clears_do_not_keep_a_page_of_the_past(dut: Any) -> None:
+    """With the first beat of each page, and in each cycle in which the table is made ready after a reset."""
+    tb = await TB.start(dut, 14)
+    page = tb.rng.randbytes(PAGE)
+    expected = (await tb.check(page)).block
+    dut.page_data_i.value = 0
+    dut.clear_i.value = 1
+    dut.page_valid_i.value = 1
+    for _ in range(PAGE_NUMBERS - 1):
+        await FallingEdge(dut.clk_i)
+    dut.page_valid_i.value = 0
+    dut.clear_i.value = 0
+    assert (await tb.check(page)).block == expected
+
+    dut.clear_i.value = 1
+    dut.rst_ni.value = 0
+    await FallingEdge(dut.clk_i)
+    dut.rst_ni.value = 1
+    while not int(dut.page_ready_o.value):
+        await FallingEdge(dut.clk_i)
+    dut.clear_i.value = 0
+    assert (await tb.check(page)).block == expected
+
+
+@cocotb.test()
 async def shrinks_real_pages_as_liblz4_does(dut: Any) -> None:
     """Ratio against liblz4's default mode, and bytes a cycle from the first beat in to the last beat out."""
     tb = await TB.start(dut, 12)
@@ -364,10 +388,10 @@ async def shrinks_real_pages_as_liblz4_does(dut: Any) -> None:
         theirs = sum(min(PAGE, len(lz4.block.compress(page, store_size=False))) for page in chosen)
         rate = len(chosen) * PAGE / sum(answer.cycles for answer in answers)
         cocotb.log.info(
-            f"figures: width {WIDTH:2}, {len(chosen)} {kind} pages: {len(chosen) * PAGE / ours:.2f} to 1, "
+            f"figures: {len(chosen)} {kind} pages: {len(chosen) * PAGE / ours:.2f} to 1, "
             f"{theirs / ours:.3f} of liblz4, {rate:.2f} bytes/cycle"
         )
         assert theirs / ours >= MINIMUM_RATIO_OF_A_KIND
-        assert rate >= MINIMUM_BYTES_PER_CYCLE[WIDTH]
+        assert rate >= MINIMUM_BYTES_PER_CYCLE
         sum_ours, sum_theirs = sum_ours + ours, sum_theirs + theirs
     assert sum_theirs / sum_ours >= MINIMUM_RATIO

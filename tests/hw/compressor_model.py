@@ -2,161 +2,150 @@
 """The compressor of docs/compressor.md once more, in Python: which block a page must give, byte for byte.
 
 As far as LZ4 is concerned a compressor may choose any matches; which ones this one has to find is said here, so that a
-lost match is an error and not a little less of ratio. The model steps in cycles in which the RTL moves: what is entered
-in the table depends on how far windows have got when a match covers them, not on the gaps of the streams.
+lost match is an error and not a little less of ratio. Nothing here depends on cycles: windows pass the RTL in order,
+and whatever one stage decides of them depends on the windows before alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hw.link import PAGE_BYTES as PAGE
 from hw.lz4_block import sequence
 
+LANES = 8  # bytes of a window
+BACK, FORWARD = 8, 16  # bytes around the start of a window in which an offset is compared
+PORTS = 3  # offsets compared for a window
+BANK_MASK = 15  # of the table, by hash
 LAST_START = PAGE - 12  # LZ4 block format, end of block: no match starts later,
 LAST_END = PAGE - 5  # and the last five bytes are literals
-COMPARE = 16  # bytes of an entry of the table
-REACH = 7  # lanes behind the first candidate among which the longest is taken
-BACK, FORWARD = 8, 40  # bytes that a match grows, backwards once and forwards in a cycle
-HASH_BITS = 12
-
-
-@dataclass(frozen=True)
-class Window:
-    """`lengths[i]` bytes, 0 or 4 .. 16, at `base + i` are also at `candidates[i]`."""
-
-    base: int
-    lengths: list[int]
-    candidates: list[int]
-
-
-def common(one: bytes, other: bytes) -> int:
-    """How many bytes are equal before the first that differs."""
-    differ = int.from_bytes(one, "little") ^ int.from_bytes(other, "little")
-    return ((differ & -differ).bit_length() - 1) // 8 if differ else len(one)
-
-
-class Finder:
-    """Windows of `lanes` bytes through three registers, and the table of hashes."""
-
-    def __init__(self, page: bytes, lanes: int) -> None:
-        self.lanes = lanes
-        around = page + page[: COMPARE - 1]  # behind the page comes its start
-        self.known = [around[at : at + COMPARE] for at in range(PAGE)]  # what an entry of the table holds of it
-        words = (int.from_bytes(known[:4], "little") for known in self.known)
-        self.hashes = [(word * 2654435761 & 0xFFFFFFFF) >> 32 - HASH_BITS for word in words]
-        self.table: dict[int, int] = {}
-        self.next = 0  # to fetch
-        self.hashed: int | None = None  # base of the window there
-        self.compared: Window | None = None
-        self.window: Window | None = None
-
-    def base(self, resume: int) -> int:
-        """Of the window to fetch, when matches reach up to `resume`."""
-        return max(self.next, resume - resume % self.lanes)
-
-    def done(self, resume: int) -> bool:
-        """No window is left or on its way."""
-        return self.base(resume) > LAST_START and self.hashed is None and not self.compared and not self.window
-
-    def look_up(self, base: int) -> Window:
-        """What the table has for a window; enters its lanes. In each bank the first lane reads, the last one writes."""
-        lanes = range(base, base + self.lanes)
-        bank = 4 * self.lanes - 1  # mask
-        readers: dict[int, int] = {}
-        writers: dict[int, int] = {}
-        for at in lanes:
-            readers.setdefault(self.hashes[at] & bank, self.hashes[at])
-            writers[self.hashes[at] & bank] = at
-        found = [self.table.get(readers[self.hashes[at] & bank]) for at in lanes]
-        for at in writers.values():
-            self.table[self.hashes[at]] = at
-        pairs = zip(lanes, found, strict=True)
-        equal = [0 if other is None else common(self.known[at], self.known[other]) for at, other in pairs]
-        return Window(base, [length if length >= 4 else 0 for length in equal], [other or 0 for other in found])
-
-    def step(self, resume: int) -> None:
-        """A cycle in which the window is taken or there is none."""
-        self.window = self.compared
-        self.compared = None if self.hashed is None else self.look_up(self.hashed)
-        base = self.base(resume)
-        self.hashed = base if base <= LAST_START else None
-        if self.hashed is not None:
-            self.next = base + self.lanes
+SHORTEST = 4
 
 
 @dataclass(frozen=True)
 class Match:
-    """A match under way. `open`: it may be longer; `fresh`: it has not grown backwards yet."""
+    """Bytes from `start` to before `end` are also `offset` before. `open`: the byte at `end` was not compared."""
 
     start: int
     end: int
     offset: int
-    open: bool
-    fresh: bool = True
+    open: bool = False
 
 
-def choose(window: Window, resume: int) -> tuple[Match | None, bool]:
-    """The longest candidate within reach of the first one at or behind `resume`; whether others are left behind it."""
-    lanes = [
-        (window.base + lane, length, window.candidates[lane])
-        for lane, length in enumerate(window.lengths)
-        if length and resume <= window.base + lane <= LAST_START
-    ]
-    if not lanes:
-        return None, False
-    within = [lane for lane in lanes if lane[0] < lanes[0][0] + REACH]
-    start, length, candidate = max(within, key=lambda lane: lane[1])  # the first of the longest
-    end = start + length
-    chosen = Match(start, min(end, LAST_END), start - candidate, length == COMPARE and end < LAST_END)
-    return chosen, any(at >= end for at, _, _ in lanes)
+def hash_of(word: bytes) -> int:
+    """12 bits of four bytes: each of them turned into place, some twice."""
+
+    def turned(byte: int, by: int) -> int:
+        return (byte << by | byte >> 12 - by) & 0xFFF
+
+    a, b, c, d = word
+    return a ^ turned(a, 5) ^ turned(b, 3) ^ turned(c, 7) ^ turned(d, 10) ^ turned(d, 2)
 
 
-def grow(page: bytes, match: Match, anchor: int) -> tuple[int, int, bool]:
-    """Start and end of a match after a cycle, and whether it grows no more. It does not reach back over `anchor`."""
-    start, end = match.start, match.end
-    if match.fresh:
-        back = min(BACK, start - anchor, start - match.offset)
-        before, same = page[start - back : start], page[start - back - match.offset : start - match.offset]
-        start -= common(before[::-1], same[::-1])
-    if not match.open:
-        return start, end, True
-    more = min(FORWARD, PAGE - end)
-    equal = common(page[end : end + more], page[end - match.offset : end - match.offset + more])
-    return start, min(end + equal, LAST_END), equal < FORWARD or end + equal >= LAST_END
+def tag_of(word: bytes) -> int:
+    """The two lowest bits of each of four bytes."""
+    return sum((byte & 3) << 2 * at for at, byte in enumerate(word))
 
 
-def parse(page: bytes, lanes: int) -> Iterator[bytes]:
-    """The sequences of the block of a page."""
-    finder = Finder(page, lanes)
-    match: Match | None = None
-    resume = anchor = 0  # up to where matches reach, and those that have been handed out
-    while match or not finder.done(resume):
-        start, end, leaves = grow(page, match, anchor) if match else (0, 0, False)
-        growing = match is not None and match.open
-        window = finder.window
-        waits = window is not None and window.base + lanes > resume  # not covered by matches
-        chosen: Match | None = None
-        if window and waits and not growing:
-            chosen, again = choose(window, resume)
-            taken = match is None or leaves
-            waits = chosen is not None and (again or not taken)
-            chosen = chosen if taken else None
-        if not waits:
-            finder.step(resume)
+class Table:
+    """Where four bytes were seen last, by their hash."""
 
-        if match and leaves:
-            yield sequence(page[anchor:start], end - start, match.offset)
-            match, resume, anchor = None, end, end
-        elif match:
-            match = Match(start, end, match.offset, open=True, fresh=False)
-            resume = end
-        if chosen:
-            match, resume = chosen, chosen.end
-    yield sequence(page[anchor:])
+    def __init__(self, page: bytes) -> None:
+        words = [page[at : at + 4] for at in range(PAGE - 3)]
+        self.hashes = [hash_of(word) for word in words]
+        self.tags = [tag_of(word) for word in words]
+        self.entries: dict[int, tuple[int, int]] = {}  # position and tag
+
+    def look_up(self, base: int) -> list[tuple[int, int]]:
+        """The offsets that it has for the lanes of a window, each with its first lane; enters the window.
+
+        In each bank the first lane reads and writes; the others get what it read.
+        """
+        lanes = range(base, base + LANES)
+        winners: dict[int, int] = {}
+        for at in lanes:
+            winners.setdefault(self.hashes[at] & BANK_MASK, at)
+        read = {bank: self.entries.get(self.hashes[at]) for bank, at in winners.items()}
+        for at in winners.values():
+            self.entries[self.hashes[at]] = at, self.tags[at]
+        first_lanes: dict[int, int] = {}
+        for at in lanes:
+            entry = read[self.hashes[at] & BANK_MASK]
+            if entry and entry[1] == self.tags[at] and at <= LAST_START:
+                first_lanes.setdefault(at - entry[0], at - base)
+        return [(lane, offset) for offset, lane in first_lanes.items()]
 
 
-def compress(page: bytes, lanes: int) -> bytes:
-    """The block that a compressor of `lanes` bytes a cycle gives for a page of 4096 bytes."""
-    return b"".join(parse(page, lanes))
+def around(page: bytes, base: int, lane: int, offset: int) -> Match:
+    """The bytes around a lane of a window that are also `offset` before; not beyond what is compared."""
+
+    def equal(at: int) -> bool:
+        return offset <= at < LAST_END and page[at] == page[at - offset]
+
+    start = end = base + lane
+    while start > base - BACK and equal(start - 1):
+        start -= 1
+    while end < base + FORWARD and equal(end):
+        end += 1
+    return Match(start, end, offset, end == base + FORWARD)
+
+
+def windows(page: bytes) -> Iterator[tuple[int, list[Match]]]:
+    """The start of each window that a match may start in, and what its ports have compared."""
+    table = Table(page)
+    for base in range(0, LAST_START + 1, LANES):
+        yield base, [around(page, base, *found) for found in table.look_up(base)[:PORTS]]
+
+
+def parse(page: bytes) -> Iterator[Match]:
+    """The match chosen in each window, the longest behind those before; what goes on with the last one is joined."""
+    last: Match | None = None
+    for base, found in windows(page):
+        end = last.end if last else 0
+        covered = max(end, base)
+        if covered > LAST_START:
+            continue
+
+        def length(match: Match, covered: int = covered, base: int = base) -> int:
+            """Back before the window it counts only if nothing is covered there."""
+            return match.end - (max(match.start, covered) if covered > base else match.start)
+
+        best = max(found, key=length, default=None)  # the first of the longest
+        if best is None or length(best) < SHORTEST:
+            continue
+        if last and best.offset == last.offset and best.start <= end:
+            last = replace(best, start=last.start)
+            continue
+        if last:
+            yield last
+        last = replace(best, start=max(best.start, end))
+    if last:
+        yield last
+
+
+def grow(page: bytes, match: Match) -> Match:
+    """An open match up to where it ends."""
+    end = match.end
+    while match.open and end < LAST_END and page[end] == page[end - match.offset]:
+        end += 1
+    return replace(match, end=end)
+
+
+def cut(page: bytes) -> Iterator[Match]:
+    """The matches of the block: of those that others have not grown over, what is left, up to where it grows."""
+    end = 0
+    for match in parse(page):
+        if match.end - end >= SHORTEST and end <= LAST_START:
+            grown = grow(page, replace(match, start=max(match.start, end)))
+            yield grown
+            end = grown.end
+
+
+def compress(page: bytes) -> bytes:
+    """The block that the compressor gives for a page of 4096 bytes."""
+    block, anchor = b"", 0
+    for match in cut(page):
+        block += sequence(page[anchor : match.start], match.end - match.start, match.offset)
+        anchor = match.end
+    return block + sequence(page[anchor:])

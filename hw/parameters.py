@@ -10,7 +10,8 @@ from hw.link import PAGE_BYTES
 
 PAGE_COUNTS = tuple(1 << order for order in range(4, 25))
 SECTOR_SIZES = (64, 128, 256, 512, 1024)
-ENGINE_WIDTHS = (1, 4, 8, 16)
+ENGINE_WIDTHS = (8,)
+"""One: a narrower engine takes as much area, a wider one loses too much of the ratio (docs/compressor.md)."""
 MINIMUM_MEDIA_BYTES = 32 << 10
 MAXIMUM_MEDIA_BYTES = (2 << 30) - 1
 """A parameter of Verilog is a signed word of 32 bits."""

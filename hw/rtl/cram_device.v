@@ -141,9 +141,8 @@ module cram_device #(
         if (CACHE_PAGES < 2 || CACHE_PAGES > 64) begin : gen_illegal_cache_pages
             cram_device_CACHE_PAGES_must_be_from_2_to_64 u_stop ();
         end
-        if (BYTES_PER_CYCLE != 1 && BYTES_PER_CYCLE != 4 && BYTES_PER_CYCLE != 8 && BYTES_PER_CYCLE != 16)
-        begin : gen_illegal_bytes_per_cycle
-            cram_device_BYTES_PER_CYCLE_must_be_1_4_8_or_16 u_stop ();
+        if (BYTES_PER_CYCLE != 8) begin : gen_illegal_bytes_per_cycle
+            cram_device_BYTES_PER_CYCLE_must_be_8 u_stop ();
         end
     endgenerate
 

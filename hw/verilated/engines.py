@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The two LZ4 engines alone, as a library in this process: what they answer, and in how many cycles.
 
-engines = Engines(16)
+engines = Engines(8)
 block = engines.compress(page)
 page = engines.decompress(block.data)
 """
@@ -52,7 +52,7 @@ class Engines:
     """A compressor and a decompressor of one width, just out of reset.
 
     Args:
-        bytes_per_cycle: their width: 1, 4, 8 or 16.
+        bytes_per_cycle: their width, one of hw.parameters.ENGINE_WIDTHS.
         seed: what registers and memories without a reset hold at first.
 
     Raises:

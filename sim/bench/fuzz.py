@@ -25,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hw.build import BuildError
 from hw.link import PAGE_BYTES
 from hw.lz4_block import Lz4Sequence, has_zero_offset, sequence, sequences
+from hw.parameters import ENGINE_WIDTHS
 from hw.places import results_folder
 from hw.tools import ToolError
 from hw.verilated.engines import EngineHangError, Engines
@@ -277,7 +278,7 @@ def read_corpus(path: Path) -> dict[str, bytes]:
 @click.option("--count", type=click.IntRange(1), default=1_000_000, show_default=True, help="Streams, whole thousands.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same streams.")
 @click.option("--first", type=click.IntRange(0), default=0, show_default=True, help="Batch of 1,000 to begin with.")
-@click.option("--width", type=click.Choice(["1", "4", "8", "16"]), default="16", show_default=True)
+@click.option("--width", type=click.Choice([str(width) for width in ENGINE_WIDTHS]), default="8", show_default=True)
 def main(count: int, seed: int, first: int, width: str) -> None:
     """Run a campaign and write build/fuzz.json."""
     try:

@@ -108,7 +108,7 @@ async def reset_in_a_close(dut: Any) -> None:
         await tb.store(5, content)
         await tb.cycles(wait)
         expect(dut.idle_o, 0)
-        if wait == 2000 and PARAMETERS.bytes_per_cycle == 16:
+        if wait == 2000:
             assert await tb.register(Register.FREE_SECTORS) < PARAMETERS.media_sectors
         dut.rst_ni.value = 0
         await tb.cycles(1)

@@ -22,11 +22,11 @@ def test_the_core_names_every_file_of_the_rtl() -> None:
 
 
 def test_fusesoc_builds_the_device_from_it(tmp_path: Path) -> None:
-    """With Icarus, at a width other than the default."""
+    """With Icarus, with a cache other than the default."""
     (tmp_path / "fusesoc.conf").touch()  # nobody's settings
     argv = [str(Path(sys.executable).parent / "fusesoc"), "--config", str(tmp_path / "fusesoc.conf")]
     argv += ["--cores-root", str(CORE.parent), "run", "--target=icarus", "--setup", "--build"]
-    argv += ["--build-root", str(tmp_path / "build"), "vcram", "--BYTES_PER_CYCLE", "16"]
+    argv += ["--build-root", str(tmp_path / "build"), "vcram", "--CACHE_PAGES", "4"]
     answer = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert answer.returncode == 0, answer.stderr
     built = [path for path in (tmp_path / "build").rglob("*") if path.is_file() and path.stat().st_size > 100_000]

@@ -21,21 +21,17 @@ EFFORT = {"verilator": 1.0, "icarus": 0.1}
 
 # 32 to 64 pages on a media of 10 to 16 raw pages: corners are near. Odd counts of entries, sectors; all sector sizes.
 # all sector sizes.
-SMALL = DeviceParameters(perceived_pages=64, media_bytes=64 << 10, cache_pages=4, bytes_per_cycle=16)
-TWO = DeviceParameters(perceived_pages=64, media_bytes=64 << 10, sector_bytes=128, cache_pages=2, bytes_per_cycle=16)
-TINY_SECTORS = DeviceParameters(
-    perceived_pages=64, media_bytes=40 << 10, sector_bytes=64, cache_pages=3, bytes_per_cycle=4
-)
-LARGE_SECTORS = DeviceParameters(
-    perceived_pages=64, media_bytes=51 << 10, sector_bytes=1024, cache_pages=5, bytes_per_cycle=8
-)
-NARROW = DeviceParameters(perceived_pages=32, media_bytes=64 << 10, sector_bytes=512, cache_pages=3, bytes_per_cycle=1)
+SMALL = DeviceParameters(perceived_pages=64, media_bytes=64 << 10, cache_pages=4)
+TWO = DeviceParameters(perceived_pages=64, media_bytes=64 << 10, sector_bytes=128, cache_pages=2)
+TINY_SECTORS = DeviceParameters(perceived_pages=64, media_bytes=40 << 10, sector_bytes=64, cache_pages=3)
+LARGE_SECTORS = DeviceParameters(perceived_pages=64, media_bytes=51 << 10, sector_bytes=1024, cache_pages=5)
+FEW_PAGES = DeviceParameters(perceived_pages=32, media_bytes=64 << 10, sector_bytes=512, cache_pages=3)
 
 CHAPTERS: dict[str, list[DeviceParameters]] = {
-    "states": [SMALL, TINY_SECTORS, LARGE_SECTORS, NARROW],
+    "states": [SMALL, TINY_SECTORS, LARGE_SECTORS, FEW_PAGES],
     "bursts": [TWO, TINY_SECTORS],
     "cache": [TWO, SMALL, LARGE_SECTORS],
-    "traffic": [SMALL, TWO, TINY_SECTORS, LARGE_SECTORS, NARROW],
+    "traffic": [SMALL, TWO, TINY_SECTORS, LARGE_SECTORS, FEW_PAGES],
     "exhaustion": [TINY_SECTORS, SMALL, LARGE_SECTORS],
     "media": [SMALL, TINY_SECTORS, LARGE_SECTORS],
     "flips": [SMALL, TINY_SECTORS, LARGE_SECTORS],
@@ -59,9 +55,9 @@ def compiled(simulator: Simulator, parameters: DeviceParameters) -> Build:
 
 
 def label(value: object) -> str | None:
-    """Media, sector bytes, cache pages, bytes a cycle."""
+    """Media, sector bytes, cache pages."""
     if isinstance(value, DeviceParameters):
-        return f"{value.media_bytes >> 10}k-{value.sector_bytes}-{value.cache_pages}-{value.bytes_per_cycle}"
+        return f"{value.media_bytes >> 10}k-{value.sector_bytes}-{value.cache_pages}"
     return None
 
 

@@ -10,14 +10,14 @@ import pytest
 
 from hw.link import LINES_PER_PAGE, PAGE_BYTES
 from hw.lz4_block import has_zero_offset
+from hw.parameters import ENGINE_WIDTHS
 from hw.verilated.engines import Engines
-from tests.marks import first_in_test
 from tests.pages import SAME_PAGE, ZERO_PAGE, noise_page, program_pages
 
 STREAMS = 4000
 
 
-@pytest.fixture(scope="module", params=first_in_test([8, 16]))
+@pytest.fixture(scope="module", params=ENGINE_WIDTHS)
 def engines(request: pytest.FixtureRequest) -> Engines:
     return Engines(request.param)
 

@@ -20,7 +20,7 @@ from hw.registers import Register
 from hw.virtual_time import VirtualClock
 from tests.pages import noise_page
 
-PARAMETERS = DeviceParameters(perceived_pages=64, media_bytes=256 << 10, cache_pages=4, bytes_per_cycle=16)
+PARAMETERS = DeviceParameters(perceived_pages=64, media_bytes=256 << 10, cache_pages=4)
 BEATS = PARAMETERS.sector_bytes // 64  # of a sector
 PAGES = 12
 OTHERS = range(PAGES, PAGES + PARAMETERS.cache_pages)  # zero pages, read to empty the cache

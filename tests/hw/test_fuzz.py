@@ -8,15 +8,15 @@ from pathlib import Path
 import lz4.block
 import pytest
 
+from hw.parameters import ENGINE_WIDTHS
 from hw.verilated.engines import Decompressed, Engines
 from sim.bench.fuzz import BATCH, Campaign, FuzzError, batch, feature, judge, read_corpus, real_blocks, write_corpus
-from tests.marks import first_in_test
 from tests.pages import program_pages
 
 CORPUS = read_corpus(Path(__file__).parent / "data" / "lz4_streams.txt")
 
 
-@pytest.fixture(scope="module", params=first_in_test([8, 16]))
+@pytest.fixture(scope="module", params=ENGINE_WIDTHS)
 def engines(request: pytest.FixtureRequest) -> Engines:
     return Engines(request.param)
 

@@ -15,7 +15,7 @@ from hw.parameters import DeviceParameters
 from hw.virtual_time import VirtualClock
 from tests.pages import noise_page
 
-PARAMETERS = DeviceParameters(perceived_pages=64, media_bytes=256 << 10, cache_pages=4, bytes_per_cycle=16)
+PARAMETERS = DeviceParameters(perceived_pages=64, media_bytes=256 << 10, cache_pages=4)
 ENOUGH = 10_000  # ns: every page is closed
 STATE = 77  # lowest bit of an entry's state
 

@@ -30,7 +30,7 @@ from tests.campaigns.faults.injector import Injector
 from tests.campaigns.faults.kinds import FORGETS, KINDS, SILENT, UNHURT, Fault, Kind
 from tests.campaigns.faults.workload import Workload, WrongBytesError
 
-PARAMETERS = DeviceParameters(perceived_pages=64, media_bytes=256 << 10, cache_pages=4, bytes_per_cycle=16)
+PARAMETERS = DeviceParameters(perceived_pages=64, media_bytes=256 << 10, cache_pages=4)
 PAGES = 28  # of the device that the workload uses: all raw, they need 112 KiB
 EPISODES = 20  # of a life
 TIME_LIMIT = 2_000  # cycles: MEDIA_TIME_LIMIT

@@ -29,8 +29,8 @@ from hw.sources import ROOT
 from tests.campaigns.mutation.netlist import VARIABLE, Module, Mutant, MutationError, Netlist, wrapper
 from tests.hw.test_ecc import LINE_BOUND_BITS, LINES, settings
 
-# The device of most chapters in tests/hw/test_cram_device.py: corners are near, and the widest engines.
-DEVICE = DeviceParameters(perceived_pages=128, media_bytes=64 << 10, cache_pages=4, bytes_per_cycle=16)
+# The device of most chapters in tests/hw/test_cram_device.py: corners are near.
+DEVICE = DeviceParameters(perceived_pages=128, media_bytes=64 << 10, cache_pages=4)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def recorded() -> dict[str, list[bytes]]:
     return {kind: choose(kind, pages, PAGES_OF_A_KIND) for kind, pages in kinds.items()}
 
 
-@pytest.fixture(scope="module", params=[to_verify(width) for width in ENGINE_WIDTHS])  # a library that nobody else needs
+@pytest.fixture(scope="module", params=[to_verify(width) for width in ENGINE_WIDTHS])
 def rows(request: pytest.FixtureRequest, recorded: dict[str, list[bytes]]) -> list[Row]:
     ticks: list[str] = []
     answer = measure(request.param, recorded, ticks.append, reads=2)

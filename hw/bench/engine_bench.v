@@ -6,9 +6,7 @@
 
 `default_nettype none
 
-module engine_bench #(
-    parameter BYTES_PER_CYCLE = 8
-) (
+module engine_bench (
     input  wire         clk_i,
     input  wire         rst_ni,
 

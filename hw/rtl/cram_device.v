@@ -382,7 +382,6 @@ module cram_device #(
         .SECTORS(SECTORS),
         .SECTOR_BITS(SECTOR_BITS),
         .SECTOR_BYTES(SECTOR_BYTES),
-        .BYTES_PER_CYCLE(BYTES_PER_CYCLE),
         .GATE_CLOCKS(GATE_CLOCKS)
     ) u_store (
         .clk_i(clk_i),

@@ -10,11 +10,10 @@
 `default_nettype none
 
 module page_store #(
-    parameter SECTORS         = 16384,
-    parameter SECTOR_BITS     = 14,
-    parameter SECTOR_BYTES    = 256,
-    parameter BYTES_PER_CYCLE = 8,
-    parameter GATE_CLOCKS     = 1
+    parameter SECTORS      = 16384,
+    parameter SECTOR_BITS  = 14,
+    parameter SECTOR_BYTES = 256,
+    parameter GATE_CLOCKS  = 1
 ) (
     input  wire                   clk_i,
     input  wire                   rst_ni,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The two LZ4 engines alone, as a library in this process: what they answer, and in how many cycles.
 
-engines = Engines(8)
+engines = Engines()
 block = engines.compress(page)
 page = engines.decompress(block.data)
 """
@@ -49,18 +49,17 @@ class Decompressed:
 
 
 class Engines:
-    """A compressor and a decompressor of one width, just out of reset.
+    """A compressor and a decompressor, just out of reset.
 
     Args:
-        bytes_per_cycle: their width, one of hw.parameters.ENGINE_WIDTHS.
         seed: what registers and memories without a reset hold at first.
 
     Raises:
         hw.build.BuildError, hw.tools.ToolError: they cannot be compiled.
     """
 
-    def __init__(self, bytes_per_cycle: int, seed: int = 1) -> None:
-        library = _load(bytes_per_cycle)
+    def __init__(self, seed: int = 1) -> None:
+        library = _load()
         self._ffi, self._lib = library.ffi, library.lib
         self._engines = self._ffi.gc(self._lib.engines_create(seed), self._lib.engines_destroy)
         self._answer = self._ffi.new("lz4_answer *")
@@ -95,11 +94,11 @@ class Engines:
         )
 
 
-def compiled_engines(bytes_per_cycle: int) -> Path:
+def compiled_engines() -> Path:
     """The library of both engines, compiled now if need be. Raises BuildError, ToolError."""
     return compile_library(
         "engine_bench",
-        {"BYTES_PER_CYCLE": bytes_per_cycle},
+        {},
         [BENCH / "engine_bench.v"],
         HERE / "engines.cpp",
         ABI,
@@ -107,5 +106,5 @@ def compiled_engines(bytes_per_cycle: int) -> Path:
 
 
 @cache
-def _load(bytes_per_cycle: int) -> Library:
-    return open_library(compiled_engines(bytes_per_cycle), ABI)
+def _load() -> Library:
+    return open_library(compiled_engines(), ABI)

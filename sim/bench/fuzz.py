@@ -25,7 +25,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hw.build import BuildError
 from hw.link import PAGE_BYTES
 from hw.lz4_block import Lz4Sequence, has_zero_offset, sequence, sequences
-from hw.parameters import ENGINE_WIDTHS
 from hw.places import results_folder
 from hw.tools import ToolError
 from hw.verilated.engines import EngineHangError, Engines
@@ -278,26 +277,25 @@ def read_corpus(path: Path) -> dict[str, bytes]:
 @click.option("--count", type=click.IntRange(1), default=1_000_000, show_default=True, help="Streams, whole thousands.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same streams.")
 @click.option("--first", type=click.IntRange(0), default=0, show_default=True, help="Batch of 1,000 to begin with.")
-@click.option("--width", type=click.Choice([str(width) for width in ENGINE_WIDTHS]), default="8", show_default=True)
-def main(count: int, seed: int, first: int, width: str) -> None:
+def main(count: int, seed: int, first: int) -> None:
     """Run a campaign and write build/fuzz.json."""
     try:
         with interruptible():
-            _campaign(count, seed, first, int(width))
+            _campaign(count, seed, first)
     except Interrupted:
         sys.exit("fuzz: interrupted; `--first` takes up where the progress was")
 
 
-def _campaign(count: int, seed: int, first: int, width: int) -> None:
+def _campaign(count: int, seed: int, first: int) -> None:
     console = Console(stderr=True)
     batches = -(-count // BATCH)
     start = time.monotonic()
     try:
         with console.status("collecting real pages, compiling the engines"):
             pages = [page for kind in bench_pages(_PAGES).values() for page in kind]
-            engines = Engines(width)
+            engines = Engines()
             campaign = Campaign(engines, real_blocks(engines, pages), seed)
-        console.print(f"seed {seed}, width {width}, {len(campaign.blocks)} blocks of {len(pages)} real pages to damage")
+        console.print(f"seed {seed}, {len(campaign.blocks)} blocks of {len(pages)} real pages to damage")
         columns = (TextColumn("streams / 1000"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
             for number in progress.track(range(first, first + batches)):
@@ -318,7 +316,6 @@ def _campaign(count: int, seed: int, first: int, width: int) -> None:
         "kept": kept,
         "seed": seed,
         "first_batch": first,
-        "width": width,
         "seconds": round(time.monotonic() - start, 1),
     }
     write_json(result, row)

@@ -161,7 +161,7 @@ def stages(pages: dict[str, list[bytes]], reads: int = 8) -> int:
 
 def _engines(width: int, pages: Sequence[bytes], tick: Tick) -> list[tuple[int, int, int, int, int]]:
     """(block bytes, liblz4's, cycles to compress, to decompress ours, to decompress liblz4's) of each page."""
-    engines = Engines(width)
+    engines = Engines()
     answers = []
 
     def decompress(block: bytes, page: bytes) -> int:

@@ -10,16 +10,15 @@ import pytest
 
 from hw.link import LINES_PER_PAGE, PAGE_BYTES
 from hw.lz4_block import has_zero_offset
-from hw.parameters import ENGINE_WIDTHS
 from hw.verilated.engines import Engines
 from tests.pages import SAME_PAGE, ZERO_PAGE, noise_page, program_pages
 
 STREAMS = 4000
 
 
-@pytest.fixture(scope="module", params=ENGINE_WIDTHS)
-def engines(request: pytest.FixtureRequest) -> Engines:
-    return Engines(request.param)
+@pytest.fixture(scope="module")
+def engines() -> Engines:
+    return Engines()
 
 
 def accepted(block: bytes) -> bytes | None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import lz4.block
 import pytest
 
-from hw.parameters import ENGINE_WIDTHS
 from hw.verilated.engines import Decompressed, Engines
 from sim.bench.fuzz import BATCH, Campaign, FuzzError, batch, feature, judge, read_corpus, real_blocks, write_corpus
 from tests.pages import program_pages
@@ -16,9 +15,9 @@ from tests.pages import program_pages
 CORPUS = read_corpus(Path(__file__).parent / "data" / "lz4_streams.txt")
 
 
-@pytest.fixture(scope="module", params=ENGINE_WIDTHS)
-def engines(request: pytest.FixtureRequest) -> Engines:
-    return Engines(request.param)
+@pytest.fixture(scope="module")
+def engines() -> Engines:
+    return Engines()
 
 
 def test_each_stream_of_the_corpus_is_judged_as_liblz4_does_and_as_documented(engines: Engines) -> None:

@@ -27,7 +27,7 @@
         percent: (v) => `${+v.toPrecision(3)} %`,
         share: (v) => `${+(100 * v).toPrecision(3)} %`,
         count: (v) => v >= 1e6 ? `${+(v / 1e6).toPrecision(4)} M` : Math.round(v).toLocaleString("en"),
-        number: (v) => `${+v.toPrecision(3)}`,
+        number: (v) => Math.abs(v) >= 1e3 ? write.count(v) : `${+v.toPrecision(3)}`,
     };
 
     const element = (tag, parent, more = {}) => parent.appendChild(Object.assign(document.createElement(tag), more));
@@ -87,7 +87,13 @@
                  ...(unit === "count" && !log ? { incrs: whole } : {}), ...more };
     }
 
+    function room(u, values, number, cycle) {  // for the words beside an axis
+        if (cycle > 1) return u.axes[number]._size;
+        return Math.max(70, 18 + 7 * Math.max(0, ...(values || []).map((value) => value.length)));
+    }
+
     function lines(plot, place) {
+        const few = !plot.steps && plot.x.length <= 20;  // what was measured is told from what lies between
         const group = plot.group ? groups[plot.group] ||= [] : [];
         const range = plot.y_range || (plot.y_log ? undefined : (u, low, high) => [Math.min(0, low), high > 0 ? high * 1.05 : 1]);
         const options = {
@@ -98,11 +104,11 @@
                 x: { time: false, distr: plot.x_log ? 3 : 1 },
                 y: { distr: plot.y_log ? 3 : 1, range },
             },
-            axes: [axis(plot.x_unit, plot.x_log, { space: 70, size: 34 }), axis(plot.y_unit, plot.y_log, { size: 70 })],
+            axes: [axis(plot.x_unit, plot.x_log, { space: 70, size: 34 }), axis(plot.y_unit, plot.y_log, { size: room })],
             series: [
                 { label: plot.x_unit === "ns" ? "time" : "x", value: (u, v) => v === null ? "–" : write[plot.x_unit](v) },
                 ...plot.series.map(({ name }) => ({
-                    label: name, stroke: () => plot.series.length > 1 ? ink(name) : css("--s1"), width: 1.6, points: { show: false },
+                    label: name, stroke: () => plot.series.length > 1 ? ink(name) : css("--s1"), width: 1.6, points: { show: few },
                     paths: plot.steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
                     value: (u, v) => v === null || v === undefined ? "–" : write[plot.y_unit](v),
                 })),

@@ -18,9 +18,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sim.cli import cli
+from sim.page import Page, Section, render
 from sim.run.execute import execute
 from sim.scenario.scenario import Scenario, ScenarioError, find
 from sim.scenario.settings import load, parse
+from sim.sweep.curves import curve
 from sim.sweep.engine import processes, run_tasks
 from sim.sweep.folder import SweepError, open_folder, read_table
 from sim.sweep.grid import Axis, parse_axis, points
@@ -336,9 +338,9 @@ def test_a_sweep_leaves_a_page_with_its_figures_over_the_keys_its_settings_and_t
     text = (swept / "report.html").read_text()
     drawn = plots(text)
     rows = read_table(swept).to_dicts()
-    curve = drawn["kernel.pgfault over cram.cache_pages"]
-    assert curve["x"] == [2, 4]
-    assert [line["values"] for line in curve["series"]] == [
+    line = drawn["kernel.pgfault over cram.cache_pages"]
+    assert line["x"] == [2, 4]
+    assert [series["values"] for series in line["series"]] == [
         [row["kernel.pgfault"] for row in rows if row["tiers.order"] == order]
         for order in dict.fromkeys(row["tiers.order"] for row in rows)
     ]
@@ -380,3 +382,20 @@ def test_the_plots_of_a_sweep_and_a_comparison_are_drawn(swept: Path, tmp_path: 
     with Browser() as browser:
         for page in (swept / "report.html", compared):
             check_drawn(browser, page, width)
+
+
+@VERIFY
+def test_the_pointer_on_a_curve_tells_the_whole_figure(tmp_path: Path) -> None:
+    """A rounded one would be taken for what was measured."""
+    rows = [{"cram.cache_pages": at, "kernel.pgfault": faults} for at, faults in ((2, 62_058), (4, 61_934))]
+    curves = [curve(rows, ["cram.cache_pages"], "cram.cache_pages", "kernel.pgfault")]
+    page = tmp_path / "curve.html"
+    page.write_text(render(Page("a curve", None, "", [Section("it", curves)])))
+    with Browser() as browser:
+        browser.open(page, 1280)
+        box = "(r => [r.x, r.y, r.width, r.height])(document.querySelector('.u-over').getBoundingClientRect())"
+        x, y, width, height = browser.evaluate(box)
+        for at, figure in ((2, "62,058"), (width - 2, "61,934")):
+            browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=x + at, y=y + height / 2)
+            browser.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            assert figure in browser.evaluate("document.querySelector('.u-legend').textContent")

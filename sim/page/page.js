@@ -95,11 +95,12 @@
     function lines(plot, place) {
         const few = !plot.steps && plot.x.length <= 20;  // what was measured is told from what lies between
         const group = plot.group ? groups[plot.group] ||= [] : [];
+        const marker = (series) => series && plot.series.length > 1 ? colour(series.name) : "var(--s1)";
         const range = plot.y_range || (plot.y_log ? undefined : (u, low, high) => [Math.min(0, low), high > 0 ? high * 1.05 : 1]);
         const options = {
             width: place.clientWidth, height: plot.series.length > 4 ? 320 : 220,
             cursor: plot.group ? { sync: { key: plot.group } } : {},
-            legend: { live: true },
+            legend: { live: true, markers: { stroke: (u, i) => marker(plot.series[i - 1]) } },  // follows the paper
             scales: {
                 x: { time: false, distr: plot.x_log ? 3 : 1 },
                 y: { distr: plot.y_log ? 3 : 1, range },

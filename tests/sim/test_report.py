@@ -223,7 +223,8 @@ def test_the_report_of_a_run_without_an_event_is_quiet(browser: Browser, nothing
 @VERIFY
 def test_the_paper_of_the_dark_page_is_dark_and_in_print_all_are_light(browser: Browser, file: Path) -> None:
     paper = "getComputedStyle(document.body).backgroundColor"
-    key = "[...document.querySelectorAll('.u-series + .u-series .u-marker')].map(marker => getComputedStyle(marker).borderTopColor)"
+    marks = "[...document.querySelectorAll('.u-series + .u-series .u-marker')]"
+    key = f"{marks}.map(mark => getComputedStyle(mark).borderTopColor)"
     browser.open(file, 1280)
     light = browser.evaluate(paper), browser.evaluate(key)
     browser.open(file, 1280, dark=True)

@@ -97,6 +97,9 @@ module lz4_decompressor_formal #(
     (* hierconn *) wire [3:0]  \dut.u_queue.level ;
     (* hierconn *) wire        \dut.step_valid ;
     (* hierconn *) wire        \dut.step_final ;
+    (* hierconn *) wire        \dut.step_error ;
+    (* hierconn *) wire        \dut.u_copier.at_error_q ;
+    (* hierconn *) wire        \dut.u_copier.error_q ;
     (* hierconn *) wire        \dut.step_copies ;
     (* hierconn *) wire [15:0] \dut.step_offset ;
     (* hierconn *) wire [4:0]  \dut.u_stepper.literals_q ;
@@ -104,6 +107,7 @@ module lz4_decompressor_formal #(
     (* hierconn *) wire [4:0]  \dut.u_stepper.period_q ;
     (* hierconn *) wire [8:0]  \dut.u_stepper.left_q ;
     (* hierconn *) wire        \dut.u_stepper.match_q ;
+    (* hierconn *) wire        \dut.u_stepper.doubles_q ;
     (* hierconn *) wire        \dut.u_copier.at_copies_q ;
     (* hierconn *) wire        \dut.u_copier.at_final_q ;
     (* hierconn *) wire [11:0] \dut.u_copier.at_back_q ;
@@ -201,14 +205,17 @@ module lz4_decompressor_formal #(
         end
     endfunction
 
-    reg     all_sound;
+    reg     all_sound, queue_ends;
     integer i;
 
     always @* begin
-        all_sound = 1'b1;
+        all_sound  = 1'b1;
+        queue_ends = 1'b0;
         for (i = 0; i < 8; i = i + 1)
-            if (((i + 8 - \dut.u_queue.head_q [2:0]) & 7) < \dut.u_queue.level && !sound(\dut.u_queue.memory_seen [i*171 +: 171]))
-                all_sound = 1'b0;
+            if (((i + 8 - \dut.u_queue.head_q [2:0]) & 7) < \dut.u_queue.level ) begin
+                if (!sound(\dut.u_queue.memory_seen [i*171 +: 171])) all_sound = 1'b0;
+                if (\dut.u_queue.memory_seen [i*171 +: 2] != 2'd0) queue_ends = 1'b1;
+            end
     end
 
     // A step ahead that is final or faulty: what follows it does not count.
@@ -245,12 +252,20 @@ module lz4_decompressor_formal #(
         if (\dut.u_parser.cut_q && \dut.u_parser.whole && \dut.u_parser.cut_token_q [3:0] == 4'd15)
             assert (\dut.u_parser.state_q == 3'd4);
         assert (all_sound && \dut.u_queue.level <= 4'd8);
+        if (\dut.u_parser.stopped_q ) assert (queue_ends || (\dut.u_parser.busy_q && \dut.op [1:0] != 2'd0)
+            || (\dut.step_valid && (\dut.step_final || \dut.step_error ))
+            || (\dut.u_copier.at_valid_q && (\dut.u_copier.at_final_q || \dut.u_copier.at_error_q ))
+            || (\dut.u_copier.valid_q && (\dut.u_copier.final_q || \dut.u_copier.error_q ))
+            || (\dut.u_copier.merges_q && (\dut.u_copier.ends_q || \dut.u_copier.bad_q )) || \dut.u_copier.stopped_q );
+        if (\dut.u_copier.stopped_q ) assert (ended);
         // steps
-        assert (\dut.u_stepper.period_q <= 5'd16);
+        assert (\dut.u_stepper.period_q >= 5'd1 && \dut.u_stepper.period_q <= 5'd16);
+        if (\dut.u_stepper.doubles_q ) assert (\dut.step_offset >= 16'd3 && \dut.step_offset <= 16'd15);
         if (\dut.step_valid ) begin
             assert (\dut.u_stepper.literals_q <= 5'd16 && \dut.u_stepper.room_q <= 5'd16);
             if (\dut.u_stepper.match_q ) assert (\dut.u_stepper.literals_q + \dut.u_stepper.room_q <= 6'd16 && !\dut.step_final );
             else assert (\dut.u_stepper.left_q == 9'd0 && !\dut.step_copies );
+            if (\dut.u_stepper.room_q == 5'd0) assert (\dut.u_stepper.literals_q != 5'd0);  // the next one has room
             if (\dut.step_copies ) assert (\dut.u_stepper.literals_q == 5'd0 || \dut.step_offset >= 16'd16);
         end
         // copier

@@ -157,15 +157,15 @@ PROOFS: list[Proof] = [
         Proof(
             "lz4_decompressor",
             "lz4_decompressor_formal",
-            "any input: within 12 cycles the parser goes on or a step is merged, the block ends, or the outside is "
+            "any input: within 9 cycles the parser goes on or a step is merged, the block ends, or the outside is "
             "waited for",
-            "bmc",
-            20,
+            "prove",
+            10,
             24,
             assumes="1 to 64 bytes in a last beat; what history and rotators hold is any",
             stands_in=("free_lz4_decompressor_history", "free_lz4_decompressor_rotator"),
         ),
-        {"STUCK": 12},
+        {"STUCK": 9},
     ),
     *(
         Proof(

@@ -120,6 +120,7 @@ module lz4_decompressor_stepper (
         if (restart_i) begin
             step_valid_o <= 1'b0;
             period_q     <= 5'd16;
+            doubles_q    <= 1'b0;
         end
     end
 endmodule

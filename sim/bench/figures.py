@@ -29,13 +29,15 @@ DOCUMENTS = (
     "hwbench.md", "compressor.md", "decompressor.md", "mutants.md", "kerneldiff.md", "faults.md", "vswap/node-mode.md",
     "cxl.md",
 )  # fmt: skip
-NAMES = ("hwbench", "fpga", "mutation", "effects", "faults", "modes", "guest")
+NAMES = ("hwbench", "loaded", "fpga", "mutation", "effects", "faults", "modes", "guest")
 SURVIVED = "survived"
+_MADE_WITH = {"loaded": "hwbench"}  # whose target makes another record too
+_PARTS = {"hwbench": "widths", "loaded": "loaded"}  # of build/hwbench.json
 _MARK = re.compile(r"(<!-- made by `python -m sim\.bench\.figures`: ([a-z-]+) -->\n)(.*?)(?=\n\n|\Z)", re.DOTALL)
 
 Records = Mapping[str, Sequence[Mapping[str, Any]]]
-"""The rows of each record: "hwbench" (sim/bench/hwbench.py), "fpga" (hw/fpga.py), "mutation", "effects" and
-"faults" (tests/campaigns), "modes" (sim/bench/modes.py), "guest" (sim/bench/guest.py)."""
+"""The rows of each record: "hwbench" and "loaded" (sim/bench/hwbench.py), "fpga" (hw/fpga.py), "mutation", "effects"
+and "faults" (tests/campaigns), "modes" (sim/bench/modes.py), "guest" (sim/bench/guest.py)."""
 
 
 class FiguresError(Exception):
@@ -58,7 +60,8 @@ def records(folder: Path = RECORDS) -> Records:
         try:
             found[name] = json.loads(file.read_text())
         except (OSError, ValueError) as error:
-            raise FiguresError(f"{file}: {error}: `make {name}`, then python -m sim.bench.figures --record") from None
+            make = _MADE_WITH.get(name, name)
+            raise FiguresError(f"{file}: {error}: `make {make}`, then python -m sim.bench.figures --record") from None
     return found
 
 
@@ -98,6 +101,19 @@ def misses(kept: Records) -> str:
     rows = [
         [row["kind"], *row["read_miss_deciles"], row["read_miss_p99_cycles"]]
         for row in kept["hwbench"] if row["width"] == widest
+    ]  # fmt: skip
+    return _table(heads, rows)
+
+
+def loaded(kept: Records) -> str:
+    """The device under load: a line a workload and width."""
+    heads = ["width", "workload", "read p50", "p99", "bytes a cycle", "media bytes for a host byte"]
+    rows = [
+        [
+            row["width"], row["workload"], _number(row["p50"]), _number(row["p99"]), f"{row['bytes_per_cycle']:.2f}",
+            f"{row['media_bytes_per_host_byte']:.1f}",
+        ]
+        for row in kept["loaded"]
     ]  # fmt: skip
     return _table(heads, rows)
 
@@ -287,7 +303,8 @@ def replayed(kept: Records) -> str:
 
 
 TABLES: Mapping[str, Callable[[Records], str]] = {
-    "widths": widths, "misses": misses, "compressor": compressor, "decompressor": decompressor, "fpga": fpga,
+    "widths": widths, "misses": misses, "loaded": loaded,
+    "compressor": compressor, "decompressor": decompressor, "fpga": fpga,
     "mutants": mutants, "mutants-state": mutants_state, "survivors": survivors, "faults": faults,
     "faults-state": faults_state, "effects-faults": effects_faults, "effects-times": effects_times,
     "effects-tiers": effects_tiers, "modes": modes, "modes-rtl": modes_rtl, "programs": programs, "replayed": replayed,
@@ -340,10 +357,14 @@ def record(results: Path, to: Path = RECORDS) -> None:
         FiguresError: a campaign of mutants has not judged its whole sample.
     """
     for name in NAMES:
-        source = results / f"{name}.json"
+        source = results / f"{_MADE_WITH.get(name, name)}.json"
         if not source.exists():
             continue
         rows = json.loads(source.read_text())
+        if name in _PARTS:
+            rows = rows[_PARTS[name]]
+            if not rows:  # not measured: what is recorded stays
+                continue
         if name == "mutation":
             if len(rows["mutants"]) != rows["sample"]:
                 raise FiguresError(

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The engines' bench: bytes a cycle, ratio, latencies, area and clock of every engine width over real pages.
+"""The engines' bench: bytes a cycle, ratio, latencies, area and clock of every engine width over real pages, and the
+device under load.
 
 `python -m sim.bench.hwbench` prints one table and writes build/hwbench.json. docs/hwbench.md explains the figures.
 """
@@ -11,6 +12,7 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 from random import Random
 
@@ -33,6 +35,8 @@ from hw.virtual_time import VirtualClock
 from sim.base.interrupts import interruptible
 from sim.base.options import OutputFile
 from sim.bench.hardware_pages import bench_pages
+from sim.bench.loaded import PAGES as LOAD_PAGES
+from sim.bench.loaded import WORKLOADS, Loaded, measure_loaded
 from sim.corpus.corpus import CorpusError
 from sim.corpus.figures import RAW_BYTES
 from vswap.base.results import is_stdout, write_json
@@ -278,6 +282,23 @@ def _area(width: int) -> fpga.EngineArea:
     return fpga.engine_area(rows, width)
 
 
+def _mixed(pages: dict[str, list[bytes]]) -> list[bytes]:
+    """Pages of all kinds in turn, each once."""
+    in_turn = (page for row in zip_longest(*pages.values()) for page in row if page is not None)
+    return list(dict.fromkeys(in_turn))
+
+
+def print_loaded(rows: Sequence[Loaded], console: Console) -> None:
+    """A table of the device under load."""
+    table = Table(title="The device under load", title_justify="left")
+    for head in ("width", "workload", "p50", "p99", "B/cycle", "media B/B"):
+        table.add_column(head, justify="left" if head == "workload" else "right")
+    for row in rows:
+        table.add_row(str(row.width), row.workload, f"{row.p50:.0f}", f"{row.p99:.0f}", f"{row.bytes_per_cycle:.2f}",
+                      f"{row.media_bytes_per_host_byte:.1f}")  # fmt: skip
+    console.print(table)
+
+
 def print_rows(rows: Sequence[Row], console: Console) -> None:
     """One table of all widths and kinds, and the figures of other cores."""
     table = Table(title="LZ4 engines and device, media latency 0", title_justify="left")
@@ -315,10 +336,11 @@ def print_rows(rows: Sequence[Row], console: Console) -> None:
 @click.option("--pages", "count", type=click.IntRange(4, 500), default=100, show_default=True, help="Pages of a kind.")
 @click.option("--width", "widths", type=click.Choice([str(width) for width in ENGINE_WIDTHS]), multiple=True,
               help="Only this width; may be repeated.")  # fmt: skip
+@click.option("--load/--no-load", default=True, show_default=True, help="Measure the device under load too.")
 @click.option("--json", "target", type=OutputFile(), metavar="FILE",
               default=lambda: results_folder() / "hwbench.json",
               help="File for the rows; - for standard output.  [default: build/hwbench.json]")  # fmt: skip
-def main(count: int, widths: tuple[str, ...], target: Path) -> None:
+def main(count: int, widths: tuple[str, ...], load: bool, target: Path) -> None:
     """Measure the engines and the device over real pages, at every width."""
     chosen = [int(width) for width in widths] or list(ENGINE_WIDTHS)
     columns = (TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -326,8 +348,13 @@ def main(count: int, widths: tuple[str, ...], target: Path) -> None:
         with interruptible(), Progress(*columns, console=Console(stderr=True)) as progress:
             task = progress.add_task("gather pages", total=None)
             pages = bench_pages(count)
-            progress.update(task, total=len(chosen) * stages(pages))
-            rows = []
+            under_load = chosen if load else []
+            mixed = _mixed(pages)
+            if under_load and len(mixed) < LOAD_PAGES:
+                raise BenchError(f"{len(mixed)} pages for the device under load, expected {LOAD_PAGES}: more --pages")
+            progress.update(task, total=len(chosen) * stages(pages) + len(under_load) * len(WORKLOADS))
+            rows: list[Row] = []
+            loaded: list[Loaded] = []
             for width in chosen:
                 progress.update(task, description=f"width {width}: compile")
 
@@ -335,12 +362,18 @@ def main(count: int, widths: tuple[str, ...], target: Path) -> None:
                     progress.update(task, advance=1, description=f"width {width}: {stage}")
 
                 rows += measure(width, pages, tick)
+                if width in under_load:
+                    progress.update(task, description=f"width {width}: load")
+                    loaded += measure_loaded(width, mixed, tick)
     except KeyboardInterrupt:
         sys.exit("hwbench: interrupted; nothing is left running")
-    except (BenchError, EngineHangError, BuildError, ToolError, CorpusError, OSError) as error:
+    except (BenchError, EngineHangError, BuildError, ToolError, CorpusError, OSError, AssertionError) as error:
         sys.exit(f"hwbench: {error}")
-    write_json(target, [asdict(row) for row in rows])
-    print_rows(rows, Console(stderr=is_stdout(target), width=None if sys.stdout.isatty() else 200))
+    write_json(target, {"widths": [asdict(row) for row in rows], "loaded": [asdict(row) for row in loaded]})
+    console = Console(stderr=is_stdout(target), width=None if sys.stdout.isatty() else 200)
+    print_rows(rows, console)
+    if loaded:
+        print_loaded(loaded, console)
     click.echo(f"rows: {target}", err=is_stdout(target))
 
 

@@ -92,10 +92,21 @@ def test_a_campaign_of_faults_is_recorded_kind_by_kind_with_its_rtl(tmp_path: Pa
     ]  # fmt: skip
 
 
+def test_the_engines_bench_makes_two_records_and_what_was_not_measured_stays(tmp_path: Path) -> None:
+    results = tmp_path / "hwbench.json"
+    results.write_text(json.dumps({"widths": [{"width": 8}], "loaded": [{"workload": "w", "p50": 3}]}))
+    record(tmp_path, tmp_path / "records")
+    results.write_text(json.dumps({"widths": [{"width": 16}], "loaded": []}))
+    record(tmp_path, tmp_path / "records")
+    kept = {name: json.loads((tmp_path / "records" / f"{name}.json").read_text()) for name in ("hwbench", "loaded")}
+    assert kept == {"hwbench": [{"width": 16}], "loaded": [{"workload": "w", "p50": 3}]}
+
+
 def test_a_record_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
     with pytest.raises(FiguresError, match=r"hwbench\.json: .*make hwbench"):
         records(tmp_path)
     (tmp_path / "hwbench.json").write_text(json.dumps([]))
+    (tmp_path / "loaded.json").write_text(json.dumps([]))
     (tmp_path / "mutation.json").write_text(json.dumps([]))
     (tmp_path / "effects.json").write_text(json.dumps([]))
     (tmp_path / "faults.json").write_text(json.dumps([]))

@@ -62,17 +62,13 @@ def conclude(table: Rows) -> Verdict:
     quiet = {dial: _gain(table, dial, "miss_p50_cycles", 0) for dial in FULL}
     loaded = {dial: _gain(table, dial, "miss_p99_cycles", max(LOADS)) for dial in FULL}
     widths = _widths()
-    narrow, usual, wide = widths[min(widths)], widths[USUAL.bytes_per_cycle], widths[max(widths)]
-    width_gain = 1 - wide["read_miss_median_cycles"] / narrow["read_miss_median_cycles"]
-    wider_gain = 1 - wide["read_miss_median_cycles"] / usual["read_miss_median_cycles"]
+    usual = widths[USUAL.bytes_per_cycle]
     areas = {width: engine_area(_areas(), width) for width in widths}
     luts = {width: area.luts or 0 for width, area in areas.items()}
     clocks = {width: area.estimate_mhz or 0 for width, area in areas.items()}
-    small, large = luts[USUAL.bytes_per_cycle], luts[max(widths)]
     findings = {
         **{f"{dial}, p50 of a miss without load": _words(gain) for dial, gain in quiet.items()},
         **{f"{dial}, p99 of a miss at a load of {max(LOADS)} %": _words(gain) for dial, gain in loaded.items()},
-        "width of the engines, median of a miss in cycles": _words(width_gain),
     }
     caches, latencies = values_of(table, "cache_pages"), values_of(table, "media_latency")
     hot, hot_loaded = (
@@ -85,16 +81,9 @@ def conclude(table: Rows) -> Verdict:
         f"A miss takes {fast:,.0f} cycles in the median at a media latency of {min(latencies)} cycles and {slow:,.0f} "
         f"at {max(latencies)}, the number of cached pages changes it by {quiet['cache_pages']:.0%} and the size of a "
         f"sector by {quiet['sector_bytes']:.0%}; in the bench of the engines it takes "
-        f"{narrow['read_miss_median_cycles']:,.0f} cycles at width {min(widths)} and "
-        f"{wide['read_miss_median_cycles']:,.0f} at {max(widths)}.",
-        f"From width {USUAL.bytes_per_cycle} to {max(widths)} the median of a miss falls by {wider_gain:.0%} in cycles "
-        f"for {large / small:,.1f} times the LUTs ({small:,} to {large:,}), and the "
-        f"estimated clock falls from {clocks[USUAL.bytes_per_cycle]:.0f} to {clocks[max(widths)]:.0f} MHz: "
-        + (
-            "in time that is a loss, and only costs area."
-            if (1 - wider_gain) * clocks[USUAL.bytes_per_cycle] > clocks[max(widths)]
-            else "in time that is a gain."
-        ),
+        f"{usual['read_miss_median_cycles']:,.0f} cycles.",
+        f"The engines take {luts[USUAL.bytes_per_cycle]:,} LUTs, and the estimated clock of the slower one is "
+        f"{clocks[USUAL.bytes_per_cycle]:.0f} MHz.",
         f"With {_list(caches)} cached pages the hot set is {_list(hot)} pages without load, and {_list(hot_loaded)} "
         f"while pages are written in {max(LOADS)} % of the time, which takes the p99 of a miss from "
         f"{_usual(table, 'miss_p99_cycles', 0):,.0f} to {_usual(table, 'miss_p99_cycles', max(LOADS)):,.0f} cycles: "
@@ -105,8 +94,8 @@ def conclude(table: Rows) -> Verdict:
         "size of a sector changes the capacity, too.",
         f"Cycles are of the RTL with its bench's media, without a link: a CXL link's latency, {Costs().cxl_link} "
         "ns in the cost table, comes on top of every miss and makes each share above smaller.",
-        "The widths are those of `make hwbench`, over other pages of the same programs; areas are synthesised for an "
-        "ECP5, not routed. A larger cache costs 4,096 bytes of block RAM a page, whose timing was not measured.",
+        "The bench of the engines is `make hwbench`, over other pages of the same programs; areas are synthesised for "
+        "an ECP5, not routed. A larger cache costs 4,096 bytes of block RAM a page, whose timing was not measured.",
         "Several engines, and a promoted region, are not in the device.",
     )
     return Verdict(findings, sentences, limits, 1, [_summary(table), _by_width(widths, luts, clocks)])

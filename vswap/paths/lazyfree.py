@@ -51,7 +51,7 @@ def discard(machine: Machine, folio: Folio) -> bool:
     is gone: its flush comes before the folio is unlocked, which frees it if no other PTE is left."""
     dropped = 0
     for table, vpn, pte in rmap.walk(machine, folio):
-        if pte.dirty:
+        if pte.dirty or folio.was_cached:  # in a PTE, or in the folio itself since a split
             folio.lazyfree = False
             folio.was_cached = True
             break

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Latencies of the model device: a rough stand-in for the cycle counts of the RTL.
 
-Only the order of magnitude is right: one line a cycle on the host port, engines at eight bytes a cycle, media latency
-once an access. Results that must hold in cycles come from the RTL. The recorded experiments (docs/answers) are measured
-with these times: who changes them measures all of those again.
+Only the order of magnitude is right: one line a cycle on the host port, engines at their usual rates, media
+latency once an access. Results that must hold in cycles come from the RTL.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ class ModelTiming:
         line_hit: from an address to the first line, page cached.
         open_page: table lookup, choice of a victim.
         media_access: until the media's first beat; then a 64-byte beat a cycle.
-        decode_page: from the first beat of a block, or of a raw page, to the last line. The RTL takes 20 to the
-            first line and 380 from there in the mean over pages of programs (64 for a raw page).
-        compress_page: from the last line of a page to the last beat of its block. The RTL takes 518 in that mean.
+        decode_first: from the first beat of an LZ4 block to the first line of its page.
+        decode_page: from there to the last line: the mean over pages of programs, which take from 64 cycles to 700.
+        compress_page: from the first line of a page to the last beat of its block.
         mailbox_command: overhead of a mailbox command.
         sanitize_page: a page of the background operation.
     """
@@ -35,8 +34,9 @@ class ModelTiming:
     line_hit: int = 6
     open_page: int = 5
     media_access: int = 60
-    decode_page: int = 512
-    compress_page: int = 512
+    decode_first: int = 20
+    decode_page: int = 380
+    compress_page: int = 582
     mailbox_command: int = 20
     sanitize_page: int = 8
 
@@ -47,11 +47,13 @@ class ModelTiming:
         """
         if not stored_bytes:
             return 0, PAGE_BYTES // LINE_BYTES
-        return self.media_access, self.decode_page
+        if stored_bytes >= PAGE_BYTES:  # raw
+            return self.media_access, PAGE_BYTES // LINE_BYTES
+        return self.media_access + self.decode_first, self.decode_page
 
     def compress(self, stored_bytes: int) -> int:
         """Cycles to scan and compress a page; `stored_bytes` is what goes to the media."""
-        return PAGE_BYTES // LINE_BYTES + (self.compress_page if stored_bytes else 0)
+        return self.compress_page if stored_bytes else PAGE_BYTES // LINE_BYTES
 
     def media(self, stored_bytes: int) -> int:
         """Cycles that the media has to do with so much of a page."""

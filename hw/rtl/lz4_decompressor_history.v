@@ -23,8 +23,8 @@ module lz4_decompressor_history (
     output reg  [127:0] even_o,
     output reg  [127:0] odd_o
 );
-    (* ram_style = "block", no_rw_check *) reg [127:0] even_q [0:127];
-    (* ram_style = "block", no_rw_check *) reg [127:0] odd_q [0:127];
+    (* ram_style = "block" *) (* no_rw_check *) reg [127:0] even_q [0:127];
+    (* ram_style = "block" *) (* no_rw_check *) reg [127:0] odd_q [0:127];
 
     always @(posedge clk_i) begin
         if (read_i) begin

@@ -22,7 +22,7 @@ module ram_apart #(
     input  wire [ADDRESS_BITS-1:0] read_address_i,
     output reg  [WIDTH-1:0]        read_data_o
 );
-    (* no_rw_check, ram_style = "block" *)
+    (* ram_style = "block" *) (* no_rw_check *)
     reg [WIDTH-1:0] memory_q [0:(1<<ADDRESS_BITS)-1];
 
     // Nobody else reads the memory, so its writes may be blocking: for a simulator that is one copy less.

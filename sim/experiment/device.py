@@ -28,7 +28,7 @@ FULL: Mapping[str, Sequence[int]] = {
     "cache_pages": (2, 4, 8, 16), "media_latency": (20, 40, 100, 400), "sector_bytes": (128, 256, 512, 1024),
 }  # fmt: skip
 REDUCED: Mapping[str, Sequence[int]] = {
-    "cache_pages": (2, 8, 16), "media_latency": (20, 40, 400), "sector_bytes": (128, 256, 1024),
+    "cache_pages": (2, 4, 8, 16), "media_latency": (20, 40, 400), "sector_bytes": (128, 256, 1024),
 }  # fmt: skip
 LOADS = (0, 50)
 BUYS = 0.05

@@ -161,9 +161,8 @@ module axi_host_read #(
             waiting_d = waiting_q >> BITS;
             waits_d   = waits_q >> 1;
         end
-        if (aside)
-            for (n = 0; n < WAITING; n = n + 1)
-                if (!waits_d[n] && (n == 0 || waits_d[n == 0 ? 0 : n-1])) waiting_d[n*BITS +: BITS] = front_q;
+        for (n = 0; n < WAITING; n = n + 1)  // outside of any `if`: else `n` would be a latch
+            if (aside && !waits_d[n] && (n == 0 || waits_d[n == 0 ? 0 : n-1])) waiting_d[n*BITS +: BITS] = front_q;
         if (aside) waits_d = {waits_d[WAITING-2:0], 1'b1};
     end
 

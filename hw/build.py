@@ -301,12 +301,16 @@ def run_make(result: Build, settings: Sequence[str], environment: Mapping[str, s
 
 
 def run_tool(result: Build, argv: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Run one tool in a build's folder, its output to `compile.log`. Raises BuildError with the line that says why."""
+    """Run one tool in a build's folder, its output to `compile.log`. What a compiler leaves that is killed is
+    there, too. Raises BuildError with the line that says why."""
     path = result.folder / "compile.log"
     with path.open("ab") as output:
         output.write((shlex.join(argv) + "\n").encode())
         output.flush()
-        process = subprocess.Popen(argv, cwd=result.folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            argv, cwd=result.folder, env={**environment, "TMPDIR": str(result.folder)}, stdout=output,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
         try:
             status = process.wait()
         finally:

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from hw.parameters import DeviceParameters
 from hw.places import build_folder
 from hw.verilated.library import compiled
+from hw.workers import WorkerPool
 from sim.cxl.guest import Guest, build_guest
 from sim.cxl.place import run_folder
 from sim.cxl.qemu import Qemu, describe, fetch_qemu
@@ -127,7 +127,7 @@ def run_guest(
     folder = build_folder() / "cxl"
     folder.mkdir(parents=True, exist_ok=True)
     with run_folder() as place:
-        with ThreadPoolExecutor(1) as pool:  # packages come while the compiler works
+        with WorkerPool(1) as pool:  # packages come while the compiler works
             compiling = pool.submit(device_library, machine)
             qemu = fetch_qemu(folder)
             guest = build_guest(

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from sim.guest import fetch_headers, run_tool
+from sim.guest import fetch_headers, run_compiler
 
 SOURCE = Path(__file__).resolve().parent / "modules" / "cram_provider.c"
 
@@ -33,7 +33,7 @@ def build_provider(folder: Path, version: str) -> Path:
         shutil.copy(SOURCE, temporary)
         (Path(temporary) / "Kbuild").write_text(f"obj-m := {SOURCE.stem}.o\n")
         # Types for BPF would need the kernel with all its symbols.
-        run_tool(["make", "-C", str(headers), f"M={temporary}", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"])
+        run_compiler(["make", "-C", str(headers), f"M={temporary}", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"])
         for old in folder.glob(f"{SOURCE.stem}-*.ko"):
             old.unlink()
         (Path(temporary) / f"{SOURCE.stem}.ko").rename(kept)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hw.tools import compiler_version
 from hw.verilated.library import ABI
-from sim.guest import GuestError, Packages, fetch_package, run_tool
+from sim.guest import GuestError, Packages, fetch_package, run_compiler, run_tool
 from sim.guest.packages import check_file
 
 VERSION = "10.0.2"
@@ -125,8 +125,8 @@ def _plugin(folder: Path) -> Path:
     for old in folder.glob("plugin-*"):
         old.unlink()
     made = target.with_suffix(".made")
-    run_tool([os.environ.get("CC", "cc"), *FLAGS, *(f"-I{place}" for place in places),
-              *(str(path) for path in sources if path.suffix == ".c"), "-o", str(made)])  # fmt: skip
+    run_compiler([os.environ.get("CC", "cc"), *FLAGS, *(f"-I{place}" for place in places),
+                  *(str(path) for path in sources if path.suffix == ".c"), "-o", str(made)])  # fmt: skip
     made.rename(target)
     return target
 

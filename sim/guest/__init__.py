@@ -3,10 +3,10 @@
 
 from sim.guest.initramfs import cpio, write_initramfs
 from sim.guest.kernel import fetch_headers, fetch_kernel
-from sim.guest.packages import GuestError, Packages, compile_static, fetch_package, run_tool
+from sim.guest.packages import GuestError, Packages, compile_static, fetch_package, run_compiler, run_tool
 from sim.guest.tree import fetch_tree
 
 __all__ = [
     "GuestError", "Packages", "compile_static", "cpio", "fetch_headers", "fetch_kernel", "fetch_package", "fetch_tree",
-    "run_tool", "write_initramfs",
+    "run_compiler", "run_tool", "write_initramfs",
 ]  # fmt: skip

@@ -11,9 +11,11 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from hw.processes import kill_tree
 
 
 class GuestError(Exception):
@@ -133,20 +135,33 @@ def check_file(path: Path, digest: str) -> None:
 def compile_static(source: Path, folder: Path) -> bytes:
     """A C program for the guest, which has no libraries. Raises GuestError."""
     target = folder / source.stem
-    run_tool([os.environ.get("CC", "cc"), "-O2", "-Wall", "-Wextra", "-static", "-o", str(target), str(source)])
+    run_compiler([os.environ.get("CC", "cc"), "-O2", "-Wall", "-Wextra", "-static", "-o", str(target), str(source)])
     return target.read_bytes()
 
 
-def run_tool(argv: Sequence[str], folder: Path | None = None) -> str:
-    """What a tool prints. Raises GuestError if it is not here or fails."""
+def run_compiler(argv: Sequence[str]) -> None:
+    """Run a compiler, or make: of their temporary files nothing is left, even if they are killed. Raises GuestError."""
+    with tempfile.TemporaryDirectory(prefix="vcram-compiler-") as temporary:
+        run_tool(argv, env={**os.environ, "TMPDIR": temporary})
+
+
+def run_tool(argv: Sequence[str], folder: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+    """What a tool prints; with us ends all that it has started. Raises GuestError if it is not here or fails."""
     if shutil.which(argv[0]) is None:
         raise GuestError(f"no {argv[0]} here: this needs Debian, or a system made from it, and a C compiler")
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or ["it did not say why"]
+    with subprocess.Popen(
+        argv, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+    ) as process:
+        try:
+            printed, complained = process.communicate()
+        finally:
+            if process.poll() is None:
+                kill_tree(process.pid)
+    if process.returncode:
+        said = complained.strip().splitlines() or ["it did not say why"]
         errors = [line for line in said if "error" in line.lower()]  # of a compiler, which draws arrows below
         raise GuestError(f"{' '.join(argv[:3])} failed: {(errors or said[-1:])[0]}")
-    return done.stdout
+    return printed
 
 
 def _archive() -> tuple[str, str]:

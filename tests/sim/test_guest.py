@@ -4,10 +4,15 @@
 from __future__ import annotations
 
 import gzip
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from hw.sources import ROOT
 from sim.guest import GuestError, cpio, fetch_package, run_tool, write_initramfs
 from sim.guest.packages import check_file
 
@@ -68,3 +73,28 @@ def test_a_tool_that_fails_says_why_in_one_line() -> None:
         run_tool(["vcram-no-such-tool"])
     with pytest.raises(GuestError, match=r"^sh -c echo no >&2; exit 1 failed: no$"):
         run_tool(["sh", "-c", "echo no >&2; exit 1"])
+
+
+def test_of_a_compiler_that_is_interrupted_nothing_is_left(tmp_path: Path) -> None:
+    """Neither what it has started nor its temporary files."""
+    (tmp_path / "compiler").write_text('#!/bin/sh\ntouch "$TMPDIR/part"\nsleep 97 &\necho $! >started\nwait\n')
+    (tmp_path / "compiler").chmod(0o755)
+    program = (
+        "from sim.base.interrupts import interruptible\nfrom sim.guest import run_compiler\n"
+        "with interruptible():\n    run_compiler(['./compiler'])\n"
+    )
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
+    ) as process:
+        while not (tmp_path / "started").exists() or not (tmp_path / "started").read_text():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+        process.wait(20)
+    started = Path("/proc") / (tmp_path / "started").read_text().strip() / "cmdline"
+    deadline = time.monotonic() + 10
+    while started.exists() and started.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not (started.exists() and started.read_bytes())  # a zombie has no command line
+    assert {path.name for path in tmp_path.iterdir()} == {"compiler", "started"}

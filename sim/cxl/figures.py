@@ -84,6 +84,8 @@ def find_problems(figures: Figures) -> list[str]:
         problems.append(
             f"the device refused {figures.shell['machine_checks']} loads, the kernel saw {figures.machine_checks}"
         )
+    if figures.shell["qemu_commands"]:
+        problems.append(f"QEMU was asked for {figures.shell['qemu_commands']} commands that are the device's")
     if figures.shell["pages_missed"]:
         problems.append(f"{figures.shell['pages_missed']} pages whose store was refused are not poison")
     return problems

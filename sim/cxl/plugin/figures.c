@@ -24,7 +24,7 @@ void figures_write(const Figures *figures, Library *library, const Poison *poiso
             poison->missed + poison->waiting);
     fprintf(file, ", \"commands\": %" PRIu64 ", \"second_commands\": %" PRIu64 ", \"machine_checks\": %" PRIu64,
             figures->commands, second->commands, figures->machine_checks);
-    fprintf(file, ", \"messages\": [");
+    fprintf(file, ", \"qemu_commands\": %" PRIu64 ", \"messages\": [", figures->qemu_commands);
     for (int line = 0; line < 16; line++) {
         fprintf(file, "%s%" PRIu64, line ? ", " : "", figures->messages[line]);
     }

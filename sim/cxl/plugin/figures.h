@@ -10,6 +10,7 @@
 
 typedef struct Figures {
     uint64_t commands;      // of the guest in the mailbox
+    uint64_t qemu_commands; // that QEMU's own mailbox was asked for: none
     uint64_t machine_checks;
     uint64_t messages[16];  // interrupts sent, by line
 } Figures;

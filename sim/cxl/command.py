@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.table import Table
 
@@ -102,6 +103,7 @@ def cxl_command(
       vcram cxl --icount --json cxl.json
       vcram cxl --media 4M -- ./mine.sh
       vcram cxl --icount -- sqlite
+      vcram cxl --icount -- redis 200 2
       vcram cxl --with perl --reclaim -- perl -e 'print "hello\\n"'
       vcram cxl --shell
     """
@@ -117,6 +119,15 @@ def cxl_command(
         raise click.BadParameter(f"{wrong[0]} is no FILE.ko", param_hint="--module")
     if hot is not None and not provider:
         raise click.BadParameter("it is the module that promotes, so not with --no-provider", param_hint="--hot")
+    if shell:
+        idle = {"CMD": command, "--json": json_file, "--live": live, "--reclaim": reclaim, "--record": record}
+        if wrong := [name for name, value in idle.items() if value]:
+            raise click.BadParameter(f"a shell takes the command's place, so not with {wrong[0]}", param_hint="--shell")
+    given = click.get_current_context().get_parameter_source
+    if library is not None and ParameterSource.COMMANDLINE in (given("media"), given("width")):
+        raise click.BadParameter("that device has its own, so not with --media or --width", param_hint="--library")
+    if window is None and given("waves_file") == ParameterSource.COMMANDLINE:
+        raise click.BadParameter("say which cycles: --waves FROM:TO", param_hint="--waves-file")
     machine = Machine(
         parameters, memory, smp, icount, library, modules, provider, hot or 0, (swap or 0) * PAGE_BYTES,
         packages, reclaim, record, None if window is None else Waves(window, waves_file), log,

@@ -29,7 +29,7 @@ MODULES = ("cxl_acpi", "cxl_pci", "cxl_mem", "dax_cxl", "device_dax", "kmem")
 SWAP_MODULES = ("virtio_pci", "virtio_blk", "zsmalloc", "lz4")
 PROGRAMS = ("cold", "poison", "reclaim")
 """Of sim/cxl/guest, compiled for the guest."""
-WORKLOADS = {"sqlite": ("sqlite3",)}
+WORKLOADS = {"sqlite": ("sqlite3",), "redis": ("redis-server", "redis-tools")}
 """Scripts of sim/cxl/guest that put a program into the group, and the packages that it comes from."""
 _HEAT = 80
 """At which a page in use comes back, if the group is reclaimed again and again: it was read once, and 16 lines more."""
@@ -115,7 +115,7 @@ def build_guest(
         files[name] = (data, 0o755)
         words[0] = f"/{name}"
     elif words and words[0].removeprefix("/bin/") not in own:
-        raise GuestError(f"{words[0]} is neither a file here nor a program of the guest's")
+        raise GuestError(f"{shlex.quote(words[0])} is neither a file here nor a program of the guest's")
     files["command/run"] = (f"#!/bin/sh\nexec {shlex.join(words)}\n".encode(), 0o755)
     write_initramfs(initramfs, files, kernel)
     return Guest(kernel / "vmlinuz", initramfs, version)

@@ -6,6 +6,7 @@ Where QEMU or the kernel cannot be had, these tests fail with the sentence that 
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import signal
@@ -26,7 +27,8 @@ from sim.cxl.command import cxl_command
 from sim.cxl.guest import why_not
 from sim.cxl.machine import UNIT_PAGES
 from sim.cxl.place import run_folder
-from sim.cxl.qemu import PLUGIN
+from sim.cxl.qemu import PLUGIN, Qemu
+from sim.guest import GuestError
 from sim.run.window import Waves, Window
 from tests.marks import VERIFY
 
@@ -35,7 +37,10 @@ TOLD = {
     "vmstat.pgpromote_success": 2, "event.general_media": 3, "event.dram": 0, "event.memory_module": 0,
     "event.generic_event": 0, "mce": 1, "provider.given_back": 6, "status": 0, "end": 1,
 }  # fmt: skip
-COUNTED = {"cycles": 77, "machine_checks": 1, "pages_missed": 0, "messages": [0] * 16, "registers": list(range(70))}
+COUNTED = {
+    "cycles": 77, "machine_checks": 1, "qemu_commands": 0, "pages_missed": 0, "messages": [0] * 16,
+    "registers": list(range(70)),
+}  # fmt: skip
 
 
 def figures(told: dict[str, int], counted: dict[str, Any]) -> Figures:
@@ -56,6 +61,7 @@ def test_the_figures_are_those_of_kernel_and_device() -> None:
     [
         ({"cold.bad": 2}, {}, "2 bad pages"),
         ({"mce": 0}, {}, "the device refused 1 loads, the kernel saw 0"),
+        ({}, {"qemu_commands": 3}, "QEMU was asked for 3 commands that are the device's"),
         ({}, {"pages_missed": 5}, "5 pages whose store was refused are not poison"),
     ],
 )
@@ -115,10 +121,23 @@ def test_a_module_for_the_kernel_is_named_as_one(tmp_path: Path) -> None:
     assert "is no FILE.ko" in done.output
 
 
-def test_pages_are_promoted_by_the_module_only() -> None:
-    done = CliRunner().invoke(cxl_command, ["--no-provider", "--hot", "9"])
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["--no-provider", "--hot", "9"], "--no-provider"),  # pages are promoted by the module only
+        (["--shell", "--", "true"], "CMD"),
+        (["--shell", "--json", "cxl.json"], "--json"),
+        (["--shell", "--live"], "--live"),
+        (["--shell", "--reclaim"], "--reclaim"),
+        (["--shell", "--record", "guest.txt"], "--record"),
+        (["--library", __file__, "--media", "4M"], "--media"),
+        (["--waves-file", "a.vcd"], "--waves FROM:TO"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(given: list[str], named: str) -> None:
+    done = CliRunner().invoke(cxl_command, given)
     assert done.exit_code == 2
-    assert "--no-provider" in done.output
+    assert named in done.output.splitlines()[-1]
 
 
 @pytest.fixture
@@ -162,6 +181,29 @@ def test_a_run_removes_the_folder_of_one_that_was_killed_and_no_other(temporary:
 def machine(**settings: Any) -> Machine:
     media = settings.pop("media_bytes", 64 << 20)
     return Machine(DeviceParameters(perceived_pages=UNIT_PAGES, media_bytes=media), **settings)
+
+
+def compile_for_long(_: Machine) -> Path:
+    time.sleep(97)
+    return Path()
+
+
+def test_what_cannot_be_had_is_said_at_once_though_the_rtl_is_being_compiled(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So does an interrupt: what compiles has ended when the run has."""
+
+    def refuse(_: Path) -> Qemu:
+        raise GuestError("no QEMU")
+
+    monkeypatch.setattr("sim.cxl.machine.device_library", compile_for_long)
+    monkeypatch.setattr("sim.cxl.machine.fetch_qemu", refuse)
+    monkeypatch.setenv("VCRAM_BUILD", str(temporary / "build"))
+    started = time.monotonic()
+    with pytest.raises(GuestError, match="no QEMU"):
+        run_guest(machine(), ["true"])
+    assert time.monotonic() - started < 30
+    assert multiprocessing.active_children() == []
 
 
 @VERIFY
@@ -258,6 +300,20 @@ def test_a_database_whose_program_is_reclaimed_to_the_node_again_and_again_answe
     assert run.told["reclaim.rounds"] > 4
     assert found.demoted > 100
     assert found.promoted == run.told["provider.promoted"] > 50  # what is in use comes back
+    assert found.ratio > 1
+
+
+@VERIFY
+def test_a_server_whose_program_is_reclaimed_to_the_node_again_and_again_answers_as_in_dram() -> None:
+    """Debian's redis: the same answer to each command, and the same digest of all content after each round."""
+    run = run_guest(machine(icount=True), ["redis", "60", "2"])
+    found = figures(run.told, run.counted)
+    assert find_problems(found) == []
+    assert (found.bad, found.status, run.told["redis.digests"]) == (0, 0, 2)
+    assert run.told["redis.commands"] > 200
+    assert run.told["reclaim.rounds"] > 4
+    assert found.demoted > 500
+    assert found.promoted == run.told["provider.promoted"] > 100
     assert found.ratio > 1
 
 

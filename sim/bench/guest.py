@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Programs in the guest of `vcram cxl`, and a recorded run of it replayed on the model: docs/cxl.md.
 
-    python -m sim.bench.guest [sqlite|cold ...]
+    python -m sim.bench.guest [sqlite|redis|cold|"all tiers" ...]
 
 Each runs once, or only those that are named, with --icount: so the figures do not depend on the machine. They go to
 build/guest.json, from where `python -m sim.bench.figures --record` makes the document's tables; what is not run again
@@ -41,17 +41,21 @@ class Way:
     Attributes:
         command: what runs there.
         media_bytes: of the device.
+        swap_bytes: of a disk behind it, with zswap in front; 0: none.
         recorded: it is replayed on the model.
     """
 
     command: tuple[str, ...]
     media_bytes: int = 64 << 20
+    swap_bytes: int = 0
     recorded: bool = False
 
 
 WAYS = {
     "sqlite": Way(("sqlite", "500", "2")),
+    "redis": Way(("redis", "200", "2")),
     "cold": Way(("cold", "512", "2", "1", "0"), recorded=True),
+    "all tiers": Way(("cold", "1536", "1", "1", "0"), 1 << 20, 64 << 20),
 }
 
 
@@ -59,7 +63,7 @@ def run(name: str) -> dict[str, Any]:
     """One of them: its row. Raises what `run_guest` does, and RuntimeError if something was not right."""
     way = WAYS[name]
     parameters = DeviceParameters(perceived_pages=Machine().parameters.perceived_pages, media_bytes=way.media_bytes)
-    machine = Machine(parameters, icount=True)
+    machine = Machine(parameters, icount=True, swap_bytes=way.swap_bytes)
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "guest.txt"
         if way.recorded:

@@ -44,7 +44,8 @@ class Packages:
         lines = [f"{kind} {archive} {suite} main\n" for kind in ("deb", "deb-src")]
         lines += [line.replace(f" {suite} ", f" {suite}-backports ") for line in lines]
         sources.write_text("".join(lines))
-        run_tool(["apt-get", *packages.options, "-qq", "update"])
+        # Without this option a list that cannot be fetched is a warning, and the one of before is used, or none.
+        run_tool(["apt-get", "update", "-qq", "-o", "APT::Update::Error-Mode=any", *packages.options])
         return packages
 
     def versions(self, name: str) -> list[str]:
@@ -70,7 +71,7 @@ class Packages:
 
     def download(self, name: str, version: str, folder: Path) -> Path:
         """Fetch a package into a folder; its file."""
-        run_tool(["apt-get", *self.options, "-qq", "download", f"{name}={version}"], folder)
+        run_tool(["apt-get", "download", f"{name}={version}", "-qq", *self.options], folder)
         return next(folder.glob(f"{name}_*.deb"))
 
     def download_source(self, name: str, version: str, folder: Path) -> Path:
@@ -159,7 +160,8 @@ def run_tool(argv: Sequence[str], folder: Path | None = None, env: Mapping[str, 
                 kill_tree(process.pid)
     if process.returncode:
         said = complained.strip().splitlines() or ["it did not say why"]
-        errors = [line for line in said if "error" in line.lower()]  # of a compiler, which draws arrows below
+        # A compiler draws arrows below its errors; apt sums up below its own.
+        errors = [line for line in said if "error" in line.lower() or line.startswith("E: ")]
         raise GuestError(f"{' '.join(argv[:3])} failed: {(errors or said[-1:])[0]}")
     return printed
 

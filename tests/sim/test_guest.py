@@ -73,6 +73,8 @@ def test_a_tool_that_fails_says_why_in_one_line() -> None:
         run_tool(["vcram-no-such-tool"])
     with pytest.raises(GuestError, match=r"^sh -c echo no >&2; exit 1 failed: no$"):
         run_tool(["sh", "-c", "echo no >&2; exit 1"])
+    with pytest.raises(GuestError, match=r"E: no connection$"):
+        run_tool(["sh", "-c", "printf 'W: old\\nE: no connection\\nE: some failed\\n' >&2; exit 100"])
 
 
 def test_of_a_compiler_that_is_interrupted_nothing_is_left(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from sim.sweep.device import KEYS, device_points, measure_task
 from sim.sweep.engine import Workers, processes, run_tasks
 from sim.sweep.folder import REPORT, TABLE, digest, open_folder, read_asked
 from sim.sweep.grid import TRACE, Axis, Point, parse_axis, points, seeds
-from sim.sweep.page import sweep_page
+from sim.sweep.page import not_told, sweep_page
 from sim.sweep.progress import sweep_progress
 from sim.sweep.row import Task, execute_task, failed, whole
 from vswap.base.results import write_text
@@ -115,9 +115,14 @@ def sweep_command(
         ready = [(point, point.scenario) for point in grid if point.scenario is not None]
         tasks = [Task(f"{path.stem}-{point.number}", sim, each, point.load) for point, each in ready]
         with where as workers, sweep_progress(console, before + len(grid), before + failures) as step:
+            looked = False
             for number, row in run_tasks(tasks, workers, measure_task if device else execute_task):
                 folder.add(whole(ready[number][0], row))
                 step(row["status"] == "failed")
+                if not looked and row["status"] != "failed":
+                    looked = True
+                    for line in not_told(row, figures):
+                        console.print(line, highlight=False, markup=False)
         rows = sorted(folder.rows.values(), key=lambda row: int(row["point"]))
     bad = [row for row in rows if row["status"] == "failed"]
     report = output / REPORT

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from sim.base.versions import versions
@@ -87,6 +88,18 @@ def written(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "-" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return f"{value:,}" if isinstance(value, int) or value % 1 else f"{value:,.0f}"
+
+
+def not_told(row: Mapping[str, Any], figures: Sequence[str]) -> list[str]:
+    """One line for each of `figures` that this run has not: said after the first run, as a sweep may take hours."""
+    known = [name for name, value in row.items() if is_number(value)]
+    lines = []
+    for figure in figures:
+        if figure not in known:
+            near = get_close_matches(figure, known, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            lines.append(f"the first run has no figure {figure}{meant}")
+    return lines
 
 
 def _over_keys(varied: Sequence[str], rows: Sequence[Row], figures: Sequence[str]) -> Iterable[Part]:

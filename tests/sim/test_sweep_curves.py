@@ -45,6 +45,13 @@ def test_a_figure_that_no_run_has_is_one_line_and_the_table_stays(tmp_path: Path
     assert len(read_table(tmp_path / "out")) == 3
 
 
+def test_a_figure_that_the_first_run_has_not_is_told_then_with_the_name_that_was_meant(tmp_path: Path) -> None:
+    result = sweep(tmp_path, "--figure", "kernel.pgfaults")
+    told, _, after = result.output.partition("3 of 3 runs")
+    assert "the first run has no figure kernel.pgfaults; did you mean kernel.pgfault?" in told, result.output
+    assert after
+
+
 def test_each_combination_of_the_other_keys_is_a_line() -> None:
     rows = [{"size": size, "order": order, "faults": size * len(order)} for size in (1, 2) for order in ("a", "bb")]
     plot = curve(rows, ["size", "order"], "size", "faults")

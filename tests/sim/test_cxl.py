@@ -221,8 +221,12 @@ def test_linux_demotes_to_the_rtl_and_reads_every_byte_and_two_runs_are_equal() 
 
 
 @VERIFY
-def test_a_load_of_poison_is_a_sigbus_with_its_address_and_its_record_is_read() -> None:
-    run = run_guest(machine(), ["poison", "1"])
+def test_a_load_of_poison_is_a_sigbus_with_its_address_and_its_record_is_read(tmp_path: Path) -> None:
+    """And what Linux asks of the device registers is what tests/driver/test_linux_probe.py plays back on the RTL alone."""
+    log = tmp_path / "log"
+    run = run_guest(machine(log=log), ["poison", "1"])
+    recorded = (ROOT / "tests" / "driver" / "linux_probe.txt").read_text().splitlines()
+    assert [line.split()[:3] for line in log.read_text().splitlines()] == [line.split()[:3] for line in recorded]
     found = figures(run.told, run.counted)
     assert find_problems(found) == []
     assert {name: value for name, value in run.told.items() if name.startswith("poison")} == {
@@ -230,6 +234,7 @@ def test_a_load_of_poison_is_a_sigbus_with_its_address_and_its_record_is_read() 
         "poison.action_required": 1, "poison_listed": 1,
     }  # fmt: skip
     assert (found.machine_checks, found.events_read, found.status) == (1, 1, 0)
+    assert run.counted["qemu_commands"] == 0
     assert run.counted["messages"][1] == 1
 
 

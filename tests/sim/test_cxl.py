@@ -222,7 +222,7 @@ def test_linux_demotes_to_the_rtl_and_reads_every_byte_and_two_runs_are_equal() 
 
 @VERIFY
 def test_a_load_of_poison_is_a_sigbus_with_its_address_and_its_record_is_read(tmp_path: Path) -> None:
-    """And what Linux asks of the device registers is what tests/driver/test_linux_probe.py plays back on the RTL alone."""
+    """What Linux asks of the device registers is what tests/driver/test_linux_probe.py plays back on the RTL alone."""
     log = tmp_path / "log"
     run = run_guest(machine(log=log), ["poison", "1"])
     recorded = (ROOT / "tests" / "driver" / "linux_probe.txt").read_text().splitlines()

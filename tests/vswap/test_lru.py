@@ -16,6 +16,7 @@ from vswap.mm.lru import GIB_PAGES, ClassicLru, Lruvec, Verdict
 from vswap.mm.memcg import MemcgTree
 from vswap.mm.mglru import MIN_LRU_BATCH, MIN_NR_GENS, MultiGenLru
 from vswap.mm.pagetable import PageTable
+from vswap.mm.scan import ScanControl, cost, note_cost
 
 CLOCK = VirtualClock()
 SWAP: dict[str, Any] = {"order": ("swapfile",), "start": False}
@@ -100,10 +101,29 @@ def test_below_a_gigabyte_the_lists_are_kept_equally_long(pages: Pages) -> None:
         folio.active = number < 4
         lru.add(folio)
     pages.use(folios[0])
-    assert lru.isolate() is folios[4]
-    assert (lru.active_pages, lru.inactive_pages, lru.refilled) == (3, 2, 1)
+    lru.flush()
+    looks = iter(lru.batches(ScanControl(MemcgTree().root, wanted=6), 1))
+    assert next(looks) == 1 and lru.isolate() is folios[4]
+    assert next(looks, None) is None, "half of each list was looked at, and then 32"
+    assert (lru.active_pages, lru.inactive_pages, lru.refilled) == (0, 5, 4)
     assert folios[0].workingset and not folios[0].active, "its accessed bit did not help it"
     assert look(lru) == (folios[5], Verdict.RECLAIM) and lru.isolate() is folios[0]
+
+
+def test_reclaim_of_a_group_looks_at_less_of_it_the_more_that_has_cost(pages: Pages) -> None:
+    """60 of 200 at first (vm.swappiness), as in both kernels: kerneldiff's script `reclaim_of_a_group`."""
+    lru, tree = ClassicLru(), MemcgTree()
+    group = tree.create("a", MemcgLimits())
+    control = ScanControl(group, wanted=100)
+    for _ in range(100):
+        lru.add(pages.make())
+    assert [list(lru.batches(control, priority)) for priority in (5, 3, 1, 0)] == [[], [3], [15], [32, 32, 32, 4]]
+    note_cost(group, cost("6.12", written=0, in_vain=7), 100)
+    assert list(lru.batches(control, 1)) == [9]
+    assert list(lru.batches(ScanControl(tree.root, wanted=100), 1)) == [32, 18], "of the machine, all that is due"
+    note_cost(group, cost("6.12", written=1), 100)
+    assert group.anon_cost == (7 + 32) // 2, "more than a quarter of its pages is halved"
+    assert cost("6.1", written=1, in_vain=7) == 1
 
 
 @pytest.mark.parametrize(("gib", "ratio"), [(0, 1), (1, 3), (10, 10), (100, 31)])
@@ -112,9 +132,29 @@ def test_the_inactive_ratio_grows_with_the_root_of_the_size(gib: int, ratio: int
     total = max(gib * GIB_PAGES, 1000) + ratio + 1
     lru.inactive_pages = -(-total // (ratio + 1))
     lru.active_pages = total - lru.inactive_pages
+    lru.flush()
     assert not lru.inactive_is_low
     lru.active_pages, lru.inactive_pages = lru.active_pages + ratio + 1, lru.inactive_pages - ratio - 1
+    assert not lru.inactive_is_low, "the statistics have yet to be brought up to date"
+    lru.flush()
     assert lru.inactive_is_low
+
+
+def test_the_active_list_is_shortened_for_pages_that_had_to_be_activated_or_as_a_last_resort(pages: Pages) -> None:
+    """prepare_scan_control, and the last try of do_try_to_free_pages."""
+    lru, group = ClassicLru(), MemcgTree().root
+    for number in range(4):
+        folio = pages.make()
+        folio.active = number == 0
+        lru.add(folio)
+    lru.flush()
+    control = ScanControl(group, wanted=4)
+    assert list(lru.batches(control, 0)) == [3] and lru.active_pages == 1 and control.skipped_deactivate
+    group.count("workingset_activate_anon")
+    control.freed = 4
+    assert list(lru.batches(control, 0)) == [3] and lru.active_pages == 0, "even where that look freed enough"
+    control.end()
+    assert not control.deactivates and ScanControl(group, force_deactivate=True).deactivates
 
 
 # Generations
@@ -138,10 +178,11 @@ def test_the_two_youngest_generations_are_only_reclaimed_after_they_have_aged(pa
     lru.add(folio)
     assert lru.max_seq - lru.min_seq + 1 == MIN_NR_GENS and lru.active_pages == 1
     assert lru.isolate() is None
-    lru.batches(0)
+    control = ScanControl(MemcgTree().root, wanted=1)
+    assert list(lru.batches(control, 0)) == [MIN_LRU_BATCH]
     assert lru.isolate() is None, "one aging is not enough"
-    assert lru.batches(0) == [MIN_LRU_BATCH] and lru.isolate() is folio
-    assert lru.batches(0) == [] and lru.isolate() is None
+    assert list(lru.batches(control, 0)) == [MIN_LRU_BATCH] and lru.isolate() is folio
+    assert list(lru.batches(control, 0)) == [] and lru.isolate() is None
 
 
 def test_a_page_that_is_not_needed_soon_joins_the_oldest_generation(pages: Pages) -> None:

@@ -13,6 +13,7 @@ from vswap.base.errors import ContractViolation, OutOfMemory
 from vswap.mm.folio import Folio
 from vswap.mm.frames import Memory
 from vswap.mm.memcg import Memcg
+from vswap.mm.scan import ScanControl
 
 
 def memory(limit: int = 64) -> Memory:
@@ -101,7 +102,7 @@ def test_the_oldest_inactive_folio_goes_first() -> None:
     assert [pool.lruvec(pool.memcgs.root).isolate() for _ in range(4)] == [*folios, None]
 
 
-def test_active_folios_are_kept_until_they_outnumber_the_inactive_ones_twice() -> None:
+def test_the_active_list_is_shortened_after_the_inactive_folios_were_looked_at() -> None:
     pool = memory()
     folios = take(pool, 6)
     for folio in folios[:4]:
@@ -109,12 +110,12 @@ def test_active_folios_are_kept_until_they_outnumber_the_inactive_ones_twice() -
     for folio in folios:
         pool.add(folio)
     lru = pool.lruvec(pool.memcgs.root)
-    assert [lru.isolate() for _ in range(3)] == [
-        folios[4],
-        folios[5],
-        folios[0],
-    ]  # the oldest active one moved over
-    assert len(pool) == 3
+    pool.flush(pool.memcgs.root)
+    looks = iter(lru.batches(ScanControl(pool.memcgs.root, wanted=6), 1))
+    assert next(looks) == 1 and lru.isolate() is folios[4]
+    assert next(looks, None) is None, "half of each list was due, and then 32"
+    assert [lru.isolate() for _ in range(3)] == [folios[5], folios[0], folios[1]], "the active ones last"
+    assert len(pool) == 2
 
 
 def test_a_memory_too_small_for_its_watermarks_is_refused() -> None:

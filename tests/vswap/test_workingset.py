@@ -98,12 +98,12 @@ async def thrash(space: AddressSpace, pages: int, rounds: int) -> None:
                 await space.read((8 * number + used) % pages)
 
 
-@machine(memory_pages=32, **SWAP)
+@machine(memory_pages=128, **SWAP)
 async def test_pages_in_use_that_were_evicted_too_early_come_back_active(tb: TB) -> None:
     space = tb.space()
-    for vpn in range(40):
+    for vpn in range(170):
         await space.write(vpn, compressible_page(vpn))
-    await thrash(space, 30, 12)
+    await thrash(space, 130, 12)
     counters = tb.system.counters
     assert counters.workingset_activate_anon and counters.workingset_restore_anon
     assert counters.workingset_refault_anon >= counters.workingset_activate_anon >= counters.workingset_restore_anon

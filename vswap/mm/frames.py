@@ -10,6 +10,7 @@ from vswap.base.errors import ContractViolation
 from vswap.mm.folio import Folio
 from vswap.mm.lru import ClassicLru, Lruvec
 from vswap.mm.memcg import Memcg, MemcgTree
+from vswap.mm.scan import note_cost
 from vswap.mm.watermarks import Watermarks
 
 MAX_RECLAIM_RETRIES = 16
@@ -23,6 +24,7 @@ class Memory:
     Attributes:
         used: frames in use: folios and the zswap pool.
         folios: every live DRAM folio.
+        updates: changes that the statistics lack by which reclaim goes.
         pool_frames: frames of the zswap pool.
         wake_kswapd: raised when free frames fall below `low`.
         deferred: large folios of which a page is not mapped any more, to be split (deferred_split_folio).
@@ -45,6 +47,7 @@ class Memory:
         self.minimum, self.low, self.high = marks.minimum, marks.low, marks.high
         self.used = 0
         self.pool_frames = 0
+        self.updates = 0
         self.folios: set[Folio] = set()
         self.wake_kswapd = clock.event()
         self.memcgs = MemcgTree()
@@ -146,6 +149,21 @@ class Memory:
             self.wake_kswapd.set()
 
     # LRU lists
+
+    def flush(self, memcg: Memcg, threshold: int = 0) -> None:
+        """Bring the statistics up to date by which reclaim of a group goes, if they lack so many changes."""
+        if self.updates < threshold:
+            return
+        self.updates = 0
+        for group in self.memcgs.subtree(memcg):
+            self.lruvec(group).flush()
+
+    def note_cost(self, memcg: Memcg, cost: int) -> None:
+        """Reclaim of a group's pages has cost something, which it and those above it remember (vswap/mm/scan.py)."""
+        if not cost or self.lruvec(memcg).pages_seen is None:
+            return
+        for group in memcg.lineage:
+            note_cost(group, cost, sum(self.lruvec(each).pages_seen or 0 for each in self.memcgs.subtree(group)))
 
     def lruvec(self, memcg: Memcg) -> Lruvec:
         """The lists of a group's own folios (mem_cgroup_lruvec)."""

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
+from itertools import islice
 from math import isqrt
 from typing import Protocol
 
 from hw.link import PAGE_BYTES
 from vswap.mm.folio import AnyFolio, Folio
+from vswap.mm.scan import ScanControl
 
 SWAP_CLUSTER_MAX = 32
 """Folios that reclaim looks at in one go; pages that a direct reclaim is to free."""
@@ -43,9 +45,16 @@ class Lruvec(Protocol):
     def inactive_pages(self) -> int:
         """The other ones."""
 
-    def batches(self, priority: int) -> list[int]:
-        """Folios to look at, at this priority of reclaim (12: little, 0: everything); whether enough was freed is
-        looked at after each number."""
+    def flush(self) -> None:
+        """Bring the statistics of the lists' lengths up to date (mem_cgroup_flush_stats)."""
+
+    @property
+    def pages_seen(self) -> int | None:
+        """Pages on the lists, as of the last `flush`; None: nobody asks, as looks have no cost (mm/scan.py)."""
+
+    def batches(self, control: ScanControl, priority: int) -> Iterable[int]:
+        """Folios to look at, at this priority of a reclaim (12: little, 0: everything); after each number comes a look
+        at whether that freed enough."""
 
     @property
     def eviction_clock(self) -> int | None:
@@ -94,7 +103,7 @@ class ClassicLru:
         refilled: see Lruvec.
     """
 
-    __slots__ = ("_active", "_inactive", "active_pages", "inactive_pages", "refilled")
+    __slots__ = ("_active", "_inactive", "_seen", "active_pages", "inactive_pages", "refilled")
 
     def __init__(self) -> None:
         self._active: OrderedDict[Folio, None] = OrderedDict()
@@ -102,16 +111,51 @@ class ClassicLru:
         self.active_pages = 0
         self.inactive_pages = 0
         self.refilled = 0
+        self._seen = (0, 0)
+
+    def flush(self) -> None:
+        """See Lruvec."""
+        self._seen = self.active_pages, self.inactive_pages
+
+    @property
+    def pages_seen(self) -> int | None:
+        """See Lruvec."""
+        return sum(self._seen)
 
     @property
     def eviction_clock(self) -> int | None:
         """See Lruvec."""
         return None
 
-    def batches(self, priority: int) -> list[int]:
-        """See Lruvec: a 2^priority-th of the inactive list, SWAP_CLUSTER_MAX at a time (shrink_lruvec)."""
-        left = (len(self._inactive) or len(self._active)) >> priority
-        return [min(SWAP_CLUSTER_MAX, left - done) for done in range(0, left, SWAP_CLUSTER_MAX)]
+    def batches(self, control: ScanControl, priority: int) -> Iterator[int]:
+        """See Lruvec: what is due of the inactive list, SWAP_CLUSTER_MAX at a time, and then as much of the active one,
+        if the inactive one is short (shrink_lruvec)."""
+        inactive, active = control.due(len(self._inactive), priority), control.due(len(self._active), priority)
+        may_deactivate = control.deactivates or self.inactive_is_low
+        while inactive:
+            batch = min(SWAP_CLUSTER_MAX, inactive)
+            inactive -= batch
+            yield batch
+            old = min(SWAP_CLUSTER_MAX, active)
+            active -= old
+            if may_deactivate:
+                self._shrink_active(old)
+            else:
+                control.skipped_deactivate |= old > 0
+            if control.progress >= control.wanted:
+                break
+        if self.inactive_is_low:
+            self._shrink_active(SWAP_CLUSTER_MAX)
+
+    def _shrink_active(self, count: int) -> None:
+        """The oldest active folios are inactive from now on; anonymous ones are not kept for having been used."""
+        for folio in list(islice(self._active, count)):
+            self.remove(folio)
+            take_references(folio)
+            self.refilled += len(folio.pages)
+            folio.active = False
+            folio.workingset = True
+            self.add(folio)
 
     def add(self, folio: Folio) -> None:
         """See Lruvec."""
@@ -147,20 +191,14 @@ class ClassicLru:
 
     @property
     def inactive_is_low(self) -> bool:
-        """The active list is too long for the inactive one: 1 to 1 below 1 GiB, then int_sqrt(10 x GiB) to 1."""
-        gib = (self.active_pages + self.inactive_pages) // GIB_PAGES
-        return self.inactive_pages * (isqrt(10 * gib) if gib else 1) < self.active_pages
+        """The active list is too long for the inactive one: 1 to 1 below 1 GiB, then int_sqrt(10 x GiB) to 1. That goes
+        by statistics (`flush`)."""
+        active, inactive = self._seen
+        gib = (active + inactive) // GIB_PAGES
+        return inactive * (isqrt(10 * gib) if gib else 1) < active
 
     def isolate(self) -> Folio | None:
-        """See Lruvec: the oldest inactive folio, after the lists were balanced (shrink_active_list)."""
-        while self.inactive_is_low:
-            folio = next(iter(self._active))
-            self.remove(folio)
-            take_references(folio)  # anonymous pages are not kept for that
-            self.refilled += len(folio.pages)
-            folio.active = False
-            folio.workingset = True
-            self.add(folio)
+        """See Lruvec: the oldest inactive folio."""
         if not self._inactive:
             return None
         folio = next(iter(self._inactive))

@@ -42,6 +42,8 @@ class Memcg:
         zswap_bytes: compressed bytes in zswap charged.
         swap: slots with physical backing charged.
         nonresident_age: pages evicted or activated so far (vswap/mm/workingset.py).
+        anon_cost: what reclaim of anonymous pages has cost of late (vswap/mm/scan.py).
+        activations_seen: pages activated as they came back, when the last reclaim ended (vswap/mm/scan.py).
         before: pages of memory and of swap charged when the limits were set last, which may be more than they allow.
         stat: events of memory.stat, by the kernel's names.
         events: of memory.events and memory.swap.events: times a limit was met ("max", "oom", "swap.max", "swap.fail").
@@ -58,6 +60,8 @@ class Memcg:
         self.zswap_bytes = 0
         self.swap = 0
         self.nonresident_age = 0
+        self.anon_cost = 0
+        self.activations_seen = 0
         self.before = (0, 0)
         self.stat: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
@@ -160,6 +164,10 @@ class Memcg:
         """The slots have no physical backing any more."""
         for group in self.lineage:
             group.swap -= pages
+
+    def may_swap(self) -> bool:
+        """memory.swap.max leaves room for a page (mem_cgroup_get_nr_swap_pages)."""
+        return all(group.limits.swap_max is None or group.swap < group.limits.swap_max for group in self.lineage)
 
     def swap_full(self) -> bool:
         """More than half of what memory.swap.max allows is in use (mem_cgroup_swap_full)."""

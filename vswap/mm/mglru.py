@@ -13,6 +13,7 @@ from itertools import chain
 
 from vswap.mm.folio import Folio
 from vswap.mm.lru import Verdict, take_references
+from vswap.mm.scan import ScanControl
 
 MIN_NR_GENS = 2
 """The youngest generations, which are never reclaimed: the working set."""
@@ -45,16 +46,27 @@ class MultiGenLru:
         self._drop_empty()
         return max(self.min_seq, self._after_batch)
 
-    def batches(self, priority: int) -> list[int]:
+    def flush(self) -> None:
+        """See Lruvec: aging counts folios, and goes by no statistics."""
+
+    @property
+    def pages_seen(self) -> int | None:
+        """See Lruvec."""
+        return None
+
+    def batches(self, control: ScanControl, priority: int) -> Iterator[int]:
         """See Lruvec: MIN_LRU_BATCH at least, as long as there is anything to look at at this priority. Where only the
         youngest generations are left, they age before."""
-        left = len(self._generation) >> priority
+        left = len(self._generation) >> priority if control.may_swap else 0
         if left and self._only_young:
             self.age()
         self._drop_empty()
         whole = len(self._generations[self.min_seq]) <= MIN_LRU_BATCH
         self._after_batch = self._oldest(self.min_seq + 1) if whole and not self._only_young else self.min_seq
-        return [MIN_LRU_BATCH] * -(-left // MIN_LRU_BATCH)
+        for _ in range(0, left, MIN_LRU_BATCH):
+            yield MIN_LRU_BATCH
+            if control.progress >= control.wanted:
+                return
 
     @property
     def active_pages(self) -> int:

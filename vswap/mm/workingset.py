@@ -38,23 +38,26 @@ def evict(folio: Folio, target: Memcg, memory: Memory) -> int:
     return eviction << _EVICTION_SHIFT | depth << _DEPTH_SHIFT | workingset | _PRESENT
 
 
-def refault(folio: Folio, shadow: int, owner: Memcg, memory: Memory, counters: Counters) -> None:
+def refault(folio: Folio, shadow: int, owner: Memcg, memory: Memory, counters: Counters) -> bool:
     """A folio has been brought back whose slot, of group `owner`, had this shadow (0: none). It is activated when fewer
-    pages were evicted meanwhile than are active: had the active ones left room, it would still be here."""
+    pages were evicted meanwhile than are active: had the active ones left room, it would still be here. Whether it had
+    been active before, too."""
     if not shadow:
-        return
+        return False
     memcg = folio.memcg
     assert memcg is not None
     _count(memcg, counters, "workingset_refault_anon")
     evicted_by = _at_depth(owner, shadow >> _DEPTH_SHIFT & _DEEPEST)
     if not _recent(shadow >> _EVICTION_SHIFT, evicted_by, memory):
-        return
+        return False
     folio.active = True
     age(memcg, 1)
     _count(memcg, counters, "workingset_activate_anon")
     if shadow & _WORKINGSET or memory.lruvec(memcg).eviction_clock is not None:  # active before; lru_gen_refault: any
         folio.workingset = True
         _count(memcg, counters, "workingset_restore_anon")
+        return True
+    return False
 
 
 def _recent(eviction: int, evicted_by: Memcg, memory: Memory) -> bool:

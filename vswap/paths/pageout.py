@@ -62,11 +62,13 @@ class Pageout:
 
     Attributes:
         submitted: pages whose writes nobody waits for.
+        written: pages that a tier has taken, these among them.
     """
 
     def __init__(self, machine: Machine, make_room: MakeRoom) -> None:
         self.machine = machine
         self.submitted = 0
+        self.written = 0
         self._make_room = make_room
         self._requests: list[Request] = []
         self._stores: list[tuple[Leaving, Tier, Sequence[bytes]]] = []
@@ -91,6 +93,7 @@ class Pageout:
                 break  # the device takes single pages
             later = tuple(other for other in leaving.order if other not in tried)
             if await self.offer(replace(leaving, order=later), tier):
+                self.written += len(folio.pages)
                 return []
         if folio.order and not folio.pins:
             machine.counters.count_mthp(folio.order, "swpout_fallback")

@@ -14,6 +14,7 @@ from vswap.mm.folio import Folio
 from vswap.mm.frames import MAX_RECLAIM_RETRIES
 from vswap.mm.lru import SWAP_CLUSTER_MAX, Verdict
 from vswap.mm.memcg import Memcg
+from vswap.mm.scan import UPDATES_OF_A_LOOK, UPDATES_OF_A_WRITE, UPDATES_PER_FLUSH, ScanControl, cost
 from vswap.mm.workingset import age
 from vswap.paths import large, lazyfree, migrate
 from vswap.paths.pageout import Leaving, Pageout, unused, waits
@@ -30,10 +31,12 @@ DEF_PRIORITY = 12
 
 
 class Reclaimed(NamedTuple):
-    """What a round has come to, frames: free now, and to be free when writes under way have ended."""
+    """What a round has come to, pages: looked at, written, freed, and to be free when writes under way have ended."""
 
     freed: int
     submitted: int
+    looked_at: int
+    written: int
 
 
 @dataclass
@@ -128,28 +131,55 @@ class Reclaim:
         if not await machine.inflight.wait_for_one() or failures > 1:
             await machine.clock.sleep(machine.costs.retry * failures)
 
-    async def shrink(self, target: int, memcg: Memcg | None = None, by: str = "direct") -> int:
+    async def shrink(self, target: int, memcg: Memcg | None = None, by: str = "direct", *, fresh: bool = True) -> int:
         """Look at ever larger parts of the lists of a group and those below it (by default, of all), some of each
         group in turn, until `target` frames were freed, or will be by the writes under way, or all was looked at
-        (do_try_to_free_pages); how many are free."""
-        root = self.machine.memory.memcgs.root
-        groups = self.machine.memory.memcgs.subtree(memcg or root)
-        freed, submitted = self._split_deferred(groups), 0
+        (do_try_to_free_pages); how many are free. It goes by `fresh` statistics of the lists, or by those that the
+        reclaim before went by."""
+        control = ScanControl(memcg or self.machine.memory.memcgs.root, wanted=target)
+        if fresh:
+            self.machine.memory.flush(control.group)
+        control.freed = self._split_deferred(self.machine.memory.memcgs.subtree(control.group))
+        await self._shrink_groups(control, by)
+        if not control.progress and self.machine.config.profile != "6.1":
+            await self._shrink_groups(control, by)  # memcg_full_walk
+        if not control.progress and control.skipped_deactivate:
+            control.force_deactivate = True
+            await self._shrink_groups(control, by)
+        control.end()
+        return control.freed
+
+    async def _shrink_groups(self, control: ScanControl, by: str) -> None:
+        machine, root = self.machine, self.machine.memory.memcgs.root
+        groups = machine.memory.memcgs.subtree(control.group)
         for priority in range(DEF_PRIORITY, -1, -1):
+            if machine.config.profile == "6.1":
+                machine.memory.flush(control.group, UPDATES_PER_FLUSH)
             for group in self._in_turn(groups):
-                if freed + submitted >= target:
-                    return freed
+                if control.progress >= control.wanted:
+                    return
                 if self._slab is not None:
                     pool = await self._slab.shrink(group, priority)
-                    freed += pool if memcg in (None, root) else 0  # flush_reclaim_state: it may be others' memory
-                for batch in self.machine.memory.lruvec(group).batches(priority):
+                    control.freed += (
+                        pool if control.group is root else 0
+                    )  # flush_reclaim_state: it may be others' memory
+                if machine.tiers.demotes and control.group is root:
+                    control.may_swap = True
+                else:
+                    control.may_swap = machine.layer.can_swap(group)
+                    if not (control.may_swap or machine.layer.has_swap()):
+                        continue
+                for batch in machine.memory.lruvec(group).batches(control, priority):
                     self._turn = group.id
-                    outcome = await self.reclaim(self._isolate(group, batch), target=memcg, by=by)
-                    freed += outcome.freed
-                    submitted += outcome.submitted
-                    if freed + submitted >= target:
-                        return freed
-        return freed
+                    outcome = await self.reclaim(self._isolate(group, batch), target=control.group, by=by)
+                    in_vain = outcome.looked_at - outcome.freed
+                    spent = cost(machine.config.profile, written=outcome.written, in_vain=in_vain)
+                    machine.memory.note_cost(group, spent)
+                    machine.memory.updates += (
+                        UPDATES_OF_A_LOOK * outcome.looked_at + UPDATES_OF_A_WRITE * outcome.written
+                    )
+                    control.freed += outcome.freed
+                    control.submitted += outcome.submitted
 
     def _tiers_for(self, target: Memcg) -> tuple[Tier, ...]:
         """The tiers to try where this group is reclaimed: only the machine as a whole gains by the device."""
@@ -214,8 +244,10 @@ class Reclaim:
         group = target or machine.memory.memcgs.root
         shrunk = Round(group)
         pageout = Pageout(machine, self._make_room)
+        looked_at = 0
         try:
             for folio in folios:
+                looked_at += len(folio.pages)
                 if folio.dead:
                     continue
                 shrunk.taken.append(folio)
@@ -241,7 +273,7 @@ class Reclaim:
             for folio in shrunk.taken:
                 self._put_back(folio)
         freed = sum(len(folio.pages) for folio in shrunk.taken if folio.dead)
-        return Reclaimed(freed, pageout.submitted)
+        return Reclaimed(freed, pageout.submitted, looked_at, pageout.written)
 
     async def unmap(self, shrunk: Round, folio: Folio, *, force: bool) -> None:
         """Make softleafs of what maps a folio of a round, unless there is a reason to keep it."""
@@ -284,6 +316,8 @@ class Reclaim:
             elif folio.order:
                 machine.counters.count_mthp(folio.order, "swpout_fallback")
                 self._split(shrunk, folio)
+            else:
+                self._activate(folio)
         finally:
             if discarded:
                 shrunk.discarded.append(folio)  # nobody can find it; the flush comes before the frame is free

@@ -153,7 +153,8 @@ class AddressSpace:
             folio = large.split_unless_within(self.machine, self.table, page, vpns)
             if folio is not None and folio not in folios and not rmap.mapped_by_others(folio):
                 folios.append(folio)
-        return any(await self._reclaim.reclaim(map(self._isolate, folios), force=True))
+        outcome = await self._reclaim.reclaim(map(self._isolate, folios), force=True)
+        return outcome.freed + outcome.submitted > 0
 
     def _isolate(self, folio: Folio) -> Folio:
         self.machine.memory.remove(folio)

@@ -105,6 +105,14 @@ class Layer(ABC, Generic[S]):
     def has_place_besides(self, tier: TierKey) -> bool:
         """A page that is a place on this tier finds one on another device, once it has come back into memory."""
 
+    def can_swap(self, memcg: Memcg) -> bool:
+        """A page of the group may get a slot (can_reclaim_anon_pages)."""
+        return True
+
+    def has_swap(self) -> bool:
+        """There is a device, full or not (total_swap_pages), or none is needed for a slot."""
+        return True
+
     @abstractmethod
     def charges_at_store(self, kind: BackingType) -> bool:
         """Swap is charged when a page is stored on such a tier, and uncharged when it leaves it."""
@@ -273,6 +281,15 @@ class DirectLayer(Layer[DirectSlots]):
         if tier.type is BackingType.ZSWAP:
             return home.type in PHYSICAL
         return tier == home or tier.type is BackingType.ZERO
+
+    def can_swap(self, memcg: Memcg) -> bool:
+        """See Layer: a device has a free place, and the group may have it."""
+        return any(self.slots.has_place(key) and (key.type not in PHYSICAL or memcg.may_swap())
+                   for key in self._places(None))  # fmt: skip
+
+    def has_swap(self) -> bool:
+        """See Layer."""
+        return bool(self._places(None))
 
     def has_place_besides(self, tier: TierKey) -> bool:
         """See Layer."""

@@ -12,6 +12,7 @@ from vswap.mm.folio import AnyFolio, CramFolio, Entry, Folio, Table
 from vswap.mm.lru import take_references
 from vswap.mm.pagetable import PageTable, Pte, PteState
 from vswap.mm.readahead import PMD_PAGES
+from vswap.mm.scan import cost
 from vswap.mm.workingset import refault
 from vswap.state.machine import Machine
 
@@ -350,5 +351,7 @@ def drop(machine: Machine, folio: Folio) -> None:
 
 def refaulted(machine: Machine, folio: Folio, slot: int) -> None:
     """A folio has been brought back for a slot: take the shadow out of it, and see whether it left too early."""
-    layer = machine.layer
-    refault(folio, layer.take_shadow(slot), layer.memcg_of(slot), machine.memory, machine.counters)
+    layer, memory = machine.layer, machine.memory
+    restored = refault(folio, layer.take_shadow(slot), layer.memcg_of(slot), memory, machine.counters)
+    if restored and folio.memcg is not None:
+        memory.note_cost(folio.memcg, cost(machine.config.profile, written=1))  # lru_note_cost_refault

@@ -24,7 +24,8 @@ class Flavour:
         kinds: contents of pages.
         settles: half of what is swapped out leaves the swap cache at once. In the guest that takes reclaim of the
             group, from which large folios that are mapped in part cannot be held.
-        default: a seed may choose it; else it is for those who ask: it has differences that nobody has explained.
+        default: a seed may choose it; else it is for those who ask: some scripts have differences that nobody has
+            explained.
         tasks: at most so many.
         room: pages that they map: so few that no swap device is ever half full.
         longest: pages of one operation.
@@ -86,8 +87,7 @@ FLAVOURS: Mapping[str, Flavour] = {
     ),
     "pressure": Flavour(
         "reclaim by the group's own lists, and limits",
-        {**_ACCESSES, **_MAPPINGS, "pageout": 6, "fork": 2, "exit": 2, "dontneed": 3, "cold": 4, "settle": 2,
-         "reclaim": 16, "limit": 4},
+        {**_ACCESSES, **_MAPPINGS, "fork": 2, "exit": 2, "dontneed": 3, "cold": 4, "reclaim": 16, "limit": 4},
         {"swap": ("zram",), "zswap": ("off",)},
         default=False, room=64, longest=32,
     ),

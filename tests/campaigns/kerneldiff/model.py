@@ -114,7 +114,10 @@ class ModelRun:
         """What a write to memory.reclaim of the group comes to, errors by their text."""
         freed, retries = 0, MAX_RECLAIM_RETRIES
         while freed < pages:
-            more = await self._system.reclaim.shrink(max(pages - freed, SWAP_CLUSTER_MAX), self._group)
+            lacking = pages - freed
+            batch = lacking if self._system.machine.config.profile == "6.1" else lacking // 4  # since 6.8
+            fresh = not freed and retries == MAX_RECLAIM_RETRIES
+            more = await self._system.reclaim.shrink(max(batch, SWAP_CLUSTER_MAX), self._group, fresh=fresh)
             if not more and not retries:
                 return os.strerror(errno.EAGAIN)
             if not more:

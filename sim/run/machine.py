@@ -18,7 +18,8 @@ from vswap import InvariantViolation, Memcg, VswapSystem
 from vswap.tiers.cram import CramTier
 from vswap.tiers.swapfile import SwapfileError
 
-_SETTLE_INTERVALS = 64  # reap intervals, or slowest steps, that the background tasks get to come to rest
+_SETTLE_INTERVALS = 64  # reap intervals, or slowest steps, in which no counter moves, that background tasks get to rest
+_SETTLE_MOST = 64 * _SETTLE_INTERVALS  # of them altogether: what moves for ever is not at rest
 
 
 class Machine:
@@ -109,8 +110,13 @@ class Machine:
         """Let the background tasks come to rest; then what contradicts itself, in the swap system's books and between
         them and the device's."""
         findings: list[str] = []
-        for _ in range(_SETTLE_INTERVALS):
+        counters, unmoved = self.system.counters.snapshot(), 0
+        for _ in range(_SETTLE_MOST):
             await self.link.clock.sleep(self._interval_ns)
+            before, counters = counters, self.system.counters.snapshot()
+            unmoved = unmoved + 1 if counters == before else 0
+            if unmoved == _SETTLE_INTERVALS:
+                break
             try:
                 self.system.invariants(quiescent=True)
                 await self.system.audit()

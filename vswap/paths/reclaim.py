@@ -160,9 +160,8 @@ class Reclaim:
                     return
                 if self._slab is not None:
                     pool = await self._slab.shrink(group, priority)
-                    control.freed += (
-                        pool if control.group is root else 0
-                    )  # flush_reclaim_state: it may be others' memory
+                    if control.group is root:  # flush_reclaim_state: else it may be others' memory
+                        control.freed += pool
                 if machine.tiers.demotes and control.group is root:
                     control.may_swap = True
                 else:

@@ -5,6 +5,7 @@ nohup(1), which has SIGHUP ignored, a hangup does nothing."""
 from __future__ import annotations
 
 import signal
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -35,6 +36,8 @@ def interruptible() -> Iterator[None]:
     def stop(number: int, _: FrameType | None) -> None:
         for each in before:
             signal.signal(each, signal.SIG_IGN)
+        # what is interrupted between the creation of a coroutine and its first step never awaits it, and need not
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         raise Interrupted(signal.Signals(number).name)
 
     before = {each: signal.getsignal(each) for each in interrupts()}

@@ -63,3 +63,24 @@ main()
 def test_ctrl_c_while_the_program_is_still_being_imported_is_one_line(module: str) -> None:
     ended = subprocess.run([sys.executable, "-c", IMPORTING, module], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (130, "vcram: interrupted; nothing is left running\n")
+
+
+BEFORE_ITS_FIRST_STEP = """
+import os, signal
+from sim.base.interrupts import Interrupted, interruptible
+
+async def access():
+    pass
+
+try:
+    with interruptible():
+        begun = access()
+        os.kill(os.getpid(), signal.SIGINT)
+except Interrupted:
+    pass
+"""
+
+
+def test_a_coroutine_that_is_interrupted_before_its_first_step_is_no_warning() -> None:
+    ended = subprocess.run([sys.executable, "-c", BEFORE_ITS_FIRST_STEP], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -162,12 +162,10 @@ class Reclaim:
                     pool = await self._slab.shrink(group, priority)
                     if control.group is root:  # flush_reclaim_state: else it may be others' memory
                         control.freed += pool
-                if machine.tiers.demotes and control.group is root:
-                    control.may_swap = True
-                else:
-                    control.may_swap = machine.layer.can_swap(group)
-                    if not (control.may_swap or machine.layer.has_swap()):
-                        continue
+                demotes = machine.tiers.demotes and control.group is root
+                control.may_swap = demotes or machine.layer.can_swap(group)
+                if not (control.may_swap or machine.layer.has_swap()):
+                    continue
                 for batch in machine.memory.lruvec(group).batches(control, priority):
                     self._turn = group.id
                     outcome = await self.reclaim(self._isolate(group, batch), target=control.group, by=by)

@@ -35,7 +35,7 @@ import cocotb_tools.config
 
 from hw.outputs import describe, prune_builds
 from hw.places import build_folder
-from hw.processes import kill_tree, locked
+from hw.processes import locked, tree_ends_with_us
 from hw.sources import RTL, closure, waivers
 from hw.tools import Simulator, compiler, compiler_version, icarus, verilator
 
@@ -311,12 +311,8 @@ def run_tool(result: Build, argv: Sequence[str], environment: Mapping[str, str])
             argv, cwd=result.folder, env={**environment, "TMPDIR": str(result.folder)}, stdout=output,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
-        try:
+        with tree_ends_with_us(process):
             status = process.wait()
-        finally:
-            if process.poll() is None:
-                kill_tree(process.pid)
-                process.wait()
     if status != 0:
         lines = path.read_text(errors="replace").splitlines()
         # an illegal parameter may upset other lines first; the sentence about it is what helps

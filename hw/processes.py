@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -58,6 +59,17 @@ def _limit_processor(pid: int, processor_s: float) -> None:
     seconds = math.ceil(processor_s)
     with suppress(ProcessLookupError):  # it has ended already
         resource.prlimit(pid, resource.RLIMIT_CPU, (seconds, seconds + 5))
+
+
+@contextmanager
+def tree_ends_with_us(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """A process, with all that it has started, is killed if it still runs when the block ends, however that ends."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            kill_tree(process.pid)
+            process.wait()
 
 
 def kill_tree(root: int) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hw.processes import kill_tree
+from hw.processes import tree_ends_with_us
 
 
 class GuestError(Exception):
@@ -150,14 +150,11 @@ def run_tool(argv: Sequence[str], folder: Path | None = None, env: Mapping[str, 
     """What a tool prints; with us ends all that it has started. Raises GuestError if it is not here or fails."""
     if shutil.which(argv[0]) is None:
         raise GuestError(f"no {argv[0]} here: this needs Debian, or a system made from it, and a C compiler")
-    with subprocess.Popen(
+    process = subprocess.Popen(
         argv, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
-    ) as process:
-        try:
-            printed, complained = process.communicate()
-        finally:
-            if process.poll() is None:
-                kill_tree(process.pid)
+    )
+    with process, tree_ends_with_us(process):
+        printed, complained = process.communicate()
     if process.returncode:
         said = complained.strip().splitlines() or ["it did not say why"]
         # A compiler draws arrows below its errors; apt sums up below its own.

@@ -292,10 +292,36 @@ GUEST_FIGURES: Mapping[str, Callable[[Mapping[str, Any]], float | None]] = {
 
 def programs(kept: Records) -> str:
     """Programs in a guest whose group is reclaimed to the node: a column each."""
-    ways = kept["guest"]
+    ways = [way for way in kept["guest"] if way["run"] != "media"]
     rows = [[name, *(_number(figure(way["figures"])) for way in ways)] for name, figure in GUEST_FIGURES.items()]
     ratios = ["ratio", *(f"{way['figures']['ratio']:.2f}" for way in ways)]
     return _table(["", *(f"`{way['command']}`, {way['run']}" for way in ways)], [*rows, ratios])
+
+
+MEDIA_DRILL = {
+    "pages": "pages demoted",
+    "checked": "pages read",
+    "bad": "of them wrong",
+    "unwritable": "sectors that could not be written",
+    "flipped": "pages with a flipped bit",
+    "corrected": "flips that reads found and corrected",
+    "damaged": "pages with two in a beat",
+    "unreadable": "pages with a sector that could not be read",
+    "late": "pages that were answered too late",
+    "lost": "pages whose reading was a SIGBUS",
+    "wrong_signals": "with another address, or no action required",
+    "unlisted": "lost, and not in the list of poison",
+    "unlogged": "lost, and in no event",
+    "wrong_records": "records of pages that were not lost",
+    "retired": "sectors retired",
+}
+"""What the drill of a media that fails has counted (sim/cxl/guest/media.c), and what it is."""
+
+
+def media_drill(kept: Records) -> str:
+    """What became of pages while the media failed under them."""
+    told = next(way["figures"]["guest"] for way in kept["guest"] if way["run"] == "media")
+    return _table(["", ""], [[what, _number(told[f"media.{name}"])] for name, what in MEDIA_DRILL.items()])
 
 
 def replayed(kept: Records) -> str:
@@ -313,6 +339,7 @@ TABLES: Mapping[str, Callable[[Records], str]] = {
     "mutants": mutants, "mutants-state": mutants_state, "survivors": survivors, "faults": faults,
     "faults-state": faults_state, "effects-faults": effects_faults, "effects-times": effects_times,
     "effects-tiers": effects_tiers, "modes": modes, "modes-rtl": modes_rtl, "programs": programs, "replayed": replayed,
+    "media-drill": media_drill,
 }  # fmt: skip
 
 

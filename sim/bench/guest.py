@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Programs in the guest of `vcram cxl`, and a recorded run of it replayed on the model: docs/cxl.md.
 
-    python -m sim.bench.guest [sqlite|redis|cold|"all tiers" ...]
+    python -m sim.bench.guest [sqlite|redis|cold|"all tiers"|media ...]
 
 Each runs once, or only those that are named, with --icount: so the figures do not depend on the machine. They go to
 build/guest.json, from where `python -m sim.bench.figures --record` makes the document's tables; what is not run again
@@ -42,20 +42,25 @@ class Way:
         command: what runs there.
         media_bytes: of the device.
         swap_bytes: of a disk behind it, with zswap in front; 0: none.
+        hot: heat at which the module promotes a page; 0: never.
+        faults: the command has the media fail.
         recorded: it is replayed on the model.
     """
 
     command: tuple[str, ...]
     media_bytes: int = 64 << 20
     swap_bytes: int = 0
+    hot: int = 0
+    faults: bool = False
     recorded: bool = False
 
 
 WAYS = {
     "sqlite": Way(("sqlite", "500", "2")),
     "redis": Way(("redis", "200", "2")),
-    "cold": Way(("cold", "512", "2", "1", "0"), recorded=True),
+    "cold": Way(("cold", "512", "2", "1", "64"), hot=80, recorded=True),
     "all tiers": Way(("cold", "1536", "1", "1", "0"), 1 << 20, 64 << 20),
+    "media": Way(("media", "1"), faults=True),
 }
 
 
@@ -63,7 +68,9 @@ def run(name: str) -> dict[str, Any]:
     """One of them: its row. Raises what `run_guest` does, and RuntimeError if something was not right."""
     way = WAYS[name]
     parameters = DeviceParameters(perceived_pages=Machine().parameters.perceived_pages, media_bytes=way.media_bytes)
-    machine = Machine(parameters, icount=True, swap_bytes=way.swap_bytes)
+    machine = Machine(
+        parameters, icount=True, swap_bytes=way.swap_bytes, hot=way.hot, faults=way.faults, provider=not way.faults
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "guest.txt"
         if way.recorded:
@@ -104,7 +111,8 @@ def beside(figures: Figures, counts: guest.Counts, result: Result) -> dict[str, 
     kernel = result.kernel
     return {
         "pages demoted": [counts.demoted, sum(kernel[f"pgdemote_{by}"] for by in ("kswapd", "direct", "proactive"))],
-        "pages promoted": [counts.promoted, kernel["promotions"] + kernel["promoted_hot"]],
+        "pages promoted": [counts.promoted, kernel["promoted_hot"]],
+        "copied to DRAM by a write": [0, kernel["promotions"]],
         "page faults": [counts.faults, kernel["pgfault"]],
         "lines written to the device": [figures.device["lines_written"], result.device.counters["lines_written"]],
         "lines read from it": [figures.device["lines_read"], result.device.counters["lines_read"]],

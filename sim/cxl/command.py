@@ -48,6 +48,8 @@ DEFAULT = ("cold", "8192", "2", "1", "512")
               help="Load the module that trims free pages and stops demotion while the media runs low.")  # fmt: skip
 @click.option("--hot", type=click.IntRange(1, 255), metavar="HEAT",
               help="The module promotes pages that the device nominates: those that were read so often.")  # fmt: skip
+@click.option("--faults", is_flag=True,
+              help="A program of the guest can have the media fail, as media does; without the module.")  # fmt: skip
 @click.option("--swap", type=Size(), metavar="SIZE",
               help="A disk to swap to behind the node, with zswap in front of it.")  # fmt: skip
 @click.option("--with", "packages", multiple=True, metavar="PACKAGE",
@@ -77,6 +79,7 @@ def cxl_command(
     modules: tuple[Path, ...],
     provider: bool,
     hot: int | None,
+    faults: bool,
     swap: int | None,
     packages: tuple[str, ...],
     reclaim: bool,
@@ -102,6 +105,7 @@ def cxl_command(
       vcram cxl
       vcram cxl --icount --json cxl.json
       vcram cxl --media 4M -- ./mine.sh
+      vcram cxl -- media 1
       vcram cxl --icount -- sqlite
       vcram cxl --icount -- redis 200 2
       vcram cxl --with perl --reclaim -- perl -e 'print "hello\\n"'
@@ -117,19 +121,25 @@ def cxl_command(
         raise click.BadParameter("name cycles: 1000000:1200000", param_hint="--waves")
     if wrong := [str(path) for path in modules if path.suffix != ".ko"]:
         raise click.BadParameter(f"{wrong[0]} is no FILE.ko", param_hint="--module")
+    given = click.get_current_context().get_parameter_source
+    if faults := faults or command[:1] == ("media",):
+        if provider and given("provider") == ParameterSource.COMMANDLINE:
+            raise click.BadParameter("the guest's program and the module would share a mailbox", param_hint="--faults")
+        provider = False
     if hot is not None and not provider:
-        raise click.BadParameter("it is the module that promotes, so not with --no-provider", param_hint="--hot")
+        raise click.BadParameter(
+            f"it is the module that promotes, so not with --{'faults' if faults else 'no-provider'}", param_hint="--hot"
+        )
     if shell:
         idle = {"CMD": command, "--json": json_file, "--live": live, "--reclaim": reclaim, "--record": record}
         if wrong := [name for name, value in idle.items() if value]:
             raise click.BadParameter(f"a shell takes the command's place, so not with {wrong[0]}", param_hint="--shell")
-    given = click.get_current_context().get_parameter_source
     if library is not None and ParameterSource.COMMANDLINE in (given("media"), given("width")):
         raise click.BadParameter("that device has its own, so not with --media or --width", param_hint="--library")
     if window is None and given("waves_file") == ParameterSource.COMMANDLINE:
         raise click.BadParameter("say which cycles: --waves FROM:TO", param_hint="--waves-file")
     machine = Machine(
-        parameters, memory, smp, icount, library, modules, provider, hot or 0, (swap or 0) * PAGE_BYTES,
+        parameters, memory, smp, icount, library, modules, provider, hot or 0, faults, (swap or 0) * PAGE_BYTES,
         packages, reclaim, record, None if window is None else Waves(window, waves_file), log,
     )  # fmt: skip
     console = Console(stderr=quiet)

@@ -27,7 +27,7 @@ KERNELS = ("linux-image-6.12-amd64", "linux-image-amd64")
 """A generic one: cloud kernels have no CXL. It is the stock kernel of Debian 13; Debian 12 has it beside its own."""
 MODULES = ("cxl_acpi", "cxl_pci", "cxl_mem", "dax_cxl", "device_dax", "kmem")
 SWAP_MODULES = ("virtio_pci", "virtio_blk", "zsmalloc", "lz4")
-PROGRAMS = ("cold", "poison", "reclaim")
+PROGRAMS = ("cold", "poison", "media", "reclaim")
 """Of sim/cxl/guest, compiled for the guest."""
 WORKLOADS = {"sqlite": ("sqlite3",), "redis": ("redis-server", "redis-tools")}
 """Scripts of sim/cxl/guest that put a program into the group, and the packages that it comes from."""

@@ -55,6 +55,7 @@ class Machine:
         modules: of the kernel, to load.
         provider: ours is loaded, which trims and heeds the watermarks.
         hot: heat at which ours promotes a page (docs/device/hot-pages.md); 0: never.
+        faults: a program of the guest can have the media fail (sim/cxl/plugin/faults.h).
         swap_bytes: of a disk to swap to, with zswap in front of it; 0: none.
         packages: of Debian, that the guest has.
         reclaim: the command's group is reclaimed again and again.
@@ -74,6 +75,7 @@ class Machine:
     modules: tuple[Path, ...] = ()
     provider: bool = True
     hot: int = 0
+    faults: bool = False
     swap_bytes: int = 0
     packages: tuple[str, ...] = ()
     reclaim: bool = False
@@ -170,7 +172,9 @@ def run_guest(
 
 def device_library(machine: Machine) -> Path:
     """The library of its device, compiled if need be. Raises hw.build.BuildError, hw.tools.ToolError."""
-    return machine.library or compiled(machine.parameters, waves=machine.waves is not None)
+    return machine.library or compiled(
+        machine.parameters, waves=machine.waves is not None, memories=machine.faults
+    )  # fmt: skip
 
 
 def _command(
@@ -185,6 +189,8 @@ def _command(
         device += f",waves={machine.waves.file.absolute()},waves-from={window.start},waves-to={window.end}"
     if live is not None:
         device += f",live={live}"
+    if machine.faults:
+        device += ",faults=on"
     disk: list[str] = []
     if machine.swap_bytes:
         with (place / "swap").open("wb") as file:

@@ -8,7 +8,7 @@ from random import Random
 from typing import Literal
 
 from sim.imported.contents import Contents
-from sim.imported.seen import Access, Exited, Forked, Seen, TakenOut
+from sim.imported.seen import Access, BroughtBack, Exited, Forked, Seen, TakenOut
 from sim.trace.file import Event, Kind, TraceWriter
 
 
@@ -56,7 +56,9 @@ class Builder:
                 case Access():
                     self._access(one)
                 case TakenOut():
-                    self._take_out(one)
+                    self._move(one, Kind.PAGEOUT)
+                case BroughtBack():
+                    self._move(one, Kind.PROMOTE)
                 case Forked():
                     self._fork(one)
                 case Exited():
@@ -80,10 +82,10 @@ class Builder:
         pages[access.page] = number, content
         self.writer.append(Event(space, number, Kind.WRITE, content))
 
-    def _take_out(self, taken: TakenOut) -> None:
-        space = self._space(taken.space)
-        if (known := self._pages[space].get(taken.page)) is not None:  # else nothing was seen of its first touch
-            self.writer.append(Event(space, known[0], Kind.PAGEOUT))
+    def _move(self, moved: TakenOut | BroughtBack, kind: Kind) -> None:
+        space = self._space(moved.space)
+        if (known := self._pages[space].get(moved.page)) is not None:  # else nothing was seen of its first touch
+            self.writer.append(Event(space, known[0], kind))
 
     def _fork(self, forked: Forked) -> None:
         if forked.space not in self._spaces or forked.child in self._spaces:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from hw.link import PAGE_BYTES
-from sim.imported.seen import USER_END, Access, Seen, TakenOut
+from sim.imported.seen import USER_END, Access, BroughtBack, Seen, TakenOut
 from sim.trace.file import TraceError
 
 ADVICE = "vcram cxl --record FILE"
@@ -89,3 +89,4 @@ def read(lines: Iterable[str], name: str, counts: Counts | None = None) -> Itera
             elif not there and page in counts.there:
                 counts.promoted += 1
                 counts.there.remove(page)
+                yield BroughtBack(program, page, time_ns)

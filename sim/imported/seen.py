@@ -36,6 +36,15 @@ class TakenOut:
 
 
 @dataclass(frozen=True, slots=True)
+class BroughtBack:
+    """The kernel has brought a page back to DRAM, which it had taken out."""
+
+    space: int
+    page: int
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Forked:
     """A process `child` begins with the pages of `space`."""
 
@@ -52,4 +61,4 @@ class Exited:
     time_ns: int
 
 
-Seen = Access | TakenOut | Forked | Exited
+Seen = Access | TakenOut | BroughtBack | Forked | Exited

@@ -176,6 +176,8 @@ class Program:
                 await space.unmap(event.page)
             case Kind.PAGEOUT:
                 await space.pageout(event.page)
+            case Kind.PROMOTE:
+                await space.promote(event.page)
             case Kind.EXIT:
                 await self._exit(event.space, at)
 

@@ -66,6 +66,7 @@ class Kind(IntEnum):
     EXIT = 3
     UNMAP = 4
     PAGEOUT = 5
+    PROMOTE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,9 @@ class Event:
 
     Attributes:
         space: the address space, counted from 0.
-        page: READ, WRITE, UNMAP, PAGEOUT: the virtual page, a small number that means one page within its space (a
-            forked space starts with its parent's pages under their numbers). FORK: the number of the new space.
-            EXIT: 0.
+        page: READ, WRITE, UNMAP, PAGEOUT, PROMOTE: the virtual page, a small number that means one page within its
+            space (a forked space starts with its parent's pages under their numbers). FORK: the number of the new
+            space. EXIT: 0.
         kind: what happened. A page's first event in a space that did not inherit it is a WRITE.
         content: WRITE: id of the 4096 bytes the page holds from here on. READ: id of what it must hold now.
             Otherwise NO_CONTENT.
@@ -303,6 +304,10 @@ def check(trace: Trace) -> None:
             case Kind.PAGEOUT if event.page not in pages:
                 raise TraceError(
                     f"event {number} takes out page {event.page} of space {event.space}, which holds nothing"
+                )
+            case Kind.PROMOTE if event.page not in pages:
+                raise TraceError(
+                    f"event {number} brings back page {event.page} of space {event.space}, which holds nothing"
                 )
             case Kind.UNMAP if pages.pop(event.page, None) is None:
                 raise TraceError(f"event {number} unmaps page {event.page} of space {event.space}, which holds nothing")

@@ -60,6 +60,9 @@ def reuse(trace: Trace, limit: int) -> Reuse:
                 dram.move_to_end(page)
             case Kind.UNMAP:
                 _forget(page, dram, away, held)
+            case Kind.PROMOTE if page in away:
+                del away[page]
+                dram[page] = held[page]
             case Kind.PAGEOUT if page in dram:
                 _store(page, dram.pop(page), away, zero, result)
             case Kind.FORK:

@@ -74,7 +74,7 @@ def test_another_device_needs_only_what_the_interface_has() -> None:
     text = "".join(path.read_text() for path in PLUGIN.glob("*.c"))
     named = set(re.findall(r'"(cram_\w+)"', text))
     assert named == {"cram_create", "cram_advance", "cram_start_write", "cram_start_read", "cram_start_registers",
-                     "cram_waves_start", "cram_waves_stop"}  # fmt: skip
+                     "cram_waves_start", "cram_waves_stop", "cram_set_fault", "cram_memory_at"}  # fmt: skip
     abi = (ROOT / "hw" / "verilated" / "abi.h").read_text()
     assert all(f"{name}(" in abi for name in named)
 
@@ -114,6 +114,12 @@ def test_an_option_that_does_not_exist_is_no_command() -> None:
     assert "Did you mean '--media'?" in done.output
 
 
+def test_the_module_is_not_beside_a_program_that_uses_its_mailbox() -> None:
+    done = CliRunner().invoke(cxl_command, ["--provider", "--", "media", "1"])
+    assert done.exit_code == 2
+    assert "would share a mailbox" in done.output
+
+
 def test_a_module_for_the_kernel_is_named_as_one(tmp_path: Path) -> None:
     (tmp_path / "module.o").touch()
     done = CliRunner().invoke(cxl_command, ["--module", str(tmp_path / "module.o")])
@@ -125,6 +131,8 @@ def test_a_module_for_the_kernel_is_named_as_one(tmp_path: Path) -> None:
     ("given", "named"),
     [
         (["--no-provider", "--hot", "9"], "--no-provider"),  # pages are promoted by the module only
+        (["--faults", "--hot", "9"], "--faults"),
+        (["--hot", "9", "--", "media", "1"], "--faults"),
         (["--shell", "--", "true"], "CMD"),
         (["--shell", "--json", "cxl.json"], "--json"),
         (["--shell", "--live"], "--live"),
@@ -236,6 +244,27 @@ def test_a_load_of_poison_is_a_sigbus_with_its_address_and_its_record_is_read(tm
     assert (found.machine_checks, found.events_read, found.status) == (1, 1, 0)
     assert run.counted["qemu_commands"] == 0
     assert run.counted["messages"][1] == 1
+
+
+@VERIFY
+def test_a_media_that_fails_costs_the_pages_whose_only_copy_it_held_and_each_of_them_is_told() -> None:
+    """Sector by sector, while the kernel demotes and a program reads (sim/cxl/guest/media.c).
+
+    A page is lost where two bits of it flip, or a sector of it cannot be read: its reader gets a SIGBUS, and the kernel
+    has read its poison and its event, and no other. A flip is corrected, and a bad sector is not used any more.
+    """
+    run = run_guest(machine(faults=True, provider=False, icount=True), ["media", "1"])
+    found = figures(run.told, run.counted)
+    assert find_problems(found) == []
+    drill = {name.removeprefix("media."): value for name, value in run.told.items() if name.startswith("media.")}
+    assert drill.pop("corrected") >= drill["flipped"]
+    assert drill == {
+        "pages": 448, "checked": 896, "bad": 0, "unwritable": 6, "flipped": 8, "damaged": 8, "unreadable": 8, "late": 2,
+        "lost": 18, "wrong_signals": 0, "unlisted": 0, "unlogged": 0, "wrong_records": 0, "retired": 22,
+        "maintenance": 1, "timeouts": 2,
+    }  # fmt: skip
+    assert (found.status, found.machine_checks, found.device["pages_poisoned"]) == (0, 18, 16)
+    assert found.device["event_overflow"] == 0
 
 
 @VERIFY

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Traces of what a guest's kernel did with a program's pages (`vcram cxl --record`).
 
-A page that it moves to the node is taken out of DRAM in the trace, too, and the replay in node mode demotes it.
+A page that it moves to the node is taken out of DRAM in the trace, too, and the replay in node mode demotes it. One
+that it brings back is promoted.
 
 The lines are in the form in which Linux 6.12 prints its tracepoints.
 """
@@ -13,10 +14,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from sim.bench import guest as bench
 from sim.cli import cli
 from sim.imported import guest
-from sim.imported.seen import Access, TakenOut
+from sim.imported.seen import Access, BroughtBack, TakenOut
 from sim.trace.file import Kind, Trace, TraceError
+from tests.marks import VERIFY
 
 HEAD = """\
 # tracer: nop
@@ -49,12 +52,13 @@ def seen(text: str) -> tuple[list[object], guest.Counts]:
     return list(guest.read(text.splitlines(True), "x", counts)), counts
 
 
-def test_accesses_of_the_program_alone_are_its_faults_and_what_leaves_dram_is_taken_out() -> None:
+def test_accesses_of_the_program_alone_are_its_faults_and_what_leaves_dram_is_taken_out_and_comes_back() -> None:
     """Neither fetches, nor what other processes or the program before its exec did, nor a page that stayed in DRAM."""
     found, counts = seen(HEAD + BEGIN + FAULTS + MOVED)
     assert found == [
         Access(97, 0x7F0000001, True, 8_000_002_000), Access(97, 0x7F0000002, True, 8_000_004_000),
         TakenOut(97, 0x7F0000001, 8_100_001_000), Access(97, 0x7F0000001, False, 8_200_000_000),
+        BroughtBack(97, 0x7F0000001, 8_200_001_000),
     ]  # fmt: skip
     assert (counts.demoted, counts.promoted, counts.faults, counts.hint_faults) == (1, 1, 4, 1)
 
@@ -73,11 +77,25 @@ def test_a_text_without_node_or_program_is_refused(text: str) -> None:
         seen(text)
 
 
-def test_the_replay_on_a_memory_node_demotes_what_the_kernel_demoted(tmp_path: Path) -> None:
+def test_the_replay_on_a_memory_node_demotes_and_promotes_what_the_kernel_did(tmp_path: Path) -> None:
     text, output = tmp_path / "guest.txt", tmp_path / "guest.trace"
     text.write_text(HEAD + BEGIN + FAULTS + MOVED)
     done = CliRunner().invoke(cli, ["trace", "import", "--guest", str(text), "-o", str(output)])
     assert done.exit_code == 0, done.output
     assert "the kernel demoted 1 pages and promoted 1; 4 faults, 1 of them hints" in done.output
     kinds = [(event.kind, event.page) for event in Trace.load(output)]
-    assert kinds == [(Kind.WRITE, 0), (Kind.WRITE, 1), (Kind.PAGEOUT, 0), (Kind.READ, 0)]
+    assert kinds == [(Kind.WRITE, 0), (Kind.WRITE, 1), (Kind.PAGEOUT, 0), (Kind.READ, 0), (Kind.PROMOTE, 0)]
+
+
+@VERIFY
+def test_what_the_kernel_has_demoted_and_promoted_the_model_has_too() -> None:
+    """By the kernel's own counters, its tracepoints, and the replay.
+
+    A page that a write has copied to DRAM on the model is there already when the trace promotes it.
+    """
+    row = bench.run("cold")
+    figures, replayed = row["figures"], row["replayed"]
+    assert replayed["pages demoted"] == [figures["demoted"]] * 2 == [512, 512]
+    promoted, copied = replayed["pages promoted"], replayed["copied to DRAM by a write"]
+    assert promoted[0] == figures["promoted"] == promoted[1] + copied[1]
+    assert promoted[1] > 256

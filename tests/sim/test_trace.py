@@ -64,7 +64,7 @@ def traces(draw: st.DrawFn) -> Trace:
                 writer.append(Event(space, number, kind, held[number]))
             case Kind.READ:
                 writer.append(Event(space, number, kind, held[number]))
-            case Kind.PAGEOUT:
+            case Kind.PAGEOUT | Kind.PROMOTE:
                 writer.append(Event(space, number, kind))
             case Kind.UNMAP:
                 del held[number]
@@ -175,6 +175,7 @@ def sealed(header: dict[str, object], body: bytes, version: int = 1) -> bytes:
         ({"events": 1, "contents": 1}, struct.pack("<HBII", 0, Kind.READ, 0, 0) + bytes(4096), 1, "holds nothing"),
         ({"events": 1}, struct.pack("<HBII", 0, Kind.UNMAP, 7, 0), 1, "unmaps page 7"),
         ({"events": 1}, struct.pack("<HBII", 0, Kind.PAGEOUT, 7, 0), 1, "takes out page 7"),
+        ({"events": 1}, struct.pack("<HBII", 0, Kind.PROMOTE, 7, 0), 1, "brings back page 7"),
         ({"events": 1}, struct.pack("<HBII", 0, Kind.FORK, 0, 0), 1, "forks into space 0"),
     ],
 )
@@ -278,7 +279,7 @@ def test_the_recorded_trace_tells_nothing_of_the_machine(orders: Trace) -> None:
 
 def test_a_fork_and_an_exit_are_in_the_recorded_trace(orders: Trace) -> None:
     kinds = {event.kind for event in orders}
-    assert kinds == set(Kind) - {Kind.PAGEOUT}
+    assert kinds == set(Kind) - {Kind.PAGEOUT, Kind.PROMOTE}
 
 
 def test_a_page_that_the_kernel_took_out_leaves_dram_whatever_its_limit() -> None:
@@ -289,6 +290,16 @@ def test_a_page_that_the_kernel_took_out_leaves_dram_whatever_its_limit() -> Non
         writer.append(event)
     asked = reuse(writer.finish(HEADER), 8)
     assert (asked.stores, asked.soft_faults, asked.promotions) == (1, 1, 0)
+
+
+def test_a_page_that_the_kernel_brought_back_is_in_dram_until_it_leaves_again() -> None:
+    writer = TraceWriter()
+    for number in range(2):
+        writer.append(Event(0, number, Kind.WRITE, writer.content(page(number))))
+    for kind in (Kind.PROMOTE, Kind.PAGEOUT, Kind.PROMOTE, Kind.PAGEOUT):
+        writer.append(Event(0, 1, kind))
+    asked = reuse(writer.finish(HEADER), 8)
+    assert (asked.stores, asked.promotions) == (2, 0), "the first time it was there; a promotion is no write"
 
 
 def test_a_trace_may_keep_time_and_one_that_does_not_is_written_as_before(tmp_path: Path) -> None:

@@ -175,6 +175,20 @@ def test_a_page_that_the_kernel_took_out_is_taken_out(mode: str, demoted: int, f
     assert result.kernel["stores"] == 5
 
 
+@pytest.mark.parametrize(("mode", "promoted", "faults"), [("node", 2, 8), ("swap", 1, 12)])
+def test_a_page_that_the_kernel_brought_back_is_brought_back(
+    mode: str, promoted: int, faults: int, tmp_path: Path
+) -> None:
+    """If it is mapped on the device then; what is in DRAM, and what is swapped out, stays where it is."""
+    events = [Event(0, page, Kind.WRITE, page) for page in range(8)]
+    events += [Event(0, page, Kind.PAGEOUT) for page in range(4)]
+    events += [Event(0, 0, Kind.READ, 0), *(Event(0, page, Kind.PROMOTE) for page in (0, 1, 7))]
+    events += [Event(0, page, Kind.READ, page) for page in range(8)]
+    result = replay(tmp_path, events, PAGES[:9], cram={"mode": mode})
+    assert result.ok, result.problems
+    assert (result.kernel["promoted_hot"], result.kernel["pgfault"]) == (promoted, faults)
+
+
 def test_faults_are_named_after_what_they_waited_for(tmp_path: Path) -> None:
     events = [Event(0, page, Kind.WRITE, page) for page in range(40)]
     events += [Event(0, page, Kind.READ, page) for page in range(10)]

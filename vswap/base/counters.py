@@ -45,7 +45,7 @@ class Counters:
     trim_retries: int = 0  # rounds in which the provider was asked again
     nodes_lost: int = 0  # devices that were removed, reset or given up
     pages_lost: int = 0  # of them: pages that somebody still named
-    promoted_hot: int = 0  # pages copied to DRAM because the device nominated them
+    promoted_hot: int = 0  # pages copied to DRAM because the device, or a trace, says that they are hot
     hot_nominated: int = 0
     hot_stale: int = 0  # nominations of pages that are gone, moved or used again
     hot_dropped: int = 0  # nominations for which there was no room in a ring, or no budget

@@ -11,6 +11,7 @@ from vswap.mm.mmap_lock import MmapLock
 from vswap.mm.pagetable import PageTable, Pte, PteState
 from vswap.paths import ksm, large, lazyfree, mmap, pins, protection
 from vswap.paths.collapse import collapse
+from vswap.paths.evacuate import promote
 from vswap.paths.fault import handle_fault
 from vswap.paths.pins import Pin
 from vswap.paths.reclaim import Reclaim
@@ -155,6 +156,15 @@ class AddressSpace:
                 folios.append(folio)
         outcome = await self._reclaim.reclaim(map(self._isolate, folios), force=True)
         return outcome.freed + outcome.submitted > 0
+
+    async def promote(self, vpn: int) -> bool:
+        """Bring a page on the device back to DRAM, for all who map it, as one that was found hot. False where it is not
+        mapped there, or DRAM has no room without reclaim."""
+        pte = self.table.get(vpn)
+        if pte is None or pte.state is not PteState.CRAM or not await promote(self.machine, pte.cram):
+            return False
+        self.machine.counters.promoted_hot += 1
+        return True
 
     def _isolate(self, folio: Folio) -> Folio:
         self.machine.memory.remove(folio)

@@ -14,40 +14,17 @@
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <sys/syscall.h>
 #include <time.h>
 
-#include "guest.h"
+#include "pages.h"
 
-enum { BATCH = 256, ROUNDS = 64, IDLE_ROUNDS = 3, ACHIEVED_RATIO = 0x54, HOT_S = 20 };
+enum { ACHIEVED_RATIO = 0x54, HOT_S = 20 };
 static const char BALANCING[] = "/proc/sys/kernel/numa_balancing";
 static const char HEAT[] = "/sys/module/cram_provider/parameters/hot";
 
 static const uint64_t LOST = UINT64_MAX;  // instead of a version
 
 static sigjmp_buf lost;
-static unsigned char *corpus;
-static size_t corpus_pages;
-
-static void *anonymous(size_t pages)
-{
-    void *memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) fail("memory");
-    return memory;
-}
-
-static void load_corpus(const char *path)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file) fail(path);
-    fseek(file, 0, SEEK_END);
-    corpus_pages = ftell(file) / PAGE;
-    rewind(file);
-    corpus = anonymous(corpus_pages);
-    if (fread(corpus, PAGE, corpus_pages, file) != corpus_pages) fail(path);
-    fclose(file);
-}
 
 // Tell of an access, before it is made.
 static void tell(const char *verb, const void *page)
@@ -61,54 +38,9 @@ static void tell(const char *verb, const void *page)
     if (marks < 0 || dprintf(marks, "vcram %s %lx", verb, (unsigned long)page) < 0) fail(path);
 }
 
-// What page `number` holds in its `version`: a page of the corpus, and which it is.
-static void expect(uint64_t number, uint64_t version, unsigned char *page)
-{
-    memcpy(page, corpus + (number * 7 + version * 13) % corpus_pages * PAGE, PAGE);
-    memcpy(page, &number, sizeof number);
-    memcpy(page + 8, &version, sizeof version);
-}
-
-// Where pages are.
-typedef struct {
-    size_t there, elsewhere;  // on the node; on another one, DRAM
-} Places;                     // the others are swapped out, or lost
-
-static Places places_of(unsigned char *memory, size_t pages, int node)
-{
-    Places found = {0, 0};
-    for (size_t first = 0; first < pages; first += BATCH) {
-        const size_t count = pages - first < BATCH ? pages - first : BATCH;
-        void *addresses[BATCH];
-        int status[BATCH];
-        for (size_t i = 0; i < count; i++) addresses[i] = memory + (first + i) * PAGE;
-        if (syscall(SYS_move_pages, 0, count, addresses, NULL, status, 0)) fail("move_pages");
-        for (size_t i = 0; i < count; i++) {
-            found.there += status[i] == node;
-            found.elsewhere += status[i] >= 0 && status[i] != node;
-        }
-    }
-    return found;
-}
-
 static size_t on_node(const unsigned char *memory, size_t pages, int node)
 {
     return places_of((unsigned char *)memory, pages, node).there;
-}
-
-// Have the group reclaimed until none of the pages is in DRAM. Returns how many are on the node.
-static size_t make_cold(unsigned char *memory, size_t pages, int node)
-{
-    Places places = places_of(memory, pages, node);
-    for (int round = 0, idle = 0; round < ROUNDS && idle < IDLE_ROUNDS && places.elsewhere; round++) {
-        char bytes[32];
-        const size_t before = places.elsewhere;
-        snprintf(bytes, sizeof bytes, "%zu", before * PAGE);
-        write_file(RECLAIM, bytes);
-        places = places_of(memory, pages, node);
-        idle = places.elsewhere < before ? 0 : idle + 1;
-    }
-    return places.there;
 }
 
 // Whether pages that the device nominates are promoted.

@@ -9,13 +9,11 @@
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <signal.h>
-#include <sys/syscall.h>
 
-#include "guest.h"
+#include "pages.h"
 
-enum { PAGES = 64, VICTIM = 21, ROUNDS = 64 };
+enum { PAGES = 64, VICTIM = 21 };
 static const char INJECT[] = "/sys/kernel/debug/cxl/mem0/inject_poison";
-static const char REGION[] = "/sys/bus/cxl/devices/region0/resource";
 
 static sigjmp_buf hit;
 static volatile uintptr_t hit_address;
@@ -29,45 +27,19 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
     siglongjmp(hit, 1);
 }
 
-static int node_of(void *page)
-{
-    int status = -1;
-    if (syscall(SYS_move_pages, 0, 1, &page, NULL, &status, 0)) fail("move_pages");
-    return status;
-}
-
-static uint64_t physical(const void *page)
-{
-    uint64_t entry;
-    const int file = open("/proc/self/pagemap", O_RDONLY);
-    if (file < 0 || pread(file, &entry, sizeof entry, (uintptr_t)page / PAGE * sizeof entry) != sizeof entry) fail("pagemap");
-    close(file);
-    return (entry & ((UINT64_C(1) << 55) - 1)) * PAGE;
-}
-
-static uint64_t region_start(void)
-{
-    unsigned long long start;
-    FILE *file = fopen(REGION, "r");
-    if (!file || fscanf(file, "%llx", &start) != 1) fail(REGION);
-    fclose(file);
-    return start;
-}
-
 int main(int count, char **words)
 {
     if (count != 2) return 2;
     const int node = atoi(words[1]);
     if (mlockall(MCL_CURRENT)) fail("mlockall");
-    unsigned char *memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) fail("memory");
+    unsigned char *memory = anonymous(PAGES);
     for (int i = 0; i < PAGES; i++) memset(memory + i * PAGE, i + 1, PAGE);
     unsigned char *victim = memory + VICTIM * PAGE;
-    for (int round = 0; round < ROUNDS && node_of(victim) != node; round++) write_file(RECLAIM, "262144");
-    if (node_of(victim) != node) return fprintf(stderr, "the page does not go to the node\n"), 2;
+    make_cold(memory, PAGES, node);
+    if (!places_of(victim, 1, node).there) return fprintf(stderr, "the page does not go to the node\n"), 2;
 
     char address[32];
-    snprintf(address, sizeof address, "0x%llx", (unsigned long long)(physical(victim) - region_start()));
+    snprintf(address, sizeof address, "0x%llx", (unsigned long long)device_address(victim));
     write_file(INJECT, address);
 
     const struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO};

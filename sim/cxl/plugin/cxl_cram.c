@@ -6,7 +6,7 @@
 // The device has the rest:
 //   memory   the region behind the HDM decoders
 //   BAR 2    the CXL device registers (CXL 3.1, 8.2.8), from BLOCK on in the device's registers, the mailbox included
-//   BAR 5    all its registers; the mailbox there is a second one (second.h)
+//   BAR 5    all its registers; the mailbox there is a second one (second.h), and there may be the media's bench (faults.h)
 //   MSI-X    vector n is interrupt line n. A message is sent when a line rises, and its status bit is cleared.
 // A load that the device refuses is a machine check of that very load. A store that it refuses is no error that a CPU would
 // see: the page is made poison (poison.h).
@@ -195,6 +195,9 @@ static void transaction_failed(CPUState *cpu, hwaddr physical, vaddr virtual, un
 static uint32_t read_word(CxlCram *cram, bool second, uint32_t offset)
 {
     uint32_t word;
+    if (second && faults_reads(&cram->library.faults, offset, &word)) {
+        return word;
+    }
     if (second ? second_reads(&cram->second, offset, &word) : mailbox_shadows(&cram->mailbox, offset, &word)) {
         return word;
     }
@@ -203,7 +206,8 @@ static uint32_t read_word(CxlCram *cram, bool second, uint32_t offset)
 
 static void write_word(CxlCram *cram, bool second, uint32_t offset, uint32_t word)
 {
-    if (second && second_writes(&cram->second, offset, word)) {
+    if (second && (second_writes(&cram->second, offset, word)
+                   || faults_writes(&cram->library.faults, cram->library.device, offset, word))) {
         return;
     }
     mailbox_guest_writes(&cram->mailbox, offset, word);
@@ -421,6 +425,7 @@ static const Property properties[] = {
     DEFINE_PROP_UINT64("waves-from", CxlCram, library.waves.from, 0),
     DEFINE_PROP_UINT64("waves-to", CxlCram, library.waves.to, UINT64_MAX),
     DEFINE_PROP_STRING("live", CxlCram, live_path),
+    DEFINE_PROP_BOOL("faults", CxlCram, library.faults.on, false),
     DEFINE_PROP_UINT64("seed", CxlCram, seed, 1),
 };
 

@@ -36,11 +36,17 @@ const char *library_open(Library *library, const char *path, uint64_t seed)
         return dlerror();
     }
     const char *wrong = library->waves.path ? waves_open(&library->waves, handle) : NULL;
+    if (!wrong && library->faults.on) {
+        wrong = faults_open(&library->faults, handle);
+    }
     if (wrong) {
         return wrong;
     }
     library->device = create(seed);
-    return library->device ? NULL : "no device";
+    if (!library->device) {
+        return "no device";
+    }
+    return library->faults.on ? faults_find(&library->faults, library->device) : NULL;
 }
 
 static void wait_for(Library *library, uint32_t reason)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "abi.h"
+#include "faults.h"
 #include "waves.h"
 
 enum { LINE_BYTES = 64, PAGE_BYTES = 4096 };
@@ -32,6 +33,7 @@ typedef struct Library {
     Line stored, loaded;
     uint64_t lines_read, lines_written, lines_merged, reads_failed, writes_failed;
     Waves waves;
+    Faults faults;
     void (*write_failed)(void *opaque, uint64_t address);  // of a line, whose data is lost
     void *opaque;
 } Library;

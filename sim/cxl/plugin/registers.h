@@ -17,6 +17,12 @@ enum {
     MAILBOX_PAYLOAD = 0x2000,
     MAILBOX_PAYLOAD_BYTES = 4096,
     OPCODE_INJECT_POISON = 0x4301,
+    FAULT_KINDS = 0x3000,  // of the plugin, not of the device (faults.h)
+    FAULT_LOW = 0x3004,
+    FAULT_HIGH = 0x3008,
+    FAULT_DELAY = 0x300C,
+    FAULT_BEAT = 0x3010,
+    FAULT_FLIP = 0x3014,
 };
 
 #endif

@@ -19,7 +19,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +33,7 @@ from hw.places import build_folder, results_folder  # noqa: E402
 from sim.base.interrupts import interruptible  # noqa: E402
 from sim.corpus import files as corpus_files  # noqa: E402
 from sim.data import CORPUS  # noqa: E402
-from sim.guest import GuestError  # noqa: E402
+from sim.guest import GuestError, run_folder  # noqa: E402
 
 QEMU = "qemu-system-x86_64"
 LEAST_SWAP_OUTS = 10_000
@@ -73,9 +72,9 @@ def _run(options: argparse.Namespace) -> int:
         raise GuestError(f"no {QEMU} here: apt-get install qemu-system-x86")
     pages = [page for entry in corpus_files.load(CORPUS).entries for page in corpus_files.pages(CORPUS, entry)]
     settings = {"hog": options.hog, "rounds": options.rounds, "pool": options.pool}
-    guest = build_guest(build_folder() / "linux-swap", pages, settings)
-    with tempfile.TemporaryDirectory(prefix="vcram-guest-") as folder:
-        socket, figures = Path(folder) / "swap", Path(folder) / "figures.json"
+    with run_folder() as folder:
+        guest = build_guest(build_folder() / "linux-swap", folder / "initramfs", pages, settings)
+        socket, figures = folder / "swap", folder / "figures.json"
         with _disk(options, socket, figures):
             told = _boot(options, guest, socket)
         device = json.loads(figures.read_text())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,12 +23,28 @@ from sim.base.interrupts import interruptible
 from sim.base.options import OutputFile, Size
 from sim.base.terminal import redraws
 from sim.cxl.figures import Figures, find_problems
-from sim.cxl.machine import UNIT_PAGES, Machine, run_guest
-from sim.run.again import WindowType
+from sim.cxl.machine import TIME_LIMIT_S, UNIT_PAGES, Machine, run_guest
 from sim.run.window import Waves, Window
 from vswap.base.results import is_stdout, write_text
 
 _LIVE_S = 5.0
+
+
+class CyclesType(click.ParamType[Window]):
+    """A window of the device's cycles, as an option."""
+
+    name = "cycles"
+
+    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> Window:
+        """Raises click.BadParameter."""
+        if isinstance(value, Window):
+            return value
+        found = re.fullmatch(r"(\d+):(\d+)", str(value).replace("_", ""))
+        if found is None or int(found[1]) > int(found[2]):
+            self.fail(f"{value}: expected the first and the last cycle, 700000:720000", param, context)
+        return Window(int(found[1]), int(found[2]))
+
+
 DEFAULT = ("cold", "8192", "2", "1", "512")
 
 
@@ -58,13 +75,15 @@ DEFAULT = ("cold", "8192", "2", "1", "512")
               help="The command's group is reclaimed again and again, and pages in use are promoted.")  # fmt: skip
 @click.option("--record", metavar="FILE", type=OutputFile(stdout=False),
               help="Write what becomes of the command's pages; vcram trace import --guest reads it.")  # fmt: skip
-@click.option("--waves", "window", metavar="FROM:TO", type=WindowType(),
+@click.option("--waves", "window", metavar="FROM:TO", type=CyclesType(),
               help="Write every signal of the device in a part of the run, by its cycles.")  # fmt: skip
 @click.option("--waves-file", metavar="FILE.vcd", type=OutputFile(stdout=False), default="cxl.vcd", show_default=True,
               help="Where the waves go.")  # fmt: skip
 @click.option("--live", is_flag=True, help="Show what the device has counted while the guest runs.")
 @click.option("--log", metavar="FILE", type=OutputFile(stdout=False),
               help="Write every access to the CXL device registers.")  # fmt: skip
+@click.option("--time-limit", type=click.FloatRange(1), default=TIME_LIMIT_S, show_default=True, metavar="S",
+              help="Seconds after which the guest is ended.")  # fmt: skip
 @click.option("--shell", is_flag=True, help="A shell in the guest, on this terminal.")
 @click.option("--json", "json_file", metavar="FILE", type=OutputFile(),
               help="Write the figures as JSON; - for standard output.")  # fmt: skip
@@ -88,6 +107,7 @@ def cxl_command(
     waves_file: Path,
     live: bool,
     log: Path | None,
+    time_limit: float,
     shell: bool,
     json_file: Path | None,
     command: tuple[str, ...],
@@ -117,8 +137,6 @@ def cxl_command(
         parameters = DeviceParameters(perceived_pages=UNIT_PAGES, media_bytes=media * 4096, bytes_per_cycle=int(width))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--media") from error
-    if window is not None and window.faults:
-        raise click.BadParameter("name cycles: 1000000:1200000", param_hint="--waves")
     if wrong := [str(path) for path in modules if path.suffix != ".ko"]:
         raise click.BadParameter(f"{wrong[0]} is no FILE.ko", param_hint="--module")
     given = click.get_current_context().get_parameter_source
@@ -131,16 +149,20 @@ def cxl_command(
             f"it is the module that promotes, so not with --{'faults' if faults else 'no-provider'}", param_hint="--hot"
         )
     if shell:
-        idle = {"CMD": command, "--json": json_file, "--live": live, "--reclaim": reclaim, "--record": record}
+        limited = given("time_limit") == ParameterSource.COMMANDLINE
+        idle = {"CMD": command, "--json": json_file, "--live": live, "--reclaim": reclaim, "--record": record,
+                "--time-limit": limited}  # fmt: skip
         if wrong := [name for name, value in idle.items() if value]:
             raise click.BadParameter(f"a shell takes the command's place, so not with {wrong[0]}", param_hint="--shell")
+        if not sys.stdin.isatty():
+            raise click.BadParameter("there is no terminal; a script can be run: -- ./mine.sh", param_hint="--shell")
     if library is not None and ParameterSource.COMMANDLINE in (given("media"), given("width")):
         raise click.BadParameter("that device has its own, so not with --media or --width", param_hint="--library")
     if window is None and given("waves_file") == ParameterSource.COMMANDLINE:
         raise click.BadParameter("say which cycles: --waves FROM:TO", param_hint="--waves-file")
     machine = Machine(
         parameters, memory, smp, icount, library, modules, provider, hot or 0, faults, (swap or 0) * PAGE_BYTES,
-        packages, reclaim, record, None if window is None else Waves(window, waves_file), log,
+        packages, reclaim, record, None if window is None else Waves(window, waves_file), log, time_limit,
     )  # fmt: skip
     console = Console(stderr=quiet)
     with interruptible(), _shown(console, live and not shell) as watch:

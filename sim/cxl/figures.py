@@ -11,6 +11,8 @@ from sim.base.value import Value
 
 _SHOWN = (Register.RESIDENT_PAGES, Register.FREE_SECTORS, Register.ACHIEVED_RATIO, Register.EVENT_OVERFLOW)
 EVENTS = ("general_media", "dram", "memory_module", "generic_event")
+NEEDED = ("vmstat.pgpromote_success", "mce", "status", *(f"event.{name}" for name in EVENTS))
+"""What a guest has to tell."""
 
 
 class Figures(Value):

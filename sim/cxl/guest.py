@@ -99,7 +99,7 @@ def build_guest(
         "bin/busybox": (busybox.read_bytes(), 0o755),
         "pages": (b"".join(_pages()), 0o644),
         "settings": ("".join(f"{name}={value or ''}\n" for name, value in settings.items()).encode(), 0o644),
-        **{f"bin/{name}": (compile_static(HERE / f"{name}.c", folder), 0o755) for name in PROGRAMS},
+        **{f"bin/{name}": (compile_static(HERE / f"{name}.c"), 0o755) for name in PROGRAMS},
         **{f"bin/{name}": ((HERE / f"{name}.sh").read_bytes(), 0o755) for name in SCRIPTS},
         **({"provider.ko": (build_provider(folder, version).read_bytes(), 0o644)} if provider else {}),
         **{f"extra/{path.name}": (path.read_bytes(), 0o644) for path in extra},

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
 import select
 import signal
 import subprocess
+import sys
+import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +22,10 @@ from hw.parameters import DeviceParameters
 from hw.places import build_folder
 from hw.verilated.library import compiled
 from hw.workers import WorkerPool
+from sim.cxl.figures import NEEDED
 from sim.cxl.guest import Guest, build_guest
-from sim.cxl.place import run_folder
 from sim.cxl.qemu import Qemu, describe, fetch_qemu
+from sim.guest import alone, run_folder
 from sim.run.window import Waves
 
 UNIT_PAGES = 65536
@@ -29,6 +34,8 @@ TIME_LIMIT_S = 1200.0
 _LOOK_S = 0.5
 _WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 """QEMU ends with this process, even if that is killed."""
+FIGURE = re.compile(r"@([a-z][\w.]*) (\d+)")
+"""A line of the guest's that is for us."""
 _COMPLAINTS = 5
 """Last lines of what a device of somebody else's has said, to be shown."""
 _CPU = "max,vendor=GenuineIntel,-hypervisor,-erms,-fsrm,-rdrand,-rdseed"
@@ -131,12 +138,13 @@ def run_guest(
     with run_folder() as place:
         with WorkerPool(1) as pool:  # packages come while the compiler works
             compiling = pool.submit(device_library, machine)
-            qemu = fetch_qemu(folder)
-            guest = build_guest(
-                folder, place / "initramfs", command, machine.modules, shell, machine.provider,
-                bool(machine.swap_bytes), machine.hot, machine.packages, machine.reclaim,
-                machine.record is not None,
-            )  # fmt: skip
+            with alone(folder):
+                qemu = fetch_qemu(folder)
+                guest = build_guest(
+                    folder, place / "initramfs", command, machine.modules, shell, machine.provider,
+                    bool(machine.swap_bytes), machine.hot, machine.packages, machine.reclaim,
+                    machine.record is not None,
+                )  # fmt: skip
             library = compiling.result()
         live = place / "live" if watch else None
         argv = _command(machine, qemu, guest, library, place, shell, live)
@@ -144,12 +152,11 @@ def run_guest(
         told: dict[str, int] = {}
         lines: list[str] = []
         deadline = time.monotonic() + machine.time_limit_s
-        for line in _foreground(argv) if shell else _lines(argv, deadline, place / "errors"):
+        for line in foreground(argv) if shell else _lines(argv, deadline, place / "errors"):
             if live is not None and watch is not None and live.exists():
                 watch(json.loads(live.read_text()))
-            if line.startswith("@"):
-                name, _, value = line[1:].partition(" ")
-                told[name] = int(value)
+            if (figure := FIGURE.fullmatch(line)) is not None:
+                told[figure[1]] = int(figure[2])
             elif line:
                 lines.append(line)
                 say(line)
@@ -166,6 +173,10 @@ def run_guest(
             words = console.strip().splitlines() or lines or ["it said nothing"]
             why = next((line for line in words if "Kernel panic" in line), words[-1])
             raise CxlError(f"the guest ended early: {why.strip()}; all of its console: {kept}")
+        if missing := [name for name in NEEDED if name not in told and not shell]:
+            raise CxlError(
+                f"the guest has not told its {missing[0]}: the command must leave /proc and /sys as they are"
+            )
         counted = json.loads((place / "figures").read_text())
     return Outcome(guest.version, describe(qemu), told, counted, lines, console)
 
@@ -181,14 +192,14 @@ def _command(
     machine: Machine, qemu: Qemu, guest: Guest, library: Path, place: Path, shell: bool, live: Path | None
 ) -> list[str]:
     megabytes = machine.parameters.perceived_pages // 256
-    device = f"cxl-cram,bus=root,library={library},figures={place / 'figures'}"
+    device = f"cxl-cram,bus=root,library={file_option(library)},figures={file_option(place / 'figures')}"
     if machine.log is not None:
-        device += f",log={machine.log.absolute()}"
+        device += f",log={file_option(machine.log)}"
     if machine.waves is not None:
         window = machine.waves.window
-        device += f",waves={machine.waves.file.absolute()},waves-from={window.start},waves-to={window.end}"
+        device += f",waves={file_option(machine.waves.file)},waves-from={window.start},waves-to={window.end}"
     if live is not None:
-        device += f",live={live}"
+        device += f",live={file_option(live)}"
     if machine.faults:
         device += ",faults=on"
     disk: list[str] = []
@@ -197,12 +208,12 @@ def _command(
             file.truncate(machine.swap_bytes)
         # Pages on the node are no RAM to QEMU. It copies what goes to the disk, and 4 KiB at once are not enough. That
         # limit is the address space's of the device, which a device has only with iommu_platform.
-        disk = ["-drive", f"file={place / 'swap'},format=raw,if=none,id=swap",
+        disk = ["-drive", f"file={file_option(place / 'swap')},format=raw,if=none,id=swap,werror=report",
                 "-device", "virtio-blk-pci,drive=swap,bus=pcie.0,disable-legacy=on,iommu_platform=on,"
                 f"x-max-bounce-buffer-size={64 << 20}"]  # fmt: skip
     still = ["-icount", "shift=2,sleep=off", "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"] if machine.icount else []
     return [
-        *_WITH_US, str(qemu.program), *qemu.options, "-plugin", f"file={qemu.plugin}",
+        *_WITH_US, str(qemu.program), *qemu.options, "-plugin", f"file={file_option(qemu.plugin)}",
         "-accel", "tcg", "-cpu", _CPU, *still,
         "-machine", f"q35,cxl=on,cxl-fmw.0.targets.0=bridge,cxl-fmw.0.size={megabytes}M",
         "-m", f"{machine.memory_mb},slots=1,maxmem=4G", "-smp", str(machine.processors),
@@ -216,13 +227,23 @@ def _command(
     ]  # fmt: skip
 
 
-def _foreground(argv: list[str]) -> Iterator[str]:
-    """Run it on this terminal."""
+def file_option(path: Path) -> str:
+    """A file in an option of QEMU's, where commas are between the parts. The library is loaded by that name: without a
+    folder it would be looked for among the system's."""
+    return str(path.absolute()).replace(",", ",,")
+
+
+def foreground(argv: list[str]) -> Iterator[str]:
+    """Run it on this terminal, which is then as it was before: QEMU has it raw, and may be killed."""
+    before, flags = termios.tcgetattr(sys.stdin), fcntl.fcntl(sys.stdin, fcntl.F_GETFL)
     with subprocess.Popen(argv) as process:
         try:
             process.wait()
         finally:
             process.kill()
+            process.wait()
+            fcntl.fcntl(sys.stdin, fcntl.F_SETFL, flags)
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
     yield from ()
 
 
@@ -239,7 +260,7 @@ def _lines(argv: list[str], deadline: float, errors: Path) -> Iterator[str]:
         try:
             while True:
                 if time.monotonic() > deadline:
-                    raise CxlError(": ".join(["the guest took too long", *_complaint(errors)]))
+                    raise CxlError(": ".join(["the guest took too long (--time-limit)", *_complaint(errors)]))
                 if not select.select([stream], [], [], _LOOK_S)[0]:
                     yield ""
                     continue

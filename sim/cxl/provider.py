@@ -27,14 +27,19 @@ def build_provider(folder: Path, version: str) -> Path:
     kept = folder / f"{SOURCE.stem}-{digest}.ko"
     if kept.exists():
         return kept
-    headers = fetch_headers(folder, version)
-    print(f"compiling the module {SOURCE.stem}", flush=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="module-") as temporary:
-        shutil.copy(SOURCE, temporary)
-        (Path(temporary) / "Kbuild").write_text(f"obj-m := {SOURCE.stem}.o\n")
+    with tempfile.TemporaryDirectory(prefix="vcram-compiler-") as temporary:
+        headers = fetch_headers(folder, version, Path(temporary))
+        print(f"compiling the module {SOURCE.stem}", flush=True)
+        module = Path(temporary) / "module"
+        module.mkdir()
+        shutil.copy(SOURCE, module)
+        (module / "Kbuild").write_text(f"obj-m := {SOURCE.stem}.o\n")
         # Types for BPF would need the kernel with all its symbols.
-        run_compiler(["make", "-C", str(headers), f"M={temporary}", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"])
-        for old in folder.glob(f"{SOURCE.stem}-*.ko"):
-            old.unlink()
-        (Path(temporary) / f"{SOURCE.stem}.ko").rename(kept)
+        run_compiler(["make", "-C", str(headers), f"M={module}", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"])
+        made = (module / f"{SOURCE.stem}.ko").read_bytes()
+    for old in folder.glob(f"{SOURCE.stem}-*"):
+        old.unlink()
+    part = kept.with_suffix(".part")
+    part.write_bytes(made)
+    part.rename(kept)
     return kept

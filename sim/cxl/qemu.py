@@ -16,7 +16,7 @@ from pathlib import Path
 from hw.tools import compiler_version
 from hw.verilated.library import ABI
 from sim.guest import GuestError, Packages, fetch_package, run_compiler, run_tool
-from sim.guest.packages import check_file
+from sim.guest.packages import TEMPORARY, check_file
 
 VERSION = "10.0.2"
 """The plugin uses structures of QEMU, which differ between versions."""
@@ -96,7 +96,7 @@ def _headers(folder: Path) -> Path:
         return kept
     packages, version = _find(folder)
     print(f"fetching the headers of QEMU {VERSION}", flush=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="fetch-") as temporary:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY) as temporary:
         archive = packages.download_source("qemu", version, Path(temporary))
         check_file(archive, FILES["qemu"])
         source = Path(temporary) / "source"

@@ -3,10 +3,11 @@
 
 from sim.guest.initramfs import cpio, write_initramfs
 from sim.guest.kernel import fetch_headers, fetch_kernel
-from sim.guest.packages import GuestError, Packages, compile_static, fetch_package, run_compiler, run_tool
+from sim.guest.packages import GuestError, Packages, alone, compile_static, fetch_package, run_compiler, run_tool
+from sim.guest.place import run_folder
 from sim.guest.tree import fetch_tree
 
 __all__ = [
-    "GuestError", "Packages", "compile_static", "cpio", "fetch_headers", "fetch_kernel", "fetch_package", "fetch_tree",
-    "run_compiler", "run_tool", "write_initramfs",
+    "GuestError", "Packages", "alone", "compile_static", "cpio", "fetch_headers", "fetch_kernel", "fetch_package",
+    "fetch_tree", "run_compiler", "run_folder", "run_tool", "write_initramfs",
 ]  # fmt: skip

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import lzma
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from sim.guest.packages import GuestError, Packages, fetch_package, run_tool
+from sim.guest.packages import TEMPORARY, GuestError, Packages, fetch_package, run_tool
+
+_NO_KBUILD = re.compile(r"[\s:]")
 
 
 def fetch_kernel(folder: Path, names: Sequence[str], modules: Sequence[str]) -> Path:
@@ -28,15 +31,19 @@ def fetch_kernel(folder: Path, names: Sequence[str], modules: Sequence[str]) -> 
     raise GuestError(f"none of the packages {', '.join(names)} is known here: apt-get update")
 
 
-def fetch_headers(folder: Path, version: str) -> Path:
-    """What modules of a kernel (`fetch_kernel`) are built against: the folder for make's -C. Raises GuestError."""
+def fetch_headers(folder: Path, version: str, place: Path) -> Path:
+    """What modules of a kernel (`fetch_kernel`) are built against: the folder for make's -C.
+
+    The kernel's makefiles cannot be in a folder with a space or a colon in its name. If `folder` is one, they are
+    copied to `place`, which goes with the module. Raises GuestError.
+    """
     kept = folder / f"linux-headers_{version}"
     flavour = version.rpartition("-")[2]
     base = version.removesuffix(f"-{flavour}")
     if not kept.is_dir():
         print(f"fetching the headers of Linux {version}", flush=True)
         packages = Packages()
-        with tempfile.TemporaryDirectory(dir=folder, prefix="fetch-") as temporary:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY) as temporary:
             made = Path(temporary) / "made"
             for name in (f"linux-headers-{version}", f"linux-headers-{base}-common", f"linux-kbuild-{base}"):
                 versions = packages.versions(name)
@@ -45,6 +52,10 @@ def fetch_headers(folder: Path, version: str) -> Path:
                 archive = packages.download(name, versions[0], Path(temporary))
                 run_tool(["dpkg-deb", "--extract", str(archive), str(made)])
             made.rename(kept)
+    if _NO_KBUILD.search(str(kept)):
+        if _NO_KBUILD.search(str(place)):
+            raise GuestError(f"no module can be built in {place}: set TMPDIR to a folder without a space in its name")
+        kept = shutil.copytree(kept, place / "headers", symlinks=True)
     sources = kept / "usr" / "src"
     headers = sources / f"linux-headers-{version}"
     # As packaged it names the place where it would be installed; the folder may have been moved since.

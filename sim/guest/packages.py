@@ -11,11 +11,15 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hw.processes import tree_ends_with_us
+from hw.processes import locked, tree_ends_with_us
+
+TEMPORARY = "being-made-"
+"""What folders begin with that are not whole yet."""
 
 
 class GuestError(Exception):
@@ -82,6 +86,16 @@ class Packages:
         return next(folder.glob(f"{name}_*.orig.tar.*"))
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nobody else fetches packages into a folder, or compiles there, until the block ends. What a run that was killed
+    has left half made is removed."""
+    with locked(folder / "lock"):
+        for left in folder.glob(f"{TEMPORARY}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
 def fetch_package(
     folder: Path,
     name: str,
@@ -112,7 +126,7 @@ def fetch_package(
         return kept
     print(f"fetching {name} {version}", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="fetch-") as temporary:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY) as temporary:
         archive = packages.download(name, version, Path(temporary))
         if digest is not None:
             check_file(archive, digest)
@@ -133,11 +147,12 @@ def check_file(path: Path, digest: str) -> None:
         raise GuestError(f"{path.name} is not the file that this project was made with")
 
 
-def compile_static(source: Path, folder: Path) -> bytes:
+def compile_static(source: Path) -> bytes:
     """A C program for the guest, which has no libraries. Raises GuestError."""
-    target = folder / source.stem
-    run_compiler([os.environ.get("CC", "cc"), "-O2", "-Wall", "-Wextra", "-static", "-o", str(target), str(source)])
-    return target.read_bytes()
+    with tempfile.TemporaryDirectory(prefix="vcram-compiler-") as folder:
+        made = Path(folder) / source.stem
+        run_compiler([os.environ.get("CC", "cc"), "-O2", "-Wall", "-Wextra", "-static", "-o", str(made), str(source)])
+        return made.read_bytes()
 
 
 def run_compiler(argv: Sequence[str]) -> None:

@@ -25,10 +25,9 @@ from hw.sources import ROOT
 from sim.cxl import Figures, Machine, find_problems, run_guest
 from sim.cxl.command import cxl_command
 from sim.cxl.guest import why_not
-from sim.cxl.machine import UNIT_PAGES
-from sim.cxl.place import run_folder
+from sim.cxl.machine import FIGURE, UNIT_PAGES, CxlError, file_option
 from sim.cxl.qemu import PLUGIN, Qemu
-from sim.guest import GuestError
+from sim.guest import GuestError, run_folder
 from sim.run.window import Waves, Window
 from tests.marks import VERIFY
 
@@ -139,6 +138,7 @@ def test_a_module_for_the_kernel_is_named_as_one(tmp_path: Path) -> None:
         (["--shell", "--reclaim"], "--reclaim"),
         (["--shell", "--record", "guest.txt"], "--record"),
         (["--library", __file__, "--media", "4M"], "--media"),
+        (["--shell", "--time-limit", "5"], "--time-limit"),
         (["--waves-file", "a.vcd"], "--waves FROM:TO"),
     ],
 )
@@ -146,6 +146,56 @@ def test_an_option_that_would_do_nothing_is_refused(given: list[str], named: str
     done = CliRunner().invoke(cxl_command, given)
     assert done.exit_code == 2
     assert named in done.output.splitlines()[-1]
+
+
+def test_a_shell_without_a_terminal_is_refused() -> None:
+    """It would wait for ever for somebody to type."""
+    done = CliRunner().invoke(cxl_command, ["--shell"])
+    assert done.exit_code == 2
+    assert "there is no terminal; a script can be run: -- ./mine.sh" in done.output
+
+
+@pytest.mark.parametrize("given", ["f8:f9", "3us:4us", "5", "9:8", ":"])
+def test_waves_are_of_cycles(given: str) -> None:
+    done = CliRunner().invoke(cxl_command, ["--waves", given])
+    assert done.exit_code == 2
+    assert f"{given}: expected the first and the last cycle, 700000:720000" in done.output
+
+
+def test_a_terminal_is_as_it_was_after_a_shell_that_was_killed() -> None:
+    """QEMU has it raw, and reads it without waiting."""
+    master, slave = os.openpty()
+    program = """if True:
+        import fcntl, sys, termios
+        from sim.cxl.machine import foreground
+        def now():
+            return termios.tcgetattr(0), fcntl.fcntl(0, fcntl.F_GETFL)
+        before = now()
+        raw = "import os, tty; tty.setraw(0); os.set_blocking(0, False); os.kill(os.getpid(), 9)"
+        list(foreground([sys.executable, "-c", raw]))
+        sys.exit(now() != before)"""
+    with os.fdopen(master), os.fdopen(slave) as terminal:
+        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stdin=terminal, check=False)
+    assert done.returncode == 0
+
+
+def test_a_file_in_an_option_of_qemu_has_a_folder_and_its_commas_are_doubled() -> None:
+    assert file_option(Path("mine.so")) == str(Path.cwd() / "mine.so")
+    assert file_option(Path("/a,b/c")) == "/a,,b/c"
+
+
+@pytest.mark.parametrize(
+    ("line", "figure"),
+    [
+        ("@cold.bad 0", ("cold.bad", "0")), ("@node.MemFree 12", ("node.MemFree", "12")),
+        ("@", None), ("@x", None), ("@x y", None), ("@x -1", None), ("@x 1 2", None), ("mail@x 1", None),
+    ],
+)  # fmt: skip
+def test_a_figure_is_a_name_and_a_number_and_all_else_is_what_the_command_says(
+    line: str, figure: tuple[str, str] | None
+) -> None:
+    found = FIGURE.fullmatch(line)
+    assert (found and found.groups()) == figure
 
 
 @pytest.fixture
@@ -166,7 +216,7 @@ def test_a_run_removes_the_folder_of_one_that_was_killed_and_no_other(temporary:
     """Neither that of a run under way, nor what others have there."""
     holding = """if True:
         import time
-        from sim.cxl.place import run_folder
+        from sim.guest import run_folder
         with run_folder() as folder:
             print(folder, flush=True)
             time.sleep(99)"""
@@ -349,6 +399,56 @@ def test_a_server_whose_program_is_reclaimed_to_the_node_again_and_again_answers
     assert found.demoted > 500
     assert found.promoted == run.told["provider.promoted"] > 100
     assert found.ratio > 1
+
+
+@VERIFY
+def test_a_command_that_fails_is_told_and_its_last_line_and_strange_ones_spoil_no_figure(tmp_path: Path) -> None:
+    """In folders with commas, which part QEMU's options."""
+    place = tmp_path / "a,b"
+    place.mkdir()
+    script = place / "own.sh"
+    script.write_text("printf 'first\\n@\\n@foo bar\\n@foo 1 2\\n@own.figure 3\\nlast'\nexit 7\n")
+    environment = os.environ | {"TMPDIR": str(place)}
+    command = [sys.executable, "-m", "sim.cli", "cxl", "--log", str(place / "log"), "--json", str(place / "json"),
+               "--", str(script)]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 7, done.stderr
+    assert all(line in done.stdout.splitlines() for line in ("first", "@", "@foo bar", "@foo 1 2", "last"))
+    found = Figures.model_validate_json((place / "json").read_text())
+    assert (found.guest["own.figure"], found.status) == (3, 7)
+    assert (place / "log").read_text()
+    assert {path.name for path in place.iterdir()} == {"own.sh", "log", "json"}
+
+
+@VERIFY
+def test_a_command_that_takes_the_guest_apart_gives_no_figures_but_a_sentence() -> None:
+    with pytest.raises(CxlError, match=r"^the guest has not told its vmstat\.pgpromote_success"):
+        run_guest(machine(provider=False), ["umount", "-l", "/proc"])
+
+
+@VERIFY
+def test_a_guest_that_takes_too_long_is_ended() -> None:
+    with pytest.raises(CxlError, match=r"^the guest took too long \(--time-limit\)"):
+        run_guest(machine(provider=False, time_limit_s=5), ["sleep", "1000"])
+
+
+@VERIFY
+def test_a_device_of_ones_own_is_attached_by_the_lines_of_the_document(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "cxl.md").read_text().partition("## A device of one's own")[2]
+    lines = re.findall(r"^    (.*)$", text.partition("\n## ")[0], re.MULTILINE)
+    assert len(lines) == 3
+    script = "\n".join(line.replace(".venv/bin/python", sys.executable) for line in lines)
+    script = script.replace(".venv/bin/vcram", f"{sys.executable} -m sim.cli") + " -- cold 256 1 1 0"
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    for name in ("hw", "sim", "examples", "driver", "vswap"):
+        (checkout / name).symlink_to(ROOT / name)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["sh", "-ec", script], cwd=checkout, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^device: mine: \d+ reads, \d+ writes$", done.stdout, re.MULTILINE)
 
 
 @VERIFY

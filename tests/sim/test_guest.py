@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hw.sources import ROOT
-from sim.guest import GuestError, cpio, fetch_package, run_tool, write_initramfs
+from sim.guest import GuestError, cpio, fetch_headers, fetch_package, run_tool, write_initramfs
 from sim.guest.packages import check_file
 
 
@@ -100,3 +100,48 @@ def test_of_a_compiler_that_is_interrupted_nothing_is_left(tmp_path: Path) -> No
         time.sleep(0.05)
     assert not (started.exists() and started.read_bytes())  # a zombie has no command line
     assert {path.name for path in tmp_path.iterdir()} == {"compiler", "started"}
+
+
+def test_one_run_prepares_at_a_time_and_what_one_that_was_killed_has_half_made_goes(tmp_path: Path) -> None:
+    holding = """if True:
+        import sys, tempfile, time
+        from pathlib import Path
+        from sim.guest import alone
+        from sim.guest.packages import TEMPORARY
+        folder = Path(sys.argv[1])
+        with alone(folder):
+            (folder / f"{TEMPORARY}x").mkdir()
+            print("in", flush=True)
+            time.sleep(float(sys.argv[2]))"""
+
+    def start(seconds: float) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", holding, str(tmp_path), str(seconds)]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+
+    with start(97) as first:
+        assert first.stdout is not None and first.stdout.readline() == b"in\n"
+        with start(0) as second:
+            assert second.stdout is not None
+            with pytest.raises(subprocess.TimeoutExpired):
+                second.wait(2)
+            first.kill()
+            assert second.stdout.readline() == b"in\n"
+            assert second.wait(20) == 0, "mkdir fails where the folder of the first one is there still"
+
+
+def test_headers_are_used_in_a_folder_without_a_space_as_the_kernels_makefiles_can_be_in_no_other(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "a folder"
+    source = folder / "linux-headers_6.12-amd64" / "usr" / "src" / "linux-headers-6.12-amd64"
+    source.mkdir(parents=True)
+    (tmp_path / "plain").mkdir()
+    headers = fetch_headers(folder, "6.12-amd64", tmp_path / "plain")
+    assert headers == tmp_path / "plain" / "headers" / "usr" / "src" / "linux-headers-6.12-amd64"
+    assert (headers / "Makefile").read_text() == f"include {headers.parent}/linux-headers-6.12-common/Makefile\n"
+    with pytest.raises(GuestError, match=r"^no module can be built in .*other place: set TMPDIR to a folder without a"):
+        fetch_headers(folder, "6.12-amd64", tmp_path / "other place")
+    folder.rename(tmp_path / "folder")
+    assert fetch_headers(tmp_path / "folder", "6.12-amd64", tmp_path / "other place").is_relative_to(
+        tmp_path / "folder"
+    )

@@ -29,7 +29,7 @@ enum { ID = 0x000, MEDIA_SECTORS = 0x014, RESIDENT_PAGES = 0x02c, INTERRUPT_ENAB
 enum { HEAT_THRESHOLD = 0x100, HEAT_PERIOD = 0x104, HOT_COUNT = 0x108, HOT_PAGE = 0x10c, HOT_POP = 0x110 };
 enum { CONTROL = 0x1fe4, DOORBELL = 1, COMMAND_LOW = 0x1fe8, COMMAND_HIGH = 0x1fec, STATUS_HIGH = 0x1ff4, PAYLOAD = 0x2000 };
 enum { MEDIA_OPERATIONS = 0x4402, CLASS_ZERO = 0x0101 };
-enum { POLLS = 100000, POLL_US = 10, LOOK_MS = 10 };
+enum { POLLS = 100000, POLL_US = 10, LOOK_MS = 10, AT_ONCE = 16, WAITING = 64, TRIES = 16 };
 static const u32 LETTERS = 0x4352414d;
 
 static unsigned long start, length, low, recovered;
@@ -78,6 +78,17 @@ static int node;
 
 static void look(struct work_struct *work);
 static DECLARE_DELAYED_WORK(again, look);
+
+// A page that was nominated: which of the device's, and how often it could not be moved.
+struct nominated {
+	u32 frame, tries;
+};
+
+static struct nominated waiting[WAITING];
+static u32 waits;
+static DEFINE_MUTEX(moving);
+static void try_again(struct work_struct *work);
+static DECLARE_DELAYED_WORK(hot_again, try_again);
 
 struct extent {
 	__le64 dpa, bytes;
@@ -227,41 +238,106 @@ static bool may_move(struct page *page)
 	return PageAnon(page) && !PageCompound(page) && !PageHWPoison(page);
 }
 
-// Move a page to this processor's node. The kernel's function is meant for devices that need their memory back, and it takes
-// pages of the system, too. The migration entries that it leaves make all who touch the page wait.
-static bool promote(struct page *page)
+// A page that is moved to this processor's node. The kernel's functions are meant for devices that need their memory back, and
+// take pages of the system, too. The migration entries that they leave make all who touch the page wait until the end.
+struct move {
+	unsigned long from, to;
+};
+
+// Copy a page and have the copy take its place. Returns whether it has; then the page itself is ours until the end.
+static bool begin_move(struct move *move, struct page *page)
 {
 	const gfp_t how = (GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_NOWARN) & ~__GFP_RECLAIM;
-	unsigned long from = 0, to = 0;
 	struct page *new = may_move(page) ? alloc_pages_node(numa_mem_id(), how, 0) : NULL;
 
 	if (!new)
 		return false;
+	*move = (struct move){0};
 	lock_page(new);
-	migrate_device_range(&from, page_to_pfn(page), 1);
-	if (from & MIGRATE_PFN_MIGRATE && may_move(page) && !copy_mc_highpage(new, page)) {
-		to = migrate_pfn(page_to_pfn(new));
-		migrate_device_pages(&from, &to, 1);
+	migrate_device_range(&move->from, page_to_pfn(page), 1);
+	if (move->from & MIGRATE_PFN_MIGRATE && may_move(page) && !copy_mc_highpage(new, page)) {
+		move->to = migrate_pfn(page_to_pfn(new));
+		migrate_device_pages(&move->from, &move->to, 1);
 	}
-	if (!to) {
+	if (!move->to) {
 		unlock_page(new);
 		__free_page(new);
 	}
-	migrate_device_finalize(&from, &to, 1);
-	return to && from & MIGRATE_PFN_MIGRATE;
+	if (move->to && move->from & MIGRATE_PFN_MIGRATE)
+		return true;
+	migrate_device_finalize(&move->from, &move->to, 1);
+	return false;
+}
+
+// The pages go back to the kernel. Before that they are trimmed: else their heat would stay, and whatever is demoted to them
+// next would never be nominated, as it does not come to the threshold from below.
+static void end_moves(struct move *moves, const struct extent *extents, u32 count)
+{
+	u32 i;
+
+	if (count)
+		trim(extents, count);
+	for (i = 0; i < count; i++)
+		migrate_device_finalize(&moves[i].from, &moves[i].to, 1);
+	promoted += count;
+}
+
+// Promote nominated pages. One that cannot be moved just now, as reclaim has it perhaps, has its turn again: the device does
+// not nominate it once more, and what is in use would be read there for ever.
+static void promote(const struct nominated *nominated, u32 count)
+{
+	struct move moves[AT_ONCE];
+	struct extent extents[AT_ONCE];
+	u32 begun = 0, i;
+
+	for (i = 0; i < count; i++) {
+		struct page *page = pfn_to_online_page(PHYS_PFN(start) + nominated[i].frame);
+
+		if (page && begin_move(&moves[begun], page)) {
+			extents[begun++] = extent_of(page_to_phys(page), PAGE_SIZE);
+			if (begun == AT_ONCE) {
+				end_moves(moves, extents, begun);
+				begun = 0;
+			}
+		} else if (page && may_move(page) && nominated[i].tries < TRIES && waits < WAITING) {
+			waiting[waits] = nominated[i];
+			waiting[waits++].tries++;
+		} else {
+			stayed++;
+		}
+	}
+	end_moves(moves, extents, begun);
+	if (waits)
+		schedule_delayed_work(&hot_again, msecs_to_jiffies(LOOK_MS));
+}
+
+static void try_again(struct work_struct *work)
+{
+	struct nominated nominated[WAITING];
+	u32 count;
+
+	mutex_lock(&moving);
+	count = waits;
+	memcpy(nominated, waiting, count * sizeof(*nominated));
+	waits = 0;
+	promote(nominated, count);
+	mutex_unlock(&moving);
 }
 
 static irqreturn_t on_hot(int line, void *data)
 {
+	mutex_lock(&moving);
 	while (readl(registers + HOT_COUNT)) {
-		struct page *page = pfn_to_online_page(PHYS_PFN(start) + readl(registers + HOT_PAGE));
+		struct nominated nominated[AT_ONCE];
+		u32 count = 0;
 
-		writel(1, registers + HOT_POP);
-		if (page && promote(page))
-			promoted++;
-		else
-			stayed++;
+		while (count < AT_ONCE && readl(registers + HOT_COUNT)) {
+			nominated[count++] = (struct nominated){.frame = readl(registers + HOT_PAGE)};
+			writel(1, registers + HOT_POP);
+		}
+		promote(nominated, count);
 	}
+	mutex_unlock(&moving);
 	return IRQ_HANDLED;
 }
 
@@ -357,6 +433,7 @@ static void __exit provider_exit(void)
 	WRITE_ONCE(pressed, false);
 	mutex_unlock(&balloon);
 	cancel_delayed_work_sync(&again);
+	cancel_delayed_work_sync(&hot_again);
 	give_pages_back();
 	pci_iounmap(device, registers);
 	pci_dev_put(device);

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hw.places import build_folder
 from sim.guest import GuestError as GuestError
-from sim.guest import compile_static, fetch_kernel, write_initramfs
+from sim.guest import alone, compile_static, fetch_kernel, write_initramfs
 from tests.campaigns.kerneldiff.script import MOST_SWAP_PAGES
 
 QEMU = "qemu-system-x86_64"
@@ -95,9 +95,9 @@ def boot(profile: str) -> Iterator[Guest]:
         raise GuestError(f"no {QEMU} here: apt-get install qemu-system-x86")
     folder = build_folder() / "kerneldiff"
     folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.redirect_stdout(sys.stderr):  # its progress
+    with contextlib.redirect_stdout(sys.stderr), alone(folder):  # its progress
         kernel = fetch_kernel(folder, KERNELS[profile], MODULES)
-    files = {"init": (compile_static(Path(__file__).with_name("agent.c"), folder), 0o755)}
+    files = {"init": (compile_static(Path(__file__).with_name("agent.c")), 0o755)}
     with tempfile.TemporaryDirectory(prefix="vcram-kerneldiff-") as temporary:
         place = Path(temporary)
         write_initramfs(place / "initramfs", files, kernel)

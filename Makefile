@@ -13,7 +13,7 @@ BIN := .venv/bin
 JOBS ?= 2
 BUILD := $(or $(VCRAM_BUILD),build)
 
-.PHONY: help setup run test verify prune breakages slotbench compressors contract races lint regs fpga formal fuzz coverage hwbench lock clean bench soak differential pager mutation linuxswap cxl kerneldiff faults experiments
+.PHONY: help setup run test verify prune breakages slotbench compressors contract races lint regs fpga asic formal fuzz coverage hwbench lock clean bench soak differential pager mutation linuxswap cxl kerneldiff faults experiments
 
 help:  ## show this
 	@echo "vcram: a compressed-RAM device as RTL, under the virtual swap stack that will use it."
@@ -85,6 +85,11 @@ breakages: $(STAMP)  ## break four things on purpose, one at a time, and show th
 fpga: $(STAMP)  ## area and clock on an ECP5, module by module (hours, kept): build/fpga.json
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fpga.txt
 	@$(BIN)/python -m hw.fpga
+
+asic: $(STAMP)  ## gate equivalents and critical path of the engines in a cell library of Debian's: build/asic.json
+	@test -d /usr/share/qflow/tech/osu018 || requirements/packages.sh qflow-tech-osu018
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fpga.txt
+	@$(BIN)/python -m hw.asic
 
 formal: $(STAMP)  ## prove the RTL's rules with an SMT solver: build/formal.json
 	@$(BIN)/python -m hw.formal

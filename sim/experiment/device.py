@@ -94,8 +94,8 @@ def conclude(table: Rows) -> Verdict:
         "size of a sector changes the capacity, too.",
         f"Cycles are of the RTL with its bench's media, without a link: a CXL link's latency, {Costs().cxl_link} "
         "ns in the cost table, comes on top of every miss and makes each share above smaller.",
-        "The bench of the engines is `make hwbench`, over other pages of the same programs; areas are synthesised for "
-        "an ECP5, not routed. A larger cache costs 4,096 bytes of block RAM a page, whose timing was not measured.",
+        "The bench of the engines is `make hwbench`, over other pages of the same programs; areas are those of "
+        "an ECP5. A larger cache costs 4,096 bytes of block RAM a page, whose timing was not measured.",
         "Several engines, and a promoted region, are not in the device.",
     )
     return Verdict(findings, sentences, limits, 1, [_summary(table), _by_width(widths, luts, clocks)])

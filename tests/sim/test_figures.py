@@ -92,22 +92,28 @@ def test_a_campaign_of_faults_is_recorded_kind_by_kind_with_its_rtl(tmp_path: Pa
     ]  # fmt: skip
 
 
-def test_the_engines_bench_makes_two_records_and_what_was_not_measured_stays(tmp_path: Path) -> None:
+def test_the_engines_bench_makes_several_records_and_what_was_not_measured_stays(tmp_path: Path) -> None:
     results = tmp_path / "hwbench.json"
-    results.write_text(json.dumps({"widths": [{"width": 8}], "loaded": [{"workload": "w", "p50": 3}]}))
+    first = {"widths": [{"width": 8}], "loaded": [{"workload": "w"}], "engines": [{"luts": 1}], "asic": [{"width": 8}]}
+    results.write_text(json.dumps(first))
     record(tmp_path, tmp_path / "records")
-    results.write_text(json.dumps({"widths": [{"width": 16}], "loaded": []}))
+    results.write_text(json.dumps({"widths": [{"width": 16}], "loaded": [], "engines": [{"luts": 2}], "asic": []}))
     record(tmp_path, tmp_path / "records")
-    kept = {name: json.loads((tmp_path / "records" / f"{name}.json").read_text()) for name in ("hwbench", "loaded")}
-    assert kept == {"hwbench": [{"width": 16}], "loaded": [{"workload": "w", "p50": 3}]}
+    kept = {
+        name: json.loads((tmp_path / "records" / f"{name}.json").read_text())
+        for name in ("hwbench", "loaded", "engines", "asic")
+    }
+    assert kept == {
+        "hwbench": [{"width": 16}], "loaded": [{"workload": "w"}], "engines": [{"luts": 2}], "asic": [{"width": 8}]
+    }  # fmt: skip
 
 
 def test_a_record_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
     with pytest.raises(FiguresError, match=r"hwbench\.json: .*make hwbench"):
         records(tmp_path)
     (tmp_path / "hwbench.json").write_text(json.dumps([]))
-    (tmp_path / "loaded.json").write_text(json.dumps([]))
-    (tmp_path / "mutation.json").write_text(json.dumps([]))
+    for name in ("loaded", "engines", "asic", "mutation"):
+        (tmp_path / f"{name}.json").write_text(json.dumps([]))
     (tmp_path / "effects.json").write_text(json.dumps([]))
     (tmp_path / "faults.json").write_text(json.dumps([]))
     (tmp_path / "fpga.json").write_text("{")

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from sim.bench.figures import MODE_FIGURES, records
+from sim.bench.figures import records
 from sim.bench.modes import WAYS, Way
+from sim.bench.stack_tables import MODE_FIGURES
 
 
 @pytest.mark.parametrize(

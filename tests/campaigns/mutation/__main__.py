@@ -22,7 +22,7 @@ from hw.places import results_folder
 from hw.sources import digest
 from hw.tools import ToolError
 from sim.base.versions import versions
-from sim.bench.figures import by_module
+from sim.bench.hardware_tables import by_module
 from tests.campaigns.mutation.netlist import MutationError, Netlist
 from tests.campaigns.mutation.run import DEVICE, KILLERS, KNOWN, Campaign, Verdict
 

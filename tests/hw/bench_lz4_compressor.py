@@ -315,6 +315,21 @@ async def compresses_mixtures_of_runs_copies_and_noise(dut: Any) -> None:
 
 
 @cocotb.test()
+async def long_matches_wait_until_the_block_is_taken(dut: Any) -> None:
+    """More sequences than there is room for, the last ones of 128 bytes and more, and a block that hardly moves."""
+    tb = await TB.start(dut, 15)
+    for _ in range(count(3)):
+        source = tb.rng.randbytes(256)
+        page = source
+        for at in range(0, 240, 6):
+            page += tb.rng.randbytes(5) + source[at : at + 12]
+        while len(page) < PAGE - 256:
+            length = tb.rng.randrange(128, 240)
+            page += tb.rng.randbytes(4) + source[-length:]
+        await tb.check(page + tb.rng.randbytes(PAGE - len(page)), stalls=0.99)
+
+
+@cocotb.test()
 async def yields_the_same_block_whatever_the_flow(dut: Any) -> None:
     tb = await TB.start(dut, 9)
     for page in real_pages(tb.rng, count(6)):

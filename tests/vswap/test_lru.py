@@ -126,6 +126,18 @@ def test_reclaim_of_a_group_looks_at_less_of_it_the_more_that_has_cost(pages: Pa
     assert cost("6.1", written=1, in_vain=7) == 1
 
 
+def test_a_look_ends_early_where_it_has_freed_enough_itself_whatever_was_freed_before(pages: Pages) -> None:
+    """nr_reclaimed of shrink_lruvec; kerneldiff's script `6.12-pressure-2`."""
+    lru, control = ClassicLru(), ScanControl(MemcgTree().root, wanted=32, freed=20)
+    for _ in range(100):
+        lru.add(pages.make())
+    looks = iter(lru.batches(control, 0))
+    for freed in (28, 4):
+        assert next(looks) == 32
+        control.freed += freed
+    assert next(looks, None) is None
+
+
 @pytest.mark.parametrize(("gib", "ratio"), [(0, 1), (1, 3), (10, 10), (100, 31)])
 def test_the_inactive_ratio_grows_with_the_root_of_the_size(gib: int, ratio: int) -> None:
     lru = ClassicLru()

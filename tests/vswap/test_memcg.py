@@ -394,3 +394,22 @@ async def test_the_last_softleaf_takes_the_slot_of_a_mapped_page_along_where_hal
         await tb.system.limit_memcg(owner, MemcgLimits(swap_max=limit))
         await space.exit()
         assert (owner.swap, bool(tb.slot(child, 0))) == (kept, bool(kept))
+
+
+@machine(order=("swapfile",), swapfile_pages=1000, start=False)
+async def test_a_page_that_is_activated_gives_up_its_slot_where_half_of_swap_is_in_use(tb: TB) -> None:
+    """shrink_folio_list, activate_locked; kerneldiff's script `6.12-pressure-136`."""
+    for limit, kept in ((100, 1), (2, 0)):
+        owner = group(tb, f"group {limit}")
+        space = tb.system.create_space(f"task {limit}", owner)
+        await space.write(0, SMALL)
+        assert await tb.pageout(space, 0)
+        await space.read(0)
+        folio = tb.pte(space, 0).dram
+        assert folio.slot
+        folio.referenced = True
+        await tb.system.limit_memcg(owner, MemcgLimits(swap_max=limit))
+        tb.machine.memory.remove(folio)
+        await tb.system.reclaim.reclaim([folio], target=owner)
+        assert folio.active and (owner.swap, bool(folio.slot)) == (kept, bool(kept))
+        assert await space.read(0) == SMALL

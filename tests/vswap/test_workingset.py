@@ -44,6 +44,35 @@ def test_a_page_that_comes_back_within_the_size_of_the_active_list_goes_on_it(ev
     assert (counters.workingset_refault_anon, counters.workingset_activate_anon) == (1, activated)
 
 
+def test_active_pages_that_cannot_be_swapped_out_keep_no_page_out() -> None:
+    """workingset_test_recent asks mem_cgroup_get_nr_swap_pages; kerneldiff's script `6.12-pressure-19`."""
+    memory, counters = Memory(CLOCK, 64), Counters()
+    groups = memory.memcgs
+    activate(memory, groups.root, 5)
+    shadow = evict(folio_of(groups.root), groups.root, memory)
+    for can_swap in (False, True):
+        back = folio_of(groups.root)
+        refault(back, shadow, groups.root, memory, counters, lambda _, can_swap=can_swap: can_swap)  # type: ignore[misc]
+        assert back.active is can_swap
+
+
+@machine(order=("zswap",), start=False)
+async def test_pages_that_a_round_activates_age_the_group_after_its_evictions(tb: TB) -> None:
+    """move_folios_to_lru; kerneldiff's script `6.12-pressure-63`."""
+    space, group = tb.space(), tb.machine.memory.memcgs.root
+    for vpn in range(2):
+        await space.write(vpn, compressible_page(vpn))
+    used, idle = (tb.pte(space, vpn).dram for vpn in range(2))
+    used.referenced, tb.pte(space, 1).accessed = True, False
+    for folio in (used, idle):
+        tb.machine.memory.remove(folio)
+    before = group.nonresident_age
+    await tb.system.reclaim.reclaim([used, idle])
+    assert used.active and idle.dead
+    assert tb.machine.slots.shadow(tb.slot(space, 1)) >> 5 == before
+    assert group.nonresident_age == before + 2
+
+
 def test_the_age_wraps_around() -> None:
     memory, counters = Memory(CLOCK, 64), Counters()
     groups = memory.memcgs

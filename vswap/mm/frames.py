@@ -160,7 +160,7 @@ class Memory:
 
     def note_cost(self, memcg: Memcg, cost: int) -> None:
         """Reclaim of a group's pages has cost something, which it and those above it remember (vswap/mm/scan.py)."""
-        if not cost or self.lruvec(memcg).pages_seen is None:
+        if self.lruvec(memcg).pages_seen is None:
             return
         for group in memcg.lineage:
             note_cost(group, cost, sum(self.lruvec(each).pages_seen or 0 for each in self.memcgs.subtree(group)))

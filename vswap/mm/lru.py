@@ -132,6 +132,7 @@ class ClassicLru:
         if the inactive one is short (shrink_lruvec)."""
         inactive, active = control.due(len(self._inactive), priority), control.due(len(self._active), priority)
         may_deactivate = control.deactivates or self.inactive_is_low
+        enough = control.progress + control.wanted  # of this look alone
         while inactive:
             batch = min(SWAP_CLUSTER_MAX, inactive)
             inactive -= batch
@@ -142,7 +143,7 @@ class ClassicLru:
                 self._shrink_active(old)
             else:
                 control.skipped_deactivate |= old > 0
-            if control.progress >= control.wanted:
+            if control.progress >= enough:
                 break
         if self.inactive_is_low:
             self._shrink_active(SWAP_CLUSTER_MAX)

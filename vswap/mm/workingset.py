@@ -10,6 +10,8 @@ own or one above it, so its depth in the tree names it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vswap.base.counters import Counters
 from vswap.mm.folio import Folio
 from vswap.mm.frames import Memory
@@ -38,17 +40,25 @@ def evict(folio: Folio, target: Memcg, memory: Memory) -> int:
     return eviction << _EVICTION_SHIFT | depth << _DEPTH_SHIFT | workingset | _PRESENT
 
 
-def refault(folio: Folio, shadow: int, owner: Memcg, memory: Memory, counters: Counters) -> bool:
+def refault(
+    folio: Folio,
+    shadow: int,
+    owner: Memcg,
+    memory: Memory,
+    counters: Counters,
+    can_swap: Callable[[Memcg], bool] = lambda _: True,
+) -> bool:
     """A folio has been brought back whose slot, of group `owner`, had this shadow (0: none). It is activated when fewer
-    pages were evicted meanwhile than are active: had the active ones left room, it would still be here. Whether it had
-    been active before, too."""
+    pages were evicted meanwhile than are active: had the active ones left room, it would still be here. They could not,
+    if no page of the group that was reclaimed can be swapped out now (`can_swap`). Whether it had been active before,
+    too."""
     if not shadow:
         return False
     memcg = folio.memcg
     assert memcg is not None
     _count(memcg, counters, "workingset_refault_anon")
     evicted_by = _at_depth(owner, shadow >> _DEPTH_SHIFT & _DEEPEST)
-    if not _recent(shadow >> _EVICTION_SHIFT, evicted_by, memory):
+    if not _recent(shadow >> _EVICTION_SHIFT, evicted_by, memory, can_swap):
         return False
     folio.active = True
     age(memcg, 1)
@@ -60,14 +70,15 @@ def refault(folio: Folio, shadow: int, owner: Memcg, memory: Memory, counters: C
     return False
 
 
-def _recent(eviction: int, evicted_by: Memcg, memory: Memory) -> bool:
-    """The active pages are more than what was evicted since; with generations, the one that was reclaimed is still the
-    oldest (lru_gen_test_recent)."""
+def _recent(eviction: int, evicted_by: Memcg, memory: Memory, can_swap: Callable[[Memcg], bool]) -> bool:
+    """The active pages that could go are more than what was evicted since (workingset_test_recent); with generations,
+    the one that was reclaimed is still the oldest (lru_gen_test_recent)."""
     clock = memory.lruvec(evicted_by).eviction_clock
     if clock is not None:
         return clock & _EVICTION_MASK == eviction
     distance = (evicted_by.nonresident_age - eviction) & _EVICTION_MASK
-    return distance <= sum(memory.lruvec(group).active_pages for group in memory.memcgs.subtree(evicted_by))
+    groups = memory.memcgs.subtree(evicted_by) if can_swap(evicted_by) else []
+    return distance <= sum(memory.lruvec(group).active_pages for group in groups)
 
 
 def _at_depth(memcg: Memcg, depth: int) -> Memcg:

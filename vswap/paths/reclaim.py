@@ -48,6 +48,7 @@ class Round:
     waiting: deque[Folio] = field(default_factory=deque)
     taken: list[Folio] = field(default_factory=list)
     unmapped: list[Folio] = field(default_factory=list)
+    activated: list[Folio] = field(default_factory=list)
     discarded: list[Folio] = field(default_factory=list)
     demoting: list[tuple[Folio, CramTier]] = field(default_factory=list)  # locked, named by migration entries
     demotes: bool = True  # what a node refuses is swapped out in the same round
@@ -171,7 +172,8 @@ class Reclaim:
                     outcome = await self.reclaim(self._isolate(group, batch), target=control.group, by=by)
                     in_vain = outcome.looked_at - outcome.freed
                     spent = cost(machine.config.profile, written=outcome.written, in_vain=in_vain)
-                    machine.memory.note_cost(group, spent)
+                    if spent or machine.config.profile == "6.1":  # no cost is noted, too, there: older ones fade by it
+                        machine.memory.note_cost(group, spent)
                     machine.memory.updates += (
                         UPDATES_OF_A_LOOK * outcome.looked_at + UPDATES_OF_A_WRITE * outcome.written
                     )
@@ -269,6 +271,9 @@ class Reclaim:
                 rmap.unlock(machine, folio)
             for folio in shrunk.taken:
                 self._put_back(folio)
+            for folio in shrunk.activated:  # move_folios_to_lru; by force they pass it by (reclaim_folio_list)
+                if not (force or folio.dead or folio.memcg is None):
+                    age(folio.memcg, len(folio.pages))
         freed = sum(len(folio.pages) for folio in shrunk.taken if folio.dead)
         return Reclaimed(freed, pageout.submitted, looked_at, pageout.written)
 
@@ -288,12 +293,12 @@ class Reclaim:
             if verdict is Verdict.KEEP:
                 folio.active = False
             elif verdict is Verdict.ACTIVATE:
-                self._activate(folio)
+                self._activate(shrunk, folio)
             elif folio.lazyfree:
                 shrunk.flush |= lazyfree.discard(machine, folio)
                 discarded = not folio.mappers
                 if not discarded:
-                    self._activate(folio)
+                    self._activate(shrunk, folio)
             elif folio.order and large.partially_mapped(machine, folio):
                 self._split(shrunk, folio)
             elif (node := self._node_for(folio, shrunk)) is not None:
@@ -314,7 +319,7 @@ class Reclaim:
                 machine.counters.count_mthp(folio.order, "swpout_fallback")
                 self._split(shrunk, folio)
             else:
-                self._activate(folio)
+                self._activate(shrunk, folio)
         finally:
             if discarded:
                 shrunk.discarded.append(folio)  # nobody can find it; the flush comes before the frame is free
@@ -375,7 +380,7 @@ class Reclaim:
                 active = folio.active
                 parts = await pageout.write(leaving)
                 if folio.active and not active and not folio.dead:
-                    self._activate(folio)
+                    self._activate(shrunk, folio)
         finally:
             rmap.unlock(machine, folio)
         if parts:
@@ -403,10 +408,11 @@ class Reclaim:
         folio.dirty = True
         return True
 
-    def _activate(self, folio: Folio) -> None:
+    def _activate(self, shrunk: Round, folio: Folio) -> None:
+        rmap.free_swap_if_full(self.machine, folio)
         folio.active = True
+        shrunk.activated.append(folio)
         if folio.memcg is not None:
-            age(folio.memcg, len(folio.pages))
             self.machine.counters.pgactivate += len(folio.pages)
             folio.memcg.count("pgactivate", len(folio.pages))
 

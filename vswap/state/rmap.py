@@ -7,9 +7,12 @@ A function that is not `async` is one step: no other task can run inside it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
+from vswap.base.backing import PHYSICAL, BackingType
 from vswap.mm.folio import AnyFolio, CramFolio, Entry, Folio, Table
 from vswap.mm.lru import take_references
+from vswap.mm.memcg import Memcg
 from vswap.mm.pagetable import PageTable, Pte, PteState
 from vswap.mm.readahead import PMD_PAGES
 from vswap.mm.scan import cost
@@ -349,9 +352,24 @@ def drop(machine: Machine, folio: Folio) -> None:
     machine.memory.release(folio)
 
 
+def free_swap_if_full(machine: Machine, folio: Folio) -> None:
+    """Once swap is half full, a locked folio that stays in memory gives up its slot, unless others name it
+    (folio_free_swap)."""
+    if folio.slot and _swap_full(machine, folio) and not (folio.writeback or named(machine, folio)):
+        machine.cache.delete(folio)
+        folio.dirty = True
+
+
+def _can_leave(machine: Machine, group: Memcg) -> bool:
+    """A page of the group could be swapped out now: it can have a slot, and there is a tier for it."""
+    tiers = (tier.type for tier in machine.tiers.swap if tier.type is not BackingType.ZERO)
+    return machine.layer.can_swap(group) and any(kind not in PHYSICAL or group.may_swap() for kind in tiers)
+
+
 def refaulted(machine: Machine, folio: Folio, slot: int) -> None:
     """A folio has been brought back for a slot: take the shadow out of it, and see whether it left too early."""
     layer, memory = machine.layer, machine.memory
-    restored = refault(folio, layer.take_shadow(slot), layer.memcg_of(slot), memory, machine.counters)
+    shadow, owner = layer.take_shadow(slot), layer.memcg_of(slot)
+    restored = refault(folio, shadow, owner, memory, machine.counters, partial(_can_leave, machine))
     if restored and folio.memcg is not None:
         memory.note_cost(folio.memcg, cost(machine.config.profile, written=1))  # lru_note_cost_refault

@@ -36,6 +36,7 @@
 
 enum { PAGE = 4096, PAGES = 128, TASKS = 6, OWN_RANGES = 32, DISKS = 3, MOST_WAITS = 100000 };
 #define REGION ((unsigned char *)0x100000000000)
+#define NOTHING (REGION - PAGE) /* a page that is mapped, and that nobody ever looks at */
 
 enum op { MAP, UNMAP, READ, WRITE, TOUCH, FORK, EXIT, ADVISE, MREMAP, MPROTECT, LOCK, UNLOCK, LOOK };
 
@@ -59,7 +60,7 @@ static int sockets[TASKS][2]; /* of each task: the agent's end, its own */
 static pid_t pids[TASKS];
 static uint32_t crc_table[256];
 static FILE *host;
-static int load_file, disk_files[DISKS];
+static int load_file, disk_files[DISKS], stat_file = -1;
 
 static struct page looked[PAGES];
 static unsigned char mapped[PAGES];
@@ -131,6 +132,26 @@ static int rest(void) /* twice in a row: what comes from a disk may wake a worke
 			usleep(50);
 	}
 	return 0;
+}
+
+/* Order: pages that wait in the processor's batches reach the lists (lru_add_drain), and the statistics of the group
+ * are up to date. Refaults go by both. */
+
+static void open_order(const char *group) /* by the agent, for all tasks: as above */
+{
+	char path[256], text[512];
+	if (stat_file >= 0)
+		close(stat_file);
+	snprintf(path, sizeof path, "%s/cpu.stat", group);
+	stat_file = open(path, O_RDONLY | O_CLOEXEC);
+	pread(stat_file, text, sizeof text, 0);
+}
+
+static void order(void)
+{
+	char text[512];
+	madvise(NOTHING, PAGE, MADV_COLD);
+	pread(stat_file, text, sizeof text, 0);
 }
 
 /* A task */
@@ -217,8 +238,11 @@ static void access_pages(struct request *request)
 		getrusage(RUSAGE_SELF, &after);
 		now.minor += after.ru_minflt - before.ru_minflt;
 		now.major += after.ru_majflt - before.ru_majflt;
-		if ((after.ru_minflt != before.ru_minflt || after.ru_majflt != before.ru_majflt) && (now.error = rest()))
-			return;
+		if (after.ru_minflt != before.ru_minflt || after.ru_majflt != before.ru_majflt) {
+			if ((now.error = rest()))
+				return;
+			order();
+		}
 		if (request->op == READ)
 			now.crc = crc32(now.crc, page, PAGE);
 	}
@@ -295,6 +319,8 @@ static void work(int me)
 			look();
 		else
 			now.error = do_op(&request);
+		if (request.op != LOOK)
+			order();
 		write(socket, (void *)&now, sizeof now);
 		if (request.op == LOOK)
 			write(socket, looked, sizeof looked);
@@ -372,6 +398,7 @@ static const char *start(const char *group)
 			close(sockets[i][0]), close(sockets[i][1]);
 		socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets[i]);
 	}
+	open_order(group);
 	pids[0] = fork();
 	if (!pids[0]) {
 		signal(SIGCHLD, SIG_IGN); /* children of tasks leave at once */
@@ -380,6 +407,7 @@ static const char *start(const char *group)
 		sigaction(SIGBUS, &action, NULL);
 		find_own();
 		lock_own();
+		mmap(NOTHING, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 		char byte = 1;
 		write(sockets[0][1], &byte, 1);
 		read(sockets[0][1], &byte, 1);

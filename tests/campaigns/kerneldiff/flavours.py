@@ -24,8 +24,6 @@ class Flavour:
         kinds: contents of pages.
         settles: half of what is swapped out leaves the swap cache at once. In the guest that takes reclaim of the
             group, from which large folios that are mapped in part cannot be held.
-        default: a seed may choose it; else it is for those who ask: some scripts have differences that nobody has
-            explained.
         tasks: at most so many.
         room: pages that they map: so few that no swap device is ever half full.
         longest: pages of one operation.
@@ -37,7 +35,6 @@ class Flavour:
     settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kinds: tuple[str, ...] = KINDS
     settles: bool = True
-    default: bool = True
     tasks: int = 3
     room: int = 24
     longest: int = 8
@@ -89,6 +86,6 @@ FLAVOURS: Mapping[str, Flavour] = {
         "reclaim by the group's own lists, and limits",
         {**_ACCESSES, **_MAPPINGS, "fork": 2, "exit": 2, "dontneed": 3, "cold": 4, "reclaim": 16, "limit": 4},
         {"swap": ("zram",), "zswap": ("off",)},
-        default=False, room=64, longest=32,
+        room=64, longest=32,
     ),
 }  # fmt: skip

@@ -16,8 +16,7 @@ ASIDE = 8
 
 def random_script(seed: int, name: str | None = None) -> Script:
     """The script of a seed, of the flavour of this name; by default the seed says which one it is."""
-    drawn = [each for each, flavour in FLAVOURS.items() if flavour.default]
-    name = name or drawn[seed % len(drawn)]
+    name = name or list(FLAVOURS)[seed % len(FLAVOURS)]
     flavour = FLAVOURS[name]
     writer = _Writer(flavour, Random(f"kerneldiff {name} {seed}"))
     writer.map(0)

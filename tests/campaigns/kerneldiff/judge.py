@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Literal
 
@@ -14,6 +14,10 @@ from tests.campaigns.kerneldiff.compare import Comparison, Difference, Listed
 from tests.campaigns.kerneldiff.guest import Guest
 from tests.campaigns.kerneldiff.script import Script, Step
 from tests.campaigns.kerneldiff.seen import Seen
+
+COUNTED = (64, 127, -64)
+"""Changes of a group's statistics that may have been counted when a reclaim begins, besides 0; less than that where
+the kernel counts fewer of them, in larger portions, than the model (vswap/mm/scan.py)."""
 
 
 @dataclass
@@ -50,20 +54,57 @@ def compare(profile: str, guest: Guest, script: Script, listed: Iterable[Listed]
     found: list[Difference] = []
     pages = 0
     for layer in model.LAYERS:
-        differences, compared = _against(profile, script, left, listed, layer)
+        differences, compared = against(profile, script, left, listed, layer)
         found += differences
         pages += compared
     return found, pages
 
 
-def _against(
+def against(
     profile: str, script: Script, left: list[Seen], listed: Iterable[Listed], layer: Literal["direct", "virtual"]
 ) -> tuple[list[Difference], int]:
-    """What the kernel showed against the model with one layer."""
+    """What the kernel showed against the model with one layer. A step whose outcome goes by how many changes the kernel
+    had counted before, which nobody can know, is done again with other numbers, if an exception says so."""
+    listed = list(listed)
+    counted: dict[int, int] = {}
+    known: list[Difference] = []
+    found, pages = _once(profile, script, left, listed, layer, counted)
+    while number := _first(found):
+        for each in COUNTED:
+            step = script.steps[number - 1]
+            other = Difference(profile, script.name, number, str(step), "statistics", "", str(each), layer=layer)
+            name = next((entry.name for entry in listed if entry.holds(other, script, step)), "")
+            if not name:
+                continue
+            better, compared = _once(profile, script, left, listed, layer, counted | {number: each})
+            if (_first(better) or len(script.steps) + 1) > number:
+                counted[number] = each
+                known.append(replace(other, listed=name))
+                found, pages = better, compared
+                break
+        else:
+            break
+    return known + found, pages
+
+
+def _first(found: Iterable[Difference]) -> int | None:
+    """Number of the first step with a difference that is not listed."""
+    return next((each.number for each in found if not each.listed), None)
+
+
+def _once(
+    profile: str,
+    script: Script,
+    left: list[Seen],
+    listed: Iterable[Listed],
+    layer: Literal["direct", "virtual"],
+    counted: Mapping[int, int],
+) -> tuple[list[Difference], int]:
+    """One run of the model, against what the kernel showed."""
     right: list[Seen] = []
     broken = ""
     try:
-        model.run(profile, script, right.append, layer)
+        model.run(profile, script, right.append, layer, counted)
     except Exception as error:
         broken = f"{type(error).__name__}: {error}"
     comparison = Comparison(profile, script, listed, layer)

@@ -187,10 +187,7 @@ class KernelRun:
                 self._touches += 1
                 return self._answer(f"{task} touch {' '.join(step.arguments)} {self._touches}")
             case "dontneed" | "free" | "cold" | "pageout":
-                answer = self._answer(f"{task} advise {step.arguments[0]} {step.arguments[1]} {ADVICE[step.op]}")
-                if step.op == "free":  # what waits in the processor's batches reaches the lists
-                    self._guest.ask("put /proc/sys/vm/drop_caches 1")
-                return answer
+                return self._answer(f"{task} advise {step.arguments[0]} {step.arguments[1]} {ADVICE[step.op]}")
             case "protect":
                 pages = " ".join(step.arguments)
                 self._answer(f"{task} mprotect {pages} {mmap.PROT_READ}")

@@ -7,9 +7,10 @@ import errno
 import os
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from hw.virtual_time import VirtualClock
@@ -41,8 +42,10 @@ _EVENTS = {"memcg.events.oom": "oom", "memcg.swap.events.max": "swap.max", "memc
 class ModelRun:
     """One script on a model machine."""
 
-    def __init__(self, system: VswapSystem, script: Script) -> None:
+    def __init__(self, system: VswapSystem, script: Script, counted: Mapping[int, int]) -> None:
         self._system = system
+        self._counted = counted
+        self._number = 0
         self._device = script.setting("swap")
         self._group = system.create_memcg("script", MemcgLimits())
         self._tasks: dict[int, AddressSpace] = {0: system.create_space("0", self._group)}
@@ -54,6 +57,7 @@ class ModelRun:
 
     async def step(self, step: Step) -> Seen:
         """Do one step; what is seen then."""
+        self._number += 1
         counters = self._system.counters
         faults, major = counters.pgfault, counters.pgmajfault
         result: dict[str, str | int] = {}
@@ -111,13 +115,15 @@ class ModelRun:
         return error
 
     async def _reclaim(self, pages: int) -> str:
-        """What a write to memory.reclaim of the group comes to, errors by their text."""
-        freed, retries = 0, MAX_RECLAIM_RETRIES
+        """What a write to memory.reclaim of the group comes to, errors by their text. It begins with statistics that
+        are up to date (the guest reads cpu.stat), which does not change how many changes are counted."""
+        memory, freed, retries = self._system.machine.memory, 0, MAX_RECLAIM_RETRIES
+        memory.flush(self._group)
+        memory.updates = self._counted.get(self._number, 0)
         while freed < pages:
             lacking = pages - freed
             batch = lacking if self._system.machine.config.profile == "6.1" else lacking // 4  # since 6.8
-            fresh = not freed and retries == MAX_RECLAIM_RETRIES
-            more = await self._system.reclaim.shrink(max(batch, SWAP_CLUSTER_MAX), self._group, fresh=fresh)
+            more = await self._system.reclaim.shrink(max(batch, SWAP_CLUSTER_MAX), self._group, fresh=False)
             if not more and not retries:
                 return os.strerror(errno.EAGAIN)
             if not more:
@@ -254,9 +260,14 @@ class ModelRun:
 
 
 def run(
-    profile: str, script: Script, observe: Callable[[Seen], None], layer: Literal["direct", "virtual"] = "direct"
+    profile: str,
+    script: Script,
+    observe: Callable[[Seen], None],
+    layer: Literal["direct", "virtual"] = "direct",
+    counted: Mapping[int, int] = MappingProxyType({}),
 ) -> None:
-    """Do all steps of a script, and tell what is seen after each. Raises what breaks the model."""
+    """Do all steps of a script, and tell what is seen after each. `counted`: how many changes of the group's statistics
+    are counted when a step begins that reclaims, by its number (0). Raises what breaks the model."""
     clock = VirtualClock()
     tier = TIERS[script.setting("swap")]
     mthp = int(script.setting("mthp"))
@@ -278,7 +289,7 @@ def run(
         system = VswapSystem(clock, config, swapfile=Path(folder) / "swapfile" if tier == "swapfile" else None)
         await system.start()
         try:
-            running = ModelRun(system, script)
+            running = ModelRun(system, script, counted)
             for step in script.steps:
                 observe(await running.step(step))
                 system.invariants()

@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from vswap.base.backing import IN_FOLIO, BackingType, TierKey
 from vswap.base.errors import OutOfMemory, SlotsExhausted, SwapMaxReached
@@ -14,10 +13,11 @@ from vswap.mm.folio import Folio
 from vswap.mm.frames import MAX_RECLAIM_RETRIES
 from vswap.mm.lru import SWAP_CLUSTER_MAX, Verdict
 from vswap.mm.memcg import Memcg
-from vswap.mm.scan import UPDATES_OF_A_LOOK, UPDATES_OF_A_WRITE, UPDATES_PER_FLUSH, ScanControl, cost
+from vswap.mm.scan import ScanControl
 from vswap.mm.workingset import age
 from vswap.paths import large, lazyfree, migrate
 from vswap.paths.pageout import Leaving, Pageout, unused, waits
+from vswap.paths.shrink import Reclaimed, Shrink
 from vswap.paths.writeback import Writeback
 from vswap.paths.zswap_shrinker import ZswapShrinker
 from vswap.state import migration, rmap
@@ -26,17 +26,6 @@ from vswap.tiers.base import Tier
 from vswap.tiers.cram import CramTier
 
 KSWAPD_BATCH = 32
-DEF_PRIORITY = 12
-"""The first round looks at so small a part of each list: a 2^12-th. Each further one looks at twice as much."""
-
-
-class Reclaimed(NamedTuple):
-    """What a round has come to, pages: looked at, written, freed, and to be free when writes under way have ended."""
-
-    freed: int
-    submitted: int
-    looked_at: int
-    written: int
 
 
 @dataclass
@@ -74,8 +63,8 @@ class Reclaim:
         self.machine = machine
         self._make_room = writeback.zswap.shrink_memcg
         self._writeback = writeback
-        self._slab = ZswapShrinker(machine, writeback.zswap) if machine.config.zswap_shrinker else None
-        self._turn = -1
+        slab = ZswapShrinker(machine, writeback.zswap) if machine.config.zswap_shrinker else None
+        self._shrink = Shrink(machine, slab, self.reclaim)
 
     async def allocate(self, memcg: Memcg | None) -> Folio:
         """A private folio of zeros, charged to a group, or with None to nobody yet. Reclaims directly when only the
@@ -133,52 +122,10 @@ class Reclaim:
             await machine.clock.sleep(machine.costs.retry * failures)
 
     async def shrink(self, target: int, memcg: Memcg | None = None, by: str = "direct", *, fresh: bool = True) -> int:
-        """Look at ever larger parts of the lists of a group and those below it (by default, of all), some of each
-        group in turn, until `target` frames were freed, or will be by the writes under way, or all was looked at
-        (do_try_to_free_pages); how many are free. It goes by `fresh` statistics of the lists, or by those that the
-        reclaim before went by."""
-        control = ScanControl(memcg or self.machine.memory.memcgs.root, wanted=target)
-        if fresh:
-            self.machine.memory.flush(control.group)
-        control.freed = self._split_deferred(self.machine.memory.memcgs.subtree(control.group))
-        await self._shrink_groups(control, by)
-        if not control.progress and self.machine.config.profile != "6.1":
-            await self._shrink_groups(control, by)  # memcg_full_walk
-        if not control.progress and control.skipped_deactivate:
-            control.force_deactivate = True
-            await self._shrink_groups(control, by)
-        control.end()
-        return control.freed
-
-    async def _shrink_groups(self, control: ScanControl, by: str) -> None:
-        machine, root = self.machine, self.machine.memory.memcgs.root
-        groups = machine.memory.memcgs.subtree(control.group)
-        for priority in range(DEF_PRIORITY, -1, -1):
-            if machine.config.profile == "6.1":
-                machine.memory.flush(control.group, UPDATES_PER_FLUSH)
-            for group in self._in_turn(groups):
-                if control.progress >= control.wanted:
-                    return
-                if self._slab is not None:
-                    pool = await self._slab.shrink(group, priority)
-                    if control.group is root:  # flush_reclaim_state: else it may be others' memory
-                        control.freed += pool
-                demotes = machine.tiers.demotes and control.group is root
-                control.may_swap = demotes or machine.layer.can_swap(group)
-                if not (control.may_swap or machine.layer.has_swap()):
-                    continue
-                for batch in machine.memory.lruvec(group).batches(control, priority):
-                    self._turn = group.id
-                    outcome = await self.reclaim(self._isolate(group, batch), target=control.group, by=by)
-                    in_vain = outcome.looked_at - outcome.freed
-                    spent = cost(machine.config.profile, written=outcome.written, in_vain=in_vain)
-                    if spent or machine.config.profile == "6.1":  # no cost is noted, too, there: older ones fade by it
-                        machine.memory.note_cost(group, spent)
-                    machine.memory.updates += (
-                        UPDATES_OF_A_LOOK * outcome.looked_at + UPDATES_OF_A_WRITE * outcome.written
-                    )
-                    control.freed += outcome.freed
-                    control.submitted += outcome.submitted
+        """Reclaim from a group and those below it (by default, from all) until `target` frames were freed, or will be
+        by the writes under way; how many are free (`Shrink`)."""
+        group = memcg or self.machine.memory.memcgs.root
+        return await self._shrink.until(ScanControl(group, wanted=target), by, fresh=fresh)
 
     def _tiers_for(self, target: Memcg) -> tuple[Tier, ...]:
         """The tiers to try where this group is reclaimed: only the machine as a whole gains by the device."""
@@ -192,17 +139,6 @@ class Reclaim:
         tiers = self.machine.tiers
         return [tiers.key(tier) for tier in self._tiers_for(target)]
 
-    def _isolate(self, group: Memcg, count: int) -> Iterator[Folio]:
-        """Take up to so many folios of a group off its lists, each when the one before has been looked at."""
-        lruvec = self.machine.memory.lruvec(group)
-        for _ in range(count):
-            folio = lruvec.isolate()
-            self.machine.counters.pgrefill += lruvec.refilled
-            lruvec.refilled = 0
-            if folio is None:
-                return
-            yield folio
-
     def _verdict(self, folio: Folio, *, force: bool) -> Verdict:
         """What becomes of a folio that is off the lists; by force it is reclaimed, active or not."""
         assert folio.memcg is not None
@@ -211,20 +147,6 @@ class Reclaim:
         folio.workingset |= folio.active
         folio.active = False
         return Verdict.RECLAIM
-
-    def _in_turn(self, groups: list[Memcg]) -> list[Memcg]:
-        """From the one after the last one looked at on, so that each is the first one now and then."""
-        return sorted(groups, key=lambda group: (group.id <= self._turn, group.id))
-
-    def _split_deferred(self, groups: list[Memcg]) -> int:
-        """Split the large folios of these groups that are partly unused; frames freed."""
-        memory = self.machine.memory
-        before = memory.used
-        for folio in list(memory.deferred):
-            if folio.memcg in groups and not (folio.pins or folio.writeback) and folio.lock.try_acquire():
-                large.split(self.machine, folio)
-                folio.lock.release()
-        return before - memory.used
 
     async def reclaim_folio(self, folio: Folio, *, force: bool = False, target: Memcg | None = None) -> int:
         """Reclaim one folio that is off the lists; frames freed."""

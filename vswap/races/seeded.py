@@ -23,7 +23,8 @@ from vswap.mm.pagetable import PageTable, Pte
 from vswap.mm.vma import Vmas
 from vswap.paths import large, lazyfree, mmap
 from vswap.paths.nodes import Nodes
-from vswap.paths.reclaim import Reclaim, Reclaimed
+from vswap.paths.reclaim import Reclaim
+from vswap.paths.shrink import Reclaimed
 from vswap.paths.spaces import AddressSpace
 from vswap.paths.swapoff import Swapoff
 from vswap.paths.writeback import Writeback

@@ -253,7 +253,7 @@ def test_a_reclaim_may_begin_with_other_counts_of_changes_where_an_exception_say
     script, left = random_script(220, "pressure"), list[Seen]()
     model.run("6.1", script, left.append, "direct", {10: 64})
     found, _ = against("6.1", script, left, exceptions(), "direct")
-    assert [(each.number, each.model, each.listed) for each in found] == [(10, "64", "statistics of 6.1")]
+    assert [(each.number, each.field, each.listed) for each in found] == [(10, "statistics", "statistics of 6.1")]
     others = [each for each in exceptions() if each.name != "statistics of 6.1"]
     found, _ = against("6.1", script, left, others, "direct")
     assert {(each.number, each.listed) for each in found} >= {(10, "")}

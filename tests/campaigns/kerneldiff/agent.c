@@ -134,8 +134,8 @@ static int rest(void) /* twice in a row: what comes from a disk may wake a worke
 	return 0;
 }
 
-/* Order: pages that wait in the processor's batches reach the lists (lru_add_drain), and the statistics of the group
- * are up to date. Refaults go by both. */
+/* Order: at rest, pages that wait in the processor's batches reach the lists (lru_add_drain), and the statistics of the
+ * group are up to date. Refaults go by both. */
 
 static void open_order(const char *group) /* by the agent, for all tasks: as above */
 {
@@ -147,11 +147,13 @@ static void open_order(const char *group) /* by the agent, for all tasks: as abo
 	pread(stat_file, text, sizeof text, 0);
 }
 
-static void order(void)
+static int order(void)
 {
 	char text[512];
+	int error = rest(); /* the end of a write puts its page into a batch */
 	madvise(NOTHING, PAGE, MADV_COLD);
 	pread(stat_file, text, sizeof text, 0);
+	return error;
 }
 
 /* A task */
@@ -238,11 +240,8 @@ static void access_pages(struct request *request)
 		getrusage(RUSAGE_SELF, &after);
 		now.minor += after.ru_minflt - before.ru_minflt;
 		now.major += after.ru_majflt - before.ru_majflt;
-		if (after.ru_minflt != before.ru_minflt || after.ru_majflt != before.ru_majflt) {
-			if ((now.error = rest()))
-				return;
-			order();
-		}
+		if ((after.ru_minflt != before.ru_minflt || after.ru_majflt != before.ru_majflt) && (now.error = order()))
+			return;
 		if (request->op == READ)
 			now.crc = crc32(now.crc, page, PAGE);
 	}
@@ -319,8 +318,8 @@ static void work(int me)
 			look();
 		else
 			now.error = do_op(&request);
-		if (request.op != LOOK)
-			order();
+		if (request.op == ADVISE && !now.error)
+			now.error = order();
 		write(socket, (void *)&now, sizeof now);
 		if (request.op == LOOK)
 			write(socket, looked, sizeof looked);

@@ -15,7 +15,7 @@ from tests.campaigns.kerneldiff.guest import Guest
 from tests.campaigns.kerneldiff.script import Script, Step
 from tests.campaigns.kerneldiff.seen import Seen
 
-COUNTED = (64, 127, -64)
+COUNTED = (32, 64, 96, 127, -32, -64)
 """Changes of a group's statistics that may have been counted when a reclaim begins, besides 0; less than that where
 the kernel counts fewer of them, in larger portions, than the model (vswap/mm/scan.py)."""
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Programs in the guest of `vcram cxl`, and a recorded run of it replayed on the model: docs/cxl.md.
 
-    python -m sim.bench.guest [sqlite|redis|cold|"all tiers"|media ...]
+    python -m sim.bench.guest [sqlite|redis|python|cold|"all tiers"|media ...]
 
 Each runs once, or only those that are named, with --icount: so the figures do not depend on the machine. They go to
 build/guest.json, from where `python -m sim.bench.figures --record` makes the document's tables; what is not run again
@@ -58,6 +58,7 @@ class Way:
 WAYS = {
     "sqlite": Way(("sqlite", "500", "2")),
     "redis": Way(("redis", "200", "2")),
+    "python": Way(("python",)),
     "cold": Way(("cold", "512", "2", "1", "64"), hot=80, recorded=True),
     "all tiers": Way(("cold", "1536", "1", "1", "0"), 1 << 20, 64 << 20),
     "media": Way(("media", "1"), faults=True),

@@ -128,6 +128,7 @@ def cxl_command(
       vcram cxl -- media 1
       vcram cxl --icount -- sqlite
       vcram cxl --icount -- redis 200 2
+      vcram cxl --icount -- python
       vcram cxl --with perl --reclaim -- perl -e 'print "hello\\n"'
       vcram cxl --shell
     """

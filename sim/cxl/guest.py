@@ -29,8 +29,15 @@ MODULES = ("cxl_acpi", "cxl_pci", "cxl_mem", "dax_cxl", "device_dax", "kmem")
 SWAP_MODULES = ("virtio_pci", "virtio_blk", "zsmalloc", "lz4")
 PROGRAMS = ("cold", "poison", "media", "reclaim")
 """Of sim/cxl/guest, compiled for the guest."""
-WORKLOADS = {"sqlite": ("sqlite3",), "redis": ("redis-server", "redis-tools")}
+WORKLOADS = {
+    "sqlite": ("sqlite3",), "redis": ("redis-server", "redis-tools"),
+    "python": ("libpython3.13-testsuite | libpython3.11-testsuite",),
+}  # fmt: skip
 """Scripts of sim/cxl/guest that put a program into the group, and the packages that it comes from."""
+_PERIOD_MS = 50
+_PERIODS_MS = {"python": 2000}
+"""After how long the group is reclaimed again, by the guest's time. An interpreter uses its heap in no order and
+would do little else."""
 _HEAT = 80
 """At which a page in use comes back, if the group is reclaimed again and again: it was read once, and 16 lines more."""
 SCRIPTS = ("in-group", *WORKLOADS)
@@ -91,7 +98,7 @@ def build_guest(
     reclaim = reclaim or workload is not None
     settings = {
         "shell": shell, "swap": swap, "hot": hot or (_HEAT if reclaim and provider else 0), "reclaim": reclaim,
-        "outside": workload, "record": record,
+        "outside": workload, "record": record, "period": _PERIODS_MS.get(workload or "", _PERIOD_MS),
     }  # fmt: skip
     files = {
         **tree,

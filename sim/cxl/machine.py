@@ -162,12 +162,14 @@ def run_guest(
                 say(line)
         console = (place / "console").read_text(errors="replace") if (place / "console").exists() else ""
         if shell:
-            told = {"end": 1}
+            told = {"end": 1} if (place / "figures").exists() else {}
         said = (place / "errors").read_text(errors="replace").splitlines() if not shell else []
         if machine.library is not None:
             for line in said[-_COMPLAINTS:]:
                 say(f"device: {line}")
-        if "end" not in told or not (place / "figures").exists():
+        if "end" in told and not (place / "figures").exists():
+            raise CxlError(f"the device's figures could not be written: is there no room in {place.parent}?")
+        if "end" not in told:
             kept = folder / "console"
             kept.write_text(console)
             words = console.strip().splitlines() or lines or ["it said nothing"]

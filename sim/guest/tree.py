@@ -22,7 +22,7 @@ def fetch_tree(folder: Path, names: Sequence[str]) -> dict[str, tuple[bytes, int
 
     Args:
         folder: where packages are kept.
-        names: of the packages.
+        names: of the packages; of several with " | " between them the first that is known.
 
     Raises:
         GuestError: they cannot be had.
@@ -52,6 +52,7 @@ def _closure(names: Sequence[str]) -> dict[str, str]:
         if "Package" in fields:
             known[fields["Package"]] = fields
     found: dict[str, str] = {}
+    names = [next((each for each in name.split(" | ") if each in known), name) for name in names]
     waiting = list(names)
     while waiting:
         name = waiting.pop()

@@ -6,6 +6,7 @@ Where QEMU or the kernel cannot be had, these tests fail with the sentence that 
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import re
@@ -76,6 +77,39 @@ def test_another_device_needs_only_what_the_interface_has() -> None:
                      "cram_waves_start", "cram_waves_stop", "cram_set_fault", "cram_memory_at"}  # fmt: skip
     abi = (ROOT / "hw" / "verilated" / "abi.h").read_text()
     assert all(f"{name}(" in abi for name in named)
+
+
+WRITES_FIGURES = """
+#include "figures.h"
+static uint8_t data[4096];
+static uint32_t advance(cram_device *device, uint64_t limit) { return CRAM_REGISTERS_DONE + 0 * (limit + !device); }
+static void start(cram_device *device, uint32_t write, uint32_t at, uint32_t words) { (void)device, (void)write, (void)at, (void)words; }
+int main(int count, char **words)
+{
+    cram_device device = {.register_head_out = data, .register_head_in = data};
+    Library library = {.device = &device, .advance = advance, .start_registers = start};
+    static Figures figures;
+    static Poison poison;
+    static Second second;
+    figures_write(&figures, &library, &poison, &second, words[count - 1]);
+    return 0;
+}
+"""  # noqa: E501 - C
+
+
+def test_figures_are_whole_or_not_there(tmp_path: Path) -> None:
+    """What the plugin writes where the disk is full."""
+    program = tmp_path / "program"
+    (tmp_path / "program.c").write_text(WRITES_FIGURES)
+    sources = [PLUGIN / f"{name}.c" for name in ("figures", "library", "waves", "faults")]
+    folders = [f"-I{PLUGIN}", f"-I{ROOT / 'hw' / 'verilated'}"]
+    subprocess.run(["cc", *folders, "-o", program, tmp_path / "program.c", *sources, "-ldl"], check=True)
+    figures = tmp_path / "figures"
+    subprocess.run([program, figures], check=True)
+    assert json.loads(figures.read_text())["registers"][1:] == [0] * 69
+    (tmp_path / "full.made").symlink_to("/dev/full")
+    subprocess.run([program, tmp_path / "full"], check=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"program", "program.c", "figures"}
 
 
 OWN = ("sh", "cold")
@@ -399,6 +433,18 @@ def test_a_server_whose_program_is_reclaimed_to_the_node_again_and_again_answers
     assert found.demoted > 500
     assert found.promoted == run.told["provider.promoted"] > 100
     assert found.ratio > 1
+
+
+@VERIFY
+def test_tests_of_cpython_have_the_outcome_in_a_group_that_is_reclaimed_that_they_have_in_dram() -> None:
+    run = run_guest(machine(icount=True), ["python", "test.test_list"])
+    found = figures(run.told, run.counted)
+    assert find_problems(found) == []
+    assert (found.bad, found.status) == (0, 0)
+    assert run.told["python.tests"] > 40
+    assert run.told["reclaim.rounds"] > 1
+    assert found.demoted > 1000
+    assert found.promoted == run.told["provider.promoted"] > 1000
 
 
 @VERIFY

@@ -67,6 +67,12 @@ def test_a_package_for_administration_comes_if_it_is_named(packages: Path) -> No
     assert "usr/sbin/adduser" in fetch_tree(packages, ["adduser"])
 
 
+def test_of_several_packages_the_first_that_is_known_is_taken(packages: Path) -> None:
+    assert "usr/bin/tool" in fetch_tree(packages, ["tool2 | tool | adduser"])
+    with pytest.raises(GuestError, match=r"no package tool2 \| tool3 is known here"):
+        fetch_tree(packages, ["tool2 | tool3"])
+
+
 def test_a_package_that_is_not_known_is_named(packages: Path) -> None:
     with pytest.raises(GuestError, match="no package sqllite is known here"):
         fetch_tree(packages, ["sqllite"])

@@ -33,6 +33,10 @@ void figures_write(const Figures *figures, Library *library, const Poison *poiso
         fprintf(file, "%s%" PRIu32, offset ? ", " : "", library_read_register(library, offset));
     }
     fprintf(file, "]}\n");
-    fclose(file);
+    const int failed = ferror(file);
+    if (fclose(file) || failed) {
+        remove(made);  // a disk that is full
+        return;
+    }
     rename(made, path);
 }

@@ -226,6 +226,32 @@ async def a_media_that_never_answers_costs_its_time_limit_and_no_more(dut: Any) 
 
 
 @cocotb.test(timeout_time=300, timeout_unit="ms")
+async def sectors_that_the_media_may_still_write_are_held(dut: Any) -> None:
+    """However often a close is tried meanwhile. When the media answers they are free and the pages are stored."""
+    tb = await TB.open(dut)
+    watch = MediaWatch(dut)
+    await tb.set_register(Register.MEDIA_TIME_LIMIT, LIMIT)
+    pause(tb, "b")
+    free = PARAMETERS.media_sectors
+    for page in range(2):
+        await tb.store(page, compressible_page(page))
+        await tb.within(50_000, tb.idle())
+        assert (await tb.page_state(page)).dirty
+        before, free = free, await tb.register(Register.FREE_SECTORS)
+        assert free < before, "its sectors are not given out again"
+    assert {code for code, _ in await tb.events()} == {EventCode.MEDIA_TIMEOUT}
+    pause(tb)
+    await tb.cycles(2000)
+    await tb.flush()
+    for page in range(2):
+        await tb.evict(page)
+        assert await tb.load(page) == compressible_page(page)
+    assert await tb.registers("PAGES_POISONED", "SECTORS_RETIRED") == {"PAGES_POISONED": 0, "SECTORS_RETIRED": 0}
+    await tb.conserved()
+    watch.check()
+
+
+@cocotb.test(timeout_time=300, timeout_unit="ms")
 async def silence_longer_than_the_time_limit_is_an_error(dut: Any) -> None:
     """Half of it is in time, twice is late, a limit of 0 is none; bench_media_port.py has the exact cycle."""
     tb = await TB.open(dut)

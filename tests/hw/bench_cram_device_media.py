@@ -393,29 +393,6 @@ async def a_media_that_does_not_answer_a_read_costs_no_page(dut: Any) -> None:
 
 
 @cocotb.test(timeout_time=300, timeout_unit="ms")
-async def a_media_that_does_not_answer_a_write_leaves_the_page_dirty(dut: Any) -> None:
-    """Its sectors are held: the write may still land. When the media answers they are free and the page is stored."""
-    tb = await TB.open(dut)
-    content = compressible_page(12)  # of one sector
-    await tb.set_register(Register.MEDIA_TIME_LIMIT, 500)
-    tb.slave.write_if.b_channel.pause = True
-    await tb.store(0, content)
-    await tb.within(50_000, tb.idle())
-    assert (await tb.page_state(0)).dirty
-    assert await tb.events() == [(EventCode.MEDIA_TIMEOUT, 0)]
-    assert await tb.register(Register.FREE_SECTORS) < PARAMETERS.media_sectors
-    assert await tb.load(0) == content
-    tb.slave.write_if.b_channel.pause = False
-    await tb.cycles(2000)
-    await tb.flush()
-    await tb.evict(0)
-    assert await tb.load(0) == content
-    assert await tb.registers("PAGES_POISONED", "SECTORS_RETIRED") == {"PAGES_POISONED": 0, "SECTORS_RETIRED": 0}
-    await tb.trim((0, 1))
-    await tb.expect(Register.FREE_SECTORS, PARAMETERS.media_sectors)
-
-
-@cocotb.test(timeout_time=300, timeout_unit="ms")
 async def an_outage_of_the_media_costs_no_sector(dut: Any) -> None:
     """However often a close is tried: what the media was shown is held until it is reset, the rest is free at once."""
     tb = await TB.open(dut)

@@ -6,13 +6,16 @@ Oracle: what was stored after a reset reads back; every access is answered; the 
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 import cocotb
+import lz4.block
 from cocotb.triggers import with_timeout
 
-from hw.codes import EventCode
+from hw.codes import EventCode, Opcode, ReturnCode
 from hw.link import LINE_BYTES, PAGE_BYTES
 from hw.registers import MEDIA_TIME_LIMIT_RESET, Register
 from tests.hw.bench_cram_device_reset import check_fresh
@@ -249,6 +252,27 @@ async def sectors_that_the_media_may_still_write_are_held(dut: Any) -> None:
         assert await tb.load(page) == compressible_page(page)
     assert await tb.registers("PAGES_POISONED", "SECTORS_RETIRED") == {"PAGES_POISONED": 0, "SECTORS_RETIRED": 0}
     await tb.conserved()
+    watch.check()
+
+
+@cocotb.test(timeout_time=300, timeout_unit="ms")
+async def an_import_that_the_media_does_not_answer_is_an_internal_error(dut: Any) -> None:
+    """Neither the block nor want of room is to blame; the page is as it was."""
+    tb = await TB.open(dut)
+    watch = MediaWatch(dut)
+    await stored_pages(tb, 2)
+    before = await tb.page_state(1)
+    await tb.set_register(Register.MEDIA_TIME_LIMIT, LIMIT)
+    content = compressible_page(5)
+    block = lz4.block.compress(content, store_size=False)
+    command = struct.pack("<QI52x", PAGE_BYTES, zlib.crc32(content)) + block
+    await tb.axil.write(Register.MAILBOX_PAYLOAD, command + bytes(LINE_BYTES))  # a beat has no unknown bits
+    pause(tb, "b")
+    assert await tb.mailbox(Opcode.IMPORT_BLOCK, command) == (ReturnCode.INTERNAL_ERROR, b"")
+    assert await tb.events() == [(EventCode.IMPORT_REFUSED, 1)]
+    pause(tb)
+    assert await tb.page_state(1) == before
+    assert await tb.load(1) == noise_page(1)
     watch.check()
 
 

@@ -59,6 +59,7 @@ class Agent:
         self._memory = os.open(f"/proc/{self.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
         self._pagemap = os.open(f"/proc/{self.pid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
         self._alive = True
+        self._lost = False  # somebody has killed it, and `killed` has not said so yet
         self._vector = 0  # address of a page for struct iovec, in the program's memory but shared, so not one of its
         self._itself = -1  # the agent's descriptor of itself
         self.call(_SYS_CLOSE_RANGE, 0, _ALL_DESCRIPTORS, 0)  # a copy of the program's pipes would keep them open
@@ -112,6 +113,7 @@ class Agent:
             assert status is not None
             if status.stop in (Stop.EXITING, Stop.GONE):
                 self._bury(status.stop)
+                self._lost = True
                 raise ProcessLookupError(self.pid)
             after = ptrace.registers(self.pid)
             done = status.stop is not Stop.SECCOMP and after.rip == self._syscall_address + len(SYSCALL)
@@ -255,7 +257,8 @@ class Agent:
         """Whether somebody has killed it: the first process of a pid namespace does so when it ends, and waits until it
         is gone. `last` is called while the memory can still be read."""
         if not self._alive:
-            return False
+            lost, self._lost = self._lost, False  # one that did a call just then has no memory any more
+            return lost
         status = ptrace.wait(self.pid, block=False)
         if status is None or status.stop not in (Stop.EXITING, Stop.GONE):
             return False

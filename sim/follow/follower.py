@@ -127,13 +127,15 @@ class Follower:
                 for space in list(self._spaces):
                     self._serve(space)
                 for tid in list(self._tasks):
-                    status = ptrace.wait(tid, block=False) if tid in self._tasks else None
+                    status = _status(tid) if tid in self._tasks else None
                     if status is None:
                         continue
                     if status.stop is Stop.GONE and tid == root:
                         exit_status = status.value
-                    with contextlib.suppress(ProcessLookupError):  # killed while it was looked at: its end comes next
+                    try:
                         self._stopped(self._tasks[tid], status)
+                    except ProcessLookupError:  # killed while it was looked at: its end comes next
+                        _let_go(tid)
                 for space in list(self._spaces):
                     self._look_after(space)
             self._policy.tick()
@@ -145,9 +147,12 @@ class Follower:
 
     @staticmethod
     def _serve(space: Space) -> None:
-        while faults := space.userfault.faults():
-            for fault in faults:
-                space.fault(fault)
+        with contextlib.suppress(
+            ProcessLookupError
+        ):  # its agent was killed: `_look_after` ends all who share the memory
+            while faults := space.userfault.faults():
+                for fault in faults:
+                    space.fault(fault)
 
     def _stopped(self, task: Task, status: ptrace.Status) -> None:
         match status.stop:
@@ -345,7 +350,17 @@ class Follower:
         self._signal(signal.SIGKILL)
         waiting = set(self._tasks)
         while waiting:
-            waiting = {tid for tid in waiting if not _buried(tid)}
+            for tid in list(waiting):
+                status = _status(tid)
+                if status is not None and status.stop is Stop.GONE:
+                    waiting.discard(tid)
+                    continue
+                with contextlib.suppress(ProcessLookupError):
+                    if status is not None and status.stop is Stop.BIRTH:  # nobody knows of it yet
+                        born = ptrace.event_message(tid)
+                        waiting.add(born)
+                        os.kill(born, signal.SIGKILL)
+                _let_go(tid)
             for space in self._spaces:
                 space.agent.killed(lambda: None)
             time.sleep(_BURY_S)
@@ -358,14 +373,17 @@ class Follower:
                 os.waitpid(pid, ptrace.WALL | os.WNOHANG)
 
 
-def _buried(tid: int) -> bool:
-    """Whether a thread that was killed is gone; it is helped on its way."""
+def _status(tid: int) -> ptrace.Status | None:
+    """What has become of a thread, if anything. Whoever looked at it last, such as an agent that began in it, may have
+    met its end."""
     try:
-        status = ptrace.wait(tid, block=False)
+        return ptrace.wait(tid, block=False)
     except ChildProcessError:
-        return True
-    if status is None or status.stop is Stop.GONE:
-        return status is not None
+        return ptrace.Status(Stop.GONE, 128 + signal.SIGKILL)
+
+
+def _let_go(tid: int) -> None:
+    """Let a thread that was killed go on to its end, if it stands: also at a stop that was told of before, since
+    SIGKILL does not end the last one (ptrace(2), PTRACE_EVENT_EXIT)."""
     with contextlib.suppress(ProcessLookupError):
         ptrace.resume(tid, to_syscall=False)
-    return False

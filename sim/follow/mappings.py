@@ -52,9 +52,13 @@ class Mapping:
 
 
 def mappings(pid: int, *, flags: bool = False) -> list[Mapping]:
-    """The mappings of a process, in order of address; `wiped`, `locked` are known with `flags` only. Raises OSError."""
+    """The mappings of a process, in order of address; `wiped`, `locked` are known with `flags` only. Raises OSError;
+    ProcessLookupError where it has no memory any more."""
     found: list[Mapping] = []
-    for line in lines(Path(f"/proc/{pid}/{'smaps' if flags else 'maps'}")):
+    told = lines(Path(f"/proc/{pid}/{'smaps' if flags else 'maps'}"))
+    if not told:
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), str(pid))
+    for line in told:
         if line.startswith("VmFlags:"):
             marks = line.split()
             if "wf" in marks or "lo" in marks:
@@ -66,7 +70,8 @@ def mappings(pid: int, *, flags: bool = False) -> list[Mapping]:
 
 def lines(path: Path) -> list[str]:
     """The lines of a file of /proc; names in it (of files, threads) are any bytes but a line feed. Raises OSError."""
-    return os.fsdecode(path.read_bytes()).rstrip("\n").split("\n")
+    text = os.fsdecode(path.read_bytes()).rstrip("\n")
+    return text.split("\n") if text else []
 
 
 def _mapping(line: str) -> Mapping:

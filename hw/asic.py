@@ -23,8 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hw.fpga import COMPRESSOR, DECOMPRESSOR
-from hw.parameters import DEFAULTS
+from hw.fpga import ENGINES
 from hw.places import results_folder
 from hw.synthesis import LIMIT_S, SynthesisError, Target, prepared, print_table, run_yosys
 
@@ -63,11 +62,6 @@ class Row:
     memory_bits: int | None = None
     critical_path_ns: float | None = None
     note: str = ""
-
-
-def targets() -> list[Target]:
-    """The engines."""
-    return [Target(DECOMPRESSOR), Target(COMPRESSOR, (), DEFAULTS.bytes_per_cycle)]
 
 
 def synthesize(target: Target, liberty: Path = LIBERTY, limit_s: float = LIMIT_S) -> Row:
@@ -159,7 +153,7 @@ def main() -> int:
     """Map the engines, showing each as it is done."""
     parser = argparse.ArgumentParser(
         prog="python -m hw.asic",
-        description='Gate equivalents and critical path of both engines; docs/hwbench.md, "Area and clock".',
+        description='Gate equivalents and critical path of both engines; docs/hwbench.md, "Standard cells".',
     )
     parser.add_argument("--liberty", type=Path, default=LIBERTY, help=f"the library's file (%(default)s, of {PACKAGE})")
     parser.add_argument("--limit", type=float, default=LIMIT_S, metavar="S", help="seconds for a module (%(default)s)")
@@ -167,8 +161,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     rows = []
     try:
-        for number, target in enumerate(targets(), 1):
-            print(f"[{number}/{len(targets())}] {target.label} ...", end="", file=sys.stderr, flush=True)
+        for number, target in enumerate(ENGINES, 1):
+            print(f"[{number}/{len(ENGINES)}] {target.label} ...", end="", file=sys.stderr, flush=True)
             start = time.monotonic()
             row = synthesize(target, arguments.liberty.absolute(), arguments.limit)
             rows.append(row)

@@ -86,10 +86,12 @@ BLOCKS = (
 """What stands around the engines, and is synthesized alone."""
 
 
+ENGINES = (Target(DECOMPRESSOR), Target(COMPRESSOR, (), DEFAULTS.bytes_per_cycle))
+
+
 def targets() -> list[Target]:
     """Small blocks first, then the engines, then the whole device, whose clocks are not gated on an FPGA."""
-    engines = [Target(DECOMPRESSOR), Target(COMPRESSOR, (), DEFAULTS.bytes_per_cycle)]
-    return [*map(Target, BLOCKS), *engines, Target(WHOLE, (("GATE_CLOCKS", 0),))]
+    return [*map(Target, BLOCKS), *ENGINES, Target(WHOLE, (("GATE_CLOCKS", 0),))]
 
 
 def synthesize(target: Target, limit_s: float = LIMIT_S, route: bool = True) -> Row:

@@ -53,6 +53,9 @@ def prepared(target: Target, room: str, commands: Sequence[str], packages: Seque
     """
     files = closure(target.module)
     folder = build_folder() / room / f"{target.module}-{target.width or 0}-{_digest(target, commands, packages, files)}"
+    place = folder / "script.ys"
+    if place.exists():  # written last
+        return folder
     folder.mkdir(parents=True, exist_ok=True)
     for path in [*files, *RTL.glob("*.vh")]:  # the tools' sandbox has a /tmp of its own: by name they find all
         shutil.copy(path, folder)
@@ -62,7 +65,7 @@ def prepared(target: Target, room: str, commands: Sequence[str], packages: Seque
         *([f"chparam{chosen} {target.module}"] if chosen else []),
         *commands,
     ]
-    (folder / "script.ys").write_text("\n".join(script) + "\n")
+    place.write_text("\n".join(script) + "\n")
     return folder
 
 

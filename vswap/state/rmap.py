@@ -319,11 +319,8 @@ def put_slot(machine: Machine, slot: int) -> None:
 
 def _try_to_free_slot(machine: Machine, folio: Folio) -> None:
     """Take a folio that no softleaf names out of the swap cache where swap is half full (TTRS_FULL)."""
-    if folio.dead or folio.writeback or named(machine, folio) or not _swap_full(machine, folio):
-        return
-    if folio.lock.try_acquire():
-        machine.cache.delete(folio)
-        folio.dirty = True
+    if not folio.dead and folio.lock.try_acquire():
+        free_swap_if_full(machine, folio)
         folio.lock.release()
 
 

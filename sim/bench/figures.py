@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The measured tables of the documents, from the records in docs/figures.
+"""The measured tables of the documents, and the page of curves, from the records in docs/figures.
 
     python -m sim.bench.figures             write the documents' tables again
     python -m sim.bench.figures --record    first take what the last make hwbench, fpga, mutation, effects, faults,
@@ -22,6 +22,7 @@ from hw.places import build_folder
 from hw.sources import ROOT
 from sim.bench import hardware_tables, stack_tables
 from sim.bench.hardware_tables import SURVIVED
+from sim.bench.load_page import load_page
 from sim.bench.markdown import Records
 
 RECORDS = ROOT / "docs" / "figures"
@@ -29,6 +30,7 @@ DOCUMENTS = (
     "hwbench.md", "compressor.md", "decompressor.md", "mutants.md", "kerneldiff.md", "faults.md", "vswap/node-mode.md",
     "cxl.md",
 )  # fmt: skip
+CURVES = RECORDS / "loaded.html"
 NAMES = ("hwbench", "loaded", "engines", "asic", "fpga", "mutation", "effects", "faults", "modes", "guest")
 _MADE_WITH = dict.fromkeys(("loaded", "engines", "asic"), "hwbench")  # whose target makes several records
 _PARTS = {"hwbench": "widths", "loaded": "loaded", "engines": "engines", "asic": "asic"}  # of build/hwbench.json
@@ -117,6 +119,7 @@ def main(first: bool) -> None:
         for name in DOCUMENTS:
             file = ROOT / "docs" / name
             file.write_text(updated(file.read_text(), kept))
+        CURVES.write_text(load_page(kept["loaded"]))
     except (FiguresError, OSError) as error:
         raise click.ClickException(str(error)) from None
 

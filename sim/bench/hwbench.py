@@ -37,6 +37,7 @@ from sim.base.interrupts import interruptible
 from sim.base.options import OutputFile
 from sim.bench.engines import PUBLISHED, Engine, engines
 from sim.bench.hardware_pages import bench_pages
+from sim.bench.load_page import load_page
 from sim.bench.loaded import PAGES as LOAD_PAGES
 from sim.bench.loaded import WORKLOADS, Loaded, measure_loaded
 from sim.corpus.corpus import CorpusError
@@ -366,13 +367,19 @@ def main(count: int, widths: tuple[str, ...], load: bool, target: Path) -> None:
     measured = [asdict(row) for row in rows]
     ours = engines([row for row in measured if row["kind"] == ALL], _kept(fpga.result()))
     found = {"engines": [asdict(row) for row in ours], "asic": _kept(asic.result())}
-    write_json(target, {"widths": measured, "loaded": [asdict(row) for row in loaded], **found})
+    under = [asdict(row) for row in loaded]
+    write_json(target, {"widths": measured, "loaded": under, **found})
+    curves = None if is_stdout(target) or not under else target.with_suffix(".html")
+    if curves is not None:
+        curves.write_text(load_page(under))
     console = Console(stderr=is_stdout(target), width=None if sys.stdout.isatty() else 200)
     print_rows(rows, console)
     print_engines(ours, console)
     if loaded:
         print_loaded(loaded, console)
     click.echo(f"rows: {target}", err=is_stdout(target))
+    if curves is not None:
+        click.echo(f"curves: {curves}")
 
 
 if __name__ == "__main__":

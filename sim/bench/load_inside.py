@@ -19,6 +19,7 @@ from cocotb.handle import HierarchyObject
 from cocotb.triggers import RisingEdge
 
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES
+from sim.bench.dram import Fixed, Timing, timing
 
 PERIOD_NS = 2
 LONG = 100_000  # cycles; no operation of the device takes longer
@@ -28,11 +29,11 @@ WARM = 0.1  # of the accesses go before those that are measured
 
 
 class Media:
-    """A memory that answers after `latency` cycles, in order, a beat a cycle each way."""
+    """A memory that answers in order, a beat a cycle each way, each when its `timing` says so."""
 
     def __init__(self, dut: Any) -> None:
         self.dut = dut
-        self.latency = 1
+        self.timing: Timing = Fixed(1)
         self.beats = 0
         self._held: dict[int, tuple[int, int]] = {}  # by address: data and check
         self._reads: deque[tuple[int, int, bool]] = deque()  # due, address, last of its burst
@@ -50,7 +51,8 @@ class Media:
         if dut.m_axi_arvalid.value == 1:
             address, length = int(dut.m_axi_araddr.value), int(dut.m_axi_arlen.value)
             for beat in range(length + 1):
-                self._reads.append((now + self.latency, address + beat * LINE_BYTES, beat == length))
+                place = address + beat * LINE_BYTES
+                self._reads.append((self.timing.done(now, place, False), place, beat == length))
         if dut.m_axi_awvalid.value == 1:
             self._writes.append([int(dut.m_axi_awaddr.value)])
         if dut.m_axi_wvalid.value == 1:
@@ -58,9 +60,10 @@ class Media:
             self._held[address] = int(dut.m_axi_wdata.value), int(dut.m_axi_wuser.value)
             self._writes[0][0] += LINE_BYTES
             self.beats += 1
+            done = self.timing.done(now, address, True)
             if dut.m_axi_wlast.value == 1:
                 self._writes.popleft()
-                self._responses.append(now + self.latency)
+                self._responses.append(done)
         if self._shown and dut.m_axi_rready.value == 1:
             self._shown = False
             self.beats += 1
@@ -178,11 +181,11 @@ class Bench:
     def __init__(self, dut: Any, pages: list[bytes]) -> None:
         self.dut = dut
         self.now = 0
-        self.random = Random(1)
         self.pages = pages
         dut.rst_ni.value = dut.media_rst_ni.value = 0
         for name in ("awvalid", "wvalid", "bready", "arvalid", "rready"):
             getattr(dut, f"s_axil_{name}").value = 0
+        self.random = Random()
         self.media = Media(dut)
         self.host = Host(dut, [bytes(PAGE_BYTES)] * len(pages))
         Clock(dut.clk_i, PERIOD_NS, unit="ns").start()
@@ -215,7 +218,8 @@ class Bench:
 
     async def run(self, workload: dict[str, Any]) -> dict[str, Any]:
         """One workload; its row."""
-        self.media.latency = max(1, workload["media_latency"])
+        self.random = Random(1)  # workloads of one shape make the same accesses
+        self.media.timing = timing(workload["media"], workload["media_latency"])
         await self._accesses(workload, round(WARM * workload["count"]))
         self.host.took.clear()
         beats, start = self.media.beats, self.now

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from hw.build import build
 from hw.link import PAGE_BYTES
 from hw.parameters import MEDIA_LATENCY, DeviceParameters
 from hw.simulate import simulate
+from sim.bench.dram import DRAMS, FIXED
 
 PAGES = 128  # of the device that are stored, all of different content
 
@@ -32,7 +33,8 @@ class Workload:
         count: accesses that are measured.
         pages: those that are read, and as many that are written; each access is to one at random, to a random line.
         cache_pages: of the device.
-        media_latency: cycles until the first beat.
+        media_latency: cycles until a line is read or written, of a media that is FIXED.
+        media: FIXED, or a DRAM (dram.py).
         rests: the device comes to rest before each access.
     """
 
@@ -43,6 +45,7 @@ class Workload:
     pages: int = PAGES // 2
     cache_pages: int = 8
     media_latency: int = MEDIA_LATENCY
+    media: str = FIXED
     rests: bool = False
 
 
@@ -68,11 +71,21 @@ class Loaded:
 
 IDLE = Workload("random reads, at rest", rests=True)
 _DEEP = Workload("random reads, depth 16", reads=16)
+CURVES: Mapping[str, Sequence[Workload]] = {
+    media: [
+        Workload(f"random reads, depth {depth}" + ("" if media == FIXED else f", {media}"), reads=depth, media=media)
+        for depth in (1, 2, 4, 8, 16, 32, 64)
+    ]
+    for media in (FIXED, *DRAMS)
+}
+"""The curves of latency over bandwidth: by media, of rising queue depth."""
 WORKLOADS = (
     IDLE,
-    *(Workload(f"random reads, depth {depth}", reads=depth) for depth in (1, 4, 16, 64)),
+    *(workload for curve in CURVES.values() for workload in curve),
     Workload("a read stream beside a write stream", reads=1, writes=1),
     Workload("reads and writes, depth 8 each", reads=8, writes=8),
+    Workload("seven reads to a write, depth 8", reads=7, writes=1),
+    *(Workload(f"reads and writes, depth 8 each, {media}", reads=8, writes=8, media=media) for media in DRAMS),
     Workload("reads of 6 pages", pages=6),
     Workload("reads and writes of 16 pages, depth 4 each", reads=4, writes=4, pages=8),
     *(replace(_DEEP, name=f"random reads, depth 16, media latency {latency}", media_latency=latency)

@@ -11,7 +11,8 @@ import pytest
 
 from hw.parameters import ENGINE_WIDTHS
 from hw.sources import digest
-from sim.bench.figures import DOCUMENTS, NAMES, RECORDS, TABLES, FiguresError, record, records, updated
+from sim.bench.figures import CURVES, DOCUMENTS, NAMES, RECORDS, TABLES, FiguresError, record, records, updated
+from sim.bench.load_page import load_page
 
 DOCS = RECORDS.parent
 
@@ -21,6 +22,10 @@ def test_the_tables_are_up_to_date(name: str) -> None:
     """`python -m sim.bench.figures` brings them up to date."""
     text = (DOCS / name).read_text()
     assert updated(text, records()) == text
+
+
+def test_the_page_of_curves_is_up_to_date() -> None:
+    assert CURVES.read_text() == load_page(records()["loaded"])
 
 
 def test_every_table_is_in_a_document() -> None:

@@ -16,6 +16,7 @@ from sim.run.own import OwnTiers
 from sim.scenario.scenario import Scenario
 from vswap import InvariantViolation, Memcg, VswapSystem
 from vswap.tiers.cram import CramTier
+from vswap.tiers.cram_pages import sectors_in_use
 from vswap.tiers.swapfile import SwapfileError
 
 _SETTLE_INTERVALS = 64  # reap intervals, or slowest steps, in which no counter moves, that background tasks get to rest
@@ -152,9 +153,9 @@ class Machine:
         if machine.memory.used:
             findings.append(f"{machine.memory.used} DRAM pages leaked")
         for name, device in self._devices.items():
-            free, total = await device.free_sectors(), device.geometry.media_sectors
-            if free != total:
-                findings.append(f"{total - free} media sectors of {name} leaked")
+            in_use = await sectors_in_use(device)
+            if in_use:
+                findings.append(f"{in_use} media sectors of {name} leaked")
         return findings
 
 

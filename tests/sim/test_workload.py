@@ -114,6 +114,19 @@ def test_a_page_that_holds_something_else_than_the_trace_says_is_a_mismatch(tmp_
     assert "byte 0 is" in result.problems[0]
 
 
+def test_sectors_that_the_media_cannot_write_are_no_leak(tmp_path: Path) -> None:
+    scenario, trace = small(tmp_path)
+
+    def worn(clock: VirtualClock) -> ModelLink:
+        link = ModelLink(clock, scenario.cram.parameters())
+        link.fail_sectors(set(range(3, 100, 10)))
+        return link
+
+    result = run_on(scenario, trace, tmp_path, worn)
+    assert result.ok, result.problems
+    assert result.device.counters["sectors_retired"] == 10
+
+
 def test_a_page_that_the_device_finds_damaged_is_lost_and_told_never_wrong(tmp_path: Path) -> None:
     scenario, trace = small(tmp_path)
     result = run_on(scenario, trace, tmp_path, lambda clock: DamagingLink(clock, scenario.cram.parameters()))

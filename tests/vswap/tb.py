@@ -24,6 +24,7 @@ from vswap.mm.folio import CramFolio, Folio
 from vswap.mm.pagetable import Pte, PteState
 from vswap.state.machine import Machine
 from vswap.tiers.cram import CramTier
+from vswap.tiers.cram_pages import sectors_in_use
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -99,7 +100,7 @@ class TB:
             assert self.machine.slots.used == self.machine.memory.used == len(self.machine.residents.folios) == 0
             for device in () if self.device_gone else self.devices.values():
                 await device.settle()
-                assert await device.free_sectors() == device.geometry.media_sectors
+                assert not await sectors_in_use(device)
 
     async def settle(self) -> None:
         """Let the background tasks finish, and check that all is well at rest. Where memory stays short, kswapd and

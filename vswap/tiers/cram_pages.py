@@ -18,6 +18,13 @@ TRIM_ROUNDS = 8
 _TRIM_PAUSE = 1_000  # ns before pages whose trim is to be tried again are
 
 
+async def sectors_in_use(device: CramDevice) -> int:
+    """Sectors of the media that are neither free nor retired (docs/device/pressure.md, "Bad sectors"): those that pages
+    have, and those that nobody has any more."""
+    capacity = await device.capacity()
+    return capacity.total_sectors - capacity.free_sectors - (await device.counters()).sectors_retired
+
+
 class DevicePages:
     """The books of one device, begun when it is empty; a tier that gets another device begins new ones.
 
@@ -146,7 +153,7 @@ class DevicePages:
         expected = len(self.owners) + len(self.zeroed) - lost
         if capacity.resident_pages != expected:
             findings.append(f"the device holds {capacity.resident_pages} pages, we know of {expected}")
-        in_use = capacity.total_sectors - capacity.free_sectors
+        in_use = await sectors_in_use(self.device)
         if in_use != sectors:
             findings.append(f"{in_use} sectors in use, the pages we own take {sectors}")
         return findings

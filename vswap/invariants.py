@@ -33,6 +33,7 @@ def contradictions(machine: Machine, *, quiescent: bool) -> list[str]:
         *_charges(machine),
         *_fences(machine),
         *_nodes(machine),
+        *_counts(machine),
     ]
     if quiescent:
         findings += _at_rest(machine)
@@ -272,6 +273,12 @@ def _nodes(machine: Machine) -> Iterator[str]:
         yield f"{kept} pages of a memory node have a slot, {machine.counters.writeback_failed} could not be swapped out"
     if machine.counters.soft_faults:
         yield f"{machine.counters.soft_faults} soft faults on a memory node"
+
+
+def _counts(machine: Machine) -> Iterator[str]:
+    by_kind, by_name = sum(vars(machine.counters.writebacks).values()), sum(machine.counters.moves.values())
+    if by_kind != by_name:
+        yield f"{by_kind} writebacks are counted by the kinds of tiers, {by_name} by their names"
 
 
 def _at_rest(machine: Machine) -> Iterator[str]:

@@ -11,21 +11,25 @@ from vswap.base.backing import BackingType
 
 @dataclass
 class Writebacks:
-    """Pages moved from one tier to a later one while their softleaf PTEs stayed as they were."""
+    """Pages moved from one tier to a later one behind the back of their PTEs, by each pair of kinds that can occur: the
+    sum is that of `Counters.moves`. To zero only from a memory node, as zero comes first in swap. `other`: a backend
+    that is not ours."""
 
+    cram_to_zero: int = 0
     cram_to_cram: int = 0
     cram_to_zswap: int = 0
     cram_to_swapfile: int = 0
     cram_to_zram: int = 0
+    cram_to_other: int = 0
     zswap_to_cram: int = 0
     zswap_to_swapfile: int = 0
     zswap_to_zram: int = 0
+    zswap_to_other: int = 0
 
     def count(self, source: BackingType, target: BackingType) -> None:
-        """A page has moved."""
+        """A page has moved. Raises AttributeError for a pair that is not counted."""
         pair = f"{source.name}_to_{target.name}".lower()
-        if hasattr(self, pair):  # pairs with a backend that is not ours are not told apart
-            setattr(self, pair, getattr(self, pair) + 1)
+        setattr(self, pair, getattr(self, pair) + 1)
 
 
 @dataclass

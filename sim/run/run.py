@@ -24,6 +24,7 @@ from sim.trace.file import Trace
 from vswap import VswapError, VswapSystem
 from vswap.base.counters import Writebacks
 from vswap.contract import AbiError
+from vswap.state.memcg_stat import figures
 from vswap.tiers.swapfile import SwapfileError
 
 Report = Callable[[Progress], None]
@@ -229,5 +230,5 @@ async def _figures(machine: Machine, tally: Tally) -> dict[str, Any]:
         "tiers": tiers,
         "device": view,
         "kernel": kernel,
-        "memcgs": {group.name: group.figures() for group in list(system.machine.memory.memcgs)[1:]},
+        "memcgs": {group.name: figures(system.machine, group) for group in list(system.machine.memory.memcgs)[1:]},
     }

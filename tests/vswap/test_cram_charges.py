@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Device pages are their group's memory: memory.current, memory.numa_stat, and what memory.max then means."""
+"""Device pages are their group's memory: memory.current, charges by node, and what memory.max then means."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tests.vswap.tb import TB, machine
 from vswap import AddressSpace, Memcg, MemcgLimits, OutOfMemory
 from vswap.base.backing import BackingType
 from vswap.base.errors import InvariantViolation
+from vswap.state.memcg_stat import figures
 
 
 def group(tb: TB, name: str = "group", parent: Memcg | None = None, **limits: int) -> Memcg:
@@ -25,13 +26,13 @@ async def test_a_page_that_goes_to_the_device_stays_its_groups_memory_on_another
     owner = group(tb)
     space = tb.system.create_space("task", owner)
     await fill(space, 3)
-    assert owner.numa_stat() == {"anon": {"N0": 3, "N1": 0}}
+    assert owner.by_node == {0: 3, 1: 0}
     assert await space.pageout(0) and await space.pageout(1)
-    assert owner.memory == 3 and owner.numa_stat() == {"anon": {"N0": 1, "N1": 2}}
+    assert owner.memory == 3 and owner.by_node == {0: 1, 1: 2}
     await space.read(0)
-    assert owner.numa_stat() == {"anon": {"N0": 1, "N1": 2}}, "a soft fault brings nothing back"
+    assert owner.by_node == {0: 1, 1: 2}, "a soft fault brings nothing back"
     await space.write(0, compressible_page(9))
-    assert owner.numa_stat() == {"anon": {"N0": 2, "N1": 1}}
+    assert owner.by_node == {0: 2, 1: 1}
     await space.exit()
     await tb.settle()
     assert owner.memory == 0
@@ -44,8 +45,8 @@ async def test_each_node_has_its_own_number(tb: TB) -> None:
     await fill(space, 1)
     await space.pageout(0)
     assert await tb.system.writeback.write_back_cram(1, tb.node("cram"))
-    assert owner.numa_stat() == {"anon": {"N0": 0, "N1": 0, "N2": 1}}
-    assert owner.figures()["numa_stat.anon.N2"] == 1
+    assert owner.by_node == {0: 0, 1: 0, 2: 1}
+    assert figures(tb.machine, owner)["numa_stat.swapcached.N2"] == 1
     assert tb.machine.memory.memcgs.root.memory == 1, "and of all groups above"
 
 
@@ -95,7 +96,7 @@ async def test_a_page_of_one_user_is_promoted_without_a_second_charge(tb: TB) ->
     for vpn in range(4):
         await space.write(vpn, compressible_page(vpn + 10))
         assert owner.memory == 4
-    assert owner.numa_stat() == {"anon": {"N0": 4, "N1": 0}} and not owner.events["max"]
+    assert owner.by_node == {0: 4, 1: 0} and not owner.events["max"]
 
 
 @machine(order=("cram",))
@@ -105,9 +106,9 @@ async def test_a_copy_of_a_shared_device_page_is_charged_on_top(tb: TB) -> None:
     await fill(space, 1)
     child = await tb.system.fork(space, "child")
     await tb.reclaim(space, 0)
-    assert owner.numa_stat() == {"anon": {"N0": 0, "N1": 1}}
+    assert owner.by_node == {0: 0, 1: 1}
     await child.write(0, compressible_page(5))
-    assert owner.numa_stat() == {"anon": {"N0": 1, "N1": 1}}
+    assert owner.by_node == {0: 1, 1: 1}
 
 
 @machine(order=("zswap", "cram"))
@@ -131,7 +132,7 @@ async def test_swapoff_of_a_node_does_not_run_into_the_groups_limit(tb: TB) -> N
     for vpn in range(4):
         assert await space.pageout(vpn)
     await tb.system.swapoff("cram")
-    assert owner.numa_stat()["anon"] == {"N0": 4, "N1": 0} and not owner.events["max"]
+    assert owner.by_node == {0: 4, 1: 0} and not owner.events["max"]
 
 
 async def test_a_charge_that_is_forgotten_is_noticed(tb: TB, monkeypatch: pytest.MonkeyPatch) -> None:

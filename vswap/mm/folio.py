@@ -22,6 +22,10 @@ class Entry(Protocol):
     slot: int
     writable: bool
 
+    @property
+    def is_present(self) -> bool:
+        """The hardware finds a page by it."""
+
 
 class Table(Protocol):
     """What rmap sees of a page table (mm/pagetable.py)."""

@@ -79,11 +79,12 @@ class Memcg:
     @property
     def resident(self) -> int:
         """Pages of folios, on all nodes."""
-        return self.folio_pages + sum(self.device_pages.values())
+        return sum(self.by_node.values())
 
-    def numa_stat(self) -> dict[str, dict[str, int]]:
-        """memory.numa_stat: pages by kind and node."""
-        return {"anon": {"N0": self.folio_pages} | {f"N{node}": pages for node, pages in self.device_pages.items()}}
+    @property
+    def by_node(self) -> dict[int, int]:
+        """Pages of folios charged, by node."""
+        return {0: self.folio_pages, **self.device_pages}
 
     def online_ancestor(self) -> Memcg:
         """The group itself, or the nearest above that has not been removed."""
@@ -105,12 +106,6 @@ class Memcg:
         """Set other limits. What is charged already stays charged, also past them."""
         self.limits = limits
         self.before = (self.resident, self.swap)
-
-    def figures(self) -> dict[str, int]:
-        """What is charged now, pages, and what has happened."""
-        now = {"memory.current": self.memory, "memory.swap.current": self.swap, "zswap_bytes": self.zswap_bytes}
-        now |= {f"numa_stat.{kind}.{node}": n for kind, nodes in self.numa_stat().items() for node, n in nodes.items()}
-        return now | dict(sorted(self.stat.items())) | {f"events.{name}": n for name, n in sorted(self.events.items())}
 
     # Memory
 

@@ -31,6 +31,7 @@ MM_STAT = ("orig_data_size", "compr_data_size", "mem_used_total", "mem_limit", "
 BD_STAT = ("bd_count", "bd_reads", "bd_writes")
 STAT = ("zswapped", "zswpin", "zswpout", "pglazyfree", "pglazyfreed", "workingset_refault_anon")
 RECLAIM_STAT = ("pgactivate", "workingset_activate_anon", "workingset_restore_anon")
+NUMA_STAT = ("anon", "swapcached")
 LRU_GEN = "/sys/kernel/mm/lru_gen/enabled"
 EVENTS = {"memory.events": ("oom",), "memory.swap.events": ("max", "fail")}
 FEW_PAGES = 32
@@ -214,7 +215,8 @@ class KernelRun:
         for file, names in EVENTS.items():
             counters |= _take(f"memcg.{file.removeprefix('memory.')}", files[f"{GROUP}/{file}"], names)
         if not self._forks:
-            counters["memcg.numa_stat.anon.N0"] = _anon_of_node(files[f"{GROUP}/memory.numa_stat"], "N0")
+            text = files[f"{GROUP}/memory.numa_stat"]
+            counters |= {f"memcg.numa_stat.{kind}.N0": _of_node(text, kind, "N0") for kind in NUMA_STAT}
         counters["memcg.swap.current"] = int(files[f"{GROUP}/memory.swap.current"] or 0) // 4096
         for name in ZSWAP_FILES:
             if files[f"{ZSWAP}/{name}"]:
@@ -247,9 +249,9 @@ def _take(file: str, text: str, names: tuple[str, ...]) -> dict[str, int]:
     return found
 
 
-def _anon_of_node(text: str, node: str) -> int:
-    """Pages of a node that are mapped, out of memory.numa_stat: "anon N0=4096 N1=0"."""
-    nodes = next(line.split()[1:] for line in text.splitlines() if line.startswith("anon "))
+def _of_node(text: str, kind: str, node: str) -> int:
+    """Pages of a kind on a node, out of memory.numa_stat: "anon N0=4096 N1=0"."""
+    nodes = next(line.split()[1:] for line in text.splitlines() if line.startswith(f"{kind} "))
     return int(dict(entry.split("=") for entry in nodes)[node]) // 4096
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from hw.virtual_time import VirtualClock
 from tests.campaigns.kerneldiff.contents import content, touched
-from tests.campaigns.kerneldiff.kernel import RECLAIM_STAT, VMSTAT, ZSWAP_FILES
+from tests.campaigns.kerneldiff.kernel import NUMA_STAT, RECLAIM_STAT, VMSTAT, ZSWAP_FILES
 from tests.campaigns.kerneldiff.script import MOST_SWAP_PAGES, Script, Step
 from tests.campaigns.kerneldiff.seen import Seen, number_slots
 from vswap import AddressSpace, MemcgLimits, OutOfMemory, SigBus, VswapConfig, VswapSystem
@@ -25,6 +25,7 @@ from vswap.mm.lru import SWAP_CLUSTER_MAX
 from vswap.mm.pagetable import PteState
 from vswap.mm.vma import END
 from vswap.slots.layer import Search
+from vswap.state.memcg_stat import numa_stat
 from vswap.tiers.zram import ZramTier
 
 MEMORY_PAGES = 1 << 16
@@ -251,9 +252,8 @@ class ModelRun:
         values |= {f"memcg.{name}": group.stat[name] for name in RECLAIM_STAT if self._reclaims}
         values["memcg.swap.current"] = group.swap
         if not self._forks:
-            mapped = {(pte.dram, pte.index) for space in self._tasks.values() for pte in space.table.values()
-                      if pte.state is PteState.DRAM}  # fmt: skip
-            values["memcg.numa_stat.anon.N0"] = len(mapped)
+            kinds = numa_stat(self._system.machine, group)
+            values |= {f"memcg.numa_stat.{kind}.N0": kinds[kind]["N0"] for kind in NUMA_STAT}
         values["memcg.zswapped"] = gauges.get("stored_pages", 0)
         values |= {name: group.events[event] for name, event in _EVENTS.items()}
         return values

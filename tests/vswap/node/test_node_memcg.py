@@ -15,9 +15,9 @@ from vswap import MemcgLimits, OutOfMemory
 async def test_demotion_and_promotion_move_the_charge_between_nodes(tb: TB) -> None:
     owner = tb.system.create_memcg("group", MemcgLimits())
     space = await demoted(tb, 3, memcg=owner)
-    assert owner.memory == 3 and owner.numa_stat() == {"anon": {"N0": 0, "N1": 3}}
+    assert owner.memory == 3 and owner.by_node == {0: 0, 1: 3}
     await space.write(0, noise_page(0))
-    assert owner.memory == 3 and owner.numa_stat() == {"anon": {"N0": 1, "N1": 2}}
+    assert owner.memory == 3 and owner.by_node == {0: 1, 1: 2}
     assert tb.machine.memory.memcgs.root.memory == 3, "and of all groups above"
     await space.exit()
     await tb.settle()
@@ -43,7 +43,7 @@ async def test_a_shared_folio_is_charged_once_and_the_writers_copy_to_the_writer
     child = await tb.system.fork(space, "child")
     assert owner.memory == 1
     await child.write(0, noise_page(1))
-    assert owner.numa_stat() == {"anon": {"N0": 1, "N1": 1}}
+    assert owner.by_node == {0: 1, 1: 1}
     await verify(space, 1)
 
 
@@ -81,6 +81,6 @@ async def test_each_node_has_its_own_number_and_the_nearest_is_demoted_to_first(
     await space.pageout(0)
     tb.system.nodes.set_no_alloc("cram", True)
     await space.pageout(1)
-    assert owner.numa_stat() == {"anon": {"N0": 0, "N1": 1, "N2": 1}}
+    assert owner.by_node == {0: 0, 1: 1, 2: 1}
     await verify(space, 2)
     tb.system.nodes.set_no_alloc("cram", False)

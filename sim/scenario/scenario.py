@@ -14,7 +14,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import Field, NonNegativeInt, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from sim.base.files import read_text
@@ -23,6 +23,7 @@ from sim.scenario.sections import (
     CramSection,
     MemcgSection,
     MemorySection,
+    Nanoseconds,
     Section,
     SwapfileSection,
     TiersSection,
@@ -64,7 +65,7 @@ class Scenario(Section):
     zram: ZramSection = ZramSection()
     tiers: TiersSection = TiersSection()
     memcg: dict[str, MemcgSection] = Field({}, description="memory control groups by name: [memcg.NAME]")
-    costs: dict[str, NonNegativeInt] = Field({}, description="ns of each software step and of the link (docs/vswap.md)")
+    costs: dict[str, Nanoseconds] = Field({}, description="ns of each software step and of the link (docs/vswap.md)")
 
     @field_validator("costs")
     @classmethod

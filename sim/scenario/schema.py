@@ -14,6 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from sim.scenario.scenario import Scenario, keys
 from sim.scenario.sections import NODE
 from vswap import Costs
+from vswap.base.costs import MOST_NS
 
 _OURS = ("sets", "path")
 """What a key's declaration says for this program alone."""
@@ -30,10 +31,10 @@ def scenario_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a scenario."""
     schema = Scenario.model_json_schema(schema_generator=_Untitled)
     meaning = {key: text for section, key, _, text in keys() if section == "costs"}
+    bounds = {"type": "integer", "minimum": 0, "maximum": MOST_NS}
     schema["properties"]["costs"] |= {
         "properties": {
-            cost.name: {"type": "integer", "minimum": 0, "default": cost.default, "description": meaning[cost.name]}
-            for cost in fields(Costs)
+            cost.name: {**bounds, "default": cost.default, "description": meaning[cost.name]} for cost in fields(Costs)
         },
         "additionalProperties": False,
     }

@@ -13,10 +13,12 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, WithJsonSchema, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from hw.parameters import MEDIA_LATENCY, DeviceParameters
 from vswap import MemcgLimits, VswapConfig
+from vswap.base.config import MOST_PAGES
+from vswap.base.costs import MOST_NS
 from vswap.mm.watermarks import Watermarks
 from vswap.slots.cluster import HIGHEST_ORDER
 
@@ -26,6 +28,10 @@ NODE = rf"cram[1-9]?|{OWN}"
 """The name of a tier that may be a CRAM node."""
 TIER = rf"zswap|(cram|swapfile|zram)[1-9]?|{OWN}"
 """The name of a tier."""
+
+Nanoseconds = Annotated[int, Field(ge=0, le=MOST_NS)]
+Pages = Annotated[int, Field(ge=0, le=MOST_PAGES)]
+Space = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 def _declared(owner: type, name: str, **more: Any) -> Any:
@@ -103,11 +109,13 @@ class WorkloadSection(Section):
     tasks: Literal["trace", "space"] = Field(
         "trace", description="a task is each trace, its events in order, or each space (process) of each trace"
     )
-    rounds: int = Field(1, ge=1, description="times the program runs, one after the other, each in spaces of its own")
+    rounds: int = Field(
+        1, ge=1, le=10**9, description="times the program runs, one after the other, each in spaces of its own"
+    )
     think: Literal["fixed", "recorded"] = Field(
         "fixed", description="time between two events of a task: think_ns, or what the trace has of the recording"
     )
-    think_ns: NonNegativeInt = Field(0, description="ns that a task computes between two events, with think = fixed")
+    think_ns: Nanoseconds = Field(0, description="ns that a task computes between two events, with think = fixed")
     collapse_at_percent: int | None = Field(
         None, ge=0, le=100,
         description="from this share of its events on a program writes random bytes; none: never",
@@ -223,9 +231,9 @@ class TiersSection(Section):
     """Where pages go that leave DRAM."""
 
     order: list[Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^({TIER})$"})]] = _dial("order")
-    distance: dict[str, NonNegativeInt] = _dial("distances")
-    priority: dict[str, int] = _dial("priorities")
-    own_pages: int = Field(16_384, ge=1, description="size of each tier of your own that has one")
+    distance: dict[str, Annotated[int, Field(ge=0, le=255)]] = _dial("distances")
+    priority: dict[str, Annotated[int, Field(ge=-1, le=32_767)]] = _dial("priorities")
+    own_pages: int = Field(16_384, ge=1, le=MOST_PAGES, description="size of each tier of your own that has one")
     folder: str = Field(
         ".",
         min_length=1,
@@ -281,14 +289,12 @@ class TiersSection(Section):
 class MemcgSection(Section):
     """A memory control group, [memcg.NAME]: docs/vswap.md."""
 
-    spaces: list[NonNegativeInt] = Field([], description="spaces of the trace whose tasks live in it; children follow")
-    memory_max: NonNegativeInt | None = _declared(
+    spaces: list[Space] = Field([], description="spaces of the trace whose tasks live in it; children follow")
+    memory_max: Pages | None = _declared(
         MemcgLimits, "memory_max", description="pages in DRAM and on devices; none: no limit"
     )
-    swap_max: NonNegativeInt | None = _declared(
-        MemcgLimits, "swap_max", description="pages on swap devices; none: no limit"
-    )
-    zswap_max: NonNegativeInt | None = _declared(
+    swap_max: Pages | None = _declared(MemcgLimits, "swap_max", description="pages on swap devices; none: no limit")
+    zswap_max: Pages | None = _declared(
         MemcgLimits, "zswap_max", description="compressed pages in zswap; none: no limit"
     )
     zswap_writeback: bool = _declared(MemcgLimits, "zswap_writeback", description="its pages may go to swap devices")

@@ -147,7 +147,7 @@ def test_a_broken_rule_of_background_work_ends_the_run_too(tmp_path: Path) -> No
 def test_an_object_that_cannot_make_a_backend_is_one_line_that_names_it_once(tmp_path: Path) -> None:
     compile_backend(EXAMPLE / "pool.c", tmp_path / "pool.so")
     with pytest.raises(SuiteError) as error:
-        run(f"tiers.folder={tmp_path}", "tiers.order=zswap,pool.so", f"tiers.own_pages={1 << 48}")
+        run(f"tiers.folder={tmp_path}", "tiers.order=zswap,pool.so", f"tiers.own_pages={1 << 32}")
     assert str(error.value) == "pool.so: create returned -12 (Cannot allocate memory)"
 
 

@@ -91,6 +91,13 @@ def test_a_cost_reaches_the_swap_system(tmp_path: Path) -> None:
     ("text", "said"),
     [
         (CRAM + "media_bytes = 0", "[cram] media_bytes is 0, expected a multiple of sector_bytes (256), at least 3276"),
+        (CRAM + f"media_bytes = {1 << 31}", "[cram] media_bytes is 2147483648, expected a multiple of sector_"),
+        (CRAM + f"hot_period = {1 << 32}", "[cram] hot_period is 4294967296, expected at most 4294967295"),
+        (CRAM + f"reap_interval_ns = {10**16}", "[cram] reap_interval_ns is 10000000000000000, expected at most 10000"),
+        (MINIMAL + "[zram]\nbacking_pages = 16777217", "[zram] backing_pages is 16777217, expected at most 16777216"),
+        (MINIMAL + "[tiers.distance]\ncram = 256", "[tiers] distance is 256, expected at most 255"),
+        (MINIMAL + f"[memcg.a]\nmemory_max = {1 << 40}", "[memcg.a] memory_max is 1099511627776, expected at most 429"),
+        (MINIMAL + f"[costs]\nfault = {10**16}", "[costs] fault is 10000000000000000, expected at most 1000000000000"),
         (CRAM + "media_bytes = 40000", "[cram] media_bytes is 40000, expected a multiple of sector_bytes"),
         (CRAM + "perceived_pages = 1000", "[cram] perceived_pages is 1000, expected a power of two"),
         (CRAM + "sector_bytes = 100", "[cram] sector_bytes is 100, expected one of (64, 128, 256, 512, 1024)"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -44,6 +45,23 @@ def test_every_key_has_its_meaning_in_the_schema() -> None:
         return str(where["properties"][key].get("description"))
 
     assert all(described(section, key) == meaning for section, key, _, meaning in keys())
+
+
+def _integers(schema: dict[str, Any], where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every place of a schema where an integer may stand, with what is said of it."""
+    if schema.get("type") == "integer":
+        yield where, schema
+    for key, below in schema.items():
+        for name, each in enumerate(below) if isinstance(below, list) else [(key, below)]:
+            if isinstance(each, dict):
+                yield from _integers(each, f"{where}/{key}" if name == key else f"{where}/{key}/{name}")
+
+
+def test_every_integer_has_an_upper_bound() -> None:
+    """Or the values that it may have: no number of a scenario is larger than what the layers below are made for."""
+    found = dict(_integers(scenario_schema()))
+    assert len(found) > 40
+    assert not [where for where, said in found.items() if not said.keys() & {"maximum", "enum", "const"}]
 
 
 @pytest.mark.parametrize(

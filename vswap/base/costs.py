@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+MOST_NS = 10**15
+"""The longest time that a setting may have: eleven days, as good as never."""
+
 _SERIES = "the breakdown of a swap-in published with the virtual swap series (LZO page)"
 _MEASURED = "an independent measurement of a current kernel (Zen 4, VM)"
 _LZ4 = "the benchmark table of LZ4 1.9.0's README (Core i7-9700K, Silesia corpus)"

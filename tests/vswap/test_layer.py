@@ -34,6 +34,10 @@ class FakeTiers:
     def takes(self, key: TierKey) -> bool:
         return key not in self.closed
 
+    @property
+    def swap_is_on(self) -> bool:
+        return not {SWAPFILE, ZRAM} <= self.closed
+
 
 def layer(
     kind: str, limits: MemcgLimits | None = None, slots: int | None = None

@@ -12,6 +12,7 @@ from tests.vswap.tb import TB, machine
 from vswap import OutOfMemory
 from vswap.base.backing import BackingType
 from vswap.mm.folio import Folio
+from vswap.slots.layer import Search
 from vswap.tiers.base import Full, IoError
 
 SMALL = compressible_page(1)
@@ -193,3 +194,31 @@ def break_stores(
                 setattr(tier, call, broken)
             else:
                 patch.setattr(tier, call, broken, raising=False)
+
+
+async def looks_at_nothing(tb: TB) -> None:
+    space = tb.space()
+    for vpn in range(20):
+        await space.write(vpn, compressible_page(vpn))
+    for name in tb.config.order:
+        await tb.system.swapoff(name, Search.PAGE_TABLES)
+    lruvec = tb.machine.memory.lruvec(space.memcg)
+    before, counters = list(lruvec), tb.system.counters.snapshot()
+    assert await tb.system.reclaim.direct(space.memcg) == 0
+    after = tb.system.counters.snapshot()
+    assert (list(lruvec), after["pgscan"], after["pgrefill"]) == (before, counters["pgscan"], counters["pgrefill"])
+    assert all(tb.state(space, vpn) == "dram rw" for vpn in range(20))
+    for name in tb.config.order:
+        tb.system.swapon(name)
+    assert await tb.system.reclaim.direct(space.memcg) > 0
+
+
+@machine(start=False)
+async def test_without_anywhere_to_swap_to_reclaim_looks_at_nothing(tb: TB) -> None:
+    """can_age_anon_pages: neither are pages unmapped in vain, nor do the lists age."""
+    await looks_at_nothing(tb)
+
+
+@machine(start=False, layer="direct")
+async def test_without_a_device_direct_slots_are_not_looked_for(tb: TB) -> None:
+    await looks_at_nothing(tb)

@@ -47,6 +47,10 @@ class Tiers(Protocol):
     def takes(self, key: TierKey) -> bool:
         """The tier takes new pages now."""
 
+    @property
+    def swap_is_on(self) -> bool:
+        """There is somewhere to swap to: a tier beside zero that was not switched off."""
+
 
 class Layer(ABC, Generic[S]):
     """What all layers are: the slots, their groups, and the freeing of what backs them.
@@ -106,12 +110,12 @@ class Layer(ABC, Generic[S]):
         """A page that is a place on this tier finds one on another device, once it has come back into memory."""
 
     def can_swap(self, memcg: Memcg) -> bool:
-        """A page of the group may get a slot (can_reclaim_anon_pages)."""
-        return True
+        """A page of the group may get a slot, and there is somewhere to swap it to (can_reclaim_anon_pages)."""
+        return self._tiers.swap_is_on
 
     def has_swap(self) -> bool:
-        """There is a device, full or not (total_swap_pages), or none is needed for a slot."""
-        return True
+        """There is somewhere to swap to, full or not (total_swap_pages)."""
+        return self._tiers.swap_is_on
 
     @abstractmethod
     def charges_at_store(self, kind: BackingType) -> bool:

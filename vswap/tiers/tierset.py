@@ -152,6 +152,11 @@ class TierSet:
         tier = self._tiers[key]
         return tier not in self.offline and not (isinstance(tier, CramTier) and tier.closed)
 
+    @property
+    def swap_is_on(self) -> bool:
+        """See Tiers of vswap/slots/layer.py."""
+        return any(tier.type is not BackingType.ZERO and tier not in self.offline for tier in self.swap)
+
     # Choosing
 
     def candidates(self, order: Sequence[Tier]) -> Iterator[Tier]:

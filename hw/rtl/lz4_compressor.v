@@ -69,7 +69,7 @@ module lz4_compressor (
     wire         found_valid, chosen_valid;
     wire [8:0]   found_number, chosen_number;
     wire [7:0]   found_hits;
-    wire [103:0] found_origins;
+    wire [127:0] found_origins;
 
     wire [PORTS-1:0]    chosen_hits, checked;
     wire [PORTS*3-1:0]  chosen_lanes;

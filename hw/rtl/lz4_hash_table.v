@@ -34,8 +34,8 @@ module lz4_hash_table (
 
     output reg          found_valid_o,
     output reg  [8:0]   found_number_o,
-    output reg  [7:0]   found_hits_o,     // of each lane
-    output reg  [103:0] found_origins_o   // 13 bits each, with sign
+    output reg  [7:0]   found_hits_o,     // of each lane; none where no window is found
+    output reg  [127:0] found_origins_o   // of each lane 13 bits with sign, in 16
 );
     localparam LANES     = 8;
     localparam HASH_BITS = 12;
@@ -45,6 +45,10 @@ module lz4_hash_table (
     localparam TAG_BITS  = 8;
     localparam ENTRY     = 1 + ROW_BITS + 12 + TAG_BITS;
     localparam KEPT      = 1 + 12 + TAG_BITS;  // of an entry: whether it is of this page, position, tag
+    localparam LOWS      = 2 * (LANES + 3);    // two bits of each byte that a lane looks at
+
+    // A register takes what belongs to a window, and nothing in other cycles: a simulator has less to do. Fields of lanes
+    // and banks lie in 4, 8, 16 or 32 bits for the same reason: none crosses a word.
 
     // ---- valid windows and their numbers at each stage
 
@@ -90,128 +94,113 @@ module lz4_hash_table (
         end
     end
 
-    // ---- hash of each lane, and whether a lane before it wants the same bank
+    // ---- hash of each lane; the lane's tag starts at bit 2 * lane of `lows`
 
-    wire [LANES*BANK_BITS-1:0] banks2;
-    wire [LANES*ROW_BITS-1:0]  rows2;
-    wire [LANES*TAG_BITS-1:0]  tags1;
-    reg  [LANES*TAG_BITS-1:0]  tags2_q;
-    reg  [LANES-1:0]           first2_q;
-
-    wire [LANES*BANK_BITS-1:0] banks6;
-    wire [LANES*TAG_BITS-1:0]  tags7;
-
-    genvar l;
-    generate
-        for (l = 0; l < LANES; l = l + 1) begin : gen_hash
-            wire [7:0]  a = window_bytes_i[l*8 +: 8];
-            wire [7:0]  b = window_bytes_i[l*8+8 +: 8];
-            wire [7:0]  c = window_bytes_i[l*8+16 +: 8];
-            wire [7:0]  d = window_bytes_i[l*8+24 +: 8];
-            reg  [11:0] hash1_q;
-            reg  [7:0]  tag1_q;
-            reg  [11:0] hash2_q;
-
-            always @(posedge clk_i) begin  // each byte turned within 12 bits, some twice
-                hash1_q <= {4'd0, a} ^ {a[6:0], 4'd0, a[7]} ^ {1'd0, b, 3'd0} ^ {c[4:0], 4'd0, c[7:5]}
-                           ^ {d[1:0], 4'd0, d[7:2]} ^ {2'd0, d, 2'd0};
-                tag1_q  <= {d[1:0], c[1:0], b[1:0], a[1:0]};
-                hash2_q <= hash1_q;
-            end
-
-            assign banks2[l*BANK_BITS +: BANK_BITS] = hash2_q[BANK_BITS-1:0];
-            assign rows2[l*ROW_BITS +: ROW_BITS]    = hash2_q[HASH_BITS-1:BANK_BITS];
-            assign tags1[l*TAG_BITS +: TAG_BITS]    = tag1_q;
+    function [HASH_BITS-1:0] hash_of;  // each byte turned within 12 bits, some twice
+        input [31:0] four;
+        reg   [17:0] wide;
+        begin
+            wide = {10'd0, four[7:0]} ^ {5'd0, four[7:0], 5'd0} ^ {7'd0, four[15:8], 3'd0}
+                   ^ {3'd0, four[23:16], 7'd0} ^ {four[31:24], 10'd0} ^ {8'd0, four[31:24], 2'd0};
+            hash_of = wide[11:0] ^ {6'd0, wide[17:12]};
         end
-    endgenerate
+    endfunction
 
-    wire [LANES*BANK_BITS-1:0] banks1;
+    reg [LANES*BANK_BITS-1:0] banks, banks1_q, banks2_q;
+    reg [LANES*ROW_BITS-1:0]  rows, rows1_q, rows2_q, rows3_q;
+    reg [LOWS-1:0]            lows, lows1_q, lows2_q, lows3_q;
+    reg [HASH_BITS-1:0]       hash;
+    integer                   i;
 
-    generate
-        for (l = 0; l < LANES; l = l + 1) begin : gen_bank_of
-            assign banks1[l*BANK_BITS +: BANK_BITS] = gen_hash[l].hash1_q[BANK_BITS-1:0];
+    always @* begin
+        banks = {LANES*BANK_BITS{1'b0}};
+        rows  = {LANES*ROW_BITS{1'b0}};
+        for (i = 0; i < LANES; i = i + 1) begin
+            hash = hash_of(window_bytes_i[i*8 +: 32]);
+            banks[i*BANK_BITS +: BANK_BITS] = hash[BANK_BITS-1:0];
+            rows[i*ROW_BITS +: ROW_BITS] = hash[HASH_BITS-1:BANK_BITS];
         end
-        for (l = 0; l < LANES; l = l + 1) begin : gen_first
-            integer earlier;
-            reg     alone;
-
-            always @* begin
-                alone = 1'b1;
-                for (earlier = 0; earlier < l; earlier = earlier + 1)
-                    if (banks1[earlier*BANK_BITS +: BANK_BITS] == banks1[l*BANK_BITS +: BANK_BITS]) alone = 1'b0;
-            end
-
-            always @(posedge clk_i) first2_q[l] <= alone;
-        end
-    endgenerate
-
-    reg [LANES*ROW_BITS-1:0] rows3_q;
-    reg [LANES*TAG_BITS-1:0] tags3_q;
-
-    always @(posedge clk_i) begin
-        tags2_q <= tags1;
-        tags3_q <= tags2_q;
-        rows3_q <= rows2;
+        for (i = 0; i < LANES + 3; i = i + 1) lows[i*2 +: 2] = window_bytes_i[i*8 +: 2];
     end
 
-    delay #(
-        .WIDTH(LANES*BANK_BITS),
-        .CYCLES(4)
-    ) u_banks (
-        .clk_i(clk_i),
-        .rst_ni(rst_ni),
-        .in_i(banks2),
-        .out_o(banks6)
-    );
-    delay #(
-        .WIDTH(LANES*TAG_BITS),
-        .CYCLES(5)
-    ) u_tags (
-        .clk_i(clk_i),
-        .rst_ni(rst_ni),
-        .in_i(tags2_q),
-        .out_o(tags7)
-    );
+    // ---- whether a lane before it wants the same bank
 
-    // ---- lanes to banks, banks
+    reg [LANES*BANK_BITS-1:0] other, alone;  // alone: in the lowest bit of each lane's bank
+    reg [LANES-1:0]           first, first2_q;
+    integer                   back;
 
-    wire [BANKS*KEPT-1:0] kept6;
+    always @* begin
+        alone = {LANES*BANK_BITS{1'b1}};
+        for (back = 1; back < LANES; back = back + 1) begin
+            other = banks1_q ^ (banks1_q << back * BANK_BITS);
+            other = other | (other >> 1);
+            other = other | (other >> 2);
+            alone = alone & (other | ~({LANES*BANK_BITS{1'b1}} << back * BANK_BITS));
+        end
+        for (back = 0; back < LANES; back = back + 1) first[back] = alone[back*BANK_BITS];
+    end
+
+    // ---- lanes to banks: for each bank, whether a lane wants it, and which one
+
+    reg [BANKS*4-1:0] owners, owners3_q;
+    integer           j;
+
+    always @* begin
+        owners = {BANKS*4{1'b0}};
+        for (j = 0; j < LANES; j = j + 1)
+            owners = owners | ({{BANKS*4-4{1'b0}}, {4{first2_q[j]}} & {1'b1, j[2:0]}}
+                               << {banks2_q[j*BANK_BITS +: BANK_BITS], 2'd0});
+    end
+
+    always @(posedge clk_i) begin
+        if (window_valid_i) begin
+            banks1_q <= banks;
+            rows1_q  <= rows;
+            lows1_q  <= lows;
+        end
+        if (valid_q[1]) begin
+            banks2_q <= banks1_q;
+            rows2_q  <= rows1_q;
+            lows2_q  <= lows1_q;
+            first2_q <= first;
+        end
+        owners3_q <= {BANKS*4{1'b0}};
+        if (valid_q[2]) begin
+            rows3_q   <= rows2_q;
+            lows3_q   <= lows2_q;
+            owners3_q <= owners;
+        end
+        if (!rst_ni || clear_i) owners3_q <= {BANKS*4{1'b0}};
+    end
+
+    // ---- banks
+
+    reg  [ROW_BITS+9:0] common4_q;  // of the entries of all banks
+    wire [BANKS*32-1:0] kept6;
+
+    always @(posedge clk_i) common4_q <= {!clear, page_q, number3_q};
 
     genvar n;
     generate
         for (n = 0; n < BANKS; n = n + 1) begin : gen_bank
-            reg [LANES-1:0]    lanes3_q;  // the one that has this bank
-            reg                enable4_q;
             reg [ROW_BITS-1:0] row4_q;
-            reg [ENTRY-1:0]    entry4_q;
+            reg [2:0]          lane4_q;
+            reg [TAG_BITS-1:0] tag4_q;
             reg [KEPT-1:0]     kept6_q;
             wire [ENTRY-1:0]   entry5;
-
-            reg [ROW_BITS-1:0] row;
-            reg [2:0]          lane;
-            reg [TAG_BITS-1:0] tag;
-            integer            i;
-
-            always @* begin
-                row  = clear ? clear_row : {ROW_BITS{1'b0}};
-                lane = 3'd0;
-                tag  = {TAG_BITS{1'b0}};
-                for (i = 0; i < LANES; i = i + 1) begin
-                    row  = row | (rows3_q[i*ROW_BITS +: ROW_BITS] & {ROW_BITS{lanes3_q[i]}});
-                    tag  = tag | (tags3_q[i*TAG_BITS +: TAG_BITS] & {TAG_BITS{lanes3_q[i]}});
-                    lane = lane | (i[2:0] & {3{lanes3_q[i]}});
-                end
-            end
+            reg                enable4_q;
+            wire [2:0]         lane = owners3_q[n*4 +: 3];
 
             always @(posedge clk_i) begin
-                for (i = 0; i < LANES; i = i + 1)
-                    lanes3_q[i] <= valid_q[2] && first2_q[i] && banks2[i*BANK_BITS +: BANK_BITS] == n[BANK_BITS-1:0];
-                enable4_q <= clear || (lanes3_q != 0 && !clear_i);
-                row4_q    <= row;
-                entry4_q  <= {!clear, page_q, number3_q, lane, tag};
-                kept6_q   <= {entry5[ENTRY-1 -: 1+ROW_BITS] == {1'b1, page_q}, entry5[0 +: 12+TAG_BITS]};
-                if (!rst_ni || clear_i) lanes3_q <= {LANES{1'b0}};
+                enable4_q <= 1'b0;
+                if (clear || owners3_q[n*4+3]) begin
+                    enable4_q <= clear || !clear_i;
+                    row4_q  <= clear ? clear_row : rows3_q[{lane, 3'd0} +: ROW_BITS];
+                    lane4_q <= lane;
+                    tag4_q  <= lows3_q[{1'b0, lane, 1'b0} +: TAG_BITS];
+                end
                 if (!rst_ni) enable4_q <= 1'b0;
+                kept6_q <= {entry5[ENTRY-1 -: 1+ROW_BITS] == {1'b1, page_q}, entry5[0 +: 12+TAG_BITS]};
             end
 
             lz4_table_bank #(
@@ -221,27 +210,51 @@ module lz4_hash_table (
                 .clk_i(clk_i),
                 .enable_i(enable4_q),
                 .row_i(row4_q),
-                .write_data_i(entry4_q),
+                .write_data_i({common4_q, lane4_q, tag4_q}),
                 .read_data_o(entry5)
             );
 
-            assign kept6[n*KEPT +: KEPT] = kept6_q;
+            assign kept6[n*32 +: 32] = {{32-KEPT{1'b0}}, kept6_q};
         end
     endgenerate
 
     // ---- banks to lanes
 
+    wire [LANES*BANK_BITS-1:0] banks6;
+    wire [LOWS-1:0]            lows7;
+
+    delay #(
+        .WIDTH(LANES*BANK_BITS),
+        .CYCLES(4)
+    ) u_banks (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .in_i(banks2_q),
+        .out_o(banks6)
+    );
+    delay #(
+        .WIDTH(LOWS),
+        .CYCLES(5)
+    ) u_lows (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .in_i(lows2_q),
+        .out_o(lows7)
+    );
+
+    genvar l;
     generate
         for (l = 0; l < LANES; l = l + 1) begin : gen_lane
             reg [KEPT-1:0]       kept7_q;
             wire [BANK_BITS-1:0] mine = banks6[l*BANK_BITS +: BANK_BITS];
+            wire [12:0]          origin = {1'b0, kept7_q[TAG_BITS +: 12]} - l[12:0];
             wire                 late = number7 == 9'd510 && l > 4;  // LZ4 block format: no match starts so late
 
             always @(posedge clk_i) begin
-                kept7_q <= kept6[mine*KEPT +: KEPT];
-                found_hits_o[l] <= kept7_q[KEPT-1] && !late
-                                   && kept7_q[0 +: TAG_BITS] == tags7[l*TAG_BITS +: TAG_BITS];
-                found_origins_o[l*13 +: 13] <= {1'b0, kept7_q[TAG_BITS +: 12]} - l[12:0];
+                if (valid_q[6]) kept7_q <= kept6[{mine, 5'd0} +: KEPT];
+                if (valid_q[7]) found_origins_o[l*16 +: 16] <= {3'd0, origin};
+                found_hits_o[l] <= valid_q[7] && kept7_q[KEPT-1] && !late
+                                   && kept7_q[0 +: TAG_BITS] == lows7[l*2 +: TAG_BITS];
             end
         end
     endgenerate

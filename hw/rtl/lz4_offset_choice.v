@@ -17,8 +17,8 @@ module lz4_offset_choice #(
 
     input  wire                found_valid_i,
     input  wire [8:0]          found_number_i,
-    input  wire [7:0]          found_hits_i,
-    input  wire [103:0]        found_origins_i,
+    input  wire [7:0]          found_hits_i,     // none where no window is found
+    input  wire [127:0]        found_origins_i,  // of each lane 13 bits in 16
 
     output wire                chosen_valid_o,
     output wire [8:0]          chosen_number_o,
@@ -42,54 +42,60 @@ module lz4_offset_choice #(
 
     // What each port chooses from: the hits that differ from those of the ports before.
     wire [8*PORTS-1:0]   hits;
-    wire [104*PORTS-1:0] origins;
+    wire [128*PORTS-1:0] origins;
 
     assign hits[7:0]      = found_hits_i;
-    assign origins[103:0] = found_origins_i;
+    assign origins[127:0] = found_origins_i;
 
     genvar p;
     generate
         for (p = 0; p < PORTS; p = p + 1) begin : gen_port
             localparam WAIT = STAGES - 1 - 2 * p;  // cycles until the last port has chosen
 
-            reg          hit_q, hit;
+            reg          hit_q;
             reg  [2:0]   lane_q, lane;
             reg  [12:0]  origin_q, origin;
-            reg  [7:0]   first;  // the first hit alone
+            wire [7:0]   mine  = hits[p*8 +: 8];
+            wire [7:0]   first = mine & (~mine + 8'd1);  // the first hit alone
             integer      i;
 
             always @* begin
-                hit = hits[p*8 +: 8] != 8'd0;
                 lane = 3'd0;
                 origin = 13'd0;
-                first = hits[p*8 +: 8] & (~hits[p*8 +: 8] + 8'd1);
                 for (i = 0; i < 8; i = i + 1) begin
                     lane = lane | (i[2:0] & {3{first[i]}});
-                    origin = origin | (origins[p*104+i*13 +: 13] & {13{first[i]}});
+                    origin = origin | (origins[p*128+i*16 +: 13] & {13{first[i]}});
                 end
             end
 
             always @(posedge clk_i) begin
-                hit_q    <= hit;
-                lane_q   <= lane;
-                origin_q <= origin;
+                hit_q <= mine != 8'd0;
+                if (mine != 8'd0) begin
+                    lane_q   <= lane;
+                    origin_q <= origin;
+                end
             end
 
             if (p < PORTS - 1) begin : gen_rest
                 reg [7:0]   hits_q, rest_q;
-                reg [103:0] origins_q, rest_origins_q;
+                reg [127:0] origins_q, rest_origins_q;
                 integer     j;
 
                 always @(posedge clk_i) begin
-                    hits_q    <= hits[p*8 +: 8];
-                    origins_q <= origins[p*104 +: 104];
-                    for (j = 0; j < 8; j = j + 1)
-                        rest_q[j] <= hits_q[j] && origins_q[j*13 +: 13] != origin_q;
-                    rest_origins_q <= origins_q;
+                    if (mine != 8'd0) begin
+                        hits_q    <= mine;
+                        origins_q <= origins[p*128 +: 128];
+                    end
+                    rest_q <= 8'd0;
+                    if (hit_q) begin
+                        for (j = 0; j < 8; j = j + 1)
+                            rest_q[j] <= hits_q[j] && origins_q[j*16 +: 13] != origin_q;
+                        rest_origins_q <= origins_q;
+                    end
                 end
 
                 assign hits[8*(p+1) +: 8]        = rest_q;
-                assign origins[104*(p+1) +: 104] = rest_origins_q;
+                assign origins[128*(p+1) +: 128] = rest_origins_q;
             end
 
             if (WAIT == 0) begin : gen_now

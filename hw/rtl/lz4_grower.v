@@ -185,10 +185,11 @@ module lz4_grower #(
     wire [37:0] match8;
     reg  [37:0] match9_q;
     wire [11:0] at8;
-    reg  [15:0] equal8_q;
-    reg  [4:0]  more, more9_q;
+    wire [127:0] apart7;
+    reg  [127:0] apart8_q;
+    wire [4:0]  more;
+    reg  [4:0]  more9_q;
     reg  [11:0] at9_q;
-    integer     i;
 
     delay #(
         .WIDTH(38),
@@ -209,15 +210,22 @@ module lz4_grower #(
         .out_o(at8)
     );
 
-    always @* begin
-        more = 5'd16;
-        for (i = 15; i >= 0; i = i - 1) if (!equal8_q[i]) more = i[4:0];
-    end
+    bytes_apart #(
+        .BYTES(16)
+    ) u_apart (
+        .one_i(here7),
+        .other_i(there7),
+        .apart_o(apart7)
+    );
+    first_byte u_more (
+        .bytes_i(apart8_q),
+        .first_o(more)
+    );
 
     always @(posedge clk_i) begin
         enters_q <= {enters_q[8:3], enters2_q};
         asks_q   <= {asks_q[8:3], asks2_q};
-        for (i = 0; i < 16; i = i + 1) equal8_q[i] <= here7[i*8 +: 8] == there7[i*8 +: 8];
+        if (enters_q[7] || asks_q[7]) apart8_q <= apart7;
         more9_q  <= more;
         at9_q    <= at8;
         match9_q <= match8;

@@ -30,6 +30,8 @@ module lz4_offset_check (
     output reg  [4:0]   end_o,          // 8 .. 24
     output wire [12:0]  origin_o
 );
+    localparam [63:0] EACH = 64'h0101_0101_0101_0101;  // bit 0 of each byte tells something about it
+
     reg [11:0]   address1_q;
     wire [191:0] there;
 
@@ -72,42 +74,64 @@ module lz4_offset_check (
         .out_o(origin_o)
     );
 
-    reg        hit7_q, hit8_q;
-    reg [2:0]  lane7_q;
-    reg [23:0] equal7_q;
-    reg [15:0] apart8_q;  // before the lane
-    reg [15:0] same8_q;   // from the window on
-    reg [3:0]  start;
-    reg [4:0]  past;
-    integer    i;
+    wire [191:0] apart6;
 
-    always @* begin
-        start = 4'd0;
-        for (i = 0; i < 15; i = i + 1) if (apart8_q[i]) start = i[3:0] + 4'd1;
-        past = 5'd24;
-        for (i = 15; i >= 0; i = i - 1) if (!same8_q[i]) past = 5'd8 + i[4:0];
-    end
+    bytes_apart #(
+        .BYTES(24)
+    ) u_apart (
+        .one_i(bytes_i),
+        .other_i(there),
+        .apart_o(apart6)
+    );
+
+    // The first bytes lie before the page, the last ones are not to be in a match.
+    wire [63:0] before6 = EACH & ~(EACH << {outside6[2:0], 3'd0});
+    wire [63:0] behind6 = last6 ? {EACH[39:0], 24'd0} : 64'd0;
+
+    reg         hit7_q, hit8_q;
+    reg [2:0]   lane7_q;
+    reg [191:0] apart7_q;
+    reg [127:0] before8_q;  // apart, and before the lane: one byte later, as if that before the first one were
+    reg [127:0] behind8_q;  // apart, from the lane on: the window and the 8 bytes behind it
+
+    wire [63:0] lanes7 = EACH << {lane7_q, 3'd0};  // from the lane on
+    wire [63:0] window7_before = apart7_q[127:64] & ~lanes7;
+    wire [3:0]  start;
+    wire [4:0]  past;
+
+    last_byte u_start (
+        .bytes_i(before8_q),
+        .last_o(start)
+    );
+    first_byte u_past (
+        .bytes_i(behind8_q),
+        .first_o(past)
+    );
 
     always @(posedge clk_i) begin
         address1_q <= origin_i[11:0] - 12'd8;
 
-        for (i = 0; i < 24; i = i + 1)
-            equal7_q[i] <= bytes_i[i*8 +: 8] == there[i*8 +: 8] && i[4:0] >= {1'b0, outside6} && !(last6 && i >= 19);
-        hit7_q  <= hit6;
-        lane7_q <= lane6;
-
-        for (i = 0; i < 16; i = i + 1) begin
-            apart8_q[i] <= !equal7_q[i] && i[4:0] < 5'd8 + {2'd0, lane7_q};
-            same8_q[i]  <= equal7_q[i+8] || i[3:0] < {1'b0, lane7_q};
+        hit7_q <= hit6;
+        if (hit6) begin
+            lane7_q  <= lane6;
+            apart7_q <= {apart6[191:128] | behind6, apart6[127:64] | (outside6[3] ? before6 : 64'd0),
+                         apart6[63:0] | (outside6[3] ? EACH : before6)};
         end
+
         hit8_q <= hit7_q;
+        if (hit7_q) begin
+            before8_q <= {window7_before[55:0], apart7_q[63:0], 8'd1};
+            behind8_q <= {apart7_q[191:128], apart7_q[127:64] & lanes7};
+        end
 
         found_o <= hit8_q;
-        start_o <= start;
-        end_o   <= past;
+        if (hit8_q) begin
+            start_o <= start;
+            end_o   <= {past[4] | past[3], ~past[3], past[2:0]};  // 8 more
+        end
     end
 
-    wire unused = &{1'b0, beyond[12:4], apart8_q[15]};
+    wire unused = &{1'b0, beyond[12:4], window7_before[63:56]};
 endmodule
 
 `default_nettype wire

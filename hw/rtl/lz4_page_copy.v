@@ -57,24 +57,20 @@ module lz4_page_copy #(
         end
     endgenerate
 
-    integer w;
+    wire [255:0] turned2 = turn3_q[4] ? {read_q[127:0], read_q[255:128]} : read_q;
+    wire [255:0] turned  = turn3_q[3] ? {turned2[63:0], turned2[255:64]} : turned2;
 
     always @(posedge clk_i) begin
         turn1_q <= address_i[4:0];
         turn2_q <= turn1_q;
         turn3_q <= turn2_q;
         turn4_q <= turn3_q[2:0];
-        read_q <= read;
-        for (w = 0; w < WORDS; w = w + 1) begin
-            case (turn3_q[4:3])
-                2'd0: words_q[w*64 +: 64] <= read_q[w*64 +: 64];
-                2'd1: words_q[w*64 +: 64] <= read_q[((w + 1) % 4)*64 +: 64];
-                2'd2: words_q[w*64 +: 64] <= read_q[((w + 2) % 4)*64 +: 64];
-                default: words_q[w*64 +: 64] <= read_q[((w + 3) % 4)*64 +: 64];
-            endcase
-        end
+        read_q  <= read;
+        words_q <= turned[0 +: 64*WORDS];
         bytes_o <= words_q[{2'd0, turn4_q, 3'd0} +: 8*BYTES];
     end
+
+    wire unused = &{1'b0, turned};
 endmodule
 
 `default_nettype wire

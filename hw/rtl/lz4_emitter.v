@@ -42,8 +42,6 @@ module lz4_emitter (
     localparam [1:0] BODY   = 2'd2;  // literals
     localparam [1:0] MORE_M = 2'd3;  // further length bytes of the match
 
-    integer i;
-
     function [7:0] length_byte;
         input [12:0] rest;
         length_byte = rest >= 13'd255 ? 8'd255 : rest[7:0];
@@ -225,45 +223,57 @@ module lz4_emitter (
 
     wire [4:0] tail_at5 = {3'd0, heads5} + count5;
 
-    reg         last6_q, last7_q;
-    reg  [1:0]  heads6_q, tails6_q, tails7_q;
-    reg  [4:0]  at6_q, at7_q;              // of the tail
-    reg  [15:0] head6_q, literal6_q;       // literal6_q: bytes that are literals
-    reg  [23:0] tail6_q, tail7_q;
+    reg          last6_q, last7_q;
+    reg  [1:0]   heads6_q, tails6_q, tails7_q;
+    reg  [4:0]   at6_q, at7_q;        // of the tail
+    reg  [15:0]  head6_q, literal6_q; // head6_q: zero beyond its bytes; literal6_q: bytes that are literals
+    reg  [23:0]  tail6_q, tail7_q;
     reg  [127:0] body7_q;
-    reg  [15:0] tail7_first_q, tail7_second_q, tail7_third_q;
+    reg  [15:0]  first7_q;            // the byte where the tail starts
 
-    wire [143:0] behind = {literals6, 16'd0};  // from byte 2 on
+    // The literals behind the head: behind one byte, or two.
+    wire [127:0] behind1 = heads6_q[0] ? {literals6[119:0], 8'd0} : literals6;
+    wire [127:0] behind  = heads6_q[1] ? {literals6[111:0], 16'd0} : behind1;
+    wire [127:0] literal, first;
+
+    byte_mask #(
+        .BYTES(16)
+    ) u_literal (
+        .bits_i(literal6_q),
+        .mask_o(literal)
+    );
+    byte_mask #(
+        .BYTES(16)
+    ) u_first (
+        .bits_i(first7_q),
+        .mask_o(first)
+    );
 
     always @(posedge clk_i) begin
-        last6_q  <= last5;
-        heads6_q <= heads5;
-        head6_q  <= head5;
-        tails6_q <= tails5;
-        tail6_q  <= tails5 == 2'd0 ? 24'd0 : tail5;
-        at6_q    <= tail_at5;
-        for (i = 0; i < 16; i = i + 1) literal6_q[i] <= i[4:0] >= {3'd0, heads5} && i[4:0] < tail_at5;
-
-        last7_q  <= last6_q;
-        tails7_q <= tails6_q;
-        tail7_q  <= tail6_q;
-        at7_q    <= at6_q;
-        for (i = 0; i < 16; i = i + 1) begin
-            if (literal6_q[i]) body7_q[i*8 +: 8] <= behind[(16+i*8-heads6_q*8) +: 8];
-            else if (i == 0)   body7_q[i*8 +: 8] <= heads6_q == 2'd0 ? 8'd0 : head6_q[7:0];
-            else if (i == 1)   body7_q[i*8 +: 8] <= heads6_q[1] ? head6_q[15:8] : 8'd0;
-            else               body7_q[i*8 +: 8] <= 8'd0;
-            tail7_first_q[i]  <= i[4:0] == at6_q;
-            tail7_second_q[i] <= i[4:0] == at6_q + 5'd1;
-            tail7_third_q[i]  <= i[4:0] == at6_q + 5'd2;
+        if (valids_q[5]) begin
+            last6_q    <= last5;
+            heads6_q   <= heads5;
+            head6_q    <= head5;
+            tails6_q   <= tails5;
+            tail6_q    <= tails5 == 2'd0 ? 24'd0 : tail5;
+            at6_q      <= tail_at5;
+            literal6_q <= (16'hFFFF << heads5) & ~(16'hFFFF << tail_at5);
         end
-
-        for (i = 0; i < 16; i = i + 1)
-            fragment_data_o[i*8 +: 8] <= body7_q[i*8 +: 8]
-                | (tail7_q[7:0] & {8{tail7_first_q[i]}}) | (tail7_q[15:8] & {8{tail7_second_q[i]}})
-                | (tail7_q[23:16] & {8{tail7_third_q[i]}});
-        fragment_bytes_o <= at7_q + {3'd0, tails7_q};
-        fragment_last_o  <= last7_q;
+        if (valids_q[6]) begin
+            last7_q  <= last6_q;
+            tails7_q <= tails6_q;
+            tail7_q  <= tail6_q;
+            at7_q    <= at6_q;
+            body7_q  <= (behind & literal) | {112'd0, head6_q};
+            first7_q <= 16'd1 << at6_q;
+        end
+        if (valids_q[7]) begin
+            fragment_data_o  <= body7_q | ({16{tail7_q[7:0]}} & first)
+                                | ({16{tail7_q[15:8]}} & {first[119:0], 8'd0})
+                                | ({16{tail7_q[23:16]}} & {first[111:0], 16'd0});
+            fragment_bytes_o <= at7_q + {3'd0, tails7_q};
+            fragment_last_o  <= last7_q;
+        end
         fragment_valid_o <= valids_q[7];
         if (!rst_ni || clear_i) fragment_valid_o <= 1'b0;
     end

@@ -43,25 +43,30 @@ module lz4_packer (
     reg [15:0]  kept1_q, kept2_q;    // bytes that are kept of those before
     reg [127:0] data1_q, data2_q;
 
+    wire [127:0] turned4 = count_q[2] ? {fragment_data_i[95:0], fragment_data_i[127:96]} : fragment_data_i;
+    wire [127:0] turned1 = turn1_q[0] ? {data1_q[119:0], data1_q[127:120]} : data1_q;
+
     always @(posedge clk_i) begin
         valid1_q <= fragment_valid_i;
-        if (fragment_valid_i) count_q <= total[3:0];
-        full1_q  <= total[4] || total[5];
-        over1_q  <= total[5] || (total[4] && total[3:0] != 4'd0);
-        last1_q  <= fragment_last_i;
-        bytes1_q <= {1'b0, total[3:0]};
-        turn1_q  <= count_q[1:0];
-        for (i = 0; i < 16; i = i + 1) begin
-            kept1_q[i] <= i[4:0] < {1'b0, count_q};
-            data1_q[i*8 +: 8] <= fragment_data_i[((i + 16 - count_q[3:2] * 4) % 16) * 8 +: 8];
-            data2_q[i*8 +: 8] <= data1_q[((i + 16 - {30'd0, turn1_q}) % 16) * 8 +: 8];
+        if (fragment_valid_i) begin
+            count_q  <= total[3:0];
+            full1_q  <= total[4] || total[5];
+            over1_q  <= total[5] || (total[4] && total[3:0] != 4'd0);
+            last1_q  <= fragment_last_i;
+            bytes1_q <= {1'b0, total[3:0]};
+            turn1_q  <= count_q[1:0];
+            kept1_q  <= ~(16'hFFFF << count_q);
+            data1_q  <= count_q[3] ? {turned4[63:0], turned4[127:64]} : turned4;
         end
         valid2_q <= valid1_q;
-        full2_q  <= full1_q;
-        over2_q  <= over1_q;
-        last2_q  <= last1_q;
-        bytes2_q <= bytes1_q;
-        kept2_q  <= kept1_q;
+        if (valid1_q) begin
+            full2_q  <= full1_q;
+            over2_q  <= over1_q;
+            last2_q  <= last1_q;
+            bytes2_q <= bytes1_q;
+            kept2_q  <= kept1_q;
+            data2_q  <= turn1_q[1] ? {turned1[111:0], turned1[127:112]} : turned1;
+        end
         if (!rst_ni || clear_i) begin
             valid1_q <= 1'b0;
             valid2_q <= 1'b0;
@@ -78,18 +83,26 @@ module lz4_packer (
     reg [4:0]   word_bytes_q;
     reg [127:0] word_q;
 
+    wire [127:0] kept;
+    wire [127:0] merged = (rest_q & kept) | (data2_q & ~kept);
+
+    byte_mask #(
+        .BYTES(16)
+    ) u_kept (
+        .bits_i(kept2_q),
+        .mask_o(kept)
+    );
+
     always @(posedge clk_i) begin
         word_valid_q <= flush_q || (valid2_q && (full2_q || last2_q));
         word_last_q  <= flush_q || (last2_q && !over2_q);
         word_bytes_q <= flush_q ? rest_bytes_q : full2_q ? 5'd16 : bytes2_q;
         flush_q      <= valid2_q && last2_q && over2_q;
-        rest_bytes_q <= bytes2_q;
-        for (i = 0; i < 16; i = i + 1) begin
-            word_q[i*8 +: 8] <= kept2_q[i] || flush_q ? rest_q[i*8 +: 8] : data2_q[i*8 +: 8];
-            if (valid2_q)
-                rest_q[i*8 +: 8] <= full2_q ? data2_q[i*8 +: 8] & {8{kept2_q[i]}}
-                                    : kept2_q[i] ? rest_q[i*8 +: 8] : data2_q[i*8 +: 8];
+        if (valid2_q) begin
+            rest_bytes_q <= bytes2_q;
+            rest_q       <= full2_q ? data2_q & kept : merged;
         end
+        if (valid2_q || flush_q) word_q <= flush_q ? rest_q : merged;
         if (!rst_ni || clear_i) begin
             word_valid_q <= 1'b0;
             flush_q      <= 1'b0;

@@ -82,22 +82,25 @@ module lz4_parser #(
 
     // ---- 1: length and reach of each match; 2: its length behind each resume
 
-    reg                      last1_q;
-    reg [PORTS*RESUMES*5-1:0] length2_q;
-    wire [PORTS*4-1:0]       reach1, reach2;  // bytes of the next window
+    reg              last1_q;
+    reg  [PORTS-1:0] found1_q, found2_q;
+    wire [PORTS*4-1:0] reach2;  // bytes of the next window
+    wire [RESUMES*PORTS*8-1:0] lengths2;  // each in 8 bits
 
-    always @(posedge clk_i) last1_q <= window_number_i == LAST;
+    always @(posedge clk_i) begin
+        last1_q  <= window_number_i == LAST;
+        found1_q <= found_i;
+        found2_q <= found1_q;
+    end
 
     generate
         for (p = 0; p < PORTS; p = p + 1) begin : gen_length
             wire [3:0] from = start_i[p*4 +: 4];
             wire [4:0] to   = end_i[p*5 +: 5];
-            reg        found1_q;
             reg [3:0]  start1_q, reach1_q, reach2_q;
             reg [4:0]  end1_q, whole1_q;
 
             always @(posedge clk_i) begin
-                found1_q <= found_i[p];
                 start1_q <= from;
                 end1_q   <= to;
                 whole1_q <= to - {1'b0, from};
@@ -105,10 +108,9 @@ module lz4_parser #(
                 reach2_q <= reach1_q;
             end
 
-            assign reach1[p*4 +: 4] = reach1_q;
             assign reach2[p*4 +: 4] = reach2_q;
 
-            reg [RESUMES-1:0] later1;
+            reg [RESUMES-1:0] later1;  // it starts behind what is covered
             integer           at;
 
             always @* for (at = 0; at < RESUMES; at = at + 1)
@@ -116,11 +118,15 @@ module lz4_parser #(
 
             for (r = 0; r < RESUMES; r = r + 1) begin : gen_resume
                 localparam [4:0] AT = 5'd8 + r[4:0];
-                wire       later = later1[r];  // it starts behind what is covered
-                wire       some  = found1_q && !(last1_q && r > 4) && (later || end1_q > AT);
-                wire [4:0] left  = later ? whole1_q : end1_q - AT;
+                wire       later = later1[r];
+                wire       none  = (last1_q && r > 4) || !(later || end1_q > AT);
+                reg [4:0]  length2_q;
 
-                always @(posedge clk_i) length2_q[(p*RESUMES+r)*5 +: 5] <= some ? left : 5'd0;
+                always @(posedge clk_i)
+                    if (found1_q[p]) length2_q <= none ? 5'd0 : later ? whole1_q : end1_q - AT;
+                    else             length2_q <= 5'd0;
+
+                assign lengths2[(r*PORTS+p)*8 +: 8] = {3'd0, length2_q};
             end
         end
     endgenerate
@@ -129,49 +135,66 @@ module lz4_parser #(
 
     localparam CHOICE = 1 + 2 + 4;  // any, which, reach
 
-    wire [RESUMES*CHOICE-1:0] choices4;
-    reg  [PORTS*4-1:0]        reach3_q;
+    reg  [PORTS*4-1:0]  reach3_q;
+    reg                 some3_q;
+    wire [RESUMES*8-1:0] choices4;
 
-    always @(posedge clk_i) reach3_q <= reach2;
+    always @(posedge clk_i) begin
+        some3_q <= found2_q != 0;
+        reach3_q <= reach2;
+    end
+
+    // Is one of the lengths 4 or more? Which is longer than those before it, as long as those behind it?
+    function [PORTS:0] compared;
+        input [PORTS*8-1:0] lengths;
+        reg   [PORTS-1:0]   best;
+        reg                 any;
+        integer             one, other;
+        begin
+            any  = 1'b0;
+            best = {PORTS{1'b1}};
+            for (one = 0; one < PORTS; one = one + 1) begin
+                if (lengths[one*8+2 +: 3] != 3'd0) any = 1'b1;
+                for (other = one + 1; other < PORTS; other = other + 1)
+                    if (lengths[one*8 +: 5] < lengths[other*8 +: 5]) best[one] = 1'b0;
+                    else best[other] = 1'b0;
+            end
+            compared = {any, best};
+        end
+    endfunction
+
+    function [CHOICE-1:0] chosen;
+        input [PORTS-1:0]   best;
+        input [PORTS*4-1:0] reaches;
+        reg   [1:0]         which;
+        reg   [3:0]         reach;
+        integer             one;
+        begin
+            which = 2'd0;
+            reach = 4'd0;
+            for (one = 0; one < PORTS; one = one + 1)
+                if (best[one]) begin
+                    which = which | one[1:0];
+                    reach = reach | reaches[one*4 +: 4];
+                end
+            chosen = {1'b1, which, reach};
+        end
+    endfunction
 
     generate
         for (r = 0; r < RESUMES; r = r + 1) begin : gen_choice
             reg              any3_q;
-            reg [PORTS-1:0]  best3_q, best;  // longer than those before it, as long as those behind it
+            reg [PORTS-1:0]  best3_q;
             reg [CHOICE-1:0] choice4_q;
-            reg              any;
-            reg [1:0]        which;
-            reg [3:0]        reach;
-            integer          one, other;
-
-            always @* begin
-                any = 1'b0;
-                for (one = 0; one < PORTS; one = one + 1) begin
-                    if (length2_q[(one*RESUMES+r)*5+2 +: 3] != 3'd0) any = 1'b1;
-                    best[one] = 1'b1;
-                    for (other = 0; other < PORTS; other = other + 1) begin
-                        if (other < one && length2_q[(one*RESUMES+r)*5 +: 5] <= length2_q[(other*RESUMES+r)*5 +: 5])
-                            best[one] = 1'b0;
-                        if (other > one && length2_q[(one*RESUMES+r)*5 +: 5] < length2_q[(other*RESUMES+r)*5 +: 5])
-                            best[one] = 1'b0;
-                    end
-                end
-                which = 2'd0;
-                reach = 4'd0;
-                for (one = 0; one < PORTS; one = one + 1)
-                    if (best3_q[one] && any3_q) begin
-                        which = which | one[1:0];
-                        reach = reach | reach3_q[one*4 +: 4];
-                    end
-            end
 
             always @(posedge clk_i) begin
-                any3_q    <= any;
-                best3_q   <= best;
-                choice4_q <= {any3_q, which, reach};
+                any3_q <= 1'b0;
+                if (found2_q != 0) {any3_q, best3_q} <= compared(lengths2[r*PORTS*8 +: PORTS*8]);
+                choice4_q <= {CHOICE{1'b0}};
+                if (some3_q && any3_q) choice4_q <= chosen(best3_q, reach3_q);
             end
 
-            assign choices4[r*CHOICE +: CHOICE] = choice4_q;
+            assign choices4[r*8 +: 8] = {1'b0, choice4_q};
         end
     endgenerate
 
@@ -181,7 +204,7 @@ module lz4_parser #(
     reg       any5_q;
     reg [1:0] which5_q;
 
-    wire [CHOICE-1:0] mine = resume_q[3] ? choices4[8*CHOICE +: CHOICE] : choices4[resume_q[2:0]*CHOICE +: CHOICE];
+    wire [CHOICE-1:0] mine = resume_q[3] ? choices4[64 +: CHOICE] : choices4[{1'b0, resume_q[2:0], 3'd0} +: CHOICE];
 
     always @(posedge clk_i) begin
         any5_q   <= mine[6] && valid_q[4];
@@ -240,7 +263,7 @@ module lz4_parser #(
         .match_open_o(match_open_o)
     );
 
-    wire unused = &{1'b0, offset6[12], reach1};
+    wire unused = &{1'b0, offset6[12]};
 endmodule
 
 `default_nettype wire

@@ -743,7 +743,7 @@ module cram_device #(
     assign count[COUNT_LINES_WRITTEN]      = write_valid && write_ready && !write_error;
     assign count[COUNT_LINES_NOT_ADMITTED] = not_admitted;
     assign count[COUNT_LINES_FENCED]       = fenced;
-    assign count[COUNT_MEDIA_TIMEOUTS]     = media_timeout;
+    assign count[COUNT_MEDIA_TIMEOUTS]     = 1'b0;  // it has an input of its own
     assign count[COUNT_LINES_REFUSED]      = refused;
     assign count[COUNT_SECTORS_RETIRED]    = retired_pulse;
     assign count[COUNT_BITS_CORRECTED]     = corrected_pulse;
@@ -793,6 +793,7 @@ module cram_device #(
         .event_page_i({{(32 - PAGE_BITS){1'b0}}, event_page}),
         .event_sector_i(event_sector),
         .count_i(count),
+        .timeout_i(media_timeout),
         .block_bytes_i(close_length),
         .media_time_limit_o(media_time_limit),
         .heat_threshold_o(heat_threshold),

@@ -74,7 +74,8 @@ module cram_registers #(
     input  wire [31:0]         event_sector_i,  // 0: of no sector
 
     // Counter pulses
-    input  wire [COUNTERS-1:0] count_i,  // bit COUNT_x: one count in register x
+    input  wire [COUNTERS-1:0] count_i,  // bit COUNT_x: one count in register x, but for COUNT_MEDIA_TIMEOUTS
+    input  wire                timeout_i,
     input  wire [12:0]         block_bytes_i,  // with COUNT_CLOSED_LZ4
 
     // Media port
@@ -346,6 +347,7 @@ module cram_registers #(
         .rst_ni(rst_ni),
         .cycles_read_i(read && read_address == ADDRESS_CYCLES_LOW),
         .count_i(count_i),
+        .timeout_i(timeout_i),
         .block_bytes_i(block_bytes_i),
         .cycles_o(cycles),
         .cycles_high_o(cycles_high),

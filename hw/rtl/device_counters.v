@@ -14,7 +14,8 @@ module device_counters #(
     input  wire                   rst_ni,
     input  wire                   cycles_read_i,
 
-    input  wire [COUNTERS-1:0]    count_i,
+    input  wire [COUNTERS-1:0]    count_i,        // without COUNT_MEDIA_TIMEOUTS,
+    input  wire                   timeout_i,      // which comes late in the cycle
     input  wire [12:0]            block_bytes_i,  // with COUNT_CLOSED_LZ4
 
     output wire [63:0]            cycles_o,
@@ -36,6 +37,8 @@ module device_counters #(
         if (|count_i)
             for (n = 0; n < COUNTERS; n = n + 1)
                 if (count_i[n]) counters_o[32 * n +: 32] <= counters_o[32 * n +: 32] + 32'd1;
+        if (timeout_i)
+            counters_o[32 * COUNT_MEDIA_TIMEOUTS +: 32] <= counters_o[32 * COUNT_MEDIA_TIMEOUTS +: 32] + 32'd1;
         if (!rst_ni) begin
             cycles_q      <= 64'd0;
             cycles_high_o <= 32'd0;

@@ -26,9 +26,11 @@ LOW, RECOVERED = 1 << 12, 1 << 13
 CLOSED = [Register[state.counter.upper()] for state in PageState if state.resident]
 
 
-def pulses(*counters: Register) -> int:
-    """`count_i` with the pulses of these counters."""
-    return sum(1 << PULSES.index(counter) for counter in counters)
+def pulses(*counters: Register) -> dict[str, int]:
+    """Inputs for the pulses of these counters; MEDIA_TIMEOUTS has one of its own."""
+    late = Register.MEDIA_TIMEOUTS
+    count = sum(1 << PULSES.index(counter) for counter in counters if counter != late)
+    return {"count": count, "timeout": int(late in counters)}
 
 
 async def started(dut: Any) -> TB:
@@ -442,7 +444,7 @@ async def every_pulse_is_counted_once(dut: Any) -> None:
         for counter in PULSES:
             counts[counter] += inputs[counter]
         block_bytes += length if inputs[Register.CLOSED_LZ4] else 0
-        await tb.pulse(count=pulses(*(counter for counter in PULSES if inputs[counter])), block_bytes=length)
+        await tb.pulse(**pulses(*(counter for counter in PULSES if inputs[counter])), block_bytes=length)
     for counter, count in counts.items():
         assert await tb.read(counter) == count, counter.name
     await tb.expect(Register.PAGES_CLOSED, sum(counts[counter] for counter in CLOSED))
@@ -456,11 +458,11 @@ async def counts_go_on_for_long(dut: Any) -> None:
     length, count = 4093, 0
     for more in ((1 << 18) - 1, 6):
         dut.block_bytes_i.value = length
-        dut.count_i.value = pulses(*PULSES)
+        dut.count_i.value, dut.timeout_i.value = pulses(*PULSES).values()
         await tb.cycles(1)
         await Timer((more - 2) * PERIOD_NS + PERIOD_NS // 2, "ns")  # to between two edges, without a callback for each
         await tb.cycles(1)
-        dut.count_i.value = 0
+        dut.count_i.value, dut.timeout_i.value = 0, 0
         await tb.cycles(1)
         count += more
         for counter in PULSES:

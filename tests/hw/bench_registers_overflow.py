@@ -24,7 +24,7 @@ async def counters_wrap_at_32_bit_and_block_bytes_carry(dut: Any) -> None:
     await tb.cycles(1)
     for counter in PULSES:
         assert await tb.read(counter) == WORD, counter.name
-    await tb.pulse(count=pulses(*PULSES), block_bytes=1)
+    await tb.pulse(**pulses(*PULSES), block_bytes=1)
     await tb.cycles(1)
     for counter in PULSES:
         assert await tb.read(counter) == 0, counter.name
@@ -32,7 +32,7 @@ async def counters_wrap_at_32_bit_and_block_bytes_carry(dut: Any) -> None:
     await tb.expect(Register.BLOCK_BYTES_HIGH, 1)
     dut.u_counters.block_bytes_o.value = (1 << 64) - 1
     await tb.cycles(1)
-    await tb.pulse(count=pulses(Register.CLOSED_LZ4), block_bytes=1)
+    await tb.pulse(**pulses(Register.CLOSED_LZ4), block_bytes=1)
     await tb.cycles(1)
     assert await tb.read(Register.BLOCK_BYTES_LOW) == await tb.read(Register.BLOCK_BYTES_HIGH) == 0
 

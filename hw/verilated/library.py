@@ -52,7 +52,7 @@ VERILATOR_FLAGS = [
     # one library's symbols must never be taken for another's: the same names stand for devices of other parameters
     "-CFLAGS", "-std=c++20 -fPIC -fvisibility=hidden -fno-gnu-unique", "-LDFLAGS", "-shared -Wl,-Bsymbolic",
 ]  # fmt: skip
-CXX_FLAGS = ["OPT_FAST=-O3", "OPT_GLOBAL=-O2", "OPT_SLOW=-O1", "CFG_CXXFLAGS_PCH_I=-include"]
+CXX_FLAGS = ["OPT_FAST=-O2", "OPT_GLOBAL=-O2", "OPT_SLOW=-O1", "CFG_CXXFLAGS_PCH_I=-include"]
 
 log = logging.getLogger(__name__)
 

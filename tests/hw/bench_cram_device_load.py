@@ -12,7 +12,7 @@ import cocotb
 from cocotb.triggers import Combine
 
 from hw.link import LINE_BYTES, PAGE_BYTES
-from tests.hw.cram_device_tb import OKAY, PARAMETERS, TB, effort
+from tests.hw.cram_device_tb import DECERR, OKAY, PARAMETERS, TB, effort
 from tests.hw.expect import cycle
 from tests.hw.host_bursts import INCR, Burst, Bursts, random_burst
 from tests.pages import compressible_page, noise_page
@@ -83,6 +83,23 @@ async def a_hit_of_the_same_id_waits_for_a_miss(dut: Any) -> None:
     other = cocotb.start_soon(read(port, HOT, 1, 8))
     await Combine(miss, hit, other)
     assert other.result() < miss.result() < hit.result()
+
+
+@cocotb.test(timeout_time=100, timeout_unit="ms")
+async def a_read_outside_the_pages_waits_for_a_miss_of_its_id_and_is_answered_decerr(dut: Any) -> None:
+    """Whatever bit of its address is beyond the pages."""
+    bits = range((PARAMETERS.perceived_pages * PAGE_BYTES - 1).bit_length(), 40)
+    turns = [bits[at : at + WAITING - 1] for at in range(0, len(bits), WAITING - 1)]
+    tb, port = await device(dut, len(turns))
+    for number, turn in enumerate(turns):
+        miss = cocotb.start_soon(read(port, STORED + number, 0, 7))
+        await tb.cycles(4)
+        others = [cocotb.start_soon(port.read(Burst(1 << bit, 2, 6, INCR), 7)) for bit in turn]
+        await tb.cycles(4 * WAITING)
+        assert not any(other.done() for other in others), f"answered before the miss: bits {turn}"
+        await Combine(miss, *others)
+        for other in others:
+            assert other.result() == [(bytes(LINE_BYTES), DECERR)] * 2, f"bits {turn}"
 
 
 @cocotb.test(timeout_time=100, timeout_unit="ms")

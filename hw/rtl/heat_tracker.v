@@ -10,9 +10,14 @@
 //     +--------+--------+
 //
 // Handshake: `access_i` pulse with a page, at most every second cycle; `forget_i` pulse with a page makes it cold, at most
-//            every third cycle. `pop_i` drops the oldest nomination. `nominated_o` pulses when one is added.
-// Latency:   one cycle from an access to its nomination; `busy_o` tells that something is under way. After reset a sweep
+//            every third cycle. `pop_i` drops the oldest nomination. `nominated_o` pulses when one is added. A new
+//            threshold or period is followed a cycle later.
+// Latency:   two cycles from an access to its nomination; `busy_o` tells that something is under way. After reset a sweep
 //            of PAGES cycles, as that of page_table, makes every page cold.
+//
+// An access reads its entry, cools it in the next cycle and warms it in the one after, in which it is written. So the next
+// access may ask for the entry while it is being written: it takes over what is written, which no period but one that
+// this access has ended has cooled since.
 
 `default_nettype none
 
@@ -45,39 +50,58 @@ module heat_tracker #(
     reg                 read_q;          // the entry of page_q is in entry_q
     reg [PAGE_BITS-1:0] page_q;
     reg [15:0]          entry_q;
+    reg                 again_q;         // but it was just being written: its heat is in kept_q
+    reg                 write_q;         // that of warm_page_q, cooled, is in cooled_q
+    reg [PAGE_BITS-1:0] warm_page_q;
+    reg [7:0]           cooled_q, stamp_q, kept_q;
+    reg                 ended_q;         // its access was the last one of a period
     reg                 forget_q;        // forget_page_q waits for a free cycle
     reg [PAGE_BITS-1:0] forget_page_q;
     reg [7:0]           epoch_q;
+    reg [4:0]           before_q;        // epoch_q[7:3] - 1
     reg [31:0]          since_q;         // accesses of this epoch
+    reg                 periods_q, judges_q;  // there is a period, a threshold
+    reg [31:0]          period_less_q;   // period_i - 1
+    reg [7:0]           threshold_less_q;
 
     wire                sweeping = !sweep_q[PAGE_BITS];
-    wire                forget   = forget_q && !read_q;
+    wire                forget   = forget_q && !write_q;
+    wire                ends     = read_q && periods_q && since_q >= period_less_q;
 
-    // ---- heat ----
-    wire [7:0] passed = epoch_q - entry_q[15:8];
-    wire [7:0] cooled = passed > 8'd7 ? 8'd0 : entry_q[7:0] >> passed[2:0];
-    wire [7:0] warmed = cooled == 8'hFF ? 8'hFF : cooled + 8'd1;
-    wire       crosses = read_q && threshold_i != 8'd0 && cooled < threshold_i && warmed >= threshold_i;
+    // ---- heat: halved for each epoch since, which are more than seven unless the epochs' upper bits say otherwise ----
+    wire [2:0] passed = epoch_q[2:0] - entry_q[10:8];
+    wire       lower  = entry_q[10:8] <= epoch_q[2:0];
+    wire       recent = lower ? entry_q[15:11] == epoch_q[7:3] : entry_q[15:11] == before_q;
+    wire [7:0] cooled = again_q ? kept_q : recent ? entry_q[7:0] >> passed : 8'd0;
+    wire [7:0] warmed = cooled_q == 8'hFF ? 8'hFF : cooled_q + 8'd1;
+    wire       crosses = write_q && judges_q && cooled_q == threshold_less_q;
 
-    assign busy_o  = read_q || forget_q || access_i || forget_i;
+    assign busy_o  = read_q || write_q || forget_q || access_i || forget_i;
     assign moves_o = busy_o || sweeping || pop_i;
 
     always @(posedge clk_i) begin
         if (sweeping) heat_q[sweep_q[PAGE_BITS-1:0]] <= 16'd0;
-        else if (read_q) heat_q[page_q] <= {epoch_q, warmed};
+        else if (write_q) heat_q[warm_page_q] <= {stamp_q, warmed};
         else if (forget) heat_q[forget_page_q] <= 16'd0;
         if (access_i) begin
             entry_q <= forget_q && forget_page_q == access_page_i ? 16'd0 : heat_q[access_page_i];
+            again_q <= write_q && warm_page_q == access_page_i && !(forget_q && forget_page_q == access_page_i);
+            kept_q  <= ended_q ? {1'b0, warmed[7:1]} : warmed;
             page_q  <= access_page_i;
         end
-        read_q <= access_i;
-        if (read_q && period_i != 32'd0) begin
-            since_q <= since_q + 32'd1;
-            if (since_q >= period_i - 32'd1) begin
-                since_q <= 32'd0;
-                epoch_q <= epoch_q + 8'd1;
-            end
-        end
+        read_q           <= access_i;
+        write_q          <= read_q;
+        warm_page_q      <= page_q;
+        cooled_q         <= cooled;
+        stamp_q          <= epoch_q;
+        ended_q          <= ends;
+        periods_q        <= period_i != 32'd0;
+        period_less_q    <= period_i - 32'd1;
+        judges_q         <= threshold_i != 8'd0;
+        threshold_less_q <= threshold_i - 8'd1;
+        before_q         <= epoch_q[7:3] - 5'd1;
+        if (read_q && periods_q) since_q <= ends ? 32'd0 : since_q + 32'd1;
+        if (ends) epoch_q <= epoch_q + 8'd1;
         if (forget_i) begin
             forget_q      <= 1'b1;
             forget_page_q <= forget_page_i;
@@ -86,6 +110,7 @@ module heat_tracker #(
         if (!rst_ni) begin
             sweep_q  <= 0;
             read_q   <= 1'b0;
+            write_q  <= 1'b0;
             forget_q <= 1'b0;
             epoch_q  <= 8'd0;
             since_q  <= 32'd0;
@@ -110,7 +135,7 @@ module heat_tracker #(
 
     always @(posedge clk_i) begin
         if (nominated_o) begin
-            ring_q[tail_q[RING_BITS-1:0]] <= page_q;
+            ring_q[tail_q[RING_BITS-1:0]] <= warm_page_q;
             tail_q <= tail_q + 1'b1;
         end
         if (crosses && full) overflow_q <= overflow_q + 32'd1;

@@ -8,7 +8,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
-from tests.hw.bench_heat_tracker import RING, access, started
+from tests.hw.bench_heat_tracker import RING, access, settled, started
 from tests.hw.expect import expect
 
 
@@ -26,7 +26,7 @@ async def what_was_dropped_is_counted_in_32_bit(dut: Any) -> None:
         await RisingEdge(dut.clk_i)
         expect(dut.overflow_o, overflow)
         await access(dut, 9)
-        await RisingEdge(dut.clk_i)
+        await settled(dut)
         expect(dut.overflow_o, (overflow + 1) % (1 << 32))
 
 
@@ -43,14 +43,14 @@ async def a_period_may_have_all_32_bit(dut: Any) -> None:
         nominated = int(dut.count_o.value)
         for _ in range(3):
             await access(dut, page)  # the third begins hot enough and ends the period
-        await RisingEdge(dut.clk_i)
+        await settled(dut)
         expect(dut.since_q, 0)
         expect(dut.count_o, nominated + 1)
         await access(dut, page)  # 3 is halved to 1: this makes it 2
-        await RisingEdge(dut.clk_i)
+        await settled(dut)
         expect(dut.count_o, nominated + 1)
         await access(dut, page)  # and this 3, once more
-        await RisingEdge(dut.clk_i)
+        await settled(dut)
         expect(dut.count_o, nominated + 2)
         dut.pop_i.value = 1
         for _ in range(2):

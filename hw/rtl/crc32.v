@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // crc32: takes a CRC-32 (IEEE 802.3, as zlib computes it) on by 64 bytes.
 //
-// Handshake: none, combinational; zero, and nothing toggles, without `valid_i`. `crc_o` is the register after `data_i`
+// Handshake: none, combinational; zero without `valid_i`. `crc_o` is the register after `data_i`
 //            (byte 0 in bits 7:0) given `crc_i` before it; the register starts as all ones and its complement is the
 //            checksum.
 // Latency:   none.
@@ -33,7 +33,7 @@ module crc32 (
         end
     endfunction
 
-    wire [511:0] entering = valid_i ? data_i ^ {480'd0, crc_i} : 512'd0;
+    wire [511:0] entering = data_i ^ {480'd0, crc_i};
 
     genvar i;
     generate

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // page_scan: watches a page pass by and tells what it is: all zero, one word repeated, and its CRC-32.
 //
-// Handshake: a beat is taken in every cycle with `valid_i`. `clear_i` starts a page; a beat in the same cycle is its first.
+// Handshake: a beat is taken in every cycle with `valid_i`. `clear_i` starts a page, in a cycle without a beat.
 // Latency:   the outputs speak of all beats taken, from the cycle after the last one. Before the first beat: zero, same,
 //            word 0, CRC 0.
 
@@ -24,30 +24,27 @@ module page_scan (
     reg [63:0] word_q;
     reg [31:0] crc_q;
 
-    wire        restart = clear_i || !rst_ni;
-    wire        first   = restart || !begun_q;
     wire [31:0] crc_d;
 
     crc32 u_crc32 (
         .valid_i(valid_i),
-        .crc_i(first ? 32'hFFFFFFFF : crc_q),
+        .crc_i(crc_q),
         .data_i(data_i),
         .crc_o(crc_d)
     );
 
-    wire beat_same = valid_i && data_i == {8{first ? data_i[63:0] : word_q}};
+    wire alike = valid_i && data_i == {8{data_i[63:0]}};  // the words of this beat
 
     always @(posedge clk_i) begin
-        if (restart) begin
+        if (clear_i || !rst_ni) begin
             begun_q <= 1'b0;
             same_q  <= 1'b1;
             word_q  <= 64'd0;
             crc_q   <= 32'hFFFFFFFF;
-        end
-        if (valid_i && rst_ni) begin
+        end else if (valid_i) begin
             begun_q <= 1'b1;
-            same_q  <= (first || same_q) && beat_same;
-            if (first) word_q <= data_i[63:0];
+            same_q  <= same_q && alike && (!begun_q || data_i[63:0] == word_q);
+            if (!begun_q) word_q <= data_i[63:0];
             crc_q   <= crc_d;
         end
     end

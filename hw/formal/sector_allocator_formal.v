@@ -59,6 +59,11 @@ module sector_allocator_formal #(
     (* hierconn *) wire [BITS:0] \dut.at_q ;
     (* hierconn *) wire \dut.sweep_q ;
     (* hierconn *) wire \dut.look_q ;
+    (* hierconn *) wire \dut.judge_q ;
+    (* hierconn *) wire \dut.lose_q ;
+    (* hierconn *) wire \dut.cut_q ;
+    (* hierconn *) wire \dut.list_some_q ;
+    (* hierconn *) wire \dut.held_some_q ;
     (* hierconn *) wire \dut.busy_q ;
     (* hierconn *) wire \dut.pop_q ;
     (* hierconn *) wire [BITS:0] \dut.list_count_q ;
@@ -190,7 +195,9 @@ module sector_allocator_formal #(
 
     always @(posedge clk_i) if (rst_ni) begin
         assert (\dut.list_count_q == depth_q && \dut.fresh_q <= ALL && depth_q <= \dut.fresh_q );
-        assert (!\dut.sweep_q && !\dut.look_q && \dut.busy_q == !op_ready);
+        assert (!\dut.sweep_q && !\dut.look_q && !\dut.judge_q && !\dut.lose_q && !\dut.cut_q );
+        assert (\dut.list_some_q == (depth_q != 0) && \dut.held_some_q == (held_depth_q != 0));
+        assert (\dut.busy_q == !op_ready);
         if (!op_ready) assert (\dut.pop_q == popping_q);
         assert (popping_q + following_q + \dut.return_q <= 1);
         if (popping_q || following_q || \dut.return_q ) assert (!op_ready);

@@ -4,7 +4,7 @@
 // The word {bound, data} times x^CHECK_BITS, modulo a generator polynomial. It is linear: bit i of the check is the parity
 // of the bits that reach it. MASK(i) has a one for each of them.
 //
-// Handshake: none, combinational; zero, and nothing toggles, without `valid_i`.
+// Handshake: none, combinational; zero without `valid_i`.
 // Latency:   none.
 
 `default_nettype none
@@ -36,7 +36,7 @@ module ecc_encode #(
         end
     endfunction
 
-    wire [BITS-1:0] word = valid_i ? {bound_i, data_i} : {BITS{1'b0}};
+    wire [BITS-1:0] word = {bound_i, data_i};
 
     genvar i;
     generate

@@ -63,10 +63,7 @@ module ecc_ram #(
         .error_o(error_o)
     );
 
-    wire                    scrub   = scrub_q && !read_i && !write_i;
-    wire                    write   = write_i || scrub;
-    wire [ADDRESS_BITS-1:0] address = scrub ? address_q : address_i;
-    wire [DATA_BITS-1:0]    data    = scrub ? data_o : data_i;
+    wire scrub = scrub_q && !read_i && !write_i;
 
     ecc_encode #(
         .DATA_BITS(DATA_BITS),
@@ -74,15 +71,22 @@ module ecc_ram #(
         .CHECK_BITS(WORD_CHECK_BITS),
         .POLYNOMIAL(WORD_POLYNOMIAL)
     ) u_encode (
-        .valid_i(write),
-        .data_i(data),
-        .bound_i(address),
+        .valid_i(write_i),
+        .data_i(data_i),
+        .bound_i(address_i),
         .check_o(check)
     );
 
+    // What a scrub stores has been checked; the syndrome of a flip in the check is that very bit.
+    wire                       in_check = (syndrome_q & (syndrome_q - 1'b1)) == {WORD_CHECK_BITS{1'b0}};
+    wire [WORD_CHECK_BITS-1:0] checked  = word_q[DATA_BITS +: WORD_CHECK_BITS]
+                                          ^ (in_check ? syndrome_q : {WORD_CHECK_BITS{1'b0}});
+    wire [ADDRESS_BITS-1:0]    address  = read_i || write_i ? address_i : address_q;
+    wire [WIDTH-1:0]           word     = write_i ? {check, data_i} : {checked, data_o};
+
     // ---- the memory: one access a cycle ----
     always @(posedge clk_i) begin
-        if (write) memory_q[address] <= {check, data};
+        if (write_i || scrub) memory_q[address] <= word;
         else if (read_i) word_q <= memory_q[address];
     end
 

@@ -22,7 +22,7 @@
 //            words cannot be told; or of held ones behind a link that cannot be told. `returned_o` pulses when a held one
 //            becomes free.
 // Latency:   PUSH and LINK: result in the next cycle, one every two cycles. POP and FOLLOW: a cycle more. After a sweep,
-//            three cycles for each sector below `fresh_q`, the next operation is taken.
+//            four cycles for each sector below `fresh_q`, the next operation is taken.
 
 `default_nettype none
 
@@ -59,9 +59,11 @@ module sector_allocator #(
     reg [SECTOR_BITS-1:0] head_q;
     reg [SECTOR_BITS:0]   list_count_q;
     reg [SECTOR_BITS:0]   fresh_q;
+    reg                   list_some_q;   // list_count_q is not 0
 
     reg [SECTOR_BITS-1:0] held_q;
     reg [SECTOR_BITS:0]   held_count_q;
+    reg                   held_some_q;   // held_count_q is not 0
 
     reg                   busy_q;
     reg                   read_q;        // the operation under way waits for the table
@@ -71,22 +73,30 @@ module sector_allocator #(
     reg                   return_q;      // a held sector becomes free: nobody has asked
     reg [SECTOR_BITS:0]   at_q;          // the sector that it pops, or that the sweep is at
 
+    // What an unreadable link leads to is done in the cycle after it was read.
+    reg                   lose_q;        // it is that of the head: a sweep follows
+    reg                   cut_q;         // it is that of a held sector: the others are lost
+
     reg                   sweep_q;
     reg                   look_q;        // the sweep waits for the table
+    reg                   judge_q;       // the table has answered
+    reg                   find_q;        // a free sector
+    reg                   end_q;         // it was the last one
+    reg [SECTOR_BITS:0]   last_q;        // fresh_q - 1
     reg [SECTOR_BITS:0]   found_q;       // free sectors that it has found
 
     wire                   start     = op_valid_i && op_ready_o;
-    wire                   from_list = list_count_q != 0;
+    wire                   from_list = list_some_q;
     wire                   pop       = op_i == POP;
     wire                   writes    = op_i == PUSH || op_i == LINK;
-    wire                   held      = held_count_q != 0 && settled_i;
+    wire                   held      = held_some_q && settled_i;
     wire                   give      = held && !op_valid_i && op_ready_o;
     wire                   there, flawed, listed;
     wire                   over      = busy_q && (there || !read_q);
     wire [SECTOR_BITS-1:0] successor;
 
-    assign op_ready_o     = !busy_q && !sweep_q;
-    assign busy_o         = sweep_q || return_q || held;
+    assign op_ready_o     = !busy_q && !sweep_q && !lose_q && !cut_q;
+    assign busy_o         = sweep_q || return_q || held || lose_q || cut_q;
     assign returned_o     = over && return_q;
     assign result_valid_o = over && !return_q;
     assign result_o       = follow_q ? successor : at_q[SECTOR_BITS-1:0];
@@ -94,21 +104,17 @@ module sector_allocator #(
     assign free_o         = list_count_q + (SECTOR_COUNT - fresh_q);
 
     // ---- the sweep: the head cannot be told, and it is not that of an empty list ----
-    wire lose    = busy_q && there && pop_list_q && flawed && from_list;
-    wire swept   = sweep_q && !look_q && at_q == fresh_q;
-    wire look    = sweep_q && !look_q && !swept;
-    wire find    = look_q && there && listed && !flawed;
+    wire swept   = sweep_q && !look_q && !judge_q && end_q;
+    wire look    = sweep_q && !look_q && !judge_q && !end_q;
+    wire find    = judge_q && find_q;
 
-    // ---- the held list ends at a link that cannot be told ----
-    wire cut     = returned_o && flawed && held_count_q != 0;
-
-    assign lost_valid_o = cut || (swept && found_q < list_count_q);
-    assign lost_o       = cut ? held_count_q : list_count_q - found_q;
+    assign lost_valid_o = cut_q || (swept && found_q < list_count_q);
+    assign lost_o       = cut_q ? held_count_q : list_count_q - found_q;
 
     // ---- the table: a sector that is taken leaves the list in the cycle of the result, in which the port is free ----
     wire leave = result_valid_o && pop_q;
 
-    wire [SECTOR_BITS:0] word  = !start ? {find || returned_o, head_q} : op_i == LINK ? {1'b0, next_i}
+    wire [SECTOR_BITS:0] word  = busy_q || sweep_q ? {sweep_q || return_q, head_q} : op_i == LINK ? {1'b0, next_i}
                                  : hold_i ? {1'b0, held_q} : {1'b1, head_q};
 
     ecc_ram #(
@@ -136,14 +142,19 @@ module sector_allocator #(
             pop_q      <= pop;
             pop_list_q <= pop && from_list;
             at_q       <= from_list ? {1'b0, head_q} : fresh_q;
-            if (pop && from_list)  list_count_q <= list_count_q - 1'b1;
+            if (pop && from_list) begin
+                list_count_q <= list_count_q - 1'b1;
+                list_some_q  <= list_count_q != 1;
+            end
             if (pop && !from_list) fresh_q <= fresh_q + 1'b1;
             if (op_i == PUSH && hold_i) begin
                 held_q       <= sector_i;
                 held_count_q <= held_count_q + 1'b1;
+                held_some_q  <= 1'b1;
             end else if (op_i == PUSH) begin
                 head_q       <= sector_i;
                 list_count_q <= list_count_q + 1'b1;
+                list_some_q  <= 1'b1;
             end
         end else if (over) begin
             busy_q   <= 1'b0;
@@ -156,23 +167,38 @@ module sector_allocator #(
             {follow_q, pop_q, pop_list_q} <= 3'b000;
             at_q         <= {1'b0, held_q};
             held_count_q <= held_count_q - 1'b1;
+            held_some_q  <= held_count_q != 1;
         end
         if (returned_o) begin
             head_q       <= at_q[SECTOR_BITS-1:0];
             list_count_q <= list_count_q + 1'b1;
+            list_some_q  <= 1'b1;
             held_q       <= successor;
-            if (flawed) held_count_q <= 0;
         end
         if (busy_q && there && pop_list_q) head_q <= successor;
-        if (lose) begin
+        lose_q <= busy_q && there && pop_list_q && flawed && from_list;
+        cut_q  <= returned_o && flawed && held_some_q;
+        if (cut_q) begin
+            held_count_q <= 0;
+            held_some_q  <= 1'b0;
+        end
+        last_q <= fresh_q - 1'b1;
+        if (lose_q) begin
             sweep_q <= 1'b1;
             at_q    <= 0;
             found_q <= 0;
+            end_q   <= 1'b0;
         end
         if (look) look_q <= 1'b1;
         if (look_q && there) begin
-            look_q <= 1'b0;
-            at_q   <= at_q + 1'b1;
+            look_q  <= 1'b0;
+            judge_q <= 1'b1;
+            find_q  <= listed && !flawed;
+            end_q   <= at_q == last_q;
+        end
+        if (judge_q) begin
+            judge_q <= 1'b0;
+            at_q    <= at_q + 1'b1;
         end
         if (find) begin
             head_q  <= at_q[SECTOR_BITS-1:0];
@@ -180,17 +206,23 @@ module sector_allocator #(
         end
         if (swept) begin  // a loss is seen in `free_o` a cycle before the next operation
             list_count_q <= found_q;
+            list_some_q  <= found_q != 0;
             if (found_q >= list_count_q) sweep_q <= 1'b0;
         end
         if (!rst_ni) begin
             busy_q       <= 1'b0;
             head_q       <= 0;  // the first sector of a list links to it, though nobody follows that
             list_count_q <= 0;
+            list_some_q  <= 1'b0;
             fresh_q      <= 0;
             held_count_q <= 0;
+            held_some_q  <= 1'b0;
             return_q     <= 1'b0;
+            lose_q       <= 1'b0;
+            cut_q        <= 1'b0;
             sweep_q      <= 1'b0;
             look_q       <= 1'b0;
+            judge_q      <= 1'b0;
         end
     end
 endmodule

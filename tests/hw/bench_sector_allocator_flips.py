@@ -38,7 +38,7 @@ async def a_link_of_the_free_list_that_cannot_be_told_costs_no_sector_but_those_
         free.discard(head)
         start = await tb.cycles_until_ready()
         gone = {sector for sector in bad & free if sector < fresh} if listed > 1 else set()
-        assert start <= 3 * fresh + 3
+        assert start <= 4 * fresh + 4
         swept += listed > 1
         lost += len(gone)
         assert tb.lost == len(gone)

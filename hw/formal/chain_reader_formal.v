@@ -88,7 +88,7 @@ module chain_reader_formal #(
     );
 
     (* hierconn *) wire [6:0]      \dut.ask_q ;
-    (* hierconn *) wire [6:0]      \dut.left_q ;
+    (* hierconn *) wire [6:0]      \dut.total_q ;
     (* hierconn *) wire [6:0]      \dut.last_bytes_q ;
     (* hierconn *) wire [BITS-1:0] \dut.sector_q ;
     (* hierconn *) wire            \dut.address_valid_q ;
@@ -108,6 +108,11 @@ module chain_reader_formal #(
     (* hierconn *) wire [5:0]   \dut.held_position_q ;
     (* hierconn *) wire         \dut.held_last_q ;
     (* hierconn *) wire         \dut.held_q ;
+    (* hierconn *) wire         \dut.shown_q ;
+    (* hierconn *) wire         \dut.shown_last_q ;
+    (* hierconn *) wire         \dut.flips_q ;
+    (* hierconn *) wire [32:0]  \dut.found_q ;
+    (* hierconn *) wire [63:0]  \dut.shown_place_q ;
 
     reg            before_q, held_q, answer_q;   // answer_q: the allocator owes a result
     reg [47:0]     ar_q;
@@ -120,13 +125,17 @@ module chain_reader_formal #(
     reg [6:0]      come_q;                       // beats
     (* anyconst *) reg [5:0] watched;            // a sector's position, whichever
     reg            watched_bad_q, late_q, flawed_q, unlinked_q, bad_q;
-    reg            beat_q, last_q;               // a beat was taken and waits to be shown
+    reg            beat_q, last_q;               // a beat was taken
     reg [511:0]    beat_data_q;
     reg [30:0]     syndrome_q;                   // 0: it is whole; odd: corrected; even: not to be told
     reg [5:0]      place_q;                      // of its sector
+    reg            old_q, old_last_q;            // the one before it waits to be shown
+    reg [511:0]    old_data_q;
+    reg [30:0]     old_syndrome_q;
+    reg [5:0]      old_place_q;
     reg [23:0]     page_q;
 
-    (* hierconn *) wire [5:0] \dut.come_q ;
+    (* hierconn *) wire [6:0] \dut.come_q ;
 
     wire       ask    = arvalid && arready;
     wire       beat   = rvalid && rready;
@@ -135,9 +144,10 @@ module chain_reader_formal #(
     wire [6:0] beats  = (bytes + 13'd63) >> 6;
     wire       unlink = answer_q && result_valid && result_error;
     wire       keep   = beat && !hidden_q && !rresp[1];
-    wire       mends  = beat_q && syndrome_q[0];
-    wire       flaw   = beat_q && syndrome_q != 0 && !syndrome_q[0];
-    wire       leaves = beat_q && (hidden_q || flaw || data_ready);
+    wire       mends  = old_q && old_syndrome_q[0];
+    wire       flaw   = old_q && old_syndrome_q != 0 && !old_syndrome_q[0];
+    wire       leaves = old_q && (hidden_q || data_ready);
+    wire       moves  = beat_q && (!old_q || leaves);
 
     initial assume (!rst_ni);
     always @* begin
@@ -159,8 +169,12 @@ module chain_reader_formal #(
         if (unlink) {unasked_q, beats_q, unlinked_q} <= {7'd0, beats_q - unasked_q, 1'b1};
         if (drop || (beat && rresp[1]) || unlink || flaw) hidden_q <= 1'b1;
         if (flaw && !hidden_q) flawed_q <= 1'b1;
-        if (flaw && !hidden_q && place_q == watched) watched_bad_q <= 1'b1;
-        if (leaves) beat_q <= 1'b0;
+        if (flaw && !hidden_q && old_place_q == watched) watched_bad_q <= 1'b1;
+        if (leaves) old_q <= 1'b0;
+        if (moves) begin
+            {beat_q, old_q, old_last_q, old_data_q} <= {2'b01, last_q, beat_data_q};
+            {old_syndrome_q, old_place_q} <= {syndrome_q, place_q};
+        end
         if (keep) begin
             {beat_q, last_q, beat_data_q} <= {1'b1, missing_q == 1, rdata};
             {syndrome_q, place_q} <= {\dut.u_check.syndrome_o , place};
@@ -171,13 +185,13 @@ module chain_reader_formal #(
             if (rresp[1] && late_in) late_q <= 1'b1;
             if (rresp[1] && !late_in && place == watched) watched_bad_q <= 1'b1;
         end
-        if (start) {come_q, late_q, flawed_q, unlinked_q, watched_bad_q, bad_q, beat_q} <= 0;
+        if (start) {come_q, late_q, flawed_q, unlinked_q, watched_bad_q, bad_q, beat_q, old_q} <= 0;
         if (start) page_q <= page;
         if (start) begin
             {turn_q, known_q, hidden_q} <= {first, 2'b10};
             {bytes_q, unasked_q, missing_q, beats_q} <= {bytes, beats, beats, beats};
         end
-        if (!rst_ni) {late_q, flawed_q, unlinked_q, watched_bad_q, bad_q, beat_q} <= 0;
+        if (!rst_ni) {come_q, late_q, flawed_q, unlinked_q, watched_bad_q, bad_q, beat_q, old_q} <= 0;
         if (!rst_ni) {answer_q, held_q, missing_q, unasked_q, known_q} <= 0;
     end
 
@@ -185,30 +199,34 @@ module chain_reader_formal #(
         if (before_q && held_q) assert (arvalid && {araddr, arlen} == ar_q);
         if (arvalid) assert (unasked_q != 0 && known_q && araddr == turn_q * SECTOR_BYTES && arlen == {1'b0, share} - 8'd1);
         if (op_valid) assert (unasked_q != 0 && !known_q && sector == turn_q);
-        assert (busy == (missing_q != 0 || beat_q));
+        assert (busy == (missing_q != 0 || beat_q || old_q));
         if (rready) assert (missing_q != 0);
-        if (missing_q != 0 && (!beat_q || leaves)) assert (rready);                       // nothing else is waited for
-        if (keep) assert (!beat_q || leaves);                                             // no beat is lost
+        if (missing_q != 0 && (!beat_q || moves)) assert (rready);                        // nothing else is waited for
+        if (keep) assert (!beat_q || moves);                                              // no beat is lost
         if (keep) assert (\dut.u_check.valid_i && \dut.u_check.data_i == rdata && \dut.u_check.check_i == ruser);
         if (keep) assert (\dut.u_check.bound_i == {page_q, come_q[5:0]});
-        assert (data_valid == (beat_q && !hidden_q && !flaw));
-        if (data_valid) assert (data == (beat_data_q ^ (mends ? \dut.u_check.mask : 512'd0)) && data_last == last_q);
+        assert (data_valid == (old_q && !hidden_q && !flaw));
+        if (data_valid) assert (data == (old_data_q ^ (mends ? \dut.u_check.mask : 512'd0)) && data_last == old_last_q);
         if (data_valid) assert (data_bytes == (data_last && bytes_q[5:0] != 0 ? {1'b0, bytes_q[5:0]} : 7'd64));
         assert (corrected == (leaves && mends));
         assert (error == (bad_q || flawed_q || unlinked_q) && late == late_q && bad[watched] == watched_bad_q);
         assert (flawed == flawed_q && unlinked == unlinked_q);
         // what induction needs
-        if (busy) assert (\dut.come_q == come_q[5:0] && come_q == beats_q - missing_q && missing_q <= beats_q && beats_q <= 7'd64);
+        if (busy) assert (come_q == beats_q - missing_q && missing_q <= beats_q && beats_q <= 7'd64);
         if (watched_bad_q && busy) assert ({6'd0, come_q} > {7'd0, watched} * {6'd0, SECTOR_BEATS});
         assert (\dut.ask_q == unasked_q || !busy || unlinked_q);
         if (unlinked_q && busy) assert (unasked_q == 0 && hidden_q);
-        assert (\dut.left_q == missing_q && unasked_q <= missing_q && missing_q <= 7'd64);
+        assert (\dut.come_q == come_q && \dut.total_q - come_q == missing_q && unasked_q <= missing_q && missing_q <= 7'd64);
         assert (\dut.address_valid_q == (known_q && unasked_q != 0));
         assert (\dut.follow_q == (!known_q && unasked_q != 0) && \dut.waiting_q == answer_q);
-        assert (\dut.held_q == beat_q);
+        assert (\dut.held_q == beat_q && \dut.shown_q == old_q);
         if (beat_q) assert (\dut.held_data_q == beat_data_q && \dut.syndrome_q == syndrome_q);
         if (beat_q) assert (\dut.held_position_q == place_q && \dut.held_last_q == last_q);
         if (beat_q) assert ({6'd0, come_q} > {7'd0, place_q} * {6'd0, SECTOR_BEATS});
+        if (old_q) assert ({6'd0, come_q} > {7'd0, old_place_q} * {6'd0, SECTOR_BEATS});
+        if (old_q) assert (\dut.shown_last_q == old_last_q && \dut.shown_place_q == 64'd1 << old_place_q);
+        if (old_q) assert (data == (old_data_q ^ (mends ? \dut.u_check.mask : 512'd0)));
+        if (old_q) assert (\dut.flips_q == (old_syndrome_q != 0) && \dut.found_q == {32'd0, old_syndrome_q[0]});
         if (answer_q) assert (!known_q && unasked_q != 0);
         if (unasked_q != 0) assert (\dut.sector_q == turn_q);
         if (busy) begin

@@ -46,7 +46,10 @@ module ecc_check_formal #(
     wire [BOUND_BITS-1:0] bound_flips;
     wire [CHECK_BITS-1:0] check_flips, check, check_of_flips, syndrome;
     wire [DATA_BITS-1:0]  flip;
-    wire                  corrected, error;
+    wire [(DATA_BITS+15)/16:0] found;
+
+    wire corrected = |found;
+    wire error     = syndrome != 0 && !corrected;
 
     assign {bound_flips, check_flips, data_flips} = flips;
 
@@ -89,11 +92,11 @@ module ecc_check_formal #(
         .syndrome_o(syndrome),
         .syndrome_i(syndrome),
         .flip_o(flip),
-        .corrected_o(corrected),
-        .error_o(error)
+        .found_o(found)
     );
 
     always @* begin
+        for (n = 0; n < DATA_BITS; n = n + 1) if (flip[n]) assert (found == 1 << n / 16);
         if (!valid) assert (syndrome == 0 && !corrected && !error && flip == 0);
         if (LINEAR != 0) begin
             if (valid) assert (syndrome == (check_of_flips ^ check_flips));

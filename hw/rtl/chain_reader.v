@@ -10,7 +10,8 @@
 //            media did not answer in time (`late_i`, beside the beat): that says nothing against their sectors.
 //            The side-band `m_axi_ruser` is the check of a beat, its page and its index (docs/device/integrity.md): a
 //            flipped bit is corrected; a beat that cannot be told is a bad one.
-// Latency:   the first address two cycles after the start, a beat the cycle after it was taken; the next sector is asked for while one is being read.
+// Latency:   the first address two cycles after the start, a beat two cycles after it was taken; the next sector is asked
+//            for while one is being read.
 
 `default_nettype none
 
@@ -71,18 +72,21 @@ module chain_reader #(
     reg                   waiting_q;        // the allocator is at it
     reg [SECTOR_BITS-1:0] sector_q;
     reg [6:0]             ask_q;            // beats not asked for yet
-    reg [6:0]             left_q;           // beats not received yet
+    reg [6:0]             total_q;          // beats that come
     reg [6:0]             last_bytes_q;
     reg                   drop_q, error_q, late_q, flawed_q, unlinked_q;
-    reg [5:0]             come_q;           // beats received
+    reg [6:0]             come_q;           // beats received
     reg [63:0]            bad_q;
 
     wire       unlink = waiting_q && result_valid_i && result_error_i;
     wire [6:0] beats  = bytes_i[12:6] + {6'd0, |bytes_i[5:0]};
-    wire [6:0] burst  = ask_q < SECTOR_BEATS ? ask_q : SECTOR_BEATS;
+    wire       fits   = ask_q <= SECTOR_BEATS;
+    wire [6:0] burst  = fits ? ask_q : SECTOR_BEATS;
     wire       take   = m_axi_arvalid && m_axi_arready;
     wire       beat   = m_axi_rvalid && m_axi_rready;
-    wire [5:0] position = come_q >> BEAT_BITS;
+    wire       more   = come_q != total_q;
+    wire [6:0] next   = come_q + 7'd1;
+    wire [5:0] position = come_q[5:0] >> BEAT_BITS;
 
     // ---- the beat that was taken last, with its syndrome ----
     reg                       held_q, held_last_q;
@@ -92,12 +96,23 @@ module chain_reader #(
 
     wire [LINE_CHECK_BITS-1:0] syndrome;
     wire [511:0]               flip;
-    wire                       corrected, flawed;
-    wire                       refuse = drop_q || error_q || flawed;  // it is never shown
-    wire                       leaves = held_q && (refuse || data_ready_i);
-    wire       unused = m_axi_rresp[0];  // SLVERR or DECERR is all the same
+    wire [32:0]                found;
 
-    assign busy_o        = left_q != 0 || held_q;
+    // ---- the one before it, corrected, with what was found ----
+    reg         shown_q, shown_last_q;
+    reg [511:0] shown_data_q;
+    reg         flips_q;        // its syndrome is not zero,
+    reg [32:0]  found_q;        // and is that of one flip, in some part of it
+    reg [63:0]  shown_place_q;  // its sector, by position
+
+    wire        corrected = |found_q;
+    wire        flawed    = flips_q && !corrected;
+    wire        hide      = drop_q || error_q;  // it is never shown, as a flawed one is not
+    wire        leaves    = shown_q && (hide || data_ready_i);
+    wire        moves     = held_q && (!shown_q || leaves);
+    wire        unused = m_axi_rresp[0];  // SLVERR or DECERR is all the same
+
+    assign busy_o        = more || held_q || shown_q;
     assign error_o       = error_q;
     assign late_o        = late_q;
     assign flawed_o      = flawed_q;
@@ -113,12 +128,12 @@ module chain_reader #(
     assign sector_o      = sector_q;
 
     // a beat that the media could not read, and what follows it, is never shown
-    wire bad = drop_q || error_q || (m_axi_rvalid && m_axi_rresp[1]);
+    wire bad = hide || (m_axi_rvalid && m_axi_rresp[1]);
 
-    assign m_axi_rready  = left_q != 0 && (bad || !held_q || leaves);
-    assign data_valid_o  = held_q && !refuse;
-    assign data_o        = held_data_q ^ flip;
-    assign data_last_o   = held_last_q;
+    assign m_axi_rready  = more && (bad || !held_q || !shown_q || data_ready_i);
+    assign data_valid_o  = shown_q && !hide && !flawed;
+    assign data_o        = shown_data_q;
+    assign data_last_o   = shown_last_q;
     assign data_bytes_o  = data_last_o ? last_bytes_q : 7'd64;
 
     ecc_check #(
@@ -129,25 +144,33 @@ module chain_reader #(
     ) u_check (
         .valid_i(beat && !bad),
         .data_i(m_axi_rdata),
-        .bound_i({page_i, come_q}),
+        .bound_i({page_i, come_q[5:0]}),
         .check_i(m_axi_ruser),
         .syndrome_o(syndrome),
         .syndrome_i(syndrome_q),
         .flip_o(flip),
-        .corrected_o(corrected),
-        .error_o(flawed)
+        .found_o(found)
     );
 
     always @(posedge clk_i) begin
-        if (leaves) held_q <= 1'b0;
+        if (leaves) shown_q <= 1'b0;
+        if (moves) begin
+            shown_q       <= 1'b1;
+            shown_last_q  <= held_last_q;
+            shown_data_q  <= held_data_q ^ flip;
+            flips_q       <= syndrome_q != {LINE_CHECK_BITS{1'b0}};
+            found_q       <= found;
+            shown_place_q <= 64'd1 << held_position_q;
+            held_q        <= 1'b0;
+        end
         if (beat && !bad) begin
             held_q          <= 1'b1;
-            held_last_q     <= left_q == 1;
+            held_last_q     <= next == total_q;
             held_data_q     <= m_axi_rdata;
             syndrome_q      <= syndrome;
             held_position_q <= position;
         end
-        if (!rst_ni || start_i) held_q <= 1'b0;
+        if (!rst_ni || start_i) {held_q, shown_q} <= 2'b00;
     end
 
     always @(posedge clk_i) begin
@@ -157,20 +180,20 @@ module chain_reader #(
             follow_q        <= 1'b0;
             waiting_q       <= 1'b0;
             ask_q           <= beats;
-            left_q          <= beats;
+            total_q         <= beats;
             last_bytes_q    <= bytes_i[5:0] == 0 ? 7'd64 : {1'b0, bytes_i[5:0]};
             drop_q          <= 1'b0;
             error_q         <= 1'b0;
             late_q          <= 1'b0;
             flawed_q        <= 1'b0;
             unlinked_q      <= 1'b0;
-            come_q          <= 6'd0;
+            come_q          <= 7'd0;
             bad_q           <= 64'd0;
         end else begin
             if (take) begin
                 address_valid_q <= 1'b0;
-                ask_q           <= ask_q - burst;
-                follow_q        <= ask_q != burst;
+                ask_q           <= fits ? 7'd0 : ask_q - SECTOR_BEATS;
+                follow_q        <= !fits;
             end
             if (op_valid_o && op_ready_i) waiting_q <= 1'b1;
             if (waiting_q && result_valid_i) begin
@@ -180,18 +203,16 @@ module chain_reader #(
                 address_valid_q <= !result_error_i;
             end
             if (unlink) {error_q, unlinked_q} <= 2'b11;
-            if (held_q && flawed && !drop_q && !error_q) begin
-                {error_q, flawed_q}    <= 2'b11;
-                bad_q[held_position_q] <= 1'b1;
+            if (shown_q && flawed && !hide) begin
+                {error_q, flawed_q} <= 2'b11;
+                bad_q               <= bad_q | shown_place_q;
             end
-            left_q <= left_q - {6'd0, beat} - (unlink ? ask_q : 7'd0);  // what is not asked for does not come
-            if (beat) begin
-                come_q <= come_q + 1'b1;
-                if (m_axi_rresp[1]) begin
-                    error_q <= 1'b1;
-                    if (late_i) late_q <= 1'b1;
-                    else bad_q[position] <= 1'b1;
-                end
+            if (unlink) total_q <= total_q - ask_q;  // what is not asked for does not come
+            if (beat) come_q <= next;
+            if (more && m_axi_rvalid && m_axi_rresp[1]) begin  // it is taken at once
+                error_q <= 1'b1;
+                if (late_i) late_q <= 1'b1;
+                else bad_q[position] <= 1'b1;
             end
             if (drop_i) drop_q <= 1'b1;
         end
@@ -199,7 +220,8 @@ module chain_reader #(
             address_valid_q <= 1'b0;
             follow_q        <= 1'b0;
             waiting_q       <= 1'b0;
-            left_q          <= 0;
+            total_q         <= 7'd0;
+            come_q          <= 7'd0;
             drop_q          <= 1'b0;
             error_q         <= 1'b0;
             late_q          <= 1'b0;

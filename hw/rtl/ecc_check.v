@@ -5,8 +5,10 @@
 // is bound. One that is that of a stored bit is corrected. Any other but zero is an error, also that of a bound bit: the
 // word was stored for another place.
 //
-// Handshake: none, combinational, in two parts with room for a register between them: `syndrome_o` of what was read, and
-//            from `syndrome_i` what to flip. All are zero, and nothing toggles, without `valid_i` and with syndrome zero.
+// Handshake: none, combinational, in parts with room for a register between them: `syndrome_o` of what was read; from
+//            `syndrome_i` what to flip, and `found_o`: in which part of the word, a bit each for 16 bits of the data and
+//            the last one for the check. Then any bit of it means corrected, none with a syndrome that is not zero means
+//            that the word cannot be told. All are zero, and nothing toggles, without `valid_i` and with syndrome zero.
 // Latency:   none.
 
 `default_nettype none
@@ -17,17 +19,18 @@ module ecc_check #(
     parameter                  CHECK_BITS = 31,
     parameter [CHECK_BITS-1:0] POLYNOMIAL = 31'h71FB3335
 ) (
-    input  wire                  valid_i,
-    input  wire [DATA_BITS-1:0]  data_i,
-    input  wire [BOUND_BITS-1:0] bound_i,
-    input  wire [CHECK_BITS-1:0] check_i,
-    output wire [CHECK_BITS-1:0] syndrome_o,
+    input  wire                       valid_i,
+    input  wire [DATA_BITS-1:0]       data_i,
+    input  wire [BOUND_BITS-1:0]      bound_i,
+    input  wire [CHECK_BITS-1:0]      check_i,
+    output wire [CHECK_BITS-1:0]      syndrome_o,
 
-    input  wire [CHECK_BITS-1:0] syndrome_i,
-    output reg  [DATA_BITS-1:0]  flip_o,
-    output reg                   corrected_o,
-    output reg                   error_o
+    input  wire [CHECK_BITS-1:0]      syndrome_i,
+    output reg  [DATA_BITS-1:0]       flip_o,
+    output reg  [(DATA_BITS+15)/16:0] found_o
 );
+    localparam PARTS = (DATA_BITS + 15) / 16;
+
     wire [CHECK_BITS-1:0] check;
 
     ecc_encode #(
@@ -58,15 +61,22 @@ module ecc_check #(
         end
     endfunction
 
+    // Where it is, in parts of 16 bits.
+    function [PARTS-1:0] part_of;
+        input [DATA_BITS-1:0] flip;
+        integer               k;
+        begin
+            part_of = {PARTS{1'b0}};
+            for (k = 0; k < DATA_BITS; k = k + 1) if (flip[k]) part_of[k / 16] = 1'b1;
+        end
+    endfunction
+
     always @* begin
-        flip_o      = {DATA_BITS{1'b0}};
-        corrected_o = 1'b0;
-        error_o     = 1'b0;
+        flip_o  = {DATA_BITS{1'b0}};
+        found_o = {(PARTS + 1){1'b0}};
         if (syndrome_i != {CHECK_BITS{1'b0}}) begin
-            corrected_o = (syndrome_i & (syndrome_i - 1'b1)) == {CHECK_BITS{1'b0}};  // a bit of the check
-            flip_o      = flipped(syndrome_i);
-            if (flip_o != {DATA_BITS{1'b0}}) corrected_o = 1'b1;
-            error_o = !corrected_o;
+            flip_o  = flipped(syndrome_i);
+            found_o = {(syndrome_i & (syndrome_i - 1'b1)) == {CHECK_BITS{1'b0}}, part_of(flip_o)};
         end
     end
 endmodule

@@ -58,7 +58,9 @@ module ecc_lines #(
     wire [WIDTH-1:0]      word;
     wire [CHECK_BITS-1:0] syndrome, check;
     wire [511:0]          flip;
-    wire                  corrected, flawed;
+    wire [32:0]           found;
+    wire                  corrected = |found;
+    wire                  flawed    = syndrome_q != {CHECK_BITS{1'b0}} && !corrected;
     wire                  unused = word[WIDTH-1];
 
     // The syndrome of a flip in the check is that very bit.
@@ -115,8 +117,7 @@ module ecc_lines #(
         .syndrome_o(syndrome),
         .syndrome_i(syndrome_q),
         .flip_o(flip),
-        .corrected_o(corrected),
-        .error_o(flawed)
+        .found_o(found)
     );
 
     always @(posedge clk_i) begin

@@ -40,11 +40,13 @@ module ecc_ram #(
 
     wire [WORD_CHECK_BITS-1:0] syndrome, check;
     wire [DATA_BITS-1:0]       flip;
-    wire                       corrected;
+    wire [(DATA_BITS+15)/16:0] found;
+    wire                       corrected = |found;
 
     assign valid_o     = valid_q;
     assign data_o      = word_q[DATA_BITS-1:0] ^ flip;
     assign corrected_o = valid_q && corrected;
+    assign error_o     = syndrome_q != {WORD_CHECK_BITS{1'b0}} && !corrected;
 
     ecc_check #(
         .DATA_BITS(DATA_BITS),
@@ -59,8 +61,7 @@ module ecc_ram #(
         .syndrome_o(syndrome),
         .syndrome_i(syndrome_q),
         .flip_o(flip),
-        .corrected_o(corrected),
-        .error_o(error_o)
+        .found_o(found)
     );
 
     wire scrub = scrub_q && !read_i && !write_i;
@@ -78,7 +79,7 @@ module ecc_ram #(
     );
 
     // What a scrub stores has been checked; the syndrome of a flip in the check is that very bit.
-    wire                       in_check = (syndrome_q & (syndrome_q - 1'b1)) == {WORD_CHECK_BITS{1'b0}};
+    wire                       in_check = found[(DATA_BITS+15)/16];
     wire [WORD_CHECK_BITS-1:0] checked  = word_q[DATA_BITS +: WORD_CHECK_BITS]
                                           ^ (in_check ? syndrome_q : {WORD_CHECK_BITS{1'b0}});
     wire [ADDRESS_BITS-1:0]    address  = read_i || write_i ? address_i : address_q;

@@ -168,3 +168,12 @@ def run_with_swapoffs(seed: int, folder: Path, **config: Any) -> int:
 @pytest.mark.parametrize("seed", range(4))
 def test_tiers_come_and_go_while_tasks_run(seed: int, layer: str, tmp_path: Path) -> None:
     assert run_with_swapoffs(seed, tmp_path, layer=layer, memory_pages=32, xswap_pages=20) >= 2
+
+
+@machine(order=("swapfile",), layer="direct", start=False)
+async def test_what_swapoff_maps_is_old_since_nobody_has_accessed_it(tb: TB) -> None:
+    space = await tb.swapped_out(compressible_page(1))
+    await tb.system.swapoff("swapfile", Search.PAGE_TABLES)
+    assert tb.state(space, 0) == "dram ro" and not tb.pte(space, 0).accessed
+    assert await space.read(0) == compressible_page(1)
+    assert tb.pte(space, 0).accessed

@@ -47,6 +47,8 @@ def refault(
     memory: Memory,
     counters: Counters,
     can_swap: Callable[[Memcg], bool] = lambda _: True,
+    *,
+    in_fault: bool = True,
 ) -> bool:
     """A folio has been brought back whose slot, of group `owner`, had this shadow (0: none). It is activated when fewer
     pages were evicted meanwhile than are active: had the active ones left room, it would still be here. They could not,
@@ -63,7 +65,8 @@ def refault(
     folio.active = True
     age(memcg, 1)
     _count(memcg, counters, "workingset_activate_anon")
-    if shadow & _WORKINGSET or memory.lruvec(memcg).eviction_clock is not None:  # active before; lru_gen_refault: any
+    generations = memory.lruvec(memcg).eviction_clock is not None
+    if in_fault if generations else shadow & _WORKINGSET:  # lru_gen_refault: any that a fault brings; active before
         folio.workingset = True
         _count(memcg, counters, "workingset_restore_anon")
         return True

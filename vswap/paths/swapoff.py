@@ -219,7 +219,7 @@ class Swapoff:
             swapin.abort(machine, folio)
             raise
         swapin.count(machine, folio, backing)
-        rmap.refaulted(machine, folio, slot)
+        rmap.refaulted(machine, folio, slot, in_fault=False)
         folio.dirty = True
         machine.layer.change_backing(slot, IN_FOLIO)
         self._moved += 1
@@ -227,7 +227,8 @@ class Swapoff:
         rmap.unlock(machine, folio)
 
     async def _map(self, table: PageTable, vpn: int) -> None:
-        """Map the page in the swap cache, as a fault would; with the last PTE that named it the slot is given up."""
+        """Map the page in the swap cache, as a fault would, but old, since nobody has accessed it (unuse_pte); with the
+        last PTE that named it the slot is given up."""
         machine = self.machine
         pte = table.get(vpn)
         folio = machine.cache.lookup(pte.slot) if pte is not None and pte.slot else None
@@ -238,7 +239,8 @@ class Swapoff:
             await machine.inflight.wait(folio)
             if table.get(vpn) is pte and machine.cache.holds(pte.slot, folio):
                 index = pte.slot - folio.slot
-                rmap.map_page(machine, table, vpn, folio, writable=False, exclusive=pte.exclusive, index=index)
+                new = rmap.map_page(machine, table, vpn, folio, writable=False, exclusive=pte.exclusive, index=index)
+                new.accessed = False
                 machine.slots.put(pte.slot)
                 if not rmap.named(machine, folio):
                     machine.cache.delete(folio)

@@ -363,10 +363,11 @@ def _can_leave(machine: Machine, group: Memcg) -> bool:
     return machine.layer.can_swap(group) and any(kind not in PHYSICAL or group.may_swap() for kind in tiers)
 
 
-def refaulted(machine: Machine, folio: Folio, slot: int) -> None:
-    """A folio has been brought back for a slot: take the shadow out of it, and see whether it left too early."""
+def refaulted(machine: Machine, folio: Folio, slot: int, *, in_fault: bool = True) -> None:
+    """A folio has been brought back for a slot, by a fault or not: take the shadow out of it, and see whether it left
+    too early."""
     layer, memory = machine.layer, machine.memory
     shadow, owner = layer.take_shadow(slot), layer.memcg_of(slot)
-    restored = refault(folio, shadow, owner, memory, machine.counters, partial(_can_leave, machine))
+    restored = refault(folio, shadow, owner, memory, machine.counters, partial(_can_leave, machine), in_fault=in_fault)
     if restored and folio.memcg is not None:
         memory.note_cost(folio.memcg, cost(machine.config.profile, written=1))  # lru_note_cost_refault

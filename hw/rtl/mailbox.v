@@ -12,7 +12,7 @@
 //            operation, has completed; doorbell, return code and length change with it.
 //            Towards the core: command valid/ready, one outstanding; it answers with one pulse of `reply_valid_i`, one
 //            cycle after the handshake or later. EXPORT sends its block as beats before that, ascending, always taken.
-// Latency:   that of mailbox_commands and one cycle.
+// Latency:   that of mailbox_commands and one cycle. A piece of a reply is written two cycles after it is asked for.
 //
 // Payload memory: 64 rows of one beat, so that a beat of the block is one write; a reply is written by pieces of 16
 // bytes (four a row) or by bytes, inputs are read by 8 bytes. Bytes behind a reply are unknown: a byte is
@@ -148,19 +148,20 @@ module mailbox #(
     end
 
     // ---- Commands ---------------------------------------------------------------------------------------------------
-    wire         machine_read, piece_valid, more, failure_log, alert_enable, background_start;
-    wire         take, setting_bad, constant, log_right, byte_valid;
-    wire [8:0]   constant_first, constant_bytes, constant_index;
+    wire         machine_read, more, failure_log, alert_enable, background_start;
+    wire         take, setting_bad, constant, log_right;
+    wire [8:0]   constant_first, constant_bytes, step_constant;
     wire [7:0]   constant_byte;
     wire [31:0]  policy;
     wire [63:0]  timestamp;
     wire [8:0]   machine_word;
     wire [511:0] read_row;
-    wire [63:0]  word;           // the 8 bytes of it that were read
-    wire [7:0]   piece_index, records;
+    reg  [63:0]  word_q;         // the 8 bytes of it that were read last
+    wire [7:0]   step_index, records;
     wire [4:0]   events;
     wire [15:0]  alert_threshold;
     wire [31:0]  page, kept_sector;
+    wire         step_valid, step_byte;  // a piece of the reply, or a byte of a constant one
     wire         front_valid, back_valid, back_waiting;
     wire [3:0]   front_op;
     wire [31:0]  back_page;
@@ -181,17 +182,17 @@ module mailbox #(
         .read_o(machine_read),
         .read_word_o(machine_word),
         .read_wait_i(payload_read_i),  // the host's read goes first
-        .word_i(word),
+        .word_i(word_q),
         .take_o(take),
         .setting_bad_i(setting_bad),
         .constant_i(constant),
         .first_i(constant_first),
         .bytes_i(constant_bytes),
         .log_right_i(log_right),
-        .byte_valid_o(byte_valid),
-        .byte_index_o(constant_index),
-        .piece_valid_o(piece_valid),
-        .piece_o(piece_index),
+        .byte_valid_o(step_byte),
+        .byte_index_o(step_constant),
+        .piece_valid_o(step_valid),
+        .piece_o(step_index),
         .records_o(records),
         .more_o(more),
         .events_o(events),
@@ -228,7 +229,7 @@ module mailbox #(
         .take_i(take),
         .opcode_i(opcode_q),
         .word_index_i(machine_word[0]),
-        .word_i(word),
+        .word_i(word_q),
         .bad_o(setting_bad),
         .alert_enable_o(alert_enable),
         .alert_threshold_o(alert_threshold),
@@ -239,6 +240,26 @@ module mailbox #(
         .cycles_i(cycles_i),
         .timestamp_o(timestamp)
     );
+
+    // What a reply is made of, in the cycle after the core's answer; a cycle later it is written.
+    reg         piece_valid, byte_valid, writing_q, reply_cached_q, reply_dirty_q, reply_fenced_q;
+    reg  [7:0]  piece_index, reply_cause_q;
+    reg  [8:0]  constant_index;
+    reg  [31:0] page_q, reply_crc_q;
+    reg  [2:0]  reply_state_q;
+    reg  [12:0] reply_length_q;
+    reg  [63:0] reply_word_q;
+
+    always @(posedge clk_i) begin
+        {piece_valid, byte_valid, piece_index, constant_index} <= {step_valid, step_byte, step_index, step_constant};
+        if (step_valid) begin
+            {page_q, writing_q}                              <= {page, !replying_q};
+            {reply_cached_q, reply_dirty_q, reply_fenced_q}  <= {reply_cached_i, reply_dirty_i, reply_fenced_i};
+            {reply_state_q, reply_length_q, reply_cause_q}   <= {reply_state_i, reply_length_i, reply_cause_i};
+            {reply_crc_q, reply_word_q}                      <= {reply_crc_i, reply_word_i};
+        end
+        if (!rst_ni) {piece_valid, byte_valid} <= 2'b00;
+    end
 
     mailbox_constants #(
         .PERCEIVED_PAGES(PERCEIVED_PAGES)
@@ -251,7 +272,7 @@ module mailbox #(
         .index_i(constant_index),
         .byte_o(constant_byte),
         .word_index_i(machine_word[0]),
-        .word_i(word),
+        .word_i(word_q),
         .log_right_o(log_right)
     );
 
@@ -296,16 +317,16 @@ module mailbox #(
         .opcode_i(opcode_q),
         .index_i(piece_index),
         .piece_o(piece),
-        .page_i(page),
-        .state_i(reply_state_i),
-        .cached_i(reply_cached_i),
-        .dirty_i(reply_dirty_i),
-        .fenced_i(reply_fenced_i),
-        .length_i(reply_length_i),
-        .crc_i(reply_crc_i),
-        .word_i(reply_word_i),
-        .cause_i(reply_cause_i),
-        .writing_i(!replying_q),
+        .page_i(page_q),
+        .state_i(reply_state_q),
+        .cached_i(reply_cached_q),
+        .dirty_i(reply_dirty_q),
+        .fenced_i(reply_fenced_q),
+        .length_i(reply_length_q),
+        .crc_i(reply_crc_q),
+        .word_i(reply_word_q),
+        .cause_i(reply_cause_q),
+        .writing_i(writing_q),
         .kept_sector_i(kept_sector),
         .records_i(records),
         .more_i(more),
@@ -357,16 +378,28 @@ module mailbox #(
     // ---- Payload ----------------------------------------------------------------------------------------------------
     reg [5:0] row_q;  // of the next beat of a block
 
+    reg         made_q, made_byte_q;
+    reg [7:0]   made_index_q, made_constant_q;
+    reg [127:0] made_piece_q;
+
+    always @(posedge clk_i) begin
+        {made_q, made_byte_q, made_index_q} <= {piece_valid, byte_valid, piece_index};
+        if (byte_valid) made_constant_q <= constant_byte;
+        if (piece_valid) made_piece_q <= piece;
+        if (!rst_ni) {made_q, made_byte_q} <= 2'b00;
+    end
+
     wire write_host  = payload_write_i && !doorbell_q;
     wire write_block = block_valid_i && replying_q && front_op == OP_EXPORT;
 
     wire [5:0]   write_row        = write_host ? payload_write_word_i[9:4] : write_block ? row_q
-                                    : byte_valid ? {4'd0, piece_index[7:6]} : piece_index[7:2];
+                                    : made_byte_q ? {4'd0, made_index_q[7:6]} : made_index_q[7:2];
     wire [511:0] write_row_data   = write_host ? {16{write_data_i}} : write_block ? block_data_i
-                                    : byte_valid ? {64{constant_byte}} : {4{piece}};
+                                    : made_byte_q ? {64{made_constant_q}} : {4{made_piece_q}};
     wire [63:0]  write_row_strobe = write_host ? {60'd0, write_strobe_i} << {payload_write_word_i[3:0], 2'b00}
                                     : write_block ? {64{1'b1}}
-                                    : byte_valid ? {64{1'b1}} << piece_index[5:0] : {48'd0, 16'hFFFF} << {piece_index[1:0], 4'd0};
+                                    : made_byte_q ? {64{1'b1}} << made_index_q[5:0]
+                                    : {48'd0, 16'hFFFF} << {made_index_q[1:0], 4'd0};
     reg  [3:0]   host_word_q;
 
     ram #(
@@ -375,7 +408,7 @@ module mailbox #(
         .ADDRESS_BITS(6)
     ) u_payload (
         .clk_i(clk_i),
-        .write_i(write_host || write_block || piece_valid || byte_valid),
+        .write_i(write_host || write_block || made_q || made_byte_q),
         .write_address_i(write_row),
         .write_data_i(write_row_data),
         .write_strobe_i(write_row_strobe),
@@ -391,7 +424,13 @@ module mailbox #(
     end
 
     assign payload_read_data_o = read_row[{host_word_q, 5'd0} +: 32];
-    assign word                = read_row[{machine_word[2:0], 6'd0} +: 64];
+
+    reg word_comes_q;
+
+    always @(posedge clk_i) begin
+        word_comes_q <= machine_read && !payload_read_i;
+        if (word_comes_q) word_q <= read_row[{machine_word[2:0], 6'd0} +: 64];
+    end
 endmodule
 
 `default_nettype wire

@@ -44,13 +44,15 @@ module mailbox_settings #(
     reg        time_set_q;
     reg [63:0] offset_q;
 
-    wire [63:0] elapsed = cycles_i * NANOSECONDS;
-    wire        set_policy = take_i && opcode_i == OPCODE_SET_EVENT_INTERRUPT_POLICY && !bad_o;
+    reg         good_q, is_alert_q, is_policy_q, is_timestamp_q;
+    reg  [63:0] timestamp_q;
 
-    assign policy_write_o   = set_policy;
+    wire [63:0] elapsed = cycles_i * NANOSECONDS;
+
+    assign policy_write_o   = take_i && is_policy_q && good_q;
     assign policy_failure_o = word_i[16];
     assign policy_o         = {LINE, fatal_q, LINE, event_enable_i, LINE, warning_q, LINE, informational_q};
-    assign timestamp_o      = time_set_q ? elapsed + offset_q : 64'd0;
+    assign timestamp_o      = timestamp_q;
 
     always @* begin
         bad_o = 1'b0;
@@ -62,14 +64,18 @@ module mailbox_settings #(
     end
 
     always @(posedge clk_i) begin
-        if (take_i && !bad_o) case (opcode_i)
-            OPCODE_SET_ALERT_CONFIGURATION:
-                if (!word_index_i) {alert_valid_q, alert_enable_q} <= {word_i[3], word_i[11]};
-                else if (alert_valid_q) {alert_enable_o, alert_threshold_o} <= {alert_enable_q, word_i[15:0]};
-            OPCODE_SET_EVENT_INTERRUPT_POLICY: {fatal_q, warning_q, informational_q} <= {word_i[24], word_i[8], word_i[0]};
-            OPCODE_SET_TIMESTAMP:              {time_set_q, offset_q} <= {1'b1, word_i - elapsed};
-            default: ;
-        endcase
+        good_q         <= !bad_o;
+        is_alert_q     <= opcode_i == OPCODE_SET_ALERT_CONFIGURATION;
+        is_policy_q    <= opcode_i == OPCODE_SET_EVENT_INTERRUPT_POLICY;
+        is_timestamp_q <= opcode_i == OPCODE_SET_TIMESTAMP;
+        timestamp_q    <= time_set_q ? elapsed + offset_q : 64'd0;
+        if (take_i && good_q) begin
+            if (is_alert_q && !word_index_i) {alert_valid_q, alert_enable_q} <= {word_i[3], word_i[11]};
+            if (is_alert_q && word_index_i && alert_valid_q)
+                {alert_enable_o, alert_threshold_o} <= {alert_enable_q, word_i[15:0]};
+            if (is_policy_q) {fatal_q, warning_q, informational_q} <= {word_i[24], word_i[8], word_i[0]};
+            if (is_timestamp_q) {time_set_q, offset_q} <= {1'b1, word_i - elapsed};
+        end
         if (!rst_ni) begin
             alert_enable_o    <= 1'b0;
             alert_threshold_o <= 16'd0;

@@ -47,14 +47,31 @@ class Verdict:
 
 
 def compare(profile: str, guest: Guest, script: Script, listed: Iterable[Listed]) -> tuple[list[Difference], int]:
-    """The differences of a script, listed ones too, and how many pages were compared.
+    """The differences of a script, listed ones too, and how many pages were compared. What a timer is to have done is
+    believed only where the kernel does not do it a second time.
 
     Raises:
         GuestError: the guest is gone.
         RequestError: the script asks for what cannot be.
     """
+    listed = list(listed)
     left: list[Seen] = []
     kernel.run(guest, script, left.append)
+    found, pages = _layers(profile, script, left, listed)
+    if profile == "6.12" and _by_statistics(found):
+        again: list[Seen] = []
+        kernel.run(guest, script, again.append)
+        if _by_statistics(_layers(profile, script, again, listed)[0]):
+            found, pages = _layers(profile, script, left, [each for each in listed if "statistics" not in each.fields])
+    return found, pages
+
+
+def _by_statistics(found: Iterable[Difference]) -> bool:
+    return any(each.field == "statistics" for each in found)
+
+
+def _layers(profile: str, script: Script, left: list[Seen], listed: Iterable[Listed]) -> tuple[list[Difference], int]:
+    """What the kernel showed against the model with each layer."""
     found: list[Difference] = []
     pages = 0
     for layer in model.LAYERS:

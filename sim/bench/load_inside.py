@@ -185,7 +185,6 @@ class Bench:
         dut.rst_ni.value = dut.media_rst_ni.value = 0
         for name in ("awvalid", "wvalid", "bready", "arvalid", "rready"):
             getattr(dut, f"s_axil_{name}").value = 0
-        self.random = Random()
         self.media = Media(dut)
         self.host = Host(dut, [bytes(PAGE_BYTES)] * len(pages))
         Clock(dut.clk_i, PERIOD_NS, unit="ns").start()
@@ -218,12 +217,12 @@ class Bench:
 
     async def run(self, workload: dict[str, Any]) -> dict[str, Any]:
         """One workload; its row."""
-        self.random = Random(1)  # workloads of one shape make the same accesses
+        source = Random(1)  # workloads of one shape make the same accesses
         self.media.timing = timing(workload["media"], workload["media_latency"])
-        await self._accesses(workload, round(WARM * workload["count"]))
+        await self._accesses(workload, round(WARM * workload["count"]), source)
         self.host.took.clear()
         beats, start = self.media.beats, self.now
-        await self._accesses(workload, workload["count"])
+        await self._accesses(workload, workload["count"], source)
         took = sorted(self.host.took)
         host_bytes = workload["count"] * LINE_BYTES
         return {
@@ -234,8 +233,8 @@ class Bench:
             "media_bytes_per_host_byte": round((self.media.beats - beats) * LINE_BYTES / host_bytes, 2),
         }
 
-    async def _accesses(self, workload: dict[str, Any], count: int) -> None:
-        source, pages = self.random, workload["pages"]
+    async def _accesses(self, workload: dict[str, Any], count: int, source: Random) -> None:
+        pages = workload["pages"]
         share = workload["writes"] / (workload["reads"] + workload["writes"])
         writes = round(share * count)
 

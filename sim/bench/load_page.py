@@ -10,6 +10,11 @@ from sim.bench.dram import FIXED
 from sim.bench.loaded import CURVES
 from sim.page import Lines, Page, Section, Series, Table, render
 
+_COLUMNS = {
+    "width": "width", "workload": "workload", "p50": "p50", "p99": "p99", "bytes a cycle": "bytes_per_cycle",
+    "media bytes for a host byte": "media_bytes_per_host_byte",
+}  # fmt: skip
+
 
 def load_page(rows: Sequence[Mapping[str, Any]]) -> str:
     """HTML, of the rows `loaded` of build/hwbench.json. A curve of which a row is missing is left out."""
@@ -18,10 +23,8 @@ def load_page(rows: Sequence[Mapping[str, Any]]) -> str:
         Section(f"Compressor of {width} bytes a cycle", list(_plots([row for row in rows if row["width"] == width])))
         for width in widths
     ]
-    heads = ("width", "workload", "p50", "p99", "bytes a cycle", "media bytes for a host byte")
-    keys = ("width", "workload", "p50", "p99", "bytes_per_cycle", "media_bytes_per_host_byte")
-    cells = [[f"{row[key]:,}" if key != "workload" else row[key] for key in keys] for row in rows]
-    table = Table(heads, cells, numbers=[head for head in heads if head != "workload"])
+    cells = [[row[key] if key == "workload" else f"{row[key]:,}" for key in _COLUMNS.values()] for row in rows]
+    table = Table(list(_COLUMNS), cells, numbers=[head for head in _COLUMNS if head != "workload"])
     return render(Page("The device under load", None, "", [*sections, Section("All workloads", [table])]))
 
 

@@ -19,7 +19,6 @@ from vswap.tiers.cram_pages import DevicePages
 SLOW = {
     "large_swap_in_takes_pages_that_others_bring_in",
     "device_given_again_before_its_pages_are_given_up",
-    "swap_charge_taken_after_the_store",
 }
 QUICK = sorted(SEEDED.keys() - SLOW)
 """Found within 1,000 interleavings; the others by `make races`."""

@@ -33,6 +33,8 @@ WIDE_ORDERS = (
     ("cram", "cram1", "swapfile", "swapfile1"),
     ("zswap", "swapfile", "zram", "swapfile1"),
 )
+LIMITED_ORDERS = (("zram", "swapfile"), ("cram", "zram"), ("zswap", "zram"), ("cram", "swapfile"))
+"""With a device whose pages are charged to their group one by one, each while it is stored."""
 NODE_PROGRAMS = 1_000_000_000
 """From this number on the device of a program is a memory node."""
 ZRAM_PROGRAMS = 2_000_000_000
@@ -86,6 +88,8 @@ class Program(Workload):
                         await space.pageout(0, 4)
                     elif choice < 0.5:
                         await self._fork_once(space, rng)
+                if _limited(self.seed) and rng.random() < 0.4:
+                    await space.pageout(0, PAGES)
                 choice = rng.random()
                 if choice < 0.35:
                     await self._write(space, part, self._page(rng))
@@ -200,9 +204,19 @@ class Program(Workload):
         self.system.swapon(name)
 
 
+def _limited(program: int) -> bool:
+    """One program in eight has a group whose memory.swap.max a page or two reach, on devices that each store is charged
+    for, so that the limit is met while another store is under way. (In the others most swap is charged at once, for
+    places of a swapfile.)"""
+    return program % 8 == 4 and program < NODE_PROGRAMS
+
+
 def _group(system: VswapSystem, program: int) -> Memcg | None:
     """The group that the program's tasks live in: every other program has one, with limits that a few pages reach."""
     rng = Random(f"{program}.group")
+    if _limited(program):
+        outer = system.create_memcg("outer", MemcgLimits(swap_max=rng.choice((None, 2))))
+        return system.create_memcg("inner", MemcgLimits(swap_max=rng.choice((1, 2))), outer)
     if program >= ZRAM_PROGRAMS:
         return system.create_memcg("few", MemcgLimits(memory_max=rng.choice((5, 6, 8))))
     if program % 2 == 0:
@@ -233,7 +247,9 @@ def execute(program: int, schedule: Schedule, folder: Path) -> int:
     if wide.random() < 0.15:
         order = wide.choice(WIDE_ORDERS[:2] if as_node else WIDE_ORDERS)
     large = on_zram or program % 4 == 1
-    if on_zram:
+    if _limited(program):
+        order = wide.choice(LIMITED_ORDERS)
+    elif on_zram:
         order = rng.choice((("zram",), ("zram", "swapfile")))
     elif large and not as_node:
         order = rng.choice((("swapfile",), ("swapfile", "zswap"), order))

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from driver import CramDevice
 from hw.clock import Lock
-from vswap.base.backing import PHYSICAL, Backing
 from vswap.contract.broken.layer import (
     device_page_leaves_although_mapped_meanwhile,
     page_cleaned_at_the_end_of_its_write,
@@ -35,7 +33,6 @@ from vswap.state.machine import Machine
 from vswap.state.residents import Residents
 from vswap.tiers.base import Tier, TierError
 from vswap.tiers.cram import CramTier
-from vswap.tiers.lz4block import Block
 from vswap.tiers.placement import MakeRoom, Placement
 
 SEEDED: dict[str, Callable[[Patcher], None]] = {
@@ -126,22 +123,32 @@ def freed_under_the_lock_of_another(patch: Patcher) -> None:
 
 @_race
 def swap_charge_taken_after_the_store(patch: Patcher) -> None:
-    """Two stores of one group look at its limit, and both charge when they are done."""
-    original = Placement.write_out
+    """A store looks at its group's limit before it begins, and charges when it is done: others have charged by then."""
+    original = Placement.store_on
 
     async def broken(
-        self: Placement, page: bytes | Block, slot: int, order: Sequence[Tier], make_room: MakeRoom | None = None
-    ) -> Backing | None:
-        group = self.layer.memcg_of(slot)
-        limits, group.limits = group.limits, replace(group.limits, swap_max=None)
-        try:
-            if limits.swap_max is not None and group.swap + 1 > limits.swap_max:
-                order = [tier for tier in order if tier.type not in PHYSICAL]
-            return await original(self, page, slot, order, make_room)
-        finally:
-            group.limits = limits
+        self: Placement,
+        tier: Tier,
+        slot: int,
+        store: Callable[[], Awaitable[int]],
+        make_room: MakeRoom | None = None,
+        pages: int = 1,
+    ) -> int | None:
+        memcg = self.layer.memcg_of(slot)
+        charge = pages if self.layer.charges_at_store(tier.type) else 0
 
-    patch.replace(Placement, "write_out", broken)
+        async def uncharged() -> int:
+            memcg.uncharge_swap(charge)
+            self.charging[memcg] -= charge
+            try:
+                return await store()
+            finally:
+                memcg.uncharge_swap(-charge)
+                self.charging[memcg] += charge
+
+        return await original(self, tier, slot, uncharged, make_room, pages)
+
+    patch.replace(Placement, "store_on", broken)
 
 
 @_race

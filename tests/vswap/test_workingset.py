@@ -73,6 +73,27 @@ async def test_pages_that_a_round_activates_age_the_group_after_its_evictions(tb
     assert group.nonresident_age == before + 2
 
 
+@machine(order=("zram",), start=False)
+async def test_folios_of_a_round_are_evicted_in_the_order_in_which_reclaim_met_them(tb: TB) -> None:
+    """One that zram has to take first is not overtaken by a clean one; kerneldiff's script `6.1-pressure-9022`."""
+    space = tb.space()
+    for vpn in range(2):
+        await space.write(vpn, compressible_page(vpn))
+    await space.pageout(1)
+    child = await tb.system.fork(space, "child")
+    await space.read(1)
+    folios = [tb.pte(space, vpn).dram for vpn in range(2)]
+    assert [folio.dirty or not folio.slot for folio in folios] == [True, False]
+    for vpn, folio in enumerate(folios):
+        tb.pte(space, vpn).accessed = False
+        tb.machine.memory.remove(folio)
+    await tb.system.reclaim.reclaim(folios, force=True)
+    assert all(folio.dead for folio in folios)
+    dirty, clean = (tb.machine.slots.shadow(tb.slot(space, vpn)) >> 5 for vpn in range(2))
+    assert clean == dirty + 1
+    await child.exit()
+
+
 def test_the_age_wraps_around() -> None:
     memory, counters = Memory(CLOCK, 64), Counters()
     groups = memory.memcgs

@@ -71,7 +71,7 @@ class Pageout:
         self.written = 0
         self._make_room = make_room
         self._requests: list[Request] = []
-        self._stores: list[tuple[Leaving, Tier, Sequence[bytes]]] = []
+        self._stores: list[tuple[Leaving, Tier | None, Sequence[bytes]]] = []
         self._refused: list[Leaving] = []
         self._tasks: list[Task[None]] = []
 
@@ -80,7 +80,7 @@ class Pageout:
         because none does; or split, since none takes it whole: the folios of its pages."""
         machine, folio = self.machine, leaving.folio
         if not folio.dirty:
-            evict(machine, folio, leaving.target)
+            self._go(leaving)
             return []
         for slot in folio.slots:
             machine.layer.change_backing(slot, IN_FOLIO)  # what a tier has is stale
@@ -118,7 +118,8 @@ class Pageout:
                 return False
             if folio.order and tier.type is BackingType.ZSWAP:
                 machine.counters.count_mthp(folio.order, "zswpout")
-            evict(machine, folio, leaving.target)
+            folio.dirty = False
+            self._go(leaving)
             return True
         if isinstance(tier, QueuedTier):
             first = machine.placement.reserve(tier, folio.slot, len(folio.pages))
@@ -190,11 +191,30 @@ class Pageout:
                     machine.memory.rotate(folio)
                 rmap.try_to_free(machine, folio)
 
-    async def _store_in_turn(self, stores: Sequence[tuple[Leaving, Tier, Sequence[bytes]]]) -> None:
+    async def _store_in_turn(self, stores: Sequence[tuple[Leaving, Tier | None, Sequence[bytes]]]) -> None:
         """The writes to synchronous devices, one after the other: it is a processor that copies the pages. All at once
         they would stand in the device's queue before every load of a task."""
         for leaving, tier, contents in stores:
-            await self._store(leaving, tier, contents)
+            if tier is not None:
+                await self._store(leaving, tier, contents)
+            else:
+                self._evict_unused(leaving)
+                rmap.try_to_free(self.machine, leaving.folio)
+
+    def _go(self, leaving: Leaving) -> None:
+        """A locked folio that a tier has goes: at once, or after those whose writes a processor has to do first. So all
+        go in the order in which reclaim met them, which refaults go by."""
+        if self._stores:
+            self._stores.append((leaving, None, ()))
+        else:
+            evict(self.machine, leaving.folio, leaving.target)
+
+    def _evict_unused(self, leaving: Leaving) -> None:
+        """A folio that a tier has goes, unless somebody uses it by now."""
+        folio = leaving.folio
+        if unused(folio) and folio.lock.try_acquire():
+            evict(self.machine, folio, leaving.target)
+            folio.lock.release()
 
     async def _store(self, leaving: Leaving, tier: Tier, contents: Sequence[bytes]) -> None:
         """A write to a synchronous device, and the end of it: the folio goes, unless somebody uses it by now."""
@@ -218,9 +238,8 @@ class Pageout:
             self._refused.append(leaving)
         if stored and leaving.moved is not None:
             machine.memory.rotate(folio)
-        elif stored and unused(folio) and folio.lock.try_acquire():
-            evict(machine, folio, leaving.target)
-            folio.lock.release()
+        elif stored:
+            self._evict_unused(leaving)
         rmap.try_to_free(machine, folio)
 
     async def _store_on_device(self, leaving: Leaving, cram: CramTier, data: bytes) -> bool:

@@ -63,7 +63,7 @@ differential: $(STAMP)  ## put all links through the same random operations, for
 pager: $(STAMP)  ## page real programs at a quarter of their memory, kill the processes at random moments, and run stress-ng: build/pager.json, stress.json
 	@command -v redis-benchmark >/dev/null || requirements/packages.sh redis-server redis-tools
 	@command -v stress-ng >/dev/null || requirements/packages.sh stress-ng
-	$(BIN)/python tests/campaigns/pager.py
+	$(BIN)/python -m tests.campaigns.pager
 	$(BIN)/python -m tests.campaigns.stress
 
 linuxswap: $(STAMP)  ## boot a Linux guest (QEMU) that swaps to the RTL as its disk: build/linux-swap.json
@@ -80,7 +80,7 @@ kerneldiff: $(STAMP)  ## hold the swap model against Linux 6.1 and 6.12 in QEMU:
 	@$(BIN)/python -m tests.campaigns.kerneldiff --count $(or $(COUNT),300) --seed $(or $(SEED),1)
 
 breakages: $(STAMP)  ## break four things on purpose, one at a time, and show that the tests notice
-	$(BIN)/python tests/campaigns/breakages.py
+	$(BIN)/python -m tests.campaigns.breakages
 
 fpga: $(STAMP)  ## area and clock on an ECP5, module by module (hours, kept): build/fpga.json
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fpga.txt

@@ -3,10 +3,17 @@
 
 Each breakage is made in a copy of the tree; the tests that guard the place are run there and must fail. The copy is
 first tested unbroken, so that a failure has no other cause.
+
+    python -m tests.campaigns.breakages           all of them, some minutes
+    python -m tests.campaigns.breakages --list    what would be broken where, and the tests that guard it
+
+Exit status 1: a breakage was not noticed, or cannot be made, or its tests fail unbroken.
 """
 
 from __future__ import annotations
 
+import argparse
+import shlex
 import shutil
 import subprocess
 import sys
@@ -75,8 +82,22 @@ def passes(tree: Path, tests: tuple[str, ...]) -> bool:
     return subprocess.run(argv, cwd=tree, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Try every breakage; 0 if all were noticed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.campaigns.breakages",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--list", action="store_true", help="list the breakages and run nothing")
+    if parser.parse_args(arguments).list:
+        for breakage in BREAKAGES:
+            print(f"{breakage.name}: {breakage.file}; pytest {shlex.join(breakage.tests)}")
+        return 0
+    return _try_all()
+
+
+def _try_all() -> int:
     missed = 0
     with tempfile.TemporaryDirectory(prefix="vcram-breakages-") as folder:
         tree = Path(folder) / "tree"
@@ -105,4 +126,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

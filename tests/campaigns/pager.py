@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: MIT
 """`make pager`: real programs at a quarter of the memory they want, and twenty kills (docs/pager.md, "What is shown").
 
+    python -m tests.campaigns.pager                 all parts
+    python -m tests.campaigns.pager sqlite redis    these parts
+    DEVICE=verilated python -m tests.campaigns.pager    on the RTL instead of its model
+
 Needs root, and Debian's redis-server and redis-tools for that part. Writes build/pager.json.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
@@ -25,6 +30,7 @@ from hw.places import results_folder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEVICE = os.environ.get("DEVICE", "model")
+PARTS = ("python", "sqlite", "node", "redis", "kill")
 
 SQLITE = """
 import hashlib, random, sqlite3
@@ -283,9 +289,17 @@ def alive(pid: int) -> bool:
         return False
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Everything, or the parts that are named."""
-    wanted = sys.argv[1:] or ["python", "sqlite", "node", "redis", "kill"]
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.campaigns.pager",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (all)")
+    wanted = parser.parse_args(arguments).parts or PARTS
+    if unknown := [part for part in wanted if part not in PARTS]:
+        parser.error(f"no part {unknown[0]!r}; there are {', '.join(PARTS)}")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     results: list[dict[str, object]] = []
     if "python" in wanted:
@@ -306,4 +320,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -9,6 +9,7 @@ Needs root and Debian's stress-ng. A stressor that was not named again keeps its
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shutil
@@ -163,12 +164,21 @@ def _run(stressor: str, options: list[str], seconds: int, *, paged: bool) -> End
         )
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Run all, or those that are named."""
-    named = [name for name in sys.argv[1:] if not name.startswith("-")]
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.campaigns.stress",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("stressors", nargs="*", metavar="STRESSOR", help=f"of stress-ng: {', '.join(STRESSORS)} (all)")
+    parser.add_argument("--record", action="store_true", help="keep the result as the record, and write the table")
+    options = parser.parse_args(arguments)
+    if unknown := [name for name in options.stressors if name not in STRESSORS]:
+        parser.error(f"no stressor {unknown[0]!r} here; --help has their names")
     rows = {row.stressor: row for row in recorded()}
     start = time.monotonic()
-    for name in named or STRESSORS:
+    for name in options.stressors or STRESSORS:
         row = rows[name] = compare(name)
         print(f"{time.monotonic() - start:6.0f} s {name}: {row.alone.told}, paged {row.paged.told}; "
               f"{row.paged.operations} of {row.alone.operations}; {row.paged.figures.get('faults')} faults "
@@ -177,7 +187,7 @@ def main() -> int:
     file = results_folder() / "stress.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps([asdict(row) for row in result], indent=1) + "\n")
-    if "--record" in sys.argv:
+    if options.record:
         RECORD.write_text(file.read_text())
         DOCUMENT.write_text(updated(DOCUMENT.read_text(), result))
     wrong = unexplained(result)
@@ -187,4 +197,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -31,11 +31,12 @@ MM_STAT = ("orig_data_size", "compr_data_size", "mem_used_total", "mem_limit", "
 BD_STAT = ("bd_count", "bd_reads", "bd_writes")
 STAT = ("zswapped", "zswpin", "zswpout", "pglazyfree", "pglazyfreed", "workingset_refault_anon")
 RECLAIM_STAT = ("pgactivate", "workingset_activate_anon", "workingset_restore_anon")
+LISTS = ("active_anon",)  # which list a page is on shows in no page: it does when reclaim meets the page again
 NUMA_STAT = ("anon",)  # swapcached has pages on their way out, until their writeback ends: whenever that is
 LRU_GEN = "/sys/kernel/mm/lru_gen/enabled"
 EVENTS = {"memory.events": ("oom",), "memory.swap.events": ("max", "fail")}
 FEW_PAGES = 32
-_BYTES = ("zswapped",)
+_BYTES = ("zswapped", *LISTS)
 _PRESENT, _SWAPPED, _ONCE = 1 << 63, 1 << 62, 1 << 56  # Documentation/admin-guide/mm/pagemap.rst
 _ANON, _SWAPCACHE, _SWAPBACKED, _COMPOUND, _ZERO = 1 << 12, 1 << 13, 1 << 14, 3 << 15, 1 << 24
 
@@ -73,7 +74,7 @@ class KernelRun:
         ask(f"swapon {DEVICES[self._device]} 0")
         self._swapping = True
         self._touches = 0
-        self._stat = STAT + (RECLAIM_STAT if script.reclaims else ())
+        self._stat = STAT + (RECLAIM_STAT + LISTS if script.reclaims else ())
         ask(f"put {LRU_GEN} {'y' if script.setting('lru') == 'mglru' else 'n'}")
         self._forks = script.forks  # children's own pages would be among the group's
         ask(f"start {GROUP}")
@@ -117,6 +118,10 @@ class KernelRun:
             size = 4 << self._mthp
             self._guest.ask(f"put /sys/kernel/mm/transparent_hugepage/hugepages-{size}kB/enabled {value}")
 
+    def _drain_batches(self) -> None:
+        """What waits in the processor's batches reaches the lists (lru_add_drain_all)."""
+        self._guest.ask("put /proc/sys/vm/drop_caches 1")
+
     def _drain_slot_caches(self) -> None:
         """A processor frees slots of a large device late, some at a time, but all of them for a swapoff of whatever
         device (disable_swap_slots_cache_lock)."""
@@ -149,6 +154,7 @@ class KernelRun:
                 ask(f"settle {GROUP}")
             case "swapoff":
                 ask(f"swapoff {DEVICES[self._device]}")
+                self._drain_batches()
                 self._swapping = False
             case "swapon":
                 ask(f"swapon {DEVICES[self._device]} 0")
@@ -160,8 +166,8 @@ class KernelRun:
             case "zram":
                 work = step.arguments[0]
                 ask(f"put {ZRAM}/idle all" if work == "idle" else f"put {ZRAM}/writeback {work.removeprefix('write-')}")
-            case "reclaim":  # what waits in the processor's batches reaches the lists
-                ask("put /proc/sys/vm/drop_caches 1")
+            case "reclaim":
+                self._drain_batches()
                 ask(f"put {GROUP}/memory.reclaim {step.number(0) * 4096}")
             case "limit":
                 name, pages = step.arguments[0], step.number(1)

@@ -259,6 +259,8 @@ class ModelRun:
             values |= {f"zram.{name}": value for name, value in {**zram.mm_stat(), **zram.bd_stat()}.items()}
         values |= {f"memcg.{name}": group.stat[name] for name in _GROUP_STAT}
         values |= {f"memcg.{name}": group.stat[name] for name in RECLAIM_STAT if self._reclaims}
+        if self._reclaims:
+            values["memcg.active_anon"] = self._system.machine.memory.lruvec(group).active_pages
         values["memcg.swap.current"] = group.swap
         if not self._forks:
             kinds = numa_stat(self._system.machine, group)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -25,6 +26,7 @@ from vswap.contract.__main__ import caught_by
 from vswap.contract.backends import OURS, zswap
 from vswap.contract.broken import BROKEN, Broken
 from vswap.contract.broken.raw import raw
+from vswap.contract.limit import limited
 from vswap.contract.registry import CHAPTERS
 from vswap.contract.suite import LINKS
 from vswap.tiers.base import Full, Tier
@@ -303,6 +305,13 @@ def test_compiling_the_rtl_takes_no_check_its_time() -> None:
 
     report = run_contract(OURS["zero"], only=["data.round-trip"], link=link, seeds=1, limit_s=1)
     assert [outcome.verdict for outcome in report.outcomes] == ["pass"]
+
+
+def test_seconds_in_which_a_check_does_not_run_are_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that is busy with others, or was paused: the clock has gone on by a minute at each look."""
+    minutes = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: 60.0 * next(minutes))
+    assert limited(lambda: sum(range(1_000_000)), 5) == sum(range(1_000_000))
 
 
 @pytest.mark.parametrize("kind", [Spinning, Waiting])

@@ -25,6 +25,7 @@ T = TypeVar("T")
 LIMIT_S = 60.0
 """Seconds that one run of a check may take; the longest of ours take a few."""
 _SPINS = 0.1  # of the time on the processor; what waits takes next to none
+_LOOK_S = 0.1  # between two looks at what the process does
 _STACK_S = 1.0  # for the process to say where it is
 _PR_SET_PDEATHSIG = 1
 _STDOUT, _STDERR = 1, 2
@@ -56,7 +57,7 @@ def limited(work: Callable[[], T], limit_s: float) -> T:
 
     Raises:
         Stuck: it spins or waits for more than `limit_s` seconds, or its process has ended before it returned. The time
-            in which it waits for a processor does not count: on a busy machine nobody fails for that.
+            in which it waits for a processor or a disk does not count: on a busy machine nobody fails for that.
         Killed: somebody killed its process, as the kernel does where memory has run out.
         OSError: there is no process to be had, or what `work` raised.
         Exception: what `work` raised.
@@ -66,12 +67,11 @@ def limited(work: Callable[[], T], limit_s: float) -> T:
     with tempfile.TemporaryFile("w+") as stack, ours:
         process = context.Process(target=_child, args=(work, theirs, stack, os.getpid()))
         process.start()
-        start = time.monotonic()
         theirs.close()
         try:
-            if not _answers(ours, process, start, limit_s / 2):
+            if not _answers(ours, process, limit_s / 2):
                 before_s = _processor_s(process)
-                if not _answers(ours, process, start, limit_s):
+                if not _answers(ours, process, limit_s / 2):
                     raise _stuck(process, before_s, limit_s, stack)
             returned, value = ours.recv()
         except EOFError:
@@ -90,12 +90,17 @@ def limited(work: Callable[[], T], limit_s: float) -> T:
     return result
 
 
-def _answers(ours: Connection[Any, Any], process: BaseProcess, start: float, limit_s: float) -> bool:
-    """Whether the process answers, or ends, within `limit_s` seconds of `start`, and what it waits for a processor."""
-    while (left_s := start + limit_s + _starved_s(process) - time.monotonic()) > 0:
-        if ours.poll(left_s):
+def _answers(ours: Connection[Any, Any], process: BaseProcess, limit_s: float) -> bool:
+    """Whether the process answers, or ends, before it has spent so many seconds: on a processor, or asleep. No clock
+    tells that: seconds go by in which it waits for a processor or a disk, or in which nobody runs."""
+    look_s = min(_LOOK_S, limit_s / 4)
+    spent_s, used_s = 0.0, _processor_s(process)
+    while spent_s < limit_s:
+        if ours.poll(look_s):
             return True
-    return False
+        before_s, used_s = used_s, _processor_s(process)
+        spent_s += look_s if _asleep(process) else used_s - before_s
+    return ours.poll()
 
 
 def _child(work: Callable[[], object], connection: Connection[Any, Any], stack: IO[str], parent: int) -> None:
@@ -146,8 +151,17 @@ def _stuck(process: BaseProcess, before_s: float, limit_s: float, stack: IO[str]
 
 def _processor_s(process: BaseProcess) -> float:
     """Seconds of processor time that a process has used (proc_pid_stat(5))."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    fields = _stat(process)
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _asleep(process: BaseProcess) -> bool:
+    """It neither runs (R) nor waits for a disk (D)."""
+    return _stat(process)[0] not in "RD"
+
+
+def _stat(process: BaseProcess) -> list[str]:
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def _place(stack: str) -> str:
@@ -166,8 +180,3 @@ def _how(process: BaseProcess) -> str:
     """How it ended."""
     code = process.exitcode or 0
     return signal.Signals(-code).name if code < 0 else f"exit status {code}"
-
-
-def _starved_s(process: BaseProcess) -> float:
-    """Seconds for which a process was ready to run and others did (proc_pid_schedstat, the second number)."""
-    return int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[1]) / 1e9

@@ -46,6 +46,8 @@ def test_five_hundred_interleavings_of_our_code_are_clean(first: int) -> None:
         (149, "4063251419:8+150000,23+1000,31+150000,35+10000,43+40000,60+10000,69+10000,80+150000"),
         # a large folio was split although a device wrote to a page of it
         (1693, ":13+150000"),
+        # a clean folio that waited for the stores before it was written again, and was evicted meanwhile
+        (281, ":16+150000,25+40000,41+40000"),
         # a page was demoted to a node that was being taken back
         (1_000_000_000, ":"),
         # a merged page was dropped by the MADV_FREE of one of its users

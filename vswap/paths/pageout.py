@@ -210,9 +210,9 @@ class Pageout:
             evict(self.machine, leaving.folio, leaving.target)
 
     def _evict_unused(self, leaving: Leaving) -> None:
-        """A folio that a tier has goes, unless somebody uses it by now."""
+        """A folio that a tier has goes, unless somebody uses it by now, or has used it and it is being written again."""
         folio = leaving.folio
-        if unused(folio) and folio.lock.try_acquire():
+        if waits(folio) and not folio.dirty and folio.lock.try_acquire():
             evict(self.machine, folio, leaving.target)
             folio.lock.release()
 

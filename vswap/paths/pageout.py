@@ -210,7 +210,7 @@ class Pageout:
             evict(self.machine, leaving.folio, leaving.target)
 
     def _evict_unused(self, leaving: Leaving) -> None:
-        """A folio that a tier has goes, unless somebody uses it by now, or has used it and it is being written again."""
+        """A folio that a tier has goes, unless somebody uses it by now, or it is being written again."""
         folio = leaving.folio
         if waits(folio) and not folio.dirty and folio.lock.try_acquire():
             evict(self.machine, folio, leaving.target)

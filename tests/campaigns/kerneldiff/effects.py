@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """What each rule that the kernels taught does to the figures of the main job: docs/kerneldiff.md.
 
-    python -m tests.campaigns.kerneldiff.effects
+    python -m tests.campaigns.kerneldiff.effects             those that are not recorded yet
+    python -m tests.campaigns.kerneldiff.effects --afresh    all of them, recorded or not
 
 Each state of effects.toml is checked out beside the build and runs the main job, on the model of the device. The
 figures of all go to build/effects.json, from where `python -m sim.bench.figures --record` makes the document's tables.
-A state that was run before is not run again.
+A commit has the same figures at any time: one that docs/figures/effects.json has, or that was run before, is not run
+again.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from hw.places import build_folder
 from hw.sources import ROOT
 
 STATES = Path(__file__).parent / "effects.toml"
+RECORD = ROOT / "docs" / "figures" / "effects.json"
 KERNEL = (
     "stores", "loads", "pgmajfault", "pgactivate", "pgsteal_kswapd", "pgsteal_direct", "zswpout", "pswpout", "pswpin",
 )  # fmt: skip
@@ -63,6 +66,11 @@ def row(state: State, figures: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def recorded(path: Path = RECORD) -> dict[str, dict[str, Any]]:
+    """The rows of the record, by commit; none where there is no record."""
+    return {each["commit"]: each for each in json.loads(path.read_text())} if path.exists() else {}
+
+
 def run(state: State) -> dict[str, Any]:
     """Run the main job as that state has it. Raises EffectsError."""
     folder = build_folder() / "effects" / state.commit
@@ -94,17 +102,23 @@ def main() -> int:
     """Run the states that were not run yet, a line each."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.campaigns.kerneldiff.effects",
-        description="The main job's figures after each rule of effects.toml; docs/kerneldiff.md",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--afresh", action="store_true", help="run those that are recorded, too")
     parser.add_argument("--list", action="store_true", help="list the states and run nothing")
     arguments = parser.parse_args()
     try:
         chosen = states()
+        kept = {} if arguments.afresh else recorded()
         rows = []
         for number, state in enumerate(chosen, 1):
-            print(f"[{number}/{len(chosen)}] {state.commit} {state.rule}: {state.what}", flush=True)
-            if not arguments.list:
-                rows.append(run(state))
+            row_kept = kept.get(state.commit)
+            note = " (recorded)" if row_kept is not None else ""
+            print(f"[{number}/{len(chosen)}] {state.commit} {state.rule}: {state.what}{note}", flush=True)
+            if arguments.list:
+                continue
+            rows.append(run(state) if row_kept is None else row_kept | {"rule": state.rule, "what": state.what})
     except EffectsError as error:
         print(f"effects: {error}", file=sys.stderr)
         return 2

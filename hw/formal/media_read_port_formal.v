@@ -4,8 +4,8 @@
 // media's beats only those under an ID with no debt of a time before. With a time limit it is answered within the limit of
 // the media's last progress.
 //
-// Assumed: an address is held until it is taken, unless the core is reset; the core waits for at most 128 beats. Nothing
-// of the media: it may answer what nobody asked for.
+// Assumed: the core waits for at most 128 beats. Nothing of the media: it may answer what nobody asked for. The core may
+// withdraw an address that is not taken, or ask for another one.
 
 `default_nettype none
 
@@ -81,8 +81,6 @@ module media_read_port_formal (
 
     reg         before_q, held_q;
     reg  [55:0] shown_q;
-    reg         ar_held_q;
-    reg  [47:0] ar_q;
     reg  [8:0]  owed_q;               // beats that the core waits for
     reg  [8:0]  new0_q, new1_q;       // beats that the media owes and somebody waits for, by ID
     reg  [8:0]  old0_q, old1_q;       // likewise, and nobody does
@@ -103,7 +101,6 @@ module media_read_port_formal (
 
     initial assume (!rst_ni && forget);
     always @* begin
-        if (ar_held_q && !forget) assume (arvalid && {araddr, arlen} == ar_q);
         if (arvalid) assume (owed_q + beats <= 9'd128);
     end
 
@@ -112,8 +109,6 @@ module media_read_port_formal (
         before_q  <= 1'b1;
         held_q    <= m_arvalid && !m_arready && rst_ni;
         shown_q   <= {m_arid, m_araddr, m_arlen};
-        ar_held_q <= arvalid && !arready && !forget;
-        ar_q      <= {araddr, arlen};
         owed_q    <= owed_q + (accept ? beats : 9'd0) - {8'd0, given};
         if (leave) {old0_q, new0_q, old1_q, new1_q} <= {sum0, 9'd0, sum1, 9'd0};
         else begin

@@ -108,6 +108,19 @@ PROOFS: list[Proof] = [
     ),
     *_each(
         Proof(
+            "sector_arbiter",
+            "sector_arbiter_formal",
+            "each user's operation is passed on as asked, its result comes to it once, and to nobody else",
+            "prove",
+            3,
+            12,
+            assumes="no operation is taken while one is under way; one result for each",
+        ),
+        {"USERS": 2},
+        {"USERS": 6},
+    ),
+    *_each(
+        Proof(
             "register_bus",
             "register_bus_formal",
             "AXI4-Lite: answers stay until taken, one for each request, none without; passed on is what was asked",
@@ -253,7 +266,7 @@ PROOFS: list[Proof] = [
         "prove",
         3,
         16,
-        assumes="addresses held until taken, at most 128 beats waited for; nothing of the media",
+        assumes="at most 128 beats waited for; nothing of the media",
     ),
     Proof(
         "media_write_port",
@@ -263,6 +276,18 @@ PROOFS: list[Proof] = [
         3,
         16,
         assumes="addresses held until taken, after the beats before; the media answers bursts after their beats",
+    ),
+    *_each(
+        Proof(
+            "media_reads",
+            "media_reads_formal",
+            "every beat goes to the reader that asked, once, in order; none waits for another; room for all asked",
+            "prove",
+            3,
+            24,
+            assumes="bursts of ROOM beats at most; only beats that are owed",
+        ),
+        {"ROOM": 2},
     ),
     *_each(
         Proof(

@@ -27,6 +27,8 @@ QUICK = {
     "watermarks",
     "event_log-DEPTH_4",
     "media_read_port",
+    "media_reads-ROOM_2",
+    "sector_arbiter-USERS_2",
     "media_write_port",
 }
 
@@ -42,6 +44,8 @@ BROKEN = {
     "register_bus": ("if (s_axil_wready) {write_strobe_q", "if (s_axil_wvalid) {write_strobe_q"),
     "watermarks": ("low_o ? sectors < recovered_mark_o || sectors < low_mark_o", "low_o ? sectors < recovered_mark_o"),
     "event_log": ("if (event_valid_i && !push) overflow_q", "if (event_valid_i && count_q == FULL) overflow_q"),
+    "media_reads": (".out_ready_i(beat && last),", ".out_ready_i(beat),"),
+    "sector_arbiter": ("if (op_valid_o && op_ready_i) owner_q", "if (op_valid_o) owner_q"),
     "media_read_port": (".leave_i(forget_i || give_up)", ".leave_i(forget_i)"),
     "media_write_port": ("drain_q      <= 1'b1;", "drain_q      <= 1'b0;"),
     "axi_host_write": ("if (answer > response_q) response_q <= answer;", "response_q <= answer;"),

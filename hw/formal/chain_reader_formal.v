@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// chain_reader_formal: AXI4 on the read side of the media port. The sectors of a page are asked for in chain order, each
-// once, for as many beats as the page has in it, stable until taken; no more data is taken than was asked for; what is shown
-// are the beats that the media gives, corrected, in order, the last one marked with its bytes, none after a drop, a bad
-// response, a beat that cannot be told or a link that cannot. Every beat that may be shown is checked with its page and its
-// index. `bad_o` names the sectors with a beat whose response was bad and not late, or that cannot be told; `late_o`,
-// `flawed_o` and `unlinked_o` tell what has happened.
+// chain_reader_formal: AXI4 on the read side of the media port. The sectors of a page are asked for in chain order,
+// each once, for as many beats as the page has in it, stable until taken, and none once the media was late; no more
+// data is taken than was asked for; what is shown are the beats that the media gives, corrected, in order, the last one
+// marked with its bytes, none after a drop, a bad response, a beat that cannot be told or a link that cannot. Every
+// beat that may be shown is checked with its page and its index. `bad_o` names the sectors with a beat whose response
+// was bad and not late, or that cannot be told; `late_o`, `flawed_o` and `unlinked_o` tell what has happened.
 //
 // The check is any (free_ecc_check): each beat may be whole, corrected or not to be told.
 //
@@ -143,6 +143,7 @@ module chain_reader_formal #(
     wire [5:0] place  = come_q / SECTOR_BEATS;
     wire [6:0] beats  = (bytes + 13'd63) >> 6;
     wire       unlink = answer_q && result_valid && result_error;
+    wire       stop   = late_q && unasked_q != 0 && !(answer_q && !result_valid);
     wire       keep   = beat && !hidden_q && !rresp[1];
     wire       mends  = old_q && old_syndrome_q[0];
     wire       flaw   = old_q && old_syndrome_q != 0 && !old_syndrome_q[0];
@@ -165,8 +166,9 @@ module chain_reader_formal #(
         else if (result_valid) answer_q <= 1'b0;
         if (ask) {unasked_q, known_q} <= {unasked_q - share, 1'b0};
         if (result_valid) {turn_q, known_q} <= {result, 1'b1};
-        missing_q <= missing_q - {6'd0, beat} - (unlink ? unasked_q : 7'd0);
-        if (unlink) {unasked_q, beats_q, unlinked_q} <= {7'd0, beats_q - unasked_q, 1'b1};
+        missing_q <= missing_q - {6'd0, beat} - (unlink || stop ? unasked_q : 7'd0);
+        if (unlink || stop) {unasked_q, beats_q} <= {7'd0, beats_q - unasked_q};
+        if (unlink) unlinked_q <= 1'b1;
         if (drop || (beat && rresp[1]) || unlink || flaw) hidden_q <= 1'b1;
         if (flaw && !hidden_q) flawed_q <= 1'b1;
         if (flaw && !hidden_q && old_place_q == watched) watched_bad_q <= 1'b1;
@@ -196,7 +198,7 @@ module chain_reader_formal #(
     end
 
     always @(posedge clk_i) if (rst_ni) begin
-        if (before_q && held_q) assert (arvalid && {araddr, arlen} == ar_q);
+        if (before_q && held_q && !late) assert (arvalid && {araddr, arlen} == ar_q);
         if (arvalid) assert (unasked_q != 0 && known_q && araddr == turn_q * SECTOR_BYTES && arlen == {1'b0, share} - 8'd1);
         if (op_valid) assert (unasked_q != 0 && !known_q && sector == turn_q);
         assert (busy == (missing_q != 0 || beat_q || old_q));
@@ -214,7 +216,8 @@ module chain_reader_formal #(
         // what induction needs
         if (busy) assert (come_q == beats_q - missing_q && missing_q <= beats_q && beats_q <= 7'd64);
         if (watched_bad_q && busy) assert ({6'd0, come_q} > {7'd0, watched} * {6'd0, SECTOR_BEATS});
-        assert (\dut.ask_q == unasked_q || !busy || unlinked_q);
+        if (late) assert (!arvalid && !op_valid);
+        assert (\dut.ask_q == unasked_q || !busy || unlinked_q || (late_q && unasked_q == 0));
         if (unlinked_q && busy) assert (unasked_q == 0 && hidden_q);
         assert (\dut.come_q == come_q && \dut.total_q - come_q == missing_q && unasked_q <= missing_q && missing_q <= 7'd64);
         assert (\dut.address_valid_q == (known_q && unasked_q != 0));

@@ -7,7 +7,8 @@
 //            and so are the beat that the media answered with an error and all after it.
 //            `error_o` stays up from the first bad response to the next start. `bad_o` tells which sectors of the chain,
 //            by position, the media could not read; `late_o` that beats were not read but answered by the port, because the
-//            media did not answer in time (`late_i`, beside the beat): that says nothing against their sectors.
+//            media did not answer in time (`late_i`, beside the beat): that says nothing against their sectors, and nothing more is
+//            asked for. The last address may be withdrawn then.
 //            The side-band `m_axi_ruser` is the check of a beat, its page and its index (docs/device/integrity.md): a
 //            flipped bit is corrected; a beat that cannot be told is a bad one.
 // Latency:   the first address two cycles after the start, a beat two cycles after it was taken; the next sector is asked
@@ -79,6 +80,9 @@ module chain_reader #(
     reg [63:0]            bad_q;
 
     wire       unlink = waiting_q && result_valid_i && result_error_i;
+    // A media that is late is asked for nothing more: each time limit that passes is one more that the host waits for, and
+    // costs media_port an ID.
+    wire       stop   = late_q && (address_valid_q || follow_q) && !(waiting_q && !result_valid_i);
     wire [6:0] beats  = bytes_i[12:6] + {6'd0, |bytes_i[5:0]};
     wire       fits   = ask_q <= SECTOR_BEATS;
     wire [6:0] burst  = fits ? ask_q : SECTOR_BEATS;
@@ -122,9 +126,9 @@ module chain_reader #(
 
     assign m_axi_araddr  = {{(40 - OFFSET_BITS - SECTOR_BITS){1'b0}}, sector_q, {OFFSET_BITS{1'b0}}};
     assign m_axi_arlen   = {1'b0, burst} - 8'd1;
-    assign m_axi_arvalid = address_valid_q;
+    assign m_axi_arvalid = address_valid_q && !late_q;
 
-    assign op_valid_o    = follow_q && !waiting_q;
+    assign op_valid_o    = follow_q && !waiting_q && !late_q;
     assign sector_o      = sector_q;
 
     // a beat that the media could not read, and what follows it, is never shown
@@ -207,7 +211,8 @@ module chain_reader #(
                 {error_q, flawed_q} <= 2'b11;
                 bad_q               <= bad_q | shown_place_q;
             end
-            if (unlink) total_q <= total_q - ask_q;  // what is not asked for does not come
+            if (stop) {address_valid_q, follow_q} <= 2'b00;
+            if (unlink || stop) total_q <= total_q - ask_q;  // what is not asked for does not come
             if (beat) come_q <= next;
             if (more && m_axi_rvalid && m_axi_rresp[1]) begin  // it is taken at once
                 error_q <= 1'b1;

@@ -12,6 +12,7 @@ PAGE_COUNTS = tuple(1 << order for order in range(4, 25))
 SECTOR_SIZES = (64, 128, 256, 512, 1024)
 ENGINE_WIDTHS = (8,)
 """One: a narrower engine takes as much area, a wider one loses too much of the ratio (docs/compressor.md)."""
+MAXIMUM_FILL_ENGINES = 4
 MINIMUM_MEDIA_BYTES = 32 << 10
 MAXIMUM_MEDIA_BYTES = (2 << 30) - 1
 """A parameter of Verilog is a signed word of 32 bits."""
@@ -35,6 +36,8 @@ class DeviceParameters:
     sector_bytes: int = _parameter(256, "unit of allocation on the media", enum=SECTOR_SIZES)
     cache_pages: int = _parameter(8, "decompressed pages kept on chip", minimum=2, maximum=64)
     bytes_per_cycle: int = _parameter(8, "width of the LZ4 compressor", enum=ENGINE_WIDTHS)
+    fill_engines: int = _parameter(4, "pages filled at the same time; at most half of cache_pages are",
+                                   minimum=1, maximum=MAXIMUM_FILL_ENGINES)  # fmt: skip
 
     def __post_init__(self) -> None:
         pages = self.perceived_pages
@@ -48,6 +51,8 @@ class DeviceParameters:
         _check(2 <= self.cache_pages <= 64, "cache_pages", self.cache_pages, "from 2 to 64")
         _check(self.bytes_per_cycle in ENGINE_WIDTHS, "bytes_per_cycle", self.bytes_per_cycle,
                f"one of {ENGINE_WIDTHS}")  # fmt: skip
+        _check(1 <= self.fill_engines <= MAXIMUM_FILL_ENGINES, "fill_engines", self.fill_engines,
+               f"from 1 to {MAXIMUM_FILL_ENGINES}")  # fmt: skip
 
     def verilog(self) -> dict[str, int]:
         """Under the names that the RTL has for them."""
@@ -57,6 +62,11 @@ class DeviceParameters:
     def media_sectors(self) -> int:
         """Sectors on the media."""
         return self.media_bytes // self.sector_bytes
+
+    @property
+    def spare_entries(self) -> int:
+        """Entries of the page cache that are kept clean, so that misses find one (docs/device/misses.md)."""
+        return 1 if self.cache_pages < 8 else self.cache_pages // 4
 
     @property
     def raw_sectors(self) -> int:

@@ -15,6 +15,7 @@ module cram_bench #(
     parameter SECTOR_BYTES    = 256,
     parameter CACHE_PAGES     = 8,
     parameter BYTES_PER_CYCLE = 8,
+    parameter FILL_ENGINES    = 4,
     parameter GATE_CLOCKS     = 1,
     parameter MEDIA_LATENCY   = 40
 ) (
@@ -169,6 +170,7 @@ module cram_bench #(
         .SECTOR_BYTES(SECTOR_BYTES),
         .CACHE_PAGES(CACHE_PAGES),
         .BYTES_PER_CYCLE(BYTES_PER_CYCLE),
+        .FILL_ENGINES(FILL_ENGINES),
         .GATE_CLOCKS(GATE_CLOCKS)
     ) u_device (
         .clk_i(clk_i),

@@ -13,24 +13,27 @@ module axi_host_read_formal #(
     parameter PAGE_BITS = 4,
     parameter WAITING   = 4
 ) (
-    input  wire         clk_i,
-    input  wire         rst_ni,
-    input  wire [7:0]   arid,
-    input  wire [7:0]   arlen,
-    input  wire [39:0]  araddr,
-    input  wire [2:0]   arsize,
-    input  wire [1:0]   arburst,
-    input  wire         arvalid,
-    input  wire         rready,
-    input  wire         line_ready,
-    input  wire         line_miss,
-    input  wire         wait_ready,
-    input  wire         wait_refused,
-    input  wire         line_error,
-    input  wire [511:0] line_data,
-    input  wire         watch
+    input  wire                 clk_i,
+    input  wire                 rst_ni,
+    input  wire [7:0]           arid,
+    input  wire [7:0]           arlen,
+    input  wire [39:0]          araddr,
+    input  wire [2:0]           arsize,
+    input  wire [1:0]           arburst,
+    input  wire                 arvalid,
+    input  wire                 rready,
+    input  wire                 line_ready,
+    input  wire                 line_miss,
+    input  wire                 wait_ready,
+    input  wire                 wait_refused,
+    input  wire                 wait_busy,
+    input  wire                 seek,
+    input  wire [PAGE_BITS-1:0] seek_page,
+    input  wire                 line_error,
+    input  wire [511:0]         line_data,
+    input  wire                 watch
 );
-    wire         arready, rvalid, rlast, line_valid, wait_valid, wait_again, first, idle;
+    wire         arready, rvalid, rlast, line_valid, wait_valid, wait_first, wait_again, first, idle;
     wire [7:0]   rid;
     wire [1:0]   rresp;
     wire [511:0] rdata;
@@ -62,7 +65,11 @@ module axi_host_read_formal #(
         .line_miss_i(line_miss),
         .line_page_o(line_page),
         .line_index_o(line_index),
+        .seek_i(seek),
+        .seek_page_i(seek_page),
         .wait_valid_o(wait_valid),
+        .wait_first_o(wait_first),
+        .wait_busy_i(wait_busy),
         .wait_ready_i(wait_ready),
         .wait_refused_i(wait_refused),
         .wait_page_o(wait_page),
@@ -80,7 +87,8 @@ module axi_host_read_formal #(
     (* hierconn *) wire [BITS-1:0] \dut.front_q ;
     (* hierconn *) wire [WAITING*BITS-1:0] \dut.waiting_q ;
     (* hierconn *) wire [WAITING-1:0] \dut.waits_q ;
-    (* hierconn *) wire \dut.oldest_asks ;
+    (* hierconn *) wire \dut.asker_asks ;
+    (* hierconn *) wire [WAITING-1:0] \dut.turn ;
     (* hierconn *) wire \dut.leaves ;
     (* hierconn *) wire \dut.aside ;
     (* hierconn *) wire \dut.asked_q ;
@@ -122,9 +130,10 @@ module axi_host_read_formal #(
             if (pushes && n == {1'b0, level} - {3'd0, pops}) mark_q[n] <= mark_q[FLIGHT];
             else if (pops && n < 3) mark_q[n] <= mark_q[n+1];
         mark_q[FLIGHT] <= mark_q[ASKED];
-        mark_q[ASKED]  <= \dut.oldest_asks ? mark_q[SLOT] : mark_q[FRONT];
+        mark_q[ASKED]  <= mark_q[FRONT];
+        for (n = 0; n < WAITING; n = n + 1) if (\dut.asker_asks && \dut.turn [n]) mark_q[ASKED] <= mark_q[SLOT+n];
         for (n = 0; n < WAITING; n = n + 1)
-            if (\dut.leaves ) begin
+            if (\dut.leaves && \dut.turn <= (1 << n)) begin  // those behind the one that leaves move up
                 if (n + 1 < WAITING && \dut.waits_q [n + 1 < WAITING ? n + 1 : n]) mark_q[SLOT+n] <= mark_q[SLOT+n+1];
                 else mark_q[SLOT+n] <= mark_q[FRONT];
             end else if (!\dut.waits_q [n]) mark_q[SLOT+n] <= mark_q[FRONT];

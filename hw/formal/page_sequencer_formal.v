@@ -4,17 +4,20 @@
 //
 // One page, whichever, is followed in `state_q` and `fenced_q`, from what is written into the table.
 //
-// One of closing, filling and releasing runs at a time.
+// A page is filled or closed, and not both; what goes on with it is locked: its entry of the cache is not taken, and its
+// table entry not written, before that has ended. One close and one release run at a time.
 //
 // A page becomes poison only by a command, or because a fill has found its stored form damaged, because its table entry
 // cannot be told, or because the cache has lost a line of it: not by a close that fails, for want of room or of an answer.
-// While its entry cannot be told, it is neither freed nor fenced but by a command, nor is poison forgotten. A page gets a new stored form only from a close that succeeded. An access is refused in
-// the cycle of such a refusal only if it still waits.
+// While its entry cannot be told, it is neither freed nor fenced but by a command, nor is poison forgotten.
+// A page gets a new stored form only from a close that succeeded. An access is refused in the cycle of such a refusal only
+// if it still waits.
 //
 // With STORED the page is stored as lz4 from the reset on. That it can be is covered without. So what needs a page that
 // is stored is reached some ten cycles earlier.
 //
-// Assumed: the page cache holds the page where and as long as the sequencer has put it; commands are those that there are
+// Assumed: the page cache holds the page where and as long as the sequencer has put it, and offers no busy entry; as many
+// fills of other pages end as were begun; what a close has found stays until the next one; commands are those that there are
 // (OP_* of cram_codes.vh); a close that succeeds yields a resident state, one that fails and a fill an error that they have,
 // one of an import never CACHE_LOST (page_closer_formal).
 
@@ -39,14 +42,20 @@ module page_sequencer_formal #(
     input  wire [5:0]           request_line,
     input  wire                 lookup_hit,
     input  wire                 lookup_entry,
+    input  wire                 victim_valid,
     input  wire                 victim_entry,
     input  wire                 victim_dirty,
+    input  wire                 dirty_any,
     input  wire                 dirty_valid,
     input  wire                 dirty_entry,
+    input  wire                 dirty_missing,
+    input  wire                 scarce,
+    input  wire                 crowded,
     input  wire                 complete_valid,
     input  wire                 complete_entry,
     input  wire                 entry_dirty,
     input  wire                 entry_lost,
+    input  wire                 entry_complete,
     input  wire                 entry_missing,
     input  wire                 entry_line_missing,
     input  wire [7:0]           free,
@@ -58,7 +67,13 @@ module page_sequencer_formal #(
     input  wire                 waits_read,
     input  wire                 retired,
     input  wire [6:0]           retired_sector,
+    input  wire                 fill_ready,
+    input  wire                 fills,
     input  wire                 fill_done,
+    input  wire [PAGE_BITS-1:0] fill_page,
+    input  wire                 fill_entry,
+    input  wire                 fill_closes,
+    input  wire                 fill_stored,
     input  wire                 release_done,
     input  wire [2:0]           close_state,
     input  wire [12:0]          close_length,
@@ -87,7 +102,7 @@ module page_sequencer_formal #(
     wire [2:0] reply_state;
 
     wire [PAGE_BITS-1:0] lookup_page;
-    wire                 entry, drop;
+    wire                 entry, drop, closing, close_entry, fill_taken, fill_begin;
 
     page_sequencer #(
         .PAGES(PAGES),
@@ -128,15 +143,21 @@ module page_sequencer_formal #(
         .event_code_o(event_code),
         .lookup_hit_i(lookup_hit),
         .lookup_entry_i(lookup_entry),
+        .victim_valid_i(victim_valid),
         .victim_entry_i(victim_entry),
         .victim_dirty_i(victim_dirty),
+        .dirty_any_i(dirty_any),
         .dirty_valid_i(dirty_valid),
         .dirty_entry_i(dirty_entry),
+        .dirty_missing_i(dirty_missing),
+        .scarce_i(scarce),
+        .crowded_i(crowded),
         .complete_valid_i(complete_valid),
         .complete_entry_i(complete_entry),
         .entry_page_i(entry_page),
         .entry_dirty_i(entry_dirty),
         .entry_lost_i(entry_lost),
+        .entry_complete_i(entry_complete),
         .entry_missing_i(entry_missing),
         .entry_line_missing_i(entry_line_missing),
         .lookup_page_o(lookup_page),
@@ -144,6 +165,16 @@ module page_sequencer_formal #(
         .drop_o(drop),
         .take_o(take),
         .make_dirty_o(make_dirty),
+        .closing_o(closing),
+        .close_entry_o(close_entry),
+        .fill_begin_o(fill_begin),
+        .fill_ready_i(fill_ready),
+        .fills_i(fills),
+        .fill_page_i(fill_page),
+        .fill_entry_i(fill_entry),
+        .fill_closes_i(fill_closes),
+        .fill_stored_i(fill_stored),
+        .fill_taken_o(fill_taken),
         .close_start_o(close_start),
         .fill_start_o(fill_start),
         .release_start_o(release_start),
@@ -177,11 +208,11 @@ module page_sequencer_formal #(
     (* hierconn *) wire [TABLE_BITS-1:0] \dut.table_new ;
     (* hierconn *) wire [3:0]  \dut.op_q ;
     (* hierconn *) wire [7:0]  \dut.code_q ;
-    (* hierconn *) wire [4:0]  \dut.state_q ;
+    (* hierconn *) wire [5:0]  \dut.state_q ;
     (* hierconn *) wire        \dut.flaw ;
     (* hierconn *) wire        \dut.table_read ;
     (* hierconn *) wire        \dut.salvage_q ;
-    (* hierconn *) wire        \dut.cleans ;
+    (* hierconn *) wire        \dut.do_clean ;
     (* hierconn *) wire        \dut.table_lost ;
     (* hierconn *) wire        \dut.u_table.busy_seen ;
     (* hierconn *) wire        \dut.u_table.valid_q ;
@@ -229,7 +260,7 @@ module page_sequencer_formal #(
 
     always @(posedge clk_i) begin
         if (close_done) failed_q <= close_error != 0;
-        if (fill_done) sick_q <= fill_error != 0 && fill_error != EVENT_CODE_MEDIA_TIMEOUT;
+        if (fill_taken && fill_page == page) sick_q <= fill_error != 0 && fill_error != EVENT_CODE_MEDIA_TIMEOUT;
         if (write) flaw_q <= 1'b0;
         if (flaw_taken && flaw_lost && flaw_page == page) flaw_q <= 1'b1;
         if (close_done && close_error == EVENT_CODE_CACHE_LOST && entry_lost && entry_page == page) flaw_q <= 1'b1;
@@ -243,7 +274,7 @@ module page_sequencer_formal #(
     wire [2:0] state      = \dut.table_new [TABLE_STATE +: TABLE_STATE_BITS];
     wire       fenced     = \dut.table_new [TABLE_FENCED];
     wire       gone       = \dut.table_lost ;    // the entry could not be told
-    wire       by_command = trimmed || (\dut.state_q == 5'd21 && \dut.op_q == OP_CLEAR);
+    wire       by_command = trimmed || (\dut.state_q == 6'd21 && \dut.op_q == OP_CLEAR);
 
     always @(posedge clk_i) begin
         if (write) {fenced_q, state_q} <= {fenced, state};
@@ -303,45 +334,85 @@ module page_sequencer_formal #(
             end
     endgenerate
 
-    // page_store's allocator has one user: one of close, fill and release starts, and only when the last one is done.
-    reg close_runs_q, fill_runs_q, release_runs_q;
+    // What goes on by itself: a fill of the page, a close, a release.
+    reg close_runs_q, fill_runs_q, release_runs_q, held_q;  // `held`: what the last close has found is not used yet
+    reg [1:0] others_q;                                     // fills of other pages under way
+
+    (* hierconn *) wire \dut.close_busy_q ;
 
     always @(posedge clk_i) if (rst_ni) begin
         if (refused) assert ((refuse_write && waits_write) || (refuse_read && waits_read));
         cover (refused && refuse_write && event_code == EVENT_CODE_EXHAUSTED);
-        cover (refused && refuse_read && event_code == EVENT_CODE_MEDIA_TIMEOUT);
+        cover (refused && refuse_read && \dut.code_q  == EVENT_CODE_MEDIA_TIMEOUT);
         cover (reply && reply_error && stuck);
         cover (closed && stuck);
     end
 
-    wire any_runs = close_runs_q || fill_runs_q || release_runs_q;
+    wire mine = fill_page == page;
+    wire busy = cached_q && (fill_runs_q || (closing && close_entry == place_q));
 
     always @* begin
         if (!close_runs_q) assume (!close_done);
-        if (!fill_runs_q) assume (!fill_done);
         if (!release_runs_q) assume (!release_done && !retired);
+        assume (fills == (fill_runs_q || others_q != 0));
+        if (others_q == 2'd3) assume (!fill_ready);
+        if (others_q == 0 && !mine) assume (!fill_done);
+        if (fill_done && mine) assume (fill_runs_q && (!cached_q || fill_entry == place_q));
+        if (fill_done && !mine && cached_q) assume (fill_entry != place_q);
+        if (busy) begin
+            assume (!(request_valid && request_page == page));
+            assume (!(victim_valid && victim_entry == place_q));
+            assume (!(dirty_valid && dirty_entry == place_q));
+            assume (!(complete_valid && complete_entry == place_q));
+        end
+        if (closing) begin
+            assume (!(victim_valid && victim_entry == close_entry));
+            assume (!(dirty_valid && dirty_entry == close_entry));
+            assume (!(complete_valid && complete_entry == close_entry));
+        end
+        assume (!dirty_valid || dirty_any);
+    end
+
+    // One that has ended is shown until it is taken; a close until the next one starts.
+    always @(posedge clk_i) if (rst_ni && $past(rst_ni)) begin
+        if ($past(fill_done && !fill_taken))
+            assume (fill_done && $stable({fill_page, fill_entry, fill_error, fill_closes, fill_stored}));
+        if ($past(close_done || held_q) && !$past(close_start))
+            assume ($stable({close_error, close_state, close_length, close_word, close_crc, close_first, close_count}));
     end
 
     always @(posedge clk_i) begin
-        if (close_done) close_runs_q <= 1'b0;
-        if (fill_done) fill_runs_q <= 1'b0;
+        if (close_done) {close_runs_q, held_q} <= 2'b01;
+        if (fill_taken && mine) fill_runs_q <= 1'b0;
+        others_q <= others_q + {1'b0, fill_start && lookup_page != page} - {1'b0, fill_taken && !mine};
         if (release_done) release_runs_q <= 1'b0;
-        if (close_start) close_runs_q <= 1'b1;
-        if (fill_start) fill_runs_q <= 1'b1;
+        if (close_start) {close_runs_q, held_q} <= 2'b10;
+        if (fill_start && lookup_page == page) fill_runs_q <= 1'b1;
         if (release_start) release_runs_q <= 1'b1;
-        if (!rst_ni) {close_runs_q, fill_runs_q, release_runs_q} <= 3'b000;
+        if (!rst_ni) {close_runs_q, fill_runs_q, release_runs_q, held_q, others_q} <= 6'd0;
     end
 
     always @(posedge clk_i) if (rst_ni) begin
-        assert ({2'b00, close_start} + {2'b00, fill_start} + {2'b00, release_start} <= 3'd1);
-        if (any_runs) assert (!close_start && !fill_start && !release_start);
+        if (close_start) assert (!close_runs_q && !\dut.close_busy_q );
+        if (release_start) assert (!release_runs_q);
+        if (fill_start) assert (fill_ready);
+        if (fill_start && lookup_page == page) assert (!fill_runs_q && !(busy && \dut.close_busy_q ));
+        if (write) assert (!fill_runs_q);                                              // its page is locked
+        if (take && cached_q && entry == place_q) assert (!busy);
+        if (drop && cached_q && entry == place_q) assert (!fill_runs_q);
+        if (command_valid && command_ready) assert (!fills && !close_runs_q && !\dut.close_busy_q );
+        cover (fill_runs_q && close_runs_q && fill_taken && mine);
+        cover (fill_runs_q && fill_start);
     end
 
     // Who is served: host and mailbox in turn when both wait; nobody is passed over twice.
-    (* hierconn *) wire \dut.serve_request ;
+    (* hierconn *) wire \dut.do_request ;
+    (* hierconn *) wire \dut.may_begin ;
+    (* hierconn *) wire \dut.complete ;
+    (* hierconn *) wire \dut.jobs ;
 
-    wire choice     = \dut.state_q == 5'd0 && ready && !\dut.flaw && (!complete_valid || stuck);
-    wire to_host    = choice && \dut.serve_request ;
+    wire choice     = \dut.state_q == 6'd0 && ready && \dut.may_begin && !\dut.complete ;
+    wire to_host    = choice && \dut.do_request ;
     wire to_mailbox = command_valid && command_ready;
 
     reg host_passed_q, mailbox_passed_q, cleaning_q;
@@ -350,7 +421,7 @@ module page_sequencer_formal #(
         host_passed_q    <= request_valid && !to_host && (host_passed_q || to_mailbox);
         mailbox_passed_q <= command_valid && !to_mailbox && (mailbox_passed_q || to_host);
         cleaning_q       <= (cleaning_q && !close_done)
-                            || (choice && \dut.cleans && !request_valid && !command_valid);
+                            || (choice && \dut.do_clean );
         if (!rst_ni) {host_passed_q, mailbox_passed_q, cleaning_q} <= 3'b000;
     end
 
@@ -359,7 +430,7 @@ module page_sequencer_formal #(
         cover (cleaning_q && close_done && close_error == 0 && request_valid);
         if (to_host) assert (request_valid);
         if (\dut.u_table.busy_seen ) assert (!\dut.table_read && !\dut.table_write );  // as page_table asks
-        if (choice && (request_valid || command_valid)) assert (to_host || to_mailbox);
+        if (choice && (request_valid || command_valid) && !\dut.jobs ) assert (to_host || to_mailbox);
         if (host_passed_q && request_valid) assert (!to_mailbox);
         if (mailbox_passed_q && command_valid) assert (!to_host);
         cover (mailbox_passed_q && to_mailbox && request_valid);

@@ -58,6 +58,7 @@ class PageCache:
         self._counts = counts
         self._signals = signals
         self._capacity = parameters.cache_pages
+        self._spares = parameters.spare_entries
         self._raw_sectors = parameters.raw_sectors
         self._entries: OrderedDict[int, Entry] = OrderedDict()  # least recently used first
         self._complete = False  # some entry may have 64 dirty lines
@@ -239,7 +240,7 @@ class PageCache:
     def _end(self) -> None:
         """An operation has ended: complete entries are closed, then the watermarks are judged.
 
-        While every entry is dirty, the least recently used one is cleaned, so that the next miss finds a clean victim.
+        While few entries are not dirty, the least recently used one is cleaned, so that misses find clean victims.
         """
         while self._complete and not self._stuck:
             entry = next((entry for entry in self._entries.values() if entry.dirty == ALL_LINES), None)
@@ -249,14 +250,14 @@ class PageCache:
             with suppress(NotStored):
                 self._close(entry)
         self._judge()
-        while (
-            not self._stuck
-            and len(self._entries) == self._capacity
-            and all(entry.dirty for entry in self._entries.values())
-        ):
+        while not self._stuck and self._spare() < self._spares:
             with suppress(NotStored):
-                self._close(next(iter(self._entries.values())))
+                self._close(next(entry for entry in self._entries.values() if entry.dirty))
             self._judge()
+
+    def _spare(self) -> int:
+        """Entries that can be taken without closing one."""
+        return self._capacity - sum(1 for entry in self._entries.values() if entry.dirty)
 
     def _judge(self, uncertain: int = 0) -> None:
         """Show the watermarks what can still be promised; `uncertain`: promised sectors that do not count yet."""
@@ -338,6 +339,12 @@ class PageCache:
             except NotStored as failed:
                 raise self._refuse(entry.page, failed.code, self._writing, True) from None
             self._admit(entry.page)
+        if not self._stuck and self._spare() <= self._spares:  # another page is closed first
+            other = next((other for other in self._entries.values() if other.dirty), None)
+            if other is not None:
+                with suppress(NotStored):
+                    self._close(other)
+                self._admit(entry.page)
         self.reserved += need
         self._stuck = False  # another try for each page that becomes dirty
         if self._writing > 1:  # as long as lines follow, the page may be complete, and closed, in the end

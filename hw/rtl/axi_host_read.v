@@ -6,16 +6,18 @@
 //
 //     AR --> front --- hit ---------------------------> pipe --> answers --> R
 //              |                                          ^
-//              +-- miss, or its ID waits --> waiting -----+   (in order of age; the oldest asks)
+//              +-- miss, or its ID waits --> waiting -----+   (each asks in turn)
 //
 // A burst whose line misses steps aside with the rest of its lines, and the bursts behind it go on. Up to WAITING bursts
-// wait, and are answered in the order in which they began to. A burst of an ID that waits waits behind it: so answers
-// are in order within an ID, and out of order between IDs, beat by beat.
+// wait. In turn they ask for their next line, and are answered as their lines come. A burst of an ID that waits waits
+// behind it, and does not ask: so answers are in order within an ID, and out of order between IDs, beat by beat.
 //
-// Handshake: AXI4 slave (AR, R); lines are valid/ready on two ports, `line_*` of the front and `wait_*` of the oldest that
-//            waits; at most one is ready in a cycle. `line_miss_i`: the front's line is not there, and it steps aside. Data
-//            and error come two cycles after the handshake. `first_o`: the line that is ready now is the first of its
-//            burst, in page `page_o`. The next burst is taken as soon as all lines of the last one are asked for, or wait.
+// Handshake: AXI4 slave (AR, R); lines are valid/ready on two ports, `line_*` of the front and `wait_*` of one that waits,
+//            another one in each cycle that does not answer it; at most one is ready in a cycle. `line_miss_i`: the front's
+//            line is not there, and it steps aside. `wait_first_o`: of those whose line is not on its way (`wait_busy_i`) the
+//            one that asks is the oldest. `seek_i`: one whose next line is in `seek_page_i` asks, if there is one. Data and
+//            error come two cycles after the handshake. `first_o`: the line that is ready now is the first of its burst, in
+//            page `page_o`. The next burst is taken as soon as all lines of the last one are asked for, or wait.
 // Latency:   three cycles from AR to R for a line that is in the cache, then a line a cycle, whoever waits. An answer that
 //            the host takes at once does not enter the queue.
 
@@ -23,7 +25,7 @@
 
 module axi_host_read #(
     parameter PAGE_BITS = 12,
-    parameter WAITING   = 4   // 2 or more
+    parameter WAITING   = 8   // 2 or more
 ) (
     input  wire                 clk_i,
     input  wire                 rst_ni,
@@ -51,8 +53,12 @@ module axi_host_read #(
     output wire [PAGE_BITS-1:0] line_page_o,
     output wire [5:0]           line_index_o,
 
-    // ---- the oldest that waits ----
+    // ---- one that waits ----
+    input  wire                 seek_i,
+    input  wire [PAGE_BITS-1:0] seek_page_i,
     output wire                 wait_valid_o,
+    output wire                 wait_first_o,    // no older one that waits lacks anything but time
+    input  wire                 wait_busy_i,     // its line is on its way
     input  wire                 wait_ready_i,
     input  wire                 wait_refused_i,  // beside the handshake: it is answered with an error
     output wire [PAGE_BITS-1:0] wait_page_o,
@@ -79,15 +85,49 @@ module axi_host_read #(
     reg [BITS-1:0]         front_q;
     reg [WAITING*BITS-1:0] waiting_q;           // the oldest in the lowest bits
     reg [WAITING-1:0]      waits_q;             // ones up to the youngest
-    reg                    again_q;             // of the oldest
+    reg [WAITING-1:0]      again_q;             // of each: a line was refused
+    reg [WAITING-1:0]      after_q;             // ones above the one that asked last
+    reg [WAITING-1:0]      coming_d;
+    reg [WAITING-1:0]      coming_q;            // of each: its line was on its way when it asked last
 
     reg                    asked_q, asked_outside_q, asked_last_q;     // the beat that was asked for in the last cycle
     reg                    flight_q, flight_outside_q, flight_last_q;  // the beat whose data comes in this cycle
     reg [7:0]              asked_id_q, flight_id_q;
     reg [2:0]              ahead_q;                                     // beats asked for but not taken by the host
 
-    wire [BITS-1:0] oldest = waiting_q[BITS-1:0];
-    wire [39:0]     front_next, oldest_next;
+    // ---- who of those that wait asks: no other of its ID is older ----------------------------------------------------
+    wire [WAITING-1:0] may, sought;
+
+    genvar c;
+    generate
+        for (c = 0; c < WAITING; c = c + 1) begin : gen_may
+            reg     behind;
+            integer o;
+
+            always @* begin
+                behind = 1'b0;
+                for (o = 0; o < c; o = o + 1)
+                    if (waiting_q[o*BITS + ID +: 8] == waiting_q[c*BITS + ID +: 8]) behind = 1'b1;
+            end
+
+            assign may[c]    = waits_q[c] && !behind;
+            assign sought[c] = may[c] && waiting_q[c*BITS + ADDRESS + 12 +: PAGE_BITS] == seek_page_i;
+        end
+    endgenerate
+
+    wire [WAITING-1:0] lacking = may & ~coming_q;
+    wire [WAITING-1:0] later = may & after_q;
+    wire [WAITING-1:0] among = seek_i && sought != 0 ? sought : later != 0 ? later : may;
+    wire [WAITING-1:0] turn  = among & (~among + 1'b1);
+    reg  [BITS-1:0]    asker;
+    integer            t;
+
+    always @* begin
+        asker = {BITS{1'b0}};
+        for (t = 0; t < WAITING; t = t + 1) asker = asker | (waiting_q[t*BITS +: BITS] & {BITS{turn[t]}});
+    end
+
+    wire [39:0]     front_next, asker_next;
 
     axi_burst_address u_front_address (
         .address_i(front_q[ADDRESS +: 40]),
@@ -97,12 +137,12 @@ module axi_host_read #(
         .next_o(front_next)
     );
 
-    axi_burst_address u_oldest_address (
-        .address_i(oldest[ADDRESS +: 40]),
-        .length_i(oldest[LENGTH +: 8]),
-        .size_i(oldest[SIZE +: 3]),
-        .burst_i(oldest[BURST +: 2]),
-        .next_o(oldest_next)
+    axi_burst_address u_asker_address (
+        .address_i(asker[ADDRESS +: 40]),
+        .length_i(asker[LENGTH +: 8]),
+        .size_i(asker[SIZE +: 3]),
+        .burst_i(asker[BURST +: 2]),
+        .next_o(asker_next)
     );
 
     // ---- who asks for a line ---------------------------------------------------------------------------------------
@@ -116,14 +156,16 @@ module axi_host_read #(
     end
 
     wire front_outside  = |front_q[ADDRESS+PAGE_BITS+12 +: 28-PAGE_BITS];
-    wire oldest_outside = |oldest[ADDRESS+PAGE_BITS+12 +: 28-PAGE_BITS];
+    wire asker_outside  = |asker[ADDRESS+PAGE_BITS+12 +: 28-PAGE_BITS];
     wire room           = !ahead_q[2];
     wire front_may      = active_q && room && !id_waits;
-    wire oldest_asks    = waits_q[0] && room && (oldest_outside || wait_ready_i);
-    wire front_asks     = front_may && !oldest_asks && (front_outside || line_ready_i);
-    wire ask            = oldest_asks || front_asks;
-    wire last           = (oldest_asks ? oldest[LEFT +: 8] : front_q[LEFT +: 8]) == 8'd0;
-    wire leaves         = oldest_asks && last;
+    wire asker_asks     = waits_q[0] && room && (asker_outside || wait_ready_i);
+    wire [WAITING-1:0] shift   = ~(turn - 1'b1);                     // the one that asks and all younger ones
+    wire [WAITING-1:0] after_d = asker_asks ? shift : shift & ~turn;  // one that is answered goes on with its next line
+    wire front_asks     = front_may && !asker_asks && (front_outside || line_ready_i);
+    wire ask            = asker_asks || front_asks;
+    wire last           = (asker_asks ? asker[LEFT +: 8] : front_q[LEFT +: 8]) == 8'd0;
+    wire leaves         = asker_asks && last;
     wire misses         = front_may && !front_outside && line_miss_i && !line_ready_i;
     wire aside          = active_q && !waits_q[WAITING-1] && (id_waits || misses);
     wire taken          = s_axi_rvalid && s_axi_rready;
@@ -131,46 +173,59 @@ module axi_host_read #(
     wire queue_ready;
 
     assign idle_o        = !active_q && !waits_q[0] && ahead_q == 0 && !s_axi_arvalid;
-    assign moves_o       = take || ask || aside || asked_q || flight_q || taken;
+    assign moves_o       = take || ask || aside || asked_q || flight_q || taken || after_d != after_q || coming_d != coming_q;
     assign s_axi_arready = !active_q;
 
-    assign line_valid_o  = front_may && !front_outside && !(waits_q[0] && oldest_outside);
+    assign line_valid_o  = front_may && !front_outside && !(waits_q[0] && asker_outside);
     assign line_page_o   = front_q[ADDRESS+12 +: PAGE_BITS];
     assign line_index_o  = front_q[ADDRESS+6 +: 6];
-    assign wait_valid_o  = waits_q[0] && room && !oldest_outside;
-    assign wait_page_o   = oldest[ADDRESS+12 +: PAGE_BITS];
-    assign wait_index_o  = oldest[ADDRESS+6 +: 6];
-    assign wait_again_o  = again_q;
-    assign first_o       = oldest_asks ? oldest[LEFT +: 8] == oldest[LENGTH +: 8]
+    assign wait_valid_o  = waits_q[0] && room && !asker_outside;
+    assign wait_page_o   = asker[ADDRESS+12 +: PAGE_BITS];
+    assign wait_index_o  = asker[ADDRESS+6 +: 6];
+    assign wait_again_o  = |(again_q & turn);
+    assign wait_first_o  = (turn & (lacking & (~lacking + 1'b1))) != 0;
+    assign first_o       = asker_asks ? asker[LEFT +: 8] == asker[LENGTH +: 8]
                                        : front_q[LEFT +: 8] == front_q[LENGTH +: 8];
-    assign page_o        = oldest_asks ? wait_page_o : line_page_o;
+    assign page_o        = asker_asks ? wait_page_o : line_page_o;
 
     // ---- the front and those that wait -----------------------------------------------------------------------------
-    reg [WAITING*BITS-1:0] waiting_d;
-    reg [WAITING-1:0]      waits_d;
-    integer                n;
+    reg  [WAITING*BITS-1:0] waiting_d;
+    reg  [WAITING-1:0]      waits_d, again_d;
+    integer                 m, n;
 
     always @* begin
         waiting_d = waiting_q;
         waits_d   = waits_q;
-        if (oldest_asks) begin
-            waiting_d[LEFT +: 8]     = oldest[LEFT +: 8] - 8'd1;
-            waiting_d[ADDRESS +: 40] = oldest_next;
+        again_d   = again_q;
+        coming_d  = wait_valid_o && wait_busy_i ? coming_q | turn : coming_q & ~turn;
+        for (m = 0; m < WAITING; m = m + 1) begin
+            if (asker_asks && turn[m]) begin
+                waiting_d[m*BITS + LEFT +: 8]     = asker[LEFT +: 8] - 8'd1;
+                waiting_d[m*BITS + ADDRESS +: 40] = asker_next;
+                again_d[m]                        = again_q[m] || wait_refused_i;
+            end
+            if (leaves && shift[m]) begin  // those behind it move up
+                waiting_d[m*BITS +: BITS] = m == WAITING - 1 ? {BITS{1'b0}} : waiting_q[(m == WAITING - 1 ? m : m + 1)*BITS +: BITS];
+                again_d[m]                = m == WAITING - 1 ? 1'b0 : again_q[m == WAITING - 1 ? m : m + 1];
+                coming_d[m]               = m == WAITING - 1 ? 1'b0 : coming_q[m == WAITING - 1 ? m : m + 1];
+            end
         end
-        if (leaves) begin
-            waiting_d = waiting_q >> BITS;
-            waits_d   = waits_q >> 1;
-        end
+        if (leaves) waits_d = waits_q >> 1;
         for (n = 0; n < WAITING; n = n + 1)  // outside of any `if`: else `n` would be a latch
-            if (aside && !waits_d[n] && (n == 0 || waits_d[n == 0 ? 0 : n-1])) waiting_d[n*BITS +: BITS] = front_q;
+            if (aside && !waits_d[n] && (n == 0 || waits_d[n == 0 ? 0 : n-1])) begin
+                waiting_d[n*BITS +: BITS] = front_q;
+                again_d[n]                = 1'b0;
+                coming_d[n]               = 1'b0;
+            end
         if (aside) waits_d = {waits_d[WAITING-2:0], 1'b1};
     end
 
     always @(posedge clk_i) begin
         waiting_q <= waiting_d;
         waits_q   <= waits_d;
-        if (leaves) again_q <= 1'b0;
-        else if (oldest_asks && wait_refused_i) again_q <= 1'b1;
+        again_q   <= again_d;
+        coming_q  <= coming_d;
+        after_q   <= after_d;
         if (take) begin
             active_q <= 1'b1;
             front_q  <= {s_axi_araddr, s_axi_arburst, s_axi_arsize, s_axi_arlen, s_axi_arlen, s_axi_arid};
@@ -184,7 +239,9 @@ module axi_host_read #(
         if (!rst_ni) begin
             active_q <= 1'b0;
             waits_q  <= {WAITING{1'b0}};
-            again_q  <= 1'b0;
+            again_q  <= {WAITING{1'b0}};
+            after_q  <= {WAITING{1'b0}};
+            coming_q <= {WAITING{1'b0}};
         end
     end
 
@@ -192,8 +249,8 @@ module axi_host_read #(
     always @(posedge clk_i) begin
         asked_q  <= ask;
         flight_q <= asked_q;
-        {asked_outside_q, asked_last_q} <= {oldest_asks ? oldest_outside : front_outside, last};
-        asked_id_q                      <= oldest_asks ? oldest[ID +: 8] : front_q[ID +: 8];
+        {asked_outside_q, asked_last_q} <= {asker_asks ? asker_outside : front_outside, last};
+        asked_id_q                      <= asker_asks ? asker[ID +: 8] : front_q[ID +: 8];
         {flight_outside_q, flight_last_q, flight_id_q} <= {asked_outside_q, asked_last_q, asked_id_q};
         if (ask != taken) ahead_q <= ask ? ahead_q + 1'b1 : ahead_q - 1'b1;
         if (!rst_ni) begin
@@ -240,7 +297,7 @@ module axi_host_read #(
     always @(posedge clk_i) begin
         rested_q <= rst_ni && !moves_o;
         if (rested_q)
-            assert ($stable({active_q, front_q, waiting_q, waits_q, again_q, asked_q, flight_q, ahead_q, queued}));
+            assert ($stable({active_q, front_q, waiting_q, waits_q, again_q, after_q, coming_q, asked_q, flight_q, ahead_q, queued}));
     end
 `else
     wire unused = queue_ready;

@@ -21,6 +21,7 @@ module cram_device #(
     parameter SECTOR_BYTES    = 256,
     parameter CACHE_PAGES     = 8,
     parameter BYTES_PER_CYCLE = 8,
+    parameter FILL_ENGINES    = 4,  // pages that are filled at the same time, 1 to 4
     parameter GATE_CLOCKS     = 1,  // 0: blocks that rest keep their clock (clock_gate)
     parameter NS_PER_CYCLE    = 1   // of Get Timestamp
 ) (
@@ -119,6 +120,8 @@ module cram_device #(
     localparam PAGE_BITS   = $clog2(PERCEIVED_PAGES);
     localparam SECTOR_BITS = $clog2(SECTORS);
     localparam ENTRY_BITS  = $clog2(CACHE_PAGES);
+    localparam FILLERS     = 2 * FILL_ENGINES > CACHE_PAGES ? CACHE_PAGES / 2 : FILL_ENGINES;  // half of the cache at most
+    localparam SPARE       = CACHE_PAGES < 8 ? 1 : CACHE_PAGES / 4;  // entries that are kept clean
 
     `include "cram_codes.vh"
     `include "cram_registers.vh"
@@ -140,6 +143,9 @@ module cram_device #(
         end
         if (CACHE_PAGES < 2 || CACHE_PAGES > 64) begin : gen_illegal_cache_pages
             cram_device_CACHE_PAGES_must_be_from_2_to_64 u_stop ();
+        end
+        if (FILL_ENGINES < 1 || FILL_ENGINES > 4) begin : gen_illegal_fill_engines
+            cram_device_FILL_ENGINES_must_be_from_1_to_4 u_stop ();
         end
         if (BYTES_PER_CYCLE != 8) begin : gen_illegal_bytes_per_cycle
             cram_device_BYTES_PER_CYCLE_must_be_8 u_stop ();
@@ -200,7 +206,8 @@ module cram_device #(
 
     wire                 read_valid, read_ready, read_miss, read_error, read_idle;
     wire                 wait_valid, wait_ready, wait_again, read_first, refuse_read;
-    wire [PAGE_BITS-1:0] read_page, wait_page, first_page;
+    wire                 seek_read, wait_first, wait_busy;
+    wire [PAGE_BITS-1:0] read_page, wait_page, first_page, lookup_page;
     wire [5:0]           read_line, wait_line;
     wire [511:0]         read_data;
 
@@ -229,7 +236,11 @@ module cram_device #(
         .line_miss_i(read_miss),
         .line_page_o(read_page),
         .line_index_o(read_line),
+        .seek_i(seek_read),
+        .seek_page_i(lookup_page),
         .wait_valid_o(wait_valid),
+        .wait_first_o(wait_first),
+        .wait_busy_i(wait_busy),
         .wait_ready_i(wait_ready),
         .wait_refused_i(refuse_read),
         .wait_page_o(wait_page),
@@ -243,11 +254,14 @@ module cram_device #(
 
     // ---- page cache ---------------------------------------------------------------------------------------------
     wire                  request_valid, request_write, request_fill, refuse_write;
-    wire [PAGE_BITS-1:0]  request_page, lookup_page, entry_page;
+    wire [PAGE_BITS-1:0]  request_page, entry_page;
     wire [5:0]            request_line, entry_line;
-    wire                  lookup_hit, victim_dirty, dirty_valid, complete_valid;
-    wire [ENTRY_BITS-1:0] lookup_entry, victim_entry, dirty_entry, complete_entry, entry;
-    wire                  entry_dirty, entry_missing, entry_line_missing;
+    wire                  bounce, lookup_hit, victim_valid, victim_dirty, dirty_any, dirty_valid, dirty_missing;
+    wire                  scarce, crowded, complete_valid;
+    wire [ENTRY_BITS-1:0] lookup_entry, victim_entry, dirty_entry, complete_entry, entry, close_entry;
+    wire                  entry_dirty, entry_complete, entry_missing, entry_line_missing;
+    wire                  fill_begin, fill_end;
+    wire [ENTRY_BITS-1:0] fill_line_entry, fill_start_entry, fill_done_entry;
     wire                  take, take_zero, drop, make_dirty, make_clean, closing, stuck;
     wire                  waits_write, waits_read;
     wire                  fill_valid;
@@ -262,7 +276,8 @@ module cram_device #(
     page_cache #(
         .PAGE_BITS(PAGE_BITS),
         .CACHE_PAGES(CACHE_PAGES),
-        .ENTRY_BITS(ENTRY_BITS)
+        .ENTRY_BITS(ENTRY_BITS),
+        .SPARE(SPARE)
     ) u_cache (
         .clk_i(core_clk),
         .rst_ni(rst_ni),
@@ -280,12 +295,15 @@ module cram_device #(
         .read_page_i(read_page),
         .read_line_i(read_line),
         .wait_valid_i(wait_valid),
+        .wait_first_i(wait_first),
+        .wait_busy_o(wait_busy),
         .wait_ready_o(wait_ready),
         .wait_page_i(wait_page),
         .wait_line_i(wait_line),
         .read_data_o(read_data),
         .read_error_o(read_error),
         .request_valid_o(request_valid),
+        .bounce_i(bounce),
         .request_write_o(request_write),
         .request_fill_o(request_fill),
         .request_page_o(request_page),
@@ -297,15 +315,21 @@ module cram_device #(
         .lookup_page_i(lookup_page),
         .lookup_hit_o(lookup_hit),
         .lookup_entry_o(lookup_entry),
+        .victim_valid_o(victim_valid),
         .victim_entry_o(victim_entry),
         .victim_dirty_o(victim_dirty),
+        .dirty_any_o(dirty_any),
         .dirty_valid_o(dirty_valid),
         .dirty_entry_o(dirty_entry),
+        .dirty_missing_o(dirty_missing),
+        .scarce_o(scarce),
+        .crowded_o(crowded),
         .complete_valid_o(complete_valid),
         .complete_entry_o(complete_entry),
         .entry_i(entry),
         .entry_page_o(entry_page),
         .entry_dirty_o(entry_dirty),
+        .entry_complete_o(entry_complete),
         .entry_missing_o(entry_missing),
         .entry_line_i(entry_line),
         .entry_line_missing_o(entry_line_missing),
@@ -316,8 +340,13 @@ module cram_device #(
         .make_dirty_i(make_dirty),
         .make_clean_i(make_clean),
         .closing_i(closing),
+        .close_entry_i(close_entry),
         .stuck_i(stuck),
+        .fill_begin_i(fill_begin),
+        .fill_end_i(fill_end),
+        .fill_end_entry_i(fill_done_entry),
         .fill_valid_i(fill_valid),
+        .fill_entry_i(fill_line_entry),
         .fill_line_i(fill_line),
         .fill_data_i(fill_data),
         .stream_start_i(stream_start),
@@ -345,7 +374,10 @@ module cram_device #(
     wire [31:0]            close_crc;
     wire [SECTOR_BITS-1:0] close_first;
     wire [6:0]             close_count;
-    wire                   fill_start, fill_export, fill_done;
+    wire                   fill_ready, fills, fill_start, fill_export, fill_done, fill_taken, fill_stored;
+    wire                   fill_start_closes, fill_done_closes;
+    wire [23:0]            fill_page;
+    wire [PAGE_BITS-1:0]   close_page;
     wire [2:0]             fill_state;
     wire [12:0]            fill_length;
     wire [63:0]            fill_word;
@@ -353,7 +385,7 @@ module cram_device #(
     wire [SECTOR_BITS-1:0] fill_first;
     wire [7:0]             fill_error;
     wire                   release_start, release_done, retired, sector_lost;
-    wire [1:0]             store_corrected;
+    wire [FILLERS:0]       store_corrected;
     wire [SECTOR_BITS-1:0] retired_sector;
     wire [SECTOR_BITS-1:0] release_first;
     wire [6:0]             release_count;
@@ -382,12 +414,14 @@ module cram_device #(
         .SECTORS(SECTORS),
         .SECTOR_BITS(SECTOR_BITS),
         .SECTOR_BYTES(SECTOR_BYTES),
+        .ENTRY_BITS(ENTRY_BITS),
+        .FILL_ENGINES(FILLERS),
         .GATE_CLOCKS(GATE_CLOCKS)
     ) u_store (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .free_o(free_sectors),
-        .page_i({{(24 - PAGE_BITS){1'b0}}, lookup_page}),
+        .close_page_i({{(24 - PAGE_BITS){1'b0}}, close_page}),
         .close_start_i(close_start),
         .close_done_o(close_done),
         .close_error_o(close_error),
@@ -404,7 +438,12 @@ module cram_device #(
         .stream_data_i(stream_data),
         .stream_check_i(stream_check),
         .stream_error_i(stream_error),
+        .fill_ready_o(fill_ready),
+        .fills_o(fills),
         .fill_start_i(fill_start),
+        .fill_page_i({{(24 - PAGE_BITS){1'b0}}, lookup_page}),
+        .fill_entry_i(fill_start_entry),
+        .fill_closes_i(fill_start_closes),
         .fill_export_i(fill_export),
         .fill_state_i(fill_state),
         .fill_length_i(fill_length),
@@ -412,8 +451,14 @@ module cram_device #(
         .fill_crc_i(fill_crc),
         .fill_first_i(fill_first),
         .fill_done_o(fill_done),
+        .fill_taken_i(fill_taken),
         .fill_error_o(fill_error),
+        .fill_stored_o(fill_stored),
+        .fill_page_o(fill_page),
+        .fill_entry_o(fill_done_entry),
+        .fill_closes_o(fill_done_closes),
         .line_valid_o(fill_valid),
+        .line_entry_o(fill_line_entry),
         .line_o(fill_line),
         .line_data_o(fill_data),
         .block_valid_o(block_valid),
@@ -566,6 +611,7 @@ module cram_device #(
         .available_o(available),
         .judge_o(judge),
         .request_valid_i(request_valid),
+        .bounce_o(bounce),
         .request_write_i(request_write),
         .request_fill_i(request_fill),
         .request_page_i(request_page),
@@ -577,15 +623,21 @@ module cram_device #(
         .burst_page_i(write_page),
         .waits_write_i(waits_write),
         .waits_read_i(waits_read),
+        .seek_read_o(seek_read),
         .refuse_write_o(refuse_write),
         .refuse_read_o(refuse_read),
         .lookup_page_o(lookup_page),
         .lookup_hit_i(lookup_hit),
         .lookup_entry_i(lookup_entry),
+        .victim_valid_i(victim_valid),
         .victim_entry_i(victim_entry),
         .victim_dirty_i(victim_dirty),
+        .dirty_any_i(dirty_any),
         .dirty_valid_i(dirty_valid),
         .dirty_entry_i(dirty_entry),
+        .dirty_missing_i(dirty_missing),
+        .scarce_i(scarce),
+        .crowded_i(crowded),
         .complete_valid_i(complete_valid),
         .complete_entry_i(complete_entry),
         .flaw_valid_i(flaw_valid),
@@ -596,6 +648,7 @@ module cram_device #(
         .entry_o(entry),
         .entry_page_i(entry_page),
         .entry_dirty_i(entry_dirty),
+        .entry_complete_i(entry_complete),
         .entry_missing_i(entry_missing),
         .entry_line_o(entry_line),
         .entry_line_missing_i(entry_line_missing),
@@ -605,9 +658,13 @@ module cram_device #(
         .make_dirty_o(make_dirty),
         .make_clean_o(make_clean),
         .closing_o(closing),
+        .close_entry_o(close_entry),
+        .fill_begin_o(fill_begin),
+        .fill_end_o(fill_end),
         .stuck_o(stuck),
         .free_i(free_sectors),
         .close_start_o(close_start),
+        .close_page_o(close_page),
         .close_done_i(close_done),
         .close_error_i(close_error),
         .close_state_i(close_state),
@@ -616,7 +673,11 @@ module cram_device #(
         .close_crc_i(close_crc),
         .close_first_i(close_first),
         .close_count_i(close_count),
+        .fill_ready_i(fill_ready),
+        .fills_i(fills),
         .fill_start_o(fill_start),
+        .fill_entry_o(fill_start_entry),
+        .fill_closes_o(fill_start_closes),
         .fill_export_o(fill_export),
         .import_o(importing),
         .fill_state_o(fill_state),
@@ -625,6 +686,11 @@ module cram_device #(
         .fill_crc_o(fill_crc),
         .fill_first_o(fill_first),
         .fill_done_i(fill_done),
+        .fill_page_i(fill_page[PAGE_BITS-1:0]),
+        .fill_entry_i(fill_done_entry),
+        .fill_closes_i(fill_done_closes),
+        .fill_stored_i(fill_stored),
+        .fill_taken_o(fill_taken),
         .fill_error_i(fill_error),
         .release_start_o(release_start),
         .release_first_o(release_first),
@@ -698,7 +764,7 @@ module cram_device #(
 
     // ---- registers ----------------------------------------------------------------------------------------------
     // The page operations count their beats and responses; pages are checked by the mailbox.
-    wire unused = &{1'b0, m_axi_rlast, store_wlast, store_bready,
+    wire unused = &{1'b0, m_axi_rlast, store_wlast, store_bready, fill_page,
                     command_page[31:PAGE_BITS]};
     wire registers_idle;
     wire retired_pulse, retired_waits, corrected_pulse, corrected_waits;
@@ -719,7 +785,7 @@ module cram_device #(
     );
 
     pulse_queue #(
-        .SOURCES(4)
+        .SOURCES(FILLERS + 3)
     ) u_corrected (
         .clk_i(clk_i),
         .rst_ni(rst_ni),

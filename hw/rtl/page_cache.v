@@ -8,13 +8,19 @@
 // every cycle, so nothing about it is stored here. Reads come on two ports: `read_*`, of which `read_miss_o` says that its
 // line is not there, and `wait_*`, a read that waits for its line. It was asked for earlier, so it goes first.
 //
+// Busy entries. Lines of the stored page come into an entry from `fill_begin_i` to its `fill_end_i`; the entry
+// `close_entry_i` is read out while `closing_i` is high. Accesses that find their line there go on, but for writes to the
+// one that is closed; all others wait for the end, and nobody asks the sequencer for them. A busy entry is no victim, and
+// is not closed.
+//
 // Lines are checked (ecc_lines). One that cannot be told is answered with an error. If the host has not changed it, it is
 // forgotten, so that it is filled again; else its page is lost, and `flaw_*` says so.
 //
 // Handshake: host ports are valid/ready; read data comes two cycles after the handshake and is not held.
 //            `request_*` is level; the sequencer changes the entry and the access goes through by itself, or
 //            `refuse_write_i`/`refuse_read_i` answers it with an error.
-//            `stream_start_i` reads the 64 lines of entry `entry_i` out on `stream_*`, each with its check.
+//            `bounce_i`: the request cannot be served now; the other port goes first.
+//            `stream_start_i` reads the 64 lines of entry `close_entry_i` out on `stream_*`, each with its check.
 //            `flaw_valid_o`, level until `flaw_taken_i` or the entry is given up: a line of `flaw_page_o` could not be
 //            told, and with `flaw_lost_o` there is no other copy of it. Each entry waits to be told of, those with a line
 //            lost first. `entry_lost_o`: such a line is in the entry the sequencer works on.
@@ -26,7 +32,8 @@
 module page_cache #(
     parameter PAGE_BITS   = 12,
     parameter CACHE_PAGES = 8,
-    parameter ENTRY_BITS  = 3
+    parameter ENTRY_BITS  = 3,
+    parameter SPARE       = 1
 ) (
     input  wire                  clk_i,
     input  wire                  rst_ni,
@@ -48,6 +55,8 @@ module page_cache #(
     input  wire [PAGE_BITS-1:0]  read_page_i,
     input  wire [5:0]            read_line_i,
     input  wire                  wait_valid_i,
+    input  wire                  wait_first_i,      // no older one that waits has to be asked for
+    output wire                  wait_busy_o,       // its page is busy: nobody is asked for it
     output wire                  wait_ready_o,
     input  wire [PAGE_BITS-1:0]  wait_page_i,
     input  wire [5:0]            wait_line_i,
@@ -56,6 +65,7 @@ module page_cache #(
 
     // ---- what a waiting access needs ----
     output wire                  request_valid_o,
+    input  wire                  bounce_i,
     output wire                  request_write_o,   // must become dirty
     output wire                  request_fill_o,    // the line must be there
     output wire [PAGE_BITS-1:0]  request_page_o,
@@ -69,11 +79,16 @@ module page_cache #(
     input  wire [PAGE_BITS-1:0]  lookup_page_i,
     output wire                  lookup_hit_o,
     output wire [ENTRY_BITS-1:0] lookup_entry_o,
+    output wire                  victim_valid_o,    // some entry is not busy
     output wire [ENTRY_BITS-1:0] victim_entry_o,
     output wire                  victim_dirty_o,
-    output wire                  dirty_valid_o,     // some entry is dirty
+    output wire                  dirty_any_o,       // some entry is dirty
+    output wire                  dirty_valid_o,     // and not busy
     output wire [ENTRY_BITS-1:0] dirty_entry_o,     // the least recently used of them
-    output wire                  complete_valid_o,  // some entry has 64 dirty lines
+    output wire                  dirty_missing_o,   // some line of it is neither valid nor zero
+    output wire                  scarce_o,          // fewer than SPARE entries can be taken without closing one
+    output wire                  crowded_o,         // no more than SPARE can
+    output wire                  complete_valid_o,  // some entry has 64 dirty lines, and is not busy
     output wire [ENTRY_BITS-1:0] complete_entry_o,
 
     // ---- the entry the sequencer works on ----
@@ -81,6 +96,7 @@ module page_cache #(
     output wire [PAGE_BITS-1:0]  entry_page_o,
     output wire                  entry_dirty_o,
     output wire                  entry_lost_o,      // a line that the host has changed cannot be told
+    output wire                  entry_complete_o,  // all its lines are dirty
     output wire                  entry_missing_o,   // some line is neither valid nor zero
     input  wire [5:0]            entry_line_i,
     output wire                  entry_line_missing_o,
@@ -90,11 +106,16 @@ module page_cache #(
     input  wire                  drop_i,
     input  wire                  make_dirty_i,
     input  wire                  make_clean_i,
-    input  wire                  closing_i,         // level: writes to the entry wait
+    input  wire                  closing_i,         // level: writes to close_entry_i wait
+    input  wire [ENTRY_BITS-1:0] close_entry_i,
     input  wire                  stuck_i,           // level: complete entries are not closed: writes do not wait for that
 
     // ---- lines of the stored page; lines the host has written are kept ----
+    input  wire                  fill_begin_i,      // of entry_i
+    input  wire                  fill_end_i,
+    input  wire [ENTRY_BITS-1:0] fill_end_entry_i,
     input  wire                  fill_valid_i,
+    input  wire [ENTRY_BITS-1:0] fill_entry_i,
     input  wire [5:0]            fill_line_i,
     input  wire [511:0]          fill_data_i,
 
@@ -119,6 +140,8 @@ module page_cache #(
     localparam RANK_BITS = CACHE_PAGES * ENTRY_BITS;
 
     reg [CACHE_PAGES-1:0] used_q, dirty_q, zero_q;
+    reg [CACHE_PAGES-1:0] filling_q;
+    wire [CACHE_PAGES-1:0] busy;  // is filled or closed
     reg [PAGE_BITS-1:0]   page_q        [0:CACHE_PAGES-1];
     reg [63:0]            valid_lines_q [0:CACHE_PAGES-1];
     reg [63:0]            dirty_lines_q [0:CACHE_PAGES-1];
@@ -137,6 +160,7 @@ module page_cache #(
             assign wait_match[e]   = used_q[e] && page_q[e] == wait_page_i;
             assign lookup_match[e] = used_q[e] && page_q[e] == lookup_page_i;
             assign complete[e]     = used_q[e] && &dirty_lines_q[e];
+            assign busy[e]         = filling_q[e] || (closing_i && close_entry_i == e[ENTRY_BITS-1:0]);
         end
     endgenerate
 
@@ -151,14 +175,14 @@ module page_cache #(
             if (read_match[i])   read_entry     = i[ENTRY_BITS-1:0];
             if (wait_match[i])   wait_entry     = i[ENTRY_BITS-1:0];
             if (lookup_match[i]) lookup_entry   = i[ENTRY_BITS-1:0];
-            if (complete[i])     complete_entry = i[ENTRY_BITS-1:0];
+            if (complete[i] && !busy[i]) complete_entry = i[ENTRY_BITS-1:0];
         end
     end
 
     wire write_hit   = |write_match;
     wire write_full  = &write_strobe_i;
     wire write_there = write_full || valid_lines_q[write_entry][write_line_i] || zero_q[write_entry];
-    wire write_held  = (complete[write_entry] && !stuck_i) || (closing_i && write_entry == entry_i);
+    wire write_held  = (complete[write_entry] && !stuck_i) || (closing_i && write_entry == close_entry_i);
     wire write_may   = write_valid_i && write_hit && dirty_q[write_entry] && !write_held && write_there && !fill_valid_i;
     wire write_some  = !write_full && valid_lines_q[write_entry][write_line_i];  // bytes of a line that is there
     wire merge_ready;
@@ -166,11 +190,11 @@ module page_cache #(
 
     wire read_valid  = valid_lines_q[read_entry][read_line_i];
     wire read_known  = read_valid || zero_q[read_entry];
-    wire read_passes = |read_match && !read_known && fill_valid_i && read_entry == entry_i && read_line_i == fill_line_i;
+    wire read_passes = |read_match && !read_known && fill_valid_i && read_entry == fill_entry_i && read_line_i == fill_line_i;
     wire read_there  = (|read_match && read_known) || read_passes;
     wire wait_valid  = valid_lines_q[wait_entry][wait_line_i];
     wire wait_known  = wait_valid || zero_q[wait_entry];
-    wire wait_passes = |wait_match && !wait_known && fill_valid_i && wait_entry == entry_i && wait_line_i == fill_line_i;
+    wire wait_passes = |wait_match && !wait_known && fill_valid_i && wait_entry == fill_entry_i && wait_line_i == fill_line_i;
     wire wait_there  = (|wait_match && wait_known) || wait_passes;
     wire wait_goes   = wait_valid_i && wait_there;
     wire stream_wants;
@@ -190,13 +214,18 @@ module page_cache #(
     assign wait_ready_o  = wait_fire || refuse_read_i;
 
     // ---- requests to the sequencer, the two ports in turn -------------------------------------------------------
-    wire write_wants = write_valid_i && (!write_hit || (!write_held && (!dirty_q[write_entry] || !write_there)));
-    wire wait_wants  = wait_valid_i && !wait_there;
-    wire read_wants  = wait_valid_i ? wait_wants : read_valid_i && !read_there;  // it waits from the next cycle on
+    wire write_busy  = write_hit && busy[write_entry];
+    wire wait_busy   = |wait_match && busy[wait_entry];
+    wire read_busy   = |read_match && busy[read_entry];
+    wire write_wants = write_valid_i && !write_busy && (!write_hit || (!write_held && (!dirty_q[write_entry] || !write_there)));
+    wire wait_lacks  = wait_valid_i && !wait_there && !wait_busy;
+    wire wait_wants  = wait_lacks && wait_first_i;
+    wire read_wants  = wait_valid_i ? wait_wants : read_valid_i && !read_there && !read_busy;  // it waits from the next cycle on
     reg  turn_q;  // 1: the write port was served last
 
     assign waits_write_o   = write_wants && write_page_i == lookup_page_i;
-    assign waits_read_o    = wait_wants && wait_page_i == lookup_page_i;
+    assign wait_busy_o     = wait_busy;
+    assign waits_read_o    = wait_lacks && wait_page_i == lookup_page_i;
     assign request_valid_o = write_wants || read_wants;
     assign request_write_o = write_wants && !(read_wants && turn_q);
     assign request_fill_o  = request_write_o ? !write_full : 1'b1;
@@ -206,6 +235,7 @@ module page_cache #(
     always @(posedge clk_i) begin
         if (write_fire || refuse_write_i) turn_q <= 1'b1;
         else if (wait_ready_o) turn_q <= 1'b0;
+        else if (bounce_i) turn_q <= !turn_q;
         if (!rst_ni) turn_q <= 1'b0;
     end
 
@@ -225,7 +255,9 @@ module page_cache #(
         dirty_rank   = 0;
         for (v = CACHE_PAGES - 1; v >= 0; v = v - 1) begin
             rank = rank_q[v*ENTRY_BITS +: ENTRY_BITS];
-            if (!used_q[v]) begin
+            if (busy[v]) begin
+                // stays as it is
+            end else if (!used_q[v]) begin
                 unused_valid = 1'b1;
                 unused_entry = v[ENTRY_BITS-1:0];
             end else if (!dirty_q[v] && (!clean_valid || rank > clean_rank)) begin
@@ -244,15 +276,35 @@ module page_cache #(
     assign lookup_entry_o   = lookup_entry;
     assign victim_entry_o   = unused_valid ? unused_entry : clean_valid ? clean_entry : dirty_entry;
     assign victim_dirty_o   = !unused_valid && !clean_valid;
+    assign victim_valid_o   = !(&busy);
+    assign dirty_any_o      = |(used_q & dirty_q);
     assign dirty_valid_o    = dirty_valid;
     assign dirty_entry_o    = dirty_entry;
-    assign complete_valid_o = |complete;
+    assign dirty_missing_o  = !zero_q[dirty_entry] && !(&valid_lines_q[dirty_entry]);
+    assign complete_valid_o = |(complete & ~busy);
     assign complete_entry_o = complete_entry;
 
     assign entry_page_o         = page_q[entry_i];
     assign entry_dirty_o        = dirty_q[entry_i];
+    assign entry_complete_o     = &dirty_lines_q[entry_i];
     assign entry_missing_o      = !zero_q[entry_i] && !(&valid_lines_q[entry_i]);
     assign entry_line_missing_o = !zero_q[entry_i] && !valid_lines_q[entry_i][entry_line_i];
+
+    // Entries that can be taken as they are, counted up to one more than SPARE.
+    reg [ENTRY_BITS:0] spare;
+    integer            s;
+
+    localparam [ENTRY_BITS:0] ENOUGH = SPARE[ENTRY_BITS:0] + 1'b1;
+
+    always @* begin
+        spare = 0;
+        for (s = 0; s < CACHE_PAGES; s = s + 1)
+            if (!(used_q[s] && dirty_q[s]) && !(closing_i && close_entry_i == s[ENTRY_BITS-1:0]) && spare != ENOUGH)
+                spare = spare + 1'b1;
+    end
+
+    assign crowded_o = spare != ENOUGH;
+    assign scarce_o  = spare < SPARE[ENTRY_BITS:0];
 
     // ---- recency ------------------------------------------------------------------------------------------------
     function [RANK_BITS-1:0] touched;
@@ -289,7 +341,7 @@ module page_cache #(
     end
 
     // ---- entry state --------------------------------------------------------------------------------------------
-    wire fill_fire = fill_valid_i && !valid_lines_q[entry_i][fill_line_i];
+    wire fill_fire = fill_valid_i && !valid_lines_q[fill_entry_i][fill_line_i];
 
     wire                  forget;        // a line that cannot be told, and that the host has not changed
     wire [ENTRY_BITS-1:0] forget_entry;
@@ -304,7 +356,9 @@ module page_cache #(
             valid_lines_q[write_entry][write_line_i] <= 1'b1;
             dirty_lines_q[write_entry][write_line_i] <= 1'b1;
         end
-        if (fill_fire) valid_lines_q[entry_i][fill_line_i] <= 1'b1;
+        if (fill_fire) valid_lines_q[fill_entry_i][fill_line_i] <= 1'b1;
+        if (fill_begin_i) filling_q[entry_i] <= 1'b1;
+        if (fill_end_i) filling_q[fill_end_entry_i] <= 1'b0;
         if (make_dirty_i) dirty_q[entry_i] <= 1'b1;
         if (make_clean_i) begin
             dirty_q[entry_i]       <= 1'b0;
@@ -323,8 +377,9 @@ module page_cache #(
             dirty_q[entry_i] <= 1'b0;
         end
         if (!rst_ni) begin
-            used_q  <= 0;
-            dirty_q <= 0;
+            used_q    <= 0;
+            dirty_q   <= 0;
+            filling_q <= 0;
         end
     end
 
@@ -349,13 +404,13 @@ module page_cache #(
     reg  [PAGE_BITS-1:0]  first_page_q, then_page_q;
     reg                   flight_q, flight_then_q;
 
-    wire                  stream_zero = !valid_lines_q[entry_i][stream_line_q[5:0]];
+    wire                  stream_zero = !valid_lines_q[close_entry_i][stream_line_q[5:0]];
     wire                  host_passes = wait_fire ? wait_passes : read_passes;
     wire                  host_zero   = wait_fire ? !wait_valid && !wait_passes : !read_valid && !read_passes;
     wire [1:0]            for_whom    = merge_goes ? MERGE : stream_goes ? STREAM : HOST;
-    wire [PAGE_BITS-1:0]  for_page    = merge_goes ? write_page_i : stream_goes ? entry_page_o : wait_fire ? wait_page_i : read_page_i;
+    wire [PAGE_BITS-1:0]  for_page    = merge_goes ? write_page_i : stream_goes ? page_q[close_entry_i] : wait_fire ? wait_page_i : read_page_i;
     wire [5:0]            for_line    = merge_goes ? write_line_i : stream_goes ? stream_line_q[5:0] : wait_fire ? wait_line_i : read_line_i;
-    wire [ENTRY_BITS-1:0] for_entry   = merge_goes ? write_entry : stream_goes ? entry_i : host_entry;
+    wire [ENTRY_BITS-1:0] for_entry   = merge_goes ? write_entry : stream_goes ? close_entry_i : host_entry;
     wire                  for_zero    = merge_goes ? 1'b0 : stream_goes ? stream_zero : host_zero;
     wire                  look        = merge_goes || stream_goes || host_fire;
     wire                  look_passes = host_fire && host_passes;
@@ -367,7 +422,7 @@ module page_cache #(
     wire [511:0]          write_data = extend ? write_data_i & strobe_bits
                                        : line_data & ~strobe_bits | write_data_i & strobe_bits;
 
-    wire [PAGE_BITS+5:0]  written = fill_fire ? {entry_page_o, fill_line_i} : {write_page_i, write_line_i};
+    wire [PAGE_BITS+5:0]  written = fill_fire ? {page_q[fill_entry_i], fill_line_i} : {write_page_i, write_line_i};
 
     ecc_lines #(
         .DEPTH(CACHE_PAGES * 64),
@@ -380,7 +435,7 @@ module page_cache #(
         .rst_ni(rst_ni),
         .moves_o(lines_move),
         .write_i(write_fire || fill_fire),
-        .write_address_i(fill_fire ? {entry_i, fill_line_i} : {write_entry, write_line_i}),
+        .write_address_i(fill_fire ? {fill_entry_i, fill_line_i} : {write_entry, write_line_i}),
         .write_bound_i({{(24 - PAGE_BITS){1'b0}}, written}),
         .write_data_i(fill_fire ? fill_data_i : write_full ? write_data_i : write_data),
         .read_i(look && !for_zero),
@@ -533,7 +588,7 @@ module page_cache #(
     // ---- rest -----------------------------------------------------------------------------------------------------
     assign moves_o = write_ready_o || read_ready_o || wait_ready_o || take_i || drop_i || make_dirty_i || make_clean_i || fill_valid_i
                      || stream_start_i || stream_clear_i || look || flight_q || flight_then_q || refused_q || refused_then_q || lines_move || stream_pop || stream_old_q
-                     || flaw_taken_i;
+                     || flaw_taken_i || bounce_i || fill_begin_i || fill_end_i;
 endmodule
 
 `default_nettype wire

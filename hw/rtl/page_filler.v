@@ -2,12 +2,12 @@
 // page_filler: brings a stored page back, line by line: into the page cache, or only to check it while its LZ4 block is
 // exported.
 //
-// Handshake: `start_i` pulse with the page's table entry (of a resident state); lines come on `line_*` in ascending
-//            order, always taken; with `export_i` (lz4 only) the beats of the block are shown on `block_*` too.
+// Handshake: `start_i` pulse with the page and its table entry (of a resident state); lines come on `line_*` in ascending
+//            order, valid/ready; with `export_i` (lz4 only) the beats of the block are shown on `block_*` instead.
 //            With `import_i` the block comes on `import_*` instead of from the media and is checked only.
-//            `done_o` pulses at the end with `error_o`: 0, or the event code of what was found wrong. MEDIA_TIMEOUT: the
-//            media did not answer in time; nothing is known to be wrong. `bad_o` tells which sectors of the chain, by
-//            position, the media could not read; it stays to the next start.
+//            `done_o` is high at the end, until `taken_i`, with `error_o`: 0, or the event code of what was found wrong.
+//            MEDIA_TIMEOUT: the media did not answer in time; nothing is known to be wrong. `bad_o` tells which sectors of
+//            the chain, by position, the media could not read; it and `page_o` stay to the next start.
 //            The clock is needed in reset, with `start_i` and while `busy_o` is high.
 // Latency:   zero and same: a line a cycle. lz4 and raw: as fast as media and decompressor; a line appears as soon as
 //            its 64 bytes are decoded. The CRC can only be checked after the last line.
@@ -28,14 +28,18 @@ module page_filler #(
     input  wire [12:0]            length_i,
     input  wire [63:0]            word_i,
     input  wire [31:0]            crc_i,
-    input  wire [23:0]            page_i,       // holds until done
+    input  wire [23:0]            page_i,
     input  wire [SECTOR_BITS-1:0] first_i,
     output wire                   busy_o,
     output wire                   done_o,
+    input  wire                   taken_i,
+    output wire [23:0]            page_o,
+    output wire                   stored_o,     // it is read from the media
     output wire [7:0]             error_o,
     output wire [63:0]            bad_o,
 
     output wire                   line_valid_o,
+    input  wire                   line_ready_i,
     output wire [5:0]             line_o,
     output wire [511:0]           line_data_o,
 
@@ -77,6 +81,7 @@ module page_filler #(
     reg [5:0]  line_q;
     reg [63:0] word_q;
     reg [31:0] crc_q;
+    reg [23:0] page_q;
     reg        malformed_q;
 
     wire stored_start = start_i && !import_i && ON_MEDIA[state_i];
@@ -96,7 +101,7 @@ module page_filler #(
         .start_i(stored_start),
         .first_i(first_i),
         .bytes_i(length_i),
-        .page_i(page_i),
+        .page_i(page_q),
         .drop_i(chain_drop),
         .busy_o(chain_busy),
         .error_o(chain_error),
@@ -129,6 +134,8 @@ module page_filler #(
     );
 
     // ---- decompressor ----
+    wire         shown = export_q || import_q;       // no line leaves
+    wire         room  = phase_q == LINES && (shown || line_ready_i);
     wire         decoder_ready, decoder_valid, decoder_last, decoder_error;
     wire [511:0] decoder_data;
 
@@ -142,21 +149,22 @@ module page_filler #(
         .block_bytes_i(import_q ? import_bytes_i : chain_bytes),
         .block_last_i(import_q ? import_last_i : chain_last),
         .page_valid_o(decoder_valid),
-        .page_ready_i(phase_q == LINES),
+        .page_ready_i(room),
         .page_data_o(decoder_data),
         .page_last_o(decoder_last),
         .error_o(decoder_error)
     );
 
-    assign chain_ready    = lz4_q ? decoder_ready && !import_q : raw_q;
+    assign chain_ready    = lz4_q ? decoder_ready && !import_q : raw_q && (room || phase_q != LINES);
     assign import_ready_o = import_q && phase_q == LINES && decoder_ready;
     assign chain_drop     = phase_q == DRAIN;
 
     // ---- lines ----
     wire line_valid = phase_q == LINES && (lz4_q ? decoder_valid : raw_q ? chain_valid : 1'b1);
-    wire last_line  = line_valid && (lz4_q ? decoder_last : line_q == 6'd63);
+    wire line_take  = line_valid && room;
+    wire last_line  = line_take && (lz4_q ? decoder_last : line_q == 6'd63);
 
-    assign line_valid_o  = line_valid && !export_q && !import_q;
+    assign line_valid_o  = line_valid && !shown;
     assign line_o        = line_q;
     assign line_data_o   = lz4_q ? decoder_data : raw_q ? chain_data : {8{word_q}};
     assign block_valid_o = export_q && chain_valid && chain_ready;
@@ -170,7 +178,7 @@ module page_filler #(
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .clear_i(start_i),
-        .valid_i(line_valid),
+        .valid_i(line_take),
         .data_i(line_data_o),
         .zero_o(unused_zero),
         .same_o(unused_same),
@@ -181,8 +189,10 @@ module page_filler #(
     // ---- verdict: an AXI error explains everything that follows from it ----
     wire stored = lz4_q || raw_q;
 
-    assign busy_o  = phase_q != IDLE;
-    assign done_o  = phase_q == CHECK;
+    assign busy_o   = phase_q != IDLE;
+    assign done_o   = phase_q == CHECK;
+    assign page_o   = page_q;
+    assign stored_o = stored;
     wire sick   = chain_error && !import_q;
 
     // Where the media has left out an answer, those that came may be taken for others: nothing is known to be wrong.
@@ -202,16 +212,17 @@ module page_filler #(
                 export_q    <= export_i;
                 word_q      <= word_i;
                 crc_q       <= crc_i;
+                page_q      <= page_i;
                 line_q      <= 6'd0;
                 malformed_q <= 1'b0;
             end
             LINES: begin
-                if (line_valid) line_q <= line_q + 1'b1;
+                if (line_take) line_q <= line_q + 1'b1;
                 if (lz4_q && decoder_error) malformed_q <= 1'b1;
                 if (last_line || (lz4_q && decoder_error) || (stored && chain_error && !import_q)) phase_q <= DRAIN;
             end
             DRAIN: if (!chain_busy) phase_q <= CHECK;
-            default: phase_q <= IDLE;
+            default: if (taken_i) phase_q <= IDLE;
         endcase
         if (!rst_ni) phase_q <= IDLE;
     end

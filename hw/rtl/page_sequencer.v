@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: MIT
-// page_sequencer: decides, one page operation at a time, what happens to pages.
+// page_sequencer: decides, one decision at a time, what happens to pages.
 //
-// It is the only user of the page table, the reservations and the entries' fate, so that every operation sees a settled
-// device. Order of service: complete entries are closed first; host requests and mailbox commands go in turn, so that a
-// host that misses all the time does not keep a command waiting. While nobody waits for anything and every entry is dirty,
-// the least recently used one is cleaned (closed), so that the next miss finds a clean victim.
+// It is the only user of the page table, the reservations and the entries' fate. Fills and one close go on by themselves
+// once they are begun: their entries are busy in the cache, which locks their pages, and the sequencer decides the next
+// thing. A fill that has ended well needs nothing more; one that has failed, and a close that has ended, come back here. An
+// access that needs what is not free now goes back and asks again (`bounce_o`). A command waits until nothing is under way,
+// and sees a settled device.
+//
+// Order of service: fills that have failed, closes that have ended, complete entries to close; then host requests and
+// mailbox commands in turn, so that a host that misses all the time does not keep a command waiting. While nobody waits
+// for anything and few entries could be taken, the least recently used dirty one is cleaned: its missing lines are filled,
+// then it is closed, so that the next miss finds a clean victim.
 //
 //     PREPARE   a host access needs a page: open it (taking a victim), reserve and make it dirty, fill it
 //     COMMAND   from the mailbox: trim, state, export, flush, inject and clear poison (OP_* of cram_codes.vh)
 //     SALVAGE   an export finds the stored copy of a page damaged that is wholly cached: it is closed anew
-//     CLOSE, FILL, POISON, RELEASE   steps shared by these; `after_*_q` say where to go on
+//     CLOSE, FILL, POISON, RELEASE   steps shared by these; `after_*_q` say where to go on. A command waits for its close
+//               or fill (`stays_q`); all others go on by themselves.
+//     COMMIT    a close has ended: give the old sectors back, write the table
+//     FAILED    a fill has
 //
 // Sectors that the media could not write or read are retired when their chain is released. A close that met one is tried
 // again elsewhere. A close that finds no room, or no answer of the media, leaves its entry dirty: whoever waited for it is
@@ -41,26 +50,33 @@ module page_sequencer #(
 
     // ---- page_cache ----
     input  wire                   request_valid_i,
+    output wire                   bounce_o,         // it cannot be served now
     input  wire                   request_write_i,
     input  wire                   request_fill_i,
     input  wire [PAGE_BITS-1:0]   request_page_i,
     input  wire [5:0]             request_line_i,
     input  wire                   request_again_i,  // a line of this burst was refused before
-    input  wire                   read_again_i,     // likewise of the read burst
+    input  wire                   read_again_i,     // likewise of the read burst that asks
     input  wire                   critical_i,       // no new page is admitted
     input  wire                   burst_i,          // a write burst is under way, now in page burst_page_i
     input  wire [PAGE_BITS-1:0]   burst_page_i,
     input  wire                   waits_write_i,    // the port waits for a line of lookup_page_o
     input  wire                   waits_read_i,
+    output wire                   seek_read_o,      // a read of lookup_page_o is to ask: it will be refused
     output wire                   refuse_write_o,
     output wire                   refuse_read_o,
     output wire [PAGE_BITS-1:0]   lookup_page_o,
     input  wire                   lookup_hit_i,
     input  wire [ENTRY_BITS-1:0]  lookup_entry_i,
+    input  wire                   victim_valid_i,
     input  wire [ENTRY_BITS-1:0]  victim_entry_i,
     input  wire                   victim_dirty_i,
-    input  wire                   dirty_valid_i,
+    input  wire                   dirty_any_i,
+    input  wire                   dirty_valid_i,    // one of them is not busy
     input  wire [ENTRY_BITS-1:0]  dirty_entry_i,
+    input  wire                   dirty_missing_i,
+    input  wire                   scarce_i,         // few entries can be taken without closing one
+    input  wire                   crowded_i,        // so it will be when one more is dirty
     input  wire                   complete_valid_i,
     input  wire [ENTRY_BITS-1:0]  complete_entry_i,
     input  wire                   flaw_valid_i,     // a line of the page cannot be told
@@ -71,6 +87,7 @@ module page_sequencer #(
     input  wire [PAGE_BITS-1:0]   entry_page_i,
     input  wire                   entry_dirty_i,
     input  wire                   entry_lost_i,
+    input  wire                   entry_complete_i,
     input  wire                   entry_missing_i,
     output wire [5:0]             entry_line_o,
     input  wire                   entry_line_missing_i,
@@ -79,12 +96,16 @@ module page_sequencer #(
     output wire                   drop_o,
     output wire                   make_dirty_o,
     output wire                   make_clean_o,
-    output wire                   closing_o,
+    output wire                   closing_o,        // close_entry_o
+    output wire [ENTRY_BITS-1:0]  close_entry_o,
+    output wire                   fill_begin_o,     // of entry_o
+    output wire                   fill_end_o,       // of fill_entry_i
     output wire                   stuck_o,          // complete entries are not closed by themselves
 
     // ---- page_store ----
     input  wire [SECTOR_BITS:0]   free_i,
     output wire                   close_start_o,
+    output wire [PAGE_BITS-1:0]   close_page_o,
     input  wire                   close_done_i,
     input  wire [7:0]             close_error_i,    // 0, or an event code
     input  wire [2:0]             close_state_i,
@@ -93,7 +114,11 @@ module page_sequencer #(
     input  wire [31:0]            close_crc_i,
     input  wire [SECTOR_BITS-1:0] close_first_i,
     input  wire [6:0]             close_count_i,
+    input  wire                   fill_ready_i,
+    input  wire                   fills_i,          // some are under way
     output wire                   fill_start_o,
+    output wire [ENTRY_BITS-1:0]  fill_entry_o,
+    output wire                   fill_closes_o,    // to be closed then
     output wire                   fill_export_o,
     output wire                   import_o,         // the fill checks, the close stores an imported block
     output wire [2:0]             fill_state_o,
@@ -101,8 +126,13 @@ module page_sequencer #(
     output wire [63:0]            fill_word_o,
     output wire [31:0]            fill_crc_o,
     output wire [SECTOR_BITS-1:0] fill_first_o,
-    input  wire                   fill_done_i,
+    input  wire                   fill_done_i,      // a fill has ended, of
+    input  wire [PAGE_BITS-1:0]   fill_page_i,
+    input  wire [ENTRY_BITS-1:0]  fill_entry_i,
+    input  wire                   fill_closes_i,
+    input  wire                   fill_stored_i,
     input  wire [7:0]             fill_error_i,
+    output wire                   fill_taken_o,
     output wire                   release_start_o,
     output wire [SECTOR_BITS-1:0] release_first_o,
     output wire [6:0]             release_count_o,
@@ -154,44 +184,53 @@ module page_sequencer #(
     localparam       PAGE_SECTORS = 4096 / SECTOR_BYTES;
     localparam [SECTOR_BITS:0] RAW_SECTORS = PAGE_SECTORS[SECTOR_BITS:0];
 
-    localparam [4:0] IDLE          = 5'd0,
-                     PREPARE       = 5'd1,   // read the table entry of page_q again: the access starts over
-                     OPEN          = 5'd2,   // cached, poison, or take a victim
-                     DIRTY         = 5'd3,   // reserve
-                     NEED          = 5'd4,   // fill, if the line is missing
-                     CLOSE         = 5'd5,   // read the table entry of the page in entry_q
-                     CLOSE_LOOK    = 5'd6,
-                     CLOSE_START   = 5'd7,
-                     CLOSE_WAIT    = 5'd8,
-                     CLOSE_STORE   = 5'd9,   // old sectors are back: write the new entry
-                     FILL          = 5'd10,
-                     FILL_WAIT     = 5'd11,
-                     POISON        = 5'd12,  // read the table entry of page_q
-                     POISON_LOOK   = 5'd13,
-                     POISON_DROP   = 5'd14,
-                     POISON_STORE  = 5'd15,
-                     RELEASE       = 5'd16,
-                     RELEASE_WAIT  = 5'd17,
-                     COMMAND       = 5'd18,  // read the table entry of page_q
-                     COMMAND_LOOK  = 5'd19,
-                     COMMAND_DO    = 5'd20,
-                     TRIM_STORE    = 5'd21,
-                     FENCE_STORE   = 5'd22,
-                     IMPORT_START  = 5'd23,  // the block is good: store it
-                     IMPORT_STORE  = 5'd24,
-                     IMPORT_REFUSE = 5'd25,  // log it
-                     REPLY         = 5'd26,
-                     CLOSE_FAILED  = 5'd27,  // the entry stays dirty
-                     REFUSE        = 5'd28,  // the access that needed it
-                     TELL          = 5'd30,  // log code_q
-                     SALVAGE       = 5'd31,  // the stored copy is damaged, all lines are cached: store them anew
-                     FILL_LATE     = 5'd29;  // the page stays stored, the lines that came stay cached
+    localparam [5:0] IDLE          = 6'd0,
+                     PREPARE       = 6'd1,   // read the table entry of page_q again: the access starts over
+                     OPEN          = 6'd2,   // cached, poison, or take a victim
+                     DIRTY         = 6'd3,   // reserve
+                     NEED          = 6'd4,   // fill, if the line is missing
+                     CLOSE         = 6'd5,   // read the table entry of the page in entry_q
+                     CLOSE_LOOK    = 6'd6,
+                     CLOSE_START   = 6'd7,
+                     CLOSE_WAIT    = 6'd8,
+                     CLOSE_STORE   = 6'd9,   // old sectors are back: write the new entry
+                     FILL          = 6'd10,
+                     FILL_WAIT     = 6'd11,
+                     POISON        = 6'd12,  // read the table entry of page_q
+                     POISON_LOOK   = 6'd13,
+                     POISON_DROP   = 6'd14,
+                     POISON_STORE  = 6'd15,
+                     RELEASE       = 6'd16,
+                     RELEASE_WAIT  = 6'd17,
+                     COMMAND       = 6'd18,  // read the table entry of page_q
+                     COMMAND_LOOK  = 6'd19,
+                     COMMAND_DO    = 6'd20,
+                     TRIM_STORE    = 6'd21,
+                     FENCE_STORE   = 6'd22,
+                     IMPORT_START  = 6'd23,  // the block is good: store it
+                     IMPORT_STORE  = 6'd24,
+                     IMPORT_REFUSE = 6'd25,  // log it
+                     REPLY         = 6'd26,
+                     CLOSE_FAILED  = 6'd27,  // the entry stays dirty
+                     REFUSE        = 6'd28,  // the access that needs it
+                     TELL          = 6'd30,  // log code_q
+                     SALVAGE       = 6'd31,  // the stored copy is damaged, all lines are cached: store them anew
+                     FILL_LATE     = 6'd29,  // the page stays stored, the lines that came stay cached
+                     TAKEN         = 6'd32,  // entry_q has its page
+                     FAILED        = 6'd33,  // a fill of entry_q
+                     COMMIT        = 6'd34,  // read the table entry of the page that was closed
+                     SEEK          = 6'd35;  // refuse the read that needed page_q
 
-    reg [4:0]             state_q;
-    reg [4:0]             after_close_q, after_fill_q, after_release_q;
+    reg [5:0]             state_q;
+    reg [5:0]             after_close_q, after_fill_q, after_release_q;
 
     // ---- the operation under way ----
     reg                   write_q, fill_q;      // PREPARE: what the access needs
+    reg                   again_q;              // a line of its burst was refused before
+    reg                   stays_q;              // its close and its fill are waited for
+    reg                   closes_q;             // FAILED: the fill was for a close
+    reg                   hush_q;               // the refusal is of a page that is poison: it is not counted
+    reg [5:0]             seek_q;               // cycles that it was sought
     reg [PAGE_BITS-1:0]   target_q;             // the page the request or command names
     reg [5:0]             line_q;
     reg [3:0]             op_q;
@@ -209,6 +248,14 @@ module page_sequencer #(
     reg                   sick_q;               // POISON: the last fill has found the page damaged
     reg                   salvage_q;            // likewise; it was or is stored anew, once an operation
 
+    // ---- the close that goes on by itself, until its table entry is written ----
+    reg                   close_busy_q, close_done_q;
+    reg [ENTRY_BITS-1:0]  close_entry_q;
+    reg [PAGE_BITS-1:0]   close_page_q;
+    reg                   needed_q;             // an access waits for it, or for the fill before it,
+    reg                   denied_q;             // and it has failed, for the reason
+    reg [7:0]             denied_code_q;
+
     // ---- what the media has done to earlier operations ----
     reg                   stuck_q;
     reg                   lost_q;               // sectors are out of reach, and it is not told yet
@@ -221,11 +268,27 @@ module page_sequencer #(
     reg [PAGE_BITS:0]     resident_q;
 
     reg                   command_turn_q;       // the last operation was a host access
-    wire                  serve_request = request_valid_i && !(command_valid_i && command_turn_q);
+    wire                  jobs     = fills_i || close_busy_q;
+    wire                  flaw     = flaw_valid_i || lost_q;  // goes before what is not begun
+    wire                  fails    = fill_done_i && fill_error_i != 0 && !close_busy_q;
+    wire                  commits  = close_done_q;
+    wire                  complete = complete_valid_i && !stuck_q && !close_busy_q;
+    wire                  serves   = request_valid_i && !(command_valid_i && command_turn_q);
+    wire                  commands = command_valid_i && !serves && !jobs;
+    wire                  can_close = dirty_missing_i ? fill_ready_i : !close_busy_q;  // the entry that is closed next
+    // what is being written may turn out complete
+    wire                  cleans   = scarce_i && dirty_valid_i && can_close && !stuck_q && !burst_i && !command_valid_i;
 
-    wire                  complete = complete_valid_i && !stuck_q;
-    wire                  flaw     = flaw_valid_i || lost_q;  // goes first
-    wire                  cleans   = victim_dirty_i && !stuck_q && !burst_i;  // what is being written may turn out complete
+    // What IDLE does next, the first of them.
+    wire                  do_fail     = fails;
+    wire                  do_commit   = !do_fail && commits;
+    wire                  do_flaw     = !do_fail && !do_commit && flaw && !jobs;
+    wire                  may_begin   = !do_fail && !do_commit && !flaw;
+    wire                  do_complete = may_begin && complete;
+    wire                  do_request  = may_begin && !complete && serves;
+    wire                  do_command  = may_begin && !complete && commands;
+    wire                  do_clean    = may_begin && !complete && !serves && !commands && cleans;
+    wire                  acts        = do_fail || do_commit || do_flaw || do_complete || do_request || do_command || do_clean;
 
     // ---- page table ---------------------------------------------------------------------------------------------
     reg                  table_read, table_write;
@@ -269,8 +332,9 @@ module page_sequencer #(
     wire                   old_resident = RESIDENT[old_state] || table_lost;  // most pages are
 
     always @* begin
-        table_read  = (state_q == IDLE && ready_o && !flaw && !complete && serve_request)
-                      || (!asked_q && (state_q == PREPARE || state_q == CLOSE || state_q == POISON || state_q == COMMAND));
+        table_read  = (state_q == IDLE && ready_o && do_request)
+                      || (!asked_q && (state_q == PREPARE || state_q == CLOSE || state_q == POISON || state_q == COMMAND
+                                       || state_q == COMMIT));
         table_write = state_q == CLOSE_STORE || state_q == POISON_STORE || state_q == TRIM_STORE
                       || state_q == FENCE_STORE || state_q == IMPORT_STORE;
         table_page  = state_q == IDLE ? request_page_i : state_q == CLOSE ? entry_page_i : page_q;
@@ -299,11 +363,15 @@ module page_sequencer #(
         endcase
     end
 
-    wire unused = &{1'b0, old_round[5:0]};
+    wire unused = &{1'b0, old_round[5:0], complete_entry_i};
 
     // ---- outputs ------------------------------------------------------------------------------------------------
     wire [SECTOR_BITS+1:0] promised = {1'b0, reserved_q} + {1'b0, RAW_SECTORS};  // retired sectors may be among them
-    wire                   room     = {1'b0, free_i} >= promised;
+    // What the close under way has taken is part of what was promised to it.
+    wire [31:0]            spent    = close_busy_q ? {25'd0, close_count_i} : 32'd0;
+    wire                   unused_spent = &{1'b0, spent};
+    wire [SECTOR_BITS:0]   unspent  = free_i + spent[SECTOR_BITS:0];
+    wire                   room     = {1'b0, unspent} >= promised;
 
     // The page that the burst under way has made dirty may be complete, and closed, at the burst's end: until the burst
     // has left it, nobody knows what it takes.
@@ -311,35 +379,41 @@ module page_sequencer #(
     reg [PAGE_BITS-1:0]    fresh_page_q;
     wire                   fresh     = fresh_q && burst_i && burst_page_i == fresh_page_q;
     wire [SECTOR_BITS:0]   counted   = fresh ? reserved_q - RAW_SECTORS : reserved_q;
-    wire [SECTOR_BITS:0]   available = free_i > counted ? free_i - counted : {(SECTOR_BITS + 1){1'b0}};
+    wire [SECTOR_BITS:0]   available = unspent > counted ? unspent - counted : {(SECTOR_BITS + 1){1'b0}};
 
-    assign judge_o         = state_q == IDLE && !flaw && !complete;
+    assign judge_o         = state_q == IDLE && !do_fail && !close_busy_q && !flaw && !complete;
     assign available_o     = {{(31 - SECTOR_BITS){1'b0}}, available};
     assign stuck_o         = stuck_q;
 
-    assign flaw_taken_o    = state_q == IDLE && ready_o && flaw_valid_i;
-    assign idle_o          = state_q == IDLE && ready_o && !flaw && !complete && !request_valid_i && !command_valid_i
-                             && !cleans;
-    wire   waits           = (state_q == CLOSE_WAIT && !close_done_i) || (state_q == FILL_WAIT && !fill_done_i)
+    assign flaw_taken_o    = state_q == IDLE && ready_o && do_flaw && flaw_valid_i;
+    assign idle_o          = state_q == IDLE && ready_o && !acts && !jobs && !flaw && !request_valid_i && !command_valid_i;
+    wire   good            = fill_done_i && fill_error_i == 0 && state_q != FILL_WAIT;  // nothing more is to be done
+    wire   closed          = close_done_i && close_busy_q;
+    wire   waits           = (state_q == CLOSE_WAIT && !close_done_i && !close_done_q) || (state_q == FILL_WAIT && !fill_done_i)
                              || (state_q == RELEASE_WAIT && !release_done_i);
-    wire   cleared         = !export_q && !import_q && !salvage_q && !error_q && reason_q == REASON_INTERNAL;  // as IDLE leaves them
+    wire   cleared         = !stays_q && !hush_q && seek_q == 0 && !export_q && !import_q && !salvage_q && !error_q
+                             && reason_q == REASON_INTERNAL;  // as IDLE leaves them
 
-    assign moves_o         = take_q || lost_i || (returned_i && stuck_q) || fresh_q != fresh || (state_q == IDLE ? !idle_o || !cleared : !waits);
+    assign moves_o         = take_q || lost_i || (returned_i && (stuck_q || denied_q)) || fresh_q != fresh || good || closed
+                             || (state_q == IDLE ? acts || !ready_o || !cleared : !waits);
     assign reserved_o      = {{(31 - SECTOR_BITS){1'b0}}, reserved_q};
     assign resident_o      = {{(31 - PAGE_BITS){1'b0}}, resident_q};
+
+    // Reads must find an entry that they can take: a page becomes dirty when another one has been closed.
+    wire   throttled       = crowded_i && dirty_any_i && !stuck_q && !denied_q;
 
     // A page that is fenced, or free in the critical state, is not made dirty.
     wire   asking          = write_q && (state_q == OPEN ? !lookup_hit_i : state_q == DIRTY && !take_q && !entry_dirty_i);
     wire   closed_door     = asking && (old_fenced || (critical_i && old_state == STATE_FREE));
 
     // Lines may have come in before a fill was given up: only an access that still waits for one is refused.
-    wire   refuses         = state_q == REFUSE || (state_q == FILL_LATE && !export_q);
-    wire   refuse_write    = refuses && write_q && waits_write_i;
-    wire   refuse_read     = refuses && !write_q && waits_read_i;
+    wire   refuse_write    = ((state_q == REFUSE && write_q) || (state_q == FILL_LATE && !export_q)) && waits_write_i;
+    wire   refuse_read     = state_q == SEEK && waits_read_i;
 
     assign refuse_write_o  = (state_q == OPEN && !lookup_hit_i && old_state == STATE_POISON && write_q) || closed_door
                              || refuse_write;
-    assign refuse_read_o   = (state_q == OPEN && !lookup_hit_i && old_state == STATE_POISON && !write_q) || refuse_read;
+    assign refuse_read_o   = refuse_read;
+    assign seek_read_o     = state_q == SEEK;
     assign lookup_page_o   = page_q;
     assign entry_o         = entry_q;
     assign entry_line_o    = line_q;
@@ -356,12 +430,14 @@ module page_sequencer #(
 
     // A fill that finds the stored copy damaged, after the host has written all lines of the page.
     wire   overwritten     = !export_q && !import_q && fill_error_i != 0 && fill_error_i != EVENT_CODE_MEDIA_TIMEOUT
-                             && complete_valid_i && complete_entry_i == entry_q;
+                             && entry_complete_i;
 
-    assign make_dirty_o    = (state_q == DIRTY && !take_q && write_q && !entry_dirty_i && room && !closed_door)
+    assign make_dirty_o    = (state_q == DIRTY && !take_q && write_q && !entry_dirty_i && room && !closed_door && !throttled)
                              || (rescue && !entry_dirty_i) || (state_q == SALVAGE && room && !salvage_q);
     assign make_clean_o    = state_q == CLOSE_STORE;
-    assign closing_o       = state_q == CLOSE || state_q == CLOSE_LOOK || state_q == CLOSE_START
+    assign close_entry_o   = close_busy_q ? close_entry_q : entry_q;
+    assign close_page_o    = close_busy_q ? close_page_q : page_q;
+    assign closing_o       = close_busy_q || state_q == CLOSE || state_q == CLOSE_LOOK || state_q == CLOSE_START
                              || (state_q == CLOSE_WAIT && !import_q) || state_q == CLOSE_STORE
                              || state_q == POISON || state_q == POISON_LOOK || state_q == POISON_DROP
                              || ((state_q == RELEASE || state_q == RELEASE_WAIT) && after_release_q != TRIM_STORE && !import_q)
@@ -371,9 +447,18 @@ module page_sequencer #(
 
     assign close_start_o   = state_q == CLOSE_START || (state_q == IMPORT_START && room);
     // A read that misses a page on the media needs nothing but its lines: they come long after the entry was taken.
-    wire   read_through    = state_q == OPEN && !lookup_hit_i && !write_q && !victim_dirty_i && old_stored && !flaw_valid_i;
+    wire   reads_through   = !write_q && old_stored;
+    wire   read_through    = state_q == OPEN && !lookup_hit_i && reads_through && victim_valid_i && !victim_dirty_i && fill_ready_i
+                             && !flaw_valid_i;
+    wire   own_fill        = (state_q == FILL && fill_ready_i) || read_through;
+    reg    begin_q;        // it was begun in the last cycle, for an entry that is taken in this one
 
-    assign fill_start_o    = state_q == FILL || read_through;
+    assign fill_start_o    = own_fill;
+    assign fill_entry_o    = read_through ? victim_entry_i : entry_q;
+    assign fill_closes_o   = state_q == FILL && after_fill_q == CLOSE_START;
+    assign fill_begin_o    = begin_q || (state_q == FILL && fill_ready_i && !export_q && !import_q);
+    assign fill_taken_o    = good || (state_q == IDLE && ready_o && do_fail) || (state_q == FILL_WAIT && fill_done_i);
+    assign fill_end_o      = fill_taken_o && !export_q && !import_q;
     assign fill_export_o   = export_q;
     assign import_o        = import_q;
     assign fill_state_o    = old_state;
@@ -387,7 +472,7 @@ module page_sequencer #(
     assign release_close_o = release_close_q;
     assign release_fill_o  = release_fill_q;
 
-    assign command_ready_o = state_q == IDLE && ready_o && !flaw && !complete && !serve_request;
+    assign command_ready_o = state_q == IDLE && ready_o && do_command;
     assign reply_valid_o   = state_q == REPLY;
     assign reply_state_o   = old_state;
     assign reply_cached_o  = cached_q;
@@ -404,10 +489,18 @@ module page_sequencer #(
     assign poisoned_o      = state_q == POISON_STORE;
     assign fenced_o        = closed_door && old_fenced;
     assign not_admitted_o  = closed_door && !old_fenced;
-    assign refused_o       = refuse_write || refuse_read;
+    assign refused_o       = refuse_write || (refuse_read && !hush_q);
+    // What an access needs is not free: it asks again.
+    wire   no_victim       = !victim_valid_i || (victim_dirty_i ? !denied_q && !can_close : reads_through && !fill_ready_i);
+    wire   no_close        = !denied_q && dirty_any_i && !(dirty_valid_i && can_close);
+
+    assign bounce_o        = (state_q == OPEN && !lookup_hit_i && !table_lost && old_state != STATE_POISON && !closed_door
+                              && (flaw_valid_i || (write_q && throttled ? no_close : no_victim)))
+                             || (state_q == DIRTY && !take_q && !closed_door && write_q && !entry_dirty_i && (!room || throttled) && no_close)
+                             || (state_q == FILL && !fill_ready_i && !stays_q);
 
     // A write that is refused is told once a burst; a media that is late once a page; the first of several failed closes.
-    wire   tell_refused    = state_q == REFUSE && write_q && !request_again_i;
+    wire   tell_refused    = state_q == REFUSE && write_q && !again_q;
     wire   tell_late       = state_q == FILL_LATE && !(late_q && late_page_q == page_q);
     // It is told before the sectors that are retired with it; a fill that was late has retired none.
     wire   tell_close      = !stuck_q && ((state_q == RELEASE && after_release_q == CLOSE_FAILED)
@@ -422,12 +515,12 @@ module page_sequencer #(
     assign event_page_o    = page_q;
     assign event_sector_o  = retired_i ? {{(32 - SECTOR_BITS){1'b0}}, retired_sector_i} : 32'd0;
     assign closed_o        = state_q == CLOSE_STORE;
-    assign filled_o        = state_q == FILL_WAIT && fill_done_i && fill_error_i == 0 && !export_q && !import_q;
+    assign filled_o        = good || (state_q == FILL_WAIT && fill_done_i && fill_error_i == 0 && !export_q && !import_q);
     assign imported_o      = state_q == IMPORT_STORE;
     assign trimmed_o       = state_q == TRIM_STORE && op_q == OP_TRIM;
 
     // A burst waits for a media that is late once, not line by line.
-    wire   still_late      = late_q && late_page_q == page_q && (write_q ? request_again_i : read_again_i);
+    wire   still_late      = late_q && late_page_q == page_q && again_q;
 
     // ---- counts -------------------------------------------------------------------------------------------------
     wire give_back = make_clean_o || (drop_o && entry_dirty_i);
@@ -460,14 +553,38 @@ module page_sequencer #(
         asked_q <= table_read;
         if (make_dirty_o || returned_i) stuck_q <= 1'b0;  // another try for each page that becomes dirty
         if (lost_i) lost_q <= 1'b1;
+        if (make_dirty_o || returned_i || make_clean_o) denied_q <= 1'b0;
+        if (closed) close_done_q <= 1'b1;
+        if (good && fill_stored_i) late_q <= 1'b0;
+        begin_q <= read_through;
         case (state_q)
             IDLE: if (ready_o) begin
+                stays_q  <= 1'b0;
+                hush_q   <= 1'b0;
+                seek_q   <= 6'd0;
                 export_q <= 1'b0;
                 import_q <= 1'b0;
                 salvage_q <= 1'b0;
                 error_q  <= 1'b0;
                 reason_q <= REASON_INTERNAL;
-                if (flaw) begin
+                if (do_fail) begin
+                    page_q          <= fill_page_i;
+                    target_q        <= fill_page_i;
+                    entry_q         <= fill_entry_i;
+                    code_q          <= fill_error_i;
+                    closes_q        <= fill_closes_i;
+                    sick_q          <= 1'b1;
+                    release_close_q <= 1'b0;
+                    after_close_q   <= IDLE;
+                    after_fill_q    <= IDLE;
+                    state_q         <= FAILED;
+                end else if (do_commit) begin
+                    page_q        <= close_page_q;
+                    target_q      <= close_page_q;
+                    entry_q       <= close_entry_q;
+                    after_close_q <= IDLE;
+                    state_q       <= COMMIT;
+                end else if (do_flaw) begin
                     after_close_q <= IDLE;
                     sick_q        <= 1'b0;
                     target_q      <= flaw_page_i;
@@ -476,26 +593,28 @@ module page_sequencer #(
                                      : flaw_lost_i ? EVENT_CODE_CACHE_LOST : EVENT_CODE_CACHE_REFETCHED;
                     state_q       <= flaw_valid_i ? (flaw_lost_i ? POISON : TELL) : lost_i ? IDLE : TELL;
                     if (!flaw_valid_i) lost_q <= lost_i;  // told once, with the last of the sectors
-                end else if (complete) begin
+                end else if (do_complete) begin
                     entry_q       <= complete_entry_i;
                     after_close_q <= IDLE;
                     state_q       <= CLOSE;
-                end else if (serve_request) begin
+                end else if (do_request) begin
                     command_turn_q <= 1'b1;
                     target_q <= request_page_i;
                     page_q   <= request_page_i;
                     line_q   <= request_line_i;
                     write_q  <= request_write_i;
                     fill_q   <= request_fill_i;
+                    again_q  <= request_write_i ? request_again_i : read_again_i;
                     state_q  <= PREPARE;
-                end else if (command_valid_i) begin
+                end else if (do_command) begin
                     command_turn_q <= 1'b0;
+                    stays_q  <= 1'b1;
                     target_q <= command_page_i;
                     page_q   <= command_page_i;
                     op_q     <= command_op_i;
                     state_q  <= COMMAND;
-                end else if (cleans) begin
-                    entry_q       <= victim_entry_i;
+                end else if (do_clean) begin
+                    entry_q       <= dirty_entry_i;
                     after_close_q <= IDLE;
                     state_q       <= CLOSE;
                 end
@@ -511,34 +630,48 @@ module page_sequencer #(
                 sick_q        <= 1'b0;
                 after_close_q <= IDLE;
                 state_q       <= POISON;
-            end else if (old_state == STATE_POISON || closed_door || flaw_valid_i) begin  // the victim's is told first
+            end else if (old_state == STATE_POISON) begin
+                hush_q  <= 1'b1;
+                state_q <= write_q ? IDLE : SEEK;
+            end else if (closed_door || flaw_valid_i || (write_q && throttled ? no_close : no_victim)) begin  // a victim that cannot be told is told first
                 state_q <= IDLE;
+            end else if (victim_dirty_i && denied_q) begin
+                denied_q <= 1'b0;
+                code_q   <= denied_code_q;
+                state_q  <= REFUSE;
             end else begin
-                entry_q <= victim_entry_i;
-                if (victim_dirty_i) begin
-                    after_close_q <= PREPARE;
-                    state_q       <= CLOSE;
+                entry_q       <= victim_entry_i;
+                after_close_q <= IDLE;
+                after_fill_q  <= IDLE;
+                if (write_q && throttled) begin
+                    entry_q  <= dirty_entry_i;
+                    needed_q <= 1'b1;
+                    state_q  <= CLOSE;
+                end else if (victim_dirty_i) begin
+                    needed_q <= 1'b1;
+                    state_q  <= CLOSE;
                 end else begin
                     take_q  <= 1'b1;
-                    state_q <= read_through ? FILL_WAIT : DIRTY;
-                    if (read_through) begin
-                        after_fill_q  <= IDLE;
-                        after_close_q <= IDLE;
-                    end
+                    state_q <= reads_through ? TAKEN : DIRTY;
                 end
             end
+            TAKEN: state_q <= IDLE;
             DIRTY: if (!take_q) begin  // one cycle later when the entry was just taken
                 if (closed_door) begin
                     state_q <= IDLE;
-                end else if (!write_q || entry_dirty_i || room) begin
+                end else if (!write_q || entry_dirty_i || (room && !throttled)) begin
                     state_q <= NEED;
-                end else if (dirty_valid_i) begin
+                end else if (no_close) begin
+                    state_q <= IDLE;
+                end else if (dirty_any_i && !denied_q) begin
                     entry_q       <= dirty_entry_i;
-                    after_close_q <= PREPARE;
+                    after_close_q <= IDLE;
+                    needed_q      <= 1'b1;
                     state_q       <= CLOSE;
                 end else begin
-                    code_q  <= EVENT_CODE_EXHAUSTED;
-                    state_q <= REFUSE;
+                    denied_q <= 1'b0;
+                    code_q   <= denied_q ? denied_code_q : EVENT_CODE_EXHAUSTED;
+                    state_q  <= REFUSE;
                 end
             end
             NEED: if (fill_q && entry_line_missing_i && still_late) begin
@@ -562,10 +695,19 @@ module page_sequencer #(
                 after_fill_q <= CLOSE_START;
                 code_q       <= EVENT_CODE_METADATA_ERROR;
                 sick_q       <= 1'b0;
-                state_q      <= !entry_missing_i ? CLOSE_START : table_lost ? POISON : FILL;
+                state_q      <= entry_missing_i ? (table_lost ? POISON : FILL)
+                                : close_busy_q ? IDLE : CLOSE_START;  // its last line was written just now
             end
-            CLOSE_START: state_q <= CLOSE_WAIT;
-            CLOSE_WAIT: if (close_done_i) begin
+            CLOSE_START: if (stays_q) begin
+                state_q <= CLOSE_WAIT;
+            end else begin
+                close_busy_q  <= 1'b1;
+                close_entry_q <= entry_q;
+                close_page_q  <= page_q;
+                state_q       <= IDLE;
+            end
+            COMMIT: if (asked_q) state_q <= CLOSE_WAIT;
+            CLOSE_WAIT: if (close_done_i || close_done_q) begin
                 code_q          <= close_error_i;
                 release_first_q <= close_error_i != 0 ? close_first_i : old_first;
                 release_count_q <= close_error_i != 0 ? close_count_i : old_count;
@@ -574,30 +716,50 @@ module page_sequencer #(
                 sick_q          <= 1'b0;
                 case (close_error_i)
                     8'd0:                   after_release_q <= import_q ? IMPORT_STORE : CLOSE_STORE;
-                    EVENT_CODE_MEDIA_ERROR: after_release_q <= import_q ? IMPORT_START : CLOSE;  // elsewhere
+                    EVENT_CODE_MEDIA_ERROR: after_release_q <= import_q ? IMPORT_START : close_busy_q ? IDLE : CLOSE;  // elsewhere
                     // a line that is still stored is filled again
-                    EVENT_CODE_CACHE_LOST:  after_release_q <= entry_lost_i ? POISON : CLOSE;
+                    EVENT_CODE_CACHE_LOST:  after_release_q <= entry_lost_i ? POISON : close_busy_q ? IDLE : CLOSE;
                     default:                after_release_q <= import_q ? IMPORT_REFUSE : CLOSE_FAILED;
                 endcase
                 state_q         <= RELEASE;
             end
             CLOSE_STORE: begin
-                stuck_q <= 1'b0;
-                late_q  <= 1'b0;
-                page_q  <= target_q;
-                state_q <= after_close_q;
+                stuck_q  <= 1'b0;
+                late_q   <= 1'b0;
+                needed_q <= 1'b0;
+                {close_busy_q, close_done_q} <= 2'b00;
+                page_q   <= target_q;
+                state_q  <= after_close_q;
             end
             CLOSE_FAILED: begin
                 stuck_q  <= 1'b1;
                 error_q  <= 1'b1;
                 reason_q <= code_q == EVENT_CODE_EXHAUSTED ? REASON_EXHAUSTED : REASON_INTERNAL;
+                needed_q <= 1'b0;
+                if (needed_q) {denied_q, denied_code_q} <= {1'b1, code_q};  // it stays so until an access has been refused
+                {close_busy_q, close_done_q} <= 2'b00;
                 page_q   <= target_q;
-                state_q  <= after_close_q == PREPARE ? REFUSE : after_close_q;
+                state_q  <= after_close_q;
             end
-            REFUSE, TELL: state_q <= IDLE;
+            REFUSE: state_q <= write_q ? IDLE : SEEK;
+            TELL: state_q <= IDLE;
+            SEEK: begin  // whoever waited may have been answered meanwhile
+                seek_q <= seek_q + 1'b1;
+                if (waits_read_i || &seek_q) state_q <= IDLE;
+            end
 
             // ---- fill entry_q from the table entry of page_q ----
-            FILL: state_q <= FILL_WAIT;
+            FILL: if (fill_ready_i) state_q <= stays_q ? FILL_WAIT : IDLE;
+                  else if (!stays_q) state_q <= IDLE;
+            FAILED: if (code_q == EVENT_CODE_MEDIA_TIMEOUT) begin
+                state_q <= closes_q ? CLOSE_FAILED : FILL_LATE;
+            end else if (entry_complete_i) begin  // as `overwritten`
+                salvage_q <= 1'b1;
+                stays_q   <= 1'b1;
+                state_q   <= CLOSE;
+            end else begin
+                state_q   <= POISON;
+            end
             FILL_WAIT: if (fill_done_i) begin
                 code_q  <= fill_error_i;
                 sick_q  <= 1'b1;
@@ -615,7 +777,7 @@ module page_sequencer #(
             FILL_LATE: begin
                 late_q      <= 1'b1;
                 late_page_q <= page_q;
-                state_q     <= export_q ? REPLY : IDLE;
+                state_q     <= export_q ? REPLY : SEEK;
             end
 
             SALVAGE: begin
@@ -659,7 +821,10 @@ module page_sequencer #(
             end
 
             RELEASE: state_q <= RELEASE_WAIT;
-            RELEASE_WAIT: if (release_done_i) state_q <= after_release_q;
+            RELEASE_WAIT: if (release_done_i) begin
+                state_q <= after_release_q;
+                if (after_release_q == IDLE || after_release_q == POISON) {close_busy_q, close_done_q} <= 2'b00;
+            end
 
             // ---- a mailbox command ----
             COMMAND: if (asked_q) state_q <= COMMAND_LOOK;
@@ -770,6 +935,8 @@ module page_sequencer #(
             late_q         <= 1'b0;
             lost_q         <= 1'b0;
             asked_q        <= 1'b0;
+            begin_q        <= 1'b0;
+            {close_busy_q, close_done_q, needed_q, denied_q} <= 4'b0000;
         end
     end
 
@@ -787,6 +954,8 @@ module page_sequencer #(
             assert ($stable({reserved_q, resident_q, release_close_q, release_fill_q, sick_q}));
             assert ($stable(salvage_q));
             assert ($stable({fresh_q, stuck_q, late_q, late_page_q, lost_q, asked_q}));
+            assert ($stable({close_busy_q, close_done_q, close_entry_q, close_page_q, needed_q, denied_q, begin_q}));
+            assert ($stable({stays_q, hush_q, seek_q}));
         end
     end
 `endif

@@ -112,12 +112,14 @@ def open_device(
     sector_bytes: SupportsIndex = DEFAULTS.sector_bytes,
     cache_pages: SupportsIndex = DEFAULTS.cache_pages,
     bytes_per_cycle: SupportsIndex = DEFAULTS.bytes_per_cycle,
+    fill_engines: SupportsIndex = DEFAULTS.fill_engines,
 ) -> DeviceHandle:
     """A device of its own, ready; close it, or use it in a `with` statement.
 
     Args:
         kind: "model", "verilated" or "cocotb". The last two compile the RTL when it is not compiled yet (a minute).
-        pages, media_bytes, sector_bytes, cache_pages, bytes_per_cycle: docs/device/ports.md, "Parameters".
+        pages, media_bytes, sector_bytes, cache_pages, bytes_per_cycle, fill_engines: docs/device/ports.md,
+            "Parameters".
 
     Raises:
         ValueError: no such kind, or an illegal parameter.
@@ -126,7 +128,8 @@ def open_device(
     """
     if kind not in (kinds := get_args(Kind)):
         raise ValueError(f"kind is {kind!r}, expected {', '.join(kinds[:-1])} or {kinds[-1]}")
-    parameters = DeviceParameters(*map(number, (pages, media_bytes, sector_bytes, cache_pages, bytes_per_cycle)))
+    asked = pages, media_bytes, sector_bytes, cache_pages, bytes_per_cycle, fill_engines
+    parameters = DeviceParameters(*map(number, asked))
     if kind == "cocotb":
         from sim.handle.simulator import Simulator  # loads cocotb, which the others need not
 

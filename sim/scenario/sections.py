@@ -154,6 +154,7 @@ class CramSection(Section):
     sector_bytes: int = _parameter("sector_bytes")
     cache_pages: int = _parameter("cache_pages")
     bytes_per_cycle: int = _parameter("bytes_per_cycle")
+    fill_engines: int = _parameter("fill_engines")
     media_latency: int = Field(
         MEDIA_LATENCY, ge=1, le=10_000, description="clock cycles from a media request to its first beat"
     )

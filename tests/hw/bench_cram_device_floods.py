@@ -87,7 +87,7 @@ async def alone_and_flooded(
         assert count[0] > 4, "the flood goes on"
         flooded = await took(what(tb))
         after = count[0]
-        await tb.cycles(1000)
+        await tb.cycles(2000)
         assert count[0] > after, "the flood goes on"
     await tb.reset()
     return alone, flooded

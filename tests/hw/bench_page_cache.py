@@ -22,11 +22,16 @@ from tests.hw.expect import expect, expect_all
 CACHE_PAGES = int(os.environ["CACHE_PAGES"])
 PAGES = range(CACHE_PAGES + 2)
 FULL = (1 << 64) - 1
+SPARE = 1  # the default
+PULSES = (
+    "take", "drop", "make_dirty", "make_clean", "fill_valid", "fill_begin", "fill_end", "stream_start", "bounce",
+)  # fmt: skip
 INPUTS = (
     "write_valid", "write_page", "write_line", "write_data", "write_strobe", "read_valid", "read_page", "read_line",
     "wait_valid", "wait_page", "wait_line", "refuse_write", "refuse_read", "lookup_page", "entry", "entry_line",
     "take", "take_page", "take_zero", "drop", "make_dirty", "make_clean", "closing", "fill_valid", "fill_line",
-    "fill_data", "stream_start", "stream_clear", "stream_ready", "stuck", "flaw_taken",
+    "fill_data", "stream_start", "stream_clear", "stream_ready", "stuck", "flaw_taken", "wait_first", "bounce",
+    "close_entry", "fill_begin", "fill_end", "fill_end_entry", "fill_entry",
 )  # fmt: skip
 
 
@@ -75,6 +80,8 @@ class TB:
         self.answers: list[tuple[int, bool] | None] = [None, None]  # what the read port must show, from this cycle on
         self.merge_age = 0  # cycles since a write of some bytes asked for its line; 0: none is under way
         self.merge_at = (0, 0)  # entry and line
+        self.filling: set[int] = set()  # entries whose lines come
+        self.job: tuple[int, int] | None = None  # a fill that goes on beside all else: its entry, its next line
         self.streamed: list[int] = []
         self.write_was_last = False  # of a write and a read that waited
         self.read_was_last = False  # of host reads and stream, which share the read port
@@ -106,12 +113,17 @@ class TB:
             self.read = source.choice(PAGES), source.choice([source.randrange(64), source.randrange(4)])
         if self.wait is None and source.random() < 0.1:
             self.wait = source.choice(PAGES), source.choice([source.randrange(64), source.randrange(4)])
-        values = dict.fromkeys(("take", "drop", "make_dirty", "make_clean", "fill_valid", "stream_start"), 0)
+        values = dict.fromkeys(PULSES, 0)
         # what nobody calls valid is anything
         for name in ("write_page", "read_page", "wait_page", "take_page", "lookup_page"):
             values[name] = source.choice(PAGES)
         for name in ("write_line", "read_line", "wait_line", "fill_line", "entry_line"):
             values[name] = source.randrange(64)
+        for name in ("fill_entry", "fill_end_entry"):
+            values[name] = source.randrange(CACHE_PAGES)
+        values |= {"wait_first": source.getrandbits(1), "bounce": int(source.random() < 0.1)}
+        if self.job is not None and "fill_valid" not in inputs and source.random() < 0.3:
+            values |= self._go_on(*self.job)
         values |= {"write_strobe": source.getrandbits(64), "take_zero": source.getrandbits(1)} | inputs
         values |= {"stream_ready": source.getrandbits(1), "write_valid": int(self.write is not None)}
         values |= {"read_valid": int(self.read is not None), "wait_valid": int(self.wait is not None)}
@@ -127,20 +139,44 @@ class TB:
         await FallingEdge(dut.clk_i)
         self._check(values)
         await RisingEdge(dut.clk_i)
-        for name in ("take", "drop", "make_dirty", "make_clean", "fill_valid", "stream_start"):
+        for name in PULSES:
             getattr(dut, f"{name}_i").value = 0
+
+    def _go_on(self, entry: int, line: int) -> dict[str, int]:
+        """The next line of the fill that goes on, or its end."""
+        if line == 64:
+            self.job = None
+            return {"fill_end": 1, "fill_end_entry": entry}
+        self.job = entry, line + 1
+        return {"fill_valid": 1, "fill_entry": entry, "fill_line": line, "fill_data": self.random.getrandbits(512)}
+
+    @property
+    def closing(self) -> int | None:
+        """The entry that is closed."""
+        return int(self.dut.close_entry_i.value) if self.dut.closing_i.value == 1 else None
+
+    def busy(self, entry: int | None) -> bool:
+        """Lines of the entry come, or it is closed: nobody is asked for it, and it is no victim."""
+        return entry is not None and (entry in self.filling or entry == self.closing)
+
+    def free(self, entries: list[int]) -> list[int]:
+        """Those that are not busy."""
+        return [entry for entry in entries if not self.busy(entry)]
 
     def _check(self, values: dict[str, int]) -> None:
         """Compare the outputs, then let the oracle take the clock edge."""
         dut = self.dut
         self._check_answer()
-        closing = int(dut.entry_i.value) if dut.closing_i.value == 1 else None
+        closing = self.closing
         write_hit = None
         writes = write_wants = False
         reads, passes, read_hit = self._there(self.read, values)
         waits, wait_passes, wait_hit = self._there(self.wait, values)
         read_misses = self.read is not None and not reads
-        read_wants = not waits if self.wait is not None else read_misses
+        wait_wants = not waits and not self.busy(wait_hit) and bool(values["wait_first"])
+        read_wants = wait_wants if self.wait is not None else read_misses and not self.busy(read_hit)
+        if self.wait is not None:
+            expect(dut.wait_busy_o, self.busy(wait_hit))
         merges = False
         if self.write is not None:
             write_hit = self.find(self.write.page)
@@ -152,7 +188,7 @@ class TB:
             comes = self.merge_age == 2 and self.merge_at == (write_hit, self.write.line)
             writes = may and (not some or comes)
             merges = may and some and self.merge_age == 0
-            write_wants = entry is None or (not held and not (entry.dirty and there))
+            write_wants = not self.busy(write_hit) and (entry is None or (not held and not (entry.dirty and there)))
         stream_wants = not merges and self.stream_asked < 64 and self.stream_ahead < 4
         gives_way = (reads or waits) and (merges or (stream_wants and self.read_was_last))
         reads &= not gives_way and not waits
@@ -171,7 +207,8 @@ class TB:
         if dut.stream_valid_o.value == 1 and values["stream_ready"]:
             data, line = int(dut.stream_data_o.value), len(self.streamed)
             self.streamed.append(data)
-            page = int(dut.entry_page_o.value)
+            page = self.entries[closing if closing is not None else 0].page
+            assert page is not None, "an entry without a page is streamed"
             expect(dut.stream_check_o, line_check(page, line, data.to_bytes(64, "little")))
             expect(dut.stream_error_o, 0)
             self.stream_ahead -= 1
@@ -209,6 +246,8 @@ class TB:
             self.write = None
             self.fired["write"] += 1
             self.write_was_last = True
+        elif not waits and values["bounce"]:
+            self.write_was_last = not self.write_was_last
         self._advance_merge()
         if merges and self.write is not None and write_hit is not None:
             self.merge_age, self.merge_at = 1, (write_hit, self.write.line)
@@ -220,7 +259,7 @@ class TB:
         if read is None or hit is None:
             return False, False, hit
         known = self.entries[hit].there(read[1])
-        fills = values["fill_valid"] and hit == int(self.dut.entry_i.value) and read[1] == values["fill_line"]
+        fills = values["fill_valid"] and hit == values["fill_entry"] and read[1] == values["fill_line"]
         return known or bool(fills), not known, hit
 
     def _check_answer(self) -> None:
@@ -251,6 +290,7 @@ class TB:
         if entry.page is not None:
             expect(dut.entry_page_o, entry.page)
             expect(dut.entry_dirty_o, entry.dirty)
+            expect(dut.entry_complete_o, entry.complete)
             expect(dut.entry_missing_o, not entry.zero and len(entry.lines) < 64)
             expect(dut.entry_line_missing_o, not entry.there(values["entry_line"]))
         found = self.find(values["lookup_page"])
@@ -260,15 +300,23 @@ class TB:
 
     def _check_victims(self) -> None:
         dut = self.dut
-        unused = [n for n, entry in enumerate(self.entries) if entry.page is None]
-        clean = [n for n in reversed(self.recency) if self.entries[n].page is not None and not self.entries[n].dirty]
-        dirty = [n for n in reversed(self.recency) if self.entries[n].page is not None and self.entries[n].dirty]
-        expect(dut.victim_entry_o, (unused + clean + dirty)[0])
-        expect(dut.victim_dirty_o, not unused and not clean)
+        used = [n for n in reversed(self.recency) if self.entries[n].page is not None]
+        unused = self.free([n for n, entry in enumerate(self.entries) if entry.page is None])
+        clean = self.free([n for n in used if not self.entries[n].dirty])
+        dirty = self.free([n for n in used if self.entries[n].dirty])
+        expect(dut.victim_valid_o, bool(unused or clean or dirty))
+        if unused or clean or dirty:
+            expect(dut.victim_entry_o, (unused + clean + dirty)[0])
+            expect(dut.victim_dirty_o, not unused and not clean)
+        expect(dut.dirty_any_o, any(self.entries[n].dirty for n in used))
         expect(dut.dirty_valid_o, bool(dirty))
         if dirty:
+            entry = self.entries[dirty[0]]
             expect(dut.dirty_entry_o, dirty[0])
-        complete = [n for n, entry in enumerate(self.entries) if entry.complete]
+            expect(dut.dirty_missing_o, not entry.zero and len(entry.lines) < 64)
+        spare = sum(not entry.dirty and n != self.closing for n, entry in enumerate(self.entries))
+        expect_all((dut.scarce_o, dut.crowded_o), (spare < SPARE, spare <= SPARE))
+        complete = self.free([n for n, entry in enumerate(self.entries) if entry.complete])
         self.fired["complete"] += len(complete)
         expect(dut.complete_valid_o, bool(complete))
         if complete:
@@ -285,7 +333,11 @@ class TB:
         number = int(self.dut.entry_i.value)
         entry = self.entries[number]
         if values["fill_valid"]:
-            entry.lines.setdefault(values["fill_line"], values["fill_data"])
+            self.entries[values["fill_entry"]].lines.setdefault(values["fill_line"], values["fill_data"])
+        if values["fill_begin"]:
+            self.filling.add(number)
+        if values["fill_end"]:
+            self.filling.discard(values["fill_end_entry"])
         if values["take"]:
             self.entries[number] = Entry(values["take_page"], bool(values["take_zero"]))
         if values["make_dirty"]:
@@ -309,6 +361,8 @@ class TB:
 
     async def take(self, page: int | None = None) -> None:
         """Give the victim to a page that is not cached; a dirty one is closed first."""
+        if self.dut.victim_valid_o.value == 0:
+            return
         victim = int(self.dut.victim_entry_o.value)
         if self.entries[victim].dirty:
             await self.close(victim)
@@ -333,7 +387,8 @@ class TB:
         if self.find(page) is None:
             await self.take(page)
         entry = self.find(page)
-        assert entry is not None
+        if entry is None or self.busy(entry):
+            return
         if write is not None and not self.entries[entry].dirty:
             await self.cycle(entry=entry, make_dirty=1)
         if not self.entries[entry].there(line):
@@ -343,33 +398,44 @@ class TB:
 
     async def make_dirty(self) -> None:
         """Some clean entry."""
-        clean = [n for n, entry in enumerate(self.entries) if entry.page is not None and not entry.dirty]
+        clean = self.free([n for n, entry in enumerate(self.entries) if entry.page is not None and not entry.dirty])
         if clean:
             await self.cycle(entry=self.random.choice(clean), make_dirty=1)
 
     async def fill(self, entry: int | None = None) -> None:
         """All lines, ascending, with gaps; `entry_missing_o` tells when it is needed."""
-        used = [n for n, one in enumerate(self.entries) if one.page is not None and not one.zero]
+        used = self.free([n for n, one in enumerate(self.entries) if one.page is not None and not one.zero])
         if entry is None and not used:
             return
         number = self.random.choice(used) if entry is None else entry
+        await self.cycle(entry=number, fill_begin=1)
         for line in range(64):
             while self.random.random() < 0.3:
-                await self.cycle(entry=number)
-            await self.cycle(entry=number, fill_valid=1, fill_line=line, fill_data=self.random.getrandbits(512))
+                await self.cycle(entry=self.random.randrange(CACHE_PAGES))
+            data = self.random.getrandbits(512)
+            await self.cycle(fill_valid=1, fill_entry=number, fill_line=line, fill_data=data)
+        await self.cycle(fill_end=1, fill_end_entry=number)
         await self.cycle(entry=number, entry_line=63)
         expect(self.dut.entry_missing_o, 0)
         expect(self.dut.entry_line_missing_o, 0)
 
+    async def begin(self) -> None:
+        """A fill that goes on while the sequencer does other things."""
+        used = self.free([n for n, one in enumerate(self.entries) if one.page is not None and not one.zero])
+        if self.job is None and used:
+            number = self.random.choice(used)
+            await self.cycle(entry=number, fill_begin=1)
+            self.job = number, 0
+
     async def close(self, number: int | None = None) -> None:
         """Fill a dirty entry, stream it, make it clean: the lines stream as they are, in order."""
-        dirty = [n for n, entry in enumerate(self.entries) if entry.dirty]
+        dirty = self.free([n for n, entry in enumerate(self.entries) if entry.dirty])
         complete = [n for n in dirty if self.entries[n].complete]
         if number is None:
             if not dirty:
                 return
             number = self.random.choice(complete or dirty)
-        await self.cycle(entry=number, closing=1)
+        await self.cycle(entry=number, close_entry=number, closing=1)
         entry = self.entries[number]
         missing = not entry.zero and len(entry.lines) < 64
         expect(self.dut.entry_missing_o, missing)
@@ -381,12 +447,12 @@ class TB:
             while len(self.streamed) < 64:
                 await self.cycle()
             assert self.streamed == [entry.lines.get(line, 0) for line in range(64)]
-        await self.cycle(make_clean=1)
+        await self.cycle(entry=number, make_clean=1)
         await self.cycle(closing=0)
 
     async def drop(self) -> None:
         """Trim or poison some entry."""
-        used = [n for n, entry in enumerate(self.entries) if entry.page is not None]
+        used = self.free([n for n, entry in enumerate(self.entries) if entry.page is not None])
         if used:
             await self.cycle(entry=self.random.choice(used), drop=1)
 
@@ -415,7 +481,7 @@ async def every_interleaving_of_host_and_sequencer_keeps_the_lines(dut: Any) -> 
     tb = TB(dut)
     await tb.reset()
     operations: list[Callable[[], Any]] = [tb.serve] * 12
-    operations += [tb.take, tb.make_dirty, tb.fill, tb.close, tb.drop, tb.write_whole, tb.refuse]
+    operations += [tb.take, tb.make_dirty, tb.fill, tb.begin, tb.close, tb.drop, tb.write_whole, tb.refuse]
     for _ in range(int(os.environ["ROUNDS"])):
         await tb.random.choice(operations)()
         for _ in range(tb.random.choice([0, 0, 1, 5, 40])):
@@ -440,7 +506,7 @@ async def both_ports_are_asked_for_in_turn(dut: Any) -> None:
     """Two misses: after the one that was served, the other's page is requested."""
     tb = TB(dut)
     await tb.reset()
-    dut.wait_valid_i.value, dut.wait_page_i.value = 1, 0
+    dut.wait_valid_i.value, dut.wait_page_i.value, dut.wait_first_i.value = 1, 0, 1
     dut.write_valid_i.value, dut.write_page_i.value, dut.write_strobe_i.value = 1, 1, FULL
     served = []
     for _ in range(6):

@@ -260,7 +260,9 @@ class TB:
         return data
 
     async def evict(self, page: int) -> None:
-        """Make the cache give the page up, without storing anything: read other pages until it has."""
+        """Make the cache give the page up, without storing anything: read other pages until it has. What is closed or
+        filled comes to its end first: a page is not given up meanwhile."""
+        await self.idle()
         others = [n for n in range(PARAMETERS.perceived_pages) if n != page][-2 * PARAMETERS.cache_pages :]
         for other in others:
             await self.read(other * PAGE_BYTES, 1)

@@ -28,12 +28,21 @@ ILLEGAL = [
     ("BYTES_PER_CYCLE", 0),
     ("BYTES_PER_CYCLE", 4),
     ("BYTES_PER_CYCLE", 16),
+    ("FILL_ENGINES", 0),
+    ("FILL_ENGINES", 5),
 ]
 
 # The ends of every range, and what is in between without being a power of two.
 LEGAL = [
-    {"PERCEIVED_PAGES": 16, "MEDIA_BYTES": 32 << 10, "SECTOR_BYTES": 1024, "CACHE_PAGES": 2, "BYTES_PER_CYCLE": 8},
-    {"PERCEIVED_PAGES": 64, "MEDIA_BYTES": 40 << 10, "SECTOR_BYTES": 64, "CACHE_PAGES": 3},
+    {
+        "PERCEIVED_PAGES": 16,
+        "MEDIA_BYTES": 32 << 10,
+        "SECTOR_BYTES": 1024,
+        "CACHE_PAGES": 2,
+        "BYTES_PER_CYCLE": 8,
+        "FILL_ENGINES": 1,
+    },
+    {"PERCEIVED_PAGES": 64, "MEDIA_BYTES": 40 << 10, "SECTOR_BYTES": 64, "CACHE_PAGES": 3, "FILL_ENGINES": 2},
     {"PERCEIVED_PAGES": 256, "MEDIA_BYTES": (32 << 10) + 128, "SECTOR_BYTES": 128, "CACHE_PAGES": 64},
     {"PERCEIVED_PAGES": 1 << 24, "MEDIA_BYTES": 1 << 30, "SECTOR_BYTES": 512},
 ]

@@ -21,11 +21,28 @@ constexpr int kEngines = 4;
 constexpr CData kCloserScan = 1, kCloserCompress = 3;  // phases of page_closer: SCAN, DECIDE, COMPRESS
 constexpr CData kFillerLines = 1;                      // of page_filler: LINES
 
+// Whether the filler of this number decodes a block. A device has FILL_ENGINES of them: the first of the two is of those
+// that there are, the other one of the rest.
+#define FILLER_REGISTER(number, name) DEVICE_REGISTER(u_store__DOT__gen_fill__BRA__##number##__KET____DOT__u_filler__DOT__##name)
+#define DECODES(number)                                                                                          \
+    template <typename Root>                                                                                     \
+    auto decodes##number(const Root *top, int) -> decltype(FILLER_REGISTER(number, phase_q), bool()) {           \
+        return FILLER_REGISTER(number, phase_q) == kFillerLines && FILLER_REGISTER(number, lz4_q);               \
+    }                                                                                                            \
+    template <typename Root>                                                                                     \
+    bool decodes##number(const Root *, long) {                                                                   \
+        return false;                                                                                            \
+    }
+
+DECODES(0)
+DECODES(1)
+DECODES(2)
+DECODES(3)
+
 uint64_t busy_engines(const Vtop___024root *top) {
     const CData closer = DEVICE_REGISTER(u_store__DOT__u_closer__DOT__phase_q);
     const bool compressor = kCloserScan <= closer && closer <= kCloserCompress;
-    const bool decompressor = DEVICE_REGISTER(u_store__DOT__u_filler__DOT__phase_q) == kFillerLines
-                              && DEVICE_REGISTER(u_store__DOT__u_filler__DOT__lz4_q);
+    const bool decompressor = decodes0(top, 0) || decodes1(top, 0) || decodes2(top, 0) || decodes3(top, 0);
     // The media is idle while its queues are empty: bursts to read, bursts to write, answers.
     const bool media = MEDIA_REGISTER(u_reads__DOT__head_q) != MEDIA_REGISTER(u_reads__DOT__tail_q)
                        || MEDIA_REGISTER(u_writes__DOT__head_q) != MEDIA_REGISTER(u_writes__DOT__tail_q)

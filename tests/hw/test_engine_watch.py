@@ -92,8 +92,12 @@ def test_a_page_of_zeros_needs_no_media_and_a_raw_one_no_decompressor(kind: InPr
 
 
 def test_a_slower_media_is_busy_for_longer(kind: InProcess) -> None:
+    """Each time takes a latency at the least; what goes on at the same time shares one."""
     quick, slow = (work(kind, [TEXT], media_latency=cycles) for cycles in (20, 400))
-    assert slow.busy("media") >= quick.busy("media") + 380 * quick.times()["media"]
+    for heard, latency in ((quick, 20), (slow, 400)):
+        times = [end - start for name, start, end in heard.spans if name == "media"]
+        assert times and min(times) >= latency
+    assert slow.busy("media") > quick.busy("media")
     assert slow.busy("compressor") == quick.busy("compressor")
 
 

@@ -2,8 +2,10 @@
 // watermarks_formal: the four states follow the judged sectors with hysteresis (docs/device/pressure.md), one cycle late;
 // each entry, and leaving low, is signalled once. While nothing is judged the last judgement stands.
 //
-// Free: the number of available sectors, when it is judged, and every write of a mark. Assumed: the first cycle after a
-// reset is judged.
+// While only a fall counts, more sectors change nothing.
+//
+// Free: the number of available sectors, when it is judged, when only a fall counts, and every write of a mark. Assumed:
+// the first cycle after a reset is judged, whatever it is.
 
 `default_nettype none
 
@@ -12,6 +14,7 @@ module watermarks_formal (
     input  wire        rst_ni,
     input  wire [31:0] available,
     input  wire        judge,
+    input  wire        falls,
     input  wire [31:0] mask,
     input  wire [31:0] bits,
     input  wire [5:0]  write
@@ -25,6 +28,7 @@ module watermarks_formal (
         .rst_ni(rst_ni),
         .available_i(available),
         .judge_i(judge),
+        .falls_i(falls),
         .write_mask_i(mask),
         .write_bits_i(bits),
         .low_write_i(write[0]),
@@ -56,7 +60,7 @@ module watermarks_formal (
 
     reg         up_q;
     reg [31:0]  judged_q;     // the last judgement
-    wire [31:0] free = judge ? available : judged_q;
+    wire [31:0] free = !judge || (falls && available > judged_q) ? judged_q : available;
     reg [3:0]   was_q;        // low, high, medium, critical
     reg [31:0]  free_q, low_q, recovered_q, high_q, medium_q, critical_q, hysteresis_q;
 
@@ -68,7 +72,7 @@ module watermarks_formal (
     endfunction
 
     initial assume (!rst_ni);
-    always @* if (!up_q) assume (judge);
+    always @* if (!up_q) assume (judge && !falls);
 
     always @(posedge clk_i) begin
         up_q   <= rst_ni;
@@ -91,6 +95,7 @@ module watermarks_formal (
         cover (raise_critical && is_low && is_high && is_medium);
         assert (\dut.seen_q == judged_q);  // what induction needs
         cover (raise_low && !judge && available != judged_q);
+        cover (raise_low && falls && judge && available > judged_q);
         cover (was_q[2] && is_high && free_q >= high_q && settled);
     end
 endmodule

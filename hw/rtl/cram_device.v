@@ -588,7 +588,7 @@ module cram_device #(
     wire [12:0]          reply_length;
     wire [31:0]          reply_crc, reply_sector;
     wire [63:0]          reply_word;
-    wire                 judge;
+    wire                 judge, falls;
     wire [31:0]          available, event_sector;
     wire                 event_valid, closed, filled, trimmed, poisoned, not_admitted, refused, fenced, imported, critical;
     wire [7:0]           event_code;
@@ -610,6 +610,7 @@ module cram_device #(
         .resident_o(resident),
         .available_o(available),
         .judge_o(judge),
+        .falls_o(falls),
         .request_valid_i(request_valid),
         .bounce_o(bounce),
         .request_write_i(request_write),
@@ -853,6 +854,7 @@ module cram_device #(
         .reserved_sectors_i(reserved),
         .available_sectors_i(available),
         .judge_i(judge),
+        .falls_i(falls),
         .resident_pages_i(resident),
         .event_valid_i(event_valid),
         .event_code_i(event_code),

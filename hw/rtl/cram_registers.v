@@ -63,7 +63,8 @@ module cram_registers #(
     input  wire                idle_i,
     input  wire [31:0]         free_sectors_i,
     input  wire [31:0]         available_sectors_i,  // free and not promised: the watermarks judge it
-    input  wire                judge_i,              // while this is high
+    input  wire                judge_i,              // while this is high,
+    input  wire                falls_i,              // and with this only if they are fewer than before
     input  wire [31:0]         reserved_sectors_i,
     input  wire [31:0]         resident_pages_i,
 
@@ -224,6 +225,7 @@ module cram_registers #(
         .rst_ni(rst_ni),
         .available_i(available_sectors_i),
         .judge_i(judge_i),
+        .falls_i(falls_i),
         .write_mask_i(write_mask),
         .write_bits_i(write_bits),
         .low_write_i(low_watermark_write),

@@ -25,6 +25,8 @@
 // refused, and complete entries are not closed by themselves (`stuck_q`) until sectors come back or a close succeeds.
 //
 // Watermarks are judged between operations, on what can still be promised: `available_o` counts while `judge_o` is high.
+// What complete pages take that wait to be closed is not known: until it is, what is free without them can only fall
+// (`falls_o`).
 //
 // Handshake: see page_cache (requests), mailbox (commands: valid/ready, then one `reply_valid_o` pulse) and page_store.
 // Latency:   a refusal takes 4 cycles; an open of a clean page 5 cycles plus its fill.
@@ -47,6 +49,7 @@ module page_sequencer #(
     output wire [31:0]            resident_o,
     output wire [31:0]            available_o,      // free sectors that nobody was promised
     output wire                   judge_o,
+    output wire                   falls_o,
 
     // ---- page_cache ----
     input  wire                   request_valid_i,
@@ -381,8 +384,9 @@ module page_sequencer #(
     wire [SECTOR_BITS:0]   counted   = fresh ? reserved_q - RAW_SECTORS : reserved_q;
     wire [SECTOR_BITS:0]   available = unspent > counted ? unspent - counted : {(SECTOR_BITS + 1){1'b0}};
 
-    assign judge_o         = state_q == IDLE && !do_fail && !close_busy_q && !flaw && !complete;
-    assign available_o     = {{(31 - SECTOR_BITS){1'b0}}, available};
+    assign judge_o         = state_q == IDLE && !do_fail && !close_busy_q && !flaw;
+    assign falls_o         = complete;  // without end, while the host writes page after page
+    assign available_o     = {{(31 - SECTOR_BITS){1'b0}}, complete ? free_i : available};
     assign stuck_o         = stuck_q;
 
     assign flaw_taken_o    = state_q == IDLE && ready_o && do_flaw && flaw_valid_i;

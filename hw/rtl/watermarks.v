@@ -2,6 +2,7 @@
 // watermarks: how full the media is, as four states with hysteresis (docs/device/pressure.md, "Watermarks").
 //
 // Judged are the sectors that are free and not promised, while `judge_i` is high; between that the last judgement stands.
+// With `falls_i` they are only judged if they are fewer than those.
 //
 //     available         high, medium, critical: entered below the mark, left at the mark plus `hysteresis`
 //     ---------         low:                    entered below its mark, left at `recovered` (or at its mark, if higher)
@@ -17,6 +18,7 @@ module watermarks (
     input  wire        rst_ni,
     input  wire [31:0] available_i,
     input  wire        judge_i,
+    input  wire        falls_i,
 
     input  wire [31:0] write_mask_i,
     input  wire [31:0] write_bits_i,
@@ -58,8 +60,9 @@ module watermarks (
 
     wire mark_write = high_write_i || medium_write_i || low_write_i || recovered_write_i || critical_write_i
                       || hysteresis_write_i;
-    wire look       = mark_written_q || (judge_i && available_i != seen_q);
-    wire [31:0] sectors = judge_i ? available_i : seen_q;
+    wire        judge   = judge_i && !(falls_i && available_i >= seen_q);
+    wire        look    = mark_written_q || (judge && available_i != seen_q);
+    wire [31:0] sectors = judge ? available_i : seen_q;
 
     assign settled_o = !look && !raise_high_o && !raise_medium_o && !raise_low_o && !raise_recovered_o
                        && !raise_critical_o;

@@ -73,6 +73,29 @@ async def rewriting_a_page_passes_no_mark_on_the_way(dut: Any) -> None:
 
 
 @cocotb.test(timeout_time=100, timeout_unit="ms")
+async def a_host_that_writes_without_pause_is_told_that_the_media_runs_low(dut: Any) -> None:
+    """Some close is always under way or waits for it: the mark is passed all the same, before the media is full."""
+    tb = await TB.open(dut)
+    fits = PARAMETERS.media_sectors // RAW
+    before = fits // 2  # pages that pass no mark
+    await tb.set_register(Register.LOW_WATERMARK, PARAMETERS.media_sectors - before * RAW)
+    await tb.set_register(Register.INTERRUPT_ENABLE, Interrupt.LOW.mask)
+    under_way: list[Any] = []
+    written = 0
+    while not int(dut.interrupt_o.value):
+        assert written < fits, f"{written} raw pages fill the media, and nobody has said that it runs low"
+        under_way.append(tb.host.init_write(written * PAGE_BYTES, noise_page(written)))
+        written += 1
+        if len(under_way) == 2:
+            await under_way.pop(0).wait()
+    assert before < written <= before + 1 + PARAMETERS.cache_pages + len(under_way)
+    for access in under_way:
+        await access.wait()
+    await tb.idle()
+    await tb.conserved()
+
+
+@cocotb.test(timeout_time=100, timeout_unit="ms")
 async def a_line_that_is_not_enabled_stays_low_and_keeps_its_status(dut: Any) -> None:
     tb = await TB.open(dut)
     await tb.set_register(Register.LOW_WATERMARK, PARAMETERS.media_sectors)

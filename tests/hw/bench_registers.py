@@ -253,6 +253,22 @@ async def between_two_judgements_the_last_one_stands(dut: Any) -> None:
 
 
 @cocotb.test()
+async def while_closes_are_under_way_only_a_fall_is_judged(dut: Any) -> None:
+    tb = await started(dut)
+    dut.available_sectors_i.value = 25
+    await tb.write(Register.RECOVERED_WATERMARK, 30)
+    await tb.write(Register.LOW_WATERMARK, 20)
+    dut.falls_i.value = 1
+    for sectors, raised in ((40, 0), (20, 0), (19, LOW), (31, LOW)):
+        dut.available_sectors_i.value = sectors
+        await tb.cycles(4)
+        await tb.expect(Register.INTERRUPT_STATUS, raised)
+    dut.falls_i.value = 0
+    await tb.cycles(4)
+    await tb.expect(Register.INTERRUPT_STATUS, LOW | RECOVERED)
+
+
+@cocotb.test()
 async def marks_in_the_wrong_order_do_not_swing(dut: Any) -> None:
     tb = await started(dut)
     dut.available_sectors_i.value = 15

@@ -62,6 +62,7 @@ class TB:
         for name in ["s_axil_arvalid", "s_axil_bready", "s_axil_rready"]:
             getattr(dut, name).value = 0
         dut.judge_i.value = 1
+        dut.falls_i.value = 0
         dut.rst_ni.value = 0
         Clock(dut.clk_i, PERIOD_NS, unit="ns").start()
         await self.cycles(3)

@@ -79,12 +79,12 @@ module page_cache #(
     input  wire [PAGE_BITS-1:0]  lookup_page_i,
     output wire                  lookup_hit_o,
     output wire [ENTRY_BITS-1:0] lookup_entry_o,
-    output wire                  victim_valid_o,    // some entry is not busy
+    output wire                  victim_valid_o,    // there is one that is not busy
     output wire [ENTRY_BITS-1:0] victim_entry_o,
     output wire                  victim_dirty_o,
     output wire                  dirty_any_o,       // some entry is dirty
-    output wire                  dirty_valid_o,     // and not busy
-    output wire [ENTRY_BITS-1:0] dirty_entry_o,     // the least recently used of them
+    output wire                  dirty_valid_o,     // and the least recently used of them is not busy
+    output wire [ENTRY_BITS-1:0] dirty_entry_o,     // that one
     output wire                  dirty_missing_o,   // some line of it is neither valid nor zero
     output wire                  scarce_o,          // fewer than SPARE entries can be taken without closing one
     output wire                  crowded_o,         // no more than SPARE can
@@ -240,14 +240,15 @@ module page_cache #(
     end
 
     // ---- victims ------------------------------------------------------------------------------------------------
-    reg                  unused_valid, clean_valid, dirty_valid;
+    // Dirty entries are cleaned one after the other: while the least recently used one is busy, none is chosen.
+    reg                  unused_valid, clean_valid, dirty_any;
     reg [ENTRY_BITS-1:0] unused_entry, clean_entry, dirty_entry, clean_rank, dirty_rank, rank;
     integer v;
 
     always @* begin
         unused_valid = 1'b0;
         clean_valid  = 1'b0;
-        dirty_valid  = 1'b0;
+        dirty_any    = 1'b0;
         unused_entry = 0;
         clean_entry  = 0;
         dirty_entry  = 0;
@@ -255,19 +256,21 @@ module page_cache #(
         dirty_rank   = 0;
         for (v = CACHE_PAGES - 1; v >= 0; v = v - 1) begin
             rank = rank_q[v*ENTRY_BITS +: ENTRY_BITS];
-            if (busy[v]) begin
+            if (used_q[v] && dirty_q[v]) begin
+                if (!dirty_any || rank > dirty_rank) begin
+                    dirty_any   = 1'b1;
+                    dirty_entry = v[ENTRY_BITS-1:0];
+                    dirty_rank  = rank;
+                end
+            end else if (busy[v]) begin
                 // stays as it is
             end else if (!used_q[v]) begin
                 unused_valid = 1'b1;
                 unused_entry = v[ENTRY_BITS-1:0];
-            end else if (!dirty_q[v] && (!clean_valid || rank > clean_rank)) begin
+            end else if (!clean_valid || rank > clean_rank) begin
                 clean_valid = 1'b1;
                 clean_entry = v[ENTRY_BITS-1:0];
                 clean_rank  = rank;
-            end else if (dirty_q[v] && (!dirty_valid || rank > dirty_rank)) begin
-                dirty_valid = 1'b1;
-                dirty_entry = v[ENTRY_BITS-1:0];
-                dirty_rank  = rank;
             end
         end
     end
@@ -276,9 +279,9 @@ module page_cache #(
     assign lookup_entry_o   = lookup_entry;
     assign victim_entry_o   = unused_valid ? unused_entry : clean_valid ? clean_entry : dirty_entry;
     assign victim_dirty_o   = !unused_valid && !clean_valid;
-    assign victim_valid_o   = !(&busy);
-    assign dirty_any_o      = |(used_q & dirty_q);
-    assign dirty_valid_o    = dirty_valid;
+    assign victim_valid_o   = unused_valid || clean_valid || dirty_valid_o;
+    assign dirty_any_o      = dirty_any;
+    assign dirty_valid_o    = dirty_any && !busy[dirty_entry];
     assign dirty_entry_o    = dirty_entry;
     assign dirty_missing_o  = !zero_q[dirty_entry] && !(&valid_lines_q[dirty_entry]);
     assign complete_valid_o = |(complete & ~busy);

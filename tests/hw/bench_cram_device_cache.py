@@ -37,7 +37,11 @@ class Cache:
 
     def access(self, page: int, line: int, write: bool) -> None:
         """One line is read or written; complete pages are closed."""
-        entry = next((entry for entry in self.entries if entry.page == page), None) or self._take(page)
+        entry = next((entry for entry in self.entries if entry.page == page), None)
+        dirty = [other for other in reversed(self.recency) if other.dirty]
+        if write and not (entry and entry.dirty) and dirty and self._spare() <= PARAMETERS.spare_entries:
+            self.close(dirty[0])  # some entries are kept clean
+        entry = entry or self._take(page)
         self._touch(entry)
         if write:
             entry.dirty = True
@@ -45,10 +49,9 @@ class Cache:
         if len(entry.dirty_lines) == 64:
             self.close(entry)
 
-    def rest(self) -> None:
-        """The device has nothing to do: while all entries are dirty, the least recently used one is cleaned."""
-        if all(entry.dirty for entry in self.entries):
-            self.close(self.recency[-1])
+    def _spare(self) -> int:
+        """Entries that can be taken without closing one."""
+        return sum(not entry.dirty for entry in self.entries)
 
     def close(self, entry: Entry) -> None:
         """The entry stays, clean."""
@@ -110,7 +113,6 @@ async def the_victim_is_unused_then_least_recent_clean_then_least_recent_dirty(d
             await tb.trim((page, 1))
             cache.trim(page)
         await tb.idle()
-        cache.rest()
         if tb.random.random() < 0.3:
             assert await device_flags(tb, pages) == cache.flags()
     assert await device_flags(tb, pages) == cache.flags()
@@ -282,7 +284,8 @@ async def trimming_a_dirty_page_gives_its_reservation_back_and_its_lines_are_gon
     free = await tb.register(Register.FREE_SECTORS)
     await tb.store_line(1, 3, bytes(64))
     await tb.store_line(2, 3, b"\x01" * 64)
-    await tb.expect(Register.RESERVED_SECTORS, 2 * PARAMETERS.raw_sectors)
+    dirty = min(2, PARAMETERS.cache_pages - PARAMETERS.spare_entries)
+    await tb.expect(Register.RESERVED_SECTORS, dirty * PARAMETERS.raw_sectors)
     await tb.trim((1, 2))
     assert await tb.registers("RESERVED_SECTORS", "FREE_SECTORS", "RESIDENT_PAGES") == {
         "RESERVED_SECTORS": 0, "FREE_SECTORS": free + PARAMETERS.raw_sectors, "RESIDENT_PAGES": 0,

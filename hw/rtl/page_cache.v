@@ -24,7 +24,7 @@
 //            `flaw_valid_o`, level until `flaw_taken_i` or the entry is given up: a line of `flaw_page_o` could not be
 //            told, and with `flaw_lost_o` there is no other copy of it. Each entry waits to be told of, those with a line
 //            lost first. `entry_lost_o`: such a line is in the entry the sequencer works on.
-// Latency:   a hit takes one cycle a line, a write of some bytes of a line three. The RAM has one read port: host reads
+// Latency:   a hit takes one cycle a line, a write of some bytes of a line four. The RAM has one read port: host reads
 //            and the stream take turns while both want it. Fills go before host writes.
 
 `default_nettype none
@@ -137,20 +137,17 @@ module page_cache #(
 );
     `include "ecc_lines.vh"
 
-    localparam RANK_BITS = CACHE_PAGES * ENTRY_BITS;
-
     reg [CACHE_PAGES-1:0] used_q, dirty_q, zero_q;
     reg [CACHE_PAGES-1:0] filling_q;
     wire [CACHE_PAGES-1:0] busy;  // is filled or closed
     reg [PAGE_BITS-1:0]   page_q        [0:CACHE_PAGES-1];
     reg [63:0]            valid_lines_q [0:CACHE_PAGES-1];
     reg [63:0]            dirty_lines_q [0:CACHE_PAGES-1];
-    reg [RANK_BITS-1:0]   rank_q;  // per entry: 0 most recently used, CACHE_PAGES-1 least
 
-    // ---- host lookups -------------------------------------------------------------------------------------------
-    wire [CACHE_PAGES-1:0] write_match, read_match, wait_match, lookup_match, complete;
-    reg  [ENTRY_BITS-1:0]  write_entry, read_entry, wait_entry, lookup_entry, complete_entry;
-    integer i;
+    // ---- host lookups: an entry is known by a bit of its own, and numbered where the RAM is addressed --------------
+    wire [CACHE_PAGES-1:0] write_match, read_match, wait_match, lookup_match;
+    wire [CACHE_PAGES-1:0] write_valids, read_valids, wait_valids;  // whether the entry has the line
+    wire [CACHE_PAGES-1:0] complete, missing, closing, chosen;
     genvar e;
 
     generate
@@ -159,43 +156,48 @@ module page_cache #(
             assign read_match[e]   = used_q[e] && page_q[e] == read_page_i;
             assign wait_match[e]   = used_q[e] && page_q[e] == wait_page_i;
             assign lookup_match[e] = used_q[e] && page_q[e] == lookup_page_i;
+            assign write_valids[e] = valid_lines_q[e][write_line_i];
+            assign read_valids[e]  = valid_lines_q[e][read_line_i];
+            assign wait_valids[e]  = valid_lines_q[e][wait_line_i];
             assign complete[e]     = used_q[e] && &dirty_lines_q[e];
-            assign busy[e]         = filling_q[e] || (closing_i && close_entry_i == e[ENTRY_BITS-1:0]);
+            assign missing[e]      = !zero_q[e] && !(&valid_lines_q[e]);
+            assign closing[e]      = closing_i && close_entry_i == e[ENTRY_BITS-1:0];
+            assign chosen[e]       = entry_i == e[ENTRY_BITS-1:0];
+            assign busy[e]         = filling_q[e] || closing[e];
         end
     endgenerate
 
-    always @* begin
-        write_entry    = 0;
-        read_entry     = 0;
-        wait_entry     = 0;
-        lookup_entry   = 0;
-        complete_entry = 0;
-        for (i = CACHE_PAGES - 1; i >= 0; i = i - 1) begin
-            if (write_match[i])  write_entry    = i[ENTRY_BITS-1:0];
-            if (read_match[i])   read_entry     = i[ENTRY_BITS-1:0];
-            if (wait_match[i])   wait_entry     = i[ENTRY_BITS-1:0];
-            if (lookup_match[i]) lookup_entry   = i[ENTRY_BITS-1:0];
-            if (complete[i] && !busy[i]) complete_entry = i[ENTRY_BITS-1:0];
+    function [ENTRY_BITS-1:0] number;
+        input [CACHE_PAGES-1:0] one;  // at most one bit
+        integer n;
+        begin
+            number = 0;
+            for (n = 0; n < CACHE_PAGES; n = n + 1) if (one[n]) number = number | n[ENTRY_BITS-1:0];
         end
-    end
+    endfunction
 
-    wire write_hit   = |write_match;
+    wire [ENTRY_BITS-1:0] write_entry = number(write_match);
+
     wire write_full  = &write_strobe_i;
-    wire write_there = write_full || valid_lines_q[write_entry][write_line_i] || zero_q[write_entry];
-    wire write_held  = (complete[write_entry] && !stuck_i) || (closing_i && write_entry == close_entry_i);
-    wire write_may   = write_valid_i && write_hit && dirty_q[write_entry] && !write_held && write_there && !fill_valid_i;
-    wire write_some  = !write_full && valid_lines_q[write_entry][write_line_i];  // bytes of a line that is there
+    wire write_valid = |(write_match & write_valids);
+    wire write_there = write_full || |(write_match & (write_valids | zero_q));
+    wire write_dirty = |(write_match & dirty_q);
+    wire write_held  = |(write_match & (complete & {CACHE_PAGES{!stuck_i}} | closing));
+    wire write_may   = write_valid_i && write_dirty && !write_held && write_there && !fill_valid_i;
+    wire write_some  = !write_full && write_valid;  // bytes of a line that is there
     wire merge_ready;
     wire write_fire  = write_may && (!write_some || merge_ready);
 
-    wire read_valid  = valid_lines_q[read_entry][read_line_i];
-    wire read_known  = read_valid || zero_q[read_entry];
-    wire read_passes = |read_match && !read_known && fill_valid_i && read_entry == fill_entry_i && read_line_i == fill_line_i;
-    wire read_there  = (|read_match && read_known) || read_passes;
-    wire wait_valid  = valid_lines_q[wait_entry][wait_line_i];
-    wire wait_known  = wait_valid || zero_q[wait_entry];
-    wire wait_passes = |wait_match && !wait_known && fill_valid_i && wait_entry == fill_entry_i && wait_line_i == fill_line_i;
-    wire wait_there  = (|wait_match && wait_known) || wait_passes;
+    wire read_valid  = |(read_match & read_valids);
+    wire read_known  = |(read_match & (read_valids | zero_q));
+    wire read_comes  = fill_valid_i && read_match[fill_entry_i] && read_line_i == fill_line_i;
+    wire read_passes = read_comes && !read_known;
+    wire read_there  = read_comes || read_known;
+    wire wait_valid  = |(wait_match & wait_valids);
+    wire wait_known  = |(wait_match & (wait_valids | zero_q));
+    wire wait_comes  = fill_valid_i && wait_match[fill_entry_i] && wait_line_i == fill_line_i;
+    wire wait_passes = wait_comes && !wait_known;
+    wire wait_there  = wait_comes || wait_known;
     wire wait_goes   = wait_valid_i && wait_there;
     wire stream_wants;
     reg  stream_turn_q;  // the last line read was the host's
@@ -205,7 +207,8 @@ module page_cache #(
     wire wait_fire   = wait_goes && host_goes;
     wire read_fire   = read_valid_i && read_there && !wait_goes && !refuse_read_i && host_goes;
     wire host_fire   = wait_fire || read_fire;
-    wire [ENTRY_BITS-1:0] host_entry = wait_fire ? wait_entry : read_entry;
+    wire [CACHE_PAGES-1:0] host_match = wait_goes ? wait_match : read_match;
+    wire [ENTRY_BITS-1:0]  host_entry = number(host_match);
 
     assign write_ready_o = write_fire || refuse_write_i;
     assign write_error_o = refuse_write_i;
@@ -214,10 +217,10 @@ module page_cache #(
     assign wait_ready_o  = wait_fire || refuse_read_i;
 
     // ---- requests to the sequencer, the two ports in turn -------------------------------------------------------
-    wire write_busy  = write_hit && busy[write_entry];
-    wire wait_busy   = |wait_match && busy[wait_entry];
-    wire read_busy   = |read_match && busy[read_entry];
-    wire write_wants = write_valid_i && !write_busy && (!write_hit || (!write_held && (!dirty_q[write_entry] || !write_there)));
+    wire write_busy  = |(write_match & busy);
+    wire wait_busy   = |(wait_match & busy);
+    wire read_busy   = |(read_match & busy);
+    wire write_wants = write_valid_i && !write_busy && !write_held && !(write_dirty && write_there);
     wire wait_lacks  = wait_valid_i && !wait_there && !wait_busy;
     wire wait_wants  = wait_lacks && wait_first_i;
     wire read_wants  = wait_valid_i ? wait_wants : read_valid_i && !read_there && !read_busy;  // it waits from the next cycle on
@@ -240,57 +243,43 @@ module page_cache #(
     end
 
     // ---- victims ------------------------------------------------------------------------------------------------
-    // Dirty entries are cleaned one after the other: while the least recently used one is busy, none is chosen.
-    reg                  unused_valid, clean_valid, dirty_any;
-    reg [ENTRY_BITS-1:0] unused_entry, clean_entry, dirty_entry, clean_rank, dirty_rank, rank;
-    integer v;
+    wire [CACHE_PAGES-1:0] unused_set = ~used_q & ~busy;
+    wire [CACHE_PAGES-1:0] clean_set  = used_q & ~dirty_q & ~busy;
+    wire [CACHE_PAGES-1:0] dirty_set  = used_q & dirty_q;  // one after the other is cleaned: while the oldest is busy, none
+    wire [CACHE_PAGES-1:0] done_set   = complete & ~busy;
+    wire [CACHE_PAGES-1:0] clean_one, dirty_one;  // the least recently used of each
+    wire                   unused_any = |unused_set;
+    wire                   clean_any  = |clean_set;
 
-    always @* begin
-        unused_valid = 1'b0;
-        clean_valid  = 1'b0;
-        dirty_any    = 1'b0;
-        unused_entry = 0;
-        clean_entry  = 0;
-        dirty_entry  = 0;
-        clean_rank   = 0;
-        dirty_rank   = 0;
-        for (v = CACHE_PAGES - 1; v >= 0; v = v - 1) begin
-            rank = rank_q[v*ENTRY_BITS +: ENTRY_BITS];
-            if (used_q[v] && dirty_q[v]) begin
-                if (!dirty_any || rank > dirty_rank) begin
-                    dirty_any   = 1'b1;
-                    dirty_entry = v[ENTRY_BITS-1:0];
-                    dirty_rank  = rank;
-                end
-            end else if (busy[v]) begin
-                // stays as it is
-            end else if (!used_q[v]) begin
-                unused_valid = 1'b1;
-                unused_entry = v[ENTRY_BITS-1:0];
-            end else if (!clean_valid || rank > clean_rank) begin
-                clean_valid = 1'b1;
-                clean_entry = v[ENTRY_BITS-1:0];
-                clean_rank  = rank;
-            end
-        end
-    end
+    recency #(
+        .ENTRIES(CACHE_PAGES),
+        .USERS(3),
+        .QUESTIONS(2)
+    ) u_recency (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .touch_i({chosen & {CACHE_PAGES{take_i || make_dirty_i}}, write_match & {CACHE_PAGES{write_fire}},
+                  host_match & {CACHE_PAGES{host_fire}}}),
+        .among_i({dirty_set, clean_set}),
+        .oldest_o({dirty_one, clean_one})
+    );
 
     assign lookup_hit_o     = |lookup_match;
-    assign lookup_entry_o   = lookup_entry;
-    assign victim_entry_o   = unused_valid ? unused_entry : clean_valid ? clean_entry : dirty_entry;
-    assign victim_dirty_o   = !unused_valid && !clean_valid;
-    assign victim_valid_o   = unused_valid || clean_valid || dirty_valid_o;
-    assign dirty_any_o      = dirty_any;
-    assign dirty_valid_o    = dirty_any && !busy[dirty_entry];
-    assign dirty_entry_o    = dirty_entry;
-    assign dirty_missing_o  = !zero_q[dirty_entry] && !(&valid_lines_q[dirty_entry]);
-    assign complete_valid_o = |(complete & ~busy);
-    assign complete_entry_o = complete_entry;
+    assign lookup_entry_o   = number(lookup_match);
+    assign victim_entry_o   = number(unused_any ? unused_set & (~unused_set + 1'b1) : clean_any ? clean_one : dirty_one);
+    assign victim_dirty_o   = !unused_any && !clean_any;
+    assign victim_valid_o   = unused_any || clean_any || dirty_valid_o;
+    assign dirty_any_o      = |dirty_set;
+    assign dirty_valid_o    = |(dirty_one & ~busy);
+    assign dirty_entry_o    = number(dirty_one);
+    assign dirty_missing_o  = |(dirty_one & missing);
+    assign complete_valid_o = |done_set;
+    assign complete_entry_o = number(done_set & (~done_set + 1'b1));
 
     assign entry_page_o         = page_q[entry_i];
     assign entry_dirty_o        = dirty_q[entry_i];
     assign entry_complete_o     = &dirty_lines_q[entry_i];
-    assign entry_missing_o      = !zero_q[entry_i] && !(&valid_lines_q[entry_i]);
+    assign entry_missing_o      = missing[entry_i];
     assign entry_line_missing_o = !zero_q[entry_i] && !valid_lines_q[entry_i][entry_line_i];
 
     // Entries that can be taken as they are, counted up to one more than SPARE.
@@ -302,46 +291,11 @@ module page_cache #(
     always @* begin
         spare = 0;
         for (s = 0; s < CACHE_PAGES; s = s + 1)
-            if (!(used_q[s] && dirty_q[s]) && !(closing_i && close_entry_i == s[ENTRY_BITS-1:0]) && spare != ENOUGH)
-                spare = spare + 1'b1;
+            if (!(used_q[s] && dirty_q[s]) && !closing[s] && spare != ENOUGH) spare = spare + 1'b1;
     end
 
     assign crowded_o = spare != ENOUGH;
     assign scarce_o  = spare < SPARE[ENTRY_BITS:0];
-
-    // ---- recency ------------------------------------------------------------------------------------------------
-    function [RANK_BITS-1:0] touched;
-        input [RANK_BITS-1:0]  ranks;
-        input [ENTRY_BITS-1:0] entry;
-        reg   [ENTRY_BITS-1:0] old;
-        integer n;
-        begin
-            old     = ranks[entry*ENTRY_BITS +: ENTRY_BITS];
-            touched = ranks;
-            if (old != 0) begin
-                for (n = 0; n < CACHE_PAGES; n = n + 1)
-                    if (ranks[n*ENTRY_BITS +: ENTRY_BITS] < old)
-                        touched[n*ENTRY_BITS +: ENTRY_BITS] = ranks[n*ENTRY_BITS +: ENTRY_BITS] + 1'b1;
-                touched[entry*ENTRY_BITS +: ENTRY_BITS] = 0;
-            end
-        end
-    endfunction
-
-    reg [RANK_BITS-1:0] rank_d;
-    integer r;
-
-    always @* begin
-        rank_d = rank_q;
-        if (host_fire) rank_d = touched(rank_d, host_entry);
-        if (write_fire) rank_d = touched(rank_d, write_entry);
-        if (take_i || make_dirty_i) rank_d = touched(rank_d, entry_i);
-    end
-
-    always @(posedge clk_i) begin
-        rank_q <= rank_d;
-        if (!rst_ni)
-            for (r = 0; r < CACHE_PAGES; r = r + 1) rank_q[r*ENTRY_BITS +: ENTRY_BITS] <= r[ENTRY_BITS-1:0];
-    end
 
     // ---- entry state --------------------------------------------------------------------------------------------
     wire fill_fire = fill_valid_i && !valid_lines_q[fill_entry_i][fill_line_i];
@@ -387,9 +341,9 @@ module page_cache #(
     end
 
     // ---- lines --------------------------------------------------------------------------------------------------
-    // A write of some bytes reads the line, and writes it whole two cycles later; of a line that reads as zeros it
+    // A write of some bytes reads the line, and writes it whole three cycles later; of a line that reads as zeros it
     // writes the other bytes as zeros.
-    wire                  extend = !write_full && !valid_lines_q[write_entry][write_line_i];
+    wire                  extend = !write_full && !write_valid;
     wire [511:0]          strobe_bits;
     genvar g;
     generate
@@ -422,8 +376,8 @@ module page_cache #(
     wire [ENTRY_BITS+5:0] line_address;
     wire [511:0]          line_data;
     wire [30:0]           line_check;
-    wire [511:0]          write_data = extend ? write_data_i & strobe_bits
-                                       : line_data & ~strobe_bits | write_data_i & strobe_bits;
+    reg  [511:0]          kept_q;  // the line of which some bytes are written
+    wire [511:0]          write_data = (extend ? 512'd0 : kept_q & ~strobe_bits) | write_data_i & strobe_bits;
 
     wire [PAGE_BITS+5:0]  written = fill_fire ? {page_q[fill_entry_i], fill_line_i} : {write_page_i, write_line_i};
 
@@ -510,16 +464,25 @@ module page_cache #(
     end
 
     // ---- a write of some bytes ----
-    reg merging_q;  // its line is on its way
+    // The check and the one of the merged line are a cycle apart.
+    reg                  merging_q;           // its line is on its way
+    reg                  came_q, kept_good_q; // it has come
+    reg [ENTRY_BITS+5:0] kept_address_q;
+    wire                 merge_came = flight_then_q && then_for_q == MERGE;
 
     assign merge_goes  = write_may && write_some && !merging_q && !flaw_valid_o;
-    assign merge_ready = merging_q && line_valid && then_for_q == MERGE && !line_error
-                         && line_address == {write_entry, write_line_i};
+    assign merge_ready = came_q && kept_good_q && kept_address_q == {write_entry, write_line_i};
 
     always @(posedge clk_i) begin
         if (merge_goes) merging_q <= 1'b1;
-        else if (flight_then_q && then_for_q == MERGE) merging_q <= 1'b0;
-        if (!rst_ni) merging_q <= 1'b0;
+        else if (came_q) merging_q <= 1'b0;
+        came_q <= merge_came;
+        if (merge_came) begin
+            kept_q         <= line_data;
+            kept_good_q    <= line_valid && !line_error;
+            kept_address_q <= line_address;
+        end
+        if (!rst_ni) {merging_q, came_q} <= 2'b00;
     end
 
     // ---- stream: a line a cycle through the RAM, into a queue that always has room for what is under way ----------
@@ -590,7 +553,7 @@ module page_cache #(
 
     // ---- rest -----------------------------------------------------------------------------------------------------
     assign moves_o = write_ready_o || read_ready_o || wait_ready_o || take_i || drop_i || make_dirty_i || make_clean_i || fill_valid_i
-                     || stream_start_i || stream_clear_i || look || flight_q || flight_then_q || refused_q || refused_then_q || lines_move || stream_pop || stream_old_q
+                     || stream_start_i || stream_clear_i || look || flight_q || flight_then_q || refused_q || refused_then_q || lines_move || stream_pop || stream_old_q || came_q
                      || flaw_taken_i || bounce_i || fill_begin_i || fill_end_i;
 endmodule
 

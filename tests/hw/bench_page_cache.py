@@ -185,7 +185,7 @@ class TB:
             held = entry is not None and (entry.complete or write_hit == closing)
             may = entry is not None and entry.dirty and there and not held and not values["fill_valid"]
             some = entry is not None and self.write.strobe != FULL and self.write.line in entry.lines
-            comes = self.merge_age == 2 and self.merge_at == (write_hit, self.write.line)
+            comes = self.merge_age == 3 and self.merge_at == (write_hit, self.write.line)
             writes = may and (not some or comes)
             merges = may and some and self.merge_age == 0
             write_wants = not self.busy(write_hit) and (entry is None or (not held and not (entry.dirty and there)))
@@ -271,7 +271,7 @@ class TB:
 
     def _advance_merge(self) -> None:
         """The line that a write of some bytes asked for is there in the second cycle, and only in that one."""
-        self.merge_age = (self.merge_age + 1) % 3 if self.merge_age else 0
+        self.merge_age = (self.merge_age + 1) % 4 if self.merge_age else 0
 
     def _check_request(self, of_write: bool) -> None:
         """The sequencer is told of one port what it waits for; a write of a whole line needs no old line."""
@@ -303,7 +303,7 @@ class TB:
         used = [n for n in reversed(self.recency) if self.entries[n].page is not None]
         unused = self.free([n for n, entry in enumerate(self.entries) if entry.page is None])
         clean = self.free([n for n in used if not self.entries[n].dirty])
-        dirty = self.free([n for n in used if self.entries[n].dirty])
+        dirty = self.free([n for n in used if self.entries[n].dirty][:1])  # one after the other is cleaned
         expect(dut.victim_valid_o, bool(unused or clean or dirty))
         if unused or clean or dirty:
             expect(dut.victim_entry_o, (unused + clean + dirty)[0])

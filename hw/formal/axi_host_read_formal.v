@@ -87,8 +87,9 @@ module axi_host_read_formal #(
     (* hierconn *) wire [BITS-1:0] \dut.front_q ;
     (* hierconn *) wire [WAITING*BITS-1:0] \dut.waiting_q ;
     (* hierconn *) wire [WAITING-1:0] \dut.waits_q ;
+    (* hierconn *) wire [WAITING-1:0] \dut.eldest_q ;
     (* hierconn *) wire \dut.asker_asks ;
-    (* hierconn *) wire [WAITING-1:0] \dut.turn ;
+    (* hierconn *) wire [WAITING-1:0] \dut.turn_q ;
     (* hierconn *) wire \dut.leaves ;
     (* hierconn *) wire \dut.aside ;
     (* hierconn *) wire \dut.asked_q ;
@@ -131,9 +132,9 @@ module axi_host_read_formal #(
             else if (pops && n < 3) mark_q[n] <= mark_q[n+1];
         mark_q[FLIGHT] <= mark_q[ASKED];
         mark_q[ASKED]  <= mark_q[FRONT];
-        for (n = 0; n < WAITING; n = n + 1) if (\dut.asker_asks && \dut.turn [n]) mark_q[ASKED] <= mark_q[SLOT+n];
+        for (n = 0; n < WAITING; n = n + 1) if (\dut.asker_asks && \dut.turn_q [n]) mark_q[ASKED] <= mark_q[SLOT+n];
         for (n = 0; n < WAITING; n = n + 1)
-            if (\dut.leaves && \dut.turn <= (1 << n)) begin  // those behind the one that leaves move up
+            if (\dut.leaves && \dut.turn_q <= (1 << n)) begin  // those behind the one that leaves move up
                 if (n + 1 < WAITING && \dut.waits_q [n + 1 < WAITING ? n + 1 : n]) mark_q[SLOT+n] <= mark_q[SLOT+n+1];
                 else mark_q[SLOT+n] <= mark_q[FRONT];
             end else if (!\dut.waits_q [n]) mark_q[SLOT+n] <= mark_q[FRONT];
@@ -213,6 +214,8 @@ module axi_host_read_formal #(
         assert (\dut.ahead_q == level + {2'd0, \dut.flight_q } + {2'd0, \dut.asked_q } && \dut.ahead_q <= 4);
         assert ((\dut.waits_q & (\dut.waits_q + 1'b1)) == 0);
         if (\dut.flight_q ) assert (level < 4);
+        // at most one asks, which waits behind none of its ID
+        assert ((\dut.turn_q & (\dut.turn_q - 1'b1)) == 0 && (\dut.turn_q & ~(\dut.waits_q & \dut.eldest_q )) == 0);
         assert (&known);
         // what induction needs: where the watched burst is
         assert (its_q == {5'd0, its_beats} + its_left);
@@ -235,6 +238,10 @@ module axi_host_read_formal #(
                 if (mark_q[i] == BEHIND) assert (seen_q != BEFORE);
                 if (mark_q[i] == BEFORE) assert (seen_q != BEHIND);
                 if (i < SLOT && its[i]) assert (last[i] == ((its >> (i + 1)) == 0));
+            end
+            if (i >= SLOT && i < FRONT) begin : gen_eldest
+                always @(posedge clk_i) if (rst_ni && here[i])
+                    assert (\dut.eldest_q [i-SLOT] == ((here[FRONT:SLOT] & ((1 << (i - SLOT)) - 1)) == 0));
             end
             for (j = i + 1; j <= FRONT; j = j + 1) begin : gen_order
                 always @(posedge clk_i) if (rst_ni && here[i] && here[j]) assert (mark_q[i] <= mark_q[j]);

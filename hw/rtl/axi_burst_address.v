@@ -16,13 +16,14 @@ module axi_burst_address (
 );
     localparam [1:0] FIXED = 2'b00, WRAP = 2'b10;
 
-    wire [39:0] bytes     = 40'd1 << size_i;
-    wire [39:0] increment = (address_i & ~(bytes - 40'd1)) + bytes;
+    // A burst stays within 4 KiB (A3.4.1): the bits above never change.
+    wire [11:0] bytes     = 12'd1 << size_i;
+    wire [11:0] increment = (address_i[11:0] & ~(bytes - 12'd1)) + bytes;
     // In a wrapping burst beats * bytes is a power of two: the address runs round inside a window of that size.
-    wire [39:0] window    = (({32'd0, length_i} + 40'd1) << size_i) - 40'd1;
-    wire [39:0] wrapped   = (address_i & ~window) | (increment & window);
+    wire [11:0] window    = (({4'd0, length_i} + 12'd1) << size_i) - 12'd1;
+    wire [11:0] wrapped   = (address_i[11:0] & ~window) | (increment & window);
 
-    assign next_o = burst_i == FIXED ? address_i : burst_i == WRAP ? wrapped : increment;
+    assign next_o = {address_i[39:12], burst_i == FIXED ? address_i[11:0] : burst_i == WRAP ? wrapped : increment};
 endmodule
 
 `default_nettype wire

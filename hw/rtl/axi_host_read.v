@@ -13,10 +13,10 @@
 // behind it, and does not ask: so answers are in order within an ID, and out of order between IDs, beat by beat.
 //
 // Handshake: AXI4 slave (AR, R); lines are valid/ready on two ports, `line_*` of the front and `wait_*` of one that waits,
-//            another one in each cycle that does not answer it; at most one is ready in a cycle. `line_miss_i`: the front's
+//            another one in each cycle, if there is one; at most one is ready in a cycle. `line_miss_i`: the front's
 //            line is not there, and it steps aside. `wait_first_o`: of those whose line is not on its way (`wait_busy_i`) the
 //            one that asks is the oldest. `seek_i`: one whose next line is in `seek_page_i` asks, if there is one. Data and
-//            error come two cycles after the handshake. `first_o`: the line that is ready now is the first of its burst, in
+//            error come two cycles after the handshake. Who asks is chosen a cycle before. `first_o`: the line that is ready now is the first of its burst, in
 //            page `page_o`. The next burst is taken as soon as all lines of the last one are asked for, or wait.
 // Latency:   three cycles from AR to R for a line that is in the cache, then a line a cycle, whoever waits. An answer that
 //            the host takes at once does not enter the queue.
@@ -83,10 +83,13 @@ module axi_host_read #(
 
     reg                    active_q;            // there is a front
     reg [BITS-1:0]         front_q;
+    reg [39:0]             next_q;              // the address of its line after the next one
     reg [WAITING*BITS-1:0] waiting_q;           // the oldest in the lowest bits
     reg [WAITING-1:0]      waits_q;             // ones up to the youngest
     reg [WAITING-1:0]      again_q;             // of each: a line was refused
-    reg [WAITING-1:0]      after_q;             // ones above the one that asked last
+    reg [WAITING-1:0]      eldest_q;            // of each: no older one has its ID
+    reg [WAITING-1:0]      turn_q;              // the one that asks, or none
+    reg                    turn_first_q;        // of those whose line is not on its way it is the oldest
     reg [WAITING-1:0]      coming_d;
     reg [WAITING-1:0]      coming_q;            // of each: its line was on its way when it asked last
 
@@ -95,45 +98,55 @@ module axi_host_read #(
     reg [7:0]              asked_id_q, flight_id_q;
     reg [2:0]              ahead_q;                                     // beats asked for but not taken by the host
 
-    // ---- who of those that wait asks: no other of its ID is older ----------------------------------------------------
+    // ---- who of those that wait asks in the next cycle: no other of its ID is older. One that is answered in this cycle
+    //      has another line then, and is not chosen again at once. --------------------------------------------------------
+    wire               asker_asks, leaves;
     wire [WAITING-1:0] may, sought;
+    wire [WAITING-1:0] younger;  // than the one that asks; none if nobody does
+
+    function [WAITING-1:0] lowest;
+        input [WAITING-1:0] ones;
+        integer             bit_number;
+        begin
+            lowest[0] = ones[0];
+            for (bit_number = 1; bit_number < WAITING; bit_number = bit_number + 1)
+                lowest[bit_number] = ones[bit_number] && (ones & ~({WAITING{1'b1}} << bit_number)) == 0;
+        end
+    endfunction
 
     genvar c;
     generate
         for (c = 0; c < WAITING; c = c + 1) begin : gen_may
-            reg     behind;
-            integer o;
-
-            always @* begin
-                behind = 1'b0;
-                for (o = 0; o < c; o = o + 1)
-                    if (waiting_q[o*BITS + ID +: 8] == waiting_q[c*BITS + ID +: 8]) behind = 1'b1;
-            end
-
-            assign may[c]    = waits_q[c] && !behind;
-            assign sought[c] = may[c] && waiting_q[c*BITS + ADDRESS + 12 +: PAGE_BITS] == seek_page_i;
+            assign younger[c] = c != 0 && |(turn_q & ~({WAITING{1'b1}} << c));
+            assign may[c]     = waits_q[c] && eldest_q[c];
+            assign sought[c]  = may[c] && waiting_q[c*BITS + ADDRESS + 12 +: PAGE_BITS] == seek_page_i;
         end
     endgenerate
 
     wire [WAITING-1:0] lacking = may & ~coming_q;
-    wire [WAITING-1:0] later = may & after_q;
-    wire [WAITING-1:0] among = seek_i && sought != 0 ? sought : later != 0 ? later : may;
-    wire [WAITING-1:0] turn  = among & (~among + 1'b1);
+    wire [WAITING-1:0] others  = may & ~turn_q;
+    wire [WAITING-1:0] later   = others & younger;
+    wire [WAITING-1:0] among   = seek_i && sought != 0 ? sought : later != 0 ? later : others != 0 ? others : may;
+    wire [WAITING-1:0] chosen  = lowest(among);
+    wire [WAITING-1:0] stays   = chosen & ~(asker_asks ? turn_q : {WAITING{1'b0}});
+    wire [WAITING-1:0] turn_d  = leaves ? (stays & ~younger) | ((stays & younger) >> 1) : stays;
     reg  [BITS-1:0]    asker;
     integer            t;
 
     always @* begin
         asker = {BITS{1'b0}};
-        for (t = 0; t < WAITING; t = t + 1) asker = asker | (waiting_q[t*BITS +: BITS] & {BITS{turn[t]}});
+        for (t = 0; t < WAITING; t = t + 1) asker = asker | (waiting_q[t*BITS +: BITS] & {BITS{turn_q[t]}});
     end
 
-    wire [39:0]     front_next, asker_next;
+    // The front's next address is worked out a line ahead: it asks in every cycle.
+    wire        take = s_axi_arvalid && s_axi_arready;
+    wire [39:0] front_next, asker_next;
 
     axi_burst_address u_front_address (
-        .address_i(front_q[ADDRESS +: 40]),
-        .length_i(front_q[LENGTH +: 8]),
-        .size_i(front_q[SIZE +: 3]),
-        .burst_i(front_q[BURST +: 2]),
+        .address_i(take ? s_axi_araddr : next_q),
+        .length_i(take ? s_axi_arlen : front_q[LENGTH +: 8]),
+        .size_i(take ? s_axi_arsize : front_q[SIZE +: 3]),
+        .burst_i(take ? s_axi_arburst : front_q[BURST +: 2]),
         .next_o(front_next)
     );
 
@@ -146,60 +159,63 @@ module axi_host_read #(
     );
 
     // ---- who asks for a line ---------------------------------------------------------------------------------------
-    reg     id_waits;
-    integer w;
+    reg  [WAITING-1:0] kin, heirs;  // of each: it has the ID of the front, of the one that asks
+    wire               id_waits = kin != 0;
+    integer            w;
 
-    always @* begin
-        id_waits = 1'b0;
-        for (w = 0; w < WAITING; w = w + 1)
-            if (waits_q[w] && waiting_q[w*BITS + ID +: 8] == front_q[ID +: 8]) id_waits = 1'b1;
-    end
+    always @*
+        for (w = 0; w < WAITING; w = w + 1) begin
+            kin[w]   = waits_q[w] && waiting_q[w*BITS + ID +: 8] == front_q[ID +: 8];
+            heirs[w] = waits_q[w] && waiting_q[w*BITS + ID +: 8] == asker[ID +: 8] && younger[w];
+        end
+
+    wire [WAITING-1:0] eldest = eldest_q | lowest(heirs);  // once the one that asks has left
 
     wire front_outside  = |front_q[ADDRESS+PAGE_BITS+12 +: 28-PAGE_BITS];
     wire asker_outside  = |asker[ADDRESS+PAGE_BITS+12 +: 28-PAGE_BITS];
     wire room           = !ahead_q[2];
     wire front_may      = active_q && room && !id_waits;
-    wire asker_asks     = waits_q[0] && room && (asker_outside || wait_ready_i);
-    wire [WAITING-1:0] shift   = ~(turn - 1'b1);                     // the one that asks and all younger ones
-    wire [WAITING-1:0] after_d = asker_asks ? shift : shift & ~turn;  // one that is answered goes on with its next line
+    wire asks           = turn_q != 0;
+    wire [WAITING-1:0] shift = turn_q | younger;
     wire front_asks     = front_may && !asker_asks && (front_outside || line_ready_i);
     wire ask            = asker_asks || front_asks;
     wire last           = (asker_asks ? asker[LEFT +: 8] : front_q[LEFT +: 8]) == 8'd0;
-    wire leaves         = asker_asks && last;
     wire misses         = front_may && !front_outside && line_miss_i && !line_ready_i;
     wire aside          = active_q && !waits_q[WAITING-1] && (id_waits || misses);
     wire taken          = s_axi_rvalid && s_axi_rready;
-    wire take           = s_axi_arvalid && s_axi_arready;
     wire queue_ready;
 
+    assign asker_asks    = asks && room && (asker_outside || wait_ready_i);
+    assign leaves        = asker_asks && last;
     assign idle_o        = !active_q && !waits_q[0] && ahead_q == 0 && !s_axi_arvalid;
-    assign moves_o       = take || ask || aside || asked_q || flight_q || taken || after_d != after_q || coming_d != coming_q;
+    assign moves_o       = take || ask || aside || asked_q || flight_q || taken || turn_d != turn_q || coming_d != coming_q;
     assign s_axi_arready = !active_q;
 
-    assign line_valid_o  = front_may && !front_outside && !(waits_q[0] && asker_outside);
+    assign line_valid_o  = front_may && !front_outside && !(asks && asker_outside);
     assign line_page_o   = front_q[ADDRESS+12 +: PAGE_BITS];
     assign line_index_o  = front_q[ADDRESS+6 +: 6];
-    assign wait_valid_o  = waits_q[0] && room && !asker_outside;
+    assign wait_valid_o  = asks && room && !asker_outside;
     assign wait_page_o   = asker[ADDRESS+12 +: PAGE_BITS];
     assign wait_index_o  = asker[ADDRESS+6 +: 6];
-    assign wait_again_o  = |(again_q & turn);
-    assign wait_first_o  = (turn & (lacking & (~lacking + 1'b1))) != 0;
+    assign wait_again_o  = |(again_q & turn_q);
+    assign wait_first_o  = turn_first_q;
     assign first_o       = asker_asks ? asker[LEFT +: 8] == asker[LENGTH +: 8]
                                        : front_q[LEFT +: 8] == front_q[LENGTH +: 8];
     assign page_o        = asker_asks ? wait_page_o : line_page_o;
 
     // ---- the front and those that wait -----------------------------------------------------------------------------
     reg  [WAITING*BITS-1:0] waiting_d;
-    reg  [WAITING-1:0]      waits_d, again_d;
+    reg  [WAITING-1:0]      waits_d, again_d, eldest_d;
     integer                 m, n;
 
     always @* begin
         waiting_d = waiting_q;
         waits_d   = waits_q;
         again_d   = again_q;
-        coming_d  = wait_valid_o && wait_busy_i ? coming_q | turn : coming_q & ~turn;
+        eldest_d  = eldest_q;
+        coming_d  = wait_valid_o && wait_busy_i ? coming_q | turn_q : coming_q & ~turn_q;
         for (m = 0; m < WAITING; m = m + 1) begin
-            if (asker_asks && turn[m]) begin
+            if (asker_asks && turn_q[m]) begin
                 waiting_d[m*BITS + LEFT +: 8]     = asker[LEFT +: 8] - 8'd1;
                 waiting_d[m*BITS + ADDRESS +: 40] = asker_next;
                 again_d[m]                        = again_q[m] || wait_refused_i;
@@ -208,6 +224,7 @@ module axi_host_read #(
                 waiting_d[m*BITS +: BITS] = m == WAITING - 1 ? {BITS{1'b0}} : waiting_q[(m == WAITING - 1 ? m : m + 1)*BITS +: BITS];
                 again_d[m]                = m == WAITING - 1 ? 1'b0 : again_q[m == WAITING - 1 ? m : m + 1];
                 coming_d[m]               = m == WAITING - 1 ? 1'b0 : coming_q[m == WAITING - 1 ? m : m + 1];
+                eldest_d[m]               = m == WAITING - 1 ? 1'b0 : eldest[m == WAITING - 1 ? m : m + 1];
             end
         end
         if (leaves) waits_d = waits_q >> 1;
@@ -216,6 +233,7 @@ module axi_host_read #(
                 waiting_d[n*BITS +: BITS] = front_q;
                 again_d[n]                = 1'b0;
                 coming_d[n]               = 1'b0;
+                eldest_d[n]               = (kin & ~(leaves ? turn_q : {WAITING{1'b0}})) == 0;
             end
         if (aside) waits_d = {waits_d[WAITING-2:0], 1'b1};
     end
@@ -224,8 +242,10 @@ module axi_host_read #(
         waiting_q <= waiting_d;
         waits_q   <= waits_d;
         again_q   <= again_d;
+        eldest_q  <= eldest_d;
         coming_q  <= coming_d;
-        after_q   <= after_d;
+        turn_q    <= turn_d;
+        turn_first_q <= (chosen & lowest(lacking)) != 0;
         if (take) begin
             active_q <= 1'b1;
             front_q  <= {s_axi_araddr, s_axi_arburst, s_axi_arsize, s_axi_arlen, s_axi_arlen, s_axi_arid};
@@ -234,13 +254,15 @@ module axi_host_read #(
         end else if (front_asks) begin
             active_q                <= !last;
             front_q[LEFT +: 8]      <= front_q[LEFT +: 8] - 8'd1;
-            front_q[ADDRESS +: 40]  <= front_next;
+            front_q[ADDRESS +: 40]  <= next_q;
         end
+        if (take || front_asks) next_q <= front_next;
         if (!rst_ni) begin
             active_q <= 1'b0;
             waits_q  <= {WAITING{1'b0}};
             again_q  <= {WAITING{1'b0}};
-            after_q  <= {WAITING{1'b0}};
+            eldest_q <= {WAITING{1'b0}};
+            turn_q   <= {WAITING{1'b0}};
             coming_q <= {WAITING{1'b0}};
         end
     end
@@ -297,7 +319,7 @@ module axi_host_read #(
     always @(posedge clk_i) begin
         rested_q <= rst_ni && !moves_o;
         if (rested_q)
-            assert ($stable({active_q, front_q, waiting_q, waits_q, again_q, after_q, coming_q, asked_q, flight_q, ahead_q, queued}));
+            assert ($stable({active_q, front_q, waiting_q, waits_q, again_q, eldest_q, turn_q, coming_q, asked_q, flight_q, ahead_q, queued}));
     end
 `else
     wire unused = queue_ready;

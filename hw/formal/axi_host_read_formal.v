@@ -95,6 +95,9 @@ module axi_host_read_formal #(
     (* hierconn *) wire \dut.asked_q ;
     (* hierconn *) wire \dut.asked_last_q ;
     (* hierconn *) wire [7:0] \dut.asked_id_q ;
+    (* hierconn *) wire \dut.check_q ;
+    (* hierconn *) wire \dut.check_last_q ;
+    (* hierconn *) wire [7:0] \dut.check_id_q ;
     (* hierconn *) wire \dut.flight_q ;
     (* hierconn *) wire \dut.flight_last_q ;
     (* hierconn *) wire [7:0] \dut.flight_id_q ;
@@ -109,7 +112,7 @@ module axi_host_read_formal #(
 
     // ---- marks ----
     localparam [1:0] BEFORE = 2'd0, ITS = 2'd1, BEHIND = 2'd2, NOTHING = 2'd3;
-    localparam FLIGHT = 4, ASKED = 5, SLOT = 6, FRONT = SLOT + WAITING;  // places, in the order of answers; 0 to 3: queue
+    localparam FLIGHT = 4, CHECK = 5, ASKED = 6, SLOT = 7, FRONT = SLOT + WAITING;  // places, in the order of answers; 0 to 3: queue
 
     wire [2:0] level  = \dut.u_answers.level ;
     wire       queued = level != 0;
@@ -130,7 +133,8 @@ module axi_host_read_formal #(
         for (n = 0; n < 4; n = n + 1)
             if (pushes && n == {1'b0, level} - {3'd0, pops}) mark_q[n] <= mark_q[FLIGHT];
             else if (pops && n < 3) mark_q[n] <= mark_q[n+1];
-        mark_q[FLIGHT] <= mark_q[ASKED];
+        mark_q[FLIGHT] <= mark_q[CHECK];
+        mark_q[CHECK]  <= mark_q[ASKED];
         mark_q[ASKED]  <= mark_q[FRONT];
         for (n = 0; n < WAITING; n = n + 1) if (\dut.asker_asks && \dut.turn_q [n]) mark_q[ASKED] <= mark_q[SLOT+n];
         for (n = 0; n < WAITING; n = n + 1)
@@ -164,6 +168,8 @@ module axi_host_read_formal #(
         end
         here[FLIGHT] = \dut.flight_q && \dut.flight_id_q == id;
         last[FLIGHT] = \dut.flight_last_q ;
+        here[CHECK]  = \dut.check_q && \dut.check_id_q == id;
+        last[CHECK]  = \dut.check_last_q ;
         here[ASKED]  = \dut.asked_q && \dut.asked_id_q == id;
         last[ASKED]  = \dut.asked_last_q ;
         for (q = 0; q < WAITING; q = q + 1)
@@ -211,7 +217,7 @@ module axi_host_read_formal #(
         assert ((seen_q == ITS) == (its_q != 0) && its_q <= 256 && seen_q != NOTHING);
         assert (!idle || seen_q != ITS);
         // what the counters of the module stand for, and no overflow
-        assert (\dut.ahead_q == level + {2'd0, \dut.flight_q } + {2'd0, \dut.asked_q } && \dut.ahead_q <= 4);
+        assert (\dut.ahead_q == level + {2'd0, \dut.flight_q } + {2'd0, \dut.check_q } + {2'd0, \dut.asked_q } && \dut.ahead_q <= 4);
         assert ((\dut.waits_q & (\dut.waits_q + 1'b1)) == 0);
         if (\dut.flight_q ) assert (level < 4);
         // at most one asks, which waits behind none of its ID

@@ -16,9 +16,9 @@
 //            another one in each cycle, if there is one; at most one is ready in a cycle. `line_miss_i`: the front's
 //            line is not there, and it steps aside. `wait_first_o`: of those whose line is not on its way (`wait_busy_i`) the
 //            one that asks is the oldest. `seek_i`: one whose next line is in `seek_page_i` asks, if there is one. Data and
-//            error come two cycles after the handshake. Who asks is chosen a cycle before. `first_o`: the line that is ready now is the first of its burst, in
+//            error come three cycles after the handshake. Who asks is chosen a cycle before. `first_o`: the line that is ready now is the first of its burst, in
 //            page `page_o`. The next burst is taken as soon as all lines of the last one are asked for, or wait.
-// Latency:   three cycles from AR to R for a line that is in the cache, then a line a cycle, whoever waits. An answer that
+// Latency:   four cycles from AR to R for a line that is in the cache, then a line a cycle, whoever waits. An answer that
 //            the host takes at once does not enter the queue.
 
 `default_nettype none
@@ -94,8 +94,9 @@ module axi_host_read #(
     reg [WAITING-1:0]      coming_q;            // of each: its line was on its way when it asked last
 
     reg                    asked_q, asked_outside_q, asked_last_q;     // the beat that was asked for in the last cycle
+    reg                    check_q, check_outside_q, check_last_q;     // in the one before
     reg                    flight_q, flight_outside_q, flight_last_q;  // the beat whose data comes in this cycle
-    reg [7:0]              asked_id_q, flight_id_q;
+    reg [7:0]              asked_id_q, check_id_q, flight_id_q;
     reg [2:0]              ahead_q;                                     // beats asked for but not taken by the host
 
     // ---- who of those that wait asks in the next cycle: no other of its ID is older. One that is answered in this cycle
@@ -188,7 +189,7 @@ module axi_host_read #(
     assign asker_asks    = asks && room && (asker_outside || wait_ready_i);
     assign leaves        = asker_asks && last;
     assign idle_o        = !active_q && !waits_q[0] && ahead_q == 0 && !s_axi_arvalid;
-    assign moves_o       = take || ask || aside || asked_q || flight_q || taken || turn_d != turn_q || coming_d != coming_q;
+    assign moves_o       = take || ask || aside || asked_q || check_q || flight_q || taken || turn_d != turn_q || coming_d != coming_q;
     assign s_axi_arready = !active_q;
 
     assign line_valid_o  = front_may && !front_outside && !(asks && asker_outside);
@@ -270,13 +271,16 @@ module axi_host_read #(
     // ---- beats on their way ----------------------------------------------------------------------------------------
     always @(posedge clk_i) begin
         asked_q  <= ask;
-        flight_q <= asked_q;
+        check_q  <= asked_q;
+        flight_q <= check_q;
         {asked_outside_q, asked_last_q} <= {asker_asks ? asker_outside : front_outside, last};
         asked_id_q                      <= asker_asks ? asker[ID +: 8] : front_q[ID +: 8];
-        {flight_outside_q, flight_last_q, flight_id_q} <= {asked_outside_q, asked_last_q, asked_id_q};
+        {check_outside_q, check_last_q, check_id_q}    <= {asked_outside_q, asked_last_q, asked_id_q};
+        {flight_outside_q, flight_last_q, flight_id_q} <= {check_outside_q, check_last_q, check_id_q};
         if (ask != taken) ahead_q <= ask ? ahead_q + 1'b1 : ahead_q - 1'b1;
         if (!rst_ni) begin
             asked_q  <= 1'b0;
+            check_q  <= 1'b0;
             flight_q <= 1'b0;
             ahead_q  <= 3'd0;
         end
@@ -319,7 +323,7 @@ module axi_host_read #(
     always @(posedge clk_i) begin
         rested_q <= rst_ni && !moves_o;
         if (rested_q)
-            assert ($stable({active_q, front_q, waiting_q, waits_q, again_q, eldest_q, turn_q, coming_q, asked_q, flight_q, ahead_q, queued}));
+            assert ($stable({active_q, front_q, waiting_q, waits_q, again_q, eldest_q, turn_q, coming_q, asked_q, check_q, flight_q, ahead_q, queued}));
     end
 `else
     wire unused = queue_ready;

@@ -5,10 +5,16 @@
 // A line is stored with a check that covers what it is bound to (page and line) as well (docs/device/integrity.md). A
 // line that was corrected is written back, unless the write port is in use or the line was written meanwhile.
 //
-// Handshake: `write_i` stores a line. `read_i` asks for one; with `pass_i`, `pass_data_i` is given instead, as it is.
-//            `valid_o` pulses when `data_o` and `check_o` are there, with `error_o` (they cannot be told) or `corrected_o`.
-//            `stale_o`: the line was written since it was read. While `moves_o` is high the clock is needed.
-// Latency:   two cycles from `read_i` to `valid_o`; a read each cycle. A read in the cycle of a write gives the old line.
+//     write --> encode -----> RAM --> syndrome --> flip --> line
+//                 |            ^                              |
+//                 +-- passed --)---------------> (each arrow but the first a register)
+//                              +------------ scrub -----------+
+//
+// Handshake: `write_i` stores a line. `read_i` asks for one. `valid_o` pulses when `data_o` and `check_o` are there, with
+//            `error_o` (they cannot be told) or `corrected_o`. `stale_o`: the line was written since it was read. While
+//            `moves_o` is high the clock is needed.
+// Latency:   three cycles from `read_i` to `valid_o`; a read each cycle. A line is encoded a cycle after `write_i`: a read
+//            in the cycle of the write gives the old line, one in the next cycle the new line.
 
 `default_nettype none
 
@@ -31,8 +37,6 @@ module ecc_lines #(
     input  wire                    read_i,
     input  wire [ADDRESS_BITS-1:0] read_address_i,
     input  wire [BOUND_BITS-1:0]   read_bound_i,
-    input  wire                    pass_i,
-    input  wire [511:0]            pass_data_i,
     output wire                    valid_o,
     output wire [ADDRESS_BITS-1:0] address_o,
     output wire [511:0]            data_o,
@@ -41,55 +45,70 @@ module ecc_lines #(
     output wire                    error_o,
     output wire                    stale_o
 );
-    localparam WIDTH = 512 + 32;  // whole bytes; the last bit of the check's word is not used
+    localparam PARTS = 512 / 16 + 1;
 
-    // ---- in the cycle after the read ----
-    reg                    read_q, pass_q, stale_q;
+    // ---- in the cycle after the write ----
+    reg                    write_q;
+    reg [ADDRESS_BITS-1:0] write_address_q;
+    reg [BOUND_BITS-1:0]   write_bound_q;
+    reg [511:0]            write_data_q;
+
+    // ---- in the cycle after the read: the RAM's word, or what was written in its place in the cycle of the read ----
+    reg                    read_q, passed_q;
+    reg [ADDRESS_BITS-1:0] read_address_q;
+    reg [BOUND_BITS-1:0]   read_bound_q;
+    reg [511:0]            passed_data_q;
+    reg [CHECK_BITS-1:0]   passed_check_q;
+
+    // ---- in the one after that: its syndrome ----
+    reg                    syndrome_valid_q, syndrome_stale_q;
+    reg [ADDRESS_BITS-1:0] syndrome_address_q;
+    reg [511:0]            syndrome_data_q;
+    reg [CHECK_BITS-1:0]   syndrome_check_q, syndrome_q;
+
+    // ---- in the last one: corrected, and where ----
+    reg                    valid_q, differs_q, stale_q;
     reg [ADDRESS_BITS-1:0] address_q;
-    reg [BOUND_BITS-1:0]   bound_q;
-    reg [511:0]            passed_q;
-
-    // ---- in the one after that ----
-    reg                    valid_q, stale_too_q;
-    reg [ADDRESS_BITS-1:0] address_too_q;
     reg [511:0]            data_q;
-    reg [CHECK_BITS-1:0]   check_q, syndrome_q;
+    reg [CHECK_BITS-1:0]   check_q;
+    reg [PARTS-1:0]        found_q;
 
-    wire [WIDTH-1:0]      word;
-    wire [CHECK_BITS-1:0] syndrome, check;
+    wire [511:0]          word_data;
+    wire [CHECK_BITS-1:0] word_check, syndrome, check;
     wire [511:0]          flip;
-    wire [32:0]           found;
-    wire                  corrected = |found;
-    wire                  flawed    = syndrome_q != {CHECK_BITS{1'b0}} && !corrected;
-    wire                  unused = word[WIDTH-1];
+    wire [PARTS-1:0]      found;
+    wire                  corrected = |found_q;
 
-    // The syndrome of a flip in the check is that very bit.
-    wire [CHECK_BITS-1:0] check_flip = corrected && flip == 512'd0 ? syndrome_q : {CHECK_BITS{1'b0}};
-
-    assign moves_o     = read_i || read_q || valid_q;
+    assign moves_o     = write_q || read_i || read_q || syndrome_valid_q || valid_q;
     assign valid_o     = valid_q;
-    assign address_o   = address_too_q;
-    assign data_o      = data_q ^ flip;
-    assign check_o     = check_q ^ check_flip;
+    assign address_o   = address_q;
+    assign data_o      = data_q;
+    assign check_o     = check_q;
     assign corrected_o = valid_q && corrected;
-    assign error_o     = valid_q && flawed;
-    assign stale_o     = stale_too_q;
+    assign error_o     = valid_q && differs_q && !corrected;
+    assign stale_o     = stale_q || (write_q && write_address_q == address_q);
 
-    wire scrub = corrected_o && !stale_too_q && !write_i;
+    // A read never meets a write in the RAM: it is given what is written. That of a scrub is the same line.
+    wire                    scrub       = corrected_o && !stale_q && !write_q;
+    wire                    passes      = write_q && write_address_q == read_address_i;
+    wire                    passes_scrub = scrub && address_q == read_address_i;
+    wire                    stores      = write_q || scrub;
+    wire [ADDRESS_BITS-1:0] address     = write_q ? write_address_q : address_q;
+    wire [511:0]            data        = write_q ? write_data_q : data_q;
+    wire [CHECK_BITS-1:0]   data_check  = write_q ? check : check_q;
 
-    ram #(
-        .WIDTH(WIDTH),
+    ram_apart #(
+        .WIDTH(512 + CHECK_BITS),
         .DEPTH(DEPTH),
         .ADDRESS_BITS(ADDRESS_BITS)
     ) u_lines (
         .clk_i(clk_i),
-        .write_i(write_i || scrub),
-        .write_address_i(scrub ? address_too_q : write_address_i),
-        .write_data_i(scrub ? {1'b0, check_o, data_o} : {1'b0, check, write_data_i}),
-        .write_strobe_i({(WIDTH / 8){1'b1}}),
-        .read_i(read_i && !pass_i),
+        .write_i(stores),
+        .write_address_i(address),
+        .write_data_i({data_check, data}),
+        .read_i(read_i),
         .read_address_i(read_address_i),
-        .read_data_o(word)
+        .read_data_o({word_check, word_data})
     );
 
     ecc_encode #(
@@ -98,9 +117,9 @@ module ecc_lines #(
         .CHECK_BITS(CHECK_BITS),
         .POLYNOMIAL(POLYNOMIAL)
     ) u_encode (
-        .valid_i(write_i),
-        .data_i(write_data_i),
-        .bound_i(write_bound_i),
+        .valid_i(write_q),
+        .data_i(write_data_q),
+        .bound_i(write_bound_q),
         .check_o(check)
     );
 
@@ -110,10 +129,10 @@ module ecc_lines #(
         .CHECK_BITS(CHECK_BITS),
         .POLYNOMIAL(POLYNOMIAL)
     ) u_check (
-        .valid_i(read_q && !pass_q),
-        .data_i(word[511:0]),
-        .bound_i(bound_q),
-        .check_i(word[512 +: CHECK_BITS]),
+        .valid_i(read_q && !passed_q),
+        .data_i(word_data),
+        .bound_i(read_bound_q),
+        .check_i(word_check),
         .syndrome_o(syndrome),
         .syndrome_i(syndrome_q),
         .flip_o(flip),
@@ -121,26 +140,36 @@ module ecc_lines #(
     );
 
     always @(posedge clk_i) begin
-        read_q  <= read_i;
-        valid_q <= read_q;
+        write_q <= write_i;
+        if (write_i) {write_address_q, write_bound_q, write_data_q} <= {write_address_i, write_bound_i, write_data_i};
+
+        read_q <= read_i;
         if (read_i) begin
-            pass_q    <= pass_i;
-            address_q <= read_address_i;
-            bound_q   <= read_bound_i;
-            stale_q   <= write_i && write_address_i == read_address_i;
+            passed_q       <= passes || passes_scrub;
+            read_address_q <= read_address_i;
+            read_bound_q   <= read_bound_i;
         end
-        if (read_i && pass_i) passed_q <= pass_data_i;
+        if (stores) {passed_data_q, passed_check_q} <= {data, data_check};
+
+        syndrome_valid_q <= read_q;
         if (read_q) begin
-            address_too_q <= address_q;
-            data_q        <= pass_q ? passed_q : word[511:0];
-            check_q       <= word[512 +: CHECK_BITS];
-            syndrome_q    <= syndrome;
-            stale_too_q   <= stale_q || (write_i && write_address_i == address_q);
+            syndrome_address_q <= read_address_q;
+            syndrome_data_q    <= passed_q ? passed_data_q : word_data;
+            syndrome_check_q   <= passed_q ? passed_check_q : word_check;
+            syndrome_q         <= syndrome;
+            syndrome_stale_q   <= write_q && write_address_q == read_address_q;
         end
-        if (!rst_ni) begin
-            read_q  <= 1'b0;
-            valid_q <= 1'b0;
+
+        valid_q <= syndrome_valid_q;
+        if (syndrome_valid_q) begin
+            address_q <= syndrome_address_q;
+            data_q    <= syndrome_data_q ^ flip;
+            check_q   <= syndrome_check_q ^ (found[PARTS-1] ? syndrome_q : {CHECK_BITS{1'b0}});  // of a flip in the check
+            differs_q <= syndrome_q != {CHECK_BITS{1'b0}};
+            found_q   <= found;
+            stale_q   <= syndrome_stale_q || (write_q && write_address_q == syndrome_address_q);
         end
+        if (!rst_ni) {write_q, read_q, syndrome_valid_q, valid_q} <= 4'b0000;
     end
 endmodule
 

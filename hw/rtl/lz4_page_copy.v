@@ -44,6 +44,7 @@ module lz4_page_copy #(
 
             ram_apart #(
                 .WIDTH(64),
+                .DEPTH(128),
                 .ADDRESS_BITS(7)
             ) u_memory (
                 .clk_i(clk_i),

@@ -48,6 +48,7 @@ module lz4_page_windows (
 
     ram_apart #(
         .WIDTH(512),
+        .DEPTH(64),
         .ADDRESS_BITS(6)
     ) u_lines (
         .clk_i(clk_i),

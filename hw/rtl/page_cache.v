@@ -16,7 +16,7 @@
 // Lines are checked (ecc_lines). One that cannot be told is answered with an error. If the host has not changed it, it is
 // forgotten, so that it is filled again; else its page is lost, and `flaw_*` says so.
 //
-// Handshake: host ports are valid/ready; read data comes two cycles after the handshake and is not held.
+// Handshake: host ports are valid/ready; read data comes three cycles after the handshake and is not held.
 //            `request_*` is level; the sequencer changes the entry and the access goes through by itself, or
 //            `refuse_write_i`/`refuse_read_i` answers it with an error.
 //            `bounce_i`: the request cannot be served now; the other port goes first.
@@ -189,15 +189,9 @@ module page_cache #(
     wire write_fire  = write_may && (!write_some || merge_ready);
 
     wire read_valid  = |(read_match & read_valids);
-    wire read_known  = |(read_match & (read_valids | zero_q));
-    wire read_comes  = fill_valid_i && read_match[fill_entry_i] && read_line_i == fill_line_i;
-    wire read_passes = read_comes && !read_known;
-    wire read_there  = read_comes || read_known;
+    wire read_there  = |(read_match & (read_valids | zero_q));
     wire wait_valid  = |(wait_match & wait_valids);
-    wire wait_known  = |(wait_match & (wait_valids | zero_q));
-    wire wait_comes  = fill_valid_i && wait_match[fill_entry_i] && wait_line_i == fill_line_i;
-    wire wait_passes = wait_comes && !wait_known;
-    wire wait_there  = wait_comes || wait_known;
+    wire wait_there  = |(wait_match & (wait_valids | zero_q));
     wire wait_goes   = wait_valid_i && wait_there;
     wire stream_wants;
     reg  stream_turn_q;  // the last line read was the host's
@@ -341,8 +335,8 @@ module page_cache #(
     end
 
     // ---- lines --------------------------------------------------------------------------------------------------
-    // A write of some bytes reads the line, and writes it whole three cycles later; of a line that reads as zeros it
-    // writes the other bytes as zeros.
+    // A write of some bytes reads the line, and writes it whole when it comes; of a line that reads as zeros it writes the
+    // other bytes as zeros.
     wire                  extend = !write_full && !write_valid;
     wire [511:0]          strobe_bits;
     genvar g;
@@ -352,32 +346,29 @@ module page_cache #(
         end
     endgenerate
 
-    localparam [1:0] HOST = 2'd0, STREAM = 2'd1, MERGE = 2'd2;
+    localparam [1:0] HOST = 2'd0, STREAM = 2'd1, MERGE = 2'd2, NOBODY = 2'd3;  // NOBODY: of a stream that was cleared
 
     wire                  stream_read;
     reg  [6:0]            stream_line_q;  // bit 6: all lines asked for
-    reg  [1:0]            first_for_q, then_for_q;  // whom the lines on their way are for
-    reg                   first_zero_q, then_zero_q;
-    reg  [PAGE_BITS-1:0]  first_page_q, then_page_q;
-    reg                   flight_q, flight_then_q;
+    reg  [1:0]            first_for_q, next_for_q, then_for_q;  // whom the lines on their way are for
+    reg                   first_zero_q, next_zero_q, then_zero_q;
+    reg  [PAGE_BITS-1:0]  first_page_q, next_page_q, then_page_q;
+    reg                   flight_q, flight_next_q, flight_then_q;
 
     wire                  stream_zero = !valid_lines_q[close_entry_i][stream_line_q[5:0]];
-    wire                  host_passes = wait_fire ? wait_passes : read_passes;
-    wire                  host_zero   = wait_fire ? !wait_valid && !wait_passes : !read_valid && !read_passes;
+    wire                  host_zero   = wait_fire ? !wait_valid : !read_valid;
     wire [1:0]            for_whom    = merge_goes ? MERGE : stream_goes ? STREAM : HOST;
     wire [PAGE_BITS-1:0]  for_page    = merge_goes ? write_page_i : stream_goes ? page_q[close_entry_i] : wait_fire ? wait_page_i : read_page_i;
     wire [5:0]            for_line    = merge_goes ? write_line_i : stream_goes ? stream_line_q[5:0] : wait_fire ? wait_line_i : read_line_i;
     wire [ENTRY_BITS-1:0] for_entry   = merge_goes ? write_entry : stream_goes ? close_entry_i : host_entry;
     wire                  for_zero    = merge_goes ? 1'b0 : stream_goes ? stream_zero : host_zero;
     wire                  look        = merge_goes || stream_goes || host_fire;
-    wire                  look_passes = host_fire && host_passes;
 
     wire                  line_valid, line_error, line_stale, lines_move;
     wire [ENTRY_BITS+5:0] line_address;
     wire [511:0]          line_data;
     wire [30:0]           line_check;
-    reg  [511:0]          kept_q;  // the line of which some bytes are written
-    wire [511:0]          write_data = (extend ? 512'd0 : kept_q & ~strobe_bits) | write_data_i & strobe_bits;
+    wire [511:0]          write_data = (extend ? 512'd0 : line_data & ~strobe_bits) | write_data_i & strobe_bits;
 
     wire [PAGE_BITS+5:0]  written = fill_fire ? {page_q[fill_entry_i], fill_line_i} : {write_page_i, write_line_i};
 
@@ -398,8 +389,6 @@ module page_cache #(
         .read_i(look && !for_zero),
         .read_address_i({for_entry, for_line}),
         .read_bound_i({{(24 - PAGE_BITS){1'b0}}, for_page, for_line}),
-        .pass_i(look_passes),
-        .pass_data_i(fill_data_i),
         .valid_o(line_valid),
         .address_o(line_address),
         .data_o(line_data),
@@ -409,18 +398,22 @@ module page_cache #(
         .stale_o(line_stale)
     );
 
-    reg refused_q, refused_then_q;
+    reg refused_q, refused_next_q, refused_then_q;
 
     assign read_error_o = refused_then_q || line_error;
     assign read_data_o  = read_error_o || then_zero_q ? 512'd0 : line_data;
 
     always @(posedge clk_i) begin
         flight_q      <= look;
-        flight_then_q <= flight_q;
+        flight_next_q <= flight_q;
+        flight_then_q <= flight_next_q;
         if (look) {first_for_q, first_zero_q, first_page_q} <= {for_whom, for_zero, for_page};
-        if (flight_q) {then_for_q, then_zero_q, then_page_q} <= {first_for_q, first_zero_q, first_page_q};
-        {refused_q, refused_then_q} <= {refuse_read_i, refused_q};
-        if (!rst_ni) {flight_q, flight_then_q, refused_q, refused_then_q} <= 4'b0000;
+        if (flight_q) {next_zero_q, next_page_q} <= {first_zero_q, first_page_q};
+        if (flight_next_q) {then_zero_q, then_page_q} <= {next_zero_q, next_page_q};
+        if (flight_q) next_for_q <= stream_clear_i && first_for_q == STREAM ? NOBODY : first_for_q;
+        if (flight_next_q) then_for_q <= stream_clear_i && next_for_q == STREAM ? NOBODY : next_for_q;
+        {refused_q, refused_next_q, refused_then_q} <= {refuse_read_i, refused_q, refused_next_q};
+        if (!rst_ni) {flight_q, flight_next_q, flight_then_q, refused_q, refused_next_q, refused_then_q} <= 6'd0;
     end
 
     // ---- a line that cannot be told: nobody else has taken its entry, and it has not been written meanwhile ----------
@@ -464,34 +457,24 @@ module page_cache #(
     end
 
     // ---- a write of some bytes ----
-    // The check and the one of the merged line are a cycle apart.
-    reg                  merging_q;           // its line is on its way
-    reg                  came_q, kept_good_q; // it has come
-    reg [ENTRY_BITS+5:0] kept_address_q;
-    wire                 merge_came = flight_then_q && then_for_q == MERGE;
+    reg  merging_q;  // its line is on its way
+    wire merge_came = flight_then_q && then_for_q == MERGE;
 
     assign merge_goes  = write_may && write_some && !merging_q && !flaw_valid_o;
-    assign merge_ready = came_q && kept_good_q && kept_address_q == {write_entry, write_line_i};
+    assign merge_ready = merge_came && line_valid && !line_error && line_address == {write_entry, write_line_i};
 
     always @(posedge clk_i) begin
         if (merge_goes) merging_q <= 1'b1;
-        else if (came_q) merging_q <= 1'b0;
-        came_q <= merge_came;
-        if (merge_came) begin
-            kept_q         <= line_data;
-            kept_good_q    <= line_valid && !line_error;
-            kept_address_q <= line_address;
-        end
-        if (!rst_ni) {merging_q, came_q} <= 2'b00;
+        else if (merge_came) merging_q <= 1'b0;
+        if (!rst_ni) merging_q <= 1'b0;
     end
 
     // ---- stream: a line a cycle through the RAM, into a queue that always has room for what is under way ----------
     reg [2:0]   stream_ahead_q;  // lines read but not taken
     reg [5:0]   stream_back_q;   // the next line that comes
-    reg         stream_old_q;    // lines on their way are those of a stream that was cleared
     wire        stream_pop = stream_valid_o && stream_ready_i;
     wire        stream_room;
-    wire        stream_back = flight_then_q && then_for_q == STREAM && !stream_old_q;
+    wire        stream_back = flight_then_q && then_for_q == STREAM;
     wire [30:0] zero_check;
 
     ecc_encode #(
@@ -506,7 +489,7 @@ module page_cache #(
         .check_o(zero_check)
     );
 
-    assign stream_wants = !stream_line_q[6] && !stream_ahead_q[2] && !stream_clear_i && !stream_old_q;
+    assign stream_wants = !stream_line_q[6] && !stream_ahead_q[2] && !stream_clear_i;
     assign stream_read  = stream_goes;
 
     always @(posedge clk_i) begin
@@ -521,12 +504,10 @@ module page_cache #(
         if (stream_read != stream_pop)
             stream_ahead_q <= stream_read ? stream_ahead_q + 1'b1 : stream_ahead_q - 1'b1;
         if (stream_start_i) {stream_line_q, stream_back_q} <= 13'd0;
-        stream_old_q <= stream_clear_i && flight_q && first_for_q == STREAM;
         if (!rst_ni || stream_clear_i) begin
             stream_line_q  <= 7'd64;
             stream_ahead_q <= 3'd0;
         end
-        if (!rst_ni) stream_old_q <= 1'b0;
     end
 
     fifo #(
@@ -553,7 +534,8 @@ module page_cache #(
 
     // ---- rest -----------------------------------------------------------------------------------------------------
     assign moves_o = write_ready_o || read_ready_o || wait_ready_o || take_i || drop_i || make_dirty_i || make_clean_i || fill_valid_i
-                     || stream_start_i || stream_clear_i || look || flight_q || flight_then_q || refused_q || refused_then_q || lines_move || stream_pop || stream_old_q || came_q
+                     || stream_start_i || stream_clear_i || look || flight_q || flight_next_q || flight_then_q || refused_q || refused_next_q || refused_then_q
+                     || lines_move || stream_pop
                      || flaw_taken_i || bounce_i || fill_begin_i || fill_end_i;
 endmodule
 

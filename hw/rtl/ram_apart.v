@@ -10,6 +10,7 @@
 
 module ram_apart #(
     parameter WIDTH        = 64,
+    parameter DEPTH        = 128,
     parameter ADDRESS_BITS = 7
 ) (
     input  wire                    clk_i,
@@ -23,7 +24,7 @@ module ram_apart #(
     output reg  [WIDTH-1:0]        read_data_o
 );
     (* ram_style = "block" *) (* no_rw_check *)
-    reg [WIDTH-1:0] memory_q [0:(1<<ADDRESS_BITS)-1];
+    reg [WIDTH-1:0] memory_q [0:DEPTH-1];
 
     // Nobody else reads the memory, so its writes may be blocking: for a simulator that is one copy less.
     always @(posedge clk_i) begin

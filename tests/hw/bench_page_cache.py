@@ -77,7 +77,7 @@ class TB:
         self.burst: list[Write] = []  # writes that go before random ones
         self.read: tuple[int, int] | None = None
         self.wait: tuple[int, int] | None = None  # a read that waits for its line, or comes after one that did
-        self.answers: list[tuple[int, bool] | None] = [None, None]  # what the read port must show, from this cycle on
+        self.answers: list[tuple[int, bool] | None] = [None] * 3  # what the read port must show, from this cycle on
         self.merge_age = 0  # cycles since a write of some bytes asked for its line; 0: none is under way
         self.merge_at = (0, 0)  # entry and line
         self.filling: set[int] = set()  # entries whose lines come
@@ -88,7 +88,7 @@ class TB:
         self.stream_asked = 64  # lines that the stream has read
         self.stream_ahead = 0  # read, and not taken yet
         self.delayed = 0  # cycles in which a read hit gave way to the stream
-        self.fired = {"read": 0, "wait": 0, "overtakes": 0, "write": 0, "complete": 0, "passed": 0}
+        self.fired = {"read": 0, "wait": 0, "overtakes": 0, "write": 0, "complete": 0}
         for name in INPUTS:
             getattr(dut, f"{name}_i").value = 0
         dut.rst_ni.value = 0
@@ -170,8 +170,8 @@ class TB:
         closing = self.closing
         write_hit = None
         writes = write_wants = False
-        reads, passes, read_hit = self._there(self.read, values)
-        waits, wait_passes, wait_hit = self._there(self.wait, values)
+        reads, read_hit = self._there(self.read)
+        waits, wait_hit = self._there(self.wait)
         read_misses = self.read is not None and not reads
         wait_wants = not waits and not self.busy(wait_hit) and bool(values["wait_first"])
         read_wants = wait_wants if self.wait is not None else read_misses and not self.busy(read_hit)
@@ -221,14 +221,9 @@ class TB:
         if values["stream_start"]:
             self.stream_asked = 0
 
-        for took, what, hit, passed in (
-            (reads, self.read, read_hit, passes),
-            (waits, self.wait, wait_hit, wait_passes),
-        ):
+        for took, what, hit in ((reads, self.read, read_hit), (waits, self.wait, wait_hit)):
             if took and what is not None and hit is not None:
-                known = self.entries[hit].lines.get(what[1], 0)
-                self.answers[1] = (values["fill_data"] if passed else known), False
-                self.fired["passed"] += passed
+                self.answers[-1] = self.entries[hit].lines.get(what[1], 0), False
                 self._touch(hit)
         self.fired["read"] += reads
         self.fired["wait"] += waits
@@ -253,24 +248,20 @@ class TB:
             self.merge_age, self.merge_at = 1, (write_hit, self.write.line)
         self._take_operation(values)
 
-    def _there(self, read: tuple[int, int] | None, values: dict[str, int]) -> tuple[bool, bool, int | None]:
-        """Whether a line can be answered, because it is just being filled, and the entry of its page."""
+    def _there(self, read: tuple[int, int] | None) -> tuple[bool, int | None]:
+        """Whether a line can be answered, and the entry of its page."""
         hit = None if read is None else self.find(read[0])
-        if read is None or hit is None:
-            return False, False, hit
-        known = self.entries[hit].there(read[1])
-        fills = values["fill_valid"] and hit == values["fill_entry"] and read[1] == values["fill_line"]
-        return known or bool(fills), not known, hit
+        return read is not None and hit is not None and self.entries[hit].there(read[1]), hit
 
     def _check_answer(self) -> None:
-        """Read data comes two cycles after its handshake."""
+        """Read data comes three cycles after its handshake."""
         due = self.answers.pop(0)
         self.answers.append(None)
         if due is not None:
             expect_all((self.dut.read_data_o, self.dut.read_error_o), due)
 
     def _advance_merge(self) -> None:
-        """The line that a write of some bytes asked for is there in the second cycle, and only in that one."""
+        """The line that a write of some bytes asked for is there in the third cycle, and only in that one."""
         self.merge_age = (self.merge_age + 1) % 4 if self.merge_age else 0
 
     def _check_request(self, of_write: bool) -> None:
@@ -469,7 +460,7 @@ class TB:
             await FallingEdge(dut.clk_i)
             expect_all((dut.wait_ready_o, dut.read_ready_o), (1, 0))
             self._check_answer()
-            self.answers[1] = 0, True
+            self.answers[-1] = 0, True
             self._advance_merge()
             await RisingEdge(dut.clk_i)
             dut.refuse_read_i.value, dut.wait_valid_i.value = 0, 0

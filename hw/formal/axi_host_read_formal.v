@@ -24,6 +24,7 @@ module axi_host_read_formal #(
     input  wire                 rready,
     input  wire                 line_ready,
     input  wire                 line_miss,
+    input  wire                 line_again,
     input  wire                 wait_ready,
     input  wire                 wait_refused,
     input  wire                 wait_busy,
@@ -65,6 +66,7 @@ module axi_host_read_formal #(
         .line_miss_i(line_miss),
         .line_page_o(line_page),
         .line_index_o(line_index),
+        .line_again_i(line_again),
         .seek_i(seek),
         .seek_page_i(seek_page),
         .wait_valid_o(wait_valid),
@@ -83,6 +85,9 @@ module axi_host_read_formal #(
 
     localparam BITS = 69, LEFT = 16;  // of a burst in the module
 
+    (* hierconn *) wire \dut.next_valid_q ;
+    (* hierconn *) wire [BITS-1:0] \dut.next_q ;
+    (* hierconn *) wire \dut.next_moves ;
     (* hierconn *) wire \dut.active_q ;
     (* hierconn *) wire [BITS-1:0] \dut.front_q ;
     (* hierconn *) wire [WAITING*BITS-1:0] \dut.waiting_q ;
@@ -90,7 +95,16 @@ module axi_host_read_formal #(
     (* hierconn *) wire [WAITING-1:0] \dut.eldest_q ;
     (* hierconn *) wire \dut.asker_asks ;
     (* hierconn *) wire [WAITING-1:0] \dut.turn_q ;
+    (* hierconn *) wire \dut.asks_q ;
+    (* hierconn *) wire [BITS-1:0] \dut.asker_q ;
+    (* hierconn *) wire [WAITING-1:0] \dut.sought_q ;
+    (* hierconn *) wire \dut.front_last_q ;
+    (* hierconn *) wire [WAITING-1:0] \dut.others_q ;
     (* hierconn *) wire \dut.leaves ;
+    (* hierconn *) wire \dut.left_q ;
+    (* hierconn *) wire [7:0] \dut.left_id_q ;
+    (* hierconn *) wire [WAITING-1:0] \dut.heirs_q ;
+    (* hierconn *) wire \dut.id_waits_q ;
     (* hierconn *) wire \dut.aside ;
     (* hierconn *) wire \dut.asked_q ;
     (* hierconn *) wire \dut.asked_last_q ;
@@ -112,7 +126,7 @@ module axi_host_read_formal #(
 
     // ---- marks ----
     localparam [1:0] BEFORE = 2'd0, ITS = 2'd1, BEHIND = 2'd2, NOTHING = 2'd3;
-    localparam FLIGHT = 4, CHECK = 5, ASKED = 6, SLOT = 7, FRONT = SLOT + WAITING;  // places, in the order of answers; 0 to 3: queue
+    localparam FLIGHT = 4, CHECK = 5, ASKED = 6, SLOT = 7, FRONT = SLOT + WAITING, NEXT = FRONT + 1;  // places, in the order of answers; 0 to 3: queue
 
     wire [2:0] level  = \dut.u_answers.level ;
     wire       queued = level != 0;
@@ -120,12 +134,13 @@ module axi_host_read_formal #(
     wire       pushes = \dut.flight_q && (queued || !rready);
     wire       pops   = queued && rready;
 
-    reg [1:0] mark_q [0:FRONT];
+    reg [1:0] mark_q [0:NEXT];
     reg [1:0] seen_q;      // the watched burst: BEFORE it came, ITS: it is owed, BEHIND it
     reg [8:0] its_q;       // beats owed of it
     reg       up_q, held_q, passed_q;
     reg [522:0] answer_q;
 
+    wire [1:0] mark_new = seen_q != BEFORE ? BEHIND : watch ? ITS : BEFORE;
     wire [1:0] mark_now = queued ? mark_q[0] : mark_q[FLIGHT];
     integer    n;
 
@@ -142,14 +157,15 @@ module axi_host_read_formal #(
                 if (n + 1 < WAITING && \dut.waits_q [n + 1 < WAITING ? n + 1 : n]) mark_q[SLOT+n] <= mark_q[SLOT+n+1];
                 else mark_q[SLOT+n] <= mark_q[FRONT];
             end else if (!\dut.waits_q [n]) mark_q[SLOT+n] <= mark_q[FRONT];
-        if (arvalid && arready) mark_q[FRONT] <= seen_q != BEFORE ? BEHIND : watch ? ITS : BEFORE;
-        if (!rst_ni) for (n = 0; n <= FRONT; n = n + 1) mark_q[n] <= NOTHING;
+        if (\dut.next_moves ) mark_q[FRONT] <= \dut.next_valid_q ? mark_q[NEXT] : mark_new;
+        if (arvalid && arready) mark_q[NEXT] <= mark_new;
+        if (!rst_ni) for (n = 0; n <= NEXT; n = n + 1) mark_q[n] <= NOTHING;
     end
 
     // ---- what is in each place ----
-    reg [FRONT:0] here;     // something of the ID
-    reg [FRONT:0] last;     // the last beat of its burst
-    reg [FRONT:0] its;
+    reg [NEXT:0]  here;     // something of the ID
+    reg [NEXT:0]  last;     // the last beat of its burst
+    reg [NEXT:0]  its;
     reg [3:0]     its_beats;  // under way or in the queue
     reg [8:0]     its_left;   // not asked for
     reg [1:0]     place;
@@ -174,16 +190,18 @@ module axi_host_read_formal #(
         last[ASKED]  = \dut.asked_last_q ;
         for (q = 0; q < WAITING; q = q + 1)
             here[SLOT+q] = \dut.waits_q [q] && \dut.waiting_q [q*BITS +: 8] == id;
+        here[NEXT]   = \dut.next_valid_q && \dut.next_q [7:0] == id;
         here[FRONT]  = \dut.active_q && \dut.front_q [7:0] == id;
         its_beats    = 4'd0;
         its_left     = 9'd0;
-        for (q = 0; q <= FRONT; q = q + 1) begin
+        for (q = 0; q <= NEXT; q = q + 1) begin
             its[q] = here[q] && mark_q[q] == ITS;
             if (q < SLOT && its[q]) its_beats = its_beats + 4'd1;
         end
         for (q = 0; q < WAITING; q = q + 1)
             if (its[SLOT+q]) its_left = {1'b0, \dut.waiting_q [q*BITS + LEFT +: 8]} + 9'd1;
         if (its[FRONT]) its_left = {1'b0, \dut.front_q [LEFT +: 8]} + 9'd1;
+        if (its[NEXT]) its_left = {1'b0, \dut.next_q [LEFT +: 8]} + 9'd1;
     end
 
     initial assume (!rst_ni);
@@ -217,19 +235,25 @@ module axi_host_read_formal #(
         assert ((seen_q == ITS) == (its_q != 0) && its_q <= 256 && seen_q != NOTHING);
         assert (!idle || seen_q != ITS);
         // what the counters of the module stand for, and no overflow
-        assert (\dut.ahead_q == level + {2'd0, \dut.flight_q } + {2'd0, \dut.check_q } + {2'd0, \dut.asked_q } && \dut.ahead_q <= 4);
+        assert ({1'b0, \dut.ahead_q } == {1'b0, level} + {3'd0, \dut.flight_q } + {3'd0, \dut.check_q } + {3'd0, \dut.asked_q });
+        assert (\dut.ahead_q <= 4);
         assert ((\dut.waits_q & (\dut.waits_q + 1'b1)) == 0);
         if (\dut.flight_q ) assert (level < 4);
         // at most one asks, which waits behind none of its ID
+        assert (!\dut.asks_q || ((\dut.sought_q | \dut.others_q ) & ~\dut.eldest_q ) == 0);
+        assert ((\dut.eldest_q & ~\dut.waits_q ) == 0 && (\dut.heirs_q & ~\dut.waits_q ) == 0 && (\dut.heirs_q == 0 || !\dut.left_q ));
         assert ((\dut.turn_q & (\dut.turn_q - 1'b1)) == 0 && (\dut.turn_q & ~(\dut.waits_q & \dut.eldest_q )) == 0);
         assert (&known);
+        assert (!\dut.active_q || \dut.front_last_q == (\dut.front_q [LEFT +: 8] == 0));
         // what induction needs: where the watched burst is
         assert (its_q == {5'd0, its_beats} + its_left);
         if (seen_q == BEFORE) assert (its == 0);
-        assert ((its[FRONT:SLOT] & (its[FRONT:SLOT] - 1'b1)) == 0);
+        assert ((its[NEXT:SLOT] & (its[NEXT:SLOT] - 1'b1)) == 0);
+        assert (!\dut.asks_q || \dut.turn_q != 0);
+        assert (!\dut.left_q || !\dut.asks_q );
         cover (seen_q == BEHIND && idle);
         cover (seen_q == ITS && rvalid && rid == id && mark_now == BEFORE && rresp == 2'b11);
-        cover (\dut.ahead_q == 4 && \dut.active_q );
+        cover (\dut.ahead_q == 4 && \dut.active_q && \dut.next_valid_q );
         cover (passed_q && seen_q == BEHIND);
         cover (&\dut.waits_q && \dut.active_q );
         cover (its[SLOT+1] && here[SLOT]);
@@ -238,7 +262,7 @@ module axi_host_read_formal #(
     genvar i, j;
 
     generate
-        for (i = 0; i <= FRONT; i = i + 1) begin : gen_place
+        for (i = 0; i <= NEXT; i = i + 1) begin : gen_place
             always @(posedge clk_i) if (rst_ni && here[i]) begin
                 assert (mark_q[i] != NOTHING);
                 if (mark_q[i] == BEHIND) assert (seen_q != BEFORE);
@@ -246,11 +270,21 @@ module axi_host_read_formal #(
                 if (i < SLOT && its[i]) assert (last[i] == ((its >> (i + 1)) == 0));
             end
             if (i >= SLOT && i < FRONT) begin : gen_eldest
-                always @(posedge clk_i) if (rst_ni && here[i])
-                    assert (\dut.eldest_q [i-SLOT] == ((here[FRONT:SLOT] & ((1 << (i - SLOT)) - 1)) == 0));
+                wire oldest = (here[FRONT:SLOT] & ((1 << (i - SLOT)) - 1)) == 0;
+                always @(posedge clk_i) if (rst_ni && here[i])  // once one has left, the next of its ID is told so
+                    assert (oldest ? \dut.eldest_q [i-SLOT] || \dut.heirs_q [i-SLOT] || (\dut.left_q && \dut.left_id_q == id) : !\dut.eldest_q [i-SLOT]);
+                always @(posedge clk_i) if (rst_ni && here[i] && here[FRONT]) assert (\dut.id_waits_q );
             end
-            for (j = i + 1; j <= FRONT; j = j + 1) begin : gen_order
+            if (i >= SLOT && i < FRONT) begin : gen_asker
+                always @(posedge clk_i) if (rst_ni && \dut.asks_q && \dut.turn_q [i-SLOT])
+                    assert (\dut.asker_q == \dut.waiting_q [(i-SLOT)*BITS +: BITS]);
+            end
+            for (j = i + 1; j <= NEXT; j = j + 1) begin : gen_order
                 always @(posedge clk_i) if (rst_ni && here[i] && here[j]) assert (mark_q[i] <= mark_q[j]);
+                if (i >= SLOT && j < FRONT) begin : gen_heirs
+                    always @(posedge clk_i) if (rst_ni && \dut.heirs_q [j-SLOT] && here[j] && here[i]) assert (\dut.heirs_q [i-SLOT]);
+                    always @(posedge clk_i) if (rst_ni && \dut.heirs_q [i-SLOT] && \dut.heirs_q [j-SLOT]) assert (here[i] == here[j]);
+                end
             end
         end
     endgenerate

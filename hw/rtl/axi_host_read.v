@@ -4,22 +4,25 @@
 // Every beat is one line read and answers the whole line, of which the host takes its byte lanes. Beats outside the
 // perceived pages are answered DECERR with zeros, refused lines SLVERR.
 //
-//     AR --> front --- hit ---------------------------> pipe --> answers --> R
-//              |                                          ^
-//              +-- miss, or its ID waits --> waiting -----+   (each asks in turn)
+//     AR (--> next) --> front --- hit ---------------------------> pipe --> answers --> R
+//                         |                                          ^
+//                         +-- miss, or its ID waits --> waiting -----+   (each asks in turn)
 //
 // A burst whose line misses steps aside with the rest of its lines, and the bursts behind it go on. Up to WAITING bursts
 // wait. In turn they ask for their next line, and are answered as their lines come. A burst of an ID that waits waits
 // behind it, and does not ask: so answers are in order within an ID, and out of order between IDs, beat by beat.
 //
-// Handshake: AXI4 slave (AR, R); lines are valid/ready on two ports, `line_*` of the front and `wait_*` of one that waits,
-//            another one in each cycle, if there is one; at most one is ready in a cycle. `line_miss_i`: the front's
-//            line is not there, and it steps aside. `wait_first_o`: of those whose line is not on its way (`wait_busy_i`) the
-//            one that asks is the oldest. `seek_i`: one whose next line is in `seek_page_i` asks, if there is one. Data and
-//            error come three cycles after the handshake. Who asks is chosen a cycle before. `first_o`: the line that is ready now is the first of its burst, in
-//            page `page_o`. The next burst is taken as soon as all lines of the last one are asked for, or wait.
-// Latency:   four cycles from AR to R for a line that is in the cache, then a line a cycle, whoever waits. An answer that
-//            the host takes at once does not enter the queue.
+// Handshake: AXI4 slave (AR, R); lines are valid/ready on two ports, `line_*` of the front and `wait_*` of one that waits;
+//            at most one is ready in a cycle. A line is on the port's `look` outputs in the cycle before. That of the front
+//            counts with `line_look_o`, until the next one, or until `line_again_i` asks for it again. `line_miss_i`: the
+//            front's line is not there, and it steps aside. `line_first_o`: nobody waits. Of those that wait one is looked
+//            up in a cycle, asks in the next, and makes room for another one, if there is one. `wait_first_o`: of those
+//            whose line is not on its way (`wait_busy_i`) the one that asks is the oldest. `seek_i`: one whose next line is
+//            in `seek_page_i` asks, if there is one. Data and error come three cycles after the handshake. `first_o`: the
+//            line that is ready now is the first of its burst, in page `page_o`. The next burst is taken as soon as all
+//            lines of the one before the last are asked for, or wait.
+// Latency:   four cycles from AR to R for a line that is in the cache, then a line a cycle; a line in two cycles of those
+//            that wait. An answer that the host takes at once does not enter the queue.
 
 `default_nettype none
 
@@ -50,12 +53,19 @@ module axi_host_read #(
     output wire                 line_valid_o,
     input  wire                 line_ready_i,
     input  wire                 line_miss_i,
+    output wire                 line_first_o,
+    output wire                 line_look_o,
+    output wire [PAGE_BITS-1:0] line_look_page_o,
+    output wire [5:0]           line_look_index_o,
+    input  wire                 line_again_i,
     output wire [PAGE_BITS-1:0] line_page_o,
     output wire [5:0]           line_index_o,
 
     // ---- one that waits ----
     input  wire                 seek_i,
     input  wire [PAGE_BITS-1:0] seek_page_i,
+    output wire [PAGE_BITS-1:0] wait_look_page_o,
+    output wire [5:0]           wait_look_index_o,
     output wire                 wait_valid_o,
     output wire                 wait_first_o,    // no older one that waits lacks anything but time
     input  wire                 wait_busy_i,     // its line is on its way
@@ -81,17 +91,31 @@ module axi_host_read #(
                ADDRESS = 29,
                BITS    = 69;
 
+    reg                    next_valid_q;        // there is one behind the front, that could not follow at once
+    reg [BITS-1:0]         next_q;
     reg                    active_q;            // there is a front
     reg [BITS-1:0]         front_q;
-    reg [39:0]             next_q;              // the address of its line after the next one
+    reg                    front_outside_q, front_last_q;
+    reg                    looked_q;            // its line was looked up
+    reg [39:0]             later_q;             // the address of its line after the next one
     reg [WAITING*BITS-1:0] waiting_q;           // the oldest in the lowest bits
     reg [WAITING-1:0]      waits_q;             // ones up to the youngest
     reg [WAITING-1:0]      again_q;             // of each: a line was refused
-    reg [WAITING-1:0]      eldest_q;            // of each: no older one has its ID
-    reg [WAITING-1:0]      turn_q;              // the one that asks, or none
-    reg                    turn_first_q;        // of those whose line is not on its way it is the oldest
+    reg [WAITING-1:0]      eldest_q;            // of each that waits: no older one has its ID
     reg [WAITING-1:0]      coming_d;
     reg [WAITING-1:0]      coming_q;            // of each: its line was on its way when it asked last
+    reg [WAITING-1:0]      turn_q;              // the one whose turn it is, or none
+    reg                    asks_q;              // it asks; before that it is looked up
+    reg [BITS-1:0]         asker_q;             // a copy of it
+    reg                    asker_outside_q;
+    reg                    turn_first_q;        // of those whose line is not on its way it is the oldest
+    reg [WAITING-1:0]      others_q;            // one of them has its turn next: younger ones, if there are any
+    reg [WAITING-1:0]      sought_q;            // or one of these, while one is sought
+    reg                    settled_q;           // nothing of those that wait, and of turns, has changed since
+    reg                    left_q;              // one that waited has left in the last cycle
+    reg [7:0]              left_id_q;
+    reg [WAITING-1:0]      heirs_q;             // those that have its ID, a cycle later
+    reg                    id_waits_q;          // one that waits may have the ID of the front
 
     reg                    asked_q, asked_outside_q, asked_last_q;     // the beat that was asked for in the last cycle
     reg                    check_q, check_outside_q, check_last_q;     // in the one before
@@ -99,11 +123,10 @@ module axi_host_read #(
     reg [7:0]              asked_id_q, check_id_q, flight_id_q;
     reg [2:0]              ahead_q;                                     // beats asked for but not taken by the host
 
-    // ---- who of those that wait asks in the next cycle: no other of its ID is older. One that is answered in this cycle
-    //      has another line then, and is not chosen again at once. --------------------------------------------------------
+    // ---- whose turn it is: no other of its ID is older ---------------------------------------------------------------
     wire               asker_asks, leaves;
-    wire [WAITING-1:0] may, sought;
-    wire [WAITING-1:0] younger;  // than the one that asks; none if nobody does
+    wire [WAITING-1:0] sought;
+    wire [WAITING-1:0] younger;  // than the one whose turn it is; none if it is nobody's
 
     function [WAITING-1:0] lowest;
         input [WAITING-1:0] ones;
@@ -119,18 +142,17 @@ module axi_host_read #(
     generate
         for (c = 0; c < WAITING; c = c + 1) begin : gen_may
             assign younger[c] = c != 0 && |(turn_q & ~({WAITING{1'b1}} << c));
-            assign may[c]     = waits_q[c] && eldest_q[c];
-            assign sought[c]  = may[c] && waiting_q[c*BITS + ADDRESS + 12 +: PAGE_BITS] == seek_page_i;
+            assign sought[c]  = eldest_q[c] && waiting_q[c*BITS + ADDRESS + 12 +: PAGE_BITS] == seek_page_i;
         end
     endgenerate
 
-    wire [WAITING-1:0] lacking = may & ~coming_q;
-    wire [WAITING-1:0] others  = may & ~turn_q;
-    wire [WAITING-1:0] later   = others & younger;
-    wire [WAITING-1:0] among   = seek_i && sought != 0 ? sought : later != 0 ? later : others != 0 ? others : may;
-    wire [WAITING-1:0] chosen  = lowest(among);
-    wire [WAITING-1:0] stays   = chosen & ~(asker_asks ? turn_q : {WAITING{1'b0}});
-    wire [WAITING-1:0] turn_d  = leaves ? (stays & ~younger) | ((stays & younger) >> 1) : stays;
+    // What is chosen from is known a cycle before: only one that asks may leave.
+    wire               alone  = others_q == 0 && sought_q == 0;
+    wire [WAITING-1:0] later  = eldest_q & younger & ~turn_q;
+    wire [WAITING-1:0] others = eldest_q & ~turn_q;
+    wire [WAITING-1:0] chosen = sought_q != 0 ? lowest(sought_q) : lowest(others_q);
+    wire [WAITING-1:0] goes   = turn_q == 0 ? lowest(eldest_q) : asks_q && !alone ? chosen : turn_q;
+    wire [WAITING-1:0] turn_d = leaves ? (goes & ~turn_q & ~younger) | ((goes & younger) >> 1) : goes;
     reg  [BITS-1:0]    asker;
     integer            t;
 
@@ -139,68 +161,112 @@ module axi_host_read #(
         for (t = 0; t < WAITING; t = t + 1) asker = asker | (waiting_q[t*BITS +: BITS] & {BITS{turn_q[t]}});
     end
 
+    wire asker_outside = |asker[ADDRESS+PAGE_BITS+12 +: 28-PAGE_BITS];
+
+    assign wait_look_page_o  = asker[ADDRESS+12 +: PAGE_BITS];
+    assign wait_look_index_o = asker[ADDRESS+6 +: 6];
+
+    // One that is alone keeps its turn, and is looked up again in each cycle.
+    wire asks_d = turn_q != 0 && (!asks_q || (!asker_asks && alone));
+
+    always @(posedge clk_i) begin
+        turn_q       <= turn_d;
+        asks_q       <= asks_d;
+        others_q     <= later != 0 ? later : others;
+        turn_first_q <= (turn_q & lowest(eldest_q & ~coming_q)) != 0;
+        sought_q     <= sought & {WAITING{seek_i && !asks_q}};
+        if (!asks_q) {asker_outside_q, asker_q} <= {asker_outside, asker};
+        if (!rst_ni) begin
+            turn_q   <= {WAITING{1'b0}};
+            asks_q   <= 1'b0;
+            sought_q <= {WAITING{1'b0}};
+        end
+    end
+
     // The front's next address is worked out a line ahead: it asks in every cycle.
-    wire        take = s_axi_arvalid && s_axi_arready;
-    wire [39:0] front_next, asker_next;
+    wire            take = s_axi_arvalid && s_axi_arready;
+    wire [BITS-1:0] follower = next_valid_q ? next_q : {s_axi_araddr, s_axi_arburst, s_axi_arsize, s_axi_arlen, s_axi_arlen, s_axi_arid};
+    wire [39:0]     next_later, front_later, asker_next;
+
+    axi_burst_address u_next_address (
+        .address_i(follower[ADDRESS +: 40]),
+        .length_i(follower[LENGTH +: 8]),
+        .size_i(follower[SIZE +: 3]),
+        .burst_i(follower[BURST +: 2]),
+        .next_o(next_later)
+    );
 
     axi_burst_address u_front_address (
-        .address_i(take ? s_axi_araddr : next_q),
-        .length_i(take ? s_axi_arlen : front_q[LENGTH +: 8]),
-        .size_i(take ? s_axi_arsize : front_q[SIZE +: 3]),
-        .burst_i(take ? s_axi_arburst : front_q[BURST +: 2]),
-        .next_o(front_next)
+        .address_i(later_q),
+        .length_i(front_q[LENGTH +: 8]),
+        .size_i(front_q[SIZE +: 3]),
+        .burst_i(front_q[BURST +: 2]),
+        .next_o(front_later)
     );
 
     axi_burst_address u_asker_address (
-        .address_i(asker[ADDRESS +: 40]),
-        .length_i(asker[LENGTH +: 8]),
-        .size_i(asker[SIZE +: 3]),
-        .burst_i(asker[BURST +: 2]),
+        .address_i(asker_q[ADDRESS +: 40]),
+        .length_i(asker_q[LENGTH +: 8]),
+        .size_i(asker_q[SIZE +: 3]),
+        .burst_i(asker_q[BURST +: 2]),
         .next_o(asker_next)
     );
 
     // ---- who asks for a line ---------------------------------------------------------------------------------------
-    reg  [WAITING-1:0] kin, heirs;  // of each: it has the ID of the front, of the one that asks
-    wire               id_waits = kin != 0;
+    // Whether one of the front's ID waits is found out a cycle ahead. It may have left just then.
+    reg  [WAITING-1:0] kin, next_kin, heirs;  // of each: it has the ID of the front, of the next one, of the one that left
     integer            w;
 
     always @*
         for (w = 0; w < WAITING; w = w + 1) begin
-            kin[w]   = waits_q[w] && waiting_q[w*BITS + ID +: 8] == front_q[ID +: 8];
-            heirs[w] = waits_q[w] && waiting_q[w*BITS + ID +: 8] == asker[ID +: 8] && younger[w];
+            kin[w]      = waits_q[w] && waiting_q[w*BITS + ID +: 8] == front_q[ID +: 8];
+            next_kin[w] = waits_q[w] && waiting_q[w*BITS + ID +: 8] == follower[ID +: 8];
+            heirs[w]    = waits_q[w] && waiting_q[w*BITS + ID +: 8] == left_id_q && left_q;
         end
 
-    wire [WAITING-1:0] eldest = eldest_q | lowest(heirs);  // once the one that asks has left
+    wire [WAITING-1:0] eldest = eldest_q | lowest(heirs_q);
+    wire next_is_kin = follower[ID +: 8] == front_q[ID +: 8];
 
-    wire front_outside  = |front_q[ADDRESS+PAGE_BITS+12 +: 28-PAGE_BITS];
-    wire asker_outside  = |asker[ADDRESS+PAGE_BITS+12 +: 28-PAGE_BITS];
+    wire asker_last     = asker_q[LEFT +: 8] == 8'd0;
     wire room           = !ahead_q[2];
-    wire front_may      = active_q && room && !id_waits;
-    wire asks           = turn_q != 0;
+    wire front_may      = active_q && room && !id_waits_q;
     wire [WAITING-1:0] shift = turn_q | younger;
-    wire front_asks     = front_may && !asker_asks && (front_outside || line_ready_i);
+    wire front_asks     = front_may && !asker_asks && (front_outside_q || line_ready_i);
     wire ask            = asker_asks || front_asks;
-    wire last           = (asker_asks ? asker[LEFT +: 8] : front_q[LEFT +: 8]) == 8'd0;
-    wire misses         = front_may && !front_outside && line_miss_i && !line_ready_i;
-    wire aside          = active_q && !waits_q[WAITING-1] && (id_waits || misses);
+    wire misses         = line_valid_o && line_miss_i && !line_ready_i;
+    wire aside          = active_q && !waits_q[WAITING-1] && (id_waits_q || misses);
+    wire ends           = !active_q || aside || (front_asks && front_last_q);
+    wire next_moves     = (next_valid_q || take) && ends;
+    wire comes          = wait_valid_o && wait_busy_i;
+    wire stirs          = aside || asker_asks || (turn_q == 0 ? eldest_q != 0 : !asks_q || !alone || comes != |(coming_q & turn_q))
+                          || left_q || heirs_q != 0 || seek_i;
     wire taken          = s_axi_rvalid && s_axi_rready;
     wire queue_ready;
 
-    assign asker_asks    = asks && room && (asker_outside || wait_ready_i);
-    assign leaves        = asker_asks && last;
-    assign idle_o        = !active_q && !waits_q[0] && ahead_q == 0 && !s_axi_arvalid;
-    assign moves_o       = take || ask || aside || asked_q || check_q || flight_q || taken || turn_d != turn_q || coming_d != coming_q;
-    assign s_axi_arready = !active_q;
+    assign asker_asks    = asks_q && room && (asker_outside_q || wait_ready_i);
+    assign leaves        = asker_asks && asker_last;
+    assign idle_o        = !next_valid_q && !active_q && !waits_q[0] && ahead_q == 0 && !s_axi_arvalid;
+    assign moves_o       = take || next_moves || line_look_o || ask || aside || asked_q || check_q || flight_q || taken || stirs || !settled_q;
+    assign s_axi_arready = !next_valid_q;
 
-    assign line_valid_o  = front_may && !front_outside && !(asks && asker_outside);
+    // Looked up is what the front asks for in the next cycle, if it goes on; of one that steps aside before its last line
+    // the next one's first line is looked up when it is the front.
+    wire   look_front        = active_q && (!looked_q || line_again_i);
+    wire   look_next         = !active_q || front_last_q;
+    assign line_look_o       = look_front || front_asks || (next_moves && look_next);
+    assign line_look_page_o  = look_front || !look_next ? front_q[ADDRESS+12 +: PAGE_BITS] : follower[ADDRESS+12 +: PAGE_BITS];  // a burst stays in its page
+    assign line_look_index_o = look_front ? front_q[ADDRESS+6 +: 6] : look_next ? follower[ADDRESS+6 +: 6] : later_q[11:6];
+
+    assign line_valid_o  = front_may && !front_outside_q && looked_q && !(asks_q && asker_outside_q);
+    assign line_first_o  = !waits_q[0];
     assign line_page_o   = front_q[ADDRESS+12 +: PAGE_BITS];
     assign line_index_o  = front_q[ADDRESS+6 +: 6];
-    assign wait_valid_o  = asks && room && !asker_outside;
-    assign wait_page_o   = asker[ADDRESS+12 +: PAGE_BITS];
-    assign wait_index_o  = asker[ADDRESS+6 +: 6];
+    assign wait_valid_o  = asks_q && room && !asker_outside_q;
+    assign wait_page_o   = asker_q[ADDRESS+12 +: PAGE_BITS];
+    assign wait_index_o  = asker_q[ADDRESS+6 +: 6];
     assign wait_again_o  = |(again_q & turn_q);
     assign wait_first_o  = turn_first_q;
-    assign first_o       = asker_asks ? asker[LEFT +: 8] == asker[LENGTH +: 8]
+    assign first_o       = asker_asks ? asker_q[LEFT +: 8] == asker_q[LENGTH +: 8]
                                        : front_q[LEFT +: 8] == front_q[LENGTH +: 8];
     assign page_o        = asker_asks ? wait_page_o : line_page_o;
 
@@ -213,11 +279,11 @@ module axi_host_read #(
         waiting_d = waiting_q;
         waits_d   = waits_q;
         again_d   = again_q;
-        eldest_d  = eldest_q;
-        coming_d  = wait_valid_o && wait_busy_i ? coming_q | turn_q : coming_q & ~turn_q;
+        eldest_d  = eldest;
+        coming_d  = !asks_q ? coming_q : comes ? coming_q | turn_q : coming_q & ~turn_q;
         for (m = 0; m < WAITING; m = m + 1) begin
             if (asker_asks && turn_q[m]) begin
-                waiting_d[m*BITS + LEFT +: 8]     = asker[LEFT +: 8] - 8'd1;
+                waiting_d[m*BITS + LEFT +: 8]     = asker_q[LEFT +: 8] - 8'd1;
                 waiting_d[m*BITS + ADDRESS +: 40] = asker_next;
                 again_d[m]                        = again_q[m] || wait_refused_i;
             end
@@ -245,26 +311,39 @@ module axi_host_read #(
         again_q   <= again_d;
         eldest_q  <= eldest_d;
         coming_q  <= coming_d;
-        turn_q    <= turn_d;
-        turn_first_q <= (chosen & lowest(lacking)) != 0;
-        if (take) begin
-            active_q <= 1'b1;
-            front_q  <= {s_axi_araddr, s_axi_arburst, s_axi_arsize, s_axi_arlen, s_axi_arlen, s_axi_arid};
-        end else if (aside) begin
-            active_q <= 1'b0;
+        left_q     <= leaves;
+        left_id_q  <= asker_q[ID +: 8];
+        heirs_q    <= heirs;
+        settled_q  <= !stirs;
+        id_waits_q <= ends ? next_kin != 0 || (aside && next_is_kin) : kin != 0;
+        next_q       <= follower;
+        next_valid_q <= (next_valid_q || take) && !ends;
+        if (ends) active_q <= next_valid_q || take;
+        if (next_moves) begin
+            front_q         <= follower;
+            front_outside_q <= |follower[ADDRESS+PAGE_BITS+12 +: 28-PAGE_BITS];
+            front_last_q    <= follower[LEFT +: 8] == 8'd0;
+            later_q         <= next_later;
+            looked_q        <= look_next && !look_front;
         end else if (front_asks) begin
-            active_q                <= !last;
-            front_q[LEFT +: 8]      <= front_q[LEFT +: 8] - 8'd1;
-            front_q[ADDRESS +: 40]  <= next_q;
+            front_q[LEFT +: 8]     <= front_q[LEFT +: 8] - 8'd1;
+            front_last_q           <= front_q[LEFT +: 8] == 8'd1;
+            front_q[ADDRESS +: 40] <= later_q;
+            later_q                <= front_later;
+            looked_q               <= !look_front;
+        end else if (look_front) begin
+            looked_q <= 1'b1;
         end
-        if (take || front_asks) next_q <= front_next;
         if (!rst_ni) begin
-            active_q <= 1'b0;
-            waits_q  <= {WAITING{1'b0}};
-            again_q  <= {WAITING{1'b0}};
-            eldest_q <= {WAITING{1'b0}};
-            turn_q   <= {WAITING{1'b0}};
-            coming_q <= {WAITING{1'b0}};
+            next_valid_q <= 1'b0;
+            active_q     <= 1'b0;
+            waits_q      <= {WAITING{1'b0}};
+            again_q      <= {WAITING{1'b0}};
+            eldest_q     <= {WAITING{1'b0}};
+            coming_q     <= {WAITING{1'b0}};
+            left_q       <= 1'b0;
+            heirs_q      <= {WAITING{1'b0}};
+            settled_q    <= 1'b0;
         end
     end
 
@@ -273,8 +352,8 @@ module axi_host_read #(
         asked_q  <= ask;
         check_q  <= asked_q;
         flight_q <= check_q;
-        {asked_outside_q, asked_last_q} <= {asker_asks ? asker_outside : front_outside, last};
-        asked_id_q                      <= asker_asks ? asker[ID +: 8] : front_q[ID +: 8];
+        {asked_outside_q, asked_last_q} <= asker_asks ? {asker_outside_q, asker_last} : {front_outside_q, front_last_q};
+        asked_id_q                      <= asker_asks ? asker_q[ID +: 8] : front_q[ID +: 8];
         {check_outside_q, check_last_q, check_id_q}    <= {asked_outside_q, asked_last_q, asked_id_q};
         {flight_outside_q, flight_last_q, flight_id_q} <= {check_outside_q, check_last_q, check_id_q};
         if (ask != taken) ahead_q <= ask ? ahead_q + 1'b1 : ahead_q - 1'b1;
@@ -323,7 +402,7 @@ module axi_host_read #(
     always @(posedge clk_i) begin
         rested_q <= rst_ni && !moves_o;
         if (rested_q)
-            assert ($stable({active_q, front_q, waiting_q, waits_q, again_q, eldest_q, turn_q, coming_q, asked_q, check_q, flight_q, ahead_q, queued}));
+            assert ($stable({next_valid_q, active_q, front_q, looked_q, waiting_q, waits_q, again_q, eldest_q, turn_q, asks_q, others_q, turn_first_q, sought_q, left_q, heirs_q, coming_q, asked_q, check_q, flight_q, ahead_q, queued}));
     end
 `else
     wire unused = queue_ready;

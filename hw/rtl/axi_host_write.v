@@ -37,6 +37,7 @@ module axi_host_write #(
     output wire                 line_valid_o,
     input  wire                 line_ready_i,
     input  wire                 line_error_i,
+    output wire [PAGE_BITS-1:0] line_look_o,   // line_page_o of the next cycle
     output wire [PAGE_BITS-1:0] line_page_o,
     output wire [5:0]           line_index_o,
     output wire [511:0]         line_data_o,
@@ -78,6 +79,7 @@ module axi_host_write #(
     assign s_axi_bvalid  = state_q == RESPOND;
 
     assign line_valid_o  = state_q == DATA && s_axi_wvalid && pass;
+    assign line_look_o   = state_q == IDLE ? s_axi_awaddr[PAGE_BITS+11:12] : address_q[PAGE_BITS+11:12];  // a burst stays in its page
     assign line_page_o   = address_q[PAGE_BITS+11:12];
     assign line_index_o  = address_q[11:6];
     assign line_data_o   = s_axi_wdata;

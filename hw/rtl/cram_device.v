@@ -165,7 +165,7 @@ module cram_device #(
 
     // ---- host ports ---------------------------------------------------------------------------------------------
     wire                 write_valid, write_ready, write_error, write_again, write_burst, write_idle;
-    wire [PAGE_BITS-1:0] write_page;
+    wire [PAGE_BITS-1:0] write_look, write_page;
     wire [5:0]           write_line;
     wire [511:0]         write_data;
     wire [63:0]          write_strobe;
@@ -196,6 +196,7 @@ module cram_device #(
         .line_valid_o(write_valid),
         .line_ready_i(write_ready),
         .line_error_i(write_error),
+        .line_look_o(write_look),
         .line_page_o(write_page),
         .line_index_o(write_line),
         .line_data_o(write_data),
@@ -205,10 +206,11 @@ module cram_device #(
     );
 
     wire                 read_valid, read_ready, read_miss, read_error, read_idle;
-    wire                 wait_valid, wait_ready, wait_again, read_first, refuse_read;
+    wire                 read_look, read_again, read_first, burst_first;
+    wire                 wait_valid, wait_ready, wait_again, refuse_read;
     wire                 seek_read, wait_first, wait_busy;
-    wire [PAGE_BITS-1:0] read_page, wait_page, first_page, lookup_page;
-    wire [5:0]           read_line, wait_line;
+    wire [PAGE_BITS-1:0] read_look_page, read_page, wait_look_page, wait_page, first_page, lookup_page;
+    wire [5:0]           read_look_line, read_line, wait_look_line, wait_line;
     wire [511:0]         read_data;
 
     axi_host_read #(
@@ -236,6 +238,11 @@ module cram_device #(
         .line_miss_i(read_miss),
         .line_page_o(read_page),
         .line_index_o(read_line),
+        .line_first_o(read_first),
+        .line_look_o(read_look),
+        .line_look_page_o(read_look_page),
+        .line_look_index_o(read_look_line),
+        .line_again_i(read_again),
         .seek_i(seek_read),
         .seek_page_i(lookup_page),
         .wait_valid_o(wait_valid),
@@ -243,10 +250,12 @@ module cram_device #(
         .wait_busy_i(wait_busy),
         .wait_ready_i(wait_ready),
         .wait_refused_i(refuse_read),
+        .wait_look_page_o(wait_look_page),
+        .wait_look_index_o(wait_look_line),
         .wait_page_o(wait_page),
         .wait_index_o(wait_line),
         .wait_again_o(wait_again),
-        .first_o(read_first),
+        .first_o(burst_first),
         .page_o(first_page),
         .line_data_i(read_data),
         .line_error_i(read_error)
@@ -285,15 +294,23 @@ module cram_device #(
         .write_valid_i(write_valid),
         .write_ready_o(write_ready),
         .write_error_o(write_error),
+        .write_look_page_i(write_look),
         .write_page_i(write_page),
         .write_line_i(write_line),
         .write_data_i(write_data),
         .write_strobe_i(write_strobe),
+        .read_look_i(read_look),
+        .read_look_page_i(read_look_page),
+        .read_look_line_i(read_look_line),
+        .read_again_o(read_again),
         .read_valid_i(read_valid),
+        .read_first_i(read_first),
         .read_ready_o(read_ready),
         .read_miss_o(read_miss),
         .read_page_i(read_page),
         .read_line_i(read_line),
+        .wait_look_page_i(wait_look_page),
+        .wait_look_line_i(wait_look_line),
         .wait_valid_i(wait_valid),
         .wait_first_i(wait_first),
         .wait_busy_o(wait_busy),
@@ -750,7 +767,7 @@ module cram_device #(
         .rst_ni(rst_ni),
         .busy_o(heat_busy),
         .moves_o(heat_moves),
-        .access_i(read_taken && read_first),
+        .access_i(read_taken && burst_first),
         .access_page_i(first_page),
         .forget_i(trimmed),
         .forget_page_i(event_page),

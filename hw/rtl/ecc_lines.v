@@ -10,9 +10,10 @@
 //                 +-- passed --)---------------> (each arrow but the first a register)
 //                              +------------ scrub -----------+
 //
-// Handshake: `write_i` stores a line. `read_i` asks for one. `valid_o` pulses when `data_o` and `check_o` are there, with
-//            `error_o` (they cannot be told) or `corrected_o`. `stale_o`: the line was written since it was read. While
-//            `moves_o` is high the clock is needed.
+// Handshake: `write_i` stores a line, `read_i` asks for one; `write_cancel_i`, `read_cancel_i` in the next cycle take that back. `valid_o` pulses
+//            when `data_o` and `check_o` are there, with `error_o` (they cannot be told) or `corrected_o`. A cycle after the
+//            error `flaw_o` pulses, with the address, unless the line was written since it was read. While `moves_o` is
+//            high the clock is needed.
 // Latency:   three cycles from `read_i` to `valid_o`; a read each cycle. A line is encoded a cycle after `write_i`: a read
 //            in the cycle of the write gives the old line, one in the next cycle the new line.
 
@@ -33,17 +34,20 @@ module ecc_lines #(
     input  wire [ADDRESS_BITS-1:0] write_address_i,
     input  wire [BOUND_BITS-1:0]   write_bound_i,
     input  wire [511:0]            write_data_i,
+    input  wire                    write_cancel_i,
 
     input  wire                    read_i,
     input  wire [ADDRESS_BITS-1:0] read_address_i,
     input  wire [BOUND_BITS-1:0]   read_bound_i,
+    input  wire                    read_cancel_i,
     output wire                    valid_o,
     output wire [ADDRESS_BITS-1:0] address_o,
     output wire [511:0]            data_o,
     output wire [CHECK_BITS-1:0]   check_o,
     output wire                    corrected_o,
     output wire                    error_o,
-    output wire                    stale_o
+    output wire                    flaw_o,
+    output wire [ADDRESS_BITS-1:0] flaw_address_o
 );
     localparam PARTS = 512 / 16 + 1;
 
@@ -73,29 +77,37 @@ module ecc_lines #(
     reg [CHECK_BITS-1:0]   check_q;
     reg [PARTS-1:0]        found_q;
 
+    // ---- and after it: which one could not be told ----
+    reg                    flaw_q;
+    reg [ADDRESS_BITS-1:0] flaw_address_q;
+
     wire [511:0]          word_data;
     wire [CHECK_BITS-1:0] word_check, syndrome, check;
     wire [511:0]          flip;
     wire [PARTS-1:0]      found;
     wire                  corrected = |found_q;
 
-    assign moves_o     = write_q || read_i || read_q || syndrome_valid_q || valid_q;
+    wire writes = write_q && !write_cancel_i;
+
+    assign moves_o     = write_q || read_i || read_q || syndrome_valid_q || valid_q || flaw_q;
     assign valid_o     = valid_q;
     assign address_o   = address_q;
     assign data_o      = data_q;
     assign check_o     = check_q;
     assign corrected_o = valid_q && corrected;
     assign error_o     = valid_q && differs_q && !corrected;
-    assign stale_o     = stale_q || (write_q && write_address_q == address_q);
+
+    assign flaw_o         = flaw_q && !(writes && write_address_q == flaw_address_q);
+    assign flaw_address_o = flaw_address_q;
 
     // A read never meets a write in the RAM: it is given what is written. That of a scrub is the same line.
-    wire                    scrub       = corrected_o && !stale_q && !write_q;
-    wire                    passes      = write_q && write_address_q == read_address_i;
+    wire                    scrub       = corrected_o && !stale_q && !writes;
+    wire                    passes      = writes && write_address_q == read_address_i;
     wire                    passes_scrub = scrub && address_q == read_address_i;
-    wire                    stores      = write_q || scrub;
-    wire [ADDRESS_BITS-1:0] address     = write_q ? write_address_q : address_q;
-    wire [511:0]            data        = write_q ? write_data_q : data_q;
-    wire [CHECK_BITS-1:0]   data_check  = write_q ? check : check_q;
+    wire                    stores      = writes || scrub;
+    wire [ADDRESS_BITS-1:0] address     = writes ? write_address_q : address_q;
+    wire [511:0]            data        = writes ? write_data_q : data_q;
+    wire [CHECK_BITS-1:0]   data_check  = writes ? check : check_q;
 
     ram_apart #(
         .WIDTH(512 + CHECK_BITS),
@@ -117,7 +129,7 @@ module ecc_lines #(
         .CHECK_BITS(CHECK_BITS),
         .POLYNOMIAL(POLYNOMIAL)
     ) u_encode (
-        .valid_i(write_q),
+        .valid_i(writes),
         .data_i(write_data_q),
         .bound_i(write_bound_q),
         .check_o(check)
@@ -151,13 +163,13 @@ module ecc_lines #(
         end
         if (stores) {passed_data_q, passed_check_q} <= {data, data_check};
 
-        syndrome_valid_q <= read_q;
+        syndrome_valid_q <= read_q && !read_cancel_i;
         if (read_q) begin
             syndrome_address_q <= read_address_q;
             syndrome_data_q    <= passed_q ? passed_data_q : word_data;
             syndrome_check_q   <= passed_q ? passed_check_q : word_check;
             syndrome_q         <= syndrome;
-            syndrome_stale_q   <= write_q && write_address_q == read_address_q;
+            syndrome_stale_q   <= writes && write_address_q == read_address_q;
         end
 
         valid_q <= syndrome_valid_q;
@@ -167,9 +179,12 @@ module ecc_lines #(
             check_q   <= syndrome_check_q ^ (found[PARTS-1] ? syndrome_q : {CHECK_BITS{1'b0}});  // of a flip in the check
             differs_q <= syndrome_q != {CHECK_BITS{1'b0}};
             found_q   <= found;
-            stale_q   <= syndrome_stale_q || (write_q && write_address_q == syndrome_address_q);
+            stale_q   <= syndrome_stale_q || (writes && write_address_q == syndrome_address_q);
         end
-        if (!rst_ni) {write_q, read_q, syndrome_valid_q, valid_q} <= 4'b0000;
+
+        flaw_q <= error_o && !stale_q && !(writes && write_address_q == address_q);
+        if (valid_q) flaw_address_q <= address_q;
+        if (!rst_ni) {write_q, read_q, syndrome_valid_q, valid_q, flaw_q} <= 5'b00000;
     end
 endmodule
 

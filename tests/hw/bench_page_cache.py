@@ -31,7 +31,8 @@ INPUTS = (
     "wait_valid", "wait_page", "wait_line", "refuse_write", "refuse_read", "lookup_page", "entry", "entry_line",
     "take", "take_page", "take_zero", "drop", "make_dirty", "make_clean", "closing", "fill_valid", "fill_line",
     "fill_data", "stream_start", "stream_clear", "stream_ready", "stuck", "flaw_taken", "wait_first", "bounce",
-    "close_entry", "fill_begin", "fill_end", "fill_end_entry", "fill_entry",
+    "close_entry", "fill_begin", "fill_end", "fill_end_entry", "fill_entry", "write_look_page", "read_look",
+    "read_look_page", "read_look_line", "read_first", "wait_look_page", "wait_look_line",
 )  # fmt: skip
 
 
@@ -65,6 +66,16 @@ class Write:
     strobe: int
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a lookup in the cycle before has found: the entry, and whether it had the line."""
+
+    hit: int | None
+    there: bool
+    valid: bool
+    merges: bool = False  # a write of some bytes of a line that is there, and that nothing keeps from it
+
+
 class TB:
     """The oracle, the host ports, which are always busy, and the sequencer's operations."""
 
@@ -77,7 +88,15 @@ class TB:
         self.burst: list[Write] = []  # writes that go before random ones
         self.read: tuple[int, int] | None = None
         self.wait: tuple[int, int] | None = None  # a read that waits for its line, or comes after one that did
+        self.write_found = self.wait_found = self.read_found = Found(None, False, False)
+        self.sure = self.read_sure = False  # that still counts
+        self.write_stays = False  # the write was there in the last cycle, and its line was looked up
+        self.filled = False  # a line came in the last cycle
+        self.touched: list[int] = []  # entries that were used in the last cycle
+        self.closing_was: int | None = None  # the entry that was closed a cycle ago
+        self.complete: set[int] = set()  # entries that were complete a cycle ago
         self.answers: list[tuple[int, bool] | None] = [None] * 3  # what the read port must show, from this cycle on
+        self.taken: tuple[int | None, Write | None] | None = None  # the write that is taken in this cycle
         self.merge_age = 0  # cycles since a write of some bytes asked for its line; 0: none is under way
         self.merge_at = (0, 0)  # entry and line
         self.filling: set[int] = set()  # entries whose lines come
@@ -103,19 +122,9 @@ class TB:
     async def cycle(self, **inputs: int) -> None:
         """One cycle: the sequencer drives `inputs`, the host ports what they like; everything is checked."""
         dut, source = self.dut, self.random
-        if self.write is None and self.burst:
-            self.write = self.burst.pop()
-        elif self.write is None and source.random() < 0.7:
-            strobe = source.choice([FULL, FULL, source.getrandbits(64) | 1])
-            line = source.choice([source.randrange(64), source.randrange(4)])
-            self.write = Write(source.choice(PAGES), line, source.getrandbits(512), strobe)
-        if self.read is None and source.random() < 0.7:
-            self.read = source.choice(PAGES), source.choice([source.randrange(64), source.randrange(4)])
-        if self.wait is None and source.random() < 0.1:
-            self.wait = source.choice(PAGES), source.choice([source.randrange(64), source.randrange(4)])
         values = dict.fromkeys(PULSES, 0)
         # what nobody calls valid is anything
-        for name in ("write_page", "read_page", "wait_page", "take_page", "lookup_page"):
+        for name in ("write_page", "read_page", "wait_page", "take_page", "lookup_page", "write_look_page", "wait_look_page"):
             values[name] = source.choice(PAGES)
         for name in ("write_line", "read_line", "wait_line", "fill_line", "entry_line"):
             values[name] = source.randrange(64)
@@ -127,6 +136,7 @@ class TB:
         values |= {"write_strobe": source.getrandbits(64), "take_zero": source.getrandbits(1)} | inputs
         values |= {"stream_ready": source.getrandbits(1), "write_valid": int(self.write is not None)}
         values |= {"read_valid": int(self.read is not None), "wait_valid": int(self.wait is not None)}
+        values |= {"read_first": int(self.wait is None), "refuse_read": 0, "read_look": 0} | inputs
         if self.write is not None:
             values |= {"write_page": self.write.page, "write_line": self.write.line, "write_data": self.write.data}
             values |= {"write_strobe": self.write.strobe}
@@ -138,6 +148,9 @@ class TB:
             getattr(dut, f"{name}_i").value = value
         await FallingEdge(dut.clk_i)
         self._check(values)
+        for name, value in self._look().items():  # at what the ports show in the next cycle
+            getattr(dut, f"{name}_i").value = value
+        self._take_operation(values)
         await RisingEdge(dut.clk_i)
         for name in PULSES:
             getattr(dut, f"{name}_i").value = 0
@@ -163,39 +176,46 @@ class TB:
         """Those that are not busy."""
         return [entry for entry in entries if not self.busy(entry)]
 
+    def idle(self, entries: list[int]) -> list[int]:
+        """Those that may be victims, or closed: that one is closed is seen a cycle later."""
+        return [entry for entry in entries if entry not in self.filling and entry != self.closing_was]
+
     def _check(self, values: dict[str, int]) -> None:
-        """Compare the outputs, then let the oracle take the clock edge."""
+        """Compare the outputs, then let the host ports take the clock edge."""
         dut = self.dut
         self._check_answer()
         closing = self.closing
-        write_hit = None
-        writes = write_wants = False
-        reads, read_hit = self._there(self.read)
-        waits, wait_hit = self._there(self.wait)
-        read_misses = self.read is not None and not reads
-        wait_wants = not waits and not self.busy(wait_hit) and bool(values["wait_first"])
+        write_hit, read_hit, wait_hit = self.write_found.hit, self.read_found.hit, self.wait_found.hit
+        writes = write_wants = merges = False
+        reads = self.read is not None and self.read_sure and self.read_found.there
+        waits = self.wait is not None and self.sure and self.wait_found.there
+        read_misses = self.read is not None and self.read_sure and not reads
+        wait_wants = self.sure and not waits and not self.busy(wait_hit) and bool(values["wait_first"])
         read_wants = wait_wants if self.wait is not None else read_misses and not self.busy(read_hit)
-        if self.wait is not None:
+        if self.wait is not None and self.sure:
             expect(dut.wait_busy_o, self.busy(wait_hit))
-        merges = False
-        if self.write is not None:
-            write_hit = self.find(self.write.page)
+        if self.write is not None and self.sure:
             entry = self.entries[write_hit] if write_hit is not None else None
-            there = entry is not None and (self.write.strobe == FULL or entry.there(self.write.line))
-            held = entry is not None and (entry.complete or write_hit == closing)
-            may = entry is not None and entry.dirty and there and not held and not values["fill_valid"]
-            some = entry is not None and self.write.strobe != FULL and self.write.line in entry.lines
-            comes = self.merge_age == 3 and self.merge_at == (write_hit, self.write.line)
-            writes = may and (not some or comes)
-            merges = may and some and self.merge_age == 0
-            write_wants = not self.busy(write_hit) and (entry is None or (not held and not (entry.dirty and there)))
-        stream_wants = not merges and self.stream_asked < 64 and self.stream_ahead < 4
-        gives_way = (reads or waits) and (merges or (stream_wants and self.read_was_last))
-        reads &= not gives_way and not waits
+            full = self.write.strobe == FULL
+            there = full or self.write_found.there
+            dirty = entry is not None and entry.dirty
+            held = write_hit is not None and (write_hit in self.complete or write_hit == self.closing_was)
+            comes = self.merge_age == 4 and self.merge_at == (write_hit, self.write.line)
+            zero = self.write_found.there and not self.write_found.valid and not self.filled
+            some = self.write_stays and (comes or zero)
+            writes = dirty and not held and not values["fill_valid"] and (full or some)
+            merges = self.write_stays and self.write_found.merges and self.merge_age == 0
+            write_wants = self.write_stays and not self.busy(write_hit) and not held and not (dirty and there)
+        merged = self.merge_age == 1  # nothing is read in the cycle behind it
+        stream_wants = not merges and not merged and self.stream_asked < 64 and self.stream_ahead < 4
+        gives_way = (reads or waits) and (merges or merged or (stream_wants and self.read_was_last))
+        refused = bool(values["refuse_read"])
+        reads &= not gives_way and not waits and not refused
         waits &= not gives_way
         self.delayed = self.delayed + 1 if gives_way else 0
-        assert self.delayed < 3, "a read hit waits for one line of the stream and one write, not for more"
-        expect_all((dut.read_ready_o, dut.wait_ready_o), (reads, waits))
+        assert self.delayed < 4, "a read hit waits for one line of the stream and one write, not for more"
+        expect_all((dut.read_ready_o, dut.wait_ready_o), (reads, waits or refused))
+        expect(dut.read_again_o, not self.read_sure)
         if self.read is not None:
             expect(dut.read_miss_o, read_misses)
         expect(dut.write_ready_o, writes)
@@ -221,37 +241,80 @@ class TB:
         if values["stream_start"]:
             self.stream_asked = 0
 
-        for took, what, hit in ((reads, self.read, read_hit), (waits, self.wait, wait_hit)):
-            if took and what is not None and hit is not None:
-                self.answers[-1] = self.entries[hit].lines.get(what[1], 0), False
-                self._touch(hit)
+        touched = []
+        for took, what, found in ((reads, self.read, self.read_found), (waits, self.wait, self.wait_found)):
+            if took and what is not None and found.hit is not None:
+                content = self.entries[found.hit].lines.get(what[1], 0)
+                self.answers[-1] = (content if found.valid else 0), False
+                touched.append(found.hit)
+        if refused:
+            self.answers[-1] = 0, True
         self.fired["read"] += reads
         self.fired["wait"] += waits
         self.fired["overtakes"] += reads and self.wait is not None
-        if waits:
+        if waits or refused:
             self.wait = None
             self.write_was_last = False
         if reads:
             self.read = None
-        elif read_misses and self.wait is None and not waits:
+        elif read_misses and self.wait is None and not waits and not refused:
             self.read, self.wait = None, self.read
-        if writes and self.write is not None and write_hit is not None:
-            self._take_write(write_hit, self.write)
-            self._touch(write_hit)
-            self.write = None
+        if writes and write_hit is not None:
+            touched.append(write_hit)
             self.fired["write"] += 1
             self.write_was_last = True
-        elif not waits and values["bounce"]:
+        elif not waits and not refused and values["bounce"]:
             self.write_was_last = not self.write_was_last
         self._advance_merge()
         if merges and self.write is not None and write_hit is not None:
             self.merge_age, self.merge_at = 1, (write_hit, self.write.line)
-        self._take_operation(values)
+        for used in self.touched:
+            self._touch(used)
+        if values["take"] or values["make_dirty"]:
+            self._touch(int(dut.entry_i.value))
+        self.touched = touched
+        self.taken = (write_hit, self.write) if writes else None
 
-    def _there(self, read: tuple[int, int] | None) -> tuple[bool, int | None]:
-        """Whether a line can be answered, and the entry of its page."""
-        hit = None if read is None else self.find(read[0])
-        return read is not None and hit is not None and self.entries[hit].there(read[1]), hit
+    def _look(self) -> dict[str, int]:
+        """What the host ports show in the next cycle, and what is found of it in this one."""
+        source = self.random
+        stays = self.write is not None and self.taken is None
+        if not stays:
+            self.write = None
+        if self.write is None and self.burst:
+            self.write = self.burst.pop()
+        elif self.write is None and source.random() < 0.7:
+            strobe = source.choice([FULL, FULL, source.getrandbits(64) | 1])
+            line = source.choice([source.randrange(64), source.randrange(4)])
+            self.write = Write(source.choice(PAGES), line, source.getrandbits(512), strobe)
+        look = {}
+        if self.read is None and source.random() < 0.7:
+            self.read = source.choice(PAGES), source.choice([source.randrange(64), source.randrange(4)])
+            self.read_sure = False
+        if self.read is not None and not self.read_sure:
+            look |= {"read_look": 1, "read_look_page": self.read[0], "read_look_line": self.read[1]}
+            self.read_found = self._find(self.read)
+            self.read_sure = True
+        if self.wait is None and source.random() < 0.1:
+            self.wait = source.choice(PAGES), source.choice([source.randrange(64), source.randrange(4)])
+        if self.wait is not None:
+            look |= {"wait_look_page": self.wait[0], "wait_look_line": self.wait[1]}
+            self.wait_found = self._find(self.wait)
+        if self.write is not None:
+            look |= {"write_look_page": self.write.page}
+            self.write_found = self._find((self.write.page, self.write.line), self.write.strobe)
+        self.write_stays = stays
+        return look
+
+    def _find(self, access: tuple[int, int], strobe: int = FULL) -> Found:
+        """A lookup of this cycle."""
+        hit = self.find(access[0])
+        if hit is None:
+            return Found(None, False, False)
+        entry = self.entries[hit]
+        valid = access[1] in entry.lines
+        merges = strobe != FULL and valid and entry.dirty and hit != self.closing
+        return Found(hit, entry.there(access[1]), valid, merges)
 
     def _check_answer(self) -> None:
         """Read data comes three cycles after its handshake."""
@@ -261,8 +324,8 @@ class TB:
             expect_all((self.dut.read_data_o, self.dut.read_error_o), due)
 
     def _advance_merge(self) -> None:
-        """The line that a write of some bytes asked for is there in the third cycle, and only in that one."""
-        self.merge_age = (self.merge_age + 1) % 4 if self.merge_age else 0
+        """The line that a write of some bytes asked for is there in the fourth cycle, and only in that one."""
+        self.merge_age = (self.merge_age + 1) % 5 if self.merge_age else 0
 
     def _check_request(self, of_write: bool) -> None:
         """The sequencer is told of one port what it waits for; a write of a whole line needs no old line."""
@@ -292,8 +355,8 @@ class TB:
     def _check_victims(self) -> None:
         dut = self.dut
         used = [n for n in reversed(self.recency) if self.entries[n].page is not None]
-        unused = self.free([n for n, entry in enumerate(self.entries) if entry.page is None])
-        clean = self.free([n for n in used if not self.entries[n].dirty])
+        unused = self.idle([n for n, entry in enumerate(self.entries) if entry.page is None])
+        clean = self.idle([n for n in used if not self.entries[n].dirty])
         dirty = self.free([n for n in used if self.entries[n].dirty][:1])  # one after the other is cleaned
         expect(dut.victim_valid_o, bool(unused or clean or dirty))
         if unused or clean or dirty:
@@ -307,7 +370,7 @@ class TB:
             expect(dut.dirty_missing_o, not entry.zero and len(entry.lines) < 64)
         spare = sum(not entry.dirty and n != self.closing for n, entry in enumerate(self.entries))
         expect_all((dut.scarce_o, dut.crowded_o), (spare < SPARE, spare <= SPARE))
-        complete = self.free([n for n, entry in enumerate(self.entries) if entry.complete])
+        complete = self.idle(sorted(self.complete))
         self.fired["complete"] += len(complete)
         expect(dut.complete_valid_o, bool(complete))
         if complete:
@@ -321,6 +384,17 @@ class TB:
         entry.dirty_lines.add(write.line)
 
     def _take_operation(self, values: dict[str, int]) -> None:
+        """Let the entries take the clock edge."""
+        changes = values["take"] or values["drop"]
+        self.sure = not changes
+        self.read_sure &= not (changes and self.read_found.hit in (None, int(self.dut.entry_i.value)))
+        self.closing_was = self.closing
+        self.filled = bool(values["fill_valid"])
+        self.complete = {n for n, entry in enumerate(self.entries) if entry.complete}
+        if changes or values["make_clean"]:
+            self.complete.discard(int(self.dut.entry_i.value))
+        if self.taken is not None and self.taken[0] is not None and self.taken[1] is not None:
+            self._take_write(self.taken[0], self.taken[1])
         number = int(self.dut.entry_i.value)
         entry = self.entries[number]
         if values["fill_valid"]:
@@ -337,8 +411,6 @@ class TB:
             entry.dirty, entry.dirty_lines = False, set()
         if values["drop"]:
             self.entries[number] = Entry()
-        if values["take"] or values["make_dirty"]:
-            self._touch(number)
 
     def find(self, page: int) -> int | None:
         """The entry that holds a page."""
@@ -449,22 +521,8 @@ class TB:
 
     async def refuse(self) -> None:
         """Answer the read that waits, and misses, with an error."""
-        dut = self.dut
         if self.wait is not None and self.find(self.wait[0]) is None:
-            page, line = self.wait
-            self.wait = None
-            dut.wait_valid_i.value, dut.wait_page_i.value, dut.wait_line_i.value = 1, page, line
-            dut.write_valid_i.value, dut.read_valid_i.value, dut.refuse_read_i.value = 0, int(self.read is not None), 1
-            if self.read is not None:
-                dut.read_page_i.value, dut.read_line_i.value = self.read
-            await FallingEdge(dut.clk_i)
-            expect_all((dut.wait_ready_o, dut.read_ready_o), (1, 0))
-            self._check_answer()
-            self.answers[-1] = 0, True
-            self._advance_merge()
-            await RisingEdge(dut.clk_i)
-            dut.refuse_read_i.value, dut.wait_valid_i.value = 0, 0
-            self.write_was_last = False
+            await self.cycle(refuse_read=1)
 
 
 @cocotb.test(timeout_time=50, timeout_unit="ms")
@@ -499,6 +557,9 @@ async def both_ports_are_asked_for_in_turn(dut: Any) -> None:
     await tb.reset()
     dut.wait_valid_i.value, dut.wait_page_i.value, dut.wait_first_i.value = 1, 0, 1
     dut.write_valid_i.value, dut.write_page_i.value, dut.write_strobe_i.value = 1, 1, FULL
+    dut.wait_look_page_i.value, dut.write_look_page_i.value = 0, 1
+    for _ in range(2):  # they are looked up
+        await RisingEdge(dut.clk_i)
     served = []
     for _ in range(6):
         await FallingEdge(dut.clk_i)

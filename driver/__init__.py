@@ -20,7 +20,7 @@ from driver.errors import (
     UnexpectedResponse,
 )
 from driver.provider import Provider, TrimAnswer
-from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, PageInfo, Pressure
+from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, LoadCounters, PageInfo, Pressure
 from hw.codes import EventCode, EventLog, Interrupt, Opcode, PageState, PoisonSource, ReturnCode
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "Health",
     "Identity",
     "Interrupt",
+    "LoadCounters",
     "MailboxError",
     "Opcode",
     "PageFenced",

@@ -27,7 +27,7 @@ from driver.errors import (
 from driver.events import EventBook
 from driver.hot import HotPages
 from driver.mailbox import Mailbox
-from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, PageInfo, Pressure
+from driver.values import Capacity, Counters, DeviceEvent, Geometry, Identity, LoadCounters, PageInfo, Pressure
 from hw.clock import Clock
 from hw.codes import EventCode, Interrupt, Opcode, PageState, ReturnCode
 from hw.link import LINE_BYTES, LINES_PER_PAGE, PAGE_BYTES, BusError, Link, LinkError, Response
@@ -35,6 +35,7 @@ from hw.registers import (
     COUNTERS,
     FIRST_COUNTER,
     ID_VALUE,
+    LOADS,
     STATUS_CRITICAL,
     STATUS_HIGH,
     STATUS_IDLE,
@@ -272,6 +273,10 @@ class CramDevice:
                 break
             values = again
         return Counters.of(values)
+
+    async def load_counters(self) -> LoadCounters:
+        """What the device did under load, since reset (docs/device/load.md); one register transfer."""
+        return LoadCounters(*await self._access.read(LOADS[0], len(LOADS)))
 
     async def set_watermarks(self, low: int, recovered: int) -> None:
         """Set the marks of the LOW and RECOVERED interrupts, in free sectors: 0 <= low <= recovered <= media."""

@@ -10,10 +10,11 @@ from typing import ClassVar
 from driver.errors import AddressOutOfRange
 from hw.codes import EventCode, PageState
 from hw.link import PAGE_BYTES
-from hw.registers import Counters
+from hw.registers import Counters, LoadCounters
 
 __all__ = [
-    "Capacity", "Counters", "DeviceEvent", "Geometry", "Identity", "PageInfo", "Pressure",
+    "Capacity", "Counters", "DeviceEvent", "Geometry", "Identity", "LoadCounters", "PageInfo",
+    "Pressure",
 ]  # fmt: skip
 
 

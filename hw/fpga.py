@@ -82,6 +82,7 @@ BLOCKS = (
     *("crc32", "page_scan", "ecc_check", "ecc_encode", "chain_reader", "chain_release", "media_writer", "media_port"),
     *("axi_host_read", "axi_host_write", "sector_allocator", "page_table", "heat_tracker", "watermarks", "ratio_meter"),
     *("device_counters", "event_log", "mailbox", "cram_registers", "page_sequencer", "page_cache"),
+    *("page_closer", "page_filler", "media_reads", "device_load"),
 )
 """What stands around the engines, and is synthesized alone."""
 

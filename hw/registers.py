@@ -66,6 +66,35 @@ class Register(IntEnum):
     HOT_PAGE = 0x010C
     HOT_POP = 0x0110
     HOT_OVERFLOW = 0x0114
+    READS_AT_HAND = 0x0180
+    READS_ASIDE = 0x0184
+    OPENED_FREE = 0x0188
+    OPENED_ZERO = 0x018C
+    OPENED_SAME = 0x0190
+    OPENED_LZ4 = 0x0194
+    OPENED_RAW = 0x0198
+    STALLS_WRITE = 0x019C
+    STALLS_ENTRY = 0x01A0
+    STALLS_FILLER = 0x01A4
+    STALLS_ROOM = 0x01A8
+    CLOSING = 0x01AC
+    FILLING_1 = 0x01B0
+    FILLING_2 = 0x01B4
+    FILLING_3 = 0x01B8
+    FILLING_4 = 0x01BC
+    MEDIA_READ_BEATS = 0x01C0
+    MEDIA_WRITE_BEATS = 0x01C4
+    MEDIA_STALLS = 0x01C8
+    READS_WITHIN_8 = 0x01CC
+    READS_WITHIN_16 = 0x01D0
+    READS_WITHIN_32 = 0x01D4
+    READS_WITHIN_64 = 0x01D8
+    READS_WITHIN_128 = 0x01DC
+    READS_WITHIN_256 = 0x01E0
+    READS_WITHIN_512 = 0x01E4
+    READS_WITHIN_1024 = 0x01E8
+    READS_WITHIN_2048 = 0x01EC
+    READS_LATER = 0x01F0
     CXL_ARRAY = 0x1000
     CXL_ARRAY_COUNT = 0x1004
     CXL_STATUS = 0x1010
@@ -309,3 +338,72 @@ PULSES = (
 """The counters that count pulses of a signal of their own; the RTL numbers the signals in this order."""
 
 FIRST_COUNTER = Register.CYCLES_LOW
+
+
+@dataclass(frozen=True)
+class LoadCounters:
+    """What the device did under load, since reset (docs/device/load.md). All wrap at 32 bit; the model's are 0."""
+
+    reads_at_hand: int
+    reads_aside: int
+    opened_free: int
+    opened_zero: int
+    opened_same: int
+    opened_lz4: int
+    opened_raw: int
+    stalls_write: int
+    stalls_entry: int
+    stalls_filler: int
+    stalls_room: int
+    closing: int
+    filling_1: int
+    filling_2: int
+    filling_3: int
+    filling_4: int
+    media_read_beats: int
+    media_write_beats: int
+    media_stalls: int
+    reads_within_8: int
+    reads_within_16: int
+    reads_within_32: int
+    reads_within_64: int
+    reads_within_128: int
+    reads_within_256: int
+    reads_within_512: int
+    reads_within_1024: int
+    reads_within_2048: int
+    reads_later: int
+
+
+LOADS = (
+    Register.READS_AT_HAND,
+    Register.READS_ASIDE,
+    Register.OPENED_FREE,
+    Register.OPENED_ZERO,
+    Register.OPENED_SAME,
+    Register.OPENED_LZ4,
+    Register.OPENED_RAW,
+    Register.STALLS_WRITE,
+    Register.STALLS_ENTRY,
+    Register.STALLS_FILLER,
+    Register.STALLS_ROOM,
+    Register.CLOSING,
+    Register.FILLING_1,
+    Register.FILLING_2,
+    Register.FILLING_3,
+    Register.FILLING_4,
+    Register.MEDIA_READ_BEATS,
+    Register.MEDIA_WRITE_BEATS,
+    Register.MEDIA_STALLS,
+    Register.READS_WITHIN_8,
+    Register.READS_WITHIN_16,
+    Register.READS_WITHIN_32,
+    Register.READS_WITHIN_64,
+    Register.READS_WITHIN_128,
+    Register.READS_WITHIN_256,
+    Register.READS_WITHIN_512,
+    Register.READS_WITHIN_1024,
+    Register.READS_WITHIN_2048,
+    Register.READS_LATER,
+)
+"""Their registers, in this order and one behind the other."""

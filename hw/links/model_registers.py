@@ -19,6 +19,7 @@ from hw.registers import (
     EVENT_POP_POP,
     EVENT_STATUS_FAILURE,
     HOT_POP_POP,
+    LOADS,
     MAILBOX_COMMAND_HIGH_LENGTH,
     MAILBOX_CONTROL_DOORBELL,
     MAILBOX_PAYLOAD_BYTES,
@@ -103,6 +104,7 @@ class RegisterFile:
             Register.HOT_POP: lambda: 0,
             Register.HOT_OVERFLOW: lambda: signals.heat.overflow & _WORD,
             **{register: partial(int, value) for register, value in CONSTANTS.items()},
+            **dict.fromkeys(LOADS, lambda: 0),  # accesses come one by one here, so there is no load
             Register.EVENT_STATUS: lambda: EVENT_STATUS_FAILURE.mask if signals.events else 0,
             Register.MEMORY_DEVICE_STATUS: lambda: _MEMORY_READY if status() & STATUS_READY.mask else 0,
             Register.MAILBOX_CONTROL: lambda: int(mailbox.busy),

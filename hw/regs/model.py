@@ -55,6 +55,7 @@ class Register:
     Attributes:
         parameter: its value follows from the device's parameters.
         counts: of a counter, what it counts: PULSES, CLOSES, LOW or HIGH (cram.rdl); else None.
+        load: it counts what the device does under load.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Register:
     fields: tuple[Field, ...]
     parameter: bool = False
     counts: str | None = None
+    load: bool = False
 
     @property
     def reset(self) -> int | None:
@@ -173,6 +175,11 @@ class RegisterMap:
         """The counters that count the pulses of a signal; the RTL numbers them in this order."""
         return tuple(register for register in self.counters if register.counts == "PULSES")
 
+    @property
+    def loads(self) -> tuple[Register, ...]:
+        """The registers that count what load does, one behind the other; the RTL numbers them in this order."""
+        return tuple(register for register in self.registers if register.load)
+
 
 def read(source: Path = SOURCE) -> RegisterMap:
     """Compile the map. Raises systemrdl's RDLCompileError, which has printed what is wrong and where, and MapError."""
@@ -196,6 +203,7 @@ def read(source: Path = SOURCE) -> RegisterMap:
                 tuple(map(_field, node.fields())),
                 bool(node.get_property("parameter")),
                 counts.name if counts is not None else None,
+                bool(node.get_property("load")),
             )
         )
         for field in node.fields():
@@ -209,9 +217,10 @@ def read(source: Path = SOURCE) -> RegisterMap:
 
 def check(registers: RegisterMap, codes: Codes) -> None:
     """Registers and codes fit each other. Raises MapError."""
-    offsets = [register.offset for register in registers.counters]
-    if offsets != list(range(offsets[0], offsets[0] + 4 * len(offsets), 4)):
-        raise MapError("the counters have to lie one behind the other: they are read in one transfer")
+    for group in (registers.counters, registers.loads):
+        offsets = [register.offset for register in group]
+        if offsets != list(range(offsets[0], offsets[0] + 4 * len(offsets), 4)):
+            raise MapError("the counters have to lie one behind the other: they are read in one transfer")
     counters = {register.name for register in registers.pulses if register.name.startswith("CLOSED_")}
     states = {f"CLOSED_{state.name}" for state in codes.states.codes if "resident" in state.properties}
     if missing := states - counters:

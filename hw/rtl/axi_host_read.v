@@ -53,6 +53,7 @@ module axi_host_read #(
     output wire                 line_valid_o,
     input  wire                 line_ready_i,
     input  wire                 line_miss_i,
+    output wire                 line_aside_o,    // the front steps aside in this cycle
     output wire                 line_first_o,
     output wire                 line_look_o,
     output wire [PAGE_BITS-1:0] line_look_page_o,
@@ -243,6 +244,7 @@ module axi_host_read #(
     wire taken          = s_axi_rvalid && s_axi_rready;
     wire queue_ready;
 
+    assign line_aside_o  = aside;
     assign asker_asks    = asks_q && room && (asker_outside_q || wait_ready_i);
     assign leaves        = asker_asks && asker_last;
     assign idle_o        = !next_valid_q && !active_q && !waits_q[0] && ahead_q == 0 && !s_axi_arvalid;

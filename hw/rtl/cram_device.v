@@ -205,6 +205,7 @@ module cram_device #(
         .burst_o(write_burst)
     );
 
+    wire                 read_aside;
     wire                 read_valid, read_ready, read_miss, read_error, read_idle;
     wire                 read_look, read_again, read_first, burst_first;
     wire                 wait_valid, wait_ready, wait_again, refuse_read;
@@ -236,6 +237,7 @@ module cram_device #(
         .line_valid_o(read_valid),
         .line_ready_i(read_ready),
         .line_miss_i(read_miss),
+        .line_aside_o(read_aside),
         .line_page_o(read_page),
         .line_index_o(read_line),
         .line_first_o(read_first),
@@ -271,6 +273,7 @@ module cram_device #(
     wire                  entry_dirty, entry_complete, entry_missing, entry_line_missing;
     wire                  fill_begin, fill_end;
     wire [ENTRY_BITS-1:0] fill_line_entry, fill_start_entry, fill_done_entry;
+    wire [2:0]            stalls;
     wire                  take, take_zero, drop, make_dirty, make_clean, closing, stuck;
     wire                  waits_write, waits_read;
     wire                  fill_valid;
@@ -391,6 +394,8 @@ module cram_device #(
     wire [31:0]            close_crc;
     wire [SECTOR_BITS-1:0] close_first;
     wire [6:0]             close_count;
+    wire                   closes;
+    wire [FILLERS-1:0]     filling;
     wire                   fill_ready, fills, fill_start, fill_export, fill_done, fill_taken, fill_stored;
     wire                   fill_start_closes, fill_done_closes;
     wire [23:0]            fill_page;
@@ -457,6 +462,8 @@ module cram_device #(
         .stream_error_i(stream_error),
         .fill_ready_o(fill_ready),
         .fills_o(fills),
+        .filling_o(filling),
+        .closes_o(closes),
         .fill_start_i(fill_start),
         .fill_page_i({{(24 - PAGE_BITS){1'b0}}, lookup_page}),
         .fill_entry_i(fill_start_entry),
@@ -630,6 +637,7 @@ module cram_device #(
         .falls_o(falls),
         .request_valid_i(request_valid),
         .bounce_o(bounce),
+        .stalls_o(stalls),
         .request_write_i(request_write),
         .request_fill_i(request_fill),
         .request_page_i(request_page),
@@ -784,10 +792,11 @@ module cram_device #(
     // The page operations count their beats and responses; pages are checked by the mailbox.
     wire unused = &{1'b0, m_axi_rlast, store_wlast, store_bready, fill_page,
                     command_page[31:PAGE_BITS]};
-    wire registers_idle;
+    wire [LOAD_COUNTS-1:0] load;
+    wire load_idle, registers_idle;
     wire retired_pulse, retired_waits, corrected_pulse, corrected_waits;
     wire core_idle = sequencer_idle && write_idle && read_idle && !heat_busy && !media_busy && !store_busy
-                     && !retired_waits && !corrected_waits;
+                     && !retired_waits && !corrected_waits && load_idle;
 
     assign idle_o = core_idle && registers_idle;
 
@@ -831,6 +840,36 @@ module cram_device #(
     assign count[COUNT_LINES_REFUSED]      = refused;
     assign count[COUNT_SECTORS_RETIRED]    = retired_pulse;
     assign count[COUNT_BITS_CORRECTED]     = corrected_pulse;
+
+    // ---- what it does under load ------------------------------------------------------------------------------------
+    device_load #(
+        .FILLERS(FILLERS)
+    ) u_load (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .idle_o(load_idle),
+        .load_o(load),
+        .address_i(s_axi_arvalid && s_axi_arready),
+        .address_id_i(s_axi_arid),
+        .beat_i(s_axi_rvalid && s_axi_rready),
+        .beat_id_i(s_axi_rid),
+        .beat_last_i(s_axi_rlast),
+        .at_hand_i(read_valid && read_ready),
+        .aside_i(read_aside),
+        .write_waits_i(write_valid && !write_ready),
+        .open_i(take),
+        .open_state_i(reply_state),
+        .request_i(request_valid),
+        .bounce_i(bounce),
+        .stalls_i(stalls),
+        .goes_i(take || make_dirty || fill_start),
+        .closes_i(closes),
+        .fills_i(filling),
+        .media_address_i(store_arvalid && store_arready),
+        .media_length_i(store_arlen),
+        .media_beat_i(store_rvalid && store_rready),
+        .media_write_i(store_wvalid && store_wready)
+    );
 
     cram_registers #(
         .PERCEIVED_PAGES(PERCEIVED_PAGES),
@@ -877,6 +916,7 @@ module cram_device #(
         .event_code_i(event_code),
         .event_page_i({{(32 - PAGE_BITS){1'b0}}, event_page}),
         .event_sector_i(event_sector),
+        .load_i(load),
         .count_i(count),
         .timeout_i(media_timeout),
         .block_bytes_i(close_length),

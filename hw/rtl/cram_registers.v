@@ -75,6 +75,7 @@ module cram_registers #(
     input  wire [31:0]         event_sector_i,  // 0: of no sector
 
     // Counter pulses
+    input  wire [LOADS-1:0]    load_i,   // bit LOAD_x: one count in register x
     input  wire [COUNTERS-1:0] count_i,  // bit COUNT_x: one count in register x, but for COUNT_MEDIA_TIMEOUTS
     input  wire                timeout_i,
     input  wire [12:0]         block_bytes_i,  // with COUNT_CLOSED_LZ4
@@ -343,6 +344,8 @@ module cram_registers #(
     wire [63:0]            cycles;
     wire [31:0]            cycles_high;
     wire [32*COUNTERS-1:0] counters;
+    wire [32*LOADS-1:0]    loads;
+    wire                   loads_idle;
 
     device_counters u_counters (
         .clk_i(clk_i),
@@ -354,7 +357,10 @@ module cram_registers #(
         .cycles_o(cycles),
         .cycles_high_o(cycles_high),
         .block_bytes_o(block_bytes),
-        .counters_o(counters)
+        .counters_o(counters),
+        .load_i(load_i),
+        .loads_idle_o(loads_idle),
+        .loads_o(loads)
     );
 
     // ---- Mailbox ----------------------------------------------------------------------------------------------------
@@ -501,7 +507,7 @@ module cram_registers #(
 
     // An event or a watermark that is just being passed still has to reach its interrupt.
     assign idle_o = bus_idle && !doorbell && !background && !event_valid_i && !hot_nominated_i
-                    && watermarks_settled;
+                    && watermarks_settled && loads_idle;
 
     wire unused = &{1'b0, s_axil_awprot, s_axil_arprot};
 endmodule

@@ -53,6 +53,7 @@ module page_sequencer #(
 
     // ---- page_cache ----
     input  wire                   request_valid_i,
+    output wire [2:0]             stalls_o,         // beside bounce_o: there is no clean entry, no filler, no room
     output wire                   bounce_o,         // it cannot be served now
     input  wire                   request_write_i,
     input  wire                   request_fill_i,
@@ -498,10 +499,17 @@ module page_sequencer #(
     wire   no_victim       = !victim_valid_i || (victim_dirty_i ? !denied_q && !can_close : reads_through && !fill_ready_i);
     wire   no_close        = !denied_q && dirty_any_i && !(dirty_valid_i && can_close);
 
-    assign bounce_o        = (state_q == OPEN && !lookup_hit_i && !table_lost && old_state != STATE_POISON && !closed_door
-                              && (flaw_valid_i || (write_q && throttled ? no_close : no_victim)))
-                             || (state_q == DIRTY && !take_q && !closed_door && write_q && !entry_dirty_i && (!room || throttled) && no_close)
-                             || (state_q == FILL && !fill_ready_i && !stays_q);
+    wire   wants_less      = write_q && throttled;
+    wire   no_entry        = state_q == OPEN && !lookup_hit_i && !table_lost && old_state != STATE_POISON && !closed_door
+                             && (flaw_valid_i || (wants_less ? no_close : no_victim));
+    wire   no_room         = state_q == DIRTY && !take_q && !closed_door && write_q && !entry_dirty_i && (!room || throttled)
+                             && no_close;
+    wire   no_filler       = state_q == FILL && !fill_ready_i && !stays_q;
+    wire   clean           = victim_valid_i && !victim_dirty_i;
+
+    assign bounce_o        = no_entry || no_room || no_filler;
+    assign stalls_o        = {no_room || (no_entry && wants_less), no_filler || (no_entry && !wants_less && clean),
+                              no_entry && !wants_less && !clean};
 
     // A write that is refused is told once a burst; a media that is late once a page; the first of several failed closes.
     wire   tell_refused    = state_q == REFUSE && write_q && !again_q;

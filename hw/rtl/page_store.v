@@ -24,107 +24,109 @@ module page_store #(
     parameter FILL_ENGINES = 4,
     parameter GATE_CLOCKS  = 1
 ) (
-    input  wire                   clk_i,
-    input  wire                   rst_ni,
-    output wire                   busy_o,         // free sectors are looked for, or come back
-    output wire                   returned_o,     // pulse: one came back of those that the media might still have written
-    output wire [SECTOR_BITS:0]   free_o,
+    input  wire                    clk_i,
+    input  wire                    rst_ni,
+    output wire                    busy_o,         // free sectors are looked for, or come back
+    output wire                    returned_o,     // pulse: one came back of those that the media might still have written
+    output wire [SECTOR_BITS:0]    free_o,
 
     // ---- close ----
-    input  wire [23:0]            close_page_i,   // holds until done
-    input  wire                   close_start_i,
-    output wire                   close_done_o,
-    output wire [7:0]             close_error_o,
-    output wire [2:0]             close_state_o,
-    output wire [12:0]            close_length_o,
-    output wire [63:0]            close_word_o,
-    output wire [31:0]            close_crc_o,
-    output wire [SECTOR_BITS-1:0] close_first_o,
-    output wire [6:0]             close_count_o,  // sectors that the close has taken by now
-    output wire                   stream_start_o,
-    output wire                   stream_clear_o,
-    input  wire                   stream_valid_i,
-    output wire                   stream_ready_o,
-    input  wire [511:0]           stream_data_i,
-    input  wire [30:0]            stream_check_i,
-    input  wire                   stream_error_i,
+    input  wire [23:0]             close_page_i,   // holds until done
+    input  wire                    close_start_i,
+    output wire                    close_done_o,
+    output wire [7:0]              close_error_o,
+    output wire [2:0]              close_state_o,
+    output wire [12:0]             close_length_o,
+    output wire [63:0]             close_word_o,
+    output wire [31:0]             close_crc_o,
+    output wire [SECTOR_BITS-1:0]  close_first_o,
+    output wire [6:0]              close_count_o,  // sectors that the close has taken by now
+    output wire                    stream_start_o,
+    output wire                    stream_clear_o,
+    input  wire                    stream_valid_i,
+    output wire                    stream_ready_o,
+    input  wire [511:0]            stream_data_i,
+    input  wire [30:0]             stream_check_i,
+    input  wire                    stream_error_i,
 
     // ---- fill ----
-    output wire                   fill_ready_o,
-    output wire                   fills_o,        // some are under way
-    input  wire                   fill_start_i,
-    input  wire [23:0]            fill_page_i,
-    input  wire [ENTRY_BITS-1:0]  fill_entry_i,
-    input  wire                   fill_closes_i,  // it is to be closed then
-    input  wire                   fill_export_i,
-    input  wire [2:0]             fill_state_i,
-    input  wire [12:0]            fill_length_i,
-    input  wire [63:0]            fill_word_i,
-    input  wire [31:0]            fill_crc_i,
-    input  wire [SECTOR_BITS-1:0] fill_first_i,
-    output wire                   fill_done_o,
-    input  wire                   fill_taken_i,
-    output wire [7:0]             fill_error_o,
-    output wire                   fill_stored_o,  // it was read from the media
-    output wire [23:0]            fill_page_o,
-    output wire [ENTRY_BITS-1:0]  fill_entry_o,
-    output wire                   fill_closes_o,
-    output wire                   line_valid_o,
-    output wire [ENTRY_BITS-1:0]  line_entry_o,
-    output wire [5:0]             line_o,
-    output wire [511:0]           line_data_o,
-    output wire                   block_valid_o,
-    output wire [511:0]           block_data_o,
+    output wire                    fill_ready_o,
+    output wire                    fills_o,        // some are under way,
+    output wire [FILL_ENGINES-1:0] filling_o,     // by these fillers
+    output wire                    closes_o,       // so is a close, or an import
+    input  wire                    fill_start_i,
+    input  wire [23:0]             fill_page_i,
+    input  wire [ENTRY_BITS-1:0]   fill_entry_i,
+    input  wire                    fill_closes_i,  // it is to be closed then
+    input  wire                    fill_export_i,
+    input  wire [2:0]              fill_state_i,
+    input  wire [12:0]             fill_length_i,
+    input  wire [63:0]             fill_word_i,
+    input  wire [31:0]             fill_crc_i,
+    input  wire [SECTOR_BITS-1:0]  fill_first_i,
+    output wire                    fill_done_o,
+    input  wire                    fill_taken_i,
+    output wire [7:0]              fill_error_o,
+    output wire                    fill_stored_o,  // it was read from the media
+    output wire [23:0]             fill_page_o,
+    output wire [ENTRY_BITS-1:0]   fill_entry_o,
+    output wire                    fill_closes_o,
+    output wire                    line_valid_o,
+    output wire [ENTRY_BITS-1:0]   line_entry_o,
+    output wire [5:0]              line_o,
+    output wire [511:0]            line_data_o,
+    output wire                    block_valid_o,
+    output wire [511:0]            block_data_o,
 
     // ---- import: a block of an LZ4 page, checked by a fill, then stored by a close ----
-    input  wire                   import_i,
-    input  wire [12:0]            import_length_i,
-    input  wire                   import_valid_i,
-    output wire                   import_ready_o,
-    input  wire [511:0]           import_data_i,
-    input  wire [6:0]             import_bytes_i,
-    input  wire                   import_last_i,
+    input  wire                    import_i,
+    input  wire [12:0]             import_length_i,
+    input  wire                    import_valid_i,
+    output wire                    import_ready_o,
+    input  wire [511:0]            import_data_i,
+    input  wire [6:0]              import_bytes_i,
+    input  wire                    import_last_i,
 
     // ---- flipped bits ----
-    output wire [FILL_ENGINES:0]  corrected_o,    // pulses: links, media
-    output wire                   lost_o,         // pulse for each sector that is out of reach
+    output wire [FILL_ENGINES:0]   corrected_o,    // pulses: links, media
+    output wire                    lost_o,         // pulse for each sector that is out of reach
 
     // ---- release ----
-    input  wire                   release_start_i,
-    input  wire [SECTOR_BITS-1:0] release_first_i,
-    input  wire [6:0]             release_count_i,
-    input  wire                   release_close_i,  // the chain of the last close: its bad sectors are retired
-    input  wire                   release_fill_i,   // that of the last fill: likewise
-    output wire                   release_done_o,
-    output wire                   retired_o,        // `retired_sector_o` will not be used again
-    output wire [SECTOR_BITS-1:0] retired_sector_o,
+    input  wire                    release_start_i,
+    input  wire [SECTOR_BITS-1:0]  release_first_i,
+    input  wire [6:0]              release_count_i,
+    input  wire                    release_close_i,  // the chain of the last close: its bad sectors are retired
+    input  wire                    release_fill_i,   // that of the last fill: likewise
+    output wire                    release_done_o,
+    output wire                    retired_o,        // `retired_sector_o` will not be used again
+    output wire [SECTOR_BITS-1:0]  retired_sector_o,
 
     // ---- media: to media_port ----
-    output wire [39:0]            m_axi_awaddr,
-    output wire [7:0]             m_axi_awlen,
-    output wire                   m_axi_awvalid,
-    input  wire                   m_axi_awready,
-    output wire [511:0]           m_axi_wdata,
-    output wire [30:0]            m_axi_wuser,
-    output wire                   m_axi_wlast,
-    output wire                   m_axi_wvalid,
-    input  wire                   m_axi_wready,
-    input  wire [1:0]             m_axi_bresp,
-    input  wire                   m_axi_bvalid,
-    output wire                   m_axi_bready,
-    input  wire                   b_late_i,         // beside B: the port's own response, the media gave none in time
-    input  wire                   b_owed_i,         // and it may still do what it was asked
-    input  wire                   settled_i,        // it will not any more
-    output wire [39:0]            m_axi_araddr,
-    output wire [7:0]             m_axi_arlen,
-    output wire                   m_axi_arvalid,
-    input  wire                   m_axi_arready,
-    input  wire [511:0]           m_axi_rdata,
-    input  wire [30:0]            m_axi_ruser,
-    input  wire [1:0]             m_axi_rresp,
-    input  wire                   m_axi_rvalid,
-    output wire                   m_axi_rready,
-    input  wire                   r_late_i
+    output wire [39:0]             m_axi_awaddr,
+    output wire [7:0]              m_axi_awlen,
+    output wire                    m_axi_awvalid,
+    input  wire                    m_axi_awready,
+    output wire [511:0]            m_axi_wdata,
+    output wire [30:0]             m_axi_wuser,
+    output wire                    m_axi_wlast,
+    output wire                    m_axi_wvalid,
+    input  wire                    m_axi_wready,
+    input  wire [1:0]              m_axi_bresp,
+    input  wire                    m_axi_bvalid,
+    output wire                    m_axi_bready,
+    input  wire                    b_late_i,         // beside B: the port's own response, the media gave none in time
+    input  wire                    b_owed_i,         // and it may still do what it was asked
+    input  wire                    settled_i,        // it will not any more
+    output wire [39:0]             m_axi_araddr,
+    output wire [7:0]              m_axi_arlen,
+    output wire                    m_axi_arvalid,
+    input  wire                    m_axi_arready,
+    input  wire [511:0]            m_axi_rdata,
+    input  wire [30:0]             m_axi_ruser,
+    input  wire [1:0]              m_axi_rresp,
+    input  wire                    m_axi_rvalid,
+    output wire                    m_axi_rready,
+    input  wire                    r_late_i
 );
     localparam [1:0] FOLLOW = 2'd3;
     localparam       ENGINES = FILL_ENGINES;
@@ -278,6 +280,8 @@ module page_store #(
     assign starts       = ~busy & (busy + 1'b1) & {ENGINES{fill_start_i}};  // the first that is free
     assign fill_ready_o = !(&busy);
     assign fills_o      = |busy;
+    assign filling_o    = busy;
+    assign closes_o     = closer_busy;
 
     genvar f;
     generate

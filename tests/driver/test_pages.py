@@ -313,3 +313,18 @@ async def test_a_page_or_line_of_the_wrong_size_is_refused(device: CramDevice) -
         await device.store(0, bytes(4095))
     with pytest.raises(ValueError, match="64"):
         await device.store_line(0, 0, bytes(63))
+
+
+async def test_what_load_does_is_read_in_one_transfer(device: CramDevice, link: Link) -> None:
+    """The model serves one access after the other, and counts none of it (docs/device/load.md)."""
+    await device.store(0, noise_page(0))
+    await evict_everything(device)
+    await device.load(0)
+    counted = await device.load_counters()
+    if isinstance(link, ModelLink):
+        assert counted == LoadCounters(*(0 for _ in LOADS))
+    else:
+        assert counted.opened_raw == 1
+        assert counted.media_read_beats >= PAGE_BYTES // LINE_BYTES
+        assert counted.media_write_beats >= PAGE_BYTES // LINE_BYTES
+        assert counted.filling_1 > 0 and counted.closing > 0

@@ -11,7 +11,7 @@ from cocotb.triggers import FallingEdge, Timer
 from cocotbext.axi import AxiLiteMasterRead, AxiLiteReadBus
 
 from hw.codes import PageState
-from hw.registers import PULSES, Register
+from hw.registers import LOADS, PULSES, Register
 from hw.regs import model
 from tests.hw.expect import PERIOD_NS, expect
 from tests.hw.registers_tb import OKAY, SLVERR, TB, RawWrite
@@ -465,6 +465,23 @@ async def every_pulse_is_counted_once(dut: Any) -> None:
         assert await tb.read(counter) == count, counter.name
     await tb.expect(Register.PAGES_CLOSED, sum(counts[counter] for counter in CLOSED))
     await tb.expect(Register.BLOCK_BYTES_LOW, block_bytes)
+
+
+@cocotb.test()
+async def every_cycle_of_load_is_counted_once(dut: Any) -> None:
+    tb = await started(dut)
+    counts = dict.fromkeys(LOADS, 0)
+    for _ in range(100):
+        bits = tb.random.getrandbits(len(LOADS))
+        for n, register in enumerate(LOADS):
+            counts[register] += bits >> n & 1
+        await FallingEdge(dut.clk_i)
+        dut.load_i.value = bits
+    await FallingEdge(dut.clk_i)
+    dut.load_i.value = 0
+    await tb.cycles(2)
+    for register, count in counts.items():
+        await tb.expect(register, count)
 
 
 @cocotb.test()

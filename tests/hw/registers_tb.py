@@ -45,7 +45,7 @@ class TB:
         """Quiet inputs, a running clock, a reset of three cycles."""
         dut = self.dut
         events = ["event_valid_i", "event_code_i", "event_page_i", "event_sector_i"]
-        for name in [*LEVELS, *events, "count_i", "timeout_i", "block_bytes_i"]:
+        for name in [*LEVELS, *events, "count_i", "load_i", "timeout_i", "block_bytes_i"]:
             getattr(dut, name).value = 0
         for name in [f"reply_{name}_i" for name in ["valid", *REPLIES]]:
             getattr(dut, name).value = 0

@@ -38,6 +38,7 @@ CHAPTERS: dict[str, list[DeviceParameters]] = {
     "signals": [LARGE_SECTORS, SMALL],
     "floods": [SMALL, TINY_SECTORS],
     "load": [SMALL, LARGE_SECTORS],
+    "load_counters": [SMALL, LARGE_SECTORS],
 }
 CASES: list[tuple[Simulator, str, DeviceParameters]]
 CASES = [("verilator", chapter, device) for chapter, devices in CHAPTERS.items() for device in devices]

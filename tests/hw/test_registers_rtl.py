@@ -20,7 +20,7 @@ UNSEEN = {"GATE_CLOCKS": 1, "NS_PER_CYCLE": 1}
 """Parameters that software cannot tell, with their default."""
 ENGINES = {"FILL_ENGINES": 4}
 """The same of the device alone."""
-INSIDE = {"COUNTERS": len(MAP.pulses)}
+INSIDE = {"COUNTERS": len(MAP.pulses), "LOADS": len(MAP.loads)}
 """The same of the register block alone."""
 
 
@@ -117,15 +117,25 @@ def test_the_decode_check_sees_a_missing_register(module: Reader) -> None:
     assert len(after) == len(before) - 1
 
 
-def counted(tree: Any) -> list[str]:
+def counted(tree: Any, kind: type = ast.Assign, name: str = "count") -> list[str]:
     """The bits of `count` that are assigned, by their names; a bit that is not counts nothing, or anything."""
-    left = (node.left.var for node in nodes(tree, ast.Assign))
-    return sorted(str(bit.ptr) for bit in left if isinstance(bit, ast.Pointer) and str(bit.var) == "count")
+    left = (node.left.var for node in nodes(tree, kind))
+    return sorted(str(bit.ptr) for bit in left if isinstance(bit, ast.Pointer) and str(bit.var) == name)
 
 
 def test_every_counter_of_the_map_has_its_signal(module: Reader) -> None:
     """One line of cram_device each; linters do not see a bit without one."""
     assert counted(module("cram_device")) == sorted(f"COUNT_{register.name}" for register in MAP.pulses)
+
+
+def test_every_counter_of_load_has_its_signal(module: Reader) -> None:
+    """One line of device_load each, but for the bins of the histogram, which are the last and come together."""
+    names = [register.name for register in MAP.loads]
+    bins = names.index("READS_WITHIN_8")
+    found = counted(module("device_load"), ast.BlockingSubstitution, "load_o")
+    assert found == sorted(f"LOAD_{name}" for name in names[:bins])
+    binned = {node.name: number(node.value.var.value) for node in nodes(module("device_load"), ast.Localparam)}
+    assert binned["BINS"] == len(names) - bins
 
 
 def test_parameters_of_the_device_are_those_of_the_map(module: Reader) -> None:

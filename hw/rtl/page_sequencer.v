@@ -381,7 +381,9 @@ module page_sequencer #(
     // has left it, nobody knows what it takes.
     reg                    fresh_q;
     reg [PAGE_BITS-1:0]    fresh_page_q;
-    wire                   fresh     = fresh_q && burst_i && burst_page_i == fresh_page_q;
+    reg                    at_it_q;    // the cache tells that a page is complete a cycle after the burst has left it
+    wire                   at_it     = burst_i && burst_page_i == fresh_page_q;
+    wire                   fresh     = fresh_q && (at_it || at_it_q);
     wire [SECTOR_BITS:0]   counted   = fresh ? reserved_q - RAW_SECTORS : reserved_q;
     wire [SECTOR_BITS:0]   available = unspent > counted ? unspent - counted : {(SECTOR_BITS + 1){1'b0}};
 
@@ -399,7 +401,7 @@ module page_sequencer #(
     wire   cleared         = !stays_q && !hush_q && seek_q == 0 && !export_q && !import_q && !salvage_q && !error_q
                              && reason_q == REASON_INTERNAL;  // as IDLE leaves them
 
-    assign moves_o         = take_q || lost_i || (returned_i && (stuck_q || denied_q)) || fresh_q != fresh || good || closed
+    assign moves_o         = take_q || lost_i || (returned_i && (stuck_q || denied_q)) || fresh_q != fresh || at_it_q != at_it || good || closed
                              || (state_q == IDLE ? acts || !ready_o || !cleared : !waits);
     assign reserved_o      = {{(31 - SECTOR_BITS){1'b0}}, reserved_q};
     assign resident_o      = {{(31 - PAGE_BITS){1'b0}}, resident_q};
@@ -546,6 +548,7 @@ module page_sequencer #(
                 resident_q <= resident_q - 1'b1;
         end
         fresh_q <= fresh;
+        at_it_q <= at_it;
         if (make_dirty_o && burst_i && burst_page_i == page_q) begin
             fresh_q      <= 1'b1;
             fresh_page_q <= page_q;
@@ -556,6 +559,7 @@ module page_sequencer #(
             reserved_q <= 0;
             resident_q <= 0;
             fresh_q    <= 1'b0;
+            at_it_q    <= 1'b0;
         end
     end
 

@@ -8,9 +8,11 @@ from zlib import crc32
 import lz4.block
 import pytest
 
-from driver import AddressOutOfRange, CramDevice, PageInfo, PageState
-from hw.link import LINE_BYTES, PAGE_BYTES
+from driver import AddressOutOfRange, CramDevice, LoadCounters, PageInfo, PageState
+from hw.link import LINE_BYTES, PAGE_BYTES, Link
+from hw.links.model import ModelLink
 from hw.parameters import DeviceParameters
+from hw.registers import LOADS
 from tests.driver.cache import evict_everything
 from tests.driver.conftest import PARAMETERS
 from tests.pages import FORMS, SAME_PAGE, SAME_WORD, ZERO_PAGE, compressible_page, noise_page, program_pages

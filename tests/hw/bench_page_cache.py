@@ -124,7 +124,15 @@ class TB:
         dut, source = self.dut, self.random
         values = dict.fromkeys(PULSES, 0)
         # what nobody calls valid is anything
-        for name in ("write_page", "read_page", "wait_page", "take_page", "lookup_page", "write_look_page", "wait_look_page"):
+        for name in (
+            "write_page",
+            "read_page",
+            "wait_page",
+            "take_page",
+            "lookup_page",
+            "write_look_page",
+            "wait_look_page",
+        ):
             values[name] = source.choice(PAGES)
         for name in ("write_line", "read_line", "wait_line", "fill_line", "entry_line"):
             values[name] = source.randrange(64)

@@ -61,6 +61,25 @@ module ecc_check #(
         end
     endfunction
 
+    // Whether it has a single one, found in pairs of halves: which have one, which have more.
+    localparam LEAVES = 1 << $clog2(CHECK_BITS);
+
+    function single;
+        input [CHECK_BITS-1:0] syndrome;
+        reg   [LEAVES-1:0]     some, many;
+        integer                span, k;
+        begin
+            some = {{(LEAVES - CHECK_BITS){1'b0}}, syndrome};
+            many = {LEAVES{1'b0}};
+            for (span = LEAVES / 2; span > 0; span = span / 2)
+                for (k = 0; k < span; k = k + 1) begin
+                    many[k] = many[2*k] || many[2*k+1] || (some[2*k] && some[2*k+1]);
+                    some[k] = some[2*k] || some[2*k+1];
+                end
+            single = some[0] && !many[0];
+        end
+    endfunction
+
     // Where it is, in parts of 16 bits.
     function [PARTS-1:0] part_of;
         input [DATA_BITS-1:0] flip;
@@ -76,7 +95,7 @@ module ecc_check #(
         found_o = {(PARTS + 1){1'b0}};
         if (syndrome_i != {CHECK_BITS{1'b0}}) begin
             flip_o  = flipped(syndrome_i);
-            found_o = {(syndrome_i & (syndrome_i - 1'b1)) == {CHECK_BITS{1'b0}}, part_of(flip_o)};
+            found_o = {single(syndrome_i), part_of(flip_o)};
         end
     end
 endmodule

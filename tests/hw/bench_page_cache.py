@@ -295,7 +295,7 @@ class TB:
             strobe = source.choice([FULL, FULL, source.getrandbits(64) | 1])
             line = source.choice([source.randrange(64), source.randrange(4)])
             self.write = Write(source.choice(PAGES), line, source.getrandbits(512), strobe)
-        look = {}
+        look: dict[str, int] = {}
         if self.read is None and source.random() < 0.7:
             self.read = source.choice(PAGES), source.choice([source.randrange(64), source.randrange(4)])
             self.read_sure = False

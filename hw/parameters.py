@@ -13,6 +13,7 @@ SECTOR_SIZES = (64, 128, 256, 512, 1024)
 ENGINE_WIDTHS = (8,)
 """One: a narrower engine takes as much area, a wider one loses too much of the ratio (docs/compressor.md)."""
 MAXIMUM_FILL_ENGINES = 4
+MAXIMUM_PROMOTED_PAGES = 1 << 15
 MINIMUM_MEDIA_BYTES = 32 << 10
 MAXIMUM_MEDIA_BYTES = (2 << 30) - 1
 """A parameter of Verilog is a signed word of 32 bits."""
@@ -39,6 +40,9 @@ class DeviceParameters:
     fill_engines: int = _parameter(4, "pages filled at the same time; at most half of cache_pages are",
                                    minimum=1, maximum=MAXIMUM_FILL_ENGINES)  # fmt: skip
 
+    promoted_pages: int = _parameter(0, "pages of the media where hot pages lie as they are; of the RTL alone",
+                                     minimum=0, maximum=MAXIMUM_PROMOTED_PAGES)  # fmt: skip
+
     def __post_init__(self) -> None:
         pages = self.perceived_pages
         _check(16 <= pages <= 1 << 24 and pages & (pages - 1) == 0,
@@ -53,6 +57,9 @@ class DeviceParameters:
                f"one of {ENGINE_WIDTHS}")  # fmt: skip
         _check(1 <= self.fill_engines <= MAXIMUM_FILL_ENGINES, "fill_engines", self.fill_engines,
                f"from 1 to {MAXIMUM_FILL_ENGINES}")  # fmt: skip
+        most = min(MAXIMUM_PROMOTED_PAGES, (self.media_bytes - MINIMUM_MEDIA_BYTES) // PAGE_BYTES)
+        _check(0 <= self.promoted_pages <= most, "promoted_pages", self.promoted_pages,
+               f"from 0 to {most}, so that the other pages have {MINIMUM_MEDIA_BYTES} bytes of the media")  # fmt: skip
 
     def verilog(self) -> dict[str, int]:
         """Under the names that the RTL has for them."""
@@ -60,8 +67,8 @@ class DeviceParameters:
 
     @property
     def media_sectors(self) -> int:
-        """Sectors on the media."""
-        return self.media_bytes // self.sector_bytes
+        """Sectors on the media, without those of the promoted region."""
+        return (self.media_bytes - self.promoted_pages * PAGE_BYTES) // self.sector_bytes
 
     @property
     def spare_entries(self) -> int:

@@ -15,6 +15,7 @@ module cram_tb #(
     parameter CACHE_PAGES     = 8,
     parameter BYTES_PER_CYCLE = 8,
     parameter FILL_ENGINES    = 4,
+    parameter PROMOTED_PAGES  = 0,
     parameter GATE_CLOCKS     = 1,
     parameter MEDIA_LATENCY   = 40
 );
@@ -101,6 +102,7 @@ module cram_tb #(
         .CACHE_PAGES(CACHE_PAGES),
         .BYTES_PER_CYCLE(BYTES_PER_CYCLE),
         .FILL_ENGINES(FILL_ENGINES),
+        .PROMOTED_PAGES(PROMOTED_PAGES),
         .GATE_CLOCKS(GATE_CLOCKS),
         .MEDIA_LATENCY(MEDIA_LATENCY)
     ) u_bench (

@@ -54,6 +54,8 @@ module chain_reader_formal #(
         .rst_ni(rst_ni),
         .start_i(start),
         .first_i(first),
+        .plain_i(1'b0),
+        .line_i(6'd0),
         .bytes_i(bytes),
         .page_i(page),
         .drop_i(drop),

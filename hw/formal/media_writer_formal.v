@@ -53,6 +53,7 @@ module media_writer_formal #(
         .sector_valid_i(sector_valid),
         .sector_ready_o(sector_ready),
         .sector_i(sector),
+        .offset_i(6'd0),
         .beats_i(beats),
         .data_valid_i(data_valid),
         .data_ready_o(data_ready),

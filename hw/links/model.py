@@ -47,6 +47,9 @@ class ModelLink:
         clock: the clock that the device lives on.
         parameters: what it is built with.
         timing: its latencies.
+
+    Raises:
+        ValueError: the parameters ask for a promoted region, which the model has not (docs/device/promotion.md).
     """
 
     def __init__(
@@ -54,6 +57,8 @@ class ModelLink:
     ) -> None:
         self.clock = clock
         self.parameters = parameters or DeviceParameters()
+        if self.parameters.promoted_pages:
+            raise ValueError(f"promoted_pages is {self.parameters.promoted_pages}, expected 0: the model has no region")
         self.timing = timing or ModelTiming()
         self._clock_ns = self.timing.clock_ns
         self._started = clock.now

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // chain_reader: reads a stored page from the media, following its chain of sectors; AXI4 master side.
 //
+// With `plain_i` the page lies in sectors one behind the other, and any part of it from line `line_i` on can be read: the
+// first sector is that of the line, and nothing is followed.
+//
 // Handshake: `start_i` pulse with the first sector and the number of bytes; the bytes come on `data_*` as 64-byte beats,
 //            the last one with `data_last_o` and its number of bytes. `busy_o` is high from the start until the last
 //            beat of the media has come. After `drop_i` the remaining beats are taken and thrown away,
@@ -25,6 +28,8 @@ module chain_reader #(
 
     input  wire                   start_i,
     input  wire [SECTOR_BITS-1:0] first_i,
+    input  wire                   plain_i,
+    input  wire [5:0]             line_i,   // 0 without plain_i
     input  wire [12:0]            bytes_i,  // 1 to 4096
     input  wire [23:0]            page_i,   // what the beats are bound to, with their index; holds while busy
     input  wire                   drop_i,
@@ -65,6 +70,7 @@ module chain_reader #(
 
     localparam OFFSET_BITS = $clog2(SECTOR_BYTES);
     localparam       BEATS        = SECTOR_BYTES / 64;
+    localparam [5:0] WITHIN       = BEATS[5:0] - 6'd1;
     localparam [6:0] SECTOR_BEATS = BEATS[6:0];
     localparam       BEAT_BITS    = $clog2(BEATS);
 
@@ -77,6 +83,9 @@ module chain_reader #(
     reg [6:0]             last_bytes_q;
     reg                   drop_q, error_q, late_q, flawed_q, unlinked_q;
     reg [6:0]             come_q;           // beats received
+    reg                   plain_q;
+    reg [5:0]             index_q;          // of the beat that comes next
+    reg [5:0]             within_q;         // of the first beat that is asked for next, in its sector
     reg [63:0]            bad_q;
 
     wire       unlink = waiting_q && result_valid_i && result_error_i;
@@ -84,13 +93,14 @@ module chain_reader #(
     // costs media_port an ID.
     wire       stop   = late_q && (address_valid_q || follow_q) && !(waiting_q && !result_valid_i);
     wire [6:0] beats  = bytes_i[12:6] + {6'd0, |bytes_i[5:0]};
-    wire       fits   = ask_q <= SECTOR_BEATS;
-    wire [6:0] burst  = fits ? ask_q : SECTOR_BEATS;
+    wire [6:0] there  = SECTOR_BEATS - {1'b0, within_q};  // beats to the end of the sector
+    wire       fits   = ask_q <= there;
+    wire [6:0] burst  = fits ? ask_q : there;
     wire       take   = m_axi_arvalid && m_axi_arready;
     wire       beat   = m_axi_rvalid && m_axi_rready;
     wire       more   = come_q != total_q;
     wire [6:0] next   = come_q + 7'd1;
-    wire [5:0] position = come_q[5:0] >> BEAT_BITS;
+    wire [5:0] position = index_q >> BEAT_BITS;
 
     // ---- the beat that was taken last, with its syndrome ----
     reg                       held_q, held_last_q;
@@ -124,7 +134,7 @@ module chain_reader #(
     assign corrected_o   = leaves && corrected;
     assign bad_o         = bad_q;
 
-    assign m_axi_araddr  = {{(40 - OFFSET_BITS - SECTOR_BITS){1'b0}}, sector_q, {OFFSET_BITS{1'b0}}};
+    assign m_axi_araddr  = {{(40 - OFFSET_BITS - SECTOR_BITS){1'b0}}, sector_q, {OFFSET_BITS{1'b0}}} | {28'd0, within_q, 6'd0};
     assign m_axi_arlen   = {1'b0, burst} - 8'd1;
     assign m_axi_arvalid = address_valid_q && !late_q;
 
@@ -148,7 +158,7 @@ module chain_reader #(
     ) u_check (
         .valid_i(beat && !bad),
         .data_i(m_axi_rdata),
-        .bound_i({page_i, come_q[5:0]}),
+        .bound_i({page_i, index_q}),
         .check_i(m_axi_ruser),
         .syndrome_o(syndrome),
         .syndrome_i(syndrome_q),
@@ -193,11 +203,16 @@ module chain_reader #(
             unlinked_q      <= 1'b0;
             come_q          <= 7'd0;
             bad_q           <= 64'd0;
+            plain_q         <= plain_i;
+            index_q         <= line_i;
+            within_q        <= line_i & WITHIN;
         end else begin
             if (take) begin
-                address_valid_q <= 1'b0;
-                ask_q           <= fits ? 7'd0 : ask_q - SECTOR_BEATS;
-                follow_q        <= !fits;
+                address_valid_q <= plain_q && !fits;
+                ask_q           <= fits ? 7'd0 : ask_q - there;
+                follow_q        <= !plain_q && !fits;
+                within_q        <= 6'd0;
+                if (plain_q) sector_q <= sector_q + 1'b1;
             end
             if (op_valid_o && op_ready_i) waiting_q <= 1'b1;
             if (waiting_q && result_valid_i) begin
@@ -214,6 +229,7 @@ module chain_reader #(
             if (stop) {address_valid_q, follow_q} <= 2'b00;
             if (unlink || stop) total_q <= total_q - ask_q;  // what is not asked for does not come
             if (beat) come_q <= next;
+            if (beat) index_q <= index_q + 1'b1;
             if (more && m_axi_rvalid && m_axi_rresp[1]) begin  // it is taken at once
                 error_q <= 1'b1;
                 if (late_i) late_q <= 1'b1;

@@ -21,6 +21,7 @@ module cram_device #(
     parameter SECTOR_BYTES    = 256,
     parameter CACHE_PAGES     = 8,
     parameter BYTES_PER_CYCLE = 8,
+    parameter PROMOTED_PAGES  = 0,  // pages of the media where hot pages lie as they are
     parameter FILL_ENGINES    = 4,  // pages that are filled at the same time, 1 to 4
     parameter GATE_CLOCKS     = 1,  // 0: blocks that rest keep their clock (clock_gate)
     parameter NS_PER_CYCLE    = 1   // of Get Timestamp
@@ -116,9 +117,11 @@ module cram_device #(
     input  wire         m_axi_rvalid,
     output wire         m_axi_rready
 );
-    localparam SECTORS     = MEDIA_BYTES / SECTOR_BYTES;
+    localparam ALL_SECTORS = MEDIA_BYTES / SECTOR_BYTES;
+    localparam SECTORS     = ALL_SECTORS - PROMOTED_PAGES * (4096 / SECTOR_BYTES);  // the frames are behind them
+    localparam FRAME_BITS  = PROMOTED_PAGES < 2 ? 1 : $clog2(PROMOTED_PAGES);
     localparam PAGE_BITS   = $clog2(PERCEIVED_PAGES);
-    localparam SECTOR_BITS = $clog2(SECTORS);
+    localparam SECTOR_BITS = $clog2(ALL_SECTORS);
     localparam ENTRY_BITS  = $clog2(CACHE_PAGES);
     localparam FILLERS     = 2 * FILL_ENGINES > CACHE_PAGES ? CACHE_PAGES / 2 : FILL_ENGINES;  // half of the cache at most
     localparam SPARE       = CACHE_PAGES < 8 ? 1 : CACHE_PAGES / 4;  // entries that are kept clean
@@ -146,6 +149,9 @@ module cram_device #(
         end
         if (FILL_ENGINES < 1 || FILL_ENGINES > 4) begin : gen_illegal_fill_engines
             cram_device_FILL_ENGINES_must_be_from_1_to_4 u_stop ();
+        end
+        if (PROMOTED_PAGES < 0 || PROMOTED_PAGES > 32768 || PROMOTED_PAGES > MEDIA_BYTES / 4096 - 8) begin : gen_illegal_promoted_pages
+            cram_device_PROMOTED_PAGES_must_be_from_0_to_32768_and_leave_32_KiB_of_the_media u_stop ();
         end
         if (BYTES_PER_CYCLE != 8) begin : gen_illegal_bytes_per_cycle
             cram_device_BYTES_PER_CYCLE_must_be_8 u_stop ();
@@ -267,6 +273,8 @@ module cram_device #(
     wire                  request_valid, request_write, request_fill, refuse_write;
     wire [PAGE_BITS-1:0]  request_page, entry_page;
     wire [5:0]            request_line, entry_line;
+    wire                  lookup_busy, entry_line_after, stream_dirty, stream_end;
+    wire [5:0]            stream_index;
     wire                  bounce, lookup_hit, victim_valid, victim_dirty, dirty_any, dirty_valid, dirty_missing;
     wire                  scarce, crowded, complete_valid;
     wire [ENTRY_BITS-1:0] lookup_entry, victim_entry, dirty_entry, complete_entry, entry, close_entry;
@@ -334,6 +342,7 @@ module cram_device #(
         .waits_read_o(waits_read),
         .lookup_page_i(lookup_page),
         .lookup_hit_o(lookup_hit),
+        .lookup_busy_o(lookup_busy),
         .lookup_entry_o(lookup_entry),
         .victim_valid_o(victim_valid),
         .victim_entry_o(victim_entry),
@@ -353,6 +362,7 @@ module cram_device #(
         .entry_missing_o(entry_missing),
         .entry_line_i(entry_line),
         .entry_line_missing_o(entry_line_missing),
+        .entry_line_after_o(entry_line_after),
         .take_i(take),
         .take_page_i(lookup_page),
         .take_zero_i(take_zero),
@@ -370,12 +380,15 @@ module cram_device #(
         .fill_line_i(fill_line),
         .fill_data_i(fill_data),
         .stream_start_i(stream_start),
+        .stream_dirty_i(stream_dirty),
         .stream_clear_i(stream_clear),
         .stream_valid_o(stream_valid),
         .stream_ready_i(stream_ready),
         .stream_data_o(stream_data),
         .stream_check_o(stream_check),
         .stream_error_o(stream_error),
+        .stream_index_o(stream_index),
+        .stream_end_o(stream_end),
         .corrected_o(line_corrected),
         .flaw_valid_o(flaw_valid),
         .flaw_taken_i(flaw_taken),
@@ -394,7 +407,9 @@ module cram_device #(
     wire [31:0]            close_crc;
     wire [SECTOR_BITS-1:0] close_first;
     wire [6:0]             close_count;
-    wire                   closes;
+    wire                   closes, close_plain, close_dirty, fill_plain, fill_alone, filled_plain;
+    wire [SECTOR_BITS-1:0] close_frame;
+    wire [5:0]             fill_from;
     wire [FILLERS-1:0]     filling;
     wire                   fill_ready, fills, fill_start, fill_export, fill_done, fill_taken, fill_stored;
     wire                   fill_start_closes, fill_done_closes;
@@ -445,6 +460,9 @@ module cram_device #(
         .free_o(free_sectors),
         .close_page_i({{(24 - PAGE_BITS){1'b0}}, close_page}),
         .close_start_i(close_start),
+        .close_plain_i(close_plain),
+        .close_frame_i(close_frame),
+        .close_dirty_i(close_dirty),
         .close_done_o(close_done),
         .close_error_o(close_error),
         .close_state_o(close_state),
@@ -454,12 +472,15 @@ module cram_device #(
         .close_first_o(close_first),
         .close_count_o(close_count),
         .stream_start_o(stream_start),
+        .stream_dirty_o(stream_dirty),
         .stream_clear_o(stream_clear),
         .stream_valid_i(stream_valid),
         .stream_ready_o(stream_ready),
         .stream_data_i(stream_data),
         .stream_check_i(stream_check),
         .stream_error_i(stream_error),
+        .stream_index_i(stream_index),
+        .stream_end_i(stream_end),
         .fill_ready_o(fill_ready),
         .fills_o(fills),
         .filling_o(filling),
@@ -474,10 +495,14 @@ module cram_device #(
         .fill_word_i(fill_word),
         .fill_crc_i(fill_crc),
         .fill_first_i(fill_first),
+        .fill_plain_i(fill_plain),
+        .fill_line_i(fill_from),
+        .fill_alone_i(fill_alone),
         .fill_done_o(fill_done),
         .fill_taken_i(fill_taken),
         .fill_error_o(fill_error),
         .fill_stored_o(fill_stored),
+        .fill_plain_o(filled_plain),
         .fill_page_o(fill_page),
         .fill_entry_o(fill_done_entry),
         .fill_closes_o(fill_done_closes),
@@ -623,7 +648,10 @@ module cram_device #(
         .PAGE_BITS(PAGE_BITS),
         .ENTRY_BITS(ENTRY_BITS),
         .SECTOR_BITS(SECTOR_BITS),
-        .SECTOR_BYTES(SECTOR_BYTES)
+        .SECTOR_BYTES(SECTOR_BYTES),
+        .FRAMES(PROMOTED_PAGES),
+        .FRAME_BITS(FRAME_BITS),
+        .FRAMES_FROM(SECTORS)
     ) u_sequencer (
         .clk_i(core_clk),
         .rst_ni(rst_ni),
@@ -654,6 +682,7 @@ module cram_device #(
         .refuse_read_o(refuse_read),
         .lookup_page_o(lookup_page),
         .lookup_hit_i(lookup_hit),
+        .lookup_busy_i(lookup_busy),
         .lookup_entry_i(lookup_entry),
         .victim_valid_i(victim_valid),
         .victim_entry_i(victim_entry),
@@ -678,6 +707,7 @@ module cram_device #(
         .entry_missing_i(entry_missing),
         .entry_line_o(entry_line),
         .entry_line_missing_i(entry_line_missing),
+        .entry_line_after_i(entry_line_after),
         .take_o(take),
         .take_zero_o(take_zero),
         .drop_o(drop),
@@ -690,6 +720,9 @@ module cram_device #(
         .stuck_o(stuck),
         .free_i(free_sectors),
         .close_start_o(close_start),
+        .close_plain_o(close_plain),
+        .close_frame_o(close_frame),
+        .close_dirty_o(close_dirty),
         .close_page_o(close_page),
         .close_done_i(close_done),
         .close_error_i(close_error),
@@ -711,11 +744,15 @@ module cram_device #(
         .fill_word_o(fill_word),
         .fill_crc_o(fill_crc),
         .fill_first_o(fill_first),
+        .fill_plain_o(fill_plain),
+        .fill_line_o(fill_from),
+        .fill_alone_o(fill_alone),
         .fill_done_i(fill_done),
         .fill_page_i(fill_page[PAGE_BITS-1:0]),
         .fill_entry_i(fill_done_entry),
         .fill_closes_i(fill_done_closes),
         .fill_stored_i(fill_stored),
+        .fill_plain_i(filled_plain),
         .fill_taken_o(fill_taken),
         .fill_error_i(fill_error),
         .release_start_o(release_start),

@@ -2,7 +2,7 @@
 // media_writer: writes sectors to the media, AXI4 master side.
 //
 // Handshake: a sector is asked for with `sector_valid_i`/`sector_ready_o` (its number, and how many 64-byte beats of it
-//            are used, 1 or more); its beats then follow on `data_*`. `idle_o` is high when nothing is under way and all
+//            are used, 1 or more, from `offset_i` on); its beats then follow on `data_*`. `idle_o` is high when nothing is under way and all
 //            write responses have come. From `clear_i` on the sectors count as positions 0, 1, ... of a chain of at most
 //            64: `bad_o` tells of which the media's response was bad, `late_o` that the port gave one, because the media
 //            did not answer in time (`late_i`, beside the response), `owed_o` that the media was shown such a sector and may
@@ -28,6 +28,7 @@ module media_writer #(
     input  wire                   sector_valid_i,
     output wire                   sector_ready_o,
     input  wire [SECTOR_BITS-1:0] sector_i,
+    input  wire [5:0]             offset_i,  // beats of the sector before them
     input  wire [4:0]             beats_i,
 
     input  wire                   data_valid_i,
@@ -52,6 +53,7 @@ module media_writer #(
 
     reg                   address_pending_q;
     reg [SECTOR_BITS-1:0] sector_q;
+    reg [5:0]             offset_q;        // beats of it that are left out before
     reg [4:0]             beats_q;         // beats of this sector
     reg [4:0]             left_q;          // beats still to send
     reg [7:0]             outstanding_q;   // bursts without a response
@@ -69,7 +71,7 @@ module media_writer #(
     assign late_o         = late_q;
     assign owed_o         = owed_q;
 
-    assign m_axi_awaddr  = {{(40 - OFFSET_BITS - SECTOR_BITS){1'b0}}, sector_q, {OFFSET_BITS{1'b0}}};
+    assign m_axi_awaddr  = {{(40 - OFFSET_BITS - SECTOR_BITS){1'b0}}, sector_q, {OFFSET_BITS{1'b0}}} | {28'd0, offset_q, 6'd0};
     assign m_axi_awlen   = {3'd0, beats_q} - 8'd1;
     assign m_axi_awvalid = address_pending_q;
 
@@ -84,6 +86,7 @@ module media_writer #(
         if (take) begin
             address_pending_q <= 1'b1;
             sector_q          <= sector_i;
+            offset_q          <= offset_i;
             beats_q           <= beats_i;
             left_q            <= beats_i;
         end else begin

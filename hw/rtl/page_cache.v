@@ -91,6 +91,7 @@ module page_cache #(
     // ---- lookups for the sequencer ----
     input  wire [PAGE_BITS-1:0]  lookup_page_i,
     output wire                  lookup_hit_o,
+    output wire                  lookup_busy_o,     // and its entry is busy
     output wire [ENTRY_BITS-1:0] lookup_entry_o,
     output wire                  victim_valid_o,    // there is one that is not busy
     output wire [ENTRY_BITS-1:0] victim_entry_o,
@@ -113,6 +114,7 @@ module page_cache #(
     output wire                  entry_missing_o,   // some line is neither valid nor zero
     input  wire [5:0]            entry_line_i,
     output wire                  entry_line_missing_o,
+    output wire                  entry_line_after_o,    // the line before it is there
     input  wire                  take_i,            // give the entry to page take_page_i
     input  wire [PAGE_BITS-1:0]  take_page_i,
     input  wire                  take_zero_i,
@@ -134,12 +136,15 @@ module page_cache #(
 
     // ---- the page read out for closing ----
     input  wire                  stream_start_i,
+    input  wire                  stream_dirty_i,    // with it: the dirty lines only
     input  wire                  stream_clear_i,
     output wire                  stream_valid_o,
     input  wire                  stream_ready_i,
     output wire [511:0]          stream_data_o,
     output wire [30:0]           stream_check_o,
     output wire                  stream_error_o,    // the line cannot be told
+    output wire [5:0]            stream_index_o,    // which line it is
+    output wire                  stream_end_o,      // no other comes
 
     // ---- flipped bits ----
     output wire                  corrected_o,
@@ -161,7 +166,7 @@ module page_cache #(
     wire [CACHE_PAGES-1:0] write_match, read_match, wait_match, lookup_match;
     wire [CACHE_PAGES-1:0] write_valids, read_valids, wait_valids;  // whether the entry has the line
     wire [CACHE_PAGES-1:0] fill_at, fill_valids;
-    wire [CACHE_PAGES-1:0] complete, missing, closing, chosen, changed, entry_valids;
+    wire [CACHE_PAGES-1:0] complete, missing, closing, chosen, changed, entry_valids, before_valids;
     genvar e;
 
     generate
@@ -174,6 +179,7 @@ module page_cache #(
             assign read_valids[e]  = valid_lines_q[e][read_look_line_i];
             assign wait_valids[e]  = valid_lines_q[e][wait_look_line_i];
             assign entry_valids[e] = valid_lines_q[e][entry_line_i];
+            assign before_valids[e] = valid_lines_q[e][entry_line_i - 6'd1];
             assign changed[e]      = &dirty_lines_q[e];
             assign complete[e]     = used_q[e] && changed[e];
             assign missing[e]      = !zero_q[e] && !(&valid_lines_q[e]);
@@ -377,6 +383,8 @@ module page_cache #(
     assign entry_complete_o     = |(chosen & changed);
     assign entry_missing_o      = |(chosen & missing);
     assign entry_line_missing_o = |(chosen & ~zero_q & ~entry_valids);
+    assign entry_line_after_o   = |(chosen & before_valids) && entry_line_i != 6'd0;
+    assign lookup_busy_o        = |(lookup_match & busy);
 
     // Entries that can be taken as they are, counted up to one more than SPARE.
     reg [ENTRY_BITS:0] spare;
@@ -459,7 +467,7 @@ module page_cache #(
     reg  [1:0]            first_for_q, next_for_q, then_for_q;  // whom the lines on their way are for
     reg                   first_zero_q, next_zero_q, then_zero_q;
     reg  [PAGE_BITS-1:0]  first_page_q, next_page_q, then_page_q, flaw_page_q;
-    reg  [5:0]            first_line_q;
+    reg  [5:0]            first_line_q, next_line_q, then_line_q;
     reg  [63:0]           stream_valids_q;  // of the page that is closed: nobody writes to it
     reg                   flight_q, flight_next_q, flight_then_q;
 
@@ -519,10 +527,10 @@ module page_cache #(
         flight_next_q <= flight_q;
         flight_then_q <= flight_next_q;
         if (look) {first_for_q, first_zero_q, first_page_q, first_line_q} <= {for_whom, host_zero, for_page, for_line};
-        if (flight_q) {next_zero_q, next_page_q} <= {first_zero, first_page_q};
+        if (flight_q) {next_zero_q, next_page_q, next_line_q} <= {first_zero, first_page_q, first_line_q};
         flaw_page_q     <= then_page_q;
         stream_valids_q <= valid_lines_q[close_entry_i];
-        if (flight_next_q) {then_zero_q, then_page_q} <= {next_zero_q, next_page_q};
+        if (flight_next_q) {then_zero_q, then_page_q, then_line_q} <= {next_zero_q, next_page_q, next_line_q};
         if (flight_q) next_for_q <= stream_clear_i && first_for_q == STREAM ? NOBODY : first_for_q;
         if (flight_next_q) then_for_q <= stream_clear_i && next_for_q == STREAM ? NOBODY : next_for_q;
         {refused_q, refused_next_q, refused_then_q} <= {refuse_read_i, refused_q, refused_next_q};
@@ -601,7 +609,9 @@ module page_cache #(
 
     // ---- stream: a line a cycle through the RAM, into a queue that always has room for what is under way ----------
     reg [2:0]   stream_ahead_q;  // lines read but not taken
-    reg [5:0]   stream_back_q;   // the next line that comes
+    reg         stream_dirty_q;  // a line that is not dirty is left out, in a cycle of its own
+    reg [63:0]  stream_changed_q;
+    wire        stream_skip = stream_dirty_q && !stream_line_q[6] && !stream_changed_q[stream_line_q[5:0]];
     wire        stream_pop = stream_valid_o && stream_ready_i;
     wire        stream_room;
     wire        stream_back = flight_then_q && then_for_q == STREAM;
@@ -615,11 +625,12 @@ module page_cache #(
     ) u_zero_check (
         .valid_i(stream_back && then_zero_q),
         .data_i(1'b0),
-        .bound_i({{(24 - PAGE_BITS){1'b0}}, then_page_q, stream_back_q, 511'd0}),
+        .bound_i({{(24 - PAGE_BITS){1'b0}}, then_page_q, then_line_q, 511'd0}),
         .check_o(zero_check)
     );
 
-    assign stream_wants = !stream_line_q[6] && !stream_ahead_q[2] && !stream_clear_i;
+    assign stream_wants = !stream_line_q[6] && !stream_skip && !stream_ahead_q[2] && !stream_clear_i;
+    assign stream_end_o = stream_line_q[6] && stream_ahead_q == 3'd0;
     assign stream_read  = stream_goes;
 
     always @(posedge clk_i) begin
@@ -629,11 +640,14 @@ module page_cache #(
     end
 
     always @(posedge clk_i) begin
-        if (stream_read) stream_line_q <= stream_line_q + 1'b1;
-        if (stream_back) stream_back_q <= stream_back_q + 1'b1;
+        if (stream_read || stream_skip) stream_line_q <= stream_line_q + 1'b1;
+        stream_changed_q <= dirty_lines_q[close_entry_i];
         if (stream_read != stream_pop)
             stream_ahead_q <= stream_read ? stream_ahead_q + 1'b1 : stream_ahead_q - 1'b1;
-        if (stream_start_i) {stream_line_q, stream_back_q} <= 13'd0;
+        if (stream_start_i) begin
+            stream_line_q  <= 7'd0;
+            stream_dirty_q <= stream_dirty_i;
+        end
         if (!rst_ni || stream_clear_i) begin
             stream_line_q  <= 7'd64;
             stream_ahead_q <= 3'd0;
@@ -641,7 +655,7 @@ module page_cache #(
     end
 
     fifo #(
-        .WIDTH(512 + 31 + 1),
+        .WIDTH(512 + 31 + 1 + 6),
         .DEPTH(4)
     ) u_stream (
         .clk_i(clk_i),
@@ -649,10 +663,10 @@ module page_cache #(
         .clear_i(stream_clear_i),
         .in_valid_i(stream_back),
         .in_ready_o(stream_room),
-        .in_data_i(then_zero_q ? {1'b0, zero_check, 512'd0} : {line_error, line_check, line_data}),
+        .in_data_i({then_line_q, then_zero_q ? {1'b0, zero_check, 512'd0} : {line_error, line_check, line_data}}),
         .out_valid_o(stream_valid_o),
         .out_ready_i(stream_ready_i),
-        .out_data_o({stream_error_o, stream_check_o, stream_data_o})
+        .out_data_o({stream_index_o, stream_error_o, stream_check_o, stream_data_o})
     );
 
     // `stream_ahead_q` keeps the queue from overflowing.
@@ -665,7 +679,7 @@ module page_cache #(
     // ---- rest -----------------------------------------------------------------------------------------------------
     assign moves_o = write_ready_o || read_ready_o || wait_ready_o || take_i || drop_i || make_dirty_i || make_clean_i || fill_valid_i
                      || stream_start_i || stream_clear_i || look || flight_q || flight_next_q || flight_then_q || refused_q || refused_next_q || refused_then_q
-                     || lines_move || stream_pop
+                     || lines_move || stream_pop || stream_skip
                      || flaw_taken_i || bounce_i || fill_begin_i || fill_end_i
                      || !sure_q || filled_q || failed_q != 0 || merge_went_q || came_q || (write_valid_i && !write_stays_q) || read_look_i || closing != closing_q || stuck_i != stuck_q || flaw_at_q != 0 || flaw_one_q != flaw_one || flaws_q != (flawed_q != 0 || lost_q != 0) || dirtied_q || written_q != 0 || read_q != 0;
 endmodule

@@ -9,6 +9,9 @@
 //          \--> compressor --> block buffer --\
 //           \------------------- raw ----------> media_writer --> AXI
 //
+// With `plain_i` the lines that the cache streams are written to the page's frame, each where it belongs, and nothing else
+// changes: no sector is taken. The cache streams those that are dirty, or all.
+//
 // An imported block is put into the buffer while page_filler checks it (`import_take_i`), and stored as it is.
 //
 // Handshake: `start_i` pulse (the cache's stream must be at rest); `done_o` pulses at the end with the new table entry, or
@@ -46,6 +49,8 @@ module page_closer #(
     input  wire [511:0]           import_data_i,
     input  wire                   import_i,        // with the start: store it
     input  wire [12:0]            import_length_i,
+    input  wire                   plain_i,         // with the start: into the frame that begins with
+    input  wire [SECTOR_BITS-1:0] frame_i,         // this sector
 
     // page_cache
     output wire                   stream_start_o,
@@ -55,6 +60,8 @@ module page_closer #(
     input  wire [511:0]           stream_data_i,
     input  wire [30:0]            stream_check_i,
     input  wire                   stream_error_i,
+    input  wire [5:0]             stream_index_i,  // of the line
+    input  wire                   stream_end_i,    // there is no other
 
     // sector_allocator: POP and LINK
     input  wire [SECTOR_BITS:0]   free_i,
@@ -90,9 +97,10 @@ module page_closer #(
     localparam        BEATS        = SECTOR_BYTES / 64;
     localparam [6:0]  SECTOR_BEATS = BEATS[6:0];
     localparam        BEAT_BITS    = $clog2(BEATS);
+    localparam [5:0]  WITHIN       = BEATS[5:0] - 6'd1;
 
     localparam [3:0] IDLE = 4'd0, SCAN = 4'd1, DECIDE = 4'd2, COMPRESS = 4'd3, TAKE = 4'd4, TAKE_WAIT = 4'd5,
-                     CHAIN = 4'd6, CHAIN_WAIT = 4'd7, WRITE = 4'd8, FLUSH = 4'd9, DONE = 4'd10;
+                     CHAIN = 4'd6, CHAIN_WAIT = 4'd7, WRITE = 4'd8, FLUSH = 4'd9, DONE = 4'd10, PLACE = 4'd11, PUT = 4'd12;
 
     reg [3:0]             phase_q;
     reg [2:0]             state_q;
@@ -101,7 +109,7 @@ module page_closer #(
     reg [6:0]             beats_q;     // beats in the buffer
     reg [6:0]             left_q;      // beats of the stored page not yet given to the writer
     reg [6:0]             count_q;     // sectors taken
-    reg [SECTOR_BITS-1:0] first_q, sector_q, previous_q;
+    reg [SECTOR_BITS-1:0] first_q, sector_q, previous_q, frame_q;
     reg                   block_done_q;
     reg                   flawed_q;    // a line of the cache cannot be told
     reg                   short_q;     // there were too few free sectors
@@ -189,6 +197,9 @@ module page_closer #(
     wire [63:0] writer_bad;
     wire [6:0] burst = left_q < SECTOR_BEATS ? left_q : SECTOR_BEATS;
     wire       raw   = state_q == STATE_RAW;
+    wire       place = phase_q == PLACE && stream_valid_i;
+    wire [31:0] place_sector = {{(32 - SECTOR_BITS){1'b0}}, frame_q} + {26'd0, stream_index_i >> BEAT_BITS};
+    wire        unused_sector = &{1'b0, place_sector};
 
     media_writer #(
         .SECTOR_BYTES(SECTOR_BYTES),
@@ -201,10 +212,11 @@ module page_closer #(
         .bad_o(writer_bad),
         .late_o(writer_late),
         .owed_o(owed_o),
-        .sector_valid_i(phase_q == WRITE),
+        .sector_valid_i(phase_q == WRITE || place),
         .sector_ready_o(sector_ready),
-        .sector_i(sector_q),
-        .beats_i(burst[4:0]),
+        .sector_i(place ? place_sector[SECTOR_BITS-1:0] : sector_q),
+        .offset_i(place ? stream_index_i & WITHIN : 6'd0),
+        .beats_i(place ? 5'd1 : burst[4:0]),
         .data_valid_i(raw ? stream_valid_i : fetched_q),
         .data_ready_o(writer_ready),
         .data_i(raw ? stream_data_i : fetched_data),
@@ -242,7 +254,7 @@ module page_closer #(
 
     assign stream_start_o = (start_i && !import_i) || second_pass;
     assign stream_clear_o = phase_q == DONE;
-    assign stream_ready_o = scanning ? compressor_ready : raw && writer_ready;
+    assign stream_ready_o = scanning ? compressor_ready : raw && phase_q != PLACE && writer_ready;
 
     assign busy_o   = phase_q != IDLE || !compressor_ready;  // after a reset the compressor gets its tables ready
     assign done_o   = phase_q == DONE;
@@ -281,6 +293,11 @@ module page_closer #(
                 block_done_q <= 1'b0;
                 short_q      <= 1'b0;
                 flawed_q     <= 1'b0;
+                if (plain_i) begin
+                    phase_q <= PLACE;
+                    state_q <= STATE_RAW;
+                    frame_q <= frame_i;
+                end
                 if (import_i) begin
                     phase_q  <= TAKE;
                     state_q  <= STATE_LZ4;
@@ -326,6 +343,12 @@ module page_closer #(
                 left_q  <= left_q - burst;
                 phase_q <= left_q == burst ? FLUSH : TAKE;
             end
+            PLACE: if (stream_valid_i) begin
+                if (sector_ready) phase_q <= PUT;
+            end else if (stream_end_i) begin
+                phase_q <= FLUSH;
+            end
+            PUT: if (writer_ready) phase_q <= PLACE;
             FLUSH: if (writer_idle) phase_q <= DONE;
             default: phase_q <= IDLE;
         endcase

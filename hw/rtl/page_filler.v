@@ -4,6 +4,8 @@
 //
 // Handshake: `start_i` pulse with the page and its table entry (of a resident state); lines come on `line_*` in ascending
 //            order, valid/ready; with `export_i` (lz4 only) the beats of the block are shown on `block_*` instead.
+//            With `plain_i` the page is read from its frame, from line `line_i` on, that line alone or all to the end; its CRC
+//            does not count, as each line has a check of its own.
 //            With `import_i` the block comes on `import_*` instead of from the media and is checked only.
 //            `done_o` is high at the end, until `taken_i`, with `error_o`: 0, or the event code of what was found wrong.
 //            MEDIA_TIMEOUT: the media did not answer in time; nothing is known to be wrong. `bad_o` tells which sectors of
@@ -29,12 +31,16 @@ module page_filler #(
     input  wire [63:0]            word_i,
     input  wire [31:0]            crc_i,
     input  wire [23:0]            page_i,
-    input  wire [SECTOR_BITS-1:0] first_i,
+    input  wire [SECTOR_BITS-1:0] first_i,      // with plain_i: the sector of the line
+    input  wire                   plain_i,
+    input  wire [5:0]             line_i,       // 0 without it
+    input  wire                   alone_i,
     output wire                   busy_o,
     output wire                   done_o,
     input  wire                   taken_i,
     output wire [23:0]            page_o,
-    output wire                   stored_o,     // it is read from the media
+    output wire                   stored_o,     // it is read from the media,
+    output wire                   plain_o,      // from its frame
     output wire [7:0]             error_o,
     output wire [63:0]            bad_o,
 
@@ -77,7 +83,7 @@ module page_filler #(
     localparam [1:0] IDLE = 2'd0, LINES = 2'd1, DRAIN = 2'd2, CHECK = 2'd3;
 
     reg [1:0]  phase_q;
-    reg        lz4_q, raw_q, export_q, import_q;
+    reg        lz4_q, raw_q, plain_q, alone_q, export_q, import_q;
     reg [5:0]  line_q;
     reg [63:0] word_q;
     reg [31:0] crc_q;
@@ -100,7 +106,9 @@ module page_filler #(
         .rst_ni(rst_ni),
         .start_i(stored_start),
         .first_i(first_i),
-        .bytes_i(length_i),
+        .plain_i(plain_i),
+        .line_i(line_i),
+        .bytes_i(!plain_i ? length_i : alone_i ? 13'd64 : 13'd4096 - {1'b0, line_i, 6'd0}),
         .page_i(page_q),
         .drop_i(chain_drop),
         .busy_o(chain_busy),
@@ -162,7 +170,7 @@ module page_filler #(
     // ---- lines ----
     wire line_valid = phase_q == LINES && (lz4_q ? decoder_valid : raw_q ? chain_valid : 1'b1);
     wire line_take  = line_valid && room;
-    wire last_line  = line_take && (lz4_q ? decoder_last : line_q == 6'd63);
+    wire last_line  = line_take && (lz4_q ? decoder_last : alone_q || line_q == 6'd63);
 
     assign line_valid_o  = line_valid && !shown;
     assign line_o        = line_q;
@@ -193,12 +201,13 @@ module page_filler #(
     assign done_o   = phase_q == CHECK;
     assign page_o   = page_q;
     assign stored_o = stored;
+    assign plain_o  = plain_q;
     wire sick   = chain_error && !import_q;
 
     // Where the media has left out an answer, those that came may be taken for others: nothing is known to be wrong.
-    assign bad_o   = chain_late ? 64'd0 : chain_bad;
+    assign bad_o   = chain_late || plain_q ? 64'd0 : chain_bad;
     assign error_o = !stored ? 8'd0
-                     : !sick ? (malformed_q ? EVENT_CODE_MALFORMED_BLOCK : crc != crc_q ? EVENT_CODE_CRC_MISMATCH : 8'd0)
+                     : !sick ? (malformed_q ? EVENT_CODE_MALFORMED_BLOCK : crc != crc_q && !plain_q ? EVENT_CODE_CRC_MISMATCH : 8'd0)
                      : chain_late ? EVENT_CODE_MEDIA_TIMEOUT : chain_unlinked ? EVENT_CODE_METADATA_ERROR
                      : chain_flawed ? EVENT_CODE_UNCORRECTABLE : EVENT_CODE_MEDIA_ERROR;
 
@@ -206,14 +215,16 @@ module page_filler #(
         case (phase_q)
             IDLE: if (start_i) begin
                 phase_q     <= LINES;
-                lz4_q       <= import_i || state_i == STATE_LZ4;
-                raw_q       <= !import_i && state_i == STATE_RAW;
+                lz4_q       <= import_i || (state_i == STATE_LZ4 && !plain_i);
+                raw_q       <= !import_i && (state_i == STATE_RAW || plain_i);
+                plain_q     <= plain_i;
+                alone_q     <= alone_i;
                 import_q    <= import_i;
                 export_q    <= export_i;
                 word_q      <= word_i;
                 crc_q       <= crc_i;
                 page_q      <= page_i;
-                line_q      <= 6'd0;
+                line_q      <= line_i;
                 malformed_q <= 1'b0;
             end
             LINES: begin

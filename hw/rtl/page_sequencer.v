@@ -38,7 +38,10 @@ module page_sequencer #(
     parameter PAGE_BITS    = 12,
     parameter ENTRY_BITS   = 3,
     parameter SECTOR_BITS  = 14,
-    parameter SECTOR_BYTES = 256
+    parameter SECTOR_BYTES = 256,
+    parameter FRAMES       = 0,   // of the promoted region, from sector FRAMES_FROM on
+    parameter FRAME_BITS   = 1,
+    parameter FRAMES_FROM  = 0
 ) (
     input  wire                   clk_i,
     input  wire                   rst_ni,
@@ -71,6 +74,7 @@ module page_sequencer #(
     output wire                   refuse_read_o,
     output wire [PAGE_BITS-1:0]   lookup_page_o,
     input  wire                   lookup_hit_i,
+    input  wire                   lookup_busy_i,    // and its entry is busy
     input  wire [ENTRY_BITS-1:0]  lookup_entry_i,
     input  wire                   victim_valid_i,
     input  wire [ENTRY_BITS-1:0]  victim_entry_i,
@@ -95,6 +99,7 @@ module page_sequencer #(
     input  wire                   entry_missing_i,
     output wire [5:0]             entry_line_o,
     input  wire                   entry_line_missing_i,
+    input  wire                   entry_line_after_i,
     output wire                   take_o,
     output wire                   take_zero_o,
     output wire                   drop_o,
@@ -109,6 +114,9 @@ module page_sequencer #(
     // ---- page_store ----
     input  wire [SECTOR_BITS:0]   free_i,
     output wire                   close_start_o,
+    output wire                   close_plain_o,    // into its frame, from close_frame_o on,
+    output wire [SECTOR_BITS-1:0] close_frame_o,
+    output wire                   close_dirty_o,    // the dirty lines only
     output wire [PAGE_BITS-1:0]   close_page_o,
     input  wire                   close_done_i,
     input  wire [7:0]             close_error_i,    // 0, or an event code
@@ -130,11 +138,15 @@ module page_sequencer #(
     output wire [63:0]            fill_word_o,
     output wire [31:0]            fill_crc_o,
     output wire [SECTOR_BITS-1:0] fill_first_o,
+    output wire                   fill_plain_o,     // from its frame,
+    output wire [5:0]             fill_line_o,      // from this line on,
+    output wire                   fill_alone_o,     // or that line alone
     input  wire                   fill_done_i,      // a fill has ended, of
     input  wire [PAGE_BITS-1:0]   fill_page_i,
     input  wire [ENTRY_BITS-1:0]  fill_entry_i,
     input  wire                   fill_closes_i,
     input  wire                   fill_stored_i,
+    input  wire                   fill_plain_i,
     input  wire [7:0]             fill_error_i,
     output wire                   fill_taken_o,
     output wire                   release_start_o,
@@ -223,7 +235,13 @@ module page_sequencer #(
                      TAKEN         = 6'd32,  // entry_q has its page
                      FAILED        = 6'd33,  // a fill of entry_q
                      COMMIT        = 6'd34,  // read the table entry of the page that was closed
-                     SEEK          = 6'd35;  // refuse the read that needed page_q
+                     SEEK          = 6'd35,  // refuse the read that needed page_q
+                     REGION        = 6'd36,  // read the table entry of page_q, which is to be promoted, or to leave
+                     REGION_LOOK   = 6'd37,
+                     REGION_TAKEN  = 6'd38,
+                     REGION_ENTRY  = 6'd39,  // its lines are in entry_q
+                     DEMOTE_STORE  = 6'd40,  // its chain is up to date
+                     COMMAND_TAKEN = 6'd41;  // entry_q is for page_q
 
     reg [5:0]             state_q;
     reg [5:0]             after_close_q, after_fill_q, after_release_q;
@@ -260,6 +278,17 @@ module page_sequencer #(
     reg                   denied_q;             // and it has failed, for the reason
     reg [7:0]             denied_code_q;
 
+    // ---- the promoted region ----
+    reg                   region_turn_q;        // an access was served since its last try
+    reg                   demotes_q;            // REGION: page_q leaves it
+    reg                   move_q;               // page move_page_q must: a line of its frame is bad
+    reg [PAGE_BITS-1:0]   move_page_q;
+    reg                   moves_q;              // REGION: page_q is that one
+    reg                   leaves_q;             // the close is not into its frame
+    reg                   shadow_q;             // FAILED, REGION: a line of its frame cannot be read
+    reg                   promotes_q;           // it is, of a page that had none
+    reg                   placed_q, promoted_q; // likewise of the close that goes on
+
     // ---- what the media has done to earlier operations ----
     reg                   stuck_q;
     reg                   lost_q;               // sectors are out of reach, and it is not told yet
@@ -277,7 +306,11 @@ module page_sequencer #(
     wire                  fails    = fill_done_i && fill_error_i != 0 && !close_busy_q;
     wire                  commits  = close_done_q;
     wire                  complete = complete_valid_i && !stuck_q && !close_busy_q;
-    wire                  serves   = request_valid_i && !(command_valid_i && command_turn_q);
+    wire                  want, owned, region_moves;
+    wire [PAGE_BITS-1:0]  want_page, owner;
+    wire                  region   = want || move_q;
+    wire                  yields   = region && region_turn_q;
+    wire                  serves   = request_valid_i && !(command_valid_i && command_turn_q) && !yields;
     wire                  commands = command_valid_i && !serves && !jobs;
     wire                  can_close = dirty_missing_i ? fill_ready_i : !close_busy_q;  // the entry that is closed next
     // what is being written may turn out complete
@@ -291,15 +324,18 @@ module page_sequencer #(
     wire                  do_complete = may_begin && complete;
     wire                  do_request  = may_begin && !complete && serves;
     wire                  do_command  = may_begin && !complete && commands;
-    wire                  do_clean    = may_begin && !complete && !serves && !commands && cleans;
-    wire                  acts        = do_fail || do_commit || do_flaw || do_complete || do_request || do_command || do_clean;
+    wire                  do_region   = may_begin && !complete && !serves && !commands && region;
+    wire                  do_clean    = may_begin && !complete && !serves && !commands && !region && cleans;
+    wire                  acts        = do_fail || do_commit || do_flaw || do_complete || do_request || do_command || do_region
+                                        || do_clean;
 
     // ---- page table ---------------------------------------------------------------------------------------------
     reg                  table_read, table_write;
     reg  [PAGE_BITS-1:0] table_page;
     reg  [TABLE_BITS-1:0] table_new;
     wire [TABLE_BITS-1:0] table_told;
-    wire                  table_lost;       // the entry cannot be told: it counts as free, and owns nothing
+    wire                 table_ready, frames_ready, corrected_table, corrected_frame, lost_table, lost_frame;
+    wire                 table_lost = lost_table || lost_frame;  // the entry cannot be told: it counts as free, owns nothing
     wire [TABLE_BITS-1:0] table_entry = table_lost ? {TABLE_BITS{1'b0}} : table_told;
     reg                   asked_q;          // an entry was asked for in the last cycle
     wire                  unused_valid;
@@ -311,16 +347,26 @@ module page_sequencer #(
     ) u_table (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
-        .ready_o(ready_o),
+        .ready_o(table_ready),
         .page_i(table_page),
         .read_i(table_read),
         .write_i(table_write),
         .entry_i(table_new),
         .valid_o(unused_valid),
         .entry_o(table_told),
-        .error_o(table_lost),
-        .corrected_o(corrected_o)
+        .error_o(lost_table),
+        .corrected_o(corrected_table)
     );
+
+    // ---- the promoted region: a page that lies there, in a frame, keeps its chain as a shadow until it has changed --------
+    wire                  old_promoted, old_changed;
+    wire [FRAME_BITS-1:0] old_frame, hand;
+    wire                  stores  = state_q == CLOSE_STORE && !placed_q && !promoted_q;
+    wire                  settle  = state_q == CLOSE_STORE && (placed_q || promoted_q);
+    wire                  forsake = old_promoted && (stores || state_q == POISON_STORE || state_q == TRIM_STORE
+                                                     || state_q == IMPORT_STORE || state_q == DEMOTE_STORE);
+    wire                  drop_region;
+    wire                  in_place = old_promoted && !leaves_q;  // dirty lines go where they belong
 
     wire                   old_fenced  = table_entry[TABLE_FENCED];
     wire [2:0]             old_state   = table_entry[TABLE_STATE +: TABLE_STATE_BITS];
@@ -338,8 +384,8 @@ module page_sequencer #(
     always @* begin
         table_read  = (state_q == IDLE && ready_o && do_request)
                       || (!asked_q && (state_q == PREPARE || state_q == CLOSE || state_q == POISON || state_q == COMMAND
-                                       || state_q == COMMIT));
-        table_write = state_q == CLOSE_STORE || state_q == POISON_STORE || state_q == TRIM_STORE
+                                       || state_q == COMMIT || state_q == REGION));
+        table_write = stores || state_q == POISON_STORE || state_q == TRIM_STORE
                       || state_q == FENCE_STORE || state_q == IMPORT_STORE;
         table_page  = state_q == IDLE ? request_page_i : state_q == CLOSE ? entry_page_i : page_q;
         table_new   = {TABLE_BITS{1'b0}};
@@ -398,10 +444,10 @@ module page_sequencer #(
     wire   closed          = close_done_i && close_busy_q;
     wire   waits           = (state_q == CLOSE_WAIT && !close_done_i && !close_done_q) || (state_q == FILL_WAIT && !fill_done_i)
                              || (state_q == RELEASE_WAIT && !release_done_i);
-    wire   cleared         = !stays_q && !hush_q && seek_q == 0 && !export_q && !import_q && !salvage_q && !error_q
+    wire   cleared         = !stays_q && !hush_q && seek_q == 0 && !export_q && !import_q && !salvage_q && !error_q && !leaves_q && !promotes_q && !shadow_q
                              && reason_q == REASON_INTERNAL;  // as IDLE leaves them
 
-    assign moves_o         = take_q || lost_i || (returned_i && (stuck_q || denied_q)) || fresh_q != fresh || at_it_q != at_it || good || closed
+    assign moves_o         = take_q || lost_i || (returned_i && (stuck_q || denied_q)) || fresh_q != fresh || at_it_q != at_it || good || closed || region_moves
                              || (state_q == IDLE ? acts || !ready_o || !cleared : !waits);
     assign reserved_o      = {{(31 - SECTOR_BITS){1'b0}}, reserved_q};
     assign resident_o      = {{(31 - PAGE_BITS){1'b0}}, resident_q};
@@ -439,9 +485,16 @@ module page_sequencer #(
     wire   overwritten     = !export_q && !import_q && fill_error_i != 0 && fill_error_i != EVENT_CODE_MEDIA_TIMEOUT
                              && entry_complete_i;
 
+    wire   departs         = !entry_missing_i && !close_busy_q && (entry_dirty_i || room);  // REGION_ENTRY: it is closed anew
+
+    // An export wants a block: a page that has changed in its frame is compressed first.
+    wire   returns         = old_changed && cached_q && (entry_dirty_i || room);
+
     assign make_dirty_o    = (state_q == DIRTY && !take_q && write_q && !entry_dirty_i && room && !closed_door && !throttled)
-                             || (rescue && !entry_dirty_i) || (state_q == SALVAGE && room && !salvage_q);
-    assign make_clean_o    = state_q == CLOSE_STORE;
+                             || (rescue && !entry_dirty_i) || (state_q == SALVAGE && room && !salvage_q)
+                             || (state_q == REGION_ENTRY && demotes_q && departs && !entry_dirty_i)
+                             || (state_q == COMMAND_DO && !error_q && op_q == OP_EXPORT && !table_lost && returns && !entry_dirty_i);
+    assign make_clean_o    = state_q == CLOSE_STORE && !promoted_q;  // that one was not dirty
     assign close_entry_o   = close_busy_q ? close_entry_q : entry_q;
     assign close_page_o    = close_busy_q ? close_page_q : page_q;
     assign closing_o       = close_busy_q || state_q == CLOSE || state_q == CLOSE_LOOK || state_q == CLOSE_START
@@ -449,6 +502,14 @@ module page_sequencer #(
                              || state_q == POISON || state_q == POISON_LOOK || state_q == POISON_DROP
                              || ((state_q == RELEASE || state_q == RELEASE_WAIT) && after_release_q != TRIM_STORE && !import_q)
                              || ((state_q == FILL || state_q == FILL_WAIT) && after_fill_q == CLOSE_START);
+    wire   stays_promoted  = state_q == REGION_LOOK && !shadow_q && demotes_q && old_changed && !lookup_hit_i
+                             && !(victim_valid_i && !victim_dirty_i && fill_ready_i);
+    wire   unfit           = state_q == REGION_LOOK && !demotes_q
+                             && (!lookup_hit_i || !ON_MEDIA[old_state] || old_promoted || table_lost);
+    wire   unfit_entry     = state_q == REGION_ENTRY && (demotes_q ? !entry_missing_i && !entry_dirty_i && !room
+                                                                   : entry_missing_i || entry_dirty_i);
+
+    assign drop_region     = stays_promoted || unfit || unfit_entry || (state_q == CLOSE_WAIT && promoted_q && close_error_i != 0);
     wire   trim            = state_q == COMMAND_DO && op_q == OP_TRIM;
     assign drop_o          = cached_q && (state_q == POISON_DROP || state_q == IMPORT_STORE || trim);
 
@@ -472,7 +533,6 @@ module page_sequencer #(
     assign fill_length_o   = old_length;
     assign fill_word_o     = old_word;
     assign fill_crc_o      = import_q ? import_crc_i : old_crc;
-    assign fill_first_o    = old_first;
     assign release_start_o = state_q == RELEASE;
     assign release_first_o = release_first_q;
     assign release_count_o = release_count_q;
@@ -528,13 +588,68 @@ module page_sequencer #(
                              : old_fenced ? EVENT_CODE_FENCED : EVENT_CODE_NOT_ADMITTED;
     assign event_page_o    = page_q;
     assign event_sector_o  = retired_i ? {{(32 - SECTOR_BITS){1'b0}}, retired_sector_i} : 32'd0;
-    assign closed_o        = state_q == CLOSE_STORE;
-    assign filled_o        = good || (state_q == FILL_WAIT && fill_done_i && fill_error_i == 0 && !export_q && !import_q);
+    assign closed_o        = stores;
+    assign filled_o        = (good && !fill_plain_i) || (state_q == FILL_WAIT && fill_done_i && fill_error_i == 0 && !export_q && !import_q);
     assign imported_o      = state_q == IMPORT_STORE;
     assign trimmed_o       = state_q == TRIM_STORE && op_q == OP_TRIM;
 
     // A burst waits for a media that is late once, not line by line.
     wire   still_late      = late_q && late_page_q == page_q && again_q;
+
+    // ---- the promoted region: what is asked of it ------------------------------------------------------------------
+    assign ready_o     = table_ready && frames_ready;
+    assign corrected_o = corrected_table || corrected_frame;
+
+    page_frames #(
+        .PAGES(PAGES),
+        .PAGE_BITS(PAGE_BITS),
+        .FRAMES(FRAMES),
+        .FRAME_BITS(FRAME_BITS)
+    ) u_frames (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .ready_o(frames_ready),
+        .page_i(table_page),
+        .read_i(table_read),
+        .write_i(forsake || settle),
+        .promoted_i(settle),
+        .changed_i(settle && placed_q),
+        .frame_i(placed_q ? old_frame : hand),
+        .promoted_o(old_promoted),
+        .changed_o(old_changed),
+        .frame_o(old_frame),
+        .error_o(lost_frame),
+        .corrected_o(corrected_frame),
+        .open_i(own_fill && !export_q && !import_q && !fill_closes_o && ON_MEDIA[old_state] && !old_promoted),
+        .open_page_i(page_q),
+        .filled_i(good),
+        .filled_page_i(fill_page_i),
+        .moves_o(region_moves),
+        .want_o(want),
+        .want_page_o(want_page),
+        .hand_o(hand),
+        .owned_o(owned),
+        .owner_o(owner),
+        .taken_i(settle && promoted_q),
+        .drop_i(drop_region),
+        .free_i(forsake)
+    );
+
+    wire                   whole     = state_q == FILL && after_fill_q == CLOSE_START;
+    wire [5:0]             from_line = whole ? 6'd0 : line_q;
+
+    // Sectors of the region: those of a line to fill, and of a frame to write to.
+    wire [31:0] fill_sector  = ({{(26 - FRAME_BITS){1'b0}}, old_frame, from_line} >> (SECTOR_SHIFT - 6)) + FRAMES_FROM;
+    wire [31:0] close_sector = ({{(32 - FRAME_BITS){1'b0}}, promotes_q ? hand : old_frame} << (12 - SECTOR_SHIFT)) + FRAMES_FROM;
+    wire        unused_sector = &{1'b0, fill_sector, close_sector};
+
+    assign close_plain_o = state_q == CLOSE_START && (in_place || promotes_q);
+    assign close_frame_o = close_sector[SECTOR_BITS-1:0];
+    assign close_dirty_o = state_q == CLOSE_START && in_place;
+    assign fill_plain_o  = old_promoted && !export_q && !import_q;
+    assign fill_line_o   = from_line;
+    assign fill_alone_o  = !whole && !(state_q == FILL && entry_line_after_i);
+    assign fill_first_o  = fill_plain_o ? fill_sector[SECTOR_BITS-1:0] : old_first;
 
     // ---- counts -------------------------------------------------------------------------------------------------
     wire give_back = make_clean_o || (drop_o && entry_dirty_i);
@@ -576,6 +691,9 @@ module page_sequencer #(
         case (state_q)
             IDLE: if (ready_o) begin
                 stays_q  <= 1'b0;
+                leaves_q <= 1'b0;
+                shadow_q <= 1'b0;
+                promotes_q <= 1'b0;
                 hush_q   <= 1'b0;
                 seek_q   <= 6'd0;
                 export_q <= 1'b0;
@@ -590,6 +708,7 @@ module page_sequencer #(
                     code_q          <= fill_error_i;
                     closes_q        <= fill_closes_i;
                     sick_q          <= 1'b1;
+                    shadow_q        <= fill_plain_i && fill_error_i != EVENT_CODE_MEDIA_TIMEOUT;
                     release_close_q <= 1'b0;
                     after_close_q   <= IDLE;
                     after_fill_q    <= IDLE;
@@ -615,6 +734,7 @@ module page_sequencer #(
                     state_q       <= CLOSE;
                 end else if (do_request) begin
                     command_turn_q <= 1'b1;
+                    region_turn_q  <= 1'b1;
                     target_q <= request_page_i;
                     page_q   <= request_page_i;
                     line_q   <= request_line_i;
@@ -629,6 +749,14 @@ module page_sequencer #(
                     page_q   <= command_page_i;
                     op_q     <= command_op_i;
                     state_q  <= COMMAND;
+                end else if (do_region) begin
+                    region_turn_q <= 1'b0;
+                    demotes_q     <= move_q || owned;
+                    moves_q       <= move_q;
+                    move_q        <= 1'b0;
+                    page_q        <= move_q ? move_page_q : owned ? owner : want_page;
+                    target_q      <= move_q ? move_page_q : owned ? owner : want_page;
+                    state_q       <= REGION;
                 end else if (do_clean) begin
                     entry_q       <= dirty_entry_i;
                     after_close_q <= IDLE;
@@ -711,12 +839,14 @@ module page_sequencer #(
                 after_fill_q <= CLOSE_START;
                 code_q       <= EVENT_CODE_METADATA_ERROR;
                 sick_q       <= 1'b0;
-                state_q      <= entry_missing_i ? (table_lost ? POISON : FILL)
+                state_q      <= entry_missing_i && !in_place ? (table_lost ? POISON : FILL)
                                 : close_busy_q ? IDLE : CLOSE_START;  // its last line was written just now
             end
             CLOSE_START: if (stays_q) begin
+                {placed_q, promoted_q} <= {in_place, 1'b0};
                 state_q <= CLOSE_WAIT;
             end else begin
+                {placed_q, promoted_q} <= {in_place, promotes_q};
                 close_busy_q  <= 1'b1;
                 close_entry_q <= entry_q;
                 close_page_q  <= page_q;
@@ -738,6 +868,21 @@ module page_sequencer #(
                     default:                after_release_q <= import_q ? IMPORT_REFUSE : CLOSE_FAILED;
                 endcase
                 state_q         <= RELEASE;
+                if (!import_q && (placed_q || promoted_q)) begin  // no sector was taken, and none comes back
+                    close_busy_q <= close_busy_q && close_error_i == 0;
+                    close_done_q <= close_done_q && close_error_i == 0;
+                    case (close_error_i)
+                        8'd0: state_q <= CLOSE_STORE;
+                        EVENT_CODE_MEDIA_TIMEOUT: state_q <= promoted_q ? IDLE : CLOSE_FAILED;
+                        EVENT_CODE_CACHE_LOST: state_q <= entry_lost_i ? POISON : close_busy_q ? IDLE : CLOSE;
+                        default: begin  // it is closed elsewhere
+                            leaves_q    <= 1'b1;
+                            move_q      <= close_busy_q && placed_q;
+                            move_page_q <= page_q;
+                            state_q     <= close_busy_q ? IDLE : CLOSE;
+                        end
+                    endcase
+                end
             end
             CLOSE_STORE: begin
                 stuck_q  <= 1'b0;
@@ -769,6 +914,9 @@ module page_sequencer #(
                   else if (!stays_q) state_q <= IDLE;
             FAILED: if (code_q == EVENT_CODE_MEDIA_TIMEOUT) begin
                 state_q <= closes_q ? CLOSE_FAILED : FILL_LATE;
+            end else if (shadow_q) begin          // its shadow may do
+                demotes_q <= 1'b1;
+                state_q   <= REGION;
             end else if (entry_complete_i) begin  // as `overwritten`
                 salvage_q <= 1'b1;
                 stays_q   <= 1'b1;
@@ -842,6 +990,37 @@ module page_sequencer #(
                 if (after_release_q == IDLE || after_release_q == POISON) {close_busy_q, close_done_q} <= 2'b00;
             end
 
+            // ---- the promoted region ----
+            REGION: if (asked_q) state_q <= REGION_LOOK;
+            REGION_LOOK: begin
+                entry_q      <= lookup_hit_i ? lookup_entry_i : victim_entry_i;
+                after_fill_q <= CLOSE_START;
+                state_q      <= IDLE;
+                if (!shadow_q) code_q <= EVENT_CODE_METADATA_ERROR;
+                if (shadow_q) begin
+                    state_q <= !old_promoted ? IDLE : old_changed ? POISON : DEMOTE_STORE;
+                end else if (lookup_hit_i && lookup_busy_i) begin
+                    move_q <= move_q || moves_q;  // it ends
+                end else if (unfit || stays_promoted || (demotes_q && !old_promoted)) begin
+                    // not now
+                end else if (demotes_q && !old_changed) begin
+                    state_q <= DEMOTE_STORE;
+                end else if (lookup_hit_i) begin
+                    state_q <= REGION_ENTRY;
+                end else begin
+                    take_q  <= 1'b1;
+                    state_q <= REGION_TAKEN;
+                end
+            end
+            REGION_TAKEN: state_q <= FILL;
+            REGION_ENTRY: begin
+                leaves_q   <= demotes_q;
+                promotes_q <= !demotes_q;
+                state_q    <= unfit_entry ? IDLE : demotes_q && entry_missing_i ? FILL : close_busy_q ? IDLE : CLOSE_START;
+                if (moves_q && !unfit_entry) move_q <= 1'b1;  // until it has left
+            end
+            DEMOTE_STORE: state_q <= IDLE;
+
             // ---- a mailbox command ----
             COMMAND: if (asked_q) state_q <= COMMAND_LOOK;
             COMMAND_LOOK: begin
@@ -872,7 +1051,21 @@ module page_sequencer #(
                         state_q         <= RELEASE;
                     end
                     OP_STATE: state_q <= REPLY;
-                    OP_EXPORT: if (cached_q && entry_dirty_i) begin
+                    OP_EXPORT: if (old_changed && !cached_q && victim_valid_i && !victim_dirty_i) begin
+                        entry_q <= victim_entry_i;
+                        take_q  <= 1'b1;
+                        state_q <= COMMAND_TAKEN;
+                    end else if (returns) begin
+                        leaves_q <= 1'b1;
+                        state_q  <= CLOSE;
+                    end else if (old_changed && dirty_valid_i) begin  // an entry, or room, is got first
+                        entry_q <= dirty_entry_i;
+                        state_q <= CLOSE;
+                    end else if (old_changed) begin
+                        error_q  <= 1'b1;
+                        reason_q <= REASON_EXHAUSTED;
+                        state_q  <= REPLY;
+                    end else if (cached_q && entry_dirty_i) begin
                         state_q <= CLOSE;
                     end else if (old_state == STATE_LZ4) begin
                         export_q      <= 1'b1;
@@ -919,6 +1112,7 @@ module page_sequencer #(
                     end
                 endcase
             end
+            COMMAND_TAKEN: state_q <= COMMAND;
             IMPORT_START: if (room) begin
                 state_q <= CLOSE_WAIT;
             end else begin  // on the way sectors were retired
@@ -953,6 +1147,7 @@ module page_sequencer #(
             asked_q        <= 1'b0;
             begin_q        <= 1'b0;
             {close_busy_q, close_done_q, needed_q, denied_q} <= 4'b0000;
+            {region_turn_q, move_q, moves_q, demotes_q, leaves_q, promotes_q, placed_q, promoted_q, shadow_q} <= 9'd0;
         end
     end
 

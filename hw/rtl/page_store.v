@@ -33,6 +33,9 @@ module page_store #(
     // ---- close ----
     input  wire [23:0]             close_page_i,   // holds until done
     input  wire                    close_start_i,
+    input  wire                    close_plain_i,  // into its frame, which begins with
+    input  wire [SECTOR_BITS-1:0]  close_frame_i,
+    input  wire                    close_dirty_i,  // the dirty lines only
     output wire                    close_done_o,
     output wire [7:0]              close_error_o,
     output wire [2:0]              close_state_o,
@@ -42,12 +45,15 @@ module page_store #(
     output wire [SECTOR_BITS-1:0]  close_first_o,
     output wire [6:0]              close_count_o,  // sectors that the close has taken by now
     output wire                    stream_start_o,
+    output wire                    stream_dirty_o,
     output wire                    stream_clear_o,
     input  wire                    stream_valid_i,
     output wire                    stream_ready_o,
     input  wire [511:0]            stream_data_i,
     input  wire [30:0]             stream_check_i,
     input  wire                    stream_error_i,
+    input  wire [5:0]              stream_index_i,
+    input  wire                    stream_end_i,
 
     // ---- fill ----
     output wire                    fill_ready_o,
@@ -64,6 +70,9 @@ module page_store #(
     input  wire [63:0]             fill_word_i,
     input  wire [31:0]             fill_crc_i,
     input  wire [SECTOR_BITS-1:0]  fill_first_i,
+    input  wire                    fill_plain_i,   // from its frame
+    input  wire [5:0]              fill_line_i,    // from this line on,
+    input  wire                    fill_alone_i,   // or that line alone
     output wire                    fill_done_o,
     input  wire                    fill_taken_i,
     output wire [7:0]              fill_error_o,
@@ -71,6 +80,7 @@ module page_store #(
     output wire [23:0]             fill_page_o,
     output wire [ENTRY_BITS-1:0]   fill_entry_o,
     output wire                    fill_closes_o,
+    output wire                    fill_plain_o,
     output wire                    line_valid_o,
     output wire [ENTRY_BITS-1:0]   line_entry_o,
     output wire [5:0]              line_o,
@@ -134,6 +144,7 @@ module page_store #(
     localparam       OP      = 1 + 2 + 2 * SECTOR_BITS; // hold, operation, sector, next
     localparam       BEAT    = 1 + 2 + 31 + 512;        // late, response, check, data
     localparam       ROOM    = 16;                      // beats of the largest sector
+    localparam       LINK_BITS = $clog2(SECTORS);
 
     wire                   close_op_valid, release_op_valid;
     wire [1:0]             close_op, release_op;
@@ -170,28 +181,40 @@ module page_store #(
         .result_valid_i(result_valid)
     );
 
+    // The sectors of the promoted region are behind those that it gives out.
+    wire [LINK_BITS-1:0]             link_result;
+    wire [LINK_BITS:0]               link_lost, link_free;
+    wire [SECTOR_BITS+LINK_BITS-1:0] padded_result = {{SECTOR_BITS{1'b0}}, link_result};
+    wire [SECTOR_BITS+LINK_BITS:0]   padded_lost   = {{SECTOR_BITS{1'b0}}, link_lost};
+    wire [SECTOR_BITS+LINK_BITS:0]   padded_free   = {{SECTOR_BITS{1'b0}}, link_free};
+    wire                             unused_pads   = &{1'b0, op, padded_result, padded_lost, padded_free};
+
+    assign result    = padded_result[SECTOR_BITS-1:0];
+    assign list_lost = padded_lost[SECTOR_BITS:0];
+    assign free_o    = padded_free[SECTOR_BITS:0];
+
     sector_allocator #(
         .SECTORS(SECTORS),
-        .SECTOR_BITS(SECTOR_BITS)
+        .SECTOR_BITS(LINK_BITS)
     ) u_allocator (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .op_valid_i(op_valid),
         .op_ready_o(allocator_ready),
         .op_i(op[2*SECTOR_BITS +: 2]),
-        .sector_i(op[SECTOR_BITS +: SECTOR_BITS]),
-        .next_i(op[0 +: SECTOR_BITS]),
+        .sector_i(op[SECTOR_BITS +: LINK_BITS]),
+        .next_i(op[0 +: LINK_BITS]),
         .hold_i(op[OP-1]),
         .settled_i(settled_i),
         .busy_o(busy_o),
         .returned_o(returned_o),
         .result_valid_o(result_valid),
-        .result_o(result),
+        .result_o(link_result),
         .result_error_o(result_error),
         .lost_valid_o(list_lost_valid),
-        .lost_o(list_lost),
+        .lost_o(link_lost),
         .corrected_o(link_corrected),
-        .free_o(free_o)
+        .free_o(link_free)
     );
 
     // ---- clocks: closer and fillers rest most of the time. One that rests may miss the first edge in reset, hence a
@@ -235,6 +258,8 @@ module page_store #(
         .import_data_i(import_data_i),
         .import_i(import_i),
         .import_length_i(import_length_i),
+        .plain_i(close_plain_i),
+        .frame_i(close_frame_i),
         .stream_start_o(stream_start_o),
         .stream_clear_o(stream_clear_o),
         .stream_valid_i(stream_valid_i),
@@ -242,6 +267,8 @@ module page_store #(
         .stream_data_i(stream_data_i),
         .stream_check_i(stream_check_i),
         .stream_error_i(stream_error_i),
+        .stream_index_i(stream_index_i),
+        .stream_end_i(stream_end_i),
         .op_valid_o(close_op_valid),
         .op_ready_i(op_ready[ENGINES]),
         .op_o(close_op),
@@ -271,7 +298,8 @@ module page_store #(
     wire [ENGINES*6-1:0]          line_numbers;
     wire [ENGINES*512-1:0]        line_datas;
     wire [ENGINES*64-1:0]         bads;
-    wire [ENGINES*34-1:0]         ends;  // whether it is to be closed, stored; error, page
+    localparam                    END = 35;  // whether it is to be closed, from a frame, stored; error, page
+    wire [ENGINES*END-1:0]        ends;
     wire [ENGINES*48-1:0]         ars;
     wire [ENGINES-1:0]            ar_valid, ar_ready, r_valid, r_ready;
     wire [ENGINES*BEAT-1:0]       rs;
@@ -282,6 +310,7 @@ module page_store #(
     assign fills_o      = |busy;
     assign filling_o    = busy;
     assign closes_o     = closer_busy;
+    assign stream_dirty_o = close_start_i && close_dirty_i;
 
     genvar f;
     generate
@@ -295,7 +324,7 @@ module page_store #(
             wire [SECTOR_BITS-1:0] sector;
             wire [7:0]             error;
             wire [23:0]            page;
-            wire                   stored;
+            wire                   stored, plain;
             wire [39:0]            address;
             wire [7:0]             length;
 
@@ -330,10 +359,14 @@ module page_store #(
                 .crc_i(fill_crc_i),
                 .page_i(fill_page_i),
                 .first_i(fill_first_i),
+                .plain_i(fill_plain_i),
+                .line_i(fill_plain_i ? fill_line_i : 6'd0),
+                .alone_i(fill_plain_i && fill_alone_i),
                 .done_o(done[f]),
                 .taken_i(fill_taken_i && done_turn[f]),
                 .page_o(page),
                 .stored_o(stored),
+                .plain_o(plain),
                 .error_o(error),
                 .bad_o(bads[f*64 +: 64]),
                 .line_valid_o(lines[f]),
@@ -362,7 +395,7 @@ module page_store #(
             );
 
             assign entries[f*ENTRY_BITS +: ENTRY_BITS] = entry_q;
-            assign ends[f*34 +: 34]   = {closes_q, stored, error, page};
+            assign ends[f*END +: END]  = {closes_q, plain, stored, error, page};
             assign ars[f*48 +: 48]    = {address, length};
             assign fill_op[f*OP +: OP] = {1'b0, FOLLOW, sector, {SECTOR_BITS{1'b0}}};
 
@@ -393,7 +426,7 @@ module page_store #(
     reg [5:0]            line;
     reg [511:0]          line_data;
     reg [63:0]           bad;
-    reg [33:0]           ended;
+    reg [END-1:0]        ended;
     integer              e;
 
     always @* begin
@@ -402,7 +435,7 @@ module page_store #(
         line       = 6'd0;
         line_data  = 512'd0;
         bad        = 64'd0;
-        ended      = 34'd0;
+        ended      = {END{1'b0}};
         for (e = 0; e < ENGINES; e = e + 1) begin
             if (line_turn[e]) begin
                 line_entry = line_entry | entries[e*ENTRY_BITS +: ENTRY_BITS];
@@ -411,7 +444,7 @@ module page_store #(
             end
             if (done_turn[e]) begin
                 done_entry = done_entry | entries[e*ENTRY_BITS +: ENTRY_BITS];
-                ended      = ended | ends[e*34 +: 34];
+                ended      = ended | ends[e*END +: END];
                 bad        = bad | bads[e*64 +: 64];
             end
         end
@@ -423,7 +456,7 @@ module page_store #(
     assign line_data_o  = line_data;
     assign fill_done_o  = |done;
     assign fill_entry_o = done_entry;
-    assign {fill_closes_o, fill_stored_o, fill_error_o, fill_page_o} = ended;
+    assign {fill_closes_o, fill_plain_o, fill_stored_o, fill_error_o, fill_page_o} = ended;
 
     always @(posedge clk_i) if (fill_taken_i) fill_bad_q <= bad;
 

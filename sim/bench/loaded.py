@@ -32,7 +32,7 @@ class Workload:
         writes: 64-byte writes under way at a time beside them; to other pages.
         count: accesses that are measured.
         pages: those that are read, and as many that are written; each access is to one at random, to a random line.
-        cache_pages: of the device.
+        cache_pages, promoted_pages: of the device.
         media_latency: cycles until a line is read or written, of a media that is FIXED.
         media: FIXED, or a DRAM (dram.py).
         rests: the device comes to rest before each access.
@@ -44,6 +44,7 @@ class Workload:
     count: int = 200
     pages: int = PAGES // 2
     cache_pages: int = 8
+    promoted_pages: int = 0
     media_latency: int = MEDIA_LATENCY
     media: str = FIXED
     rests: bool = False
@@ -87,7 +88,9 @@ WORKLOADS = (
     Workload("seven reads to a write, depth 8", reads=7, writes=1),
     *(Workload(f"reads and writes, depth 8 each, {media}", reads=8, writes=8, media=media) for media in DRAMS),
     Workload("reads of 6 pages", pages=6),
-    Workload("reads and writes of 16 pages, depth 4 each", reads=4, writes=4, pages=8),
+    Workload("reads and writes of 16 pages, depth 4 each", reads=4, writes=4, pages=8, count=1000),
+    Workload("reads and writes of 16 pages, depth 4 each, 32 promoted pages", reads=4, writes=4, pages=8, count=1000,
+             promoted_pages=32),
     *(replace(_DEEP, name=f"random reads, depth 16, media latency {latency}", media_latency=latency)
       for latency in (1, 160)),
     replace(_DEEP, name="random reads, depth 16, 32 cache pages", cache_pages=32),
@@ -109,11 +112,12 @@ def measure_loaded(
         raise ValueError(f"{len(pages)} pages, expected {PAGES}")
     rows: dict[str, Loaded] = {}
     ordered = list(workloads)
-    for cache_pages in dict.fromkeys(workload.cache_pages for workload in ordered):
-        chosen = [workload for workload in ordered if workload.cache_pages == cache_pages]
+    for device in dict.fromkeys((workload.cache_pages, workload.promoted_pages) for workload in ordered):
+        chosen = [workload for workload in ordered if (workload.cache_pages, workload.promoted_pages) == device]
+        cache_pages, promoted_pages = device
         parameters = DeviceParameters(
             perceived_pages=2 * PAGES, media_bytes=2 * PAGES * PAGE_BYTES, cache_pages=cache_pages,
-            bytes_per_cycle=width,
+            bytes_per_cycle=width, promoted_pages=promoted_pages,
         )  # fmt: skip
         rows |= {row.workload: row for row in _run(parameters, pages[:PAGES], chosen)}
         for _ in chosen:

@@ -113,13 +113,14 @@ def open_device(
     cache_pages: SupportsIndex = DEFAULTS.cache_pages,
     bytes_per_cycle: SupportsIndex = DEFAULTS.bytes_per_cycle,
     fill_engines: SupportsIndex = DEFAULTS.fill_engines,
+    promoted_pages: SupportsIndex = DEFAULTS.promoted_pages,
 ) -> DeviceHandle:
     """A device of its own, ready; close it, or use it in a `with` statement.
 
     Args:
         kind: "model", "verilated" or "cocotb". The last two compile the RTL when it is not compiled yet (a minute).
-        pages, media_bytes, sector_bytes, cache_pages, bytes_per_cycle, fill_engines: docs/device/ports.md,
-            "Parameters".
+        pages, media_bytes, sector_bytes, cache_pages, bytes_per_cycle, fill_engines, promoted_pages:
+            docs/device/ports.md, "Parameters".
 
     Raises:
         ValueError: no such kind, or an illegal parameter.
@@ -128,7 +129,7 @@ def open_device(
     """
     if kind not in (kinds := get_args(Kind)):
         raise ValueError(f"kind is {kind!r}, expected {', '.join(kinds[:-1])} or {kinds[-1]}")
-    asked = pages, media_bytes, sector_bytes, cache_pages, bytes_per_cycle, fill_engines
+    asked = pages, media_bytes, sector_bytes, cache_pages, bytes_per_cycle, fill_engines, promoted_pages
     parameters = DeviceParameters(*map(number, asked))
     if kind == "cocotb":
         from sim.handle.simulator import Simulator  # loads cocotb, which the others need not

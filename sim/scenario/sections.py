@@ -155,6 +155,7 @@ class CramSection(Section):
     cache_pages: int = _parameter("cache_pages")
     bytes_per_cycle: int = _parameter("bytes_per_cycle")
     fill_engines: int = _parameter("fill_engines")
+    promoted_pages: int = _parameter("promoted_pages")
     media_latency: int = Field(
         MEDIA_LATENCY, ge=1, le=10_000, description="clock cycles from a media request to its first beat"
     )

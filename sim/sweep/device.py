@@ -28,7 +28,7 @@ from sim.sweep.row import Row, Task, failed
 LOAD = "load"
 KEYS = (
     "cram.perceived_pages", "cram.media_bytes", "cram.sector_bytes", "cram.cache_pages", "cram.bytes_per_cycle",
-    "cram.fill_engines", "cram.media_latency",
+    "cram.fill_engines", "cram.promoted_pages", "cram.media_latency",
 )  # fmt: skip
 """What is varied of a device alone, beside the load."""
 _USUAL_LOAD = 50

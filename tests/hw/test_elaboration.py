@@ -30,6 +30,7 @@ ILLEGAL = [
     ("BYTES_PER_CYCLE", 16),
     ("FILL_ENGINES", 0),
     ("FILL_ENGINES", 5),
+    ("PROMOTED_PAGES", 1017),  # 28 KiB would be left for the other pages
 ]
 
 # The ends of every range, and what is in between without being a power of two.
@@ -44,6 +45,8 @@ LEGAL = [
     },
     {"PERCEIVED_PAGES": 64, "MEDIA_BYTES": 40 << 10, "SECTOR_BYTES": 64, "CACHE_PAGES": 3, "FILL_ENGINES": 2},
     {"PERCEIVED_PAGES": 256, "MEDIA_BYTES": (32 << 10) + 128, "SECTOR_BYTES": 128, "CACHE_PAGES": 64},
+    {"MEDIA_BYTES": 36 << 10, "PROMOTED_PAGES": 1},
+    {"MEDIA_BYTES": 4 << 20, "PROMOTED_PAGES": 1000, "SECTOR_BYTES": 1024},
     {"PERCEIVED_PAGES": 1 << 24, "MEDIA_BYTES": 1 << 30, "SECTOR_BYTES": 512},
 ]
 

@@ -464,3 +464,8 @@ class AgainstADict(RuleBasedStateMachine):
 
 AgainstADict.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestAgainstADict = AgainstADict.TestCase
+
+
+def test_the_model_has_no_promoted_region_and_says_so() -> None:
+    with pytest.raises(ValueError, match="promoted_pages is 2, expected 0"):
+        ModelLink(VirtualClock(), DeviceParameters(promoted_pages=2))

@@ -18,7 +18,7 @@ from hw.sources import RTL, closure
 MAP = model.read()
 UNSEEN = {"GATE_CLOCKS": 1, "NS_PER_CYCLE": 1}
 """Parameters that software cannot tell, with their default."""
-ENGINES = {"FILL_ENGINES": 4}
+ENGINES = {"FILL_ENGINES": 4, "PROMOTED_PAGES": 0}
 """The same of the device alone."""
 INSIDE = {"COUNTERS": len(MAP.pulses), "LOADS": len(MAP.loads)}
 """The same of the register block alone."""

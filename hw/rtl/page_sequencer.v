@@ -19,6 +19,7 @@
 //               or fill (`stays_q`); all others go on by themselves.
 //     COMMIT    a close has ended: give the old sectors back, write the table
 //     FAILED    a fill has
+//     REGION    a page is promoted, or leaves the promoted region (docs/device/promotion.md), in turn with host requests
 //
 // Sectors that the media could not write or read are retired when their chain is released. A close that met one is tried
 // again elsewhere. A close that finds no room, or no answer of the media, leaves its entry dirty: whoever waited for it is

@@ -23,7 +23,6 @@ from tests.marks import VERIFY
 EFFORT = {"verilator": 1.0, "icarus": 0.1}
 
 # 32 to 64 pages on a media of 10 to 16 raw pages: corners are near. Odd counts of entries, sectors; all sector sizes.
-# all sector sizes.
 SMALL = DeviceParameters(perceived_pages=64, media_bytes=64 << 10, cache_pages=4)
 TWO = DeviceParameters(perceived_pages=64, media_bytes=64 << 10, sector_bytes=128, cache_pages=2)
 TINY_SECTORS = DeviceParameters(perceived_pages=64, media_bytes=40 << 10, sector_bytes=64, cache_pages=3)
